@@ -1,0 +1,216 @@
+//! Bytes: blobs under `blobs/b3/`, files being staged, and bad bytes in quarantine.
+//!
+//! A blob's file is `blobs/b3/<first two digits>/<all 64 digits of the BLAKE3 digest>`, mode 0444. A name appears there only by
+//! renaming a synced, hashed staged file (I3) and is removed or replaced only with a [`Reap`] in hand (I4). What is true of a
+//! blob (is it referenced, is it lost) is the manifest's matter, not this module's.
+
+mod staging;
+
+pub use staging::{LinkMode, Staged, Staging};
+
+use crate::digest::Blake3;
+use crate::fs::{self, Error, Lock, Result, Signature};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// The right to remove or replace a name under `blobs/`: the exclusive `locks/reap`, held for a batch (under a second).
+#[derive(Debug)]
+#[must_use = "the right lasts as long as the value"]
+pub struct Reap(#[expect(dead_code, reason = "held for its lock")] Lock);
+
+impl Reap {
+    /// Takes the right, waiting for another process's batch to end.
+    pub fn take(lock: &Path) -> Result<Self> {
+        Lock::exclusive(lock).map(Self)
+    }
+}
+
+/// What stands at a blob's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File(Signature),
+    /// Something that this store never puts there: a symlink, a folder.
+    Foreign,
+}
+
+/// The blobs of a store.
+#[derive(Debug)]
+pub struct Blobs {
+    root: PathBuf,
+    quarantine: PathBuf,
+    named: PathBuf,
+}
+
+impl Blobs {
+    /// Takes the store's folder.
+    pub fn new(store: &Path) -> Self {
+        Self { root: store.join("blobs/b3"), quarantine: store.join("quarantine"), named: store.join("named") }
+    }
+
+    /// Returns the path of a blob.
+    pub fn path(&self, blob: &Blake3) -> PathBuf {
+        let name = blob.to_string();
+        let mut path = self.root.join(&name[..2]);
+        path.push(name);
+        path
+    }
+
+    /// Returns what stands at the blob's name.
+    pub fn find(&self, blob: &Blake3) -> Result<Found> {
+        Ok(match fs::entry(&self.path(blob))? {
+            None => Found::Absent,
+            Some(metadata) if metadata.is_file() => Found::File(Signature::of(&metadata)),
+            Some(_) => Found::Foreign,
+        })
+    }
+
+    /// Opens a blob for reading.
+    pub fn open(&self, blob: &Blake3) -> Result<File> {
+        fs::open(&self.path(blob))
+    }
+
+    /// Hashes the bytes at a path; returns their digest and count.
+    pub fn hash(path: &Path) -> Result<(Blake3, u64)> {
+        Self::hash_open(&fs::open(path)?, path)
+    }
+
+    /// Hashes the bytes of an open file, from its position on.
+    pub fn hash_open(file: &File, path: &Path) -> Result<(Blake3, u64)> {
+        let mut hasher = blake3::Hasher::new();
+        let bytes = fs::read_parts(file, path, |part| {
+            hasher.update(part);
+            Ok(())
+        })?;
+        Ok((Blake3::from_bytes(hasher.finalize().into()), bytes))
+    }
+
+    /// Tells whether the right bytes stand at the blob's name, by reading them.
+    pub fn is_good(&self, blob: &Blake3) -> Result<bool> {
+        match self.find(blob)? {
+            Found::File(_) => Ok(Self::hash(&self.path(blob))?.0 == *blob),
+            Found::Absent | Found::Foreign => Ok(false),
+        }
+    }
+
+    /// Gives a staged, synced file its blob's name. Returns false, with the staged file left, when the name is taken.
+    pub fn publish(&self, staged: &Path, blob: &Blake3) -> Result<bool> {
+        let path = self.path(blob);
+        match fs::rename_new(staged, &path) {
+            Err(error) if error.is_not_found() && !fs::parent(&path).is_dir() => {
+                // The shard's own name must be durable before a blob in it counts as published.
+                fs::create_dir(fs::parent(&path))?;
+                fs::sync_dir(&self.root)?;
+                fs::rename_new(staged, &path)
+            }
+            done => done,
+        }
+    }
+
+    /// Puts a staged, synced file in the place of a bad one, which goes to quarantine.
+    pub fn replace(&self, reap: &Reap, staged: &Path, blob: &Blake3) -> Result<Option<PathBuf>> {
+        let moved = self.quarantine(reap, blob)?;
+        if !self.publish(staged, blob)? {
+            // Names appear only here and under the lock that we hold, or by a publisher with right bytes.
+            fs::remove_file(staged)?;
+        }
+        Ok(moved)
+    }
+
+    /// Moves what stands at the blob's name to quarantine, durably; returns its new path.
+    pub fn quarantine(&self, _reap: &Reap, blob: &Blake3) -> Result<Option<PathBuf>> {
+        let path = self.path(blob);
+        if fs::entry(&path)?.is_none() {
+            return Ok(None);
+        }
+        fs::create_dir(&self.quarantine)?;
+        for number in 0.. {
+            let target = self.quarantine.join(format!("{blob}.{number}"));
+            if fs::rename_new(&path, &target)? {
+                fs::sync_dir(&self.quarantine)?;
+                fs::sync_dir(fs::parent(&path))?;
+                return Ok(Some(target));
+            }
+        }
+        unreachable!("some number is free")
+    }
+
+    /// Removes a blob's bytes; a name that isn't there is fine.
+    pub fn remove(&self, _reap: &Reap, blob: &Blake3) -> Result<()> {
+        self.remove_named(blob)?;
+        fs::remove_file(&self.path(blob)).map(drop)
+    }
+
+    /// Makes the names in the shards of these blobs durable, each shard once.
+    pub fn sync_names<'a>(&self, blobs: impl Iterator<Item = &'a Blake3>) -> Result<()> {
+        let shards: BTreeSet<u8> = blobs.map(|blob| blob.as_bytes()[0]).collect();
+        // Past some dozens of folders one sync of the filesystem is cheaper.
+        if shards.len() > 48 {
+            return fs::sync_filesystem(&self.root);
+        }
+        for shard in shards {
+            let dir = self.root.join(format!("{shard:02x}"));
+            match fs::sync_dir(&dir) {
+                Err(error) if error.is_not_found() => {}
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns every path below `blobs/b3/`, with the digest that it names if it is named like a blob.
+    pub fn iter(&self) -> impl Iterator<Item = Result<(PathBuf, Option<Blake3>)>> {
+        walkdir::WalkDir::new(&self.root).min_depth(1).into_iter().filter_map(|entry| match entry {
+            Ok(entry) => {
+                let name = entry.file_name().to_str().unwrap_or_default();
+                let digest: Option<Blake3> = name.parse().ok();
+                let digest = digest.filter(|digest| self.path(digest) == entry.path());
+                let shard = entry.depth() == 1 && entry.file_type().is_dir();
+                (!shard).then(|| Ok((entry.into_path(), digest)))
+            }
+            Err(error) if error.io_error().is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) => None,
+            Err(error) => {
+                let path = error.path().unwrap_or(&self.root).to_owned();
+                Some(Err(Error::at("list", path)(error.into())))
+            }
+        })
+    }
+
+    /// Returns a path that ends in `filename` and leads to the blob: pip and uv read tags from a file's name. The link is made
+    /// when first asked for.
+    pub fn named(&self, blob: &Blake3, filename: &str) -> Result<PathBuf> {
+        let dir = self.named_dir(blob);
+        let path = dir.join(filename);
+        let name = blob.to_string();
+        let target = Path::new("../../../blobs/b3").join(&name[..2]).join(&name);
+        if std::fs::read_link(&path).is_ok_and(|found| found == target) {
+            return Ok(path);
+        }
+        for dir in [&self.named, fs::parent(&dir), &dir] {
+            fs::create_dir(dir)?;
+        }
+        match fs::symlink(&target, &path) {
+            Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {}
+            done => done?,
+        }
+        Ok(path)
+    }
+
+    fn named_dir(&self, blob: &Blake3) -> PathBuf {
+        let name = blob.to_string();
+        self.named.join(&name[..2]).join(&name)
+    }
+
+    fn remove_named(&self, blob: &Blake3) -> Result<()> {
+        let dir = self.named_dir(blob);
+        if fs::entry(&dir)?.is_some() { fs::remove_tree(&dir) } else { Ok(()) }
+    }
+
+    /// Returns the files in quarantine.
+    pub fn quarantined(&self) -> Result<Vec<PathBuf>> {
+        Ok(fs::names(&self.quarantine)?.into_iter().map(|name| self.quarantine.join(name)).collect())
+    }
+}

@@ -1,0 +1,141 @@
+//! One error for all commands, with a kind that tells a caller what to do about it.
+
+use crate::{fs, manifest, name, requirement, store, wheel};
+use std::path::PathBuf;
+
+/// What a caller can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Something failed.
+    Failed,
+    /// The question was wrong.
+    Usage,
+    /// There is no such thing.
+    NotFound,
+    /// Another process is at it: try again.
+    Busy,
+}
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] fs::Error),
+    /// The manifest failed.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// The store can't be opened or used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A name was refused.
+    #[error(transparent)]
+    Name(#[from] name::NameError),
+    /// A specification was refused.
+    #[error(transparent)]
+    Spec(#[from] requirement::SpecError),
+    /// A Python version or platform was refused.
+    #[error(transparent)]
+    Target(#[from] wheel::TargetError),
+    /// There is no such collection.
+    #[error("there is no collection {name:?}")]
+    NoCollection {
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// There is no such revision, or its entries were collected.
+    #[error("collection {collection} has no revision {asked}: {why}")]
+    NoRevision {
+        /// The collection.
+        collection: String,
+        /// What was asked for.
+        asked: String,
+        /// Why not.
+        why: String,
+    },
+    /// Nothing matches.
+    #[error("nothing matches {0}")]
+    NoMatch(String),
+    /// There is no such thing.
+    #[error("there is no {0}")]
+    NoSuch(String),
+    /// The command would do what was not asked for clearly enough.
+    #[error("{0}")]
+    Refused(String),
+    /// A folder that can't become a view.
+    #[error("{} can't be made a view: {why}", path.display())]
+    ViewTarget {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A second BLAKE3 digest for a known SHA-256 digest: one of the two algorithms is broken, or memory is.
+    #[error("blob {known} and {} have the same SHA-256 digest {sha256}", path.display())]
+    Collision {
+        /// The blob that is known.
+        known: crate::digest::Blake3,
+        /// The file that isn't.
+        path: PathBuf,
+        /// The digest that both have.
+        sha256: crate::digest::Sha256,
+    },
+}
+
+/// The result of a command.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Returns what a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoCollection { .. } | Self::NoRevision { .. } | Self::NoMatch(_) | Self::NoSuch(_) => ErrorKind::NotFound,
+            Self::Store(store::Error::Absent(_)) => ErrorKind::NotFound,
+            Self::Store(store::Error::Busy { .. }) => ErrorKind::Busy,
+            Self::Store(store::Error::Manifest(error)) | Self::Manifest(error) if error.is_busy() => ErrorKind::Busy,
+            Self::Name(_) | Self::Spec(_) | Self::Target(_) | Self::Refused(_) => ErrorKind::Usage,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    /// Tells whether the disk is full.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Disk(error) | Self::Store(store::Error::Disk(error)) => error.is_full(),
+            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) => error.is_full(),
+            _ => false,
+        }
+    }
+
+    /// Returns what to do next, where that isn't plain from the message.
+    pub fn hint(&self) -> Option<String> {
+        if self.is_full() {
+            return Some("the disk is full: `wcas gc` frees room even then, with its reserve".to_owned());
+        }
+        match self {
+            Self::NoCollection { known, .. } if known.is_empty() => {
+                Some("there are no collections yet; `wcas import PATH` or `wcas collection create NAME` makes one".to_owned())
+            }
+            Self::NoCollection { known, .. } => Some(format!("the collections are: {}", known.join(", "))),
+            Self::Store(store::Error::Absent(_)) => {
+                Some("`wcas import PATH…` makes one; --store or WCAS_STORE says where".to_owned())
+            }
+            Self::Store(store::Error::Foreign(_)) => Some("a new store needs a folder of its own: --store DIR".to_owned()),
+            Self::Store(store::Error::NoManifest(_)) => {
+                Some("put a backup in place, or `wcas rebuild` reads the blobs again".to_owned())
+            }
+            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_corrupt() => {
+                Some("keep a copy of manifest.sqlite, then put a backup in place or `wcas rebuild`".to_owned())
+            }
+            Self::Collision { .. } => {
+                Some("nothing was imported; `wcas verify` shows whether the known blob is sound".to_owned())
+            }
+            Self::Spec(_) => Some("see `wcas help lookup`".to_owned()),
+            _ if self.kind() == ErrorKind::Busy => Some("try again in a moment".to_owned()),
+            _ => None,
+        }
+    }
+}
+

@@ -1,0 +1,243 @@
+//! The only module that changes the disk.
+//!
+//! Every function here that changes something passes a numbered [`fault`] point first, so that a test can stop a command at
+//! each of its disk changes. Every error names the path and the act. What is durable is said by name: nothing here syncs
+//! unless its name or its documentation says so.
+
+pub mod fault;
+mod link;
+mod lock;
+mod probe;
+mod signature;
+
+pub use link::{copy_into, exchange, hard_link, link_unchanged, reflink, rename, rename_new, symlink};
+pub use lock::Lock;
+pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, process_name, unique_name};
+pub use signature::Signature;
+
+use fault::{Change, point};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A disk operation that failed: what was tried, where, and (as its source) why.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {act} {}", path.display())]
+pub struct Error {
+    /// What was tried, as a verb: "read", "rename".
+    pub act: &'static str,
+    /// Where.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: io::Error,
+}
+
+impl Error {
+    /// Returns a closure for `map_err` that adds the act and the path.
+    pub fn at(act: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { act, path: path.as_ref().to_owned(), source }
+    }
+
+    /// Tells whether there is no such file or folder.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    }
+
+    /// Tells whether the filesystem is full, or the user's share of it.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
+/// The result of a disk operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// How many bytes are read at a time: larger buffers were slower, since they leave the processor's cache.
+pub const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Opens a file for reading; a symlink is followed.
+pub fn open(path: &Path) -> Result<File> {
+    // A FIFO would block the open until somebody writes to it; on a regular file the flag means nothing.
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(Error::at("open", path))
+}
+
+/// Reads from a file until its end, part by part, in buffers that fit the processor's cache.
+///
+/// The file is read, never mapped: a mapped file that shrinks kills the process.
+pub fn read_parts(file: &File, path: &Path, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+    // Small files (most wheels of a set) should not pay for clearing a large buffer.
+    let expected = file.metadata().map_err(Error::at("read", path))?.len();
+    let room = usize::try_from(expected).map_or(BUFFER_BYTES, |size| (size + 1).clamp(4096, BUFFER_BYTES));
+    let mut buffer = vec![0; room];
+    let (mut reader, mut total) = (file, 0);
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(count) => {
+                take(&buffer[..count])?;
+                total += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::at("read", path)(error)),
+        }
+    }
+}
+
+/// Returns what [`std::fs::symlink_metadata`] says, with no entry as `None`.
+pub fn entry(path: &Path) -> Result<Option<std::fs::Metadata>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) => match Error::at("look at", path)(error) {
+            error if error.is_not_found() => Ok(None),
+            error => Err(error),
+        },
+    }
+}
+
+/// Returns the names in a folder, sorted; an absent folder has none.
+pub fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let list = match std::fs::read_dir(dir) {
+        Ok(list) => list,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::at("list", dir)(error)),
+    };
+    let mut names = list.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>();
+    if let Ok(names) = &mut names {
+        names.sort_unstable();
+    }
+    names.map_err(Error::at("list", dir))
+}
+
+/// Creates one folder; one that is there already is fine. Returns whether it was made.
+pub fn create_dir(path: &Path) -> Result<bool> {
+    point(Change::Grow, "create folder", path)?;
+    match std::fs::DirBuilder::new().mode(0o755).create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        Err(error) => Err(Error::at("create folder", path)(error)),
+    }
+}
+
+/// Creates a folder with the folders above it, each made durable in its parent.
+pub fn create_dir_all(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_dir_all(parent)?;
+        create_dir(path)?;
+        return sync_dir(parent);
+    }
+    create_dir(path).map(drop)
+}
+
+/// Creates a file that must not be there yet, open for writing, with the permissions `mode` and what the umask leaves of them.
+pub fn create_new(path: &Path, mode: u32) -> Result<File> {
+    point(Change::Grow, "create", path)?;
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(Error::at("create", path))
+}
+
+/// Writes bytes at the file's position.
+pub fn append(mut file: &File, path: &Path, bytes: &[u8]) -> Result<()> {
+    point(Change::Grow, "write", path)?;
+    file.write_all(bytes).map_err(Error::at("write", path))
+}
+
+/// Creates a file with these bytes; not durable until its folder's tree is synced.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let file = create_new(path, 0o644)?;
+    append(&file, path, bytes)
+}
+
+/// Replaces a file by these bytes, durably: temporary file, sync, rename, sync of the folder.
+pub fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+    remove_file(&temporary)?;
+    write_new(&temporary, bytes)?;
+    let done = sync_file(&temporary).and_then(|()| rename(&temporary, path));
+    if done.is_err() {
+        let _ = remove_file(&temporary);
+    }
+    done?;
+    sync_dir(parent(path))
+}
+
+/// Creates a file of this size with its blocks reserved, so that deleting it gives them back.
+pub fn reserve(path: &Path, bytes: u64) -> Result<()> {
+    let file = create_new(path, 0o644)?;
+    point(Change::Grow, "reserve space in", path)?;
+    let reserved = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes);
+    if let Err(error) = reserved {
+        let _ = remove_file(path);
+        return Err(Error::at("reserve space in", path)(error.into()));
+    }
+    Ok(())
+}
+
+/// Removes a file; one that isn't there is fine. Returns whether it was there.
+pub fn remove_file(path: &Path) -> Result<bool> {
+    point(Change::Shrink, "remove", path)?;
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::at("remove", path)(error)),
+    }
+}
+
+/// Removes a folder with all that is in it; symlinks are removed, not followed. One that isn't there is fine.
+pub fn remove_tree(path: &Path) -> Result<()> {
+    point(Change::Shrink, "remove folder", path)?;
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::at("remove folder", path)(error)),
+    }
+}
+
+/// Sets the permissions of a file.
+pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    point(Change::Sync, "set the permissions of", path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(Error::at("set the permissions of", path))
+}
+
+/// Sets the modification time of an open file.
+pub fn set_modified(file: &File, path: &Path, time: SystemTime) -> Result<()> {
+    point(Change::Sync, "set the time of", path)?;
+    file.set_modified(time).map_err(Error::at("set the time of", path))
+}
+
+/// Makes the bytes of a file durable.
+pub fn sync_file(path: &Path) -> Result<()> {
+    point(Change::Sync, "sync", path)?;
+    File::open(path).and_then(|file| file.sync_data()).map_err(Error::at("sync", path))
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    point(Change::Sync, "sync", path)?;
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(Error::at("sync", path))
+}
+
+/// Makes all that was written to the filesystem of `path` durable: cheaper than many single syncs.
+pub fn sync_filesystem(path: &Path) -> Result<()> {
+    point(Change::Sync, "sync", path)?;
+    let sync = |file: File| rustix::fs::syncfs(&file).map_err(io::Error::from);
+    File::open(path).and_then(sync).map_err(Error::at("sync", path))
+}
+
+/// Drops a file's pages from the kernel's cache, so that the next read comes from the medium.
+pub fn forget_pages(file: &File) {
+    // Advice only: a kernel that declines leaves us with the cached bytes.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
+/// Returns the folder that holds `path`.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

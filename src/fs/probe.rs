@@ -1,0 +1,66 @@
+//! What is known of the machine and the filesystem under a path.
+
+use super::{Error, Result};
+use std::path::Path;
+
+/// A kind of filesystem, as far as it matters to a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filesystem {
+    /// The usual name, or the magic number in hexadecimal digits.
+    pub name: String,
+    /// Whether locks and renames may not hold across machines: such a store is not written to.
+    pub is_network: bool,
+}
+
+/// Tells the kind of the filesystem that holds `path`.
+pub fn filesystem(path: &Path) -> Result<Filesystem> {
+    let stat = rustix::fs::statfs(path).map_err(|error| Error::at("look at the filesystem of", path)(error.into()))?;
+    // The numbers are those of statfs(2) and linux/magic.h.
+    let (name, is_network) = match i64::from(stat.f_type) & 0xffff_ffff {
+        0xef53 => ("ext4", false),
+        0x5846_5342 => ("xfs", false),
+        0x9123_683e => ("btrfs", false),
+        0x0102_1994 => ("tmpfs", false),
+        0x794c_7630 => ("overlayfs", false),
+        0x2fc1_2fc1 => ("zfs", false),
+        0xf2f5_2010 => ("f2fs", false),
+        0xca45_1a4e => ("bcachefs", false),
+        0x6969 => ("nfs", true),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => ("smb", true),
+        0x0bd0_0bd0 => ("lustre", true),
+        0x00c3_6400 => ("ceph", true),
+        0x0102_1997 => ("9p", true),
+        0x5346_414f => ("afs", true),
+        0x6573_5546 => ("fuse", false),
+        number => return Ok(Filesystem { name: format!("0x{number:x}"), is_network: false }),
+    };
+    Ok(Filesystem { name: name.to_owned(), is_network })
+}
+
+/// Returns how many bytes an unprivileged user can still write on the filesystem of `path`.
+pub fn free_bytes(path: &Path) -> Result<u64> {
+    let stat = rustix::fs::statvfs(path).map_err(|error| Error::at("look at the filesystem of", path)(error.into()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Returns the kernel's identity of this boot, empty where there is none.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// Returns this machine's name.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Returns the command name of a running process on this machine, `None` where it can't be told.
+pub fn process_name(pid: u32) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim().to_owned())
+}
+
+/// Returns a name that nobody else has: 32 hexadecimal digits from the system's random numbers.
+pub fn unique_name() -> String {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random() ^ u64::from(std::process::id()).rotate_left(32))
+}

@@ -1,0 +1,51 @@
+//! What a stat says about a file's bytes without reading them.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Device, inode, size and times of a file: while they stay, its bytes are taken to stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature {
+    /// The device that holds the file.
+    pub device: i64,
+    /// The file's inode on it.
+    pub inode: i64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Modification time, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Change time, nanoseconds since 1970.
+    pub changed_ns: i64,
+}
+
+impl Signature {
+    /// Takes the signature from a stat.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev().cast_signed(),
+            inode: metadata.ino().cast_signed(),
+            size: metadata.len(),
+            modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Tells whether a change after this stat could leave the times as they are: the clock of a filesystem ticks, and one
+    /// without nanoseconds ticks slowly. Such a signature proves nothing later (git's "racy" index entries).
+    pub fn is_racy(&self, now: SystemTime) -> bool {
+        let tick = if self.changed_ns % 1_000_000_000 == 0 { Duration::from_secs(3) } else { Duration::from_millis(100) };
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
+        i128::from(self.changed_ns.max(self.modified_ns)) + tick.as_nanos().cast_signed() > now
+    }
+
+    /// Tells whether the bytes at a blob's name are still those that were published: same file, size and modification time.
+    /// The change time is left out, since making a hard link moves it.
+    pub fn is_same_file(&self, inode: i64, size: u64, modified_ns: i64) -> bool {
+        (self.inode, self.size, self.modified_ns) == (inode, size, modified_ns)
+    }
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
+}

@@ -1,0 +1,29 @@
+//! A content-addressed store for Python wheels.
+//!
+//! Each wheel is stored once, as a *blob* named by the BLAKE3 digest of its bytes. A *collection* is a set of references to
+//! blobs, kept in a SQLite manifest; an index page, a directory tree or a list is only a *view* of a collection.
+//!
+//! The modules stand on floors: each imports only from floors below its own, which a test enforces (`tests/floors.rs`).
+//! `docs/design.md` gives the words, the invariants and the protocol.
+
+// Floor 0: vocabulary.
+pub mod digest;
+pub mod name;
+pub mod requirement;
+// Floor 1: what is in a wheel; the only module that changes the disk.
+pub mod fs;
+pub mod wheel;
+// Floor 2: bytes; what is true; trees; pages.
+pub mod blobs;
+pub mod index;
+pub mod manifest;
+//pub mod view;
+// Floor 3: a store, opened.
+pub mod store;
+// Floor 4: one error for all commands.
+pub mod error;
+// Floor 5: one verb a file.
+//pub mod ops;
+
+pub use error::{Error, ErrorKind};
+pub use store::Store;

@@ -1,0 +1,257 @@
+//! Collections, their revisions and snapshots, and the operations that made them.
+
+use super::types::row_id;
+use super::{CollectionId, Result, Rows, Transaction};
+use crate::name::CollectionName;
+use rusqlite::{OptionalExtension, Row, named_params};
+
+row_id! {
+    /// An operation's row: one command that changed collections.
+    OperationId
+}
+
+impl OperationId {
+    /// Returns the number that people see.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+
+    /// Takes the number that people see.
+    pub fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+}
+
+/// The rules of a collection that drop references; `None`: no such rule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Retention {
+    /// Keep this many builds of each project, version, tags and build suffix.
+    pub keep_builds: Option<u32>,
+    /// Keep this many versions of each project.
+    pub keep_versions: Option<u32>,
+    /// Drop what no lookup gave for this many seconds.
+    pub unused_for: Option<i64>,
+    /// Drop the least recently used until the rest has at most this many bytes.
+    pub max_bytes: Option<u64>,
+}
+
+/// A collection's row.
+#[derive(Debug, Clone)]
+pub struct CollectionRow {
+    /// The row.
+    pub id: CollectionId,
+    /// Its name.
+    pub name: CollectionName,
+    /// The newest revision; 0: nothing happened yet.
+    pub revision: i64,
+    /// Revisions before this one have lost entries to gc, snapshots excepted.
+    pub complete_since: i64,
+    /// When it was created.
+    pub created_at: i64,
+    /// Its rules.
+    pub retention: Retention,
+}
+
+impl CollectionRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            revision: row.get("revision")?,
+            complete_since: row.get("complete_since")?,
+            created_at: row.get("created_at")?,
+            retention: Retention {
+                keep_builds: row.get("keep_builds")?,
+                keep_versions: row.get("keep_versions")?,
+                unused_for: row.get("unused_for")?,
+                max_bytes: row.get::<_, Option<i64>>("max_bytes")?.map(i64::cast_unsigned),
+            },
+        })
+    }
+}
+
+/// A revision with the operation that made it.
+#[derive(Debug, Clone)]
+pub struct RevisionRow {
+    /// The revision's number.
+    pub number: i64,
+    /// The operation.
+    pub operation: OperationId,
+    /// When.
+    pub at: i64,
+    /// The operation's kind: "import", "invalidate", …
+    pub kind: String,
+    /// What was asked.
+    pub what: String,
+    /// Who asked.
+    pub who: String,
+    /// The operation that took it back.
+    pub undone_by: Option<OperationId>,
+    /// How many entries were added.
+    pub added: i64,
+    /// How many entries were removed.
+    pub removed: i64,
+}
+
+/// A snapshot's row.
+#[derive(Debug, Clone)]
+pub struct SnapshotRow {
+    /// Its name.
+    pub name: String,
+    /// The revision that it keeps.
+    pub revision: i64,
+    /// When it was made.
+    pub created_at: i64,
+}
+
+impl Rows {
+    /// Returns the collection with this name.
+    pub fn find_collection(&self, name: &CollectionName) -> Result<Option<CollectionRow>> {
+        let mut statement = self.conn.prepare_cached("SELECT * FROM collection WHERE name = ?1")?;
+        Ok(statement.query_row([name], CollectionRow::from_row).optional()?)
+    }
+
+    /// Returns all collections by name.
+    pub fn collections(&self) -> Result<Vec<CollectionRow>> {
+        let mut statement = self.conn.prepare_cached("SELECT * FROM collection ORDER BY name")?;
+        let rows = statement.query_map([], CollectionRow::from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns a collection's fallbacks in their order.
+    pub fn fallbacks(&self, collection: CollectionId) -> Result<Vec<CollectionRow>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT c.* FROM fallback f JOIN collection c ON c.id = f.fallback_id WHERE f.collection_id = ?1 ORDER BY f.position",
+        )?;
+        let rows = statement.query_map([collection], CollectionRow::from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the revisions of a collection, newest first.
+    pub fn revisions(&self, collection: CollectionId) -> Result<Vec<RevisionRow>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT r.number, r.operation_id, r.added, r.removed, o.at, o.kind, o.what, o.who, o.undone_by
+             FROM revision r JOIN operation o ON o.id = r.operation_id WHERE r.collection_id = ?1 ORDER BY r.number DESC",
+        )?;
+        let rows = statement.query_map([collection], |row| {
+            Ok(RevisionRow {
+                number: row.get("number")?,
+                operation: row.get("operation_id")?,
+                at: row.get("at")?,
+                kind: row.get("kind")?,
+                what: row.get("what")?,
+                who: row.get("who")?,
+                undone_by: row.get("undone_by")?,
+                added: row.get("added")?,
+                removed: row.get("removed")?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns a collection's snapshots by name.
+    pub fn snapshots(&self, collection: CollectionId) -> Result<Vec<SnapshotRow>> {
+        let sql = "SELECT name, revision, created_at FROM snapshot WHERE collection_id = ?1 ORDER BY name";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([collection], |row| {
+            Ok(SnapshotRow { name: row.get("name")?, revision: row.get("revision")?, created_at: row.get("created_at")? })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the newest operation of one of these kinds that was not undone.
+    pub fn last_operation(&self, kinds: [&str; 2]) -> Result<Option<OperationId>> {
+        let sql = "SELECT max(id) FROM operation WHERE kind IN (?1, ?2) AND undone_by IS NULL";
+        Ok(self.conn.prepare_cached(sql)?.query_row(kinds, |row| row.get(0))?)
+    }
+
+    /// Returns an operation's kind, its words, and whether it was undone.
+    pub fn operation(&self, id: OperationId) -> Result<Option<(String, String, bool)>> {
+        let sql = "SELECT kind, what, undone_by IS NOT NULL FROM operation WHERE id = ?1";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        Ok(statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?)
+    }
+
+    /// Returns how many live entries a collection has.
+    pub fn live_count(&self, collection: CollectionId) -> Result<u64> {
+        let sql = "SELECT count(*) FROM entry WHERE collection_id = ?1 AND removed IS NULL";
+        Ok(self.conn.prepare_cached(sql)?.query_row([collection], |row| row.get::<_, i64>(0))?.cast_unsigned())
+    }
+}
+
+impl Transaction<'_> {
+    /// Creates a collection.
+    pub fn insert_collection(&self, name: &CollectionName, now: i64) -> Result<CollectionId> {
+        let sql = "INSERT INTO collection(name, created_at) VALUES(?1, ?2)";
+        Ok(CollectionId(self.conn.prepare_cached(sql)?.insert((name, now))?))
+    }
+
+    /// Deletes a collection with its entries and history; what only it referenced is left to gc.
+    pub fn delete_collection(&self, id: CollectionId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM collection WHERE id = ?1")?.execute([id])?;
+        Ok(())
+    }
+
+    /// Sets a collection's rules.
+    pub fn set_retention(&self, id: CollectionId, retention: &Retention) -> Result<()> {
+        let mut statement = self.conn.prepare_cached(
+            "UPDATE collection SET keep_builds = :keep_builds, keep_versions = :keep_versions, unused_for = :unused_for,
+               max_bytes = :max_bytes WHERE id = :id",
+        )?;
+        statement.execute(named_params! {
+            ":id": id, ":keep_builds": retention.keep_builds, ":keep_versions": retention.keep_versions,
+            ":unused_for": retention.unused_for, ":max_bytes": retention.max_bytes.map(u64::cast_signed),
+        })?;
+        Ok(())
+    }
+
+    /// Sets a collection's fallbacks, in this order.
+    pub fn set_fallbacks(&self, id: CollectionId, fallbacks: &[CollectionId]) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM fallback WHERE collection_id = ?1")?.execute([id])?;
+        let sql = "INSERT INTO fallback(collection_id, position, fallback_id) VALUES(?1, ?2, ?3)";
+        for (position, fallback) in fallbacks.iter().enumerate() {
+            self.conn.prepare_cached(sql)?.execute((id, position as i64, fallback))?;
+        }
+        Ok(())
+    }
+
+    /// Starts an operation.
+    pub fn insert_operation(&self, kind: &str, what: &str, who: &str, now: i64) -> Result<OperationId> {
+        let sql = "INSERT INTO operation(at, kind, what, who) VALUES(?1, ?2, ?3, ?4)";
+        Ok(OperationId(self.conn.prepare_cached(sql)?.insert((now, kind, what, who))?))
+    }
+
+    /// Records that an operation was undone by another.
+    pub fn set_undone(&self, id: OperationId, by: OperationId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE operation SET undone_by = ?2 WHERE id = ?1")?.execute((id, by))?;
+        Ok(())
+    }
+
+    /// Makes a revision the collection's newest. Its entries carry the number already: the constraint is the transaction.
+    pub fn insert_revision(
+        &self,
+        collection: CollectionId,
+        number: i64,
+        operation: OperationId,
+        added: usize,
+        removed: usize,
+    ) -> Result<()> {
+        let sql = "UPDATE collection SET revision = ?2 WHERE id = ?1";
+        self.conn.prepare_cached(sql)?.execute((collection, number))?;
+        let sql = "INSERT INTO revision(collection_id, number, operation_id, added, removed) VALUES(?1, ?2, ?3, ?4, ?5)";
+        self.conn.prepare_cached(sql)?.execute((collection, number, operation, added as i64, removed as i64))?;
+        Ok(())
+    }
+
+    /// Keeps a revision whole under a name. Returns false when the name is taken.
+    pub fn insert_snapshot(&self, collection: CollectionId, name: &str, revision: i64, now: i64) -> Result<bool> {
+        let sql = "INSERT INTO snapshot(collection_id, name, revision, created_at) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+        Ok(self.conn.prepare_cached(sql)?.execute((collection, name, revision, now))? == 1)
+    }
+
+    /// Lets a snapshot go. Returns whether there was one.
+    pub fn delete_snapshot(&self, collection: CollectionId, name: &str) -> Result<bool> {
+        let sql = "DELETE FROM snapshot WHERE collection_id = ?1 AND name = ?2";
+        Ok(self.conn.prepare_cached(sql)?.execute((collection, name))? == 1)
+    }
+}

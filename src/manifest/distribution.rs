@@ -1,0 +1,80 @@
+//! Rows of distributions: what an index says of bytes under a filename.
+
+use super::{BlobId, Result, Rows, Transaction};
+use crate::digest::Sha256;
+use crate::name::ProjectName;
+use crate::wheel::Kind;
+use rusqlite::{OptionalExtension, named_params};
+
+/// A distribution as a row holds it.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    /// The filename.
+    pub filename: String,
+    /// Wheel or sdist.
+    pub kind: Kind,
+    /// The project.
+    pub project: ProjectName,
+    /// The version, normalised.
+    pub version: String,
+    /// A wheel's build tag.
+    pub build_tag: Option<String>,
+    /// A wheel's tags as in the filename, or nothing.
+    pub tags: String,
+    /// `Requires-Python`, as METADATA has it.
+    pub requires_python: Option<String>,
+    /// METADATA or PKG-INFO, where it may be served as a sidecar.
+    pub metadata: Option<Vec<u8>>,
+}
+
+impl Rows {
+    /// Tells whether these bytes are known under this filename.
+    pub fn has_distribution(&self, blob: BlobId, filename: &str) -> Result<bool> {
+        let mut statement = self.conn.prepare_cached("SELECT 1 FROM distribution WHERE blob_id = ?1 AND filename = ?2")?;
+        Ok(statement.exists((blob, filename))?)
+    }
+
+    /// Returns the filenames under which a blob is known.
+    pub fn filenames(&self, blob: BlobId) -> Result<Vec<String>> {
+        let sql = "SELECT filename FROM distribution WHERE blob_id = ?1 ORDER BY filename";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([blob], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the metadata bytes with this digest.
+    pub fn metadata(&self, sha256: &Sha256) -> Result<Option<Vec<u8>>> {
+        let mut statement = self.conn.prepare_cached("SELECT bytes FROM metadata WHERE sha256 = ?1")?;
+        Ok(statement.query_row([sha256], |row| row.get(0)).optional()?)
+    }
+}
+
+impl Transaction<'_> {
+    /// Inserts a distribution, unless it is known.
+    pub fn insert_distribution(&self, blob: BlobId, distribution: &Distribution) -> Result<()> {
+        if self.has_distribution(blob, &distribution.filename)? {
+            return Ok(());
+        }
+        let metadata = distribution.metadata.as_ref().map(|bytes| self.insert_metadata(bytes)).transpose()?;
+        let mut statement = self.conn.prepare_cached(
+            "INSERT INTO distribution(blob_id, filename, kind, project, version, build_tag, tags, requires_python, metadata_id)
+             VALUES(:blob, :filename, :kind, :project, :version, :build_tag, :tags, :requires_python, :metadata)",
+        )?;
+        statement.execute(named_params! {
+            ":blob": blob, ":filename": distribution.filename, ":kind": distribution.kind, ":project": distribution.project,
+            ":version": distribution.version, ":build_tag": distribution.build_tag, ":tags": distribution.tags,
+            ":requires_python": distribution.requires_python, ":metadata": metadata,
+        })?;
+        Ok(())
+    }
+
+    fn insert_metadata(&self, bytes: &[u8]) -> Result<i64> {
+        let sha256 = Sha256::of(bytes);
+        let mut find = self.conn.prepare_cached("SELECT id FROM metadata WHERE sha256 = ?1")?;
+        if let Some(id) = find.query_row([sha256], |row| row.get(0)).optional()? {
+            return Ok(id);
+        }
+        let mut insert = self.conn.prepare_cached("INSERT INTO metadata(sha256, bytes) VALUES(?1, ?2)")?;
+        Ok(insert.insert((sha256, bytes))?)
+    }
+}

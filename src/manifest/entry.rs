@@ -1,0 +1,210 @@
+//! Entries: which distributions a collection holds, from which revision until which.
+
+use super::{BlobId, CollectionId, Result, Rows, State, Transaction};
+use crate::digest::{Blake3, Sha256};
+use crate::name::{CollectionName, ProjectName};
+use crate::wheel::Kind;
+use rusqlite::{OptionalExtension, Params, Row, named_params};
+
+/// An entry with its distribution and blob.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The filename: one live entry for each in a collection.
+    pub filename: String,
+    /// Wheel or sdist.
+    pub kind: Kind,
+    /// The project.
+    pub project: ProjectName,
+    /// The version, normalised.
+    pub version: String,
+    /// A wheel's build tag.
+    pub build_tag: Option<String>,
+    /// A wheel's tags.
+    pub tags: String,
+    /// `Requires-Python`.
+    pub requires_python: Option<String>,
+    /// The digest of the sidecar, where there is one.
+    pub metadata_sha256: Option<Sha256>,
+    /// The blob's row.
+    pub blob: BlobId,
+    /// The blob.
+    pub blake3: Blake3,
+    /// Its other digest.
+    pub sha256: Sha256,
+    /// Size in bytes.
+    pub size: u64,
+    /// The blob's state.
+    pub state: State,
+    /// The revision that added it.
+    pub added: i64,
+    /// The revision that removed it; `None`: live.
+    pub removed: Option<i64>,
+    /// When it was removed.
+    pub removed_at: Option<i64>,
+    /// When this collection first had these bytes under this name.
+    pub uploaded_at: i64,
+    /// The reason of a yank, maybe empty.
+    pub yanked: Option<String>,
+    /// When a lookup last gave the blob.
+    pub used_at: Option<i64>,
+}
+
+/// Which entries of a collection are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those that are not removed.
+    Live,
+    /// Those of a revision.
+    At(i64),
+}
+
+macro_rules! select_entries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.name AS collection, e.filename, d.kind, d.project, d.version, d.build_tag, d.tags,
+                    d.requires_python, m.sha256 AS metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, b.state,
+                    e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at
+             FROM entry e
+             JOIN collection c ON c.id = e.collection_id
+             JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+             JOIN blob b ON b.id = e.blob_id
+             LEFT JOIN metadata m ON m.id = d.metadata_id ",
+            $rest
+        )
+    };
+}
+
+impl Entry {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        // By position, in the order of `select_entries`: by name costs a search for each of 20 columns and row.
+        Ok(Self {
+            collection: row.get(0)?,
+            filename: row.get(1)?,
+            kind: row.get(2)?,
+            project: row.get(3)?,
+            version: row.get(4)?,
+            build_tag: row.get(5)?,
+            tags: row.get(6)?,
+            requires_python: row.get(7)?,
+            metadata_sha256: row.get(8)?,
+            blob: row.get(9)?,
+            blake3: row.get(10)?,
+            sha256: row.get(11)?,
+            size: row.get::<_, i64>(12)?.cast_unsigned(),
+            state: row.get(13)?,
+            added: row.get(14)?,
+            removed: row.get(15)?,
+            removed_at: row.get(16)?,
+            uploaded_at: row.get(17)?,
+            yanked: row.get(18)?,
+            used_at: row.get(19)?,
+        })
+    }
+}
+
+impl Rows {
+    fn entries_where(&self, sql: &'static str, params: impl Params) -> Result<Vec<Entry>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params, Entry::from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the entries of a collection, by project and filename.
+    pub fn entries(&self, collection: CollectionId, scope: Scope) -> Result<Vec<Entry>> {
+        match scope {
+            Scope::Live => self.entries_where(
+                select_entries!("WHERE e.collection_id = ?1 AND e.removed IS NULL ORDER BY d.project, e.filename"),
+                [collection],
+            ),
+            Scope::At(revision) => self.entries_where(
+                select_entries!(
+                    "WHERE e.collection_id = ?1 AND e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)
+                     ORDER BY d.project, e.filename"
+                ),
+                (collection, revision),
+            ),
+        }
+    }
+
+    /// Returns the live entries of a project in a collection.
+    pub fn project_entries(&self, collection: CollectionId, project: &ProjectName) -> Result<Vec<Entry>> {
+        self.entries_where(
+            select_entries!("WHERE d.project = ?2 AND e.collection_id = ?1 AND e.removed IS NULL ORDER BY e.filename"),
+            (collection, project),
+        )
+    }
+
+    /// Returns the live entry of a filename in a collection.
+    pub fn find_entry(&self, collection: CollectionId, filename: &str) -> Result<Option<Entry>> {
+        let sql = select_entries!("WHERE e.collection_id = ?1 AND e.filename = ?2 AND e.removed IS NULL");
+        Ok(self.entries_where(sql, (collection, filename))?.pop())
+    }
+
+    /// Returns the blob of the live entry of a filename in a collection.
+    pub fn find_entry_blob(&self, collection: CollectionId, filename: &str) -> Result<Option<BlobId>> {
+        let sql = "SELECT blob_id FROM entry WHERE collection_id = ?1 AND filename = ?2 AND removed IS NULL";
+        Ok(self.conn.prepare_cached(sql)?.query_row((collection, filename), |row| row.get(0)).optional()?)
+    }
+
+    /// Returns all entries of a blob, live and in history, in all collections.
+    pub fn blob_entries(&self, blob: BlobId) -> Result<Vec<Entry>> {
+        self.entries_where(select_entries!("WHERE e.blob_id = ?1 ORDER BY c.name, e.added"), [blob])
+    }
+
+    /// Returns the entries that revisions after `from` up to `to` removed or added, and that differ between the two.
+    pub fn changed_entries(&self, collection: CollectionId, from: i64, to: i64) -> Result<Vec<Entry>> {
+        let (low, high) = (from.min(to), from.max(to));
+        self.entries_where(
+            select_entries!(
+                "WHERE e.collection_id = ?1 AND ((e.added > ?2 AND e.added <= ?3 AND (e.removed IS NULL OR e.removed > ?3))
+                    OR (e.added <= ?2 AND e.removed > ?2 AND e.removed <= ?3)) ORDER BY d.project, e.filename, e.added"
+            ),
+            (collection, low, high),
+        )
+    }
+
+    /// Returns the entries that an operation removed, in all collections.
+    pub fn entries_removed_by(&self, operation: super::OperationId) -> Result<Vec<Entry>> {
+        self.entries_where(
+            select_entries!(
+                "JOIN revision r ON r.collection_id = e.collection_id AND r.number = e.removed
+                 WHERE r.operation_id = ?1 ORDER BY c.name, d.project, e.filename"
+            ),
+            [operation],
+        )
+    }
+}
+
+impl Transaction<'_> {
+    /// Adds a live entry. Its upload time is the first at which the collection had these bytes under this name.
+    pub fn insert_entry(
+        &self,
+        collection: CollectionId,
+        filename: &str,
+        blob: BlobId,
+        revision: i64,
+        now: i64,
+        yanked: Option<&str>,
+    ) -> Result<()> {
+        let mut statement = self.conn.prepare_cached(
+            "INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at, yanked)
+             VALUES(:collection, :filename, :blob, :revision, coalesce((SELECT min(uploaded_at) FROM entry
+               WHERE blob_id = :blob AND filename = :filename AND collection_id = :collection), :now), :yanked)",
+        )?;
+        statement.execute(named_params! {
+            ":collection": collection, ":filename": filename, ":blob": blob, ":revision": revision, ":now": now,
+            ":yanked": yanked,
+        })?;
+        Ok(())
+    }
+
+    /// Removes the live entry of a filename, into history. Returns whether there was one.
+    pub fn remove_entry(&self, collection: CollectionId, filename: &str, revision: i64, now: i64) -> Result<bool> {
+        let mut statement = self.conn.prepare_cached(
+            "UPDATE entry SET removed = ?3, removed_at = ?4 WHERE collection_id = ?1 AND filename = ?2 AND removed IS NULL",
+        )?;
+        Ok(statement.execute((collection, filename, revision, now))? == 1)
+    }
+}

@@ -1,0 +1,296 @@
+//! What is true: blobs, distributions, collections and their history, references. The only module that holds SQL.
+//!
+//! [`Rows`] reads; a [`Transaction`] also writes, and what it wrote is durable when `commit` has returned. Functions here take
+//! plain values and return plain values; they decide nothing and touch no file but the manifest's own.
+
+mod blob;
+mod collection;
+mod count;
+mod distribution;
+mod entry;
+mod garbage;
+mod pin;
+mod session;
+mod types;
+mod view;
+
+pub use blob::{BlobRow, State};
+pub use collection::{CollectionRow, OperationId, Retention, RevisionRow, SnapshotRow};
+pub use count::{LookupCount, Outcome, StoreTotals};
+pub use distribution::Distribution;
+pub use entry::{Entry, Scope};
+pub use garbage::{Garbage, PrunedEntry};
+pub use pin::{PinRow, Reference};
+pub use session::{Seen, SessionRow};
+pub use types::{BlobId, CollectionId};
+pub use view::{Layout, LinkKind, ViewId, ViewRow};
+
+use crate::fs::fault::{Change, point};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The schema that this program writes; an older one is migrated, a newer one refused.
+const VERSION: i64 = 1;
+/// "WCAS": tells the file from any other SQLite database.
+const APPLICATION_ID: i64 = 0x5743_4153;
+
+/// What can go wrong with the manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite said no.
+    #[error("the manifest can't be read or written")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] crate::fs::Error),
+    /// The file is some other program's.
+    #[error("{} is not a wcas manifest", .0.display())]
+    Foreign(PathBuf),
+    /// The file was written by a newer wcas.
+    #[error("{} has schema {found}, and this wcas knows up to {VERSION}: use a newer wcas", path.display())]
+    Newer {
+        /// The manifest.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+}
+
+impl Error {
+    /// Tells whether another process held the manifest for too long.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
+    /// Tells whether the disk is full.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Disk(error) => error.is_full(),
+            _ => self.code() == Some(ErrorCode::DiskFull),
+        }
+    }
+
+    /// Tells whether the manifest itself is damaged.
+    pub fn is_corrupt(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    }
+
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            _ => None,
+        }
+    }
+}
+
+/// The result of asking the manifest.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// How the manifest is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Made when there is none.
+    Create,
+    /// Must be there.
+    Write,
+    /// On a medium that nobody writes to: no locks, no log files.
+    Immutable,
+}
+
+/// An open manifest.
+#[derive(Debug)]
+pub struct Manifest {
+    rows: Rows,
+}
+
+/// What can be read from a manifest.
+#[derive(Debug)]
+pub struct Rows {
+    conn: Connection,
+}
+
+/// A transaction: all of it or, when dropped without `commit`, nothing.
+#[derive(Debug)]
+#[must_use = "a transaction that is dropped is rolled back"]
+pub struct Transaction<'m> {
+    rows: &'m Rows,
+    is_open: bool,
+}
+
+impl Manifest {
+    /// Opens the manifest. `wait` bounds how long a statement waits for another process's transaction.
+    pub fn open(path: &Path, access: Access, wait: Duration) -> Result<Self> {
+        let conn = match access {
+            Access::Create | Access::Write => {
+                let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
+                Connection::open_with_flags(path, flags)?
+            }
+            Access::Immutable => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                Connection::open_with_flags(immutable_uri(path), flags)?
+            }
+        };
+        // The order matters: the wait must be set before the first statement that can meet another process.
+        conn.busy_timeout(wait)?;
+        if access != Access::Immutable {
+            conn.pragma_update(None, "journal_mode", "WAL")?;
+            conn.pragma_update(None, "synchronous", "FULL")?;
+        }
+        conn.pragma_update(None, "foreign_keys", true)?;
+        conn.set_prepared_statement_cache_capacity(64);
+        let manifest = Self { rows: Rows { conn } };
+        manifest.migrate(path, access)?;
+        Ok(manifest)
+    }
+
+    fn migrate(&self, path: &Path, access: Access) -> Result<()> {
+        let (application, version) = (self.pragma("application_id")?, self.pragma("user_version")?);
+        match (application, version) {
+            (APPLICATION_ID, VERSION) => return Ok(()),
+            (APPLICATION_ID, found) if found > VERSION => return Err(Error::Newer { path: path.to_owned(), found }),
+            (0, 0) if access == Access::Create => {}
+            _ => return Err(Error::Foreign(path.to_owned())),
+        }
+        point(Change::Grow, "create the manifest", path)?;
+        let transaction = self.write()?;
+        // Another process may have made the tables while this one waited for the transaction.
+        if self.pragma("user_version")? == 0 {
+            let tables: i64 = self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            if tables > 0 {
+                return Err(Error::Foreign(path.to_owned()));
+            }
+            self.conn.execute_batch(include_str!("schema.sql"))?;
+            self.conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+            self.conn.pragma_update(None, "user_version", VERSION)?;
+        }
+        transaction.commit()
+    }
+
+    fn pragma(&self, name: &str) -> Result<i64> {
+        Ok(self.conn.pragma_query_value(None, name, |row| row.get(0))?)
+    }
+
+    /// Starts a transaction that writes; waits for another process's to end.
+    pub fn write(&self) -> Result<Transaction<'_>> {
+        point(Change::Grow, "write to", Path::new("manifest.sqlite"))?;
+        self.begin("BEGIN IMMEDIATE")
+    }
+
+    /// Starts a transaction that only reads: all its answers are of one moment.
+    pub fn read(&self) -> Result<Transaction<'_>> {
+        self.begin("BEGIN DEFERRED")
+    }
+
+    /// Does some writes whose loss in a power cut is bearable (counters), without waiting for the disk.
+    pub fn write_relaxed<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        let done = self.begin("BEGIN IMMEDIATE").and_then(|transaction| {
+            let value = write(&transaction)?;
+            transaction.commit().map(|()| value)
+        });
+        self.conn.pragma_update(None, "synchronous", "FULL")?;
+        done
+    }
+
+    fn begin(&self, sql: &str) -> Result<Transaction<'_>> {
+        self.conn.execute_batch(sql)?;
+        Ok(Transaction { rows: &self.rows, is_open: true })
+    }
+
+    /// Changes how long a statement waits for another process.
+    pub fn set_wait(&self, wait: Duration) -> Result<()> {
+        Ok(self.conn.busy_timeout(wait)?)
+    }
+
+    /// Copies the manifest, consistent, into a new file: a backup while others write.
+    pub fn back_up(&self, to: &Path) -> Result<()> {
+        point(Change::Grow, "create", to)?;
+        self.conn.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+        Ok(())
+    }
+
+    /// Asks SQLite whether the file is sound; returns its complaints.
+    pub fn complaints(&self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for check in ["PRAGMA quick_check", "PRAGMA foreign_key_check"] {
+            let mut statement = self.conn.prepare(check)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let text: String = row.get::<_, Option<String>>(0)?.unwrap_or_default();
+                if text != "ok" {
+                    lines.push(if check.contains("key") { format!("a row of {text} refers to nothing") } else { text });
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Moves the write-ahead log's content into the manifest as far as readers allow, and gives free pages back.
+    pub fn tidy(&self) -> Result<()> {
+        Ok(self.conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE); PRAGMA optimize;")?)
+    }
+}
+
+impl Deref for Manifest {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        &self.rows
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        self.rows
+    }
+}
+
+impl Transaction<'_> {
+    /// Makes all that was written durable.
+    pub fn commit(mut self) -> Result<()> {
+        point(Change::Grow, "commit to", Path::new("manifest.sqlite"))?;
+        self.rows.conn.execute_batch("COMMIT")?;
+        self.is_open = false;
+        Ok(())
+    }
+
+    /// Sets a named value of the store.
+    pub fn set_meta(&self, key: &str, value: &str) -> Result<()> {
+        let sql = "INSERT INTO meta(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value";
+        self.conn.prepare_cached(sql)?.execute([key, value])?;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            // SQLite has rolled back by itself after some errors; then there is nothing left to do.
+            let _ = self.rows.conn.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+impl Rows {
+    /// Returns a named value of the store.
+    pub fn meta(&self, key: &str) -> Result<Option<String>> {
+        let mut statement = self.conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+        Ok(statement.query_row([key], |row| row.get("value")).optional()?)
+    }
+}
+
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => uri.push(char::from(*byte)),
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri + "?immutable=1"
+}

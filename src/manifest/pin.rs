@@ -1,0 +1,143 @@
+//! Pins, and the one list of all that keeps a blob: for `show` and `why` only, gc has its own probes.
+
+use super::{BlobId, Result, Rows, Transaction};
+use crate::digest::Blake3;
+use rusqlite::named_params;
+
+/// A pin.
+#[derive(Debug, Clone)]
+pub struct PinRow {
+    /// The pinned blob.
+    pub blake3: Blake3,
+    /// Its row.
+    pub blob: BlobId,
+    /// Who needs it.
+    pub owner: String,
+    /// What for.
+    pub reason: String,
+    /// Since when.
+    pub created_at: i64,
+    /// Until when; `None`: until unpinned.
+    pub expires_at: Option<i64>,
+}
+
+/// Something that keeps a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// A session that is using it now.
+    Hold {
+        /// The command.
+        command: String,
+        /// Its process.
+        pid: i64,
+        /// Since when.
+        since: i64,
+    },
+    /// A snapshot whose revision has it.
+    Snapshot {
+        /// The collection.
+        collection: String,
+        /// The snapshot's name.
+        name: String,
+        /// Since when.
+        since: i64,
+    },
+    /// A tree on disk whose revision has it.
+    View {
+        /// The tree's folder.
+        path: String,
+        /// The collection.
+        collection: String,
+        /// The revision shown.
+        revision: i64,
+    },
+}
+
+impl Rows {
+    /// Returns all pins, or those of a blob.
+    pub fn pins(&self, blob: Option<BlobId>) -> Result<Vec<PinRow>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT b.blake3, p.blob_id, p.owner, p.reason, p.created_at, p.expires_at FROM pin p JOIN blob b ON b.id = p.blob_id
+             WHERE ?1 IS NULL OR p.blob_id = ?1 ORDER BY p.owner, b.blake3",
+        )?;
+        let rows = statement.query_map([blob], |row| {
+            Ok(PinRow {
+                blake3: row.get("blake3")?,
+                blob: row.get("blob_id")?,
+                owner: row.get("owner")?,
+                reason: row.get("reason")?,
+                created_at: row.get("created_at")?,
+                expires_at: row.get("expires_at")?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the holds, snapshots and views that keep a blob, beside its entries and pins.
+    pub fn keepers(&self, blob: BlobId) -> Result<Vec<Reference>> {
+        let mut keepers = Vec::new();
+        let mut statement = self.conn.prepare_cached(
+            "SELECT s.command, s.pid, s.started_at FROM hold h JOIN session s ON s.id = h.session_id WHERE h.blob_id = ?1",
+        )?;
+        let rows = statement.query_map([blob], |row| {
+            Ok(Reference::Hold { command: row.get(0)?, pid: row.get(1)?, since: row.get(2)? })
+        })?;
+        keepers.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+        let mut statement = self.conn.prepare_cached(
+            "SELECT DISTINCT c.name, s.name, s.created_at FROM entry e
+             JOIN snapshot s ON s.collection_id = e.collection_id AND s.revision >= e.added
+               AND (e.removed IS NULL OR s.revision < e.removed)
+             JOIN collection c ON c.id = e.collection_id WHERE e.blob_id = ?1 ORDER BY 1, 2",
+        )?;
+        let rows = statement.query_map([blob], |row| {
+            Ok(Reference::Snapshot { collection: row.get(0)?, name: row.get(1)?, since: row.get(2)? })
+        })?;
+        keepers.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+        let mut statement = self.conn.prepare_cached(
+            "SELECT DISTINCT w.path, c.name, v.revision FROM entry e
+             JOIN view_source v ON v.collection_id = e.collection_id AND v.revision >= e.added
+               AND (e.removed IS NULL OR v.revision < e.removed)
+             JOIN view w ON w.id = v.view_id
+             JOIN collection c ON c.id = e.collection_id WHERE e.blob_id = ?1 ORDER BY 1, 2",
+        )?;
+        let rows = statement.query_map([blob], |row| {
+            Ok(Reference::View { path: row.get(0)?, collection: row.get(1)?, revision: row.get(2)? })
+        })?;
+        keepers.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+        Ok(keepers)
+    }
+
+    /// Returns the blobs that pins, snapshots, views or holds keep whatever happens to their live entries.
+    pub fn kept_blobs(&self, now: i64) -> Result<std::collections::HashSet<BlobId>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT blob_id FROM pin WHERE expires_at IS NULL OR expires_at > ?1
+             UNION SELECT blob_id FROM hold
+             UNION SELECT e.blob_id FROM snapshot s JOIN entry e ON e.collection_id = s.collection_id
+               AND e.added <= s.revision AND (e.removed IS NULL OR e.removed > s.revision)
+             UNION SELECT e.blob_id FROM view_source v JOIN entry e ON e.collection_id = v.collection_id
+               AND e.added <= v.revision AND (e.removed IS NULL OR e.removed > v.revision)",
+        )?;
+        let rows = statement.query_map([now], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+impl Transaction<'_> {
+    /// Pins a blob; an owner's earlier pin of it is replaced.
+    pub fn insert_pin(&self, blob: BlobId, owner: &str, reason: &str, now: i64, expires_at: Option<i64>) -> Result<()> {
+        let mut statement = self.conn.prepare_cached(
+            "INSERT INTO pin(blob_id, owner, reason, created_at, expires_at) VALUES(:blob, :owner, :reason, :now, :expires_at)
+             ON CONFLICT(blob_id, owner) DO UPDATE SET reason = excluded.reason, expires_at = excluded.expires_at",
+        )?;
+        statement.execute(named_params! {
+            ":blob": blob, ":owner": owner, ":reason": reason, ":now": now, ":expires_at": expires_at,
+        })?;
+        Ok(())
+    }
+
+    /// Takes pins off a blob: one owner's, or all. Returns how many.
+    pub fn delete_pins(&self, blob: BlobId, owner: Option<&str>) -> Result<usize> {
+        let sql = "DELETE FROM pin WHERE blob_id = ?1 AND (?2 IS NULL OR owner = ?2)";
+        Ok(self.conn.prepare_cached(sql)?.execute((blob, owner))?)
+    }
+}

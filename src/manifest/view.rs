@@ -1,0 +1,129 @@
+//! Trees on disk: where they are, and which revisions their generations show.
+
+use super::types::{row_id, text_column};
+use super::{CollectionId, Result, Rows, Transaction};
+use rusqlite::{OptionalExtension, Row};
+
+row_id! {
+    /// A view's row.
+    ViewId
+}
+
+text_column! {
+    /// How the files of a tree are arranged.
+    Layout {
+        /// The pages of PEP 503, each project's files beside its page.
+        Simple = "simple",
+        /// All files in one folder.
+        Flat = "flat",
+    }
+}
+
+text_column! {
+    /// How the files of a tree have their bytes.
+    LinkKind {
+        /// A relative symbolic link to the blob.
+        Symlink = "symlink",
+        /// A hard link to the blob.
+        Hardlink = "hardlink",
+        /// A clone, where the filesystem can; else a copy.
+        Reflink = "reflink",
+        /// A copy.
+        Copy = "copy",
+    }
+}
+
+/// A tree on disk.
+#[derive(Debug, Clone)]
+pub struct ViewRow {
+    /// The row.
+    pub id: ViewId,
+    /// Its folder.
+    pub path: String,
+    /// Its layout.
+    pub layout: Layout,
+    /// Its links.
+    pub link: LinkKind,
+    /// The generation that readers see; 0: none yet.
+    pub generation: i64,
+}
+
+impl ViewRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            path: row.get("path")?,
+            layout: row.get("layout")?,
+            link: row.get("link")?,
+            generation: row.get("generation")?,
+        })
+    }
+}
+
+impl Rows {
+    /// Returns the view of a folder.
+    pub fn find_view(&self, path: &str) -> Result<Option<ViewRow>> {
+        let mut statement = self.conn.prepare_cached("SELECT * FROM view WHERE path = ?1")?;
+        Ok(statement.query_row([path], ViewRow::from_row).optional()?)
+    }
+
+    /// Returns all views.
+    pub fn views(&self) -> Result<Vec<ViewRow>> {
+        let mut statement = self.conn.prepare_cached("SELECT * FROM view ORDER BY path")?;
+        let rows = statement.query_map([], ViewRow::from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the collections and revisions that a generation shows.
+    pub fn view_sources(&self, view: ViewId, generation: i64) -> Result<Vec<(CollectionId, i64)>> {
+        let sql = "SELECT collection_id, revision FROM view_source WHERE view_id = ?1 AND generation = ?2 ORDER BY 1";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map((view, generation), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the folders of the views that show a collection.
+    pub fn views_of(&self, collection: CollectionId) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT w.path FROM view_source v JOIN view w ON w.id = v.view_id WHERE v.collection_id = ?1 ORDER BY 1";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([collection], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the newest generation that was begun, finished or not.
+    pub fn last_generation(&self, view: ViewId) -> Result<i64> {
+        let sql = "SELECT max(w.generation, coalesce((SELECT max(generation) FROM view_source WHERE view_id = w.id), 0))
+                   FROM view w WHERE w.id = ?1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([view], |row| row.get(0))?)
+    }
+}
+
+impl Transaction<'_> {
+    /// Records a tree, or its new layout and links.
+    pub fn insert_view(&self, path: &str, layout: Layout, link: LinkKind) -> Result<ViewId> {
+        let sql = "INSERT INTO view(path, layout, link) VALUES(?1, ?2, ?3)
+                   ON CONFLICT(path) DO UPDATE SET layout = excluded.layout, link = excluded.link RETURNING id";
+        Ok(self.conn.prepare_cached(sql)?.query_row((path, layout, link), |row| row.get(0))?)
+    }
+
+    /// Records what a generation will show, before its first link is made.
+    pub fn insert_view_source(&self, view: ViewId, generation: i64, collection: CollectionId, revision: i64) -> Result<()> {
+        let sql = "INSERT INTO view_source(view_id, generation, collection_id, revision) VALUES(?1, ?2, ?3, ?4)";
+        self.conn.prepare_cached(sql)?.execute((view, generation, collection, revision))?;
+        Ok(())
+    }
+
+    /// Records that readers see a generation and that nothing of any other is left.
+    pub fn set_generation(&self, view: ViewId, generation: i64) -> Result<()> {
+        self.conn.prepare_cached("UPDATE view SET generation = ?2 WHERE id = ?1")?.execute((view, generation))?;
+        let sql = "DELETE FROM view_source WHERE view_id = ?1 AND generation <> ?2";
+        self.conn.prepare_cached(sql)?.execute((view, generation))?;
+        Ok(())
+    }
+
+    /// Forgets a tree: what it kept is kept no longer.
+    pub fn delete_view(&self, view: ViewId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM view WHERE id = ?1")?.execute([view])?;
+        Ok(())
+    }
+}

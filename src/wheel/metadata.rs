@@ -1,0 +1,115 @@
+//! METADATA and PKG-INFO: the headers of a distribution's core metadata.
+//!
+//! Read as Python's `email` parser reads them: any line end, folded lines, names in any case, up to the first line that is no
+//! header; of a field that should be there once the first counts. The description below is never looked at.
+
+use super::filename::Kind;
+use std::borrow::Cow;
+
+/// Metadata without a field that every distribution must have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a {field} header, found none among {found} headers")]
+pub struct MetadataError {
+    /// The field's name.
+    pub field: &'static str,
+    /// The number of headers that were read.
+    pub found: usize,
+}
+
+/// The fields of core metadata that the store and its indexes use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// The version of the metadata's own format.
+    pub metadata_version: Option<String>,
+    /// The project, as its author writes it.
+    pub name: String,
+    /// The version, as its author writes it.
+    pub version: String,
+    /// One line about the project.
+    pub summary: Option<String>,
+    /// The interpreters that it runs on, as a version specifier.
+    pub requires_python: Option<String>,
+    /// What it depends on, one requirement each.
+    pub requires_dist: Vec<String>,
+    /// The extras that requirements may ask for.
+    pub provides_extra: Vec<String>,
+    /// The fields that a build may change.
+    pub dynamic: Vec<String>,
+}
+
+impl Metadata {
+    /// Parses the bytes of METADATA or PKG-INFO; invalid UTF-8 becomes replacement characters.
+    pub fn parse(bytes: &[u8]) -> Result<Self, MetadataError> {
+        let mut metadata = Self::default();
+        let (mut name, mut version) = (None, None);
+        let mut found = 0;
+        for (field, value) in headers(bytes) {
+            found += 1;
+            let once = |slot: &mut Option<String>| _ = slot.get_or_insert_with(|| text(&value));
+            match field.to_ascii_lowercase().as_slice() {
+                b"metadata-version" => once(&mut metadata.metadata_version),
+                b"name" => once(&mut name),
+                b"version" => once(&mut version),
+                b"summary" => once(&mut metadata.summary),
+                b"requires-python" => once(&mut metadata.requires_python),
+                b"requires-dist" => metadata.requires_dist.push(text(&value)),
+                b"provides-extra" => metadata.provides_extra.push(text(&value)),
+                b"dynamic" => metadata.dynamic.push(text(&value)),
+                _ => {}
+            }
+        }
+        metadata.name = name.ok_or(MetadataError { field: "Name", found })?;
+        metadata.version = version.ok_or(MetadataError { field: "Version", found })?;
+        // Old tools wrote an empty value, or the word UNKNOWN, for what its author had left out.
+        metadata.summary.take_if(|summary| summary.is_empty() || summary == "UNKNOWN");
+        metadata.requires_python.take_if(|python| python.is_empty());
+        Ok(metadata)
+    }
+
+    /// Returns whether these bytes may be served beside the distribution, as its `.metadata` file.
+    ///
+    /// A wheel's always. An sdist's only since metadata 2.2, which tells what a build may change; before that it promised nothing.
+    pub fn may_be_served(&self, kind: Kind) -> bool {
+        let version = self.metadata_version.as_deref().and_then(|version| {
+            let (major, minor) = version.split_once('.')?;
+            Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+        });
+        kind == Kind::Wheel || version.is_some_and(|version| version >= (2, 2))
+    }
+}
+
+/// Returns a value as one line of text.
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim().to_owned()
+}
+
+/// Walks the headers: names as they are, values unfolded.
+fn headers(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
+    let is_folded = |rest: &[u8]| matches!(rest.first(), Some(b' ' | b'\t'));
+    while is_folded(rest) && !next_line(&mut rest).trim_ascii().is_empty() {}
+    std::iter::from_fn(move || {
+        let line = next_line(&mut rest);
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        // A space or any other letter that no field's name has: this line is the body already.
+        if !name.iter().all(u8::is_ascii_graphic) {
+            return None;
+        }
+        let mut value = Cow::Borrowed(value);
+        while is_folded(rest) {
+            let more = next_line(&mut rest);
+            let value = value.to_mut();
+            value.push(b' ');
+            value.extend_from_slice(more.trim_ascii());
+        }
+        Some((name, value))
+    })
+}
+
+/// Takes a line, without its end, off the front.
+fn next_line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+    let (line, after) = rest.split_at(end);
+    *rest = after.strip_prefix(b"\r\n").or_else(|| after.get(1..)).unwrap_or_default();
+    line
+}

@@ -1,0 +1,199 @@
+//! What a distribution is: its filename, the targets it runs on, and the metadata inside it.
+//!
+//! Reads wheels and sdists, judges them, and never writes. [`read`] is the gate: a file whose name and contents tell different
+//! stories does not pass. Unpacking, digests and where files are kept are the business of other modules.
+
+pub mod filename;
+pub mod metadata;
+pub mod sdist;
+pub mod tags;
+pub mod zip;
+
+use crate::name::ProjectName;
+pub use filename::{BuildTag, DistributionFilename, Kind};
+pub use metadata::Metadata;
+pub use tags::{Target, TargetError};
+
+use filename::{SdistFilename, WheelFilename};
+use metadata::MetadataError;
+use pep440_rs::Version;
+use sdist::SdistError;
+use std::fs::File;
+use zip::{Archive, Entry, ReadAt, ZipError};
+
+/// The largest METADATA that is read.
+const MAX_METADATA_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Why a file is not the distribution that its name says.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a zip archive, or a bad one.
+    #[error("expected a wheel, which is a zip archive")]
+    Zip(#[from] ZipError),
+    /// Not an archive of its extension, or a bad one.
+    #[error("expected an sdist, which is a .tar.gz or .zip archive")]
+    Sdist(#[from] SdistError),
+    /// No `.dist-info` directory, or several.
+    #[error("expected one .dist-info directory at the top of the wheel, found {0}")]
+    DistInfo(String),
+    /// The `.dist-info` directory of some other wheel.
+    #[error("expected the directory {expected:?} in the wheel, found {found:?}")]
+    DirectoryName {
+        /// The directory's name, had it been made from the filename.
+        expected: String,
+        /// Its name.
+        found: String,
+    },
+    /// A member that every wheel has once.
+    #[error("expected the member {member:?} once in the wheel, found it {found} times")]
+    Member {
+        /// The member.
+        member: String,
+        /// How often it is there.
+        found: usize,
+    },
+    /// Metadata without a name or version.
+    #[error("expected core metadata in {file}")]
+    Metadata {
+        /// METADATA or PKG-INFO.
+        file: &'static str,
+        /// What is missing.
+        source: MetadataError,
+    },
+    /// Metadata of some other project or version.
+    #[error("expected {field} {expected:?} in {file}, as the filename says, found {found:?}")]
+    Mismatch {
+        /// METADATA or PKG-INFO.
+        file: &'static str,
+        /// The field.
+        field: &'static str,
+        /// What the filename says.
+        expected: String,
+        /// What the metadata says.
+        found: String,
+    },
+}
+
+/// What the store keeps of a distribution's contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// The exact bytes of METADATA or PKG-INFO; an old sdist may have none.
+    pub metadata: Option<Vec<u8>>,
+    /// The interpreters that it runs on, as its metadata says.
+    pub requires_python: Option<String>,
+    /// Whether `metadata` may be served as the distribution's `.metadata` file: see [`Metadata::may_be_served`].
+    pub metadata_may_be_served: bool,
+}
+
+/// Reads a distribution's metadata and makes sure that the file is what `name` says. The file's cursor stays where it is.
+pub fn read(file: &File, name: &DistributionFilename) -> Result<Contents, Error> {
+    match name {
+        DistributionFilename::Wheel(wheel) => read_wheel(file, wheel),
+        DistributionFilename::Sdist(sdist) => read_sdist(file, sdist),
+    }
+}
+
+fn read_wheel<R: ReadAt + ?Sized>(source: &R, name: &WheelFilename) -> Result<Contents, Error> {
+    let archive = Archive::open(source)?;
+    let found = DistInfo::find(&archive)?;
+    check_directory(&found.directory, name)?;
+    let wheel = (found.wheel.as_slice(), "WHEEL");
+    let metadata = (found.metadata.as_slice(), "METADATA");
+    for (entries, member) in [wheel, metadata] {
+        if entries.len() != 1 {
+            let member = format!("{}/{member}", found.directory);
+            return Err(Error::Member { member, found: entries.len() });
+        }
+    }
+    let bytes = archive.read(&found.metadata[0], MAX_METADATA_BYTES)?;
+    judge(bytes, "METADATA", Kind::Wheel, name.project(), name.version())
+}
+
+fn read_sdist(file: &File, name: &SdistFilename) -> Result<Contents, Error> {
+    let found = if name.is_zip() { sdist::pkg_info_in_zip(file)? } else { sdist::pkg_info_in_tar(file)? };
+    match found {
+        Some(bytes) => judge(bytes, "PKG-INFO", Kind::Sdist, name.project(), name.version()),
+        None => Ok(Contents { metadata: None, requires_python: None, metadata_may_be_served: false }),
+    }
+}
+
+/// The members of a wheel's `.dist-info` directory that matter here.
+struct DistInfo<'a> {
+    directory: String,
+    metadata: Vec<Entry<'a>>,
+    wheel: Vec<Entry<'a>>,
+}
+
+impl<'a> DistInfo<'a> {
+    /// Walks the whole directory, so that a bad member name anywhere is found.
+    fn find<R: ReadAt + ?Sized>(archive: &'a Archive<'_, R>) -> Result<Self, Error> {
+        let mut directory: Option<&[u8]> = None;
+        let (mut metadata, mut wheel) = (Vec::new(), Vec::new());
+        for entry in archive.entries() {
+            let entry = entry?;
+            let Some(slash) = entry.name.iter().position(|byte| *byte == b'/') else { continue };
+            let (top, rest) = (&entry.name[..slash], &entry.name[slash + 1..]);
+            if !top.ends_with(b".dist-info") {
+                continue;
+            }
+            if *directory.get_or_insert(top) != top {
+                let names = [directory.unwrap_or_default(), top].map(String::from_utf8_lossy);
+                return Err(Error::DistInfo(format!("{:?} and {:?}", names[0], names[1])));
+            }
+            match rest {
+                b"METADATA" => metadata.push(entry),
+                b"WHEEL" => wheel.push(entry),
+                _ => {}
+            }
+        }
+        let directory = directory.ok_or_else(|| Error::DistInfo("none".to_owned()))?;
+        Ok(Self { directory: String::from_utf8_lossy(directory).into_owned(), metadata, wheel })
+    }
+}
+
+/// Checks the `.dist-info` directory's name: the project normalised, the version as PEP 440 compares it.
+fn check_directory(directory: &str, name: &WheelFilename) -> Result<(), Error> {
+    let stem = directory.strip_suffix(".dist-info").unwrap_or(directory);
+    let expected = format!("{}-{}", name.project().as_str().replace('-', "_"), name.version());
+    // Old tools leave dashes in the project's name, but none in the version.
+    let parts = stem.rsplit_once('-').and_then(|(project, version)| Some((project, version.parse::<Version>().ok()?)));
+    let good = match parts {
+        Some((project, version)) => is_project(project, name.project()) && version == *name.version(),
+        // They also write a version's `+` as `_` or `.`, after which it is no version.
+        None => squash(stem) == squash(&expected),
+    };
+    if good {
+        return Ok(());
+    }
+    Err(Error::DirectoryName { expected: format!("{expected}.dist-info"), found: directory.to_owned() })
+}
+
+fn squash(text: &str) -> String {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
+}
+
+fn is_project(text: &str, project: &ProjectName) -> bool {
+    text.parse::<ProjectName>().is_ok_and(|found| found == *project)
+}
+
+/// Compares the metadata with what the filename says.
+fn judge(
+    bytes: Vec<u8>,
+    file: &'static str,
+    kind: Kind,
+    project: &ProjectName,
+    version: &Version,
+) -> Result<Contents, Error> {
+    let metadata = Metadata::parse(&bytes).map_err(|source| Error::Metadata { file, source })?;
+    if !is_project(&metadata.name, project) {
+        let expected = project.to_string();
+        return Err(Error::Mismatch { file, field: "Name", expected, found: metadata.name });
+    }
+    if metadata.version.parse::<Version>().ok().as_ref() != Some(version) {
+        let expected = version.to_string();
+        return Err(Error::Mismatch { file, field: "Version", expected, found: metadata.version });
+    }
+    let metadata_may_be_served = metadata.may_be_served(kind);
+    Ok(Contents { requires_python: metadata.requires_python, metadata: Some(bytes), metadata_may_be_served })
+}

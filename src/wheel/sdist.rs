@@ -1,0 +1,133 @@
+//! Finds an sdist's PKG-INFO: the one that lies exactly one directory deep.
+//!
+//! A `.tar.gz` is read as a stream up to that member; what stands behind it is not looked at.
+
+use super::zip::{Archive, ZipError};
+use flate2::bufread::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use tar::EntryType;
+
+/// The largest PKG-INFO, or name of a member, that is read.
+const MAX_MEMBER_BYTES: u64 = 16 * 1024 * 1024;
+/// The most that is unpacked of one file before it counts as a bomb.
+const MAX_INFLATED_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Why an sdist can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SdistError {
+    /// Not a gzip file, not a tar inside it, or cut short.
+    #[error("expected a gzip-compressed tar archive")]
+    Tar(#[source] io::Error),
+    /// Nothing in it.
+    #[error("expected a tar archive with members, found an empty one")]
+    Empty,
+    /// A member that is too large to be what it says.
+    #[error("expected at most {MAX_MEMBER_BYTES} bytes in the member {name:?}, found {found}")]
+    Large {
+        /// The member's name.
+        name: String,
+        /// Its size.
+        found: u64,
+    },
+    /// Not a zip archive, or a bad one.
+    #[error("expected a zip archive")]
+    Zip(#[source] ZipError),
+}
+
+/// Reads PKG-INFO from a `.zip`; `None` when there is none.
+pub fn pkg_info_in_zip(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
+    let archive = Archive::open(file).map_err(SdistError::Zip)?;
+    let mut found = None;
+    for entry in archive.entries() {
+        let entry = entry.map_err(SdistError::Zip)?;
+        if found.is_none() && is_pkg_info(entry.name) {
+            found = Some(entry);
+        }
+    }
+    found.map(|entry| archive.read(&entry, MAX_MEMBER_BYTES).map_err(SdistError::Zip)).transpose()
+}
+
+/// Reads PKG-INFO from a `.tar.gz`; `None` when there is none.
+pub fn pkg_info_in_tar(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
+    find_in_tar(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }), MAX_INFLATED_BYTES)
+}
+
+fn find_in_tar(gzip: impl io::BufRead, cap: u64) -> Result<Option<Vec<u8>>, SdistError> {
+    let mut archive = tar::Archive::new(Bounded { inner: MultiGzDecoder::new(gzip), left: cap });
+    // Raw, because otherwise tar reads a long name of any size into memory.
+    let entries = archive.entries().map_err(SdistError::Tar)?.raw(true);
+    let (mut empty, mut long_name) = (true, None);
+    for entry in entries {
+        let mut entry = entry.map_err(SdistError::Tar)?;
+        empty = false;
+        let kind = entry.header().entry_type();
+        if matches!(kind, EntryType::GNULongName | EntryType::XHeader) {
+            let bytes = read_member(&mut entry, "a long name")?;
+            long_name = match kind {
+                EntryType::GNULongName => Some(bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()),
+                _ => pax_path(&bytes).or(long_name),
+            };
+            continue;
+        }
+        // A link's target, or a header for all members, stands between a long name and its member.
+        if matches!(kind, EntryType::GNULongLink | EntryType::XGlobalHeader) {
+            continue;
+        }
+        let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+        if kind.is_file() && is_pkg_info(&name) {
+            return read_member(&mut entry, &String::from_utf8_lossy(&name)).map(Some);
+        }
+    }
+    if empty { Err(SdistError::Empty) } else { Ok(None) }
+}
+
+fn read_member(entry: &mut tar::Entry<'_, impl Read>, name: &str) -> Result<Vec<u8>, SdistError> {
+    let size = entry.size();
+    if size > MAX_MEMBER_BYTES {
+        return Err(SdistError::Large { name: name.to_owned(), found: size });
+    }
+    let mut bytes = Vec::new();
+    let read = entry.read_to_end(&mut bytes).map_err(SdistError::Tar)?;
+    if read as u64 == size { Ok(bytes) } else { Err(SdistError::Tar(io::ErrorKind::UnexpectedEof.into())) }
+}
+
+fn pax_path(bytes: &[u8]) -> Option<Vec<u8>> {
+    let records = tar::PaxExtensions::new(bytes).flatten();
+    records.filter(|record| record.key_bytes() == b"path").last().map(|record| record.value_bytes().to_vec())
+}
+
+fn is_pkg_info(name: &[u8]) -> bool {
+    let name = name.strip_prefix(b"./").unwrap_or(name);
+    let top = name.strip_suffix(b"/PKG-INFO").unwrap_or_default();
+    !top.is_empty() && top != b".." && top != b"." && !top.contains(&b'/')
+}
+
+/// Reads a file from an offset of its own, so that the file's cursor stays where it is.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(bytes, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+/// Fails, rather than ends, when more than `left` bytes come.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other("it unpacks to more than it may"))?;
+        Ok(read)
+    }
+}

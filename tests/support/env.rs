@@ -1,0 +1,198 @@
+//! The real binary in a hermetic environment: a temporary folder, a store in it, and no variable from outside but PATH.
+
+#![allow(dead_code, reason = "each test crate uses its own part")]
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::ops::{Deref, DerefMut};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A temporary folder with a store to be made in it; commands run with the folder as their working directory.
+#[derive(Debug)]
+pub(crate) struct Env {
+    root: PathBuf,
+    _dir: TempDir,
+}
+
+impl Env {
+    /// Makes the folder; the store itself is left to the first command.
+    pub(crate) fn new() -> Self {
+        let dir = TempDir::with_prefix("wcas-test-").expect("a temporary folder can be made");
+        // The real path: what the binary prints after it resolved links can then be replaced.
+        let root = dir.path().canonicalize().expect("a new folder has a path");
+        for name in ["home", "tmp"] {
+            fs::create_dir(root.join(name)).expect("a new folder can be written");
+        }
+        Self { root, _dir: dir }
+    }
+
+    /// Returns the path of `name` in the folder.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Returns the store's path.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    /// Returns the command to be run, for what the other methods do not offer.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wcas"));
+        command.args(args).current_dir(&self.root).stdin(Stdio::null()).env_clear();
+        command.env("WCAS_STORE", self.store()).env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
+        command.envs([("NO_COLOR", "1"), ("TZ", "UTC"), ("LC_ALL", "C")]);
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        self.finish(&mut self.command(args), b"")
+    }
+
+    /// Runs a command with more environment variables.
+    pub(crate) fn run_with_env<A: AsRef<OsStr>>(
+        &self,
+        vars: &[(&str, &str)],
+        args: impl IntoIterator<Item = A>,
+    ) -> Output {
+        self.finish(self.command(args).envs(vars.iter().copied()), b"")
+    }
+
+    /// Runs a command that reads `stdin`.
+    pub(crate) fn run_with_stdin<A: AsRef<OsStr>>(
+        &self,
+        stdin: impl AsRef<[u8]>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Output {
+        self.finish(self.command(args).stdin(Stdio::piped()), stdin.as_ref())
+    }
+
+    /// Runs a command that must succeed.
+    #[track_caller]
+    pub(crate) fn ok<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        let output = self.run(args);
+        assert_eq!(output.code, 0, "the command must succeed:\n{output}");
+        output
+    }
+
+    /// Runs a command with `--json` that must succeed, and returns its document.
+    #[track_caller]
+    pub(crate) fn json<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> serde_json::Value {
+        let output = self.finish(self.command(["--json"]).args(args), b"");
+        assert_eq!(output.code, 0, "the command must succeed:\n{output}");
+        output.json()
+    }
+
+    /// Starts a command and leaves it running: its stdout is a pipe, its stderr goes to the file `stderr` in the folder.
+    pub(crate) fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Running {
+        let stderr = File::options().create(true).append(true).open(self.path("stderr"));
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(stderr.expect("a new folder can be written"));
+        Running(command.spawn().expect("the binary starts"))
+    }
+
+    fn finish(&self, command: &mut Command, stdin: &[u8]) -> Output {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let output = std::thread::scope(|scope| {
+            if let Some(mut pipe) = child.stdin.take() {
+                // A command that ends early closes its end: not this test's matter.
+                scope.spawn(move || drop(pipe.write_all(stdin)));
+            }
+            child.wait_with_output().expect("the binary ends")
+        });
+        // A signal counts as in a shell.
+        let signal = || 128 + output.status.signal().expect("a command without a code was ended by a signal");
+        Output {
+            code: output.status.code().unwrap_or_else(signal),
+            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+            root: self.root.clone(),
+        }
+    }
+}
+
+/// What a command left; as text it is a snapshot that is the same in any folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    /// The exit code; 128 and the signal's number when one ended the command.
+    pub(crate) code: i32,
+    /// All of stdout, as it was.
+    pub(crate) stdout: String,
+    /// All of stderr, as it was.
+    pub(crate) stderr: String,
+    root: PathBuf,
+}
+
+impl Output {
+    /// Reads stdout as one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("stdout is not one document: {error}\n{self}"))
+    }
+
+    /// Returns a text with the temporary paths as `$STORE` and `$TMP`, and digests cut to eight digits.
+    pub(crate) fn plain(&self, text: &str) -> String {
+        let root = self.root.to_str().expect("a temporary folder's path is UTF-8");
+        shorten_digests(&text.replace(&format!("{root}/store"), "$STORE").replace(root, "$TMP"))
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit {}", self.code)?;
+        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !text.is_empty() {
+                write!(f, "\n--- {name}\n{}", self.plain(text).trim_end())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts each run of exactly 64 hexadecimal digits to the first eight and an ellipsis.
+fn shorten_digests(text: &str) -> String {
+    let digit = |letter: char| matches!(letter, '0'..='9' | 'a'..='f');
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(digit) {
+        let run = rest[start..].find(|letter| !digit(letter)).unwrap_or(rest.len() - start);
+        let kept = if run == 64 { 8 } else { run };
+        short += &rest[..start + kept];
+        short += if run == 64 { "…" } else { "" };
+        rest = &rest[start + run..];
+    }
+    short + rest
+}
+
+/// A command that still runs; it is killed when the test ends before it does.
+#[derive(Debug)]
+pub(crate) struct Running(Child);
+
+impl Deref for Running {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when the command has ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}

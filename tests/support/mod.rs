@@ -1,0 +1,9 @@
+//! What the integration tests stand on: wheels made on the spot, and the real binary in an environment of its own.
+
+#![allow(unused_imports, reason = "each test crate uses its own part")]
+
+pub(crate) mod env;
+pub(crate) mod wheels;
+
+pub(crate) use env::{Env, Output, Running};
+pub(crate) use wheels::{Sdist, Wheel};
