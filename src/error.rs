@@ -1,6 +1,6 @@
 //! One error for all commands, with a kind that tells a caller what to do about it.
 
-use crate::{fs, manifest, name, requirement, store, wheel};
+use crate::{fs, manifest, name, requirement, store, view, wheel};
 use std::path::PathBuf;
 
 /// What a caller can do about an error.
@@ -28,6 +28,9 @@ pub enum Error {
     /// The store can't be opened or used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A tree can't be made.
+    #[error(transparent)]
+    View(#[from] view::Error),
     /// A name was refused.
     #[error(transparent)]
     Name(#[from] name::NameError),
@@ -103,7 +106,7 @@ impl Error {
     /// Tells whether the disk is full.
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Disk(error) | Self::Store(store::Error::Disk(error)) => error.is_full(),
+            Self::Disk(error) | Self::Store(store::Error::Disk(error)) | Self::View(view::Error::Disk(error)) => error.is_full(),
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) => error.is_full(),
             _ => false,
         }

@@ -17,13 +17,13 @@ pub mod wheel;
 pub mod blobs;
 pub mod index;
 pub mod manifest;
-//pub mod view;
+pub mod view;
 // Floor 3: a store, opened.
 pub mod store;
 // Floor 4: one error for all commands.
 pub mod error;
 // Floor 5: one verb a file.
-//pub mod ops;
+pub mod ops;
 
 pub use error::{Error, ErrorKind};
 pub use store::Store;

@@ -15,12 +15,11 @@
 //! Locks are taken in the order store, session, gc, reap, manifest transaction, and none is held for a process's life but the
 //! shared one on `locks/store`, which only a change of format takes alone.
 
-use crate::blobs::{Blobs, Reap, Staging};
-use crate::fs::{self, Filesystem, Lock};
+use crate::blobs::{Blobs, Staging};
+use crate::fs::{self, Filesystem, Lock, Signature};
 use crate::manifest::{self, Access, Manifest, SessionRow};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -215,8 +214,9 @@ impl Store {
         let lock = Lock::exclusive(&self.session_lock(&id))?;
         let dir = self.staging_dir(&id);
         fs::create_dir(&dir)?;
-        let device = |path: &Path| fs::entry(path).map(|entry| entry.map(|metadata| metadata.dev()));
-        if device(&dir)? != device(&self.root.join("blobs/b3"))? {
+        let look = |path: &Path| fs::entry(path).map(|entry| entry.map(|metadata| Signature::of(&metadata)));
+        let (staging, blobs) = (look(&dir)?, look(&self.root.join("blobs/b3"))?);
+        if staging.map(|found| found.device) != blobs.map(|found| found.device) {
             let why = "staging/ and blobs/ are on different filesystems".to_owned();
             return Err(Error::ReadOnly { path: self.root.clone(), why });
         }
@@ -230,24 +230,42 @@ impl Store {
             started_at: now,
         })?;
         transaction.commit()?;
-        Ok(Session { store: self, staging: Staging::new(dir), id, lock: Some(lock) })
+        let started_ns = staging.map_or(0, |found| found.changed_ns);
+        Ok(Session { store: self, staging: Staging::new(dir), id, started_ns, lock: Some(lock) })
     }
 
     /// Clears sessions whose process has died: their holds and staged files go. Returns how many.
     pub fn clear_sessions(&self) -> Result<usize> {
+        let mut count = 0;
+        self.each_dead_session(|id, lock| {
+            count += 1;
+            self.end_session(id, lock)
+        })?;
+        Ok(count)
+    }
+
+    /// Returns the sessions whose process has died.
+    pub fn dead_sessions(&self) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        self.each_dead_session(|id, _lock| {
+            ids.push(id.to_owned());
+            Ok(())
+        })?;
+        Ok(ids)
+    }
+
+    fn each_dead_session(&self, mut act: impl FnMut(&str, Lock) -> Result<()>) -> Result<()> {
         let mut ids: BTreeSet<String> = self.manifest.sessions()?.into_iter().map(|session| session.id).collect();
         for folder in ["locks/sessions", "staging"] {
             ids.extend(fs::names(&self.root.join(folder))?.into_iter().filter_map(|name| name.into_string().ok()));
         }
-        let mut count = 0;
         for id in ids {
             // A live session holds its lock from before its row and folder are there until after they are gone.
             if let Some(lock) = Lock::try_exclusive(&self.session_lock(&id))? {
-                self.end_session(&id, lock)?;
-                count += 1;
+                act(&id, lock)?;
             }
         }
-        Ok(count)
+        Ok(())
     }
 
     fn end_session(&self, id: &str, lock: Lock) -> Result<()> {
@@ -264,11 +282,6 @@ impl Store {
 
     fn staging_dir(&self, id: &str) -> PathBuf {
         self.root.join("staging").join(id)
-    }
-
-    /// Takes the right to remove or replace names under `blobs/`, waiting for another's batch.
-    pub fn reap(&self) -> Result<Reap> {
-        Ok(Reap::take(&self.root.join("locks/reap"))?)
     }
 
     /// Takes the lock that only one gc run has; an error tells who has it.
@@ -312,6 +325,8 @@ pub struct Session<'s> {
     pub staging: Staging,
     /// The session's identity, for holds.
     pub id: String,
+    /// When it started, by the clock of the store's filesystem, in nanoseconds since 1970.
+    pub started_ns: i64,
     lock: Option<Lock>,
 }
 

@@ -19,13 +19,6 @@ use std::path::{Path, PathBuf};
 #[must_use = "the right lasts as long as the value"]
 pub struct Reap(#[expect(dead_code, reason = "held for its lock")] Lock);
 
-impl Reap {
-    /// Takes the right, waiting for another process's batch to end.
-    pub fn take(lock: &Path) -> Result<Self> {
-        Lock::exclusive(lock).map(Self)
-    }
-}
-
 /// What stands at a blob's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -43,12 +36,18 @@ pub struct Blobs {
     root: PathBuf,
     quarantine: PathBuf,
     named: PathBuf,
+    reap: PathBuf,
 }
 
 impl Blobs {
     /// Takes the store's folder.
     pub fn new(store: &Path) -> Self {
-        Self { root: store.join("blobs/b3"), quarantine: store.join("quarantine"), named: store.join("named") }
+        Self { root: store.join("blobs/b3"), quarantine: store.join("quarantine"), named: store.join("named"), reap: store.join("locks/reap") }
+    }
+
+    /// Takes the right to remove or replace names, waiting for another process's batch to end.
+    pub fn reap(&self) -> Result<Reap> {
+        Lock::exclusive(&self.reap).map(Reap)
     }
 
     /// Returns the path of a blob.

@@ -2,7 +2,6 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Device, inode, size and times of a file: while they stay, its bytes are taken to stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +30,11 @@ impl Signature {
         }
     }
 
-    /// Tells whether a change after this stat could leave the times as they are: the clock of a filesystem ticks, and one
+    /// Tells whether a change at or after `since_ns` could leave the times as they are: the clock of a filesystem ticks, and one
     /// without nanoseconds ticks slowly. Such a signature proves nothing later (git's "racy" index entries).
-    pub fn is_racy(&self, now: SystemTime) -> bool {
-        let tick = if self.changed_ns % 1_000_000_000 == 0 { Duration::from_secs(3) } else { Duration::from_millis(100) };
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
-        i128::from(self.changed_ns.max(self.modified_ns)) + tick.as_nanos().cast_signed() > now
+    pub fn is_racy(&self, since_ns: i64) -> bool {
+        let tick = if self.changed_ns % 1_000_000_000 == 0 { 3_000_000_000 } else { 100_000_000 };
+        self.changed_ns.max(self.modified_ns).saturating_add(tick) > since_ns
     }
 
     /// Tells whether the bytes at a blob's name are still those that were published: same file, size and modification time.

@@ -115,6 +115,12 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Returns the name in `quarantine/` that a blob's wrong bytes last got.
+    pub fn quarantined(&self, blake3: &Blake3) -> Result<Option<String>> {
+        let mut statement = self.conn.prepare_cached("SELECT name FROM quarantine WHERE blake3 = ?1 ORDER BY id DESC LIMIT 1")?;
+        Ok(statement.query_row([blake3], |row| row.get(0)).optional()?)
+    }
+
     /// Returns the moment of the least recent verification among live blobs; `None` when there are none or one never was.
     pub fn oldest_verification(&self) -> Result<Option<i64>> {
         let sql = "SELECT CASE WHEN count(*) = count(verified_at) THEN min(verified_at) END FROM blob WHERE state = 'live'";

@@ -153,18 +153,6 @@ impl Rows {
         self.entries_where(select_entries!("WHERE e.blob_id = ?1 ORDER BY c.name, e.added"), [blob])
     }
 
-    /// Returns the entries that revisions after `from` up to `to` removed or added, and that differ between the two.
-    pub fn changed_entries(&self, collection: CollectionId, from: i64, to: i64) -> Result<Vec<Entry>> {
-        let (low, high) = (from.min(to), from.max(to));
-        self.entries_where(
-            select_entries!(
-                "WHERE e.collection_id = ?1 AND ((e.added > ?2 AND e.added <= ?3 AND (e.removed IS NULL OR e.removed > ?3))
-                    OR (e.added <= ?2 AND e.removed > ?2 AND e.removed <= ?3)) ORDER BY d.project, e.filename, e.added"
-            ),
-            (collection, low, high),
-        )
-    }
-
     /// Returns the entries that an operation removed, in all collections.
     pub fn entries_removed_by(&self, operation: super::OperationId) -> Result<Vec<Entry>> {
         self.entries_where(

@@ -35,6 +35,14 @@ row_id! {
     CollectionId
 }
 
+#[cfg(test)]
+impl BlobId {
+    /// Makes up a row's identity.
+    pub(crate) fn for_test(number: i64) -> Self {
+        Self(number)
+    }
+}
+
 macro_rules! digest_column {
     ($name:ident) => {
         impl ToSql for $name {

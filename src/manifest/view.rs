@@ -46,6 +46,8 @@ pub struct ViewRow {
     pub link: LinkKind,
     /// The generation that readers see; 0: none yet.
     pub generation: i64,
+    /// Whether it has a link for each entry: none was lost when it was made.
+    pub is_whole: bool,
 }
 
 impl ViewRow {
@@ -56,6 +58,7 @@ impl ViewRow {
             layout: row.get("layout")?,
             link: row.get("link")?,
             generation: row.get("generation")?,
+            is_whole: row.get("is_whole")?,
         })
     }
 }
@@ -90,6 +93,20 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Returns how many files and projects a collection has at a revision.
+    pub fn counts_at(&self, collection: CollectionId, revision: i64) -> Result<(usize, usize)> {
+        let sql = "SELECT count(*), count(DISTINCT d.project) FROM entry e
+                   JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+                   WHERE e.collection_id = ?1 AND e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)";
+        let counts = |row: &Row<'_>| Ok((row.get::<_, i64>(0)? as usize, row.get::<_, i64>(1)? as usize));
+        Ok(self.conn.prepare_cached(sql)?.query_row((collection, revision), counts)?)
+    }
+
+    /// Tells whether the bytes of any blob are lost.
+    pub fn has_lost_blobs(&self) -> Result<bool> {
+        Ok(self.conn.prepare_cached("SELECT 1 FROM blob WHERE state = 'lost' LIMIT 1")?.exists([])?)
+    }
+
     /// Returns the newest generation that was begun, finished or not.
     pub fn last_generation(&self, view: ViewId) -> Result<i64> {
         let sql = "SELECT max(w.generation, coalesce((SELECT max(generation) FROM view_source WHERE view_id = w.id), 0))
@@ -114,8 +131,9 @@ impl Transaction<'_> {
     }
 
     /// Records that readers see a generation and that nothing of any other is left.
-    pub fn set_generation(&self, view: ViewId, generation: i64) -> Result<()> {
-        self.conn.prepare_cached("UPDATE view SET generation = ?2 WHERE id = ?1")?.execute((view, generation))?;
+    pub fn set_generation(&self, view: ViewId, generation: i64, is_whole: bool) -> Result<()> {
+        let sql = "UPDATE view SET generation = ?2, is_whole = ?3 WHERE id = ?1";
+        self.conn.prepare_cached(sql)?.execute((view, generation, is_whole))?;
         let sql = "DELETE FROM view_source WHERE view_id = ?1 AND generation <> ?2";
         self.conn.prepare_cached(sql)?.execute((view, generation))?;
         Ok(())

@@ -1,8 +1,8 @@
 //! Filenames of distributions: what a wheel's or sdist's name says, and which names are accepted.
 //!
-//! Accepts what `packaging.utils` 26.3 accepts, with the same meaning, except names that are no single safe path segment
-//! ([`FilenameError::Unsafe`]), project names that [`ProjectName`] refuses, interpreter tags outside ASCII, and numbers of a
-//! build tag or version above `u64::MAX`.
+//! Accepts what `packaging.utils` 26.3 accepts, with the same meaning, except names that are no single safe path
+//! segment ([`FilenameError::Unsafe`]), project names that [`ProjectName`] refuses, interpreter tags outside ASCII, and
+//! numbers of a build tag or version above `u64::MAX`.
 
 use crate::name::{NameError, ProjectName};
 use pep440_rs::{Version, VersionParseError};
@@ -16,7 +16,9 @@ const MAX_BYTES: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilenameError {
     /// Not one plain path segment.
-    #[error("{0:?} is not a safe filename: expected one path segment of 1 to 255 bytes without control characters or a '.' first")]
+    #[error(
+        "{0:?} is not a safe filename: expected one path segment, 1 to 255 bytes, no control character, no '.' first"
+    )]
     Unsafe(String),
     /// Neither a wheel's nor an sdist's extension.
     #[error("{0:?} is not a distribution's filename: expected '.whl', '.tar.gz' or '.zip' at its end")]
@@ -54,10 +56,12 @@ pub enum FilenameError {
         source: VersionParseError,
     },
     /// A bad build tag.
-    #[error("{0:?} is not a build tag: expected a number up to 18446744073709551615 and any suffix, without '-' or '/'")]
+    #[error(
+        "{0:?} is not a build tag: expected a number up to 18446744073709551615 and any suffix, without '-' or '/'"
+    )]
     BuildTag(String),
     /// A bad part of the tags.
-    #[error("{0:?} is not a wheel's tags: expected python-abi-platform without empty parts and the interpreter an ASCII identifier")]
+    #[error("{0:?} is not a wheel's tags: expected python-abi-platform, no part empty, python an ASCII identifier")]
     Tags(String),
 }
 
@@ -172,7 +176,9 @@ impl FromStr for WheelFilename {
         let parts: Vec<&str> = stem.split('-').collect();
         let (project, version, build_tag, tags) = match parts[..] {
             [project, version, python, abi, platform] => (project, version, None, [python, abi, platform]),
-            [project, version, build, python, abi, platform] => (project, version, Some(build), [python, abi, platform]),
+            [project, version, build, python, abi, platform] => {
+                (project, version, Some(build), [python, abi, platform])
+            }
             _ => return Err(FilenameError::Parts { name: text.to_owned(), found: parts.len() }),
         };
         let tags_start = stem.len() - (tags.iter().map(|tag| tag.len()).sum::<usize>() + 2);
@@ -441,7 +447,8 @@ mod tests {
 
     #[test]
     fn k2_build_tags_sort_as_number_then_suffix() {
-        let mut tags: Vec<BuildTag> = ["10", "2_el9_rocm6", "1", "2", "0_9_cuda"].map(|tag| tag.parse().unwrap()).into();
+        let mut tags: Vec<BuildTag> =
+            ["10", "2_el9_rocm6", "1", "2", "0_9_cuda"].map(|tag| tag.parse().unwrap()).into();
         tags.sort();
         let texts: Vec<String> = tags.iter().map(BuildTag::to_string).collect();
         assert_eq!(texts, ["0_9_cuda", "1", "2", "2_el9_rocm6", "10"]);

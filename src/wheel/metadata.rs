@@ -1,7 +1,7 @@
 //! METADATA and PKG-INFO: the headers of a distribution's core metadata.
 //!
-//! Read as Python's `email` parser reads them: any line end, folded lines, names in any case, up to the first line that is no
-//! header; of a field that should be there once the first counts. The description below is never looked at.
+//! Read as Python's `email` parser reads them: any line end, folded lines, names in any case, up to the first line that
+//! is no header; of a field that should be there once the first counts. The description below is never looked at.
 
 use super::filename::Kind;
 use std::borrow::Cow;
@@ -68,7 +68,8 @@ impl Metadata {
 
     /// Returns whether these bytes may be served beside the distribution, as its `.metadata` file.
     ///
-    /// A wheel's always. An sdist's only since metadata 2.2, which tells what a build may change; before that it promised nothing.
+    /// A wheel's always. An sdist's only since metadata 2.2, which tells what a build may change; before that it
+    /// promised nothing.
     pub fn may_be_served(&self, kind: Kind) -> bool {
         let version = self.metadata_version.as_deref().and_then(|version| {
             let (major, minor) = version.split_once('.')?;
@@ -112,4 +113,55 @@ fn next_line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     let (line, after) = rest.split_at(end);
     *rest = after.strip_prefix(b"\r\n").or_else(|| after.get(1..)).unwrap_or_default();
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_as_pythons_email_parser_reads_them() {
+        let metadata = Metadata::parse(
+            b"Metadata-Version: 2.1\r\nname:  Demo\nName: other\rVERSION: 1.0\nSummary: one\n  two\n\t three\n\
+              Requires-Dist: a>=1\nRequires-dist: b ;\n extra == 'x'\nProvides-Extra: x\nRequires-Python: >=3.9,\n <4\n\
+              License: caf\xe9\nDynamic: license\n\nName: body\nRequires-Dist: body\n",
+        );
+        let metadata = metadata.unwrap();
+        assert_eq!((metadata.name.as_str(), metadata.version.as_str()), ("Demo", "1.0"));
+        assert_eq!(metadata.summary.as_deref(), Some("one two three"));
+        assert_eq!(metadata.requires_dist, ["a>=1", "b ; extra == 'x'"]);
+        assert_eq!(metadata.requires_python.as_deref(), Some(">=3.9, <4"));
+        assert_eq!((metadata.provides_extra, metadata.dynamic), (vec!["x".to_owned()], vec!["license".to_owned()]));
+    }
+
+    #[test]
+    fn a_line_that_is_no_header_ends_the_headers() {
+        for text in [
+            "Name: a\nno header\nVersion: 1",
+            "Name: a\nbad name: x\nVersion: 1",
+            "Name: a\r\n\r\nVersion: 1",
+            "Name: a",
+        ] {
+            assert_eq!(Metadata::parse(text.as_bytes()), Err(MetadataError { field: "Version", found: 1 }), "{text:?}");
+        }
+        assert_eq!(Metadata::parse(b""), Err(MetadataError { field: "Name", found: 0 }));
+        assert!(Metadata::parse(b" odd first line\nName: a\nVersion: 1").is_ok());
+    }
+
+    #[test]
+    fn what_an_author_left_out_is_none() {
+        let metadata = Metadata::parse(b"Name: a\nVersion: 1\nSummary: UNKNOWN\nRequires-Python: \n").unwrap();
+        assert_eq!((metadata.summary, metadata.requires_python), (None, None));
+    }
+
+    #[test]
+    fn an_sdists_metadata_may_be_served_since_2_2_and_a_wheels_always() {
+        for (version, sdist) in
+            [("1.2", false), ("2.1", false), ("2.2", true), ("2.10", true), ("3.0", true), ("2", false)]
+        {
+            let metadata = Metadata { metadata_version: Some(version.to_owned()), ..Metadata::default() };
+            assert!(metadata.may_be_served(Kind::Wheel));
+            assert_eq!(metadata.may_be_served(Kind::Sdist), sdist, "{version}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What a distribution is: its filename, the targets it runs on, and the metadata inside it.
 //!
-//! Reads wheels and sdists, judges them, and never writes. [`read`] is the gate: a file whose name and contents tell different
-//! stories does not pass. Unpacking, digests and where files are kept are the business of other modules.
+//! Reads wheels and sdists, judges them, and never writes. [`read`] is the gate: a file whose name and contents tell
+//! different stories does not pass. Unpacking, digests and where files are kept are the business of other modules.
 
 pub mod filename;
 pub mod metadata;
@@ -9,13 +9,11 @@ pub mod sdist;
 pub mod tags;
 pub mod zip;
 
-use crate::name::ProjectName;
-pub use filename::{BuildTag, DistributionFilename, Kind};
-pub use metadata::Metadata;
-pub use tags::{Target, TargetError};
+pub use filename::{BuildTag, DistributionFilename, FilenameError, Kind, SdistFilename, WheelFilename};
+pub use metadata::{Metadata, MetadataError};
+pub use tags::{PlatformTarget, PythonTarget, Target, TargetError};
 
-use filename::{SdistFilename, WheelFilename};
-use metadata::MetadataError;
+use crate::name::ProjectName;
 use pep440_rs::Version;
 use sdist::SdistError;
 use std::fs::File;
@@ -85,7 +83,9 @@ pub struct Contents {
     pub metadata_may_be_served: bool,
 }
 
-/// Reads a distribution's metadata and makes sure that the file is what `name` says. The file's cursor stays where it is.
+/// Reads a distribution's metadata and makes sure that the file is what `name` says.
+///
+/// The file's cursor is neither used nor moved.
 pub fn read(file: &File, name: &DistributionFilename) -> Result<Contents, Error> {
     match name {
         DistributionFilename::Wheel(wheel) => read_wheel(file, wheel),
@@ -196,4 +196,110 @@ fn judge(
     }
     let metadata_may_be_served = metadata.may_be_served(kind);
     Ok(Contents { requires_python: metadata.requires_python, metadata: Some(bytes), metadata_may_be_served })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zip::tests::zip as make_zip;
+
+    const METADATA: &[u8] =
+        b"Metadata-Version: 2.1\nName: Demo.Pkg\nVersion: 1.0.0\nRequires-Python: >=3.9\n\nlong text";
+
+    fn wheel(directory: &str, metadata: &[u8]) -> Vec<u8> {
+        let names = ["METADATA", "WHEEL", "RECORD"].map(|name| format!("{directory}/{name}"));
+        make_zip(&[
+            ("demo/__init__.py", b""),
+            (&names[0], metadata),
+            (&names[1], b"Wheel-Version: 1.0"),
+            (&names[2], b""),
+        ])
+    }
+
+    fn judged(bytes: &[u8]) -> Result<Contents, String> {
+        read_wheel(bytes, &"demo_pkg-1.0-1-py3-none-any.whl".parse().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_wheel_that_is_what_its_name_says_gives_its_exact_metadata() {
+        for directory in ["demo_pkg-1.0", "Demo.Pkg-1.0.0", "demo-pkg-v1.0"] {
+            let contents = judged(&wheel(&format!("{directory}.dist-info"), METADATA)).unwrap();
+            assert_eq!(contents.metadata.as_deref(), Some(METADATA));
+            assert_eq!(contents.requires_python.as_deref(), Some(">=3.9"));
+            assert!(contents.metadata_may_be_served);
+        }
+        let name = "demo-1.0+cu121-py3-none-any.whl".parse().unwrap();
+        let bytes = wheel("demo-1.0_cu121.dist-info", b"Name: demo\nVersion: 1.0+cu121\n");
+        read_wheel(&bytes[..], &name).expect("old tools replace the plus");
+    }
+
+    #[test]
+    fn a_refusal_tells_what_was_expected_and_what_was_found() {
+        let good = "demo_pkg-1.0.dist-info";
+        for (bytes, message) in [
+            (make_zip(&[("demo.py", b"")]), "expected one .dist-info directory at the top of the wheel, found none"),
+            (
+                make_zip(&[("a-1.dist-info/METADATA", b""), ("b-1.dist-info/WHEEL", b"")]),
+                r#"expected one .dist-info directory at the top of the wheel, found "a-1.dist-info" and "b-1.dist-info""#,
+            ),
+            (
+                wheel("demo_pkg-1.0.1.dist-info", METADATA),
+                r#"expected the directory "demo_pkg-1.0.dist-info" in the wheel, found "demo_pkg-1.0.1.dist-info""#,
+            ),
+            (
+                wheel("demo_pkg_x-1.0.dist-info", METADATA),
+                r#"expected the directory "demo_pkg-1.0.dist-info" in the wheel, found "demo_pkg_x-1.0.dist-info""#,
+            ),
+            (
+                make_zip(&[("demo_pkg-1.0.dist-info/METADATA", METADATA)]),
+                r#"expected the member "demo_pkg-1.0.dist-info/WHEEL" once in the wheel, found it 0 times"#,
+            ),
+            (
+                wheel(good, b"Name: other\nVersion: 1.0"),
+                r#"expected Name "demo-pkg" in METADATA, as the filename says, found "other""#,
+            ),
+            (
+                wheel(good, b"Name: demo-pkg\nVersion: 1.0.post1"),
+                r#"expected Version "1.0" in METADATA, as the filename says, found "1.0.post1""#,
+            ),
+            (wheel(good, b"no headers"), "expected core metadata in METADATA"),
+            (b"text".to_vec(), "expected a wheel, which is a zip archive"),
+        ] {
+            assert_eq!(judged(&bytes), Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn sdists_are_judged_by_their_pkg_info_and_the_files_cursor_stays() {
+        use std::io::{self, Seek as _, Write as _};
+        let read_zip = |name: &str, members: &[(&str, &[u8])]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&make_zip(members)).unwrap();
+            file.seek(io::SeekFrom::Start(3)).unwrap();
+            let contents = read(&file, &DistributionFilename::parse(name).unwrap());
+            assert_eq!(file.stream_position().unwrap(), 3);
+            contents
+        };
+        let none = read_zip("demo.pkg-1.0.zip", &[("demo/PKG-INFO/x", METADATA)]).unwrap();
+        assert_eq!(none, Contents { metadata: None, requires_python: None, metadata_may_be_served: false });
+        let old = read_zip("demo.pkg-1.0.zip", &[("demo/PKG-INFO", METADATA)]).unwrap();
+        assert_eq!((old.metadata.as_deref(), old.metadata_may_be_served), (Some(METADATA), false));
+        assert!(read_zip("demo.pkg-2.zip", &[("demo/PKG-INFO", METADATA)]).is_err());
+        assert!(matches!(read_zip("demo.pkg-1.0.tar.gz", &[("demo/PKG-INFO", METADATA)]), Err(Error::Sdist(_))));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let good = wheel("demo_pkg-1.0.dist-info", METADATA);
+        for at in 0..good.len() {
+            judged(&good[..at]).unwrap_err();
+            for flip in [1, 0x80, 0xff, good[at]] {
+                let mut flipped = good.clone();
+                flipped[at] ^= flip;
+                if let Ok(contents) = judged(&flipped) {
+                    assert_eq!(contents.metadata.as_deref(), Some(METADATA), "byte {at}");
+                }
+            }
+        }
+    }
 }

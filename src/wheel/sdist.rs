@@ -127,7 +127,94 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(bytes)?;
-        self.left = self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other("it unpacks to more than it may"))?;
+        self.left =
+            self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other("it unpacks to more than it may"))?;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, content) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, *content).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn find(gzip: &[u8]) -> Result<Option<Vec<u8>>, SdistError> {
+        find_in_tar(gzip, 1 << 20)
+    }
+
+    #[test]
+    fn pkg_info_is_the_one_that_lies_one_directory_deep() {
+        let deep: &[(&str, &[u8])] =
+            &[("PKG-INFO", b"0"), ("d-1/d.egg-info/PKG-INFO", b"2"), ("d-1/NOT-PKG-INFO", b"3")];
+        assert_eq!(find(&gzip(&tar(deep))).unwrap(), None);
+        let right: &[(&str, &[u8])] = &[("d-1/PKG-INFO", b"1")];
+        assert_eq!(find(&gzip(&tar(&[deep, right].concat()))).unwrap(), Some(b"1".to_vec()));
+        assert_eq!(find(&gzip(&tar(&[("./d-1/PKG-INFO", b"1")]))).unwrap(), Some(b"1".to_vec()));
+    }
+
+    #[test]
+    fn long_names_are_understood_in_both_styles() {
+        let name = format!("{}/PKG-INFO", "d".repeat(150));
+        assert_eq!(find(&gzip(&tar(&[(&name, b"gnu")]))).unwrap(), Some(b"gnu".to_vec()));
+        let mut pax = tar::Builder::new(Vec::new());
+        pax.append_pax_extensions([("path", name.as_bytes())]).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(3);
+        pax.append_data(&mut header, "short", &b"pax"[..]).unwrap();
+        assert_eq!(find(&gzip(&pax.into_inner().unwrap())).unwrap(), Some(b"pax".to_vec()));
+    }
+
+    #[test]
+    fn what_is_no_tar_in_gzip_is_an_error() {
+        let good = gzip(&tar(&[("d-1/a", &[7; 5000]), ("d-1/PKG-INFO", b"1")]));
+        assert!(matches!(find(&gzip(b"")), Err(SdistError::Empty)));
+        for bad in [&b""[..], b"text", &tar(&[("d-1/PKG-INFO", b"1")]), &gzip(&[b'x'; 2000]), &good[..good.len() / 2]] {
+            assert!(find(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_fills_the_memory() {
+        let bomb = gzip(&tar(&[("d-1/zeros", &vec![0; 2 << 20]), ("d-1/PKG-INFO", b"1")]));
+        assert!(matches!(find(&bomb), Err(SdistError::Tar(_))));
+        let mut header = tar::Header::new_gnu();
+        header.set_path("d-1/PKG-INFO").unwrap();
+        header.set_size(MAX_MEMBER_BYTES + 1);
+        header.set_cksum();
+        assert!(matches!(find(&gzip(header.as_bytes())), Err(SdistError::Large { .. })));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let good = gzip(&tar(&[("d-1/a", b"x"), ("d-1/PKG-INFO", b"1")]));
+        let raw = tar(&[(&format!("{}/PKG-INFO", "d".repeat(150)), b"1")]);
+        for at in 0..good.len() {
+            _ = find(&good[..at]);
+            let mut flipped = good.clone();
+            flipped[at] ^= 0x55;
+            _ = find(&flipped);
+        }
+        for at in 0..raw.len() {
+            let mut flipped = raw.clone();
+            flipped[at] ^= 0xff;
+            _ = find(&gzip(&flipped));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Which wheels run on a target: an interpreter and a platform, either of which may be left open.
 //!
-//! The rules and the order of preference are those of `packaging.tags` for CPython. A target describes a machine: one with
-//! manylinux or musllinux also takes wheels tagged plain `linux_ARCH`, which is what a local build carries.
+//! The rules and the order of preference are those of `packaging.tags` 26.3 for CPython. A target describes a machine:
+//! one with manylinux or musllinux also takes wheels tagged plain `linux_ARCH`, which is what a local build carries.
 
 use super::filename::WheelFilename;
 use std::fmt;
@@ -14,7 +14,7 @@ pub enum TargetError {
     #[error("{0:?} is not a CPython version: expected one like '3.12', '3.13t' or 'cp312'")]
     Python(String),
     /// Not a platform.
-    #[error("{0:?} is not a platform: expected one like 'manylinux_2_28_x86_64', 'linux_x86_64', 'macosx_11_0_arm64' or 'any'")]
+    #[error("{0:?} is not a platform: expected one like 'manylinux_2_28_x86_64', 'linux_x86_64', 'win_amd64' or 'any'")]
     Platform(String),
 }
 
@@ -84,7 +84,7 @@ impl FromStr for PlatformTarget {
         let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let known = match split_platform(&tag) {
             Some((family, arch)) => Some((family, arch.to_owned())),
-            None if ["manylinux", "musllinux", "macosx"].iter().any(|prefix| tag.starts_with(prefix)) => None,
+            None if ["linux", "manylinux", "musllinux", "macosx"].iter().any(|prefix| tag.starts_with(prefix)) => None,
             None if tag == "any" || tag == "win32" || tag.contains('_') => Some((Family::Exact, String::new())),
             None => None,
         };
@@ -108,7 +108,9 @@ impl PlatformTarget {
         }
         let (family, arch) = split_platform(tag)?;
         let version = match (self.family, family) {
-            (Family::Macosx(major, minor), Family::Macosx(..)) => return self.rank_macosx((major, minor), family, arch),
+            (Family::Macosx(major, minor), Family::Macosx(..)) => {
+                return self.rank_macosx((major, minor), family, arch);
+            }
             _ if arch != self.arch => return None,
             (Family::Manylinux(..) | Family::Musllinux(..), Family::Linux) => return Some(PLATFORM_MAX),
             (Family::Linux, Family::Manylinux(major, minor)) => Some((major, minor)),
@@ -183,13 +185,13 @@ impl Target {
         pairs.filter_map(|(python, abi)| self.rank_triple(python, abi, specific, any)).max()
     }
 
-    /// Ranks an interpreter and ABI, given the rank of the wheel's best platform tag and whether it is also tagged `any`.
+    /// Ranks an interpreter and ABI, given the rank of the wheel's best platform tag and whether it's also tagged `any`.
     fn rank_triple(&self, python: &str, abi: &str, specific: Option<u32>, any: bool) -> Option<u32> {
         let fit = match &self.python {
             Some(target) => target.fit(python, abi)?,
             None => Fit { class: Class::Python, minor: 0 },
         };
-        // Interpreter before platform, as in packaging: `py3-none-linux` is behind `cp312-none-linux`, and all of `any` last.
+        // Interpreter before platform, as in packaging; and all that is for `any` platform comes last.
         let pack = |class: u32, platform: u32| (class << 29) | (u32::from(fit.minor.min(MINOR_MAX)) << 19) | platform;
         let (with_platform, with_any) = match fit.class {
             Class::Own => (7, None),
@@ -364,21 +366,29 @@ mod tests {
         ];
         order("3.12", "manylinux_2_28_x86_64", &linux);
         order("cp312", "linux-x86_64", &linux);
-        order("3.15t", "musllinux_1_2_aarch64", &[
-            "cp315-cp315t-linux_aarch64",
-            "cp315-cp315t-musllinux_1_2_aarch64",
-            "cp315-cp315t-musllinux_1_1_aarch64",
-            "cp315-abi3t-musllinux_1_2_aarch64",
-            "cp314-abi3.abi3t-musllinux_1_2_aarch64",
-            "py3-none-any",
-        ]);
-        order("3.12", "macosx_14_5_arm64", &[
-            "cp312-cp312-macosx_14_0_arm64",
-            "cp312-cp312-macosx_11_0_arm64",
-            "cp312-cp312-macosx_11_0_universal2",
-            "cp312-cp312-macosx_10_9_universal2",
-            "py3-none-any",
-        ]);
+        order(
+            "3.15t",
+            "musllinux_1_2_aarch64",
+            &[
+                "cp315-cp315t-linux_aarch64",
+                "cp315-cp315t-musllinux_1_2_aarch64",
+                "cp315-cp315t-musllinux_1_1_aarch64",
+                "cp315-abi3t-musllinux_1_2_aarch64",
+                "cp314-abi3.abi3t-musllinux_1_2_aarch64",
+                "py3-none-any",
+            ],
+        );
+        order(
+            "3.12",
+            "macosx_14_5_arm64",
+            &[
+                "cp312-cp312-macosx_14_0_arm64",
+                "cp312-cp312-macosx_11_0_arm64",
+                "cp312-cp312-macosx_11_0_universal2",
+                "cp312-cp312-macosx_10_9_universal2",
+                "py3-none-any",
+            ],
+        );
     }
 
     #[test]
@@ -395,13 +405,16 @@ mod tests {
 
     #[test]
     fn targets_read_back_and_bad_ones_are_refused() {
-        for (text, shown) in [("3.12", "3.12"), ("cp313t", "3.13t"), ("312", "3.12"), ("3.13.2", "3.13"), ("27", "2.7")] {
+        for (text, shown) in [("3.12", "3.12"), ("cp313t", "3.13t"), ("312", "3.12"), ("3.13.2", "3.13"), ("27", "2.7")]
+        {
             assert_eq!(text.parse::<PythonTarget>().unwrap().to_string(), shown);
         }
         for bad in ["", "3", "t", "cp", "3.x", "3.", "3.012", "pp310", "３.12", "1.0", "cp3é", "3.12.x", "99999999"] {
             assert!(bad.parse::<PythonTarget>().is_err(), "{bad}");
         }
-        for bad in ["", "linux", "manylinux_2_x86_64", "manylinux2020_x86_64", "macosx_arm64", "a_b/c", "linux_", "x\0_"] {
+        for bad in
+            ["", "linux", "manylinux_2_x86_64", "manylinux2020_x86_64", "macosx_arm64", "a_b/c", "linux_", "x\0_"]
+        {
             assert!(bad.parse::<PlatformTarget>().is_err(), "{bad}");
         }
         assert_eq!("macosx-11.0-arm64".parse::<PlatformTarget>().unwrap().as_str(), "macosx_11_0_arm64");

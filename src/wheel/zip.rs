@@ -1,8 +1,9 @@
 //! Reads single members of a zip archive: its directory first, from the tail, then only the bytes that are asked for.
 //!
-//! As strict as safety needs: an archive that two readers could see differently (bytes after its end, a directory that does not
-//! add up, a member whose two names differ) is refused, and so are names that lead out of a folder. Bytes before the archive, as in
-//! a self-extracting one, are allowed: all offsets shift by their number, as in Python's `zipfile`. Nothing here panics on any bytes.
+//! As strict as safety needs: an archive that two readers could see differently (bytes after its end, a directory that
+//! does not add up, a member whose two names differ) is refused, and so are names that lead out of a folder. Bytes before
+//! the archive, as in a self-extracting one, are allowed: all offsets shift by their number, as in Python's `zipfile`.
+//! Nothing here panics on any bytes.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::borrow::Cow;
@@ -185,7 +186,8 @@ impl<'a, R: ReadAt + ?Sized> Archive<'a, R> {
         if record.bytes > MAX_DIRECTORY_BYTES {
             return Err(damaged("a directory of at most 256 MiB", format!("one of {} bytes", record.bytes)));
         }
-        // The directory ends where the end record begins. What it says of its start tells how many bytes stand before the archive.
+        // The directory ends where the end record begins; where it says to start tells how many bytes stand before the
+        // archive.
         let start = end.checked_sub(record.bytes);
         let Some((start, shift)) = start.and_then(|start| Some((start, start.checked_sub(record.offset)?))) else {
             let found = format!("{} bytes at offset {} with the end at {end}", record.bytes, record.offset);
@@ -239,13 +241,16 @@ impl<'a, R: ReadAt + ?Sized> Archive<'a, R> {
 
     /// Returns a member's bytes as they are in the archive.
     fn packed(&self, entry: &Entry<'_>) -> Result<Cow<'_, [u8]>, ZipError> {
-        // The header's extra field is not the directory's. A guess at it spares a second read for members outside the tail.
+        // The header's extra field is not the directory's. A guess at it spares members outside the tail a second read.
         const EXTRA_GUESS: u64 = 64;
-        let outside = || entry.refused("its bytes before the directory", format!("a header at offset {}", entry.offset));
-        let room = self.directory.0.checked_sub(entry.offset).filter(|room| entry.packed_size <= *room).ok_or_else(outside)?;
+        let outside =
+            || entry.refused("its bytes before the directory", format!("a header at offset {}", entry.offset));
+        let room =
+            self.directory.0.checked_sub(entry.offset).filter(|room| entry.packed_size <= *room).ok_or_else(outside)?;
         let fixed = (HEADER_BYTES + entry.name.len()) as u64;
         let guess = self.tail.get(entry.offset, room.min(fixed + EXTRA_GUESS + entry.packed_size))?;
-        let Some(header) = guess.first_chunk::<HEADER_BYTES>().filter(|header| header.starts_with(b"PK\x03\x04")) else {
+        let Some(header) = guess.first_chunk::<HEADER_BYTES>().filter(|header| header.starts_with(b"PK\x03\x04"))
+        else {
             return Err(entry.refused("a member's header", format!("other bytes at offset {}", entry.offset)));
         };
         let name_len = usize::from(le16(header, 26));
@@ -302,7 +307,11 @@ struct End {
 
 impl End {
     /// Returns where the directory ends, and what is said of it.
-    fn read<R: ReadAt + ?Sized>(tail: &Tail<'_, R>, end: u64, record: &[u8; END_BYTES]) -> Result<(u64, Self), ZipError> {
+    fn read<R: ReadAt + ?Sized>(
+        tail: &Tail<'_, R>,
+        end: u64,
+        record: &[u8; END_BYTES],
+    ) -> Result<(u64, Self), ZipError> {
         let locator = match end.checked_sub(LOCATOR_BYTES) {
             Some(at) => Some((at, tail.get(at, LOCATOR_BYTES)?)),
             None => None,
@@ -313,7 +322,7 @@ impl End {
             let (bytes, offset) = (u64::from(le32(record, 12)), u64::from(le32(record, 16)));
             return Ok((end, Self { disks, count, count_mask: 0xffff, bytes, offset }));
         };
-        // Zip64: the locator says where its record is, counted from the archive's start; without room for more between them.
+        // The locator says where zip64's record is, counted from the archive's start; nothing may stand between them.
         let record = at.checked_sub(END64_BYTES).map(|at| tail.get(at, END64_BYTES)).transpose()?;
         let (at, record) = match record {
             Some(record) if record.starts_with(b"PK\x06\x06") => (at - END64_BYTES, record),
@@ -414,10 +423,11 @@ fn zip64_extra(mut extra: &[u8]) -> &[u8] {
 }
 
 fn is_safe(name: &[u8]) -> bool {
-    // Folds without an early exit: the compiler makes vector code of them, and a directory may hold many thousand names.
+    // Folds without an early exit become vector code, and a directory may hold many thousand names.
     let bad_byte = name.iter().fold(false, |bad, byte| bad | (*byte == b'\\') | (*byte == 0));
     let dots = name.iter().zip(name.iter().skip(1)).fold(false, |dots, (a, b)| dots | ((*a == b'.') & (*b == b'.')));
-    let leads_out = name.is_empty() || name[0] == b'/' || (dots && name.split(|byte| *byte == b'/').any(|part| part == b".."));
+    let leads_out =
+        name.is_empty() || name[0] == b'/' || (dots && name.split(|byte| *byte == b'/').any(|part| part == b".."));
     !bad_byte && !leads_out
 }
 
@@ -436,4 +446,137 @@ fn le32(record: &[u8], at: usize) -> u32 {
 
 fn le64(record: &[u8], at: usize) -> u64 {
     u64::from(le32(record, at)) | u64::from(le32(record, at + 4)) << 32
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// Makes a zip archive, members deflated.
+    pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+        for (name, content) in members {
+            let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+            packed.write_all(content).unwrap();
+            let packed = packed.finish().unwrap();
+            let mut crc = Crc::new();
+            crc.update(content);
+            let numbers = [crc.sum(), packed.len() as u32, content.len() as u32].map(u32::to_le_bytes).concat();
+            let common = [&[20, 0, 0, 0, 8, 0, 0, 0, 33, 0], &numbers[..], &[name.len() as u8, 0, 0, 0]].concat();
+            let offset = (bytes.len() as u32).to_le_bytes();
+            directory.extend([b"PK\x01\x02\x14\0", &common[..], &[0; 10], &offset, name.as_bytes()].concat());
+            bytes.extend([b"PK\x03\x04", &common[..], name.as_bytes(), &packed].concat());
+        }
+        let count = (members.len() as u16).to_le_bytes();
+        let place = [directory.len() as u32, bytes.len() as u32].map(u32::to_le_bytes).concat();
+        bytes.extend([&directory[..], b"PK\x05\x06\0\0\0\0", &count, &count, &place, &[0, 0]].concat());
+        bytes
+    }
+
+    /// Reads all members, as far as they can be.
+    fn unpack(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, ZipError> {
+        let archive = Archive::open(bytes)?;
+        let members = archive.entries().map(|entry| {
+            let entry = entry?;
+            Ok((String::from_utf8_lossy(entry.name).into_owned(), archive.read(&entry, 1 << 20)?))
+        });
+        members.collect()
+    }
+
+    fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+        let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(old)).collect();
+        assert!(!places.is_empty());
+        places.iter().for_each(|at| bytes[*at..*at + old.len()].copy_from_slice(new));
+    }
+
+    const MEMBERS: &[(&str, &[u8])] = &[("a/b.txt", b"wheels wheels wheels"), ("empty", b"")];
+
+    #[test]
+    fn members_are_read_back_whatever_stands_around_the_archive() {
+        let plain = zip(MEMBERS);
+        let want = unpack(&plain).unwrap();
+        assert_eq!(want[0], ("a/b.txt".to_owned(), b"wheels wheels wheels".to_vec()));
+        assert_eq!(want[1], ("empty".to_owned(), Vec::new()));
+        assert_eq!(unpack(&[&[b'#'; 70_000], &plain[..]].concat()).unwrap(), want, "bytes before it");
+        for len in [1, 65_000, 65_535u16] {
+            let mut comment = plain.clone();
+            let at = comment.len() - 2;
+            comment.splice(at.., len.to_le_bytes());
+            comment.resize(comment.len() + usize::from(len), b'-');
+            assert_eq!(unpack(&comment).unwrap(), want, "a comment of {len} bytes");
+        }
+        assert!(unpack(&[&plain[..], b"more"].concat()).is_err(), "bytes after it");
+    }
+
+    #[test]
+    fn a_directory_larger_than_the_first_read_is_read_whole() {
+        let names: Vec<String> = (0..2000).map(|n| format!("package/{n:0>60}")).collect();
+        let members: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), name.as_bytes())).collect();
+        let read = unpack(&zip(&members)).unwrap();
+        assert_eq!(read.len(), 2000);
+        assert!(read.iter().all(|(name, content)| name.as_bytes() == content));
+    }
+
+    #[test]
+    fn zip64_records_are_understood() {
+        let plain = zip(MEMBERS);
+        let (body, end) = plain.split_at(plain.len() - END_BYTES);
+        let wide = |at: usize| u64::from(le32(end, at)).to_le_bytes();
+        let count = 2u64.to_le_bytes();
+        let record =
+            [b"PK\x06\x06\x2c\0\0\0\0\0\0\0\x2d\0\x2d\0\0\0\0\0\0\0\0\0", &count[..], &count, &wide(12), &wide(16)];
+        let place = (body.len() as u64).to_le_bytes();
+        let locator = [b"PK\x06\x07\0\0\0\0", &place[..], &[1, 0, 0, 0]].concat();
+        let end = [b"PK\x05\x06\0\0\0\0", &[0xff; 12][..], &[0, 0]].concat();
+        let wide = [body, &record.concat(), &locator, &end].concat();
+        assert_eq!(unpack(&wide).unwrap(), unpack(&plain).unwrap());
+        assert_eq!(unpack(&[b"#!", &wide[..]].concat()).unwrap(), unpack(&plain).unwrap());
+    }
+
+    #[test]
+    fn names_that_lead_out_are_refused() {
+        for name in ["/abs", "../up", "a/../../b", "a/..", "a\\b", "a\0b", ".."] {
+            assert!(matches!(unpack(&zip(&[(name, b"x")])), Err(ZipError::UnsafeName(_))), "{name:?}");
+        }
+        for name in ["a..b/c", "...", "a/.../b", "é"] {
+            assert!(unpack(&zip(&[(name, b"x")])).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_archive_that_two_readers_could_see_differently_is_refused() {
+        let refused = |change: fn(&mut Vec<u8>)| {
+            let mut bytes = zip(MEMBERS);
+            change(&mut bytes);
+            unpack(&bytes).unwrap_err().to_string()
+        };
+        let name = refused(|bytes| bytes[31] = b'-');
+        assert_eq!(name, "cannot read the member \"a/b.txt\": expected the same name in its header, found \"a-b.txt\"");
+        assert!(
+            refused(|bytes| replace(bytes, b"\0\0\0\0\x02\0\x02\0", b"\0\0\0\0\x03\0\x03\0")).contains("found 2 of 3")
+        );
+        assert!(refused(|bytes| replace(bytes, b"\x14\0\0\0\x08\0", b"\x14\0\x01\0\x08\0")).contains("encrypted"));
+        assert!(refused(|bytes| replace(bytes, b"\x14\0\0\0\x08\0", b"\x14\0\0\0\x0c\0")).contains("method 12"));
+        assert!(
+            refused(|bytes| replace(bytes, b"\0\0\0\0\x02\0\x02\0", b"\x01\0\0\0\x02\0\x02\0")).contains("several")
+        );
+        let crc_of_the_last = |bytes: &mut Vec<u8>| {
+            let entry = bytes.len() - END_BYTES - ENTRY_BYTES - "empty".len();
+            bytes[entry + 16] ^= 1;
+        };
+        assert!(refused(crc_of_the_last).contains("CRC"));
+    }
+
+    #[test]
+    fn a_member_larger_than_the_cap_or_than_it_says_is_refused() {
+        let bytes = zip(&[("bomb", &[0; 100_000])]);
+        let archive = Archive::open(&bytes[..]).unwrap();
+        let entry = archive.entries().next().unwrap().unwrap();
+        assert!(archive.read(&entry, 99_999).unwrap_err().to_string().contains("at most 99999 bytes, found 100000"));
+        for size in [99_999, 100_001] {
+            assert!(archive.read(&Entry { size, ..entry }, 1 << 20).is_err(), "{size}");
+        }
+        assert_eq!(archive.read(&entry, 100_000).unwrap().len(), 100_000);
+    }
 }

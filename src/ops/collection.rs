@@ -1,0 +1,442 @@
+//! `collection`: named sets of distributions with a history.
+
+use super::{Context, collection_row};
+use crate::error::{Error, Result};
+use crate::manifest::{CollectionRow, Retention, Rows, Scope};
+use crate::name::CollectionName;
+use crate::store::Store;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// A collection, maybe at a revision or snapshot: `cuda`, `cuda@41`, `cuda@release`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionSpec {
+    /// The collection.
+    pub collection: CollectionName,
+    /// A revision's number or a snapshot's name; `None`: the newest.
+    pub revision: Option<String>,
+}
+
+impl FromStr for RevisionSpec {
+    type Err = crate::name::NameError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let (name, revision) = match text.split_once('@') {
+            Some((name, revision)) => (name, Some(revision.to_owned())),
+            None => (text, None),
+        };
+        Ok(Self { collection: name.parse()?, revision })
+    }
+}
+
+impl fmt::Display for RevisionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.revision {
+            Some(revision) => write!(f, "{}@{revision}", self.collection),
+            None => self.collection.fmt(f),
+        }
+    }
+}
+
+/// Finds the revision that a number or a snapshot's name means, and refuses one whose entries gc has taken.
+pub(super) fn resolve(rows: &Rows, collection: &CollectionRow, asked: Option<&str>) -> Result<i64> {
+    let Some(asked) = asked else { return Ok(collection.revision) };
+    let no = |why: &str| Error::NoRevision {
+        collection: collection.name.to_string(),
+        asked: asked.to_owned(),
+        why: why.to_owned(),
+    };
+    let snapshots = rows.snapshots(collection.id)?;
+    if let Some(snapshot) = snapshots.iter().find(|snapshot| snapshot.name == asked) {
+        return Ok(snapshot.revision);
+    }
+    let number: i64 = asked.parse().map_err(|_| no("there is no snapshot of that name"))?;
+    if number < 0 || number > collection.revision {
+        return Err(no(&format!("the newest is {}", collection.revision)));
+    }
+    if number < collection.complete_since && snapshots.iter().all(|snapshot| snapshot.revision != number) {
+        return Err(no(&format!("gc has taken files of it; {} is the oldest that is whole", collection.complete_since)));
+    }
+    Ok(number)
+}
+
+/// A collection as people see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct CollectionReport {
+    /// Its name.
+    pub name: CollectionName,
+    /// Its newest revision.
+    pub revision: i64,
+    /// How many distributions it has.
+    pub distributions: u64,
+    /// Where a lookup goes on.
+    pub fallbacks: Vec<CollectionName>,
+    /// Its rules for gc.
+    pub retention: Retention,
+    /// Its snapshots and their revisions.
+    pub snapshots: BTreeMap<String, i64>,
+    /// The oldest revision from which on all are whole.
+    pub complete_since: i64,
+    /// When it was created, in seconds since 1970.
+    pub created_at: i64,
+}
+
+fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
+    Ok(CollectionReport {
+        distributions: rows.live_count(row.id)?,
+        fallbacks: rows.fallbacks(row.id)?.into_iter().map(|row| row.name).collect(),
+        snapshots: rows.snapshots(row.id)?.into_iter().map(|snapshot| (snapshot.name, snapshot.revision)).collect(),
+        name: row.name,
+        revision: row.revision,
+        retention: row.retention,
+        complete_since: row.complete_since,
+        created_at: row.created_at,
+    })
+}
+
+/// Lists all collections.
+pub fn collections(store: &Store) -> Result<Vec<CollectionReport>> {
+    let transaction = store.manifest.read()?;
+    transaction.collections()?.into_iter().map(|row| report(&transaction, row)).collect()
+}
+
+/// Creates an empty collection; one that is there already is refused.
+pub fn create_collection(store: &Store, context: &Context<'_>, name: &CollectionName) -> Result<CollectionReport> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    if transaction.find_collection(name)?.is_some() {
+        return Err(Error::Refused(format!("the collection {name} is there already")));
+    }
+    transaction.insert_collection(name, context.now)?;
+    let report = report(&transaction, collection_row(&transaction, name)?)?;
+    transaction.commit()?;
+    Ok(report)
+}
+
+/// Deletes a collection with its history. One that has distributions needs `is_sure`; one that a tree on disk shows is refused.
+pub fn delete_collection(store: &Store, name: &CollectionName, is_sure: bool) -> Result<u64> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let row = collection_row(&transaction, name)?;
+    let count = transaction.live_count(row.id)?;
+    if count > 0 && !is_sure {
+        return Err(Error::Refused(format!("{name} has {count} distributions and its history; say --yes to delete it")));
+    }
+    if let Some(path) = transaction.views_of(row.id)?.first() {
+        return Err(Error::Refused(format!("the tree {path} shows {name}; `wcas view --remove {path}` first")));
+    }
+    transaction.delete_collection(row.id)?;
+    transaction.commit()?;
+    Ok(count)
+}
+
+/// What `collection copy` did.
+#[derive(Debug, Serialize)]
+pub struct CopyReport {
+    /// The collection that was read, and its revision.
+    pub from: CollectionName,
+    /// That revision.
+    pub from_revision: i64,
+    /// The collection that was made or changed.
+    pub to: CollectionName,
+    /// Its revision now.
+    pub revision: i64,
+    /// What it has now and hadn't.
+    pub copied: Vec<String>,
+    /// What it had already.
+    pub unchanged: usize,
+    /// What it has with other bytes, and keeps.
+    pub refused: Vec<String>,
+}
+
+/// Copies the references of a collection, maybe an older revision, into another; no byte moves.
+pub fn copy_collection(
+    store: &Store,
+    context: &Context<'_>,
+    from: &RevisionSpec,
+    to: &CollectionName,
+    replace: bool,
+) -> Result<CopyReport> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let source = collection_row(&transaction, &from.collection)?;
+    let from_revision = resolve(&transaction, &source, from.revision.as_deref())?;
+    let entries = transaction.entries(source.id, Scope::At(from_revision))?;
+    let (target, newest) = match transaction.find_collection(to)? {
+        Some(row) => (row.id, row.revision),
+        None => (transaction.insert_collection(to, context.now)?, 0),
+    };
+    let revision = newest + 1;
+    let mut report = CopyReport {
+        from: from.collection.clone(),
+        from_revision,
+        to: to.clone(),
+        revision: newest,
+        copied: Vec::new(),
+        unchanged: 0,
+        refused: Vec::new(),
+    };
+    let mut removed = 0;
+    for entry in entries {
+        match transaction.find_entry_blob(target, &entry.filename)? {
+            Some(blob) if blob == entry.blob => {
+                report.unchanged += 1;
+                continue;
+            }
+            Some(_) if !replace => {
+                report.refused.push(entry.filename);
+                continue;
+            }
+            Some(_) => {
+                transaction.remove_entry(target, &entry.filename, revision, context.now)?;
+                removed += 1;
+            }
+            None => {}
+        }
+        transaction.insert_entry(target, &entry.filename, entry.blob, revision, context.now, entry.yanked.as_deref())?;
+        report.copied.push(entry.filename);
+    }
+    if !report.copied.is_empty() {
+        let what = format!("{from} (revision {from_revision})");
+        let operation = transaction.insert_operation("copy", &what, context.who, context.now)?;
+        transaction.insert_revision(target, revision, operation, report.copied.len(), removed)?;
+        report.revision = revision;
+    }
+    transaction.commit()?;
+    Ok(report)
+}
+
+/// A filename that two revisions have differently.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileChange {
+    /// The filename.
+    pub filename: String,
+    /// `added`, `removed`, `replaced` (other bytes) or `yanked` (other mark).
+    pub change: &'static str,
+    /// The SHA-256 digest before.
+    pub before: Option<crate::digest::Sha256>,
+    /// The SHA-256 digest after.
+    pub after: Option<crate::digest::Sha256>,
+}
+
+/// What differs between two revisions.
+#[derive(Debug, Serialize)]
+pub struct DiffReport {
+    /// The first, with its revision.
+    pub from: String,
+    /// The second, with its revision.
+    pub to: String,
+    /// What differs.
+    pub changes: Vec<FileChange>,
+}
+
+/// Compares two collections or revisions.
+pub fn diff(store: &Store, from: &RevisionSpec, to: &RevisionSpec) -> Result<DiffReport> {
+    let transaction = store.manifest.read()?;
+    let read = |spec: &RevisionSpec| -> Result<_> {
+        let row = collection_row(&transaction, &spec.collection)?;
+        let revision = resolve(&transaction, &row, spec.revision.as_deref())?;
+        let entries = transaction.entries(row.id, Scope::At(revision))?;
+        let entries: BTreeMap<String, _> =
+            entries.into_iter().map(|entry| (entry.filename, (entry.sha256, entry.yanked))).collect();
+        Ok((format!("{}@{revision}", spec.collection), entries))
+    };
+    let ((from, before), (to, after)) = (read(from)?, read(to)?);
+    let mut changes = Vec::new();
+    let filenames: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for filename in filenames {
+        let (old, new) = (before.get(filename), after.get(filename));
+        let change = match (old, new) {
+            (None, _) => "added",
+            (_, None) => "removed",
+            (Some(old), Some(new)) if old.0 != new.0 => "replaced",
+            (Some(old), Some(new)) if old.1 != new.1 => "yanked",
+            _ => continue,
+        };
+        changes.push(FileChange {
+            filename: filename.clone(),
+            change,
+            before: old.map(|old| old.0),
+            after: new.map(|new| new.0),
+        });
+    }
+    Ok(DiffReport { from, to, changes })
+}
+
+/// A revision as people see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LogReport {
+    /// Its number.
+    pub revision: i64,
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// The operation's number, for `undo`.
+    pub operation: i64,
+    /// What kind: `import`, `invalidate`, …
+    pub kind: String,
+    /// What was asked.
+    pub what: String,
+    /// Who asked.
+    pub who: String,
+    /// How many entries were added.
+    pub added: i64,
+    /// How many entries were removed.
+    pub removed: i64,
+    /// The operation that took it back.
+    pub undone_by: Option<i64>,
+    /// The snapshots of it.
+    pub snapshots: Vec<String>,
+    /// Whether all its files are there still.
+    pub is_whole: bool,
+}
+
+/// Tells a collection's history, newest first.
+pub fn log(store: &Store, name: &CollectionName) -> Result<Vec<LogReport>> {
+    let transaction = store.manifest.read()?;
+    let row = collection_row(&transaction, name)?;
+    let snapshots = transaction.snapshots(row.id)?;
+    let revisions = transaction.revisions(row.id)?.into_iter().map(|revision| {
+        let of_it = snapshots.iter().filter(|snapshot| snapshot.revision == revision.number);
+        let names: Vec<String> = of_it.map(|snapshot| snapshot.name.clone()).collect();
+        LogReport {
+            revision: revision.number,
+            at: revision.at,
+            operation: revision.operation.number(),
+            kind: revision.kind,
+            what: revision.what,
+            who: revision.who,
+            added: revision.added,
+            removed: revision.removed,
+            undone_by: revision.undone_by.map(|operation| operation.number()),
+            is_whole: revision.number >= row.complete_since || !names.is_empty(),
+            snapshots: names,
+        }
+    });
+    Ok(revisions.collect())
+}
+
+/// What `collection rollback` did.
+#[derive(Debug, Serialize)]
+pub struct RollbackReport {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The revision whose content it has again.
+    pub to: i64,
+    /// Its revision now.
+    pub revision: i64,
+    /// How many entries came back.
+    pub added: usize,
+    /// How many entries went.
+    pub removed: usize,
+}
+
+/// Gives a collection the content of an older revision again, as a new revision: nothing of its history is lost.
+pub fn rollback(store: &Store, context: &Context<'_>, name: &CollectionName, to: &str) -> Result<RollbackReport> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let row = collection_row(&transaction, name)?;
+    let target = resolve(&transaction, &row, Some(to))?;
+    let wanted: BTreeMap<String, _> =
+        transaction.entries(row.id, Scope::At(target))?.into_iter().map(|entry| (entry.filename.clone(), entry)).collect();
+    let live: BTreeMap<String, _> =
+        transaction.entries(row.id, Scope::Live)?.into_iter().map(|entry| (entry.filename.clone(), entry)).collect();
+    let is_same = |a: &crate::manifest::Entry, b: &crate::manifest::Entry| a.blob == b.blob && a.yanked == b.yanked;
+    let revision = row.revision + 1;
+    let (mut added, mut removed) = (0, 0);
+    for (filename, entry) in &live {
+        if wanted.get(filename).is_none_or(|wanted| !is_same(wanted, entry)) {
+            transaction.remove_entry(row.id, filename, revision, context.now)?;
+            removed += 1;
+        }
+    }
+    for (filename, entry) in &wanted {
+        if live.get(filename).is_none_or(|live| !is_same(live, entry)) {
+            transaction.insert_entry(row.id, filename, entry.blob, revision, context.now, entry.yanked.as_deref())?;
+            added += 1;
+        }
+    }
+    let mut report = RollbackReport { collection: name.clone(), to: target, revision: row.revision, added, removed };
+    if added + removed > 0 {
+        let operation = transaction.insert_operation("rollback", &format!("to {target}"), context.who, context.now)?;
+        transaction.insert_revision(row.id, revision, operation, added, removed)?;
+        report.revision = revision;
+    }
+    transaction.commit()?;
+    Ok(report)
+}
+
+/// Keeps a revision whole under a name: gc spares its files.
+pub fn snapshot(store: &Store, context: &Context<'_>, spec: &RevisionSpec, name: &str) -> Result<i64> {
+    // A snapshot's name stands in URLs and where a revision's number may stand.
+    let is_name = name.parse::<CollectionName>().is_ok() && !name.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_name {
+        let rule = "a-z, 0-9, '.', '_' and '-', not only digits";
+        return Err(Error::Refused(format!("{name:?} is not a snapshot's name: {rule}")));
+    }
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let row = collection_row(&transaction, &spec.collection)?;
+    let revision = resolve(&transaction, &row, spec.revision.as_deref())?;
+    if !transaction.insert_snapshot(row.id, name, revision, context.now)? {
+        return Err(Error::Refused(format!("{} has a snapshot {name} already", spec.collection)));
+    }
+    transaction.commit()?;
+    Ok(revision)
+}
+
+/// Lets a snapshot go.
+pub fn delete_snapshot(store: &Store, collection: &CollectionName, name: &str) -> Result<()> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let row = collection_row(&transaction, collection)?;
+    if !transaction.delete_snapshot(row.id, name)? {
+        return Err(Error::NoSuch(format!("snapshot {name} of {collection}")));
+    }
+    Ok(transaction.commit()?)
+}
+
+/// What `collection set` changes: `None` leaves as it is, `Some(None)` takes away.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Where a lookup goes on, in this order.
+    pub fallbacks: Option<Vec<CollectionName>>,
+    /// See [`Retention::keep_builds`].
+    pub keep_builds: Option<Option<u32>>,
+    /// See [`Retention::keep_versions`].
+    pub keep_versions: Option<Option<u32>>,
+    /// See [`Retention::unused_for`].
+    pub unused_for: Option<Option<i64>>,
+    /// See [`Retention::max_bytes`].
+    pub max_bytes: Option<Option<u64>>,
+}
+
+/// Changes a collection's settings.
+pub fn set_collection(store: &Store, name: &CollectionName, settings: &Settings) -> Result<CollectionReport> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let row = collection_row(&transaction, name)?;
+    let old = row.retention;
+    let retention = Retention {
+        keep_builds: settings.keep_builds.unwrap_or(old.keep_builds),
+        keep_versions: settings.keep_versions.unwrap_or(old.keep_versions),
+        unused_for: settings.unused_for.unwrap_or(old.unused_for),
+        max_bytes: settings.max_bytes.unwrap_or(old.max_bytes),
+    };
+    transaction.set_retention(row.id, &retention)?;
+    if let Some(names) = &settings.fallbacks {
+        let mut ids = Vec::new();
+        for fallback in names {
+            let id = collection_row(&transaction, fallback)?.id;
+            if id == row.id || ids.contains(&id) {
+                return Err(Error::Refused(format!("{fallback} can't be a fallback of {name} twice, or of itself")));
+            }
+            ids.push(id);
+        }
+        transaction.set_fallbacks(row.id, &ids)?;
+    }
+    let report = report(&transaction, collection_row(&transaction, name)?)?;
+    transaction.commit()?;
+    Ok(report)
+}

@@ -1,0 +1,263 @@
+//! `gc`: rules drop entries, history that nothing keeps is forgotten, and blobs without a reference are deleted.
+//!
+//! A dry run does the same in a transaction and rolls it back, so that it prints what the real run would do. Safety never depends
+//! on the grace: it serves those who read an index and fetch later, and `undo`.
+
+use super::invalidate::remove;
+use super::{Context, collection_rows, retain};
+use crate::blobs::Blobs;
+use crate::error::Result;
+use crate::fs;
+use crate::manifest::{BlobId, Entry, Garbage, Retention, Scope, State, Transaction};
+use crate::name::CollectionName;
+use crate::store::Store;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// How many blobs are deleted under one hold of `locks/reap`: under a second's work.
+const BATCH: usize = 2048;
+/// With less room than this, gc starts by giving back the reserve.
+const LITTLE_ROOM_BYTES: u64 = 16 << 20;
+
+/// What `gc` is told.
+#[derive(Debug, Clone)]
+pub struct GcOptions {
+    /// Change nothing, tell what would go.
+    pub dry_run: bool,
+    /// How long removed entries and blobs without a reference stay, in seconds.
+    pub grace: i64,
+    /// Rules for this run; where one is not given, each collection's own counts. `max_bytes` is for the whole store.
+    pub rules: Retention,
+    /// The collections whose rules are applied; all, when empty.
+    pub collections: Vec<CollectionName>,
+    /// Stop deleting after this time; the next run goes on.
+    pub max_duration: Option<Duration>,
+}
+
+/// An entry that a rule removed.
+#[derive(Debug, Clone, Serialize)]
+pub struct RemovedReference {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The filename.
+    pub filename: String,
+    /// Which rule, and why.
+    pub reason: String,
+}
+
+/// What `gc` did.
+#[derive(Debug, Default, Serialize)]
+pub struct GcReport {
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// The entries that rules removed from collections.
+    pub references: Vec<RemovedReference>,
+    /// Removed entries that can't be brought back any longer.
+    pub forgotten: usize,
+    /// Pins that had expired.
+    pub expired_pins: usize,
+    /// How many blobs were deleted.
+    pub blobs: usize,
+    /// The bytes that this gave back to the disk.
+    pub freed_bytes: u64,
+    /// Bytes that stay on the disk, since hard links outside the store have them too.
+    pub held_bytes: u64,
+    /// Whether blobs are left for the next run.
+    pub is_unfinished: bool,
+    /// What went wrong or could not be reached.
+    pub problems: Vec<String>,
+}
+
+/// Collects garbage.
+pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<GcReport> {
+    let started = Instant::now();
+    let mut report = GcReport { dry_run: options.dry_run, ..GcReport::default() };
+    store.require_writable()?;
+    if options.dry_run {
+        let transaction = store.manifest.write()?;
+        for session in store.dead_sessions()? {
+            transaction.delete_session(&session)?;
+        }
+        let garbage = decide(&transaction, context, options, &mut report)?;
+        drop(transaction);
+        for blob in &garbage {
+            let (freed, held) = room(&store.blobs, blob)?;
+            report.blobs += 1;
+            report.freed_bytes += freed;
+            report.held_bytes += held;
+        }
+        return Ok(report);
+    }
+    let _lock = store.gc_lock()?;
+    let gave = fs::free_bytes(store.root())? < LITTLE_ROOM_BYTES && store.give_reserve()?;
+    store.clear_sessions()?;
+    let transaction = store.manifest.write()?;
+    let garbage = decide(&transaction, context, options, &mut report)?;
+    transaction.commit()?;
+    context.progress.start("collecting", garbage.len() as u64);
+    for batch in garbage.chunks(BATCH) {
+        if options.max_duration.is_some_and(|limit| started.elapsed() >= limit) {
+            report.is_unfinished = true;
+            break;
+        }
+        delete(store, batch, &mut report)?;
+        context.progress.add(batch.len() as u64);
+    }
+    context.progress.finish();
+    store.manifest.tidy()?;
+    if (gave || !store.has_reserve()) && !store.take_reserve() {
+        report.problems.push("there is not enough room to set the reserve aside again".to_owned());
+    }
+    Ok(report)
+}
+
+/// Applies rules, forgets history, and returns the blobs that nothing refers to; all in the given transaction.
+fn decide(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    options: &GcOptions,
+    report: &mut GcReport,
+) -> Result<Vec<Garbage>> {
+    report.expired_pins = transaction.delete_expired_pins(context.now)?;
+    let removed = retain_all(transaction, context, options, report)?;
+    if !removed.is_empty() {
+        remove(transaction, context, "gc", "retention", &removed)?;
+    }
+    let before = context.now.saturating_sub(options.grace);
+    let forgotten = transaction.prunable_entries(before)?;
+    transaction.prune(&forgotten)?;
+    report.forgotten = forgotten.len();
+    transaction.clear_marks()?;
+    // What a gc that was killed had decided comes first: its rows say so durably.
+    let mut garbage = transaction.deleting()?;
+    garbage.extend(transaction.garbage(before, i32::MAX as usize)?);
+    Ok(garbage)
+}
+
+fn retain_all(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    options: &GcOptions,
+    report: &mut GcReport,
+) -> Result<Vec<Entry>> {
+    let kept = transaction.kept_blobs(context.now)?;
+    let (mut removed, mut left) = (Vec::new(), Vec::new());
+    for row in collection_rows(transaction, &options.collections)? {
+        let rules = Retention {
+            keep_builds: options.rules.keep_builds.or(row.retention.keep_builds),
+            keep_versions: options.rules.keep_versions.or(row.retention.keep_versions),
+            unused_for: options.rules.unused_for.or(row.retention.unused_for),
+            max_bytes: row.retention.max_bytes,
+        };
+        if rules == Retention::default() && options.rules.max_bytes.is_none() {
+            continue;
+        }
+        let entries = transaction.entries(row.id, Scope::Live)?;
+        let decisions = retain::plan(&entries, &rules, &kept, context.now);
+        report_limit(&entries, &rules, &kept, &decisions, &row.name, report);
+        take(entries, decisions, &mut removed, &mut left, report);
+    }
+    if let Some(max_bytes) = options.rules.max_bytes {
+        let (decisions, beyond) = retain::beyond_bytes(&left, max_bytes, &kept, &HashSet::new());
+        let entries = std::mem::take(&mut left);
+        take(entries, decisions, &mut removed, &mut left, report);
+        if beyond > 0 {
+            report.problems.push(format!("{beyond} bytes more than {max_bytes} are left: pins, snapshots and views keep them"));
+        }
+    }
+    Ok(removed)
+}
+
+fn report_limit(
+    entries: &[Entry],
+    rules: &Retention,
+    kept: &HashSet<BlobId>,
+    decisions: &[retain::Decision],
+    name: &CollectionName,
+    report: &mut GcReport,
+) {
+    let Some(max_bytes) = rules.max_bytes else { return };
+    let gone = decisions.iter().map(|(index, _)| *index).collect();
+    let (_, beyond) = retain::beyond_bytes(entries, max_bytes, kept, &gone);
+    if beyond > 0 {
+        let why = "pins, snapshots and views keep them";
+        report.problems.push(format!("{name}: {beyond} bytes more than {max_bytes} are left: {why}"));
+    }
+}
+
+/// Moves entries to those that go, with their reasons reported, or to those that stay.
+fn take(
+    entries: Vec<Entry>,
+    decisions: Vec<retain::Decision>,
+    removed: &mut Vec<Entry>,
+    left: &mut Vec<Entry>,
+    report: &mut GcReport,
+) {
+    let mut reasons: std::collections::HashMap<usize, String> = decisions.into_iter().collect();
+    for (index, entry) in entries.into_iter().enumerate() {
+        match reasons.remove(&index) {
+            Some(reason) => {
+                report.references.push(RemovedReference {
+                    collection: entry.collection.clone(),
+                    filename: entry.filename.clone(),
+                    reason,
+                });
+                removed.push(entry);
+            }
+            None => left.push(entry),
+        }
+    }
+}
+
+/// Deletes one batch: row `deleting` in a transaction that itself checks the references, names, sync, rows gone.
+fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()> {
+    let reap = store.blobs.reap()?;
+    let transaction = store.manifest.write()?;
+    let mut condemned = Vec::with_capacity(batch.len());
+    for blob in batch {
+        if blob.state == State::Deleting || transaction.set_deleting(blob.id)? {
+            condemned.push(blob);
+        }
+    }
+    transaction.commit()?;
+    let blobs = &store.blobs;
+    let remove = |blob: &&Garbage| -> Result<(u64, u64)> {
+        let room = room(blobs, blob)?;
+        blobs.remove(&reap, &blob.blake3)?;
+        Ok(room)
+    };
+    let removed: Vec<_> = condemned.par_iter().map(remove).collect();
+    let mut gone = Vec::with_capacity(condemned.len());
+    for (blob, removed) in condemned.into_iter().zip(removed) {
+        match removed {
+            Ok((freed, held)) => {
+                report.freed_bytes += freed;
+                report.held_bytes += held;
+                gone.push(blob);
+            }
+            // Its row says `deleting` still: the next run tries again.
+            Err(error) => report.problems.push(super::reason(&error)),
+        }
+    }
+    // An unlink that isn't durable would come back after a power cut, as a file without a row.
+    store.blobs.sync_names(gone.iter().map(|blob| &blob.blake3))?;
+    let transaction = store.manifest.write()?;
+    for blob in &gone {
+        transaction.delete_blob(blob.id)?;
+    }
+    transaction.commit()?;
+    report.blobs += gone.len();
+    Ok(())
+}
+
+/// Returns the bytes that deleting a blob gives back, and those that stay since other hard links have them.
+fn room(blobs: &Blobs, blob: &Garbage) -> Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(match fs::entry(&blobs.path(&blob.blake3))? {
+        Some(metadata) if metadata.is_file() && metadata.nlink() > 1 => (0, metadata.len()),
+        Some(metadata) => (metadata.len(), 0),
+        None => (0, 0),
+    })
+}

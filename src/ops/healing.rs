@@ -1,0 +1,78 @@
+//! Steps that more than one verb takes towards a sound store.
+
+use crate::digest::Blake3;
+use crate::error::Result;
+use crate::fs;
+use crate::manifest::{BlobRow, State};
+use crate::store::Store;
+use std::path::Path;
+
+/// Waits for gc to delete a blob that it has set to be deleted; a gc that died is finished for.
+pub(super) fn finish_deletion(store: &Store, row: &BlobRow) -> Result<()> {
+    // gc holds this lock from setting the state until the row is gone: with it in hand, a row that is left is a dead gc's.
+    let reap = store.blobs.reap()?;
+    let is_left = store.manifest.blob(row.id)?.is_some_and(|row| row.state == State::Deleting);
+    if is_left {
+        store.blobs.remove(&reap, &row.blake3)?;
+        store.blobs.sync_names([row.blake3].iter())?;
+        let transaction = store.manifest.write()?;
+        transaction.delete_blob(row.id)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Records in the manifest where bad bytes went.
+pub(super) fn record_quarantine(store: &Store, blake3: &Blake3, moved: &Path, now: i64) -> Result<()> {
+    let name = moved.file_name().unwrap_or_default().to_string_lossy();
+    let transaction = store.manifest.write()?;
+    transaction.insert_quarantine(blake3, &name, now)?;
+    Ok(transaction.commit()?)
+}
+
+/// What a look at a blob's file says, cheaply where its stat is the known one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// The right bytes.
+    Good,
+    /// No file.
+    Missing,
+    /// Other bytes, or no regular file.
+    Corrupt,
+}
+
+/// Looks whether a blob can be handed out. Bytes are read only when the file's stat is not the one that was recorded; what is
+/// found bad is recorded as lost, so that nothing else hands it out.
+pub(super) fn check(store: &Store, row: &BlobRow) -> Result<Health> {
+    use crate::blobs::{Blobs, Found};
+    let health = match store.blobs.find(&row.blake3)? {
+        Found::Absent => Health::Missing,
+        Found::Foreign => Health::Corrupt,
+        Found::File(found) if row.is_file(&found) => return Ok(Health::Good),
+        Found::File(found) if found.size != row.size => Health::Corrupt,
+        Found::File(found) => match Blobs::hash(&store.blobs.path(&row.blake3)) {
+            Ok((digest, _)) if digest == row.blake3 => {
+                if store.is_writable() {
+                    let transaction = store.manifest.write()?;
+                    transaction.set_live(row.id, row.epoch, &found)?;
+                    transaction.commit()?;
+                }
+                return Ok(Health::Good);
+            }
+            Ok(_) => Health::Corrupt,
+            Err(error) if error.is_not_found() => Health::Missing,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    if store.is_writable() && row.state == State::Live {
+        let transaction = store.manifest.write()?;
+        transaction.set_lost(row.id)?;
+        transaction.commit()?;
+    }
+    Ok(health)
+}
+
+/// Makes a folder's path durable and absolute: views are known by it.
+pub(super) fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+    Ok(std::path::absolute(path).map_err(fs::Error::at("resolve", path))?)
+}

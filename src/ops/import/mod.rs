@@ -1,0 +1,375 @@
+//! `import`: files become blobs, and blobs become entries of a collection, all in one revision.
+//!
+//! Batches of files are staged, hashed and published under holds of a session; the entries of all of them become visible in one
+//! last transaction. Killed half-way, the next run finds the blobs there.
+
+mod find;
+mod publish;
+
+pub use find::{Refused, Skipped, Source, find_sources};
+
+use super::Context;
+use crate::blobs::{Found, LinkMode};
+use crate::digest::{Blake3, Digests, Sha256};
+use crate::error::Result;
+use crate::fs;
+use crate::manifest::{BlobId, CollectionId, Outcome as Counted, State};
+use crate::name::{CollectionName, ProjectName};
+use crate::store::{Session, Store};
+use crate::wheel::{BuildTag, DistributionFilename};
+use publish::Batch;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// A batch has at most this many files: enough that syncs and commits don't count.
+const BATCH_FILES: usize = 1024;
+/// A batch has at most this many bytes, so that little is lost when it is interrupted.
+const BATCH_BYTES: u64 = 1 << 30;
+
+/// What `import` is told.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// The collection that gets the distributions; made when there is none.
+    pub collection: CollectionName,
+    /// How bytes come into the store.
+    pub link: LinkMode,
+    /// Refuse a filename that the collection has with other bytes, instead of replacing it.
+    pub keep_existing: bool,
+}
+
+/// What became of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// New bytes, in the collection now.
+    New,
+    /// Bytes that the store had, in the collection now.
+    Deduplicated,
+    /// The collection had it.
+    Unchanged,
+    /// The collection had other bytes under this name.
+    Replaced,
+    /// The store had lost the bytes and has them again.
+    Healed,
+}
+
+/// An imported distribution.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportedDistribution {
+    /// The filename.
+    pub filename: String,
+    /// The collection that has it now.
+    pub collection: CollectionName,
+    /// The project.
+    pub project: ProjectName,
+    /// The version, normalised.
+    pub version: String,
+    /// A wheel's build tag.
+    pub build_tag: Option<BuildTag>,
+    /// The blob.
+    pub blake3: Blake3,
+    /// Its other digest.
+    pub sha256: Sha256,
+    /// Size in bytes.
+    pub size: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What `import` did.
+#[derive(Debug, Serialize)]
+pub struct ImportReport {
+    /// The collection.
+    pub collection: CollectionName,
+    /// Its revision now.
+    pub revision: i64,
+    /// What was imported, in the order of the sources.
+    pub distributions: Vec<ImportedDistribution>,
+    /// What was not, and why.
+    pub refused: Vec<Refused>,
+    /// What was passed over in folders, and why.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A source on its way.
+struct Item {
+    source: Source,
+    name: DistributionFilename,
+    /// The blob, once it is known.
+    blob: Option<BlobId>,
+    digests: Option<Digests>,
+    size: u64,
+    /// The store didn't have the bytes before.
+    is_new: bool,
+    /// The store should have had the bytes, and hadn't.
+    is_healed: bool,
+}
+
+/// What the last transaction found.
+enum Entered {
+    Done { revision: i64, outcomes: Vec<std::result::Result<Outcome, String>> },
+    /// The blobs of these items were taken away since they were judged good.
+    Lost(Vec<usize>),
+}
+
+/// Imports files into a collection.
+pub fn import(
+    store: &Store,
+    context: &Context<'_>,
+    sources: Vec<Source>,
+    options: &ImportOptions,
+) -> Result<ImportReport> {
+    let mut refused = Vec::new();
+    let mut items = Vec::with_capacity(sources.len());
+    for source in sources {
+        match DistributionFilename::parse(&source.filename) {
+            Ok(name) => items.push(Item {
+                size: source.signature.size,
+                source,
+                name,
+                blob: None,
+                digests: None,
+                is_new: false,
+                is_healed: false,
+            }),
+            Err(error) => refused.push(Refused::new(&source.path, &error)),
+        }
+    }
+    store.require_writable()?;
+    let mut unknown = Vec::new();
+    for (index, item) in items.iter_mut().enumerate() {
+        if !recognise(store, item)? {
+            unknown.push(index);
+        }
+    }
+    // An import of what is there needs no session: that would cost it two commits.
+    let mut session = None;
+    let total = unknown.iter().map(|&index| items[index].size).sum();
+    context.progress.start("importing", total);
+    let (revision, outcomes) = loop {
+        if !unknown.is_empty() {
+            let session = match &mut session {
+                Some(session) => session,
+                none => none.insert(store.session("import", context.now)?),
+            };
+            stage_all(store, context, session, options, &mut items, &mut unknown, &mut refused)?;
+        }
+        refuse_contradictions(&mut items, &mut refused);
+        match enter(store, context, session.as_ref(), options, &items)? {
+            Entered::Done { revision, outcomes } => break (revision, outcomes),
+            Entered::Lost(indexes) => {
+                unknown = indexes;
+                unknown.iter().for_each(|&index| items[index].blob = None);
+            }
+        }
+    };
+    context.progress.finish();
+    if let Some(session) = session {
+        session.end()?;
+    }
+    let mut distributions = Vec::with_capacity(items.len());
+    for (item, outcome) in items.into_iter().zip(outcomes) {
+        let Some(digests) = item.digests else { continue };
+        match outcome {
+            Ok(outcome) => {
+                if options.link == LinkMode::Move {
+                    remove_source(&item, &mut refused);
+                }
+                distributions.push(ImportedDistribution {
+                    filename: item.name.as_str().to_owned(),
+                    collection: options.collection.clone(),
+                    project: item.name.project().clone(),
+                    version: item.name.version().to_string(),
+                    build_tag: item.name.build_tag().cloned(),
+                    blake3: digests.blake3,
+                    sha256: digests.sha256,
+                    size: item.size,
+                    outcome,
+                });
+            }
+            Err(reason) => refused.push(Refused { path: item.source.path, reason }),
+        }
+    }
+    Ok(ImportReport { collection: options.collection.clone(), revision, distributions, refused, skipped: Vec::new() })
+}
+
+/// Finds out whether an unchanged file was hashed before and its blob is there: about two stats, and no byte is read.
+fn recognise(store: &Store, item: &mut Item) -> Result<bool> {
+    let Some(seen) = store.manifest.find_seen(&item.source.signature)? else { return Ok(false) };
+    if seen.state != State::Live || !store.manifest.has_distribution(seen.blob, item.name.as_str())? {
+        return Ok(false);
+    }
+    // The row alone is not trusted: the name may be gone, or another file.
+    let Found::File(found) = store.blobs.find(&seen.blake3)? else { return Ok(false) };
+    let (Some(inode), Some(modified_ns)) = (seen.inode, seen.modified_ns) else { return Ok(false) };
+    if !found.is_same_file(inode, seen.size, modified_ns) {
+        return Ok(false);
+    }
+    item.blob = Some(seen.blob);
+    item.digests = Some(Digests { blake3: seen.blake3, sha256: seen.sha256 });
+    item.size = seen.size;
+    Ok(true)
+}
+
+/// Stages and publishes the items at these indexes, batch by batch, the largest first.
+fn stage_all(
+    store: &Store,
+    context: &Context<'_>,
+    session: &Session<'_>,
+    options: &ImportOptions,
+    items: &mut Vec<Item>,
+    indexes: &mut Vec<usize>,
+    refused: &mut Vec<Refused>,
+) -> Result<()> {
+    indexes.sort_by_key(|&index| std::cmp::Reverse(items[index].size));
+    let mut failed = Vec::new();
+    let mut start = 0;
+    while start < indexes.len() {
+        let mut bytes = 0;
+        let room = |&&index: &&usize| {
+            let fits = bytes == 0 || bytes + items[index].size <= BATCH_BYTES;
+            bytes += items[index].size;
+            fits
+        };
+        let count = indexes[start..].iter().take(BATCH_FILES).take_while(room).count();
+        let batch = &indexes[start..start + count];
+        start += count;
+        let published = Batch { store, session, context, link: options.link }.publish(items, batch)?;
+        for (index, result) in published {
+            match result {
+                Ok(published) => {
+                    let item = &mut items[index];
+                    item.blob = Some(published.blob);
+                    item.digests = Some(published.digests);
+                    item.size = published.size;
+                    item.is_new |= published.is_new;
+                    item.is_healed |= published.is_healed;
+                }
+                Err(reason) => failed.push((index, reason)),
+            }
+        }
+    }
+    indexes.clear();
+    failed.sort_by_key(|(index, _)| *index);
+    for (index, reason) in failed.into_iter().rev() {
+        let item = items.remove(index);
+        refused.push(Refused { path: item.source.path, reason });
+    }
+    Ok(())
+}
+
+/// Refuses all but the first of files with one name and different bytes: which one is meant can't be known.
+fn refuse_contradictions(items: &mut Vec<Item>, refused: &mut Vec<Refused>) {
+    let mut first: HashMap<String, (Blake3, PathBuf)> = HashMap::new();
+    items.retain(|item| {
+        let Some(digests) = item.digests else { return true };
+        let mine = (digests.blake3, item.source.path.clone());
+        let (blake3, path) = first.entry(item.name.as_str().to_owned()).or_insert(mine);
+        if *blake3 == digests.blake3 {
+            return true;
+        }
+        let reason = format!("{} has the same name and other bytes, and is imported", path.display());
+        refused.push(Refused { path: item.source.path.clone(), reason });
+        false
+    });
+}
+
+/// Makes all entries visible in one transaction, and lets the session's holds go with it.
+fn enter(
+    store: &Store,
+    context: &Context<'_>,
+    session: Option<&Session<'_>>,
+    options: &ImportOptions,
+    items: &[Item],
+) -> Result<Entered> {
+    let manifest = &store.manifest;
+    if session.is_none() {
+        // Nothing was published: perhaps nothing is to be written at all.
+        if let Some(row) = manifest.find_collection(&options.collection)? {
+            let live = |item: &Item| Ok(manifest.find_entry_blob(row.id, item.name.as_str())? == item.blob);
+            if items.iter().map(live).collect::<Result<Vec<_>>>()?.iter().all(|&same| same) {
+                let outcomes = items.iter().map(|_| Ok(Outcome::Unchanged)).collect();
+                return Ok(Entered::Done { revision: row.revision, outcomes });
+            }
+        }
+    }
+    let transaction = manifest.write()?;
+    let mut lost = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let state = item.blob.map(|blob| transaction.blob(blob)).transpose()?.flatten().map(|row| row.state);
+        if state != Some(State::Live) {
+            lost.push(index);
+        }
+    }
+    if !lost.is_empty() {
+        return Ok(Entered::Lost(lost));
+    }
+    let (collection, newest) = match transaction.find_collection(&options.collection)? {
+        Some(row) => (row.id, row.revision),
+        None => (transaction.insert_collection(&options.collection, context.now)?, 0),
+    };
+    let revision = newest + 1;
+    let mut outcomes = Vec::with_capacity(items.len());
+    let (mut added, mut removed) = (0, 0);
+    for item in items {
+        let blob = item.blob.expect("looked at above");
+        let filename = item.name.as_str();
+        let before = transaction.find_entry_blob(collection, filename)?;
+        outcomes.push(match before {
+            Some(known) if known == blob => Ok(if item.is_healed { Outcome::Healed } else { Outcome::Unchanged }),
+            Some(known) if options.keep_existing => Err(existing(&transaction, collection, known)?),
+            before => {
+                if before.is_some() {
+                    transaction.remove_entry(collection, filename, revision, context.now)?;
+                    removed += 1;
+                }
+                transaction.insert_entry(collection, filename, blob, revision, context.now, None)?;
+                added += 1;
+                Ok(match (item.is_healed, before, item.is_new) {
+                    (true, ..) => Outcome::Healed,
+                    (_, Some(_), _) => Outcome::Replaced,
+                    (_, None, true) => Outcome::New,
+                    (_, None, false) => Outcome::Deduplicated,
+                })
+            }
+        });
+    }
+    if added > 0 {
+        let what = format!("{added} distributions into {}", options.collection);
+        let operation = transaction.insert_operation("import", &what, context.who, context.now)?;
+        transaction.insert_revision(collection, revision, operation, added, removed)?;
+        transaction.add_count(context.now, options.collection.as_str(), "", Counted::Store, added as u64)?;
+    }
+    if let Some(session) = session {
+        transaction.delete_holds(&session.id)?;
+    }
+    transaction.commit()?;
+    Ok(Entered::Done { revision: if added > 0 { revision } else { newest }, outcomes })
+}
+
+fn existing(transaction: &crate::manifest::Transaction<'_>, _collection: CollectionId, blob: BlobId) -> Result<String> {
+    let sha256 = transaction.blob(blob)?.map(|row| row.sha256.to_string()).unwrap_or_default();
+    Ok(format!("the collection has other bytes under this name (sha256 {sha256}), and existing ones are kept"))
+}
+
+/// Removes a source that was moved into the store, if it still is the file that was hashed.
+fn remove_source(item: &Item, refused: &mut Vec<Refused>) {
+    let is_same = |metadata: &std::fs::Metadata| {
+        let (now, then) = (fs::Signature::of(metadata), &item.source.signature);
+        (now.device, now.inode, now.size, now.modified_ns) == (then.device, then.inode, then.size, then.modified_ns)
+    };
+    match std::fs::metadata(&item.source.path) {
+        Ok(metadata) if is_same(&metadata) => {
+            if let Err(error) = fs::remove_file(&item.source.path) {
+                let reason = format!("imported, but the source can't be removed: {}", error.source);
+                refused.push(Refused { path: item.source.path.clone(), reason });
+            }
+        }
+        Ok(_) => {
+            let reason = "imported, but the source has changed since and is left where it is".to_owned();
+            refused.push(Refused { path: item.source.path.clone(), reason });
+        }
+        Err(_) => {}
+    }
+}

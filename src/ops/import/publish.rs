@@ -1,0 +1,331 @@
+//! One batch: stage, sync, row with hold, name, sync, live.
+//!
+//! The order is invariant I5: a row says `staged` and a hold keeps it before the name appears; the name is durable before the row
+//! says `live`. The entry comes later, with all others of the import, while the hold still stands.
+
+use super::Item;
+use crate::blobs::{Blobs, Found, LinkMode, Staged, Staging};
+use crate::digest::Digests;
+use crate::error::{Error, Result};
+use crate::fs::{self, Signature};
+use crate::manifest::{BlobId, BlobRow, Distribution, State};
+use crate::ops::{Context, reason};
+use crate::ops::healing::finish_deletion;
+use crate::store::{Session, Store};
+use crate::wheel::{self, DistributionFilename};
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// How often an item is tried again when verify or gc got in between.
+const TRIES: usize = 5;
+
+pub(super) struct Batch<'a> {
+    pub(super) store: &'a Store,
+    pub(super) session: &'a Session<'a>,
+    pub(super) context: &'a Context<'a>,
+    pub(super) link: LinkMode,
+}
+
+/// A published blob.
+pub(super) struct Published {
+    pub(super) blob: BlobId,
+    pub(super) digests: Digests,
+    pub(super) size: u64,
+    pub(super) is_new: bool,
+    pub(super) is_healed: bool,
+}
+
+/// A file that was hashed and judged, on its way to its name.
+struct Ready {
+    index: usize,
+    source: PathBuf,
+    digests: Digests,
+    size: u64,
+    /// Where its bytes lie in staging; `None`: they were hashed where they are, since the store seems to have them.
+    staged: Option<PathBuf>,
+    signature: Option<Signature>,
+    distribution: Distribution,
+    /// The row as the first transaction saw it.
+    row: Option<BlobRow>,
+    is_new: bool,
+    is_healed: bool,
+    found: Option<Signature>,
+    /// Where bad bytes at its name went.
+    quarantined: Option<PathBuf>,
+}
+
+type PerItem<T> = std::result::Result<T, String>;
+
+/// What works on many files at a time needs: no manifest, which belongs to one thread.
+#[derive(Clone, Copy)]
+struct Files<'a> {
+    blobs: &'a Blobs,
+    staging: &'a Staging,
+    link: LinkMode,
+}
+
+impl Batch<'_> {
+    fn files(&self) -> Files<'_> {
+        Files { blobs: &self.store.blobs, staging: &self.session.staging, link: self.link }
+    }
+
+    /// Publishes the items at these indexes; each becomes a live, held blob or a reason why not. An error that is no item's fault
+    /// ends the import.
+    pub(super) fn publish(&self, items: &[Item], indexes: &[usize]) -> Result<Vec<(usize, PerItem<Published>)>> {
+        let mut results = Vec::with_capacity(indexes.len());
+        let known: Vec<bool> =
+            indexes.iter().map(|&index| self.store.manifest.has_size(items[index].size)).collect::<std::result::Result<_, _>>()?;
+        let (files, progress) = (self.files(), self.context.progress);
+        let prepare = |(&index, may_be_known)| {
+            let prepared = files.prepare(index, &items[index], may_be_known);
+            progress.add(items[index].size);
+            prepared
+        };
+        let prepared: Vec<Result<PerItem<Ready>>> =
+            indexes.par_iter().zip(known).with_max_len(1).map(prepare).collect();
+        let mut ready = Vec::with_capacity(indexes.len());
+        for (&index, prepared) in indexes.iter().zip(prepared) {
+            match prepared? {
+                Ok(item) => ready.push(item),
+                Err(reason) => results.push((index, Err(reason))),
+            }
+        }
+        let staged: Vec<&Path> = ready.iter().filter_map(|item| item.staged.as_deref()).collect();
+        self.session.staging.sync(staged.into_iter())?;
+        for _ in 0..TRIES {
+            if ready.is_empty() {
+                return Ok(results);
+            }
+            ready = self.round(ready, &mut results)?;
+        }
+        let given_up = "verify found the store's bytes bad again and again; run `wcas doctor`".to_owned();
+        results.extend(ready.into_iter().map(|item| (item.index, Err(given_up.clone()))));
+        Ok(results)
+    }
+
+    /// Row and hold, name, live. Returns the items that must go round again: verify moved the epoch meanwhile.
+    fn round(&self, mut ready: Vec<Ready>, results: &mut Vec<(usize, PerItem<Published>)>) -> Result<Vec<Ready>> {
+        self.insert_rows(&mut ready, results)?;
+        let files = self.files();
+        let placed: Vec<Result<()>> = ready.par_iter_mut().map(|item| files.place(item)).collect();
+        placed.into_iter().collect::<Result<Vec<()>>>()?;
+        self.store.blobs.sync_names(ready.iter().map(|item| &item.digests.blake3))?;
+        let mut again = Vec::new();
+        let transaction = self.store.manifest.write()?;
+        for item in ready {
+            let row = item.row.as_ref().expect("inserted above");
+            if let Some(name) = item.quarantined.as_deref().and_then(Path::file_name) {
+                transaction.insert_quarantine(&row.blake3, &name.to_string_lossy(), self.context.now)?;
+            }
+            let found = item.found.expect("placed above");
+            if !transaction.set_live(row.id, row.epoch, &found)? {
+                again.push(item);
+                continue;
+            }
+            transaction.insert_distribution(row.id, &item.distribution)?;
+            if let Some(source) = item.signature.filter(|source| !source.is_racy(self.session.started_ns)) {
+                transaction.set_seen(&source, row.id)?;
+            }
+            let published = Published {
+                blob: row.id,
+                digests: item.digests,
+                size: item.size,
+                is_new: item.is_new,
+                is_healed: item.is_healed,
+            };
+            results.push((item.index, Ok(published)));
+        }
+        transaction.commit()?;
+        Ok(again)
+    }
+
+    /// Inserts the rows of new blobs and the holds of all. A blob that gc is deleting is waited for.
+    fn insert_rows(&self, ready: &mut Vec<Ready>, results: &mut Vec<(usize, PerItem<Published>)>) -> Result<()> {
+        loop {
+            let transaction = self.store.manifest.write()?;
+            let mut deleting = None;
+            let mut collisions = Vec::new();
+            let mut inserted = HashSet::new();
+            for (position, item) in ready.iter_mut().enumerate() {
+                let mut row = transaction.find_blob(&item.digests.blake3)?;
+                if row.is_none() {
+                    if let Some(other) = transaction.find_blob_by_sha256(&item.digests.sha256)? {
+                        collisions.push((position, other.blake3));
+                        continue;
+                    }
+                    transaction.insert_blob(&item.digests, item.size, self.context.now)?;
+                    row = transaction.find_blob(&item.digests.blake3)?;
+                    inserted.insert(item.digests.blake3);
+                    item.is_new = true;
+                } else if inserted.contains(&item.digests.blake3) {
+                    // The same bytes twice in one batch: one of the two is the copy.
+                    item.is_new = false;
+                } else {
+                    item.is_new |= row.as_ref().is_some_and(|row| row.state == State::Staged);
+                }
+                let row = row.expect("inserted just now");
+                if row.state == State::Deleting {
+                    deleting = Some(row);
+                    break;
+                }
+                item.is_healed |= row.state == State::Lost;
+                transaction.insert_hold(&self.session.id, row.id)?;
+                item.row = Some(row);
+            }
+            if let Some(row) = deleting {
+                drop(transaction);
+                finish_deletion(self.store, &row)?;
+                ready.iter_mut().for_each(|item| item.is_new = false);
+                continue;
+            }
+            transaction.commit()?;
+            for (position, known) in collisions.into_iter().rev() {
+                let item = ready.remove(position);
+                let collision = Error::Collision { known, path: item.source, sha256: item.digests.sha256 };
+                results.push((item.index, Err(collision.to_string())));
+            }
+            return Ok(());
+        }
+    }
+}
+
+impl Files<'_> {
+    /// Stages a file (or hashes it where it is, if the store may have it) and reads what it is.
+    fn prepare(&self, index: usize, item: &Item, may_be_known: bool) -> Result<PerItem<Ready>> {
+        let source = &item.source.path;
+        let is_linked = matches!(self.link, LinkMode::Hardlink | LinkMode::Move);
+        let done = if may_be_known && !is_linked {
+            Staging::hash_source(source, true).map(|(digests, signature)| (None, digests, item.size, signature))
+        } else {
+            self.staging.stage(source, self.link, true).map(|staged| {
+                let Staged { path, digests, signature, source } = staged;
+                (Some(path), digests, signature.size, source)
+            })
+        };
+        let (mut staged, digests, mut size, mut signature) = match self.own_fault(done, source)? {
+            Ok(done) => done,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut digests = digests;
+        let is_known = match (&staged, signature) {
+            // A source that changed while it was hashed is hashed again from a copy.
+            (None, None) => false,
+            (None, Some(_)) => self.blobs.find(&digests.blake3)? != Found::Absent,
+            (Some(_), _) => true,
+        };
+        if !is_known {
+            match self.own_fault(self.staging.stage(source, self.link, true), source)? {
+                Ok(again) => {
+                    (digests, size, signature) = (again.digests, again.signature.size, again.source);
+                    staged = Some(again.path);
+                }
+                Err(reason) => return Ok(Err(reason)),
+            }
+        }
+        let path = staged.as_deref().unwrap_or(source);
+        let judged = fs::open(path).map_err(|error| reason(&error)).and_then(|file| describe(&file, &item.name));
+        match judged {
+            Ok(distribution) => Ok(Ok(Ready {
+                index,
+                source: source.clone(),
+                digests,
+                size,
+                staged,
+                signature,
+                distribution,
+                row: None,
+                is_new: false,
+                is_healed: false,
+                found: None,
+                quarantined: None,
+            })),
+            Err(reason) => {
+                if let Some(path) = staged {
+                    fs::remove_file(&path)?;
+                }
+                Ok(Err(reason))
+            }
+        }
+    }
+
+    /// Tells an item's fault (its file can't be read, or vanished) from the store's, which ends the import.
+    fn own_fault<T>(&self, done: fs::Result<T>, source: &Path) -> Result<PerItem<T>> {
+        match done {
+            Ok(done) => Ok(Ok(done)),
+            Err(error) if error.path == source || self.link == LinkMode::Reflink && !error.is_full() => Ok(Err(reason(&error))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes sure that the right bytes stand at the blob's name, and takes their stat.
+    fn place(&self, item: &mut Ready) -> Result<()> {
+        let blobs = self.blobs;
+        let row = item.row.clone().expect("inserted before");
+        loop {
+            let found = blobs.find(&item.digests.blake3)?;
+            match found {
+                Found::File(found) if row.state == State::Live && row.is_file(&found) => {
+                    item.found = Some(found);
+                    break;
+                }
+                Found::File(found) if Blobs::hash(&blobs.path(&item.digests.blake3))?.0 == item.digests.blake3 => {
+                    item.found = Some(found);
+                    break;
+                }
+                Found::Absent => {
+                    item.is_healed |= row.state == State::Live;
+                    let staged = self.staged(item)?;
+                    if blobs.publish(&staged, &item.digests.blake3)? {
+                        item.staged = None;
+                    }
+                }
+                Found::File(_) | Found::Foreign => {
+                    item.is_healed |= row.state != State::Staged;
+                    let staged = self.staged(item)?;
+                    let reap = blobs.reap()?;
+                    // Another import may have healed it while this one waited for the right.
+                    if !blobs.is_good(&item.digests.blake3)? {
+                        item.quarantined = blobs.replace(&reap, &staged, &item.digests.blake3)?;
+                        item.staged = None;
+                    }
+                }
+            }
+        }
+        if let Some(left) = item.staged.take() {
+            fs::remove_file(&left)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the item's staged file, staging it now if it was hashed where it lies.
+    fn staged(&self, item: &mut Ready) -> Result<PathBuf> {
+        if let Some(staged) = &item.staged {
+            return Ok(staged.clone());
+        }
+        let again = self.staging.stage(&item.source, LinkMode::Auto, true)?;
+        if again.digests != item.digests {
+            let changed = std::io::Error::other("the file changed while it was imported; import it again");
+            return Err(fs::Error::at("import", &item.source)(changed).into());
+        }
+        fs::sync_file(&again.path)?;
+        item.staged = Some(again.path.clone());
+        Ok(again.path)
+    }
+}
+
+/// Reads what a file is and checks that it is what its name says.
+pub(in crate::ops) fn describe(file: &std::fs::File, name: &DistributionFilename) -> PerItem<Distribution> {
+    let contents = wheel::read(file, name).map_err(|error| reason(&error))?;
+    Ok(Distribution {
+        filename: name.as_str().to_owned(),
+        kind: name.kind(),
+        project: name.project().clone(),
+        version: name.version().to_string(),
+        build_tag: name.build_tag().map(ToString::to_string),
+        tags: name.tags().to_owned(),
+        requires_python: contents.requires_python,
+        // Only what may be served as a sidecar is kept: an old sdist's PKG-INFO may differ from what it builds.
+        metadata: contents.metadata.filter(|_| contents.metadata_may_be_served),
+    })
+}

@@ -1,0 +1,182 @@
+//! `invalidate`, `undo`, `yank`, `unyank`: references go, come back, or are marked.
+
+use super::search::required;
+use super::{Context, Filter, collection_row};
+use crate::error::{Error, Result};
+use crate::manifest::{Entry, OperationId, State, Transaction};
+use crate::name::CollectionName;
+use crate::store::Store;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What `invalidate` is told.
+#[derive(Debug, Clone, Default)]
+pub struct InvalidateOptions {
+    /// What goes.
+    pub filter: Filter,
+    /// Everything may go: without specifications the filter means all.
+    pub all: bool,
+    /// Change nothing, tell what would go.
+    pub dry_run: bool,
+}
+
+/// An entry that was removed or brought back.
+#[derive(Debug, Clone, Serialize)]
+pub struct RemovedEntry {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The filename.
+    pub filename: String,
+}
+
+/// What `invalidate` did.
+#[derive(Debug, Serialize)]
+pub struct InvalidateReport {
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// The operation, for `undo`.
+    pub operation: Option<i64>,
+    /// What went.
+    pub removed: Vec<RemovedEntry>,
+}
+
+/// Removes entries from their collections. Their bytes stay until gc has run and its grace has passed.
+pub fn invalidate(store: &Store, context: &Context<'_>, options: &InvalidateOptions) -> Result<InvalidateReport> {
+    if options.filter.specs.is_empty() && !options.all {
+        return Err(Error::Refused("name what is to go, or say --all".to_owned()));
+    }
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let found = required(&transaction, &options.filter)?;
+    let removed = found.iter().map(|entry| RemovedEntry::from(entry.clone())).collect();
+    if options.dry_run || found.is_empty() {
+        return Ok(InvalidateReport { dry_run: options.dry_run, operation: None, removed });
+    }
+    let specs: Vec<String> = options.filter.specs.iter().map(ToString::to_string).collect();
+    let what = if specs.is_empty() { "everything".to_owned() } else { specs.join(" ") };
+    let operation = remove(&transaction, context, "invalidate", &what, &found)?;
+    transaction.commit()?;
+    Ok(InvalidateReport { dry_run: false, operation: Some(operation.number()), removed })
+}
+
+impl From<Entry> for RemovedEntry {
+    fn from(entry: Entry) -> Self {
+        Self { collection: entry.collection, filename: entry.filename }
+    }
+}
+
+/// Removes live entries, as one operation with one revision of each collection.
+pub(super) fn remove(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    kind: &str,
+    what: &str,
+    entries: &[Entry],
+) -> Result<OperationId> {
+    let operation = transaction.insert_operation(kind, what, context.who, context.now)?;
+    for (collection, entries) in by_collection(entries) {
+        let row = collection_row(transaction, collection)?;
+        let revision = row.revision + 1;
+        for entry in &entries {
+            transaction.remove_entry(row.id, &entry.filename, revision, context.now)?;
+        }
+        transaction.insert_revision(row.id, revision, operation, 0, entries.len())?;
+    }
+    Ok(operation)
+}
+
+fn by_collection(entries: &[Entry]) -> BTreeMap<&CollectionName, Vec<&Entry>> {
+    let mut grouped: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for entry in entries {
+        grouped.entry(&entry.collection).or_default().push(entry);
+    }
+    grouped
+}
+
+/// What `undo` did.
+#[derive(Debug, Serialize)]
+pub struct UndoReport {
+    /// The operation that was undone.
+    pub operation: i64,
+    /// Its words.
+    pub what: String,
+    /// What came back.
+    pub restored: Vec<RemovedEntry>,
+    /// What did not, and why.
+    pub refused: Vec<(RemovedEntry, String)>,
+}
+
+/// Brings back what an `invalidate` or gc's retention removed; without a number, the last one that was not undone.
+pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result<UndoReport> {
+    const KINDS: [&str; 2] = ["invalidate", "gc"];
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let id = match number {
+        Some(number) => OperationId::from_number(number),
+        None => transaction.last_operation(KINDS)?.ok_or_else(|| Error::NoSuch("operation to undo".to_owned()))?,
+    };
+    let (kind, what, is_undone) =
+        transaction.operation(id)?.ok_or_else(|| Error::NoSuch(format!("operation {}", id.number())))?;
+    if is_undone || !KINDS.contains(&kind.as_str()) {
+        let why = if is_undone { "was undone already" } else { "only invalidate and gc can be undone; see collection rollback" };
+        return Err(Error::Refused(format!("operation {} ({kind} {what}): {why}", id.number())));
+    }
+    let (mut restored, mut refused) = (Vec::new(), Vec::new());
+    let removed = transaction.entries_removed_by(id)?;
+    if removed.is_empty() {
+        return Err(Error::Refused(format!("operation {} ({kind} {what}): gc has taken all of it since", id.number())));
+    }
+    let operation = transaction.insert_operation("undo", &format!("{kind} {what}"), context.who, context.now)?;
+    for (collection, entries) in by_collection(&removed) {
+        let row = collection_row(&transaction, collection)?;
+        let revision = row.revision + 1;
+        let mut added = 0;
+        for entry in entries {
+            let name = RemovedEntry::from(entry.clone());
+            if transaction.find_entry_blob(row.id, &entry.filename)?.is_some() {
+                refused.push((name, "the collection has this name again".to_owned()));
+            } else {
+                transaction.insert_entry(row.id, &entry.filename, entry.blob, revision, context.now, entry.yanked.as_deref())?;
+                added += 1;
+                if entry.state != State::Live {
+                    refused.push((name, "is listed again, but its bytes are lost".to_owned()));
+                } else {
+                    restored.push(name);
+                }
+            }
+        }
+        if added > 0 {
+            transaction.insert_revision(row.id, revision, operation, added, 0)?;
+        }
+    }
+    transaction.set_undone(id, operation)?;
+    transaction.commit()?;
+    Ok(UndoReport { operation: id.number(), what: format!("{kind} {what}"), restored, refused })
+}
+
+/// Marks entries as yanked for a reason (PEP 592), or with `None` takes the mark away. Returns those that changed.
+pub fn yank(store: &Store, context: &Context<'_>, filter: &Filter, reason: Option<&str>) -> Result<Vec<RemovedEntry>> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let mut changed = required(&transaction, filter)?;
+    changed.retain(|entry| entry.yanked.as_deref() != reason);
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let specs: Vec<String> = filter.specs.iter().map(ToString::to_string).collect();
+    let kind = if reason.is_some() { "yank" } else { "unyank" };
+    let operation = transaction.insert_operation(kind, &specs.join(" "), context.who, context.now)?;
+    for (collection, entries) in by_collection(&changed) {
+        let row = collection_row(&transaction, collection)?;
+        let revision = row.revision + 1;
+        for entry in &entries {
+            // A yank is a change of the collection like any other, so that an older revision shows the file as it was.
+            transaction.remove_entry(row.id, &entry.filename, revision, context.now)?;
+            transaction.insert_entry(row.id, &entry.filename, entry.blob, revision, context.now, reason)?;
+        }
+        transaction.insert_revision(row.id, revision, operation, entries.len(), entries.len())?;
+    }
+    transaction.commit()?;
+    Ok(changed.into_iter().map(RemovedEntry::from).collect())
+}
+

@@ -1,0 +1,283 @@
+//! `list`, `show`, `why`: what is there, one distribution whole, and who keeps a blob.
+
+use super::search::{entries, required};
+use super::{Context, Filter, lookup};
+use crate::digest::{Blake3, Sha256};
+use crate::error::{Error, Result};
+use crate::manifest::{BlobRow, Entry, Reference, State};
+use crate::name::{CollectionName, ProjectName};
+use crate::requirement::{DigestSpec, Spec};
+use crate::store::Store;
+use crate::wheel::{BuildTag, Metadata};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A distribution in a collection.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The filename.
+    pub filename: String,
+    /// The project.
+    pub project: ProjectName,
+    /// The version, normalised.
+    pub version: String,
+    /// A wheel's build tag.
+    pub build_tag: Option<BuildTag>,
+    /// Its SHA-256 digest.
+    pub sha256: Sha256,
+    /// The blob.
+    pub blake3: Blake3,
+    /// Size in bytes.
+    pub size: u64,
+    /// The revision that added it.
+    pub added_revision: i64,
+    /// The reason of a yank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub yanked: Option<String>,
+    /// `live`, or `lost` when its bytes were found missing or wrong.
+    pub state: State,
+}
+
+impl From<Entry> for Listed {
+    fn from(entry: Entry) -> Self {
+        Self {
+            build_tag: lookup::build_tag(&entry),
+            collection: entry.collection,
+            filename: entry.filename,
+            project: entry.project,
+            version: entry.version,
+            sha256: entry.sha256,
+            blake3: entry.blake3,
+            size: entry.size,
+            added_revision: entry.added,
+            yanked: entry.yanked,
+            state: entry.state,
+        }
+    }
+}
+
+/// Lists distributions by collection, project, version and build tag.
+pub fn list(store: &Store, filter: &Filter) -> Result<Vec<Listed>> {
+    Ok(entries(&store.manifest, filter)?.into_iter().map(Listed::from).collect())
+}
+
+/// A distribution whole.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShowReport {
+    /// The filename.
+    pub filename: String,
+    /// The project.
+    pub project: ProjectName,
+    /// The version, normalised.
+    pub version: String,
+    /// A wheel's build tag.
+    pub build_tag: Option<BuildTag>,
+    /// A wheel's tags.
+    pub tags: String,
+    /// The collections that have it, each with the revision that added it.
+    pub collections: BTreeMap<CollectionName, i64>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Its SHA-256 digest.
+    pub sha256: Sha256,
+    /// The blob.
+    pub blake3: Blake3,
+    /// The blob's state.
+    pub state: State,
+    /// Where the blob is.
+    pub path: PathBuf,
+    /// When it first came, in seconds since 1970.
+    pub uploaded_at: i64,
+    /// When verify last read its bytes.
+    pub verified_at: Option<i64>,
+    /// When a lookup last gave it.
+    pub used_at: Option<i64>,
+    /// `Requires-Python`.
+    pub requires_python: Option<String>,
+    /// The summary in its metadata.
+    pub summary: Option<String>,
+    /// The dependencies in its metadata.
+    pub requires_dist: Vec<String>,
+    /// Who pinned it.
+    pub pinned_by: Vec<String>,
+    /// The reason of a yank, by collection.
+    pub yanked: BTreeMap<CollectionName, String>,
+}
+
+/// Shows the distributions that a filter means, each once however many collections have it.
+pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
+    let manifest = &store.manifest;
+    let mut shown: Vec<ShowReport> = Vec::new();
+    for entry in required(manifest, filter)? {
+        let known = shown.iter_mut().find(|known| known.blake3 == entry.blake3 && known.filename == entry.filename);
+        let report = match known {
+            Some(report) => report,
+            None => {
+                let bytes = entry.metadata_sha256.map(|sha256| manifest.metadata(&sha256)).transpose()?.flatten();
+                let metadata = bytes.as_deref().and_then(|bytes| Metadata::parse(bytes).ok());
+                let blob = manifest.blob(entry.blob)?;
+                shown.push(ShowReport {
+                    filename: entry.filename.clone(),
+                    project: entry.project.clone(),
+                    version: entry.version.clone(),
+                    build_tag: lookup::build_tag(&entry),
+                    tags: entry.tags.clone(),
+                    collections: BTreeMap::new(),
+                    size: entry.size,
+                    sha256: entry.sha256,
+                    blake3: entry.blake3,
+                    state: entry.state,
+                    path: store.blobs.path(&entry.blake3),
+                    uploaded_at: entry.uploaded_at,
+                    verified_at: blob.and_then(|blob| blob.verified_at),
+                    used_at: entry.used_at,
+                    requires_python: entry.requires_python.clone(),
+                    summary: metadata.as_ref().and_then(|metadata| metadata.summary.clone()),
+                    requires_dist: metadata.map(|metadata| metadata.requires_dist).unwrap_or_default(),
+                    pinned_by: manifest.pins(Some(entry.blob))?.into_iter().map(|pin| pin.owner).collect(),
+                    yanked: BTreeMap::new(),
+                });
+                shown.last_mut().expect("pushed just now")
+            }
+        };
+        report.uploaded_at = report.uploaded_at.min(entry.uploaded_at);
+        report.yanked.extend(entry.yanked.map(|reason| (entry.collection.clone(), reason)));
+        report.collections.insert(entry.collection, entry.added);
+    }
+    Ok(shown)
+}
+
+/// Something that keeps a blob.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reason {
+    /// `collection`, `history`, `snapshot`, `view`, `pin` or `hold`.
+    pub kind: &'static str,
+    /// Who or what.
+    pub by: String,
+    /// Since when, in seconds since 1970, where that is known.
+    pub since: Option<i64>,
+    /// What would take it away.
+    pub freed_by: String,
+}
+
+/// Why a blob is kept.
+#[derive(Debug, Clone, Serialize)]
+pub struct WhyReport {
+    /// The blob.
+    pub blake3: Blake3,
+    /// Its other digest.
+    pub sha256: Sha256,
+    /// Size in bytes.
+    pub size: u64,
+    /// Its state.
+    pub state: State,
+    /// The filenames under which it is known.
+    pub filenames: Vec<String>,
+    /// All that keeps it; nothing: gc takes it.
+    pub reasons: Vec<Reason>,
+}
+
+/// Tells who keeps the blobs that a specification means, since when, and what would free them.
+pub fn why(store: &Store, context: &Context<'_>, filter: &Filter) -> Result<Vec<WhyReport>> {
+    let transaction = store.manifest.read()?;
+    let mut reports = Vec::new();
+    for blob in blobs(store, filter)? {
+        let mut reasons = Vec::new();
+        for entry in transaction.blob_entries(blob.id)? {
+            reasons.push(match (entry.removed, entry.removed_at) {
+                (Some(removed), at) => Reason {
+                    kind: "history",
+                    by: format!("{}@{} to {}: {}", entry.collection, entry.added, removed - 1, entry.filename),
+                    since: at,
+                    freed_by: "gc, once its grace has passed and no snapshot or view shows it".to_owned(),
+                },
+                (None, _) => Reason {
+                    kind: "collection",
+                    by: format!("{}: {}", entry.collection, entry.filename),
+                    since: Some(entry.uploaded_at),
+                    freed_by: format!("wcas invalidate {} --collection {}", entry.filename, entry.collection),
+                },
+            });
+        }
+        for pin in transaction.pins(Some(blob.id))? {
+            if pin.expires_at.is_none_or(|at| at > context.now) {
+                reasons.push(Reason {
+                    kind: "pin",
+                    by: if pin.reason.is_empty() { pin.owner.clone() } else { format!("{}: {}", pin.owner, pin.reason) },
+                    since: Some(pin.created_at),
+                    freed_by: format!("wcas unpin {} --owner {}", blob.blake3, pin.owner),
+                });
+            }
+        }
+        reasons.extend(transaction.keepers(blob.id)?.into_iter().map(keeper));
+        reports.push(WhyReport {
+            blake3: blob.blake3,
+            sha256: blob.sha256,
+            size: blob.size,
+            state: blob.state,
+            filenames: transaction.filenames(blob.id)?,
+            reasons,
+        });
+    }
+    Ok(reports)
+}
+
+fn keeper(reference: Reference) -> Reason {
+    match reference {
+        Reference::Hold { command, pid, since } => Reason {
+            kind: "hold",
+            by: format!("{command} (process {pid})"),
+            since: Some(since),
+            freed_by: "the end of that process".to_owned(),
+        },
+        Reference::Snapshot { collection, name, since } => Reason {
+            kind: "snapshot",
+            by: format!("{collection}@{name}"),
+            since: Some(since),
+            freed_by: format!("wcas collection snapshot {collection} {name} --delete"),
+        },
+        Reference::View { path, collection, revision } => Reason {
+            kind: "view",
+            by: format!("{path} shows {collection}@{revision}"),
+            since: None,
+            freed_by: format!("wcas view --collection {collection} --to {path}, or --remove {path}"),
+        },
+    }
+}
+
+/// Returns the blobs that a filter means: those of live entries, and by digest any other.
+pub(super) fn blobs(store: &Store, filter: &Filter) -> Result<Vec<BlobRow>> {
+    let manifest = &store.manifest;
+    let mut found: BTreeMap<Blake3, BlobRow> = BTreeMap::new();
+    for spec in &filter.specs {
+        let before = found.len();
+        if let Spec::Digest(digest) = spec {
+            let row = match digest {
+                DigestSpec::Blake3(blake3) => manifest.find_blob(blake3)?,
+                DigestSpec::Sha256(sha256) => manifest.find_blob_by_sha256(sha256)?,
+                DigestSpec::Either(bytes) => match manifest.find_blob(&Blake3::from_bytes(*bytes))? {
+                    Some(row) => Some(row),
+                    None => manifest.find_blob_by_sha256(&Sha256::from_bytes(*bytes))?,
+                },
+            };
+            found.extend(row.map(|row| (row.blake3, row)));
+        } else {
+            let one = Filter { specs: vec![spec.clone()], ..filter.clone() };
+            for entry in entries(manifest, &one)? {
+                found.extend(manifest.blob(entry.blob)?.map(|row| (row.blake3, row)));
+            }
+        }
+        let is_known = found.values().any(|row| matches!(spec, Spec::Digest(digest) if digest.matches(&digests(row))));
+        if found.len() == before && !is_known && found.is_empty() {
+            return Err(Error::NoMatch(spec.to_string()));
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn digests(row: &BlobRow) -> crate::digest::Digests {
+    crate::digest::Digests { blake3: row.blake3, sha256: row.sha256 }
+}

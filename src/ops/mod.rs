@@ -1,0 +1,100 @@
+//! Verbs: one file each, with its options, its plan where it has one, and its report.
+//!
+//! A verb is a function of an open store, a [`Context`] and options; it returns a report, which the command line prints. Verbs
+//! read no clock, no environment and no terminal.
+
+mod collection;
+//mod doctor;
+mod gc;
+mod healing;
+mod import;
+mod invalidate;
+mod list;
+mod lookup;
+mod pin;
+//mod rebuild;
+mod retain;
+mod search;
+mod stats;
+mod verify;
+mod view;
+
+pub use collection::{
+    CollectionReport, CopyReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
+    copy_collection, create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
+};
+//pub use doctor::{DoctorReport, Finding, doctor};
+pub use gc::{GcOptions, GcReport, RemovedReference, gc};
+pub use import::{ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, find_sources, import};
+pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
+pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
+pub use lookup::{LookupOptions, LookupReport, lookup};
+pub use pin::{PinReport, Pinned, pin, pins, unpin};
+//pub use rebuild::{RebuildReport, rebuild};
+pub use search::Filter;
+pub use stats::{CollectionStats, StatsReport, stats};
+pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
+pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
+
+use crate::error::{Error, Result};
+use crate::manifest::{CollectionRow, Rows};
+use crate::name::CollectionName;
+
+/// What every verb is told: the time, the name of whoever asks, and where to show progress.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Who asks, for the log.
+    pub who: &'a str,
+    /// How many files are worked on at a time.
+    pub jobs: usize,
+    /// Where progress goes.
+    pub progress: &'a dyn Progress,
+}
+
+/// Shows how far long work has come.
+pub trait Progress: Sync {
+    /// Starts a piece of work of so many bytes or items.
+    fn start(&self, what: &str, total: u64);
+    /// Adds bytes or items done.
+    fn add(&self, done: u64);
+    /// Ends the piece of work.
+    fn finish(&self);
+}
+
+/// Shows nothing.
+impl Progress for () {
+    fn start(&self, _what: &str, _total: u64) {}
+    fn add(&self, _done: u64) {}
+    fn finish(&self) {}
+}
+
+/// Returns the collection of this name, or an error that names those that there are.
+pub(crate) fn collection_row(rows: &Rows, name: &CollectionName) -> Result<CollectionRow> {
+    if let Some(row) = rows.find_collection(name)? {
+        return Ok(row);
+    }
+    let known = rows.collections()?.into_iter().map(|row| row.name.to_string()).collect();
+    Err(Error::NoCollection { name: name.to_string(), known })
+}
+
+/// Returns the collections of these names, in this order; all, when none is named.
+pub(crate) fn collection_rows(rows: &Rows, names: &[CollectionName]) -> Result<Vec<CollectionRow>> {
+    if names.is_empty() {
+        return Ok(rows.collections()?);
+    }
+    names.iter().map(|name| collection_row(rows, name)).collect()
+}
+
+/// Returns an error and its causes as one text.
+pub(crate) fn reason(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

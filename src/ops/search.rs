@@ -1,0 +1,96 @@
+//! Finds entries by what people type: a project with versions, a filename, a digest, narrowed by build tag and target.
+
+use super::{collection_rows, lookup};
+use crate::digest::Digests;
+use crate::error::{Error, Result};
+use crate::manifest::{Entry, Rows, Scope};
+use crate::name::CollectionName;
+use crate::requirement::Spec;
+use crate::wheel::{BuildTag, Target};
+use std::cmp::Ordering;
+
+/// What an entry must be.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// In one of these collections; in any, when empty.
+    pub collections: Vec<CollectionName>,
+    /// Matches one of these; anything does, when empty.
+    pub specs: Vec<Spec>,
+    /// Has this build tag; a tag without a suffix matches any suffix of its number.
+    pub build_tag: Option<BuildTag>,
+    /// Runs there.
+    pub target: Target,
+}
+
+impl Filter {
+    /// Tells whether an entry is meant, whatever its collection.
+    pub(super) fn matches(&self, entry: &Entry) -> bool {
+        let is_spec = self.specs.is_empty() || self.specs.iter().any(|spec| is_meant(spec, entry));
+        is_spec && self.matches_tags(entry)
+    }
+
+    pub(super) fn matches_tags(&self, entry: &Entry) -> bool {
+        if self.build_tag.is_none() && self.target == Target::default() {
+            return true;
+        }
+        let Some(wheel) = lookup::wheel_filename(entry) else { return false };
+        let is_build = self.build_tag.as_ref().is_none_or(|asked| {
+            wheel.build_tag().is_some_and(|tag| {
+                tag.number == asked.number && (asked.suffix.is_empty() || tag.suffix == asked.suffix)
+            })
+        });
+        is_build && self.target.rank(&wheel).is_some()
+    }
+}
+
+/// Tells whether a specification means an entry.
+pub(super) fn is_meant(spec: &Spec, entry: &Entry) -> bool {
+    match spec {
+        Spec::Project { name, .. } => *name == entry.project && spec.matches(name, &lookup::version(entry)),
+        Spec::Filename(filename) => *filename == entry.filename,
+        Spec::Digest(digest) => digest.matches(&Digests { blake3: entry.blake3, sha256: entry.sha256 }),
+    }
+}
+
+/// Returns the live entries that a filter means, by collection, project, version, build tag and filename.
+pub(super) fn entries(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for collection in collection_rows(rows, &filter.collections)? {
+        match filter.specs.as_slice() {
+            // One project or file is a probe of an index; anything else reads the collection.
+            [Spec::Project { name, .. }] => found.extend(rows.project_entries(collection.id, name)?),
+            [Spec::Filename(filename)] => found.extend(rows.find_entry(collection.id, filename)?),
+            _ => found.extend(rows.entries(collection.id, Scope::Live)?),
+        }
+    }
+    found.retain(|entry| filter.matches(entry));
+    sort(&mut found);
+    Ok(found)
+}
+
+/// Returns the live entries that each specification means; one that means nothing is an error.
+pub(super) fn required(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
+    let found = entries(rows, filter)?;
+    let missed = filter.specs.iter().find(|spec| !found.iter().any(|entry| is_meant(spec, entry)));
+    match missed {
+        Some(spec) => Err(Error::NoMatch(spec.to_string())),
+        None => Ok(found),
+    }
+}
+
+/// Sorts entries as people read them.
+pub(super) fn sort(entries: &mut [Entry]) {
+    entries.sort_by(|a, b| {
+        let names = a.collection.cmp(&b.collection).then_with(|| a.project.cmp(&b.project));
+        // Parsing a version costs more than comparing texts, and most neighbours differ by project.
+        names.then_with(|| versions(a, b)).then_with(|| builds(a, b)).then_with(|| a.filename.cmp(&b.filename))
+    });
+}
+
+fn versions(a: &Entry, b: &Entry) -> Ordering {
+    if a.version == b.version { Ordering::Equal } else { lookup::version(a).cmp(&lookup::version(b)) }
+}
+
+fn builds(a: &Entry, b: &Entry) -> Ordering {
+    if a.build_tag == b.build_tag { Ordering::Equal } else { lookup::build_tag(a).cmp(&lookup::build_tag(b)) }
+}

@@ -1,0 +1,420 @@
+//! `view`: a collection at a revision, printed as a page or list, or written as a tree.
+
+use super::collection::resolve;
+use super::healing::absolute;
+use super::{Context, collection_row, search};
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::index::{self, File, Page, html, json, lines};
+use crate::manifest::{BlobRow, Entry, Layout, LinkKind, Scope, State, ViewRow};
+use crate::name::{CollectionName, ProjectName};
+use crate::store::Store;
+use crate::view::{Content, FileLink, FlatTree, LinkMaker, Project, SimpleTree};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Moves whenever pages or the layout of a tree change, so that trees are made anew then.
+const TREE_VERSION: u8 = 1;
+/// Sidecars of so many files are in memory at a time.
+const CHUNK_FILES: usize = 4096;
+
+/// How a collection is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A page for pip and uv (PEP 503).
+    Html,
+    /// A document (PEP 691).
+    Json,
+    /// `name==version --hash=sha256:…`.
+    Requirements,
+    /// A path a line.
+    Paths,
+}
+
+/// What `view` is told.
+#[derive(Debug, Clone)]
+pub struct ViewOptions {
+    /// The collection.
+    pub collection: CollectionName,
+    /// A revision's number or a snapshot's name; `None`: the newest.
+    pub at: Option<String>,
+    /// One project only.
+    pub project: Option<ProjectName>,
+    /// How it is printed.
+    pub format: Format,
+    /// What links begin with; `None`: files of the store.
+    pub base_url: Option<String>,
+}
+
+/// What `view` printed.
+#[derive(Debug, Serialize)]
+pub struct ViewReport {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The revision.
+    pub revision: i64,
+    /// How many files it shows.
+    pub files: usize,
+    /// The files that it doesn't show, since their bytes are lost.
+    pub left_out: Vec<String>,
+}
+
+/// Prints a collection.
+pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result<ViewReport> {
+    let (revision, mut entries) = read(store, &options.collection, options.at.as_deref())?;
+    if let Some(project) = &options.project {
+        entries.retain(|entry| entry.project == *project);
+        if entries.is_empty() {
+            return Err(Error::NoMatch(format!("{project} in {}", options.collection)));
+        }
+    }
+    let left_out = split_lost(&mut entries);
+    search::sort(&mut entries);
+    let done = match options.format {
+        Format::Paths => {
+            let paths = entries.iter().map(|entry| store.blobs.named(&entry.blake3, &entry.filename));
+            lines::paths(out, paths.collect::<fs::Result<Vec<_>>>()?)
+        }
+        format => {
+            let urls = entries.iter().map(|entry| url(store, entry, format, options.base_url.as_deref()));
+            let urls: Vec<String> = urls.collect::<Result<_>>()?;
+            // A sidecar is announced only where it can be had beside the file: in trees.
+            let files: Vec<File<'_>> =
+                entries.iter().zip(&urls).map(|(entry, url)| file(entry, Cow::Borrowed(url), false)).collect();
+            let name = options.project.as_ref().map_or(options.collection.as_str(), ProjectName::as_str);
+            let page = Page { serial: Some(revision.cast_unsigned()), ..Page::new(name, &files) };
+            match (format, options.project.is_some()) {
+                (Format::Html, true) => html::project(out, &page),
+                (Format::Html, false) => html::collection(out, &page),
+                (Format::Json, true) => json::project(out, &page),
+                (Format::Json, false) => json::collection(out, &page),
+                _ => lines::requirements(out, &files),
+            }
+        }
+    };
+    done.and_then(|()| out.flush()).map_err(fs::Error::at("write", "standard output"))?;
+    Ok(ViewReport { collection: options.collection.clone(), revision, files: entries.len(), left_out })
+}
+
+fn url(store: &Store, entry: &Entry, format: Format, base: Option<&str>) -> Result<String> {
+    Ok(match (format, base) {
+        (Format::Requirements, _) => String::new(),
+        (_, Some(base)) => format!("{}/{}", base.trim_end_matches('/'), index::href(&entry.filename)),
+        (_, None) => index::file_url(&store.blobs.named(&entry.blake3, &entry.filename)?),
+    })
+}
+
+fn read(store: &Store, collection: &CollectionName, at: Option<&str>) -> Result<(i64, Vec<Entry>)> {
+    let transaction = store.manifest.read()?;
+    let row = collection_row(&transaction, collection)?;
+    let revision = resolve(&transaction, &row, at)?;
+    let scope = if revision == row.revision { Scope::Live } else { Scope::At(revision) };
+    Ok((revision, transaction.entries(row.id, scope)?))
+}
+
+/// Takes out the entries whose bytes are lost, and returns their filenames.
+fn split_lost(entries: &mut Vec<Entry>) -> Vec<String> {
+    let lost = entries.extract_if(.., |entry| entry.state != State::Live);
+    lost.map(|entry| entry.filename).collect()
+}
+
+fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> {
+    File {
+        filename: &entry.filename,
+        project: entry.project.as_str(),
+        version: &entry.version,
+        url,
+        sha256: entry.sha256,
+        blake3: entry.blake3,
+        size: entry.size,
+        upload_time: entry.uploaded_at,
+        requires_python: entry.requires_python.as_deref(),
+        yanked: entry.yanked.as_deref(),
+        metadata_sha256: entry.metadata_sha256.filter(|_| has_sidecar),
+    }
+}
+
+/// What `view --to` is told.
+#[derive(Debug, Clone)]
+pub struct TreeOptions {
+    /// The collection.
+    pub collection: CollectionName,
+    /// A revision's number or a snapshot's name; `None`: the newest.
+    pub at: Option<String>,
+    /// The folder.
+    pub to: PathBuf,
+    /// How files have their bytes.
+    pub link: LinkKind,
+    /// How files are arranged.
+    pub layout: Layout,
+}
+
+/// What `view --to` did.
+#[derive(Debug, Serialize)]
+pub struct TreeReport {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The revision.
+    pub revision: i64,
+    /// The folder.
+    pub path: PathBuf,
+    /// How many files it shows.
+    pub files: usize,
+    /// How many projects it shows.
+    pub projects: usize,
+    /// How many projects (or with the flat layout, files) were made anew.
+    pub made: usize,
+    /// Whether the folder was new to the store.
+    pub is_new: bool,
+    /// The files that it doesn't show, since their bytes are lost.
+    pub left_out: Vec<String>,
+}
+
+/// Writes a collection as a tree, or brings the tree up to date. Readers see the old or the new one, never a mixture.
+pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
+    store.require_writable()?;
+    let path = place(&options.to, options.layout)?;
+    let text = path.to_str().ok_or_else(|| Error::ViewTarget { path: path.clone(), why: "its path is not UTF-8".to_owned() })?;
+    if path.starts_with(store.root()) {
+        return Err(Error::ViewTarget { path, why: "it is inside the store".to_owned() });
+    }
+    let _lock = store.view_lock(&path)?;
+    let known = store.manifest.find_view(text)?;
+    if let Some(report) = unchanged(store, options, &path, known.as_ref())? {
+        return Ok(report);
+    }
+    // Nothing is recorded for a folder that will be refused.
+    open(&path, options.layout)?;
+    let transaction = store.manifest.write()?;
+    let row = collection_row(&transaction, &options.collection)?;
+    let revision = resolve(&transaction, &row, options.at.as_deref())?;
+    let id = transaction.insert_view(text, options.layout, options.link)?;
+    let generation = transaction.last_generation(id)? + 1;
+    transaction.insert_view_source(id, generation, row.id, revision)?;
+    let mut entries = transaction.entries(row.id, Scope::At(revision))?;
+    transaction.commit()?;
+    let left_out = split_lost(&mut entries);
+    let mut projects: Vec<&[Entry]> = entries.chunk_by(|a, b| a.project == b.project).collect();
+    projects.sort_by(|a, b| a[0].project.cmp(&b[0].project));
+    let made = match options.layout {
+        Layout::Simple => make_simple(store, context, options, &path, &projects, generation)?,
+        Layout::Flat => make_flat(store, options, &path, &entries)?,
+    };
+    let transaction = store.manifest.write()?;
+    transaction.set_generation(id, generation, left_out.is_empty())?;
+    transaction.commit()?;
+    Ok(TreeReport {
+        collection: options.collection.clone(),
+        revision,
+        path,
+        files: entries.len(),
+        projects: projects.len(),
+        made,
+        is_new: known.is_none(),
+        left_out,
+    })
+}
+
+/// Makes the folder's path absolute and free of symlinks; the folder itself is made where the layout wants it.
+fn place(to: &Path, layout: Layout) -> Result<PathBuf> {
+    let to = absolute(to)?;
+    let resolve = |path: &Path| std::fs::canonicalize(path).map_err(fs::Error::at("resolve", path));
+    if layout == Layout::Simple || to.is_dir() {
+        fs::create_dir_all(&to)?;
+        return Ok(resolve(&to)?);
+    }
+    let parent = fs::parent(&to);
+    fs::create_dir_all(parent)?;
+    Ok(resolve(parent)?.join(to.file_name().unwrap_or_default()))
+}
+
+enum Tree {
+    Simple(SimpleTree),
+    Flat(FlatTree),
+}
+
+fn open(path: &Path, layout: Layout) -> Result<Tree> {
+    Ok(match layout {
+        Layout::Simple => Tree::Simple(SimpleTree::open(path)?),
+        Layout::Flat => Tree::Flat(FlatTree::open(path)?),
+    })
+}
+
+/// Tells that a tree shows what is asked for already: the collection has not changed since, and nothing was left out then.
+fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&ViewRow>) -> Result<Option<TreeReport>> {
+    let Some(known) = known else { return Ok(None) };
+    let is_same = known.is_whole && known.layout == options.layout && known.link == options.link;
+    let shown = match options.layout {
+        Layout::Simple => path.join("simple/index.html"),
+        Layout::Flat => path.join("index.html"),
+    };
+    if !is_same || !shown.exists() {
+        return Ok(None);
+    }
+    let transaction = store.manifest.read()?;
+    let row = collection_row(&transaction, &options.collection)?;
+    let revision = resolve(&transaction, &row, options.at.as_deref())?;
+    let sources = transaction.view_sources(known.id, known.generation)?;
+    let is_last = transaction.last_generation(known.id)? == known.generation;
+    if !is_last || sources != [(row.id, revision)] || transaction.has_lost_blobs()? {
+        return Ok(None);
+    }
+    let (files, projects) = transaction.counts_at(row.id, revision)?;
+    Ok(Some(TreeReport {
+        collection: options.collection.clone(),
+        revision,
+        path: path.to_owned(),
+        files,
+        projects,
+        made: 0,
+        is_new: false,
+        left_out: Vec::new(),
+    }))
+}
+
+fn make_simple(
+    store: &Store,
+    context: &Context<'_>,
+    options: &TreeOptions,
+    path: &Path,
+    projects: &[&[Entry]],
+    generation: i64,
+) -> Result<usize> {
+    let mut tree = SimpleTree::open(path)?;
+    let wanted: Vec<Project> = projects
+        .par_iter()
+        .map(|entries| Project { name: entries[0].project.to_string(), fingerprint: fingerprint(entries, options.link) })
+        .collect();
+    tree.sweep()?;
+    tree.prepare()?;
+    let plan = tree.plan(&wanted);
+    // A project's folder is one level below the folder of projects.
+    let links = maker(store, options.link, &tree.projects_dir().join("x"));
+    let total: usize = plan.make.iter().map(|&index| projects[index].len()).sum();
+    context.progress.start("linking", total as u64);
+    let mut start = 0;
+    while start < plan.make.len() {
+        let mut files = 0;
+        let fits = |&&index: &&usize| {
+            files += projects[index].len();
+            files <= CHUNK_FILES || files == projects[index].len()
+        };
+        let count = plan.make[start..].iter().take_while(fits).count();
+        let chunk = &plan.make[start..start + count];
+        start += count;
+        // The manifest belongs to this thread, so sidecars are read first and files made by all threads then.
+        let contents = chunk.iter().map(|&index| content(store, projects[index])).collect::<Result<Vec<_>>>()?;
+        chunk.par_iter().zip(contents).try_for_each(|(&index, content)| {
+            let done = tree.make(&wanted[index], &content, &links);
+            context.progress.add(content.files.len() as u64);
+            done
+        })?;
+    }
+    context.progress.finish();
+    let names: Vec<&str> = wanted.iter().map(|project| project.name.as_str()).collect();
+    let (mut page, mut document) = (Vec::new(), Vec::new());
+    html::root(&mut page, None, &names).expect("memory takes all bytes");
+    json::root(&mut document, None, &names).expect("memory takes all bytes");
+    tree.show(&plan, &wanted, generation, &page, &document)?;
+    tree.sweep()?;
+    Ok(plan.make.len())
+}
+
+/// Renders a project's pages and lists its files.
+fn content(store: &Store, entries: &[Entry]) -> Result<Content> {
+    let mut entries = entries.to_vec();
+    search::sort(&mut entries);
+    let files: Vec<File<'_>> = entries.iter().map(|entry| file(entry, index::href(&entry.filename), true)).collect();
+    let page = Page::new(entries[0].project.as_str(), &files);
+    let (mut html, mut json) = (Vec::new(), Vec::new());
+    html::project(&mut html, &page).expect("memory takes all bytes");
+    json::project(&mut json, &page).expect("memory takes all bytes");
+    let links = entries.iter().map(|entry| {
+        let sidecar = entry.metadata_sha256.map(|sha256| store.manifest.metadata(&sha256)).transpose()?.flatten();
+        Ok(FileLink { filename: entry.filename.clone(), blob: store.blobs.path(&entry.blake3), sidecar })
+    });
+    let files = links.collect::<Result<Vec<_>>>()?;
+    Ok(Content { html, json, files })
+}
+
+fn make_flat(store: &Store, options: &TreeOptions, path: &Path, entries: &[Entry]) -> Result<usize> {
+    let mut tree = FlatTree::open(path)?;
+    tree.sweep()?;
+    let mut sorted = entries.to_vec();
+    search::sort(&mut sorted);
+    let files: Vec<File<'_>> = sorted.iter().map(|entry| file(entry, index::href(&entry.filename), false)).collect();
+    let mut page = Vec::new();
+    html::collection(&mut page, &Page::new(options.collection.as_str(), &files)).expect("memory takes all bytes");
+    let links: Vec<FileLink> = entries
+        .iter()
+        .map(|entry| FileLink { filename: entry.filename.clone(), blob: store.blobs.path(&entry.blake3), sidecar: None })
+        .collect();
+    tree.show(&links, &maker(store, options.link, tree.links_dir()), &page)?;
+    Ok(links.len())
+}
+
+fn maker(store: &Store, link: LinkKind, dir: &Path) -> LinkMaker {
+    match link {
+        LinkKind::Symlink => LinkMaker::relative(dir, &store.root().join("blobs/b3")),
+        LinkKind::Hardlink => LinkMaker::Hardlink,
+        LinkKind::Reflink => LinkMaker::Reflink,
+        LinkKind::Copy => LinkMaker::Copy,
+    }
+}
+
+/// Digests all that a project's folder shows.
+fn fingerprint(entries: &[Entry], link: LinkKind) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[TREE_VERSION]).update(link.as_str().as_bytes());
+    for entry in entries {
+        let optional = |text: &Option<String>| text.as_ref().map_or(String::from("-"), |text| format!("+{text}"));
+        hasher.update(entry.filename.as_bytes()).update(b"\0").update(entry.blake3.as_bytes());
+        hasher.update(&entry.uploaded_at.to_le_bytes());
+        hasher.update(entry.metadata_sha256.map_or([0; 32], |sha256| *sha256.as_bytes()).as_slice());
+        hasher.update(optional(&entry.requires_python).as_bytes()).update(b"\0");
+        hasher.update(optional(&entry.yanked).as_bytes()).update(b"\0");
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+/// Removes a tree that the store knows: what readers see first, the row that keeps its blobs last.
+pub fn drop_tree(store: &Store, to: &Path) -> Result<PathBuf> {
+    store.require_writable()?;
+    let path = absolute(to)?;
+    let path = std::fs::canonicalize(&path).unwrap_or(path);
+    let _lock = store.view_lock(&path)?;
+    let row = store.manifest.find_view(&path.to_string_lossy())?;
+    let row = row.ok_or_else(|| Error::NoSuch(format!("view at {}", path.display())))?;
+    if path.exists() {
+        match open(&path, row.layout)? {
+            Tree::Simple(tree) => tree.remove()?,
+            Tree::Flat(tree) => tree.remove()?,
+        }
+    }
+    let transaction = store.manifest.write()?;
+    transaction.delete_view(row.id)?;
+    transaction.commit()?;
+    Ok(path)
+}
+
+/// Returns the files in trees that have a blob's bytes of their own.
+pub(super) fn copies(store: &Store, row: &BlobRow, filenames: &BTreeSet<String>) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for view in store.manifest.views()? {
+        if !matches!(view.link, LinkKind::Copy | LinkKind::Reflink) {
+            continue;
+        }
+        let dir = PathBuf::from(&view.path);
+        for entry in store.manifest.blob_entries(row.id)?.iter().filter(|entry| filenames.contains(&entry.filename)) {
+            paths.push(match view.layout {
+                Layout::Simple => dir.join("simple").join(entry.project.as_str()).join(&entry.filename),
+                Layout::Flat => dir.join(&entry.filename),
+            });
+        }
+    }
+    Ok(paths)
+}

@@ -1,0 +1,45 @@
+//! Trees on disk that show a collection: planned from plain values, built beside what readers see, then shown by one rename.
+//!
+//! Which collection and revision a tree shows, and that its blobs are kept, is the manifest's matter; pages are rendered by the
+//! caller. Here are folders, links and the swap.
+
+mod flat;
+mod link;
+mod simple;
+
+pub use flat::FlatTree;
+pub use link::LinkMaker;
+pub use simple::{Content, Project, SimplePlan, SimpleTree};
+
+use crate::fs;
+use std::path::PathBuf;
+
+/// What went wrong with a tree.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] fs::Error),
+    /// The folder holds what this program did not make.
+    #[error("{} can't become a view: {why}", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way.
+        why: String,
+    },
+}
+
+/// The result of working on a tree.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A file of a tree.
+#[derive(Debug, Clone)]
+pub struct FileLink {
+    /// Its name.
+    pub filename: String,
+    /// The blob that it shows.
+    pub blob: PathBuf,
+    /// The bytes of its `.metadata` file.
+    pub sidecar: Option<Vec<u8>>,
+}

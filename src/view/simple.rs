@@ -1,0 +1,231 @@
+//! The tree of PEP 503: a page for each project with its files beside it.
+//!
+//! ```text
+//! DIR/simple                 -> .wcas/g-7            what readers see; changed by one rename
+//! DIR/.wcas/g-7/index.html, index.json               the pages that list the projects
+//! DIR/.wcas/g-7/requests     -> ../p/requests@1f6c…  one link for each project
+//! DIR/.wcas/p/requests@1f6c…/                        pages, files and sidecars of a project; never changed once shown
+//! ```
+//!
+//! A project's folder is named by all that its pages show, so that one that didn't change is shown again as it is. Where a single
+//! project changed, its one link is replaced; else a generation of links is made and `simple` goes over to it. What was not shown
+//! yet may be torn by a power cut: it is made anew.
+
+use super::{Error, FileLink, LinkMaker, Result};
+use crate::fs;
+use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// A project as the plan sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its name.
+    pub name: String,
+    /// A digest of all that its pages and links show.
+    pub fingerprint: String,
+}
+
+impl Project {
+    fn dir_name(&self) -> String {
+        format!("{}@{}", self.name, self.fingerprint)
+    }
+}
+
+/// What a project's folder holds.
+#[derive(Debug)]
+pub struct Content {
+    /// `index.html`.
+    pub html: Vec<u8>,
+    /// `index.json`.
+    pub json: Vec<u8>,
+    /// Its files.
+    pub files: Vec<FileLink>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimplePlan {
+    /// The projects whose folders must be made, by position.
+    pub make: Vec<usize>,
+    /// How it is shown.
+    pub show: Show,
+}
+
+/// How a plan becomes visible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Show {
+    /// Readers see it already.
+    Nothing,
+    /// By replacing the link of this project.
+    Link(usize),
+    /// By a new generation.
+    Generation,
+}
+
+/// A tree on disk.
+#[derive(Debug)]
+pub struct SimpleTree {
+    dir: PathBuf,
+    hidden: PathBuf,
+    /// The generation that readers see.
+    current: Option<String>,
+    shown: HashMap<String, String>,
+}
+
+impl SimpleTree {
+    /// Looks at the folder, which must exist, and what it shows; one that shows something else is refused.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let hidden = dir.join(".wcas");
+        let foreign = |why: &str| Error::Foreign { path: dir.to_owned(), why: why.to_owned() };
+        let mut tree = Self { dir: dir.to_owned(), hidden, current: None, shown: HashMap::new() };
+        let simple = dir.join("simple");
+        if fs::entry(&dir.join(".wcas-view"))?.is_some() {
+            return Err(foreign("it is a view with the flat layout; remove that first"));
+        }
+        let Some(entry) = fs::entry(&simple)? else { return Ok(tree) };
+        let target = std::fs::read_link(&simple).ok().filter(|_| entry.is_symlink());
+        let generation = target.as_deref().and_then(|target| target.strip_prefix(".wcas").ok()).and_then(Path::to_str);
+        let Some(generation) = generation else { return Err(foreign("`simple` in it was not made by wcas")) };
+        let shown = tree.hidden.join(generation);
+        for name in fs::names(&shown)? {
+            let target = std::fs::read_link(shown.join(&name)).unwrap_or_default();
+            let (Some(name), Some(target)) = (name.to_str(), target.file_name().and_then(|name| name.to_str())) else { continue };
+            if let Some((_, fingerprint)) = target.rsplit_once('@') {
+                tree.shown.insert(name.to_owned(), fingerprint.to_owned());
+            }
+        }
+        tree.current = Some(generation.to_owned());
+        Ok(tree)
+    }
+
+    /// Tells whether readers see anything.
+    pub fn is_shown(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Returns the folder in which the folders of projects are.
+    pub fn projects_dir(&self) -> PathBuf {
+        self.hidden.join("p")
+    }
+
+    /// Decides what to make, and how to show it.
+    pub fn plan(&self, wanted: &[Project]) -> SimplePlan {
+        let is_shown = |project: &Project| self.shown.get(&project.name) == Some(&project.fingerprint);
+        let make: Vec<usize> = (0..wanted.len()).filter(|&index| !is_shown(&wanted[index])).collect();
+        let is_same_list =
+            self.is_shown() && self.shown.len() == wanted.len() && wanted.iter().all(|project| self.shown.contains_key(&project.name));
+        let show = match make.as_slice() {
+            [] if is_same_list => Show::Nothing,
+            [index] if is_same_list => Show::Link(*index),
+            _ => Show::Generation,
+        };
+        SimplePlan { make, show }
+    }
+
+    /// Removes what readers don't see: left by a run that was killed, or shown before.
+    pub fn sweep(&self) -> Result<()> {
+        let keep: HashSet<String> = self.shown.iter().map(|(name, fingerprint)| format!("{name}@{fingerprint}")).collect();
+        let projects = self.projects_dir();
+        let stale = |names: Vec<std::ffi::OsString>, keep: &dyn Fn(&str) -> bool| -> Vec<std::ffi::OsString> {
+            names.into_iter().filter(|name| !name.to_str().is_some_and(keep)).collect()
+        };
+        let left = stale(fs::names(&projects)?, &|name| keep.contains(name));
+        left.par_iter().try_for_each(|name| fs::remove_tree(&projects.join(name)))?;
+        for name in stale(fs::names(&self.hidden)?, &|name| name == "p" || Some(name) == self.current.as_deref()) {
+            let path = self.hidden.join(name);
+            if path.is_dir() && !path.is_symlink() {
+                fs::remove_tree(&path)?;
+            } else {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the folders that everything else goes into.
+    pub fn prepare(&self) -> Result<()> {
+        fs::create_dir(&self.hidden)?;
+        fs::create_dir(&self.projects_dir())?;
+        Ok(())
+    }
+
+    /// Makes the folder of a project, which readers don't see yet.
+    pub fn make(&self, project: &Project, content: &Content, links: &LinkMaker) -> Result<()> {
+        let dir = self.projects_dir().join(project.dir_name());
+        fs::create_dir(&dir)?;
+        for file in &content.files {
+            links.link(&file.blob, &dir.join(&file.filename))?;
+            if let Some(sidecar) = &file.sidecar {
+                fs::write_new(&dir.join(format!("{}.metadata", file.filename)), sidecar)?;
+            }
+        }
+        fs::write_new(&dir.join("index.json"), &content.json)?;
+        fs::write_new(&dir.join("index.html"), &content.html)?;
+        Ok(())
+    }
+
+    /// Shows what was made, durably, by one rename.
+    pub fn show(&mut self, plan: &SimplePlan, wanted: &[Project], number: i64, html: &[u8], json: &[u8]) -> Result<()> {
+        let temporary = self.hidden.join("link.tmp");
+        let link_of = |project: &Project| Path::new("../p").join(project.dir_name());
+        let name = format!("g-{number}");
+        let (from, to) = match (&plan.show, &self.current) {
+            (Show::Nothing, _) => return Ok(()),
+            (Show::Link(index), Some(current)) => {
+                fs::symlink(&link_of(&wanted[*index]), &temporary)?;
+                (temporary, self.hidden.join(current).join(&wanted[*index].name))
+            }
+            _ => {
+                let dir = self.hidden.join(&name);
+                fs::create_dir(&dir)?;
+                wanted.par_iter().try_for_each(|project| fs::symlink(&link_of(project), &dir.join(&project.name)))?;
+                fs::write_new(&dir.join("index.json"), json)?;
+                fs::write_new(&dir.join("index.html"), html)?;
+                fs::symlink(&Path::new(".wcas").join(&name), &temporary)?;
+                self.current = Some(name);
+                (temporary, self.dir.join("simple"))
+            }
+        };
+        // All that the rename will show must be on the disk before it.
+        fs::sync_filesystem(&self.hidden)?;
+        fs::rename(&from, &to)?;
+        fs::sync_dir(fs::parent(&to))?;
+        self.shown = wanted.iter().map(|project| (project.name.clone(), project.fingerprint.clone())).collect();
+        Ok(())
+    }
+
+    /// Removes the tree: first what readers see, then the rest. Other files in the folder stay.
+    pub fn remove(&self) -> Result<()> {
+        if self.is_shown() {
+            fs::remove_file(&self.dir.join("simple"))?;
+        }
+        Ok(fs::remove_tree(&self.hidden)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(name: &str, fingerprint: &str) -> Project {
+        Project { name: name.to_owned(), fingerprint: fingerprint.to_owned() }
+    }
+
+    #[test]
+    fn one_changed_project_is_one_link_and_a_changed_list_is_a_generation() {
+        let shown = [("a", "1"), ("b", "1")].map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));
+        let tree = SimpleTree {
+            dir: PathBuf::new(),
+            hidden: PathBuf::new(),
+            current: Some("g-1".to_owned()),
+            shown: HashMap::from(shown),
+        };
+        let plan = |wanted: &[Project]| tree.plan(wanted);
+        assert_eq!(plan(&[project("a", "1"), project("b", "1")]), SimplePlan { make: vec![], show: Show::Nothing });
+        assert_eq!(plan(&[project("a", "1"), project("b", "2")]), SimplePlan { make: vec![1], show: Show::Link(1) });
+        assert_eq!(plan(&[project("a", "2"), project("b", "2")]), SimplePlan { make: vec![0, 1], show: Show::Generation });
+        assert_eq!(plan(&[project("a", "1")]), SimplePlan { make: vec![], show: Show::Generation });
+        assert_eq!(plan(&[project("a", "1"), project("c", "1")]), SimplePlan { make: vec![1], show: Show::Generation });
+    }
+}
