@@ -1,0 +1,147 @@
+//! What every command shares: the store's place, the clock, where output goes, and how errors are told.
+
+use super::progress::Bar;
+use serde::Serialize;
+use std::error::Error as _;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+use wcas::ops::Context;
+use wcas::{Error, ErrorKind, Store, error::Result};
+
+pub(super) struct App {
+    store: Option<PathBuf>,
+    pub(super) json: bool,
+    quiet: bool,
+    pub(super) verbose: bool,
+    pub(super) now: i64,
+    who: String,
+    bar: Bar,
+}
+
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema: String,
+    #[serde(flatten)]
+    report: &'a T,
+}
+
+impl App {
+    pub(super) fn new(store: Option<PathBuf>, json: bool, quiet: bool, verbose: bool) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        Self {
+            store: store.or_else(|| std::env::var_os("WCAS_STORE").filter(|path| !path.is_empty()).map(PathBuf::from)),
+            json,
+            quiet,
+            verbose,
+            now: now.cast_signed(),
+            who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), wcas::fs::host_name()),
+            bar: Bar::new(!quiet && io::stderr().is_terminal()),
+        }
+    }
+
+    /// Returns the store's folder.
+    pub(super) fn store_path(&self) -> Result<PathBuf> {
+        if let Some(path) = &self.store {
+            return Ok(path.clone());
+        }
+        use etcetera::BaseStrategy;
+        let strategy = etcetera::choose_base_strategy();
+        let why = "there is no home folder, so no place for a store: say --store DIR or set WCAS_STORE";
+        strategy.map(|strategy| strategy.data_dir().join("wcas")).map_err(|_| Error::Refused(why.to_owned()))
+    }
+
+    pub(super) fn open(&self) -> Result<Store> {
+        Ok(Store::open(&self.store_path()?)?)
+    }
+
+    pub(super) fn open_or_create(&self) -> Result<Store> {
+        Ok(Store::open_or_create(&self.store_path()?)?)
+    }
+
+    pub(super) fn context(&self) -> Context<'_> {
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        Context { now: self.now, who: &self.who, jobs, progress: &self.bar }
+    }
+
+    /// Writes an answer to standard output.
+    pub(super) fn answer(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let done = write(&mut out).and_then(|()| out.flush());
+        // What could not be written must not be tried again when the buffer is dropped.
+        let _ = out.into_parts();
+        done.map_err(|source| Error::Disk(wcas::fs::Error { act: "write", path: "standard output".into(), source }))
+    }
+
+    /// Prints a report as JSON where that was asked for; else as `text` writes it.
+    pub(super) fn report<T: Serialize>(
+        &self,
+        command: &str,
+        report: &T,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        if !self.json {
+            return self.answer(text);
+        }
+        let document = Document { schema: format!("wcas.{command}/1"), report };
+        self.answer(|out| {
+            serde_json::to_writer(&mut *out, &document)?;
+            writeln!(out)
+        })
+    }
+
+    /// Says something that is no answer.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Says what is wrong, even when notes are not wanted.
+    pub(super) fn warn(&self, text: &str) {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Asks a question on the terminal; without one the answer is no.
+    pub(super) fn confirm(&self, question: &str) -> bool {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return false;
+        }
+        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
+    }
+
+    /// Tells an error with its causes and what to do next, and returns the exit code.
+    pub(super) fn fail(&self, error: &Error) -> u8 {
+        self.bar.clear();
+        if is_broken_pipe(error) {
+            return 0;
+        }
+        self.warn(&format!("wcas: {error}"));
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            self.warn(&format!("  because: {source}"));
+            cause = source.source();
+        }
+        if let Some(hint) = error.hint() {
+            self.warn(&format!("  hint: {hint}"));
+        }
+        match error.kind() {
+            ErrorKind::Failed => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::NotFound => 4,
+            ErrorKind::Busy => 5,
+        }
+    }
+}
+
+/// Whoever read standard output has had enough: that is no error.
+fn is_broken_pipe(error: &Error) -> bool {
+    let kind = match error {
+        Error::Disk(error) => error.source.kind(),
+        _ => return false,
+    };
+    kind == io::ErrorKind::BrokenPipe
+}

@@ -1,0 +1,290 @@
+//! `wcas collection`
+
+use super::app::App;
+use super::{End, print, units};
+use clap::Subcommand;
+use serde::Serialize;
+use wcas::Error;
+use wcas::error::Result;
+use wcas::name::CollectionName;
+use wcas::ops::{self, CollectionReport, LogReport, RevisionSpec, Settings};
+
+/// Create, list, compare and change collections and their history
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas collection diff cuda@41 cuda")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create an empty collection
+    Create {
+        /// Its name
+        name: CollectionName,
+    },
+    /// List collections
+    List,
+    /// Delete a collection with its history; what only it had is left to gc
+    Delete {
+        /// The collection
+        name: CollectionName,
+        /// Delete it even if it has distributions
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Copy a collection's references into another; no byte moves
+    Copy {
+        /// The collection, maybe at a revision or snapshot: cuda, cuda@41, cuda@release
+        from: RevisionSpec,
+        /// The collection that gets them; made when there is none
+        to: CollectionName,
+        /// Replace what it has under the same name with other bytes, instead of keeping it
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Tell what differs between two collections or revisions
+    Diff {
+        /// cuda, cuda@41, cuda@release
+        from: RevisionSpec,
+        /// cuda, cuda@41, cuda@release
+        to: RevisionSpec,
+    },
+    /// Tell a collection's history, newest first
+    Log {
+        /// The collection
+        name: CollectionName,
+    },
+    /// Give a collection the content of an older revision again, as a new revision
+    Rollback {
+        /// The collection
+        name: CollectionName,
+        /// A revision's number or a snapshot's name
+        revision: String,
+    },
+    /// Keep a revision whole under a name
+    Snapshot {
+        /// The collection, maybe at a revision: cuda, cuda@41
+        collection: RevisionSpec,
+        /// The snapshot's name
+        name: String,
+        /// Let the snapshot go instead
+        #[arg(long)]
+        delete: bool,
+    },
+    /// Change a collection's fallbacks and its rules for gc; `none` takes a rule away
+    Set(SetArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct SetArgs {
+    /// The collection
+    name: CollectionName,
+    /// Where a lookup goes on; may be given several times, in order; `none` for nowhere
+    #[arg(long, value_name = "C")]
+    fallback: Vec<String>,
+    /// Keep the N highest builds of each project, version, tags and build suffix
+    #[arg(long, value_name = "N", value_parser = rule(parse_count))]
+    keep_builds: Option<Rule<u32>>,
+    /// Keep the N highest versions of each project
+    #[arg(long, value_name = "N", value_parser = rule(parse_count))]
+    keep_versions: Option<Rule<u32>>,
+    /// Drop what no lookup gave in this time
+    #[arg(long, value_name = "TIME", value_parser = rule(units::seconds))]
+    unused_for: Option<Rule<i64>>,
+    /// Drop the least recently used until the collection's rest has at most this size
+    #[arg(long, value_name = "BYTES", value_parser = rule(units::bytes))]
+    max_bytes: Option<Rule<u64>>,
+}
+
+/// A rule's value, or its absence.
+#[derive(Debug, Clone, Copy)]
+struct Rule<T>(Option<T>);
+
+fn parse_count(text: &str) -> std::result::Result<u32, String> {
+    text.parse().map_err(|_| "write a number".to_owned())
+}
+
+fn rule<T>(
+    parse: fn(&str) -> std::result::Result<T, String>,
+) -> impl Fn(&str) -> std::result::Result<Rule<T>, String> + Clone + Send + Sync + 'static
+where
+    T: 'static,
+{
+    move |text| if text == "none" { Ok(Rule(None)) } else { parse(text).map(|value| Rule(Some(value))) }
+}
+
+#[derive(Serialize)]
+struct ListDocument<'a> {
+    collections: &'a [CollectionReport],
+}
+
+#[derive(Serialize)]
+struct LogDocument<'a> {
+    collection: &'a CollectionName,
+    revisions: &'a [LogReport],
+}
+
+#[derive(Serialize)]
+struct DeleteDocument<'a> {
+    collection: &'a CollectionName,
+    distributions: u64,
+}
+
+#[derive(Serialize)]
+struct SnapshotDocument<'a> {
+    collection: &'a CollectionName,
+    name: &'a str,
+    revision: i64,
+}
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    match args.command {
+        Command::Create { name } => {
+            let report = ops::create_collection(&app.open_or_create()?, &app.context(), &name)?;
+            app.report("collection-create", &report, |out| writeln!(out, "{}", report.name))?;
+        }
+        Command::List => list(app)?,
+        Command::Delete { name, yes } => {
+            let distributions = ops::delete_collection(&app.open()?, &name, yes)?;
+            let document = DeleteDocument { collection: &name, distributions };
+            app.report("collection-delete", &document, |_| Ok(()))?;
+            app.note(&format!("deleted {name} with {}", print::count(distributions as usize, "distribution")));
+        }
+        Command::Copy { from, to, replace } => return copy(app, &from, &to, replace),
+        Command::Diff { from, to } => diff(app, &from, &to)?,
+        Command::Log { name } => log(app, &name)?,
+        Command::Rollback { name, revision } => {
+            let report = ops::rollback(&app.open()?, &app.context(), &name, &revision)?;
+            app.report("collection-rollback", &report, |out| {
+                let changes = format!("{} added, {} removed", report.added, report.removed);
+                writeln!(out, "{name}@{} has the content of {name}@{}: {changes}", report.revision, report.to)
+            })?;
+        }
+        Command::Snapshot { collection, name, delete } => snapshot(app, &collection, &name, delete)?,
+        Command::Set(args) => set(app, args)?,
+    }
+    Ok(End::Done)
+}
+
+fn list(app: &App) -> Result<()> {
+    let collections = ops::collections(&app.open()?)?;
+    app.report("collection-list", &ListDocument { collections: &collections }, |out| {
+        let rows: Vec<[String; 6]> = collections
+            .iter()
+            .map(|row| {
+                let fallbacks: Vec<&str> = row.fallbacks.iter().map(CollectionName::as_str).collect();
+                let snapshots: Vec<String> = row.snapshots.iter().map(|(name, revision)| format!("{name}@{revision}")).collect();
+                [
+                    row.name.to_string(),
+                    row.revision.to_string(),
+                    row.distributions.to_string(),
+                    dash(fallbacks.join(", ")),
+                    dash(rules(row)),
+                    dash(snapshots.join(", ")),
+                ]
+            })
+            .collect();
+        print::table(out, ["COLLECTION", "REVISION", "DISTRIBUTIONS", "FALLBACKS", "RULES", "SNAPSHOTS"], &rows)
+    })
+}
+
+fn rules(row: &CollectionReport) -> String {
+    let rules = &row.retention;
+    let texts = [
+        rules.keep_builds.map(|count| format!("{count} builds")),
+        rules.keep_versions.map(|count| format!("{count} versions")),
+        rules.unused_for.map(|seconds| format!("used in {} d", seconds / 86_400)),
+        rules.max_bytes.map(|bytes| format!("at most {}", print::size(bytes))),
+    ];
+    texts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
+fn copy(app: &App, from: &RevisionSpec, to: &CollectionName, replace: bool) -> Result<End> {
+    let report = ops::copy_collection(&app.open()?, &app.context(), from, to, replace)?;
+    app.report("collection-copy", &report, |out| {
+        let counts = format!("{} copied, {} unchanged", report.copied.len(), report.unchanged);
+        writeln!(out, "{}@{} to {to}@{}: {counts}", report.from, report.from_revision, report.revision)
+    })?;
+    for filename in &report.refused {
+        app.warn(&format!("{to} has {filename} with other bytes and keeps it; --replace takes the new ones"));
+    }
+    Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
+}
+
+fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec) -> Result<()> {
+    let report = ops::diff(&app.open()?, from, to)?;
+    app.report("collection-diff", &report, |out| {
+        for change in &report.changes {
+            let sign = match change.change {
+                "added" => '+',
+                "removed" => '-',
+                _ => '~',
+            };
+            let word = if sign == '~' { format!("  ({})", change.change) } else { String::new() };
+            writeln!(out, "{sign} {}{word}", change.filename)?;
+        }
+        Ok(())
+    })
+}
+
+fn log(app: &App, name: &CollectionName) -> Result<()> {
+    let revisions = ops::log(&app.open()?, name)?;
+    app.report("collection-log", &LogDocument { collection: name, revisions: &revisions }, |out| {
+        let rows: Vec<[String; 6]> = revisions
+            .iter()
+            .map(|row| {
+                let mut what = row.what.clone();
+                if let Some(operation) = row.undone_by {
+                    what.push_str(&format!(" (undone by {operation})"));
+                }
+                if !row.is_whole {
+                    what.push_str(" (gc has taken files)");
+                }
+                for snapshot in &row.snapshots {
+                    what.push_str(&format!(" [{snapshot}]"));
+                }
+                let changes = format!("+{} -{}", row.added, row.removed);
+                [row.revision.to_string(), print::time(row.at), row.operation.to_string(), row.kind.clone(), changes, what]
+            })
+            .collect();
+        print::table(out, ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHAT"], &rows)
+    })
+}
+
+fn snapshot(app: &App, spec: &RevisionSpec, name: &str, delete: bool) -> Result<()> {
+    let store = app.open()?;
+    if delete {
+        ops::delete_snapshot(&store, &spec.collection, name)?;
+        app.note(&format!("{} has no snapshot {name} any more", spec.collection));
+        return Ok(());
+    }
+    let revision = ops::snapshot(&store, &app.context(), spec, name)?;
+    let document = SnapshotDocument { collection: &spec.collection, name, revision };
+    app.report("collection-snapshot", &document, |out| writeln!(out, "{}@{name} is {}@{revision}", spec.collection, spec.collection))
+}
+
+fn set(app: &App, args: SetArgs) -> Result<()> {
+    let fallbacks = match args.fallback.as_slice() {
+        [] => None,
+        [none] if none == "none" => Some(Vec::new()),
+        names => Some(names.iter().map(|name| name.parse()).collect::<std::result::Result<_, _>>().map_err(Error::Name)?),
+    };
+    let settings = Settings {
+        fallbacks,
+        keep_builds: args.keep_builds.map(|rule| rule.0),
+        keep_versions: args.keep_versions.map(|rule| rule.0),
+        unused_for: args.unused_for.map(|rule| rule.0),
+        max_bytes: args.max_bytes.map(|rule| rule.0),
+    };
+    let report = ops::set_collection(&app.open()?, &args.name, &settings)?;
+    app.report("collection-set", &report, |out| {
+        let fallbacks: Vec<&str> = report.fallbacks.iter().map(CollectionName::as_str).collect();
+        writeln!(out, "{}: fallbacks {}; rules {}", report.name, dash(fallbacks.join(", ")), dash(rules(&report)))
+    })
+}

@@ -1,0 +1,78 @@
+//! `wcas gc`
+
+use super::app::App;
+use super::{End, print, units};
+use std::time::Duration;
+use wcas::error::Result;
+use wcas::manifest::Retention;
+use wcas::name::CollectionName;
+use wcas::ops::{self, GcOptions};
+
+/// Apply the collections' rules and delete what nothing refers to
+///
+/// Without rules here, each collection's own count (`wcas collection set`). Pins win. What a rule drops can be brought back by
+/// `wcas undo` until the grace has passed. Safe beside running imports, views, verifies and servers, and on a full disk.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example, for cron: 30 3 * * * wcas gc --quiet --max-duration 30min")]
+pub(super) struct Args {
+    /// Change nothing, tell what would go
+    #[arg(long)]
+    dry_run: bool,
+    /// How long what was dropped stays
+    #[arg(long, value_name = "TIME", value_parser = units::seconds, default_value = "48h")]
+    grace: i64,
+    /// Keep the N highest builds of each project, version, tags and build suffix
+    #[arg(long, value_name = "N")]
+    keep_builds: Option<u32>,
+    /// Keep the N highest versions of each project (counted apart by tags and by the name of a local part such as +cu or +rocm)
+    #[arg(long, value_name = "N")]
+    keep_versions: Option<u32>,
+    /// Drop what no lookup gave in this time
+    #[arg(long, value_name = "TIME", value_parser = units::seconds)]
+    unused_for: Option<i64>,
+    /// Drop the least recently used until the rest of the store has at most this size
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
+    max_bytes: Option<u64>,
+    /// Apply rules to this collection only; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    /// Stop after this time; the next run goes on
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    max_duration: Option<Duration>,
+}
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    let store = app.open()?;
+    let options = GcOptions {
+        dry_run: args.dry_run,
+        grace: args.grace,
+        rules: Retention {
+            keep_builds: args.keep_builds,
+            keep_versions: args.keep_versions,
+            unused_for: args.unused_for,
+            max_bytes: args.max_bytes,
+        },
+        collections: args.collection,
+        max_duration: args.max_duration,
+    };
+    let report = ops::gc(&store, &app.context(), &options)?;
+    app.report("gc", &report, |out| {
+        for removed in &report.references {
+            writeln!(out, "{}: {}: {}", removed.collection, removed.filename, removed.reason)?;
+        }
+        let (references, blobs) = (print::count(report.references.len(), "reference"), print::count(report.blobs, "blob"));
+        let verbs = if report.dry_run { ("would drop", "would delete") } else { ("dropped", "deleted") };
+        writeln!(out, "{} {references}, {} {blobs}, {} freed", verbs.0, verbs.1, print::size(report.freed_bytes))?;
+        if report.held_bytes > 0 {
+            writeln!(out, "{} more are held by hard links outside the store", print::size(report.held_bytes))?;
+        }
+        Ok(())
+    })?;
+    if report.is_unfinished {
+        app.note("the time was over; the next run goes on");
+    }
+    for problem in &report.problems {
+        app.warn(problem);
+    }
+    Ok(if report.problems.is_empty() { End::Done } else { End::Problems })
+}

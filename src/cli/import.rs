@@ -1,0 +1,115 @@
+//! `wcas import`
+
+use super::app::App;
+use super::{End, print};
+use clap::ValueEnum;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use wcas::blobs::LinkMode;
+use wcas::error::Result;
+use wcas::name::CollectionName;
+use wcas::ops::{self, ImportOptions, Outcome};
+
+/// Import wheels and sdists into a collection
+///
+/// Takes files, folders (recursively) and, for `-`, a list of paths on standard input. Importing unchanged files again costs about
+/// a stat each. Bad files are refused and told; the others are imported, all in one revision.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas import wheels-repo/downloads --collection cuda")]
+pub(super) struct Args {
+    /// Files, folders, or `-` for a list on standard input (one path a line, or separated by NUL)
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The collection that gets them; made when there is none
+    #[arg(long, default_value = CollectionName::SHARED, value_name = "C")]
+    collection: CollectionName,
+    /// How bytes come into the store: a hard link is fastest, but an edit in place of the source then corrupts the store
+    #[arg(long, value_enum, default_value = "auto")]
+    link: Link,
+    /// Refuse a filename that the collection has with other bytes, instead of replacing it
+    #[arg(long)]
+    keep_existing: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Link {
+    /// A clone where the filesystem can, else a copy
+    Auto,
+    /// A clone, or an error
+    Reflink,
+    /// A hard link, else a copy
+    Hardlink,
+    /// A copy
+    Copy,
+    /// Like hardlink or copy, then the source is removed
+    Move,
+}
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    let mut paths = Vec::new();
+    for path in args.paths {
+        if path == Path::new("-") { paths.extend(listed()?) } else { paths.push(path) }
+    }
+    let (sources, refused, skipped) = ops::find_sources(&paths, Some(&app.store_path()?));
+    let store = app.open_or_create()?;
+    let options = ImportOptions {
+        collection: args.collection,
+        link: match args.link {
+            Link::Auto => LinkMode::Auto,
+            Link::Reflink => LinkMode::Reflink,
+            Link::Hardlink => LinkMode::Hardlink,
+            Link::Copy => LinkMode::Copy,
+            Link::Move => LinkMode::Move,
+        },
+        keep_existing: args.keep_existing,
+    };
+    let mut report = ops::import(&store, &app.context(), sources, &options)?;
+    report.refused.splice(0..0, refused);
+    report.skipped = skipped;
+    app.report("import", &report, |out| {
+        let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+        for distribution in &report.distributions {
+            *outcomes.entry(word(distribution.outcome)).or_default() += 1;
+            if app.verbose {
+                writeln!(out, "{}: {}", word(distribution.outcome), distribution.filename)?;
+            }
+        }
+        let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+        let count = print::count(report.distributions.len(), "distribution");
+        let detail = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
+        writeln!(out, "{count} in {}@{}{detail}", report.collection, report.revision)
+    })?;
+    for skipped in report.skipped.iter().take(if app.verbose { usize::MAX } else { 5 }) {
+        app.note(&format!("skipped {}: {}", skipped.path.display(), skipped.reason));
+    }
+    if report.skipped.len() > 5 && !app.verbose {
+        app.note(&format!("skipped {} more; --verbose names them", report.skipped.len() - 5));
+    }
+    for refused in &report.refused {
+        app.warn(&format!("refused {}: {}", refused.path.display(), refused.reason));
+    }
+    Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::New => "new",
+        Outcome::Deduplicated => "deduplicated",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Replaced => "replaced",
+        Outcome::Healed => "healed",
+    }
+}
+
+/// Reads paths from standard input.
+fn listed() -> Result<Vec<PathBuf>> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut bytes);
+    read.map_err(wcas::fs::Error::at("read", "standard input"))?;
+    let separator = if bytes.contains(&0) { 0 } else { b'\n' };
+    let paths = bytes.split(|byte| *byte == separator).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    Ok(paths.filter(|line| !line.is_empty()).map(|line| OsString::from_vec(line.to_vec()).into()).collect())
+}

@@ -1,0 +1,140 @@
+//! `wcas invalidate`, `wcas undo`, `wcas yank`, `wcas unyank`
+
+use super::app::App;
+use super::lookup::Tags;
+use super::{End, print};
+use serde::Serialize;
+use wcas::Error;
+use wcas::error::Result;
+use wcas::name::CollectionName;
+use wcas::ops::{self, Filter, InvalidateOptions, RemovedEntry};
+use wcas::requirement::Spec;
+
+/// Drop distributions from collections; `undo` brings them back until gc has taken them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas invalidate 'torch<2.5' --collection cuda --dry-run")]
+pub(super) struct InvalidateArgs {
+    /// `torch`, `torch==2.5.1`, a filename, a digest
+    #[arg(required_unless_present = "all")]
+    specs: Vec<Spec>,
+    /// Only in this collection; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+    /// Drop all there is (in the collections named); asks first
+    #[arg(long, conflicts_with = "specs")]
+    all: bool,
+    /// Don't ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Change nothing, tell what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
+    let store = app.open()?;
+    let filter = args.tags.filter(args.collection, args.specs)?;
+    if args.all && !args.yes && !args.dry_run {
+        let count = ops::list(&store, &filter)?.len();
+        if !app.confirm(&format!("drop {}?", print::count(count, "distribution"))) {
+            return Err(Error::Refused("--all was not confirmed; say --yes where there is no terminal".to_owned()));
+        }
+    }
+    let options = InvalidateOptions { filter, all: args.all, dry_run: args.dry_run };
+    let report = ops::invalidate(&store, &app.context(), &options)?;
+    app.report("invalidate", &report, |out| {
+        for removed in &report.removed {
+            writeln!(out, "{}: {}", removed.collection, removed.filename)?;
+        }
+        Ok(())
+    })?;
+    let count = print::count(report.removed.len(), "distribution");
+    match report.operation {
+        Some(operation) => app.note(&format!("dropped {count}; `wcas undo {operation}` brings them back until gc has run")),
+        None if report.dry_run => app.note(&format!("would drop {count}")),
+        None => app.note("there was nothing to drop"),
+    }
+    Ok(End::Done)
+}
+
+/// Bring back what `invalidate` or gc's rules dropped
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas undo")]
+pub(super) struct UndoArgs {
+    /// The operation, as `invalidate` and `collection log` tell it [default: the last one]
+    operation: Option<i64>,
+}
+
+pub(super) fn undo(app: &App, args: UndoArgs) -> Result<End> {
+    let report = ops::undo(&app.open()?, &app.context(), args.operation)?;
+    app.report("undo", &report, |out| {
+        for restored in &report.restored {
+            writeln!(out, "{}: {}", restored.collection, restored.filename)?;
+        }
+        Ok(())
+    })?;
+    let count = print::count(report.restored.len(), "distribution");
+    app.note(&format!("undid operation {} ({}): {count} back", report.operation, report.what));
+    for (entry, why) in &report.refused {
+        app.warn(&format!("{}: {}: {why}", entry.collection, entry.filename));
+    }
+    Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
+}
+
+/// Mark distributions as yanked (PEP 592): installers take them only by exact version
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas yank torch==2.5.1 --collection cuda --reason 'wrong ABI'")]
+pub(super) struct YankArgs {
+    /// `torch==2.5.1`, a filename, a digest
+    #[arg(required = true)]
+    specs: Vec<Spec>,
+    /// Only in this collection; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+    /// Why, for those who meet it
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+/// Take the yanked mark away
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas unyank torch==2.5.1 --collection cuda")]
+pub(super) struct UnyankArgs {
+    /// `torch==2.5.1`, a filename, a digest
+    #[arg(required = true)]
+    specs: Vec<Spec>,
+    /// Only in this collection; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+}
+
+pub(super) fn yank(app: &App, args: YankArgs) -> Result<End> {
+    mark(app, "yank", &args.tags.filter(args.collection, args.specs)?, Some(&args.reason))
+}
+
+pub(super) fn unyank(app: &App, args: UnyankArgs) -> Result<End> {
+    mark(app, "unyank", &args.tags.filter(args.collection, args.specs)?, None)
+}
+
+#[derive(Serialize)]
+struct YankDocument<'a> {
+    changed: &'a [RemovedEntry],
+}
+
+fn mark(app: &App, command: &str, filter: &Filter, reason: Option<&str>) -> Result<End> {
+    let changed = ops::yank(&app.open()?, &app.context(), filter, reason)?;
+    app.report(command, &YankDocument { changed: &changed }, |out| {
+        for entry in &changed {
+            writeln!(out, "{}: {}", entry.collection, entry.filename)?;
+        }
+        Ok(())
+    })?;
+    app.note(&format!("{} changed", print::count(changed.len(), "distribution")));
+    Ok(End::Done)
+}

@@ -1,0 +1,169 @@
+//! `wcas list`, `wcas show`, `wcas why`
+
+use super::app::App;
+use super::lookup::Tags;
+use super::{End, print};
+use serde::Serialize;
+use std::io::Write;
+use wcas::error::Result;
+use wcas::name::CollectionName;
+use wcas::ops::{self, Listed, ShowReport, WhyReport};
+use wcas::requirement::Spec;
+
+/// List distributions
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas list --collection cuda torch")]
+pub(super) struct ListArgs {
+    /// Only these: `torch`, `torch==2.5.1`, a filename, a digest
+    specs: Vec<Spec>,
+    /// Only this collection; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+}
+
+/// Show distributions whole
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas show torch==2.5.1")]
+pub(super) struct ShowArgs {
+    /// `torch==2.5.1`, a filename, a digest
+    #[arg(required = true)]
+    specs: Vec<Spec>,
+    /// Only in this collection; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+}
+
+/// Tell who keeps a blob, since when, and what would free it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas why torch==2.5.1 --collection cuda")]
+pub(super) struct WhyArgs {
+    /// `torch==2.5.1`, a filename, a digest
+    #[arg(required = true)]
+    specs: Vec<Spec>,
+    /// Only what this collection lists; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+}
+
+#[derive(Serialize)]
+struct ListDocument<'a> {
+    distributions: &'a [Listed],
+}
+
+#[derive(Serialize)]
+struct ShowDocument<'a> {
+    distributions: &'a [ShowReport],
+}
+
+#[derive(Serialize)]
+struct WhyDocument<'a> {
+    blobs: &'a [WhyReport],
+}
+
+pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
+    let store = app.open()?;
+    let is_asked = !args.specs.is_empty();
+    let found = ops::list(&store, &args.tags.filter(args.collection, args.specs)?)?;
+    app.report("list", &ListDocument { distributions: &found }, |out| {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = found.iter().map(row).collect();
+        print::table(out, ["COLLECTION", "PROJECT", "VERSION", "BUILD", "SIZE", "FILENAME"], &rows)
+    })?;
+    if found.is_empty() {
+        app.note("nothing is listed");
+    }
+    Ok(if found.is_empty() && is_asked { End::NotFound } else { End::Done })
+}
+
+fn row(listed: &Listed) -> [String; 6] {
+    let mut filename = listed.filename.clone();
+    if listed.state != wcas::manifest::State::Live {
+        filename.push_str("  (bytes lost)");
+    }
+    if listed.yanked.is_some() {
+        filename.push_str("  (yanked)");
+    }
+    [
+        listed.collection.to_string(),
+        listed.project.to_string(),
+        listed.version.clone(),
+        listed.build_tag.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+        print::size(listed.size),
+        filename,
+    ]
+}
+
+pub(super) fn show(app: &App, args: ShowArgs) -> Result<End> {
+    let store = app.open()?;
+    let found = ops::show(&store, &args.tags.filter(args.collection, args.specs)?)?;
+    app.report("show", &ShowDocument { distributions: &found }, |out| {
+        for (index, report) in found.iter().enumerate() {
+            if index > 0 {
+                writeln!(out)?;
+            }
+            show_one(out, report)?;
+        }
+        Ok(())
+    })?;
+    Ok(End::Done)
+}
+
+fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
+    writeln!(out, "{}", report.filename)?;
+    let mut line = |name: &str, value: &str| {
+        if value.is_empty() { Ok(()) } else { writeln!(out, "  {name:<16} {value}") }
+    };
+    let collections: Vec<String> = report.collections.iter().map(|(name, added)| format!("{name} (since @{added})")).collect();
+    line("collections", &collections.join(", "))?;
+    line("project", report.project.as_str())?;
+    line("version", &report.version)?;
+    line("build tag", &report.build_tag.as_ref().map(ToString::to_string).unwrap_or_default())?;
+    line("tags", &report.tags)?;
+    line("size", &format!("{} ({} bytes)", print::size(report.size), report.size))?;
+    line("sha256", &report.sha256.to_string())?;
+    line("blake3", &report.blake3.to_string())?;
+    line("state", report.state.as_str())?;
+    line("path", &report.path.display().to_string())?;
+    line("uploaded", &print::time(report.uploaded_at))?;
+    line("verified", &report.verified_at.map_or_else(|| "never".to_owned(), print::time))?;
+    line("used", &report.used_at.map_or_else(|| "never".to_owned(), print::time))?;
+    line("requires python", report.requires_python.as_deref().unwrap_or_default())?;
+    line("summary", report.summary.as_deref().unwrap_or_default())?;
+    for requirement in &report.requires_dist {
+        line("requires", requirement)?;
+    }
+    line("pinned by", &report.pinned_by.join(", "))?;
+    for (collection, reason) in &report.yanked {
+        line("yanked", &format!("in {collection}: {reason}"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
+    let store = app.open()?;
+    let found = ops::why(&store, &app.context(), &args.tags.filter(args.collection, args.specs)?)?;
+    app.report("why", &WhyDocument { blobs: &found }, |out| {
+        for report in &found {
+            let names = if report.filenames.is_empty() { "(no filename)".to_owned() } else { report.filenames.join(", ") };
+            writeln!(out, "{names}  {}  {}  {}", print::size(report.size), report.state, report.blake3)?;
+            if report.reasons.is_empty() {
+                writeln!(out, "  nothing keeps it: gc takes it once its grace has passed")?;
+            }
+            for reason in &report.reasons {
+                let since = reason.since.map(|at| format!(" since {}", print::time(at))).unwrap_or_default();
+                writeln!(out, "  {:<10} {}{since}", reason.kind, reason.by)?;
+                writeln!(out, "  {:<10} freed by: {}", "", reason.freed_by)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(End::Done)
+}

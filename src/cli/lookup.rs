@@ -1,0 +1,73 @@
+//! `wcas lookup`
+
+use super::End;
+use super::app::App;
+use wcas::error::Result;
+use wcas::name::CollectionName;
+use wcas::ops::{self, Filter, LookupOptions};
+use wcas::requirement::Spec;
+use wcas::wheel::{BuildTag, Target};
+
+/// Print the path of the best match for a specification
+///
+/// Searches the collections in the order given, each followed by its fallbacks; the first that has a match answers. The highest
+/// version wins, then the highest build tag; an exactly equal version comes before one with a local part. Exits with 4 on a miss.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas lookup torch==2.5.1 --collection cuda --python 3.12 --platform linux_x86_64")]
+pub(super) struct Args {
+    /// `torch==2.5.1`, `torch>=2,<3`, `torch`, a filename, or a digest
+    spec: Spec,
+    /// A collection to search; may be given several times, in order [default: shared]
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+    /// Answer that there is nothing, whatever there is: the lookup is counted as a miss
+    #[arg(long)]
+    no_cache: bool,
+    /// Ask no remote
+    #[arg(long)]
+    offline: bool,
+}
+
+/// What a wheel's tags must be.
+#[derive(Debug, clap::Args)]
+pub(super) struct Tags {
+    /// The build tag: `2`, or with its suffix `2_el9_rocm6`
+    #[arg(long, value_name = "TAG")]
+    build_tag: Option<BuildTag>,
+    /// Only what runs on this CPython: `3.12`, `cp312`, `3.13t`
+    #[arg(long, value_name = "VERSION")]
+    python: Option<String>,
+    /// Only what runs on this platform: `linux_x86_64`, `manylinux_2_28_aarch64`, `macosx_14_0_arm64`, `win_amd64`
+    #[arg(long, value_name = "TAG")]
+    platform: Option<String>,
+}
+
+impl Tags {
+    /// Makes a filter of these tags, collections and specifications.
+    pub(super) fn filter(self, collections: Vec<CollectionName>, specs: Vec<Spec>) -> Result<Filter> {
+        let target = Target::parse(self.python.as_deref(), self.platform.as_deref())?;
+        Ok(Filter { collections, specs, build_tag: self.build_tag, target })
+    }
+}
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    let store = app.open()?;
+    let filter = args.tags.filter(args.collection, Vec::new())?;
+    // No remote is asked so far, so being offline changes nothing yet.
+    let _ = args.offline;
+    let options = LookupOptions { spec: args.spec, filter, force_miss: args.no_cache };
+    let report = ops::lookup(&store, &app.context(), &options)?;
+    for filename in &report.unusable {
+        app.warn(&format!("{filename} is listed, but its bytes are missing or wrong: import it again, or `wcas verify --repair`"));
+    }
+    app.report("lookup", &report, |out| match &report.path {
+        Some(path) => writeln!(out, "{}", path.display()),
+        None => Ok(()),
+    })?;
+    if !report.hit {
+        app.note(&format!("no match for {}", options.spec));
+    }
+    Ok(if report.hit { End::Done } else { End::NotFound })
+}

@@ -1,0 +1,128 @@
+//! The command line: arguments to plain values, one call of the library, the report printed.
+//!
+//! Answers go to standard output, everything else to standard error. One file a command.
+
+mod app;
+mod collection;
+//mod doctor;
+mod gc;
+mod generate;
+mod import;
+mod invalidate;
+mod list;
+mod lookup;
+mod pin;
+mod print;
+mod progress;
+//mod rebuild;
+mod stats;
+mod units;
+mod verify;
+mod view;
+
+use app::App;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A content-addressed store for Python wheels: each wheel once, collections as views of it.
+#[derive(Debug, Parser)]
+#[command(name = "wcas", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 done but problems were found or inputs refused, \
+                        4 no such thing, 5 busy, 130 interrupted.\n\
+                        Example: wcas import dist/ && wcas view --collection shared > index.html")]
+struct Cli {
+    /// The store's folder [default: $WCAS_STORE, else `wcas` in the platform's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print no notes, only answers and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print more: each file, not only totals
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Import(import::Args),
+    Lookup(lookup::Args),
+    View(view::Args),
+    List(list::ListArgs),
+    Show(list::ShowArgs),
+    Why(list::WhyArgs),
+    Stats(stats::Args),
+    Collection(collection::Args),
+    Invalidate(invalidate::InvalidateArgs),
+    Undo(invalidate::UndoArgs),
+    Pin(pin::PinArgs),
+    Unpin(pin::UnpinArgs),
+    Yank(invalidate::YankArgs),
+    Unyank(invalidate::UnyankArgs),
+    Verify(verify::Args),
+    Gc(gc::Args),
+//    Doctor(doctor::Args),
+//    Rebuild(rebuild::Args),
+    Completions(generate::CompletionsArgs),
+    Man(generate::ManArgs),
+}
+
+/// How a command ended, beside failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Done, or yes.
+    Done,
+    /// Done, and there were problems or refused inputs.
+    Problems,
+    /// No such thing.
+    NotFound,
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    #[cfg(debug_assertions)]
+    let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
+    let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose);
+    let code = match run(&app, cli.command) {
+        Ok(End::Done) => 0,
+        Ok(End::Problems) => 3,
+        Ok(End::NotFound) => 4,
+        Err(error) => app.fail(&error),
+    };
+    #[cfg(debug_assertions)]
+    if armed {
+        app.note(&format!("passed {} fault points", wcas::fs::fault::passed()));
+    }
+    ExitCode::from(code)
+}
+
+fn run(app: &App, command: Command) -> wcas::error::Result<End> {
+    match command {
+        Command::Import(args) => import::run(app, args),
+        Command::Lookup(args) => lookup::run(app, args),
+        Command::View(args) => view::run(app, args),
+        Command::List(args) => list::list(app, args),
+        Command::Show(args) => list::show(app, args),
+        Command::Why(args) => list::why(app, args),
+        Command::Stats(args) => stats::run(app, args),
+        Command::Collection(args) => collection::run(app, args),
+        Command::Invalidate(args) => invalidate::invalidate(app, args),
+        Command::Undo(args) => invalidate::undo(app, args),
+        Command::Pin(args) => pin::pin(app, args),
+        Command::Unpin(args) => pin::unpin(app, args),
+        Command::Yank(args) => invalidate::yank(app, args),
+        Command::Unyank(args) => invalidate::unyank(app, args),
+        Command::Verify(args) => verify::run(app, args),
+        Command::Gc(args) => gc::run(app, args),
+//        Command::Doctor(args) => doctor::run(app, args),
+//        Command::Rebuild(args) => rebuild::run(app, args),
+        Command::Completions(args) => generate::completions(app, args, &mut Cli::command()),
+        Command::Man(args) => generate::man(app, args, Cli::command()),
+    }
+}

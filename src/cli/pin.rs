@@ -1,0 +1,87 @@
+//! `wcas pin`, `wcas unpin`
+
+use super::app::App;
+use super::lookup::Tags;
+use super::{End, print, units};
+use serde::Serialize;
+use wcas::error::Result;
+use wcas::name::CollectionName;
+use wcas::ops::{self, PinReport, Pinned};
+use wcas::requirement::Spec;
+
+/// Keep blobs whatever the rules say; without a specification, list the pins
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas pin torch==2.5.1 --owner release --reason '24.11 image' --for 90d")]
+pub(super) struct PinArgs {
+    /// `torch==2.5.1`, a filename, a digest
+    specs: Vec<Spec>,
+    /// Only what this collection lists; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+    /// Who needs them
+    #[arg(long, default_value = "admin")]
+    owner: String,
+    /// What for
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// For how long [default: until unpinned]
+    #[arg(long = "for", value_name = "TIME", value_parser = units::seconds)]
+    duration: Option<i64>,
+}
+
+/// Take pins off
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas unpin torch==2.5.1 --owner release")]
+pub(super) struct UnpinArgs {
+    /// `torch==2.5.1`, a filename, a digest
+    #[arg(required = true)]
+    specs: Vec<Spec>,
+    /// Only what this collection lists; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+    /// Only this owner's [default: all]
+    #[arg(long)]
+    owner: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PinsDocument<'a> {
+    pins: &'a [Pinned],
+}
+
+pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
+    let store = app.open()?;
+    if args.specs.is_empty() {
+        let pins = ops::pins(&store)?;
+        app.report("pin", &PinsDocument { pins: &pins }, |out| {
+            let rows: Vec<[String; 4]> = pins
+                .iter()
+                .map(|pin| {
+                    let until = pin.expires_at.map_or_else(|| "-".to_owned(), print::time);
+                    [pin.owner.clone(), until, pin.reason.clone(), pin.filenames.join(", ")]
+                })
+                .collect();
+            print::table(out, ["OWNER", "UNTIL", "REASON", "FILENAMES"], &rows)
+        })?;
+        return Ok(End::Done);
+    }
+    let filter = args.tags.filter(args.collection, args.specs)?;
+    let expires_at = args.duration.map(|seconds| app.now.saturating_add(seconds));
+    let report = ops::pin(&store, &app.context(), &filter, &args.owner, &args.reason, expires_at)?;
+    tell(app, "pin", &report)
+}
+
+pub(super) fn unpin(app: &App, args: UnpinArgs) -> Result<End> {
+    let filter = args.tags.filter(args.collection, args.specs)?;
+    let report = ops::unpin(&app.open()?, &filter, args.owner.as_deref())?;
+    tell(app, "unpin", &report)
+}
+
+fn tell(app: &App, command: &str, report: &PinReport) -> Result<End> {
+    app.report(command, report, |out| report.filenames.iter().try_for_each(|filename| writeln!(out, "{filename}")))?;
+    Ok(End::Done)
+}

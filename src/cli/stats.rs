@@ -1,0 +1,48 @@
+//! `wcas stats`
+
+use super::app::App;
+use super::{End, print};
+use wcas::error::Result;
+use wcas::ops;
+
+/// Count blobs, bytes, what sharing saves, and lookups
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas stats --json")]
+pub(super) struct Args {}
+
+pub(super) fn run(app: &App, _args: Args) -> Result<End> {
+    let report = ops::stats(&app.open()?)?;
+    app.report("stats", &report, |out| {
+        let (blobs, entries) = (&report.blobs, &report.entries);
+        writeln!(out, "{} blobs, {}", blobs.count, print::size(blobs.bytes))?;
+        let entries = format!("{} distributions in collections, {}", entries.count, print::size(entries.bytes));
+        writeln!(out, "{entries}: {} saved by sharing", print::size(report.saved_bytes))?;
+        let verified = report.verified_since.map_or_else(|| "not all verified yet".to_owned(), |at| {
+            format!("all verified since {}", print::time(at))
+        });
+        writeln!(out, "{verified}")?;
+        if !report.collections.is_empty() {
+            writeln!(out)?;
+            let rows: Vec<[String; 6]> = report
+                .collections
+                .iter()
+                .map(|row| {
+                    [
+                        row.name.to_string(),
+                        row.revision.to_string(),
+                        row.distributions.to_string(),
+                        print::size(row.bytes),
+                        print::size(row.unique_bytes),
+                        print::size(row.shared_bytes),
+                    ]
+                })
+                .collect();
+            print::table(out, ["COLLECTION", "REVISION", "DISTRIBUTIONS", "SIZE", "ITS OWN", "SHARED"], &rows)?;
+        }
+        let lookups = &report.lookups;
+        writeln!(out)?;
+        let rate = lookups.hit_rate * 100.0;
+        writeln!(out, "lookups: {} hits, {} misses ({rate:.1} % hits); {} stored", lookups.hits, lookups.misses, lookups.stores)
+    })?;
+    Ok(End::Done)
+}

@@ -1,0 +1,81 @@
+//! `wcas verify`
+
+use super::app::App;
+use super::{End, print, units};
+use std::time::Duration;
+use wcas::error::Result;
+use wcas::ops::{self, ProblemKind, VerifyOptions};
+
+/// Read every blob and compare it with its name
+///
+/// What is bad is marked lost, moved to quarantine, and handed out to nobody from then on; nothing is destroyed. Good bytes
+/// imported again heal it. Exits with 3 when problems were found that are not repaired.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas verify --max-age 7d --max-duration 1h")]
+pub(super) struct Args {
+    /// How many threads read [default: one for each processor]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", default_value = "0", hide_default_value = true)]
+    parallel: usize,
+    /// Look at existence, size, inode and time only, and read what looks changed
+    #[arg(long)]
+    quick: bool,
+    /// Leave out what was verified in this time
+    #[arg(long, value_name = "TIME", value_parser = units::seconds)]
+    max_age: Option<i64>,
+    /// Stop after this time; the least recently verified come first
+    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    max_duration: Option<Duration>,
+    /// Read at most so many bytes a second
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
+    rate: Option<u64>,
+    /// Put right bytes in the place of wrong ones, from trees that have copies
+    #[arg(long)]
+    repair: bool,
+}
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    let store = app.open()?;
+    let options = VerifyOptions {
+        threads: args.parallel,
+        quick: args.quick,
+        max_age: args.max_age,
+        max_duration: args.max_duration,
+        rate: args.rate,
+        repair: args.repair,
+    };
+    let report = ops::verify(&store, &app.context(), &options)?;
+    app.report("verify", &report, |out| {
+        for problem in &report.problems {
+            let kind = match problem.kind {
+                ProblemKind::Corrupt => "corrupt",
+                ProblemKind::Missing => "missing",
+                ProblemKind::Unreadable => "unreadable",
+            };
+            let state = if problem.repaired { " (repaired)" } else { "" };
+            writeln!(out, "{kind}{state}: {}", problem.path.display())?;
+            writeln!(out, "  {}", problem.detail)?;
+            if !problem.filenames.is_empty() {
+                writeln!(out, "  files: {}", problem.filenames.join(", "))?;
+            }
+            if !problem.collections.is_empty() {
+                let names: Vec<&str> = problem.collections.iter().map(|name| name.as_str()).collect();
+                writeln!(out, "  collections: {}", names.join(", "))?;
+            }
+            if let Some(path) = &problem.quarantine {
+                writeln!(out, "  quarantine: {}", path.display())?;
+            }
+        }
+        let rate = print::size((report.bytes as f64 / report.seconds.max(1e-6)) as u64);
+        let (blobs, bytes) = (print::count(report.checked, "blob"), print::size(report.bytes));
+        let problems = if report.problems.is_empty() {
+            "all good".to_owned()
+        } else {
+            print::count(report.problems.len(), "problem")
+        };
+        writeln!(out, "verified {blobs}, {bytes} in {:.2} s ({rate}/s): {problems}", report.seconds)
+    })?;
+    if report.left > 0 {
+        app.note(&format!("{} are left for the next run", print::count(report.left, "blob")));
+    }
+    Ok(if report.is_good() { End::Done } else { End::Problems })
+}

@@ -1,0 +1,168 @@
+//! `wcas view`
+
+use super::app::App;
+use super::{End, print};
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+use wcas::error::Result;
+use wcas::manifest::{Layout, LinkKind};
+use wcas::name::{CollectionName, ProjectName};
+use wcas::ops::{self, TreeOptions, ViewOptions};
+
+/// Print a collection as a page or list, or write it as a tree
+///
+/// Without --to the page goes to standard output; give its file a name that ends in .html, since pip ignores any other. With --to
+/// a tree is written that any static web server serves; again, only what changed is made anew, and readers see the old or the new
+/// tree, never a mixture.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples: wcas view --collection cuda > cuda.html && pip install --no-index --find-links cuda.html torch\n          \
+                        wcas view --collection cuda --to /srv/www/cuda && pip install --index-url file:///srv/www/cuda/simple torch")]
+pub(super) struct Args {
+    /// The collection
+    #[arg(long, default_value = CollectionName::SHARED, value_name = "C")]
+    collection: CollectionName,
+    /// A revision's number or a snapshot's name, instead of the newest
+    #[arg(long, value_name = "REV")]
+    at: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value = "html", conflicts_with = "to")]
+    format: Format,
+    /// Print one project's page
+    #[arg(long, value_name = "P", conflicts_with = "to")]
+    project: Option<ProjectName>,
+    /// What links begin with, before `/FILENAME`, instead of file:// paths into the store
+    #[arg(long, value_name = "URL", conflicts_with = "to")]
+    base_url: Option<String>,
+    /// Write a tree into this folder
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// How the tree's files have their bytes; an edit in place through a hard link corrupts the store
+    #[arg(long, value_enum, default_value = "symlink", requires = "to")]
+    link: Link,
+    /// How the tree is arranged
+    #[arg(long, value_enum, default_value = "simple", requires = "to")]
+    layout: LayoutArg,
+    /// Remove a tree that the store knows, and let its blobs go
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "at", "project", "base_url"])]
+    remove: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A page for pip and uv, an anchor for each file
+    Html,
+    /// A JSON document (PEP 691, 700)
+    Json,
+    /// Lines `name==version --hash=sha256:…`
+    Requirements,
+    /// A path for each file
+    Paths,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Link {
+    /// Relative symbolic links
+    Symlink,
+    /// Hard links, else copies
+    Hardlink,
+    /// Clones, else copies
+    Reflink,
+    /// Copies
+    Copy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LayoutArg {
+    /// DIR/simple/PROJECT/ with pages, files and .metadata beside each other (PEP 503, 658)
+    Simple,
+    /// All files in DIR with one page, for --find-links
+    Flat,
+}
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    if let Some(path) = &args.remove {
+        let path = ops::drop_tree(&app.open()?, path)?;
+        app.note(&format!("removed the view {}", path.display()));
+        return Ok(End::Done);
+    }
+    match args.to.clone() {
+        Some(to) => tree(app, args, to),
+        None => page(app, args),
+    }
+}
+
+fn page(app: &App, args: Args) -> Result<End> {
+    let store = app.open()?;
+    let format = match args.format {
+        // --json says it of every command's answer.
+        _ if app.json => ops::Format::Json,
+        Format::Html => ops::Format::Html,
+        Format::Json => ops::Format::Json,
+        Format::Requirements => ops::Format::Requirements,
+        Format::Paths => ops::Format::Paths,
+    };
+    if format == ops::Format::Html {
+        warn_of_name(app);
+    }
+    let options = ViewOptions {
+        collection: args.collection,
+        at: args.at,
+        project: args.project,
+        format,
+        base_url: args.base_url,
+    };
+    let mut report = Ok(Vec::new());
+    let written = app.answer(|out| {
+        report = ops::view(&store, &options, out).map(|report| report.left_out);
+        Ok(())
+    });
+    let left_out = report?;
+    written?;
+    Ok(tell_left_out(app, &left_out))
+}
+
+fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
+    let store = app.open()?;
+    let options = TreeOptions {
+        collection: args.collection,
+        at: args.at,
+        to,
+        link: match args.link {
+            Link::Symlink => LinkKind::Symlink,
+            Link::Hardlink => LinkKind::Hardlink,
+            Link::Reflink => LinkKind::Reflink,
+            Link::Copy => LinkKind::Copy,
+        },
+        layout: match args.layout {
+            LayoutArg::Simple => Layout::Simple,
+            LayoutArg::Flat => Layout::Flat,
+        },
+    };
+    let report = ops::view_tree(&store, &app.context(), &options)?;
+    app.report("view", &report, |out| {
+        let (files, projects) = (print::count(report.files, "file"), print::count(report.projects, "project"));
+        let path = report.path.display();
+        writeln!(out, "{path}: {}@{}, {files} of {projects}, {} made anew", report.collection, report.revision, report.made)
+    })?;
+    if report.is_new && options.link == LinkKind::Hardlink {
+        app.note("the tree's files are hard links: an edit in place of one corrupts the store (`wcas verify` finds it)");
+    }
+    Ok(tell_left_out(app, &report.left_out))
+}
+
+fn tell_left_out(app: &App, left_out: &[String]) -> End {
+    for filename in left_out {
+        app.warn(&format!("left out {filename}: its bytes are lost; import it again, or `wcas verify --repair`"));
+    }
+    if left_out.is_empty() { End::Done } else { End::Problems }
+}
+
+/// Tells when standard output is a file that pip would not read as a page.
+fn warn_of_name(app: &App) {
+    let Ok(target) = std::fs::read_link("/proc/self/fd/1") else { return };
+    let is_page = |path: &Path| path.extension().is_some_and(|extension| extension == "html" || extension == "htm");
+    if target.is_file() && !is_page(&target) {
+        app.note(&format!("pip reads a page only from a file named *.html, and not from {}", target.display()));
+    }
+}
+
