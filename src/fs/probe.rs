@@ -16,7 +16,7 @@ pub struct Filesystem {
 pub fn filesystem(path: &Path) -> Result<Filesystem> {
     let stat = rustix::fs::statfs(path).map_err(|error| Error::at("look at the filesystem of", path)(error.into()))?;
     // The numbers are those of statfs(2) and linux/magic.h.
-    let (name, is_network) = match i64::from(stat.f_type) & 0xffff_ffff {
+    let (name, is_network) = match stat.f_type as u32 {
         0xef53 => ("ext4", false),
         0x5846_5342 => ("xfs", false),
         0x9123_683e => ("btrfs", false),
