@@ -371,3 +371,82 @@ fn refuse_network(root: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// A store that this process has for itself, with its manifest not opened: it may be missing or damaged.
+#[derive(Debug)]
+#[must_use = "the store is this process's alone only as long as the value lives"]
+pub struct Alone {
+    root: PathBuf,
+    /// The bytes.
+    pub blobs: Blobs,
+    _lock: Lock,
+}
+
+impl Alone {
+    /// Returns the store's folder, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the path of the manifest.
+    pub fn manifest_path(&self) -> PathBuf {
+        self.root.join("manifest.sqlite")
+    }
+}
+
+/// A staging folder without a session's row, for a look at what the filesystem can do; nothing in the manifest changes. It goes
+/// with the value; when its process dies, the next session clears it.
+#[derive(Debug)]
+pub struct Scratch {
+    dir: PathBuf,
+    lock: Option<Lock>,
+}
+
+impl Scratch {
+    /// Returns the folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            // What can't be removed now is cleared by the next session.
+            let _ = fs::remove_tree(&self.dir).and_then(|()| lock.remove());
+        }
+    }
+}
+
+impl Store {
+    /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
+    pub fn alone(root: &Path) -> Result<Alone> {
+        let path = root.join("wcas.json");
+        let Some(_) = fs::entry(&path)? else { return Err(Error::Absent(root.to_owned())) };
+        let root = std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
+        let text = std::fs::read(&path).map_err(fs::Error::at("read", &path))?;
+        let format: Format = serde_json::from_slice(&text).map_err(|source| Error::Format { path, source })?;
+        if let Some(feature) = format.incompat.iter().find(|feature| !INCOMPATIBLE.contains(&feature.as_str())) {
+            return Err(Error::Feature { path: root, feature: feature.clone() });
+        }
+        let unknown = format.ro_compat.first().map(|feature| format!("it needs {feature:?} for that"));
+        if let Some(why) = unknown.map_or_else(|| unwritable(&root), |why| Ok(Some(why)))? {
+            return Err(Error::ReadOnly { path: root, why });
+        }
+        refuse_network(&root)?;
+        let busy = || Error::Busy { what: "the store", holder: "another command".to_owned() };
+        let lock = Lock::try_exclusive(&root.join("locks/store"))?.ok_or_else(busy)?;
+        Ok(Alone { blobs: Blobs::new(&root), root, _lock: lock })
+    }
+
+    /// Makes a staging folder that no session has.
+    pub fn scratch(&self) -> Result<Scratch> {
+        self.require_writable()?;
+        let id = fs::unique_name();
+        // The lock comes first: a folder in staging/ whose lock can be taken is cleared by others.
+        let lock = Lock::exclusive(&self.session_lock(&id))?;
+        let scratch = Scratch { dir: self.staging_dir(&id), lock: Some(lock) };
+        fs::create_dir(&scratch.dir)?;
+        Ok(scratch)
+    }
+}

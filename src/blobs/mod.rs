@@ -198,7 +198,8 @@ impl Blobs {
         Ok(path)
     }
 
-    fn named_dir(&self, blob: &Blake3) -> PathBuf {
+    /// Returns the folder of the links that end in a filename of the blob; it may not be there.
+    pub fn named_dir(&self, blob: &Blake3) -> PathBuf {
         let name = blob.to_string();
         self.named.join(&name[..2]).join(&name)
     }

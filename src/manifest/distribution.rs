@@ -3,7 +3,7 @@
 use super::{BlobId, Result, Rows, Transaction};
 use crate::digest::Sha256;
 use crate::name::ProjectName;
-use crate::wheel::Kind;
+use crate::wheel::{Contents, DistributionFilename, Kind};
 use rusqlite::{OptionalExtension, named_params};
 
 /// A distribution as a row holds it.
@@ -25,6 +25,23 @@ pub struct Distribution {
     pub requires_python: Option<String>,
     /// METADATA or PKG-INFO, where it may be served as a sidecar.
     pub metadata: Option<Vec<u8>>,
+}
+
+impl Distribution {
+    /// Takes what a filename says, and what the file itself says.
+    pub fn new(name: &DistributionFilename, contents: Contents) -> Self {
+        Self {
+            filename: name.as_str().to_owned(),
+            kind: name.kind(),
+            project: name.project().clone(),
+            version: name.version().to_string(),
+            build_tag: name.build_tag().map(ToString::to_string),
+            tags: name.tags().to_owned(),
+            requires_python: contents.requires_python,
+            // Only what may be served as a sidecar is kept: an old sdist's PKG-INFO may differ from what it builds.
+            metadata: contents.metadata.filter(|_| contents.metadata_may_be_served),
+        }
+    }
 }
 
 impl Rows {

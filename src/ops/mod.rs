@@ -11,6 +11,7 @@ mod import;
 mod invalidate;
 mod list;
 mod lookup;
+mod parallel;
 mod pin;
 //mod rebuild;
 mod retain;

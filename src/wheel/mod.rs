@@ -4,6 +4,7 @@
 //! different stories does not pass. Unpacking, digests and where files are kept are the business of other modules.
 
 pub mod filename;
+pub mod guess;
 pub mod metadata;
 pub mod sdist;
 pub mod tags;

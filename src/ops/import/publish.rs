@@ -9,7 +9,7 @@ use crate::digest::Digests;
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobId, BlobRow, Distribution, State};
-use crate::ops::{Context, reason};
+use crate::ops::{Context, parallel, reason};
 use crate::ops::healing::finish_deletion;
 use crate::store::{Session, Store};
 use crate::wheel::{self, DistributionFilename};
@@ -63,11 +63,12 @@ struct Files<'a> {
     blobs: &'a Blobs,
     staging: &'a Staging,
     link: LinkMode,
+    wide: bool,
 }
 
 impl Batch<'_> {
-    fn files(&self) -> Files<'_> {
-        Files { blobs: &self.store.blobs, staging: &self.session.staging, link: self.link }
+    fn files(&self, wide: bool) -> Files<'_> {
+        Files { blobs: &self.store.blobs, staging: &self.session.staging, link: self.link, wide }
     }
 
     /// Publishes the items at these indexes; each becomes a live, held blob or a reason why not. An error that is no item's fault
@@ -76,14 +77,15 @@ impl Batch<'_> {
         let mut results = Vec::with_capacity(indexes.len());
         let known: Vec<bool> =
             indexes.iter().map(|&index| self.store.manifest.has_size(items[index].size)).collect::<std::result::Result<_, _>>()?;
-        let (files, progress) = (self.files(), self.context.progress);
-        let prepare = |(&index, may_be_known)| {
+        let (jobs, progress) = (self.context.jobs, self.context.progress);
+        // With fewer files than processors, the idle ones help to hash; else two files at a time are faster than one.
+        let files = self.files(indexes.len() < jobs);
+        let work: Vec<(usize, bool)> = indexes.iter().copied().zip(known).collect();
+        let prepared = parallel::map(jobs, &work, |&(index, may_be_known)| {
             let prepared = files.prepare(index, &items[index], may_be_known);
             progress.add(items[index].size);
             prepared
-        };
-        let prepared: Vec<Result<PerItem<Ready>>> =
-            indexes.par_iter().zip(known).with_max_len(1).map(prepare).collect();
+        });
         let mut ready = Vec::with_capacity(indexes.len());
         for (&index, prepared) in indexes.iter().zip(prepared) {
             match prepared? {
@@ -107,7 +109,7 @@ impl Batch<'_> {
     /// Row and hold, name, live. Returns the items that must go round again: verify moved the epoch meanwhile.
     fn round(&self, mut ready: Vec<Ready>, results: &mut Vec<(usize, PerItem<Published>)>) -> Result<Vec<Ready>> {
         self.insert_rows(&mut ready, results)?;
-        let files = self.files();
+        let files = self.files(false);
         let placed: Vec<Result<()>> = ready.par_iter_mut().map(|item| files.place(item)).collect();
         placed.into_iter().collect::<Result<Vec<()>>>()?;
         self.store.blobs.sync_names(ready.iter().map(|item| &item.digests.blake3))?;
@@ -196,9 +198,9 @@ impl Files<'_> {
         let source = &item.source.path;
         let is_linked = matches!(self.link, LinkMode::Hardlink | LinkMode::Move);
         let done = if may_be_known && !is_linked {
-            Staging::hash_source(source, true).map(|(digests, signature)| (None, digests, item.size, signature))
+            Staging::hash_source(source, self.wide).map(|(digests, signature)| (None, digests, item.size, signature))
         } else {
-            self.staging.stage(source, self.link, true).map(|staged| {
+            self.staging.stage(source, self.link, self.wide).map(|staged| {
                 let Staged { path, digests, signature, source } = staged;
                 (Some(path), digests, signature.size, source)
             })
@@ -215,7 +217,7 @@ impl Files<'_> {
             (Some(_), _) => true,
         };
         if !is_known {
-            match self.own_fault(self.staging.stage(source, self.link, true), source)? {
+            match self.own_fault(self.staging.stage(source, self.link, self.wide), source)? {
                 Ok(again) => {
                     (digests, size, signature) = (again.digests, again.signature.size, again.source);
                     staged = Some(again.path);
@@ -303,7 +305,7 @@ impl Files<'_> {
         if let Some(staged) = &item.staged {
             return Ok(staged.clone());
         }
-        let again = self.staging.stage(&item.source, LinkMode::Auto, true)?;
+        let again = self.staging.stage(&item.source, LinkMode::Auto, self.wide)?;
         if again.digests != item.digests {
             let changed = std::io::Error::other("the file changed while it was imported; import it again");
             return Err(fs::Error::at("import", &item.source)(changed).into());

@@ -1,0 +1,363 @@
+//! `doctor`: what is wrong with a store, and what to do about it, without reading blobs' bytes.
+//!
+//! Nothing is changed: what the filesystem can do is tried out in a staging folder that goes at once. Imports and gc may run
+//! meanwhile; what looks wrong is looked at once more before it is said. Bytes are verify's matter.
+
+use super::{Context, reason};
+use crate::digest::Blake3;
+use crate::error::{Error, Result};
+use crate::fs::{self, Lock};
+use crate::manifest::{BlobRow, Layout, Reference, State};
+use crate::store::{self, Store};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// With less free room than this, a note says so.
+const LITTLE_ROOM_BYTES: u64 = 1 << 30;
+/// The mode of blobs.
+const MODE: u32 = 0o444;
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something is broken.
+    Problem,
+    /// Good to know.
+    Note,
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// What kind of thing: `missing`, `orphan`, …
+    pub kind: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Where; of several files, the first.
+    pub path: Option<PathBuf>,
+    /// What is the matter.
+    pub detail: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// What `doctor` found.
+#[derive(Debug, Serialize)]
+pub struct DoctorReport {
+    /// The store's folder.
+    pub store: PathBuf,
+    /// The filesystem that it is on.
+    pub filesystem: String,
+    /// Whether files there can share blocks.
+    pub reflink: bool,
+    /// The bytes that can still be written.
+    pub free_bytes: u64,
+    /// Whether this process can write to the store.
+    pub is_writable: bool,
+    /// What was found, problems first.
+    pub findings: Vec<Finding>,
+}
+
+/// A walk over one kind of thing after the other, which gathers findings.
+struct Examination<'a> {
+    store: &'a Store,
+    findings: Vec<Finding>,
+}
+
+/// What lies at a blob's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    is_file: bool,
+    size: u64,
+    mode: u32,
+}
+
+/// Examines a store.
+pub fn doctor(store: &Store, context: &Context<'_>) -> Result<DoctorReport> {
+    let filesystem = fs::filesystem(store.root())?;
+    let free_bytes = fs::free_bytes(store.root())?;
+    let mut examination = Examination { store, findings: Vec::new() };
+    if filesystem.is_network {
+        let detail = format!("the store is on {}, whose locks and renames can't be relied on", filesystem.name);
+        examination.problem("network", Some(store.root()), detail, "keep the store on a local disk");
+    }
+    if free_bytes < LITTLE_ROOM_BYTES {
+        let detail = format!("{free_bytes} bytes are free");
+        examination.note("room", Some(store.root()), detail, "`wcas gc` frees what nothing refers to");
+    }
+    let tried = store.require_writable().and_then(|()| examination.try_filesystem());
+    let reflink = match &tried {
+        Ok(reflink) => *reflink,
+        Err(error) => {
+            if !filesystem.is_network {
+                let advice = "run as the store's owner, with room on the disk, or import elsewhere";
+                examination.problem("unwritable", Some(store.root()), reason(error), advice);
+            }
+            false
+        }
+    };
+    context.progress.start("examining", 0);
+    match examination.manifest() {
+        Err(Error::Manifest(error) | Error::Store(store::Error::Manifest(error))) if error.is_corrupt() => {
+            examination.damaged(reason(&error));
+        }
+        done => done?,
+    }
+    examination.quarantine()?;
+    if !store.has_reserve() {
+        let detail = "no room is set aside for gc on a full disk".to_owned();
+        examination.note("reserve", None, detail, "`wcas gc` sets it aside when there is enough room");
+    }
+    context.progress.finish();
+    let mut findings = examination.findings;
+    findings.sort_by_key(|finding| finding.severity);
+    Ok(DoctorReport {
+        store: store.root().to_owned(),
+        filesystem: filesystem.name,
+        reflink,
+        free_bytes,
+        is_writable: tried.is_ok(),
+        findings,
+    })
+}
+
+impl Examination<'_> {
+    fn add(&mut self, kind: &'static str, severity: Severity, path: Option<&Path>, detail: String, advice: &str) {
+        let (path, advice) = (path.map(Path::to_owned), advice.to_owned());
+        self.findings.push(Finding { kind, severity, path, detail, advice });
+    }
+
+    fn problem(&mut self, kind: &'static str, path: Option<&Path>, detail: String, advice: &str) {
+        self.add(kind, Severity::Problem, path, detail, advice);
+    }
+
+    fn note(&mut self, kind: &'static str, path: Option<&Path>, detail: String, advice: &str) {
+        self.add(kind, Severity::Note, path, detail, advice);
+    }
+
+    fn damaged(&mut self, detail: String) {
+        let advice = "keep a copy of it, then put a backup in place or `wcas rebuild --force`";
+        self.problem("manifest", Some(&self.store.root().join("manifest.sqlite")), detail, advice);
+    }
+
+    /// Tries out locks and clones; tells whether files can be cloned.
+    fn try_filesystem(&mut self) -> store::Result<bool> {
+        let scratch = self.store.scratch()?;
+        let path = scratch.dir().join("lock");
+        let first = Lock::try_exclusive(&path)?;
+        if first.is_none() || Lock::try_exclusive(&path)?.is_some() {
+            let detail = "two locks on one file don't exclude each other".to_owned();
+            self.problem("locks", Some(self.store.root()), detail, "keep the store on a local disk");
+        }
+        let original = scratch.dir().join("original");
+        fs::write_new(&original, b"wcas")?;
+        let is_cloned = fs::reflink(&fs::open(&original)?, &scratch.dir().join("clone"), MODE)?;
+        if !is_cloned {
+            let detail = "the filesystem can't clone files: imports and reflink views copy bytes".to_owned();
+            let advice = "imports with `--link hardlink` and views with symlinks copy none; btrfs and xfs can clone";
+            self.note("reflink", None, detail, advice);
+        }
+        Ok(is_cloned)
+    }
+
+    fn manifest(&mut self) -> Result<()> {
+        for complaint in self.store.manifest.complaints()? {
+            self.damaged(complaint);
+        }
+        let rows = self.blobs()?;
+        self.unfinished(&rows)?;
+        self.sessions()?;
+        self.links(&rows)?;
+        self.views()
+    }
+
+    /// Compares rows with files. The walk comes first: a row is there before its file and after it.
+    fn blobs(&mut self) -> Result<HashMap<Blake3, BlobRow>> {
+        let (mut files, mut odd) = (HashMap::new(), Vec::new());
+        for entry in self.store.blobs.iter() {
+            let (path, blake3) = entry?;
+            match (blake3, entry_of(&path)?) {
+                (Some(blake3), Some(entry)) => _ = files.insert(blake3, entry),
+                (None, Some(_)) => odd.push(path),
+                (_, None) => {}
+            }
+        }
+        if let Some(first) = odd.first() {
+            let detail = format!("{} under blobs/ that this store doesn't put there", counted(odd.len(), "name"));
+            self.note("unknown", Some(first), detail, "move them elsewhere by hand");
+        }
+        let rows: HashMap<_, _> = self.store.manifest.blobs()?.into_iter().map(|row| (row.blake3, row)).collect();
+        let mut sorted: Vec<_> = rows.values().collect();
+        sorted.sort_unstable_by_key(|row| row.blake3);
+        let mut writable = Vec::new();
+        for row in sorted {
+            let entry = files.get(&row.blake3).copied();
+            if fault(row, entry).is_some() {
+                self.blob(row)?;
+            }
+            if entry.is_some_and(|entry| entry.is_file && entry.mode != MODE) {
+                writable.push(self.store.blobs.path(&row.blake3));
+            }
+        }
+        if let Some(first) = writable.first() {
+            let detail = format!("{} with permissions other than 0444", counted(writable.len(), "blob"));
+            let advice = format!("chmod 0444 {}", first.display());
+            let all = format!("find {} -type f -exec chmod 0444 {{}} +", self.store.root().join("blobs").display());
+            self.note("mode", Some(first), detail, if writable.len() == 1 { &advice } else { &all });
+        }
+        let mut orphans: Vec<_> = files.into_keys().filter(|blake3| !rows.contains_key(blake3)).collect();
+        orphans.sort_unstable();
+        for blake3 in orphans {
+            let path = self.store.blobs.path(&blake3);
+            // gc may have deleted its row and then it, since the walk; an import may have made both.
+            if self.store.manifest.find_blob(&blake3)?.is_none() && fs::entry(&path)?.is_some() {
+                let advice = "import the same bytes again, or remove it by hand; `wcas rebuild --force` takes in all of them, \
+                              but forgets collections and history";
+                let detail = "a file in blobs/ that the manifest doesn't know".to_owned();
+                self.problem("orphan", Some(&path), detail, advice);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Looks at a blob that seemed bad once more.
+    fn blob(&mut self, row: &BlobRow) -> Result<()> {
+        let path = self.store.blobs.path(&row.blake3);
+        let Some(row) = self.store.manifest.blob(row.id)? else { return Ok(()) };
+        let Some((kind, what)) = fault(&row, entry_of(&path)?) else { return Ok(()) };
+        let names = self.store.manifest.filenames(row.id)?.join(", ");
+        let detail = format!("{what}: {}", if names.is_empty() { "no filename" } else { &names });
+        self.problem(kind, Some(&path), detail, "import a good copy again, or `wcas verify --repair`");
+        Ok(())
+    }
+
+    /// Looks for what killed commands left in the manifest.
+    fn unfinished(&mut self, rows: &HashMap<Blake3, BlobRow>) -> Result<()> {
+        let manifest = &self.store.manifest;
+        let mut staged = 0;
+        for row in rows.values().filter(|row| row.state == State::Staged) {
+            let is_held = manifest.keepers(row.id)?.iter().any(|keeper| matches!(keeper, Reference::Hold { .. }));
+            let is_still = manifest.blob(row.id)?.is_some_and(|row| row.state == State::Staged);
+            staged += usize::from(!is_held && is_still);
+        }
+        if staged > 0 {
+            let detail = format!("{} that a killed command didn't finish", counted(staged, "blob"));
+            self.note("staged", None, detail, "import the files again, or `wcas gc` clears them");
+        }
+        if rows.values().any(|row| row.state == State::Deleting) && self.store.is_writable() {
+            // gc holds this lock while such rows are its own.
+            let reap = self.store.blobs.reap()?;
+            let left = manifest.deleting()?.len();
+            drop(reap);
+            if left > 0 {
+                let detail = format!("{} that a killed gc didn't finish deleting", counted(left, "blob"));
+                self.note("deleting", None, detail, "`wcas gc` finishes it");
+            }
+        }
+        Ok(())
+    }
+
+    fn sessions(&mut self) -> Result<()> {
+        if self.store.is_writable() {
+            let dead = self.store.dead_sessions()?;
+            if let Some(first) = dead.first() {
+                let path = self.store.root().join("staging").join(first);
+                let path = fs::entry(&path)?.map(|_| path);
+                let count = counted(dead.len(), "session");
+                let detail = format!("{count} whose process has died, with its holds and staged files");
+                self.note("session", path.as_deref(), detail, "the next import or `wcas gc` clears it");
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for links in `named/` that lead to no blob.
+    fn links(&mut self, rows: &HashMap<Blake3, BlobRow>) -> Result<()> {
+        let root = self.store.root().join("named");
+        let mut dangling = Vec::new();
+        for shard in fs::names(&root)? {
+            for name in folder(&root.join(shard))? {
+                let blake3 = name.file_name().and_then(|name| name.to_str()?.parse().ok());
+                let is_known = blake3.is_some_and(|blake3| rows.contains_key(&blake3));
+                if !is_known && blake3.is_none_or(|blake3| !self.store.blobs.path(&blake3).exists()) {
+                    dangling.push(name);
+                }
+            }
+        }
+        if let Some(first) = dangling.first() {
+            let detail = format!("{} of links in named/ whose blob is gone", counted(dangling.len(), "folder"));
+            self.note("named", Some(first), detail, "nothing needs them: remove them by hand");
+        }
+        Ok(())
+    }
+
+    fn views(&mut self) -> Result<()> {
+        for view in self.store.manifest.views()? {
+            let path = Path::new(&view.path);
+            let is_there = |path: &Path| std::fs::metadata(path).is_ok();
+            let simple = path.join("simple");
+            let is_shown = view.layout == Layout::Simple && (view.generation > 0 || simple.is_symlink());
+            if !is_there(path) {
+                let advice = format!("wcas view --remove {}", view.path);
+                self.problem("view", Some(path), "the folder of a view is gone".to_owned(), &advice);
+            } else if is_shown && !is_there(&simple) {
+                let advice = format!("make it again with `wcas view --to {0}`, or `wcas view --remove {0}`", view.path);
+                let detail = "the view's `simple` leads nowhere: readers see nothing".to_owned();
+                self.problem("view", Some(&simple), detail, &advice);
+            }
+        }
+        Ok(())
+    }
+
+    fn quarantine(&mut self) -> Result<()> {
+        let files = self.store.blobs.quarantined()?;
+        let mut bytes = 0;
+        for file in &files {
+            bytes += fs::entry(file)?.map_or(0, |entry| entry.len());
+        }
+        if !files.is_empty() {
+            let detail = format!("{} of wrong bytes in quarantine, {bytes} bytes", counted(files.len(), "file"));
+            let dir = self.store.root().join("quarantine");
+            self.note("quarantine", Some(&dir), detail, "look at them for the cause, then remove them by hand");
+        }
+        Ok(())
+    }
+}
+
+/// Tells what is wrong between a blob's row and what lies at its name, if anything is.
+fn fault(row: &BlobRow, found: Option<Entry>) -> Option<(&'static str, String)> {
+    match (row.state, found) {
+        (State::Staged | State::Deleting, _) => None,
+        (State::Lost, _) => Some(("lost", "its right bytes were found to be gone".to_owned())),
+        (State::Live, None) => Some(("missing", "it has no file".to_owned())),
+        (State::Live, Some(entry)) if !entry.is_file => Some(("foreign", "no regular file is at its name".to_owned())),
+        (State::Live, Some(entry)) if entry.size != row.size => {
+            Some(("size", format!("its file has {} bytes instead of {}", entry.size, row.size)))
+        }
+        (State::Live, Some(_)) => None,
+    }
+}
+
+fn entry_of(path: &Path) -> Result<Option<Entry>> {
+    let entry = |metadata: std::fs::Metadata| Entry {
+        is_file: metadata.is_file(),
+        size: metadata.len(),
+        mode: metadata.mode() & 0o7777,
+    };
+    Ok(fs::entry(path)?.map(entry))
+}
+
+/// Returns the paths in a folder; what is no folder has none.
+fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
+    match fs::entry(dir)? {
+        Some(metadata) if metadata.is_dir() => Ok(fs::names(dir)?.into_iter().map(|name| dir.join(name)).collect()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
