@@ -94,7 +94,9 @@ impl Error {
     /// Returns what a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoCollection { .. } | Self::NoRevision { .. } | Self::NoMatch(_) | Self::NoSuch(_) => ErrorKind::NotFound,
+            Self::NoCollection { .. } | Self::NoRevision { .. } | Self::NoMatch(_) | Self::NoSuch(_) => {
+                ErrorKind::NotFound
+            }
             Self::Store(store::Error::Absent(_)) => ErrorKind::NotFound,
             Self::Store(store::Error::Busy { .. }) => ErrorKind::Busy,
             Self::Store(store::Error::Manifest(error)) | Self::Manifest(error) if error.is_busy() => ErrorKind::Busy,
@@ -106,7 +108,9 @@ impl Error {
     /// Tells whether the disk is full.
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Disk(error) | Self::Store(store::Error::Disk(error)) | Self::View(view::Error::Disk(error)) => error.is_full(),
+            Self::Disk(error) | Self::Store(store::Error::Disk(error)) | Self::View(view::Error::Disk(error)) => {
+                error.is_full()
+            }
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) => error.is_full(),
             _ => false,
         }
@@ -118,14 +122,17 @@ impl Error {
             return Some("the disk is full: `wcas gc` frees room even then, with its reserve".to_owned());
         }
         match self {
-            Self::NoCollection { known, .. } if known.is_empty() => {
-                Some("there are no collections yet; `wcas import PATH` or `wcas collection create NAME` makes one".to_owned())
-            }
+            Self::NoCollection { known, .. } if known.is_empty() => Some(
+                "there are no collections yet; `wcas import PATH` or `wcas collection create NAME` makes one"
+                    .to_owned(),
+            ),
             Self::NoCollection { known, .. } => Some(format!("the collections are: {}", known.join(", "))),
             Self::Store(store::Error::Absent(_)) => {
                 Some("`wcas import PATH…` makes one; --store or WCAS_STORE says where".to_owned())
             }
-            Self::Store(store::Error::Foreign(_)) => Some("a new store needs a folder of its own: --store DIR".to_owned()),
+            Self::Store(store::Error::Foreign(_)) => {
+                Some("a new store needs a folder of its own: --store DIR".to_owned())
+            }
             Self::Store(store::Error::NoManifest(_)) => {
                 Some("put a backup in place, or `wcas rebuild` reads the blobs again".to_owned())
             }
@@ -141,4 +148,3 @@ impl Error {
         }
     }
 }
-

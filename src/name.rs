@@ -100,7 +100,8 @@ impl FromStr for CollectionName {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let inner = |byte: &u8| letter(byte) || matches!(byte, b'-' | b'_' | b'.');
-        let good = text.as_bytes().first().is_some_and(letter) && text.len() <= 100 && text.as_bytes().iter().all(inner);
+        let good =
+            text.as_bytes().first().is_some_and(letter) && text.len() <= 100 && text.as_bytes().iter().all(inner);
         if good { Ok(Self(text.to_owned())) } else { Err(NameError::Collection(text.to_owned())) }
     }
 }

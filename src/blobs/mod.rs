@@ -42,7 +42,12 @@ pub struct Blobs {
 impl Blobs {
     /// Takes the store's folder.
     pub fn new(store: &Path) -> Self {
-        Self { root: store.join("blobs/b3"), quarantine: store.join("quarantine"), named: store.join("named"), reap: store.join("locks/reap") }
+        Self {
+            root: store.join("blobs/b3"),
+            quarantine: store.join("quarantine"),
+            named: store.join("named"),
+            reap: store.join("locks/reap"),
+        }
     }
 
     /// Takes the right to remove or replace names, waiting for another process's batch to end.

@@ -88,7 +88,8 @@ impl Staging {
         let staged = fs::entry(&path)?.ok_or_else(|| vanished(&path))?;
         let after = file.metadata().map_err(Error::at("look at", source))?;
         let signature = Signature::of(&staged);
-        let is_same_inode = signature.inode == Signature::of(&after).inode && signature.device == Signature::of(&after).device;
+        let is_same_inode =
+            signature.inode == Signature::of(&after).inode && signature.device == Signature::of(&after).device;
         // A hard link to the source moves its change time, so only bytes and modification time can be compared there.
         let unchanged = if is_same_inode {
             after.len() == before.len() && Signature::of(&after).modified_ns == Signature::of(&before).modified_ns
@@ -166,7 +167,11 @@ fn hard_link(source: &Path, file: &File, path: &Path) -> Result<bool> {
 fn hash(file: &File, path: &Path, wide: bool) -> Result<Digests> {
     let mut hasher = Hasher::default();
     fs::read_parts(file, path, |part| {
-        if wide { hasher.update_parallel(part) } else { hasher.update(part) }
+        if wide {
+            hasher.update_parallel(part)
+        } else {
+            hasher.update(part)
+        }
         Ok(())
     })?;
     Ok(hasher.finish())

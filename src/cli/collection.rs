@@ -175,7 +175,8 @@ fn list(app: &App) -> Result<()> {
             .iter()
             .map(|row| {
                 let fallbacks: Vec<&str> = row.fallbacks.iter().map(CollectionName::as_str).collect();
-                let snapshots: Vec<String> = row.snapshots.iter().map(|(name, revision)| format!("{name}@{revision}")).collect();
+                let snapshots: Vec<String> =
+                    row.snapshots.iter().map(|(name, revision)| format!("{name}@{revision}")).collect();
                 [
                     row.name.to_string(),
                     row.revision.to_string(),
@@ -250,7 +251,14 @@ fn log(app: &App, name: &CollectionName) -> Result<()> {
                     what.push_str(&format!(" [{snapshot}]"));
                 }
                 let changes = format!("+{} -{}", row.added, row.removed);
-                [row.revision.to_string(), print::time(row.at), row.operation.to_string(), row.kind.clone(), changes, what]
+                [
+                    row.revision.to_string(),
+                    print::time(row.at),
+                    row.operation.to_string(),
+                    row.kind.clone(),
+                    changes,
+                    what,
+                ]
             })
             .collect();
         print::table(out, ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHAT"], &rows)
@@ -266,14 +274,18 @@ fn snapshot(app: &App, spec: &RevisionSpec, name: &str, delete: bool) -> Result<
     }
     let revision = ops::snapshot(&store, &app.context(), spec, name)?;
     let document = SnapshotDocument { collection: &spec.collection, name, revision };
-    app.report("collection-snapshot", &document, |out| writeln!(out, "{}@{name} is {}@{revision}", spec.collection, spec.collection))
+    app.report("collection-snapshot", &document, |out| {
+        writeln!(out, "{}@{name} is {}@{revision}", spec.collection, spec.collection)
+    })
 }
 
 fn set(app: &App, args: SetArgs) -> Result<()> {
     let fallbacks = match args.fallback.as_slice() {
         [] => None,
         [none] if none == "none" => Some(Vec::new()),
-        names => Some(names.iter().map(|name| name.parse()).collect::<std::result::Result<_, _>>().map_err(Error::Name)?),
+        names => {
+            Some(names.iter().map(|name| name.parse()).collect::<std::result::Result<_, _>>().map_err(Error::Name)?)
+        }
     };
     let settings = Settings {
         fallbacks,

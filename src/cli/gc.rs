@@ -60,7 +60,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         for removed in &report.references {
             writeln!(out, "{}: {}: {}", removed.collection, removed.filename, removed.reason)?;
         }
-        let (references, blobs) = (print::count(report.references.len(), "reference"), print::count(report.blobs, "blob"));
+        let (references, blobs) =
+            (print::count(report.references.len(), "reference"), print::count(report.blobs, "blob"));
         let verbs = if report.dry_run { ("would drop", "would delete") } else { ("dropped", "deleted") };
         writeln!(out, "{} {references}, {} {blobs}, {} freed", verbs.0, verbs.1, print::size(report.freed_bytes))?;
         if report.held_bytes > 0 {

@@ -52,7 +52,9 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
     })?;
     let count = print::count(report.removed.len(), "distribution");
     match report.operation {
-        Some(operation) => app.note(&format!("dropped {count}; `wcas undo {operation}` brings them back until gc has run")),
+        Some(operation) => {
+            app.note(&format!("dropped {count}; `wcas undo {operation}` brings them back until gc has run"))
+        }
         None if report.dry_run => app.note(&format!("would drop {count}")),
         None => app.note("there was nothing to drop"),
     }

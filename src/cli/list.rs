@@ -121,7 +121,8 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
     let mut line = |name: &str, value: &str| {
         if value.is_empty() { Ok(()) } else { writeln!(out, "  {name:<16} {value}") }
     };
-    let collections: Vec<String> = report.collections.iter().map(|(name, added)| format!("{name} (since @{added})")).collect();
+    let collections: Vec<String> =
+        report.collections.iter().map(|(name, added)| format!("{name} (since @{added})")).collect();
     line("collections", &collections.join(", "))?;
     line("project", report.project.as_str())?;
     line("version", &report.version)?;
@@ -152,7 +153,8 @@ pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
     let found = ops::why(&store, &app.context(), &args.tags.filter(args.collection, args.specs)?)?;
     app.report("why", &WhyDocument { blobs: &found }, |out| {
         for report in &found {
-            let names = if report.filenames.is_empty() { "(no filename)".to_owned() } else { report.filenames.join(", ") };
+            let names =
+                if report.filenames.is_empty() { "(no filename)".to_owned() } else { report.filenames.join(", ") };
             writeln!(out, "{names}  {}  {}  {}", print::size(report.size), report.state, report.blake3)?;
             if report.reasons.is_empty() {
                 writeln!(out, "  nothing keeps it: gc takes it once its grace has passed")?;

@@ -60,7 +60,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let options = LookupOptions { spec: args.spec, filter, force_miss: args.no_cache };
     let report = ops::lookup(&store, &app.context(), &options)?;
     for filename in &report.unusable {
-        app.warn(&format!("{filename} is listed, but its bytes are missing or wrong: import it again, or `wcas verify --repair`"));
+        app.warn(&format!(
+            "{filename} is listed, but its bytes are missing or wrong: import it again, or `wcas verify --repair`"
+        ));
     }
     app.report("lookup", &report, |out| match &report.path {
         Some(path) => writeln!(out, "{}", path.display()),

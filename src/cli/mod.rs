@@ -4,7 +4,7 @@
 
 mod app;
 mod collection;
-//mod doctor;
+mod doctor;
 mod gc;
 mod generate;
 mod import;
@@ -14,7 +14,7 @@ mod lookup;
 mod pin;
 mod print;
 mod progress;
-//mod rebuild;
+mod rebuild;
 mod stats;
 mod units;
 mod verify;
@@ -66,8 +66,8 @@ enum Command {
     Unyank(invalidate::UnyankArgs),
     Verify(verify::Args),
     Gc(gc::Args),
-//    Doctor(doctor::Args),
-//    Rebuild(rebuild::Args),
+    Doctor(doctor::Args),
+    Rebuild(rebuild::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -120,8 +120,8 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Unyank(args) => invalidate::unyank(app, args),
         Command::Verify(args) => verify::run(app, args),
         Command::Gc(args) => gc::run(app, args),
-//        Command::Doctor(args) => doctor::run(app, args),
-//        Command::Rebuild(args) => rebuild::run(app, args),
+        Command::Doctor(args) => doctor::run(app, args),
+        Command::Rebuild(args) => rebuild::run(app, args),
         Command::Completions(args) => generate::completions(app, args, &mut Cli::command()),
         Command::Man(args) => generate::man(app, args, Cli::command()),
     }

@@ -17,9 +17,9 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
         writeln!(out, "{} blobs, {}", blobs.count, print::size(blobs.bytes))?;
         let entries = format!("{} distributions in collections, {}", entries.count, print::size(entries.bytes));
         writeln!(out, "{entries}: {} saved by sharing", print::size(report.saved_bytes))?;
-        let verified = report.verified_since.map_or_else(|| "not all verified yet".to_owned(), |at| {
-            format!("all verified since {}", print::time(at))
-        });
+        let verified = report
+            .verified_since
+            .map_or_else(|| "not all verified yet".to_owned(), |at| format!("all verified since {}", print::time(at)));
         writeln!(out, "{verified}")?;
         if !report.collections.is_empty() {
             writeln!(out)?;
@@ -42,7 +42,11 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
         let lookups = &report.lookups;
         writeln!(out)?;
         let rate = lookups.hit_rate * 100.0;
-        writeln!(out, "lookups: {} hits, {} misses ({rate:.1} % hits); {} stored", lookups.hits, lookups.misses, lookups.stores)
+        writeln!(
+            out,
+            "lookups: {} hits, {} misses ({rate:.1} % hits); {} stored",
+            lookups.hits, lookups.misses, lookups.stores
+        )
     })?;
     Ok(End::Done)
 }

@@ -15,8 +15,10 @@ use wcas::ops::{self, TreeOptions, ViewOptions};
 /// a tree is written that any static web server serves; again, only what changed is made anew, and readers see the old or the new
 /// tree, never a mixture.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples: wcas view --collection cuda > cuda.html && pip install --no-index --find-links cuda.html torch\n          \
-                        wcas view --collection cuda --to /srv/www/cuda && pip install --index-url file:///srv/www/cuda/simple torch")]
+#[command(
+    after_help = "Examples: wcas view --collection cuda > cuda.html && pip install --no-index --find-links cuda.html torch\n          \
+                        wcas view --collection cuda --to /srv/www/cuda && pip install --index-url file:///srv/www/cuda/simple torch"
+)]
 pub(super) struct Args {
     /// The collection
     #[arg(long, default_value = CollectionName::SHARED, value_name = "C")]
@@ -142,10 +144,16 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
     app.report("view", &report, |out| {
         let (files, projects) = (print::count(report.files, "file"), print::count(report.projects, "project"));
         let path = report.path.display();
-        writeln!(out, "{path}: {}@{}, {files} of {projects}, {} made anew", report.collection, report.revision, report.made)
+        writeln!(
+            out,
+            "{path}: {}@{}, {files} of {projects}, {} made anew",
+            report.collection, report.revision, report.made
+        )
     })?;
     if report.is_new && options.link == LinkKind::Hardlink {
-        app.note("the tree's files are hard links: an edit in place of one corrupts the store (`wcas verify` finds it)");
+        app.note(
+            "the tree's files are hard links: an edit in place of one corrupts the store (`wcas verify` finds it)",
+        );
     }
     Ok(tell_left_out(app, &report.left_out))
 }
@@ -165,4 +173,3 @@ fn warn_of_name(app: &App) {
         app.note(&format!("pip reads a page only from a file named *.html, and not from {}", target.display()));
     }
 }
-

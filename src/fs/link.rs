@@ -94,6 +94,7 @@ pub fn copy_into(original: &File, path: &Path, copy: &Path, mode: u32, mut look:
 }
 
 fn keep_time(original: &File, file: &File, path: &Path) -> Result<()> {
-    let modified = original.metadata().and_then(|metadata| metadata.modified()).map_err(Error::at("read the time of", path))?;
+    let modified =
+        original.metadata().and_then(|metadata| metadata.modified()).map_err(Error::at("read the time of", path))?;
     set_modified(file, path, modified)
 }

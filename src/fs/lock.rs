@@ -56,7 +56,8 @@ impl Lock {
     fn opened(path: &Path) -> Result<Self> {
         let writable = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         // On a store that may only be read, a lock on what is there still works.
-        let file = writable.or_else(|error| File::open(path).map_err(|_| error)).map_err(Error::at("open the lock", path))?;
+        let file =
+            writable.or_else(|error| File::open(path).map_err(|_| error)).map_err(Error::at("open the lock", path))?;
         Ok(Self { file, path: path.to_owned() })
     }
 

@@ -200,7 +200,8 @@ pub fn remove_tree(path: &Path) -> Result<()> {
 /// Sets the permissions of a file.
 pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
     point(Change::Sync, "set the permissions of", path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(Error::at("set the permissions of", path))
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(Error::at("set the permissions of", path))
 }
 
 /// Sets the modification time of an open file.

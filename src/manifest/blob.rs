@@ -70,7 +70,6 @@ impl BlobRow {
     }
 }
 
-
 impl Rows {
     /// Returns the blob with this BLAKE3 digest.
     pub fn find_blob(&self, blake3: &Blake3) -> Result<Option<BlobRow>> {
@@ -92,7 +91,8 @@ impl Rows {
 
     /// Tells whether some live blob has this size, so that bytes of that size may be known.
     pub fn has_size(&self, size: u64) -> Result<bool> {
-        let mut statement = self.conn.prepare_cached("SELECT 1 FROM blob WHERE size = ?1 AND state = 'live' LIMIT 1")?;
+        let mut statement =
+            self.conn.prepare_cached("SELECT 1 FROM blob WHERE size = ?1 AND state = 'live' LIMIT 1")?;
         Ok(statement.exists([size.cast_signed()])?)
     }
 
@@ -117,13 +117,15 @@ impl Rows {
 
     /// Returns the name in `quarantine/` that a blob's wrong bytes last got.
     pub fn quarantined(&self, blake3: &Blake3) -> Result<Option<String>> {
-        let mut statement = self.conn.prepare_cached("SELECT name FROM quarantine WHERE blake3 = ?1 ORDER BY id DESC LIMIT 1")?;
+        let mut statement =
+            self.conn.prepare_cached("SELECT name FROM quarantine WHERE blake3 = ?1 ORDER BY id DESC LIMIT 1")?;
         Ok(statement.query_row([blake3], |row| row.get(0)).optional()?)
     }
 
     /// Returns the moment of the least recent verification among live blobs; `None` when there are none or one never was.
     pub fn oldest_verification(&self) -> Result<Option<i64>> {
-        let sql = "SELECT CASE WHEN count(*) = count(verified_at) THEN min(verified_at) END FROM blob WHERE state = 'live'";
+        let sql =
+            "SELECT CASE WHEN count(*) = count(verified_at) THEN min(verified_at) END FROM blob WHERE state = 'live'";
         Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 }
@@ -155,7 +157,8 @@ impl Transaction<'_> {
 
     /// Marks a live blob as lost. Returns false when it was not live.
     pub fn set_lost(&self, id: BlobId) -> Result<bool> {
-        let sql = "UPDATE blob SET state = 'lost', epoch = epoch + 1, verified_at = NULL WHERE id = ?1 AND state = 'live'";
+        let sql =
+            "UPDATE blob SET state = 'lost', epoch = epoch + 1, verified_at = NULL WHERE id = ?1 AND state = 'live'";
         Ok(self.conn.prepare_cached(sql)?.execute([id])? == 1)
     }
 

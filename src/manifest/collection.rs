@@ -154,7 +154,11 @@ impl Rows {
         let sql = "SELECT name, revision, created_at FROM snapshot WHERE collection_id = ?1 ORDER BY name";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([collection], |row| {
-            Ok(SnapshotRow { name: row.get("name")?, revision: row.get("revision")?, created_at: row.get("created_at")? })
+            Ok(SnapshotRow {
+                name: row.get("name")?,
+                revision: row.get("revision")?,
+                created_at: row.get("created_at")?,
+            })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -238,7 +242,8 @@ impl Transaction<'_> {
     ) -> Result<()> {
         let sql = "UPDATE collection SET revision = ?2 WHERE id = ?1";
         self.conn.prepare_cached(sql)?.execute((collection, number))?;
-        let sql = "INSERT INTO revision(collection_id, number, operation_id, added, removed) VALUES(?1, ?2, ?3, ?4, ?5)";
+        let sql =
+            "INSERT INTO revision(collection_id, number, operation_id, added, removed) VALUES(?1, ?2, ?3, ?4, ?5)";
         self.conn.prepare_cached(sql)?.execute((collection, number, operation, added as i64, removed as i64))?;
         Ok(())
     }

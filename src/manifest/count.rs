@@ -72,12 +72,18 @@ impl Rows {
 
     /// Returns the bytes of all live entries, a blob counted once for each: what separate folders would hold.
     pub fn entry_totals(&self) -> Result<StoreTotals> {
-        self.totals("SELECT count(*), sum(b.size) FROM entry e JOIN blob b ON b.id = e.blob_id WHERE e.removed IS NULL", [])
+        self.totals(
+            "SELECT count(*), sum(b.size) FROM entry e JOIN blob b ON b.id = e.blob_id WHERE e.removed IS NULL",
+            [],
+        )
     }
 
     /// Returns the blobs that some live entry has, each once.
     pub fn live_blob_totals(&self) -> Result<StoreTotals> {
-        self.totals("SELECT count(*), sum(size) FROM blob WHERE id IN (SELECT blob_id FROM entry WHERE removed IS NULL)", [])
+        self.totals(
+            "SELECT count(*), sum(size) FROM blob WHERE id IN (SELECT blob_id FROM entry WHERE removed IS NULL)",
+            [],
+        )
     }
 
     /// Returns the live entries of a collection and the bytes of their blobs.

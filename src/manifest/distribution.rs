@@ -47,7 +47,8 @@ impl Distribution {
 impl Rows {
     /// Tells whether these bytes are known under this filename.
     pub fn has_distribution(&self, blob: BlobId, filename: &str) -> Result<bool> {
-        let mut statement = self.conn.prepare_cached("SELECT 1 FROM distribution WHERE blob_id = ?1 AND filename = ?2")?;
+        let mut statement =
+            self.conn.prepare_cached("SELECT 1 FROM distribution WHERE blob_id = ?1 AND filename = ?2")?;
         Ok(statement.exists((blob, filename))?)
     }
 

@@ -95,6 +95,8 @@ pub enum Access {
     Create,
     /// Must be there.
     Write,
+    /// While others write, by a process that can't: their log is read.
+    Read,
     /// On a medium that nobody writes to: no locks, no log files.
     Immutable,
 }
@@ -128,14 +130,18 @@ impl Manifest {
                 flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
                 Connection::open_with_flags(path, flags)?
             }
+            Access::Read => {
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
+            }
             Access::Immutable => {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let flags =
+                    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 Connection::open_with_flags(immutable_uri(path), flags)?
             }
         };
         // The order matters: the wait must be set before the first statement that can meet another process.
         conn.busy_timeout(wait)?;
-        if access != Access::Immutable {
+        if matches!(access, Access::Create | Access::Write) {
             conn.pragma_update(None, "journal_mode", "WAL")?;
             conn.pragma_update(None, "synchronous", "FULL")?;
         }

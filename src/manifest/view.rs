@@ -109,7 +109,8 @@ impl Rows {
 
     /// Returns the newest generation that was begun, finished or not.
     pub fn last_generation(&self, view: ViewId) -> Result<i64> {
-        let sql = "SELECT max(w.generation, coalesce((SELECT max(generation) FROM view_source WHERE view_id = w.id), 0))
+        let sql =
+            "SELECT max(w.generation, coalesce((SELECT max(generation) FROM view_source WHERE view_id = w.id), 0))
                    FROM view w WHERE w.id = ?1";
         Ok(self.conn.prepare_cached(sql)?.query_row([view], |row| row.get(0))?)
     }
@@ -124,7 +125,13 @@ impl Transaction<'_> {
     }
 
     /// Records what a generation will show, before its first link is made.
-    pub fn insert_view_source(&self, view: ViewId, generation: i64, collection: CollectionId, revision: i64) -> Result<()> {
+    pub fn insert_view_source(
+        &self,
+        view: ViewId,
+        generation: i64,
+        collection: CollectionId,
+        revision: i64,
+    ) -> Result<()> {
         let sql = "INSERT INTO view_source(view_id, generation, collection_id, revision) VALUES(?1, ?2, ?3, ?4)";
         self.conn.prepare_cached(sql)?.execute((view, generation, collection, revision))?;
         Ok(())

@@ -57,7 +57,10 @@ pub(super) fn resolve(rows: &Rows, collection: &CollectionRow, asked: Option<&st
         return Err(no(&format!("the newest is {}", collection.revision)));
     }
     if number < collection.complete_since && snapshots.iter().all(|snapshot| snapshot.revision != number) {
-        return Err(no(&format!("gc has taken files of it; {} is the oldest that is whole", collection.complete_since)));
+        return Err(no(&format!(
+            "gc has taken files of it; {} is the oldest that is whole",
+            collection.complete_since
+        )));
     }
     Ok(number)
 }
@@ -122,7 +125,9 @@ pub fn delete_collection(store: &Store, name: &CollectionName, is_sure: bool) ->
     let row = collection_row(&transaction, name)?;
     let count = transaction.live_count(row.id)?;
     if count > 0 && !is_sure {
-        return Err(Error::Refused(format!("{name} has {count} distributions and its history; say --yes to delete it")));
+        return Err(Error::Refused(format!(
+            "{name} has {count} distributions and its history; say --yes to delete it"
+        )));
     }
     if let Some(path) = transaction.views_of(row.id)?.first() {
         return Err(Error::Refused(format!("the tree {path} shows {name}; `wcas view --remove {path}` first")));
@@ -195,7 +200,14 @@ pub fn copy_collection(
             }
             None => {}
         }
-        transaction.insert_entry(target, &entry.filename, entry.blob, revision, context.now, entry.yanked.as_deref())?;
+        transaction.insert_entry(
+            target,
+            &entry.filename,
+            entry.blob,
+            revision,
+            context.now,
+            entry.yanked.as_deref(),
+        )?;
         report.copied.push(entry.filename);
     }
     if !report.copied.is_empty() {
@@ -338,8 +350,11 @@ pub fn rollback(store: &Store, context: &Context<'_>, name: &CollectionName, to:
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, name)?;
     let target = resolve(&transaction, &row, Some(to))?;
-    let wanted: BTreeMap<String, _> =
-        transaction.entries(row.id, Scope::At(target))?.into_iter().map(|entry| (entry.filename.clone(), entry)).collect();
+    let wanted: BTreeMap<String, _> = transaction
+        .entries(row.id, Scope::At(target))?
+        .into_iter()
+        .map(|entry| (entry.filename.clone(), entry))
+        .collect();
     let live: BTreeMap<String, _> =
         transaction.entries(row.id, Scope::Live)?.into_iter().map(|entry| (entry.filename.clone(), entry)).collect();
     let is_same = |a: &crate::manifest::Entry, b: &crate::manifest::Entry| a.blob == b.blob && a.yanked == b.yanked;

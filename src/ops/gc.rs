@@ -164,7 +164,9 @@ fn retain_all(
         let entries = std::mem::take(&mut left);
         take(entries, decisions, &mut removed, &mut left, report);
         if beyond > 0 {
-            report.problems.push(format!("{beyond} bytes more than {max_bytes} are left: pins, snapshots and views keep them"));
+            report
+                .problems
+                .push(format!("{beyond} bytes more than {max_bytes} are left: pins, snapshots and views keep them"));
         }
     }
     Ok(removed)

@@ -118,7 +118,11 @@ pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result
     let (kind, what, is_undone) =
         transaction.operation(id)?.ok_or_else(|| Error::NoSuch(format!("operation {}", id.number())))?;
     if is_undone || !KINDS.contains(&kind.as_str()) {
-        let why = if is_undone { "was undone already" } else { "only invalidate and gc can be undone; see collection rollback" };
+        let why = if is_undone {
+            "was undone already"
+        } else {
+            "only invalidate and gc can be undone; see collection rollback"
+        };
         return Err(Error::Refused(format!("operation {} ({kind} {what}): {why}", id.number())));
     }
     let (mut restored, mut refused) = (Vec::new(), Vec::new());
@@ -136,7 +140,14 @@ pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result
             if transaction.find_entry_blob(row.id, &entry.filename)?.is_some() {
                 refused.push((name, "the collection has this name again".to_owned()));
             } else {
-                transaction.insert_entry(row.id, &entry.filename, entry.blob, revision, context.now, entry.yanked.as_deref())?;
+                transaction.insert_entry(
+                    row.id,
+                    &entry.filename,
+                    entry.blob,
+                    revision,
+                    context.now,
+                    entry.yanked.as_deref(),
+                )?;
                 added += 1;
                 if entry.state != State::Live {
                     refused.push((name, "is listed again, but its bytes are lost".to_owned()));
@@ -179,4 +190,3 @@ pub fn yank(store: &Store, context: &Context<'_>, filter: &Filter, reason: Optio
     transaction.commit()?;
     Ok(changed.into_iter().map(RemovedEntry::from).collect())
 }
-

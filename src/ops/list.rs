@@ -206,7 +206,11 @@ pub fn why(store: &Store, context: &Context<'_>, filter: &Filter) -> Result<Vec<
             if pin.expires_at.is_none_or(|at| at > context.now) {
                 reasons.push(Reason {
                     kind: "pin",
-                    by: if pin.reason.is_empty() { pin.owner.clone() } else { format!("{}: {}", pin.owner, pin.reason) },
+                    by: if pin.reason.is_empty() {
+                        pin.owner.clone()
+                    } else {
+                        format!("{}: {}", pin.owner, pin.reason)
+                    },
                     since: Some(pin.created_at),
                     freed_by: format!("wcas unpin {} --owner {}", blob.blake3, pin.owner),
                 });

@@ -126,7 +126,11 @@ pub(super) fn search_order(rows: &Rows, asked: &[CollectionName]) -> Result<Vec<
 
 /// Returns the matches in a collection, the best first.
 fn candidates(rows: &Rows, collection: &CollectionRow, options: &LookupOptions) -> Result<Vec<Entry>> {
-    let filter = Filter { specs: vec![options.spec.clone()], collections: vec![collection.name.clone()], ..options.filter.clone() };
+    let filter = Filter {
+        specs: vec![options.spec.clone()],
+        collections: vec![collection.name.clone()],
+        ..options.filter.clone()
+    };
     let found = super::search::entries(rows, &filter)?;
     let mut ranked: Vec<_> = found
         .into_iter()

@@ -4,7 +4,7 @@
 //! read no clock, no environment and no terminal.
 
 mod collection;
-//mod doctor;
+mod doctor;
 mod gc;
 mod healing;
 mod import;
@@ -13,7 +13,7 @@ mod list;
 mod lookup;
 mod parallel;
 mod pin;
-//mod rebuild;
+mod rebuild;
 mod retain;
 mod search;
 mod stats;
@@ -21,17 +21,20 @@ mod verify;
 mod view;
 
 pub use collection::{
-    CollectionReport, CopyReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
-    copy_collection, create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
+    CollectionReport, CopyReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings,
+    collections, copy_collection, create_collection, delete_collection, delete_snapshot, diff, log, rollback,
+    set_collection, snapshot,
 };
-//pub use doctor::{DoctorReport, Finding, doctor};
+pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
-pub use import::{ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, find_sources, import};
+pub use import::{
+    ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, find_sources, import,
+};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use lookup::{LookupOptions, LookupReport, lookup};
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
-//pub use rebuild::{RebuildReport, rebuild};
+pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
 pub use search::Filter;
 pub use stats::{CollectionStats, StatsReport, stats};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
@@ -85,7 +88,8 @@ pub(crate) fn collection_rows(rows: &Rows, names: &[CollectionName]) -> Result<V
     if names.is_empty() {
         return Ok(rows.collections()?);
     }
-    names.iter().map(|name| collection_row(rows, name)).collect()
+    let is_first = |(index, name): &(usize, &CollectionName)| !names[..*index].contains(name);
+    names.iter().enumerate().filter(is_first).map(|(_, name)| collection_row(rows, name)).collect()
 }
 
 /// Returns an error and its causes as one text.

@@ -69,7 +69,10 @@ fn beyond_versions(entries: &[Entry], count: usize) -> Vec<Decision> {
     for versions in groups.into_values() {
         let Some(newest) = versions.values().next().map(|indexes| indexes[0]) else { continue };
         for index in versions.into_values().skip(count).flatten() {
-            decisions.push((index, format!("not among the {count} highest versions; {} is higher", entries[newest].version)));
+            decisions.push((
+                index,
+                format!("not among the {count} highest versions; {} is higher", entries[newest].version),
+            ));
         }
     }
     decisions

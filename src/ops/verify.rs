@@ -116,7 +116,14 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
     let mut report = VerifyReport::default();
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let reader = Reader { blobs: &store.blobs, rows: &rows, quick: options.quick, rate: options.rate, started, bytes: AtomicU64::new(0) };
+    let reader = Reader {
+        blobs: &store.blobs,
+        rows: &rows,
+        quick: options.quick,
+        rate: options.rate,
+        started,
+        bytes: AtomicU64::new(0),
+    };
     let (sender, receiver) = mpsc::channel();
     let done: Result<()> = std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -249,7 +256,11 @@ impl Reader<'_> {
     fn hash(&self, file: &std::fs::File, path: &std::path::Path, wide: bool) -> fs::Result<Blake3> {
         let mut hasher = blake3::Hasher::new();
         fs::read_parts(file, path, |part| {
-            if wide && part.len() == fs::BUFFER_BYTES { hasher.update_rayon(part) } else { hasher.update(part) };
+            if wide && part.len() == fs::BUFFER_BYTES {
+                hasher.update_rayon(part)
+            } else {
+                hasher.update(part)
+            };
             let total = self.bytes.fetch_add(part.len() as u64, Ordering::Relaxed) + part.len() as u64;
             if let Some(rate) = self.rate.filter(|rate| *rate > 0) {
                 let due = Duration::from_secs_f64(total as f64 / rate as f64);

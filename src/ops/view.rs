@@ -178,7 +178,9 @@ pub struct TreeReport {
 pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
     store.require_writable()?;
     let path = place(&options.to, options.layout)?;
-    let text = path.to_str().ok_or_else(|| Error::ViewTarget { path: path.clone(), why: "its path is not UTF-8".to_owned() })?;
+    let text = path
+        .to_str()
+        .ok_or_else(|| Error::ViewTarget { path: path.clone(), why: "its path is not UTF-8".to_owned() })?;
     if path.starts_with(store.root()) {
         return Err(Error::ViewTarget { path, why: "it is inside the store".to_owned() });
     }
@@ -287,7 +289,10 @@ fn make_simple(
     let mut tree = SimpleTree::open(path)?;
     let wanted: Vec<Project> = projects
         .par_iter()
-        .map(|entries| Project { name: entries[0].project.to_string(), fingerprint: fingerprint(entries, options.link) })
+        .map(|entries| Project {
+            name: entries[0].project.to_string(),
+            fingerprint: fingerprint(entries, options.link),
+        })
         .collect();
     tree.sweep()?;
     tree.prepare()?;
@@ -351,7 +356,11 @@ fn make_flat(store: &Store, options: &TreeOptions, path: &Path, entries: &[Entry
     html::collection(&mut page, &Page::new(options.collection.as_str(), &files)).expect("memory takes all bytes");
     let links: Vec<FileLink> = entries
         .iter()
-        .map(|entry| FileLink { filename: entry.filename.clone(), blob: store.blobs.path(&entry.blake3), sidecar: None })
+        .map(|entry| FileLink {
+            filename: entry.filename.clone(),
+            blob: store.blobs.path(&entry.blake3),
+            sidecar: None,
+        })
         .collect();
     tree.show(&links, &maker(store, options.link, tree.links_dir()), &page)?;
     Ok(links.len())

@@ -90,7 +90,9 @@ impl SimpleTree {
         let shown = tree.hidden.join(generation);
         for name in fs::names(&shown)? {
             let target = std::fs::read_link(shown.join(&name)).unwrap_or_default();
-            let (Some(name), Some(target)) = (name.to_str(), target.file_name().and_then(|name| name.to_str())) else { continue };
+            let (Some(name), Some(target)) = (name.to_str(), target.file_name().and_then(|name| name.to_str())) else {
+                continue;
+            };
             if let Some((_, fingerprint)) = target.rsplit_once('@') {
                 tree.shown.insert(name.to_owned(), fingerprint.to_owned());
             }
@@ -113,8 +115,9 @@ impl SimpleTree {
     pub fn plan(&self, wanted: &[Project]) -> SimplePlan {
         let is_shown = |project: &Project| self.shown.get(&project.name) == Some(&project.fingerprint);
         let make: Vec<usize> = (0..wanted.len()).filter(|&index| !is_shown(&wanted[index])).collect();
-        let is_same_list =
-            self.is_shown() && self.shown.len() == wanted.len() && wanted.iter().all(|project| self.shown.contains_key(&project.name));
+        let is_same_list = self.is_shown()
+            && self.shown.len() == wanted.len()
+            && wanted.iter().all(|project| self.shown.contains_key(&project.name));
         let show = match make.as_slice() {
             [] if is_same_list => Show::Nothing,
             [index] if is_same_list => Show::Link(*index),
@@ -125,7 +128,8 @@ impl SimpleTree {
 
     /// Removes what readers don't see: left by a run that was killed, or shown before.
     pub fn sweep(&self) -> Result<()> {
-        let keep: HashSet<String> = self.shown.iter().map(|(name, fingerprint)| format!("{name}@{fingerprint}")).collect();
+        let keep: HashSet<String> =
+            self.shown.iter().map(|(name, fingerprint)| format!("{name}@{fingerprint}")).collect();
         let projects = self.projects_dir();
         let stale = |names: Vec<std::ffi::OsString>, keep: &dyn Fn(&str) -> bool| -> Vec<std::ffi::OsString> {
             names.into_iter().filter(|name| !name.to_str().is_some_and(keep)).collect()
@@ -224,7 +228,10 @@ mod tests {
         let plan = |wanted: &[Project]| tree.plan(wanted);
         assert_eq!(plan(&[project("a", "1"), project("b", "1")]), SimplePlan { make: vec![], show: Show::Nothing });
         assert_eq!(plan(&[project("a", "1"), project("b", "2")]), SimplePlan { make: vec![1], show: Show::Link(1) });
-        assert_eq!(plan(&[project("a", "2"), project("b", "2")]), SimplePlan { make: vec![0, 1], show: Show::Generation });
+        assert_eq!(
+            plan(&[project("a", "2"), project("b", "2")]),
+            SimplePlan { make: vec![0, 1], show: Show::Generation }
+        );
         assert_eq!(plan(&[project("a", "1")]), SimplePlan { make: vec![], show: Show::Generation });
         assert_eq!(plan(&[project("a", "1"), project("c", "1")]), SimplePlan { make: vec![1], show: Show::Generation });
     }

@@ -126,4 +126,3 @@ impl Finder {
         self.skipped.push(Skipped { path: path.to_owned(), reason: reason.to_owned() });
     }
 }
-

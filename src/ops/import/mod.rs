@@ -108,7 +108,10 @@ struct Item {
 
 /// What the last transaction found.
 enum Entered {
-    Done { revision: i64, outcomes: Vec<std::result::Result<Outcome, String>> },
+    Done {
+        revision: i64,
+        outcomes: Vec<std::result::Result<Outcome, String>>,
+    },
     /// The blobs of these items were taken away since they were judged good.
     Lost(Vec<usize>),
 }

@@ -9,8 +9,8 @@ use crate::digest::Digests;
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobId, BlobRow, Distribution, State};
-use crate::ops::{Context, parallel, reason};
 use crate::ops::healing::finish_deletion;
+use crate::ops::{Context, parallel, reason};
 use crate::store::{Session, Store};
 use crate::wheel::{self, DistributionFilename};
 use rayon::prelude::*;
@@ -75,8 +75,10 @@ impl Batch<'_> {
     /// ends the import.
     pub(super) fn publish(&self, items: &[Item], indexes: &[usize]) -> Result<Vec<(usize, PerItem<Published>)>> {
         let mut results = Vec::with_capacity(indexes.len());
-        let known: Vec<bool> =
-            indexes.iter().map(|&index| self.store.manifest.has_size(items[index].size)).collect::<std::result::Result<_, _>>()?;
+        let known: Vec<bool> = indexes
+            .iter()
+            .map(|&index| self.store.manifest.has_size(items[index].size))
+            .collect::<std::result::Result<_, _>>()?;
         let (jobs, progress) = (self.context.jobs, self.context.progress);
         // With fewer files than processors, the idle ones help to hash; else two files at a time are faster than one.
         let files = self.files(indexes.len() < jobs);
@@ -255,7 +257,9 @@ impl Files<'_> {
     fn own_fault<T>(&self, done: fs::Result<T>, source: &Path) -> Result<PerItem<T>> {
         match done {
             Ok(done) => Ok(Ok(done)),
-            Err(error) if error.path == source || self.link == LinkMode::Reflink && !error.is_full() => Ok(Err(reason(&error))),
+            Err(error) if error.path == source || self.link == LinkMode::Reflink && !error.is_full() => {
+                Ok(Err(reason(&error)))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -319,15 +323,5 @@ impl Files<'_> {
 /// Reads what a file is and checks that it is what its name says.
 pub(in crate::ops) fn describe(file: &std::fs::File, name: &DistributionFilename) -> PerItem<Distribution> {
     let contents = wheel::read(file, name).map_err(|error| reason(&error))?;
-    Ok(Distribution {
-        filename: name.as_str().to_owned(),
-        kind: name.kind(),
-        project: name.project().clone(),
-        version: name.version().to_string(),
-        build_tag: name.build_tag().map(ToString::to_string),
-        tags: name.tags().to_owned(),
-        requires_python: contents.requires_python,
-        // Only what may be served as a sidecar is kept: an old sdist's PKG-INFO may differ from what it builds.
-        metadata: contents.metadata.filter(|_| contents.metadata_may_be_served),
-    })
+    Ok(Distribution::new(name, contents))
 }

@@ -1,0 +1,35 @@
+//! `wcas doctor`
+
+use super::app::App;
+use super::{End, print};
+use wcas::error::Result;
+use wcas::ops::{self, Severity};
+
+/// Look at the store's health: filesystem, locks, permissions, rows against names, leftovers, trees
+///
+/// Reads no blob's bytes (that is `verify`) and changes nothing. Exits with 3 when there are problems; notes are none.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas doctor --json")]
+pub(super) struct Args {}
+
+pub(super) fn run(app: &App, _args: Args) -> Result<End> {
+    let report = ops::doctor(&app.open()?, &app.context())?;
+    let problems = report.findings.iter().filter(|finding| finding.severity == Severity::Problem).count();
+    app.report("doctor", &report, |out| {
+        let clones = if report.reflink { "clones files" } else { "copies files (it can't clone)" };
+        let writable = if report.is_writable { "" } else { ", read-only" };
+        let free = print::size(report.free_bytes);
+        writeln!(out, "{}: {}{writable}, {clones}, {free} free", report.store.display(), report.filesystem)?;
+        for finding in &report.findings {
+            let severity = if finding.severity == Severity::Problem { "problem" } else { "note" };
+            writeln!(out, "{severity}: {}: {}", finding.kind, finding.detail)?;
+            if let Some(path) = &finding.path {
+                writeln!(out, "  at {}", path.display())?;
+            }
+            writeln!(out, "  {}", finding.advice)?;
+        }
+        let notes = print::count(report.findings.len() - problems, "note");
+        writeln!(out, "{}, {notes}", print::count(problems, "problem"))
+    })?;
+    Ok(if problems == 0 { End::Done } else { End::Problems })
+}

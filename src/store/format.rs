@@ -1,0 +1,82 @@
+//! `wcas.json`: what kind of store a folder holds, and whether this program may write to it.
+//!
+//! Features are listed as ext4 and composefs list theirs: one under `incompat` that isn't known means that the store can't be
+//! understood, one under `ro_compat` that it can be read only; `compat` ones may be ignored.
+
+use super::{Error, Result};
+use crate::fs::{self, Filesystem};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The features without which this program can't understand a store.
+const INCOMPATIBLE: [&str; 1] = ["b3-v1"];
+#[derive(Debug, Serialize, Deserialize)]
+struct Format {
+    store: String,
+    #[serde(default)]
+    compat: Vec<String>,
+    #[serde(default)]
+    ro_compat: Vec<String>,
+    #[serde(default)]
+    incompat: Vec<String>,
+}
+
+/// A folder that was found to be a store.
+pub(super) struct Identity {
+    /// The folder, absolute and free of symlinks.
+    pub(super) root: PathBuf,
+    /// Why it can't be written, if it can't.
+    pub(super) read_only: Option<String>,
+}
+
+/// Reads what kind of store is at `root`.
+pub(super) fn identify(root: &Path) -> Result<Identity> {
+    let path = root.join("wcas.json");
+    let Some(_) = fs::entry(&path)? else { return Err(Error::Absent(root.to_owned())) };
+    let root = std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
+    let text = std::fs::read(&path).map_err(fs::Error::at("read", &path))?;
+    let format: Format = serde_json::from_slice(&text).map_err(|source| Error::Format { path, source })?;
+    if let Some(feature) = format.incompat.iter().find(|feature| !INCOMPATIBLE.contains(&feature.as_str())) {
+        return Err(Error::Feature { path: root, feature: feature.clone() });
+    }
+    let unknown = format.ro_compat.first().map(|feature| format!("it needs {feature:?} for that"));
+    let read_only = unknown.map_or_else(|| unwritable(&root), |why| Ok(Some(why)))?;
+    Ok(Identity { root, read_only })
+}
+
+/// Writes what kind of store is at `root`, durably.
+pub(super) fn write(root: &Path) -> Result<()> {
+    let format = Format {
+        store: fs::unique_name(),
+        compat: Vec::new(),
+        ro_compat: Vec::new(),
+        incompat: INCOMPATIBLE.map(str::to_owned).to_vec(),
+    };
+    let text = serde_json::to_vec_pretty(&format).expect("plain strings make JSON");
+    Ok(fs::write_durable(&root.join("wcas.json"), &text)?)
+}
+
+/// Tells why this process can't write to the store, if it can't.
+fn unwritable(root: &Path) -> Result<Option<String>> {
+    use rustix::fs::{Access as A, access};
+    for name in ["", "manifest.sqlite", "blobs/b3", "locks"] {
+        let path = root.join(name);
+        match access(&path, A::WRITE_OK) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => return Ok(Some(format!("{}: {}", path.display(), std::io::Error::from(error)))),
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a filesystem whose locks and renames can't be relied on.
+pub(super) fn refuse_network(root: &Path) -> Result<()> {
+    match fs::filesystem(root)? {
+        Filesystem { name, is_network: true } => {
+            let why =
+                format!("it is on {name}, whose locks and renames can't be relied on; keep the store on a local disk");
+            Err(Error::ReadOnly { path: root.to_owned(), why })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,251 @@
+//! A store, opened: its folder, format, locks and sessions.
+//!
+//! ```text
+//! STORE/
+//!   wcas.json          what kind of store this is; written last, so a folder without it is no store yet
+//!   manifest.sqlite    what is true
+//!   blobs/b3/00..ff/   the bytes
+//!   named/             links that end in a distribution's filename, made when asked for
+//!   staging/<session>/ files on their way in
+//!   quarantine/        bad bytes
+//!   locks/             store (shared by every command), gc (one run), reap (one batch), sessions/<id> (one writer each)
+//!   reserve            room that gc gives back on a full disk
+//! ```
+//!
+//! Locks are taken in the order store, session, gc, reap, manifest transaction, and none is held for a process's life but the
+//! shared one on `locks/store`, which a rebuild or a change of format takes alone.
+
+mod format;
+mod session;
+
+pub use session::{Scratch, Session};
+
+use crate::blobs::Blobs;
+use crate::fs::{self, Lock};
+use crate::manifest::{self, Access, Manifest};
+use format::Identity;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How many bytes `reserve` sets aside.
+const RESERVE_BYTES: u64 = 8 << 20;
+/// How long a command waits for another process's transaction or batch.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Why a store could not be opened or used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none.
+    #[error("there is no store at {}", .0.display())]
+    Absent(PathBuf),
+    /// The folder has other things in it.
+    #[error("{} is not empty and not a store", .0.display())]
+    Foreign(PathBuf),
+    /// `wcas.json` is damaged.
+    #[error("{} can't be understood", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// The store has a feature that this program doesn't know.
+    #[error("the store at {} needs {feature:?}, which this wcas doesn't know: use a newer wcas", path.display())]
+    Feature {
+        /// The store.
+        path: PathBuf,
+        /// The feature.
+        feature: String,
+    },
+    /// The manifest is gone.
+    #[error("the store at {} has lost its manifest.sqlite", .0.display())]
+    NoManifest(PathBuf),
+    /// The store can be read but not written.
+    #[error("the store at {} can't be written: {why}", path.display())]
+    ReadOnly {
+        /// The store.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// Another process has the store for itself.
+    #[error("{what} is in use by {holder}")]
+    Busy {
+        /// Which lock.
+        what: &'static str,
+        /// Who holds it.
+        holder: String,
+    },
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] fs::Error),
+    /// The manifest failed.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+}
+
+/// The result of using a store.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// The bytes.
+    pub blobs: Blobs,
+    /// What is true.
+    pub manifest: Manifest,
+    read_only: Option<String>,
+    _lock: Option<Lock>,
+}
+
+impl Store {
+    /// Opens an existing store.
+    pub fn open(root: &Path) -> Result<Self> {
+        let Identity { root, read_only } = format::identify(root)?;
+        let lock = match Lock::try_shared(&root.join("locks/store")) {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => {
+                return Err(Error::Busy { what: "the store", holder: "a rebuild or a change of its format".to_owned() });
+            }
+            Err(_) if read_only.is_some() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let path = root.join("manifest.sqlite");
+        if fs::entry(&path)?.is_none() {
+            return Err(Error::NoManifest(root));
+        }
+        let is_written_to =
+            || Ok::<_, Error>(fs::entry(&root.join("manifest.sqlite-wal"))?.is_some_and(|wal| wal.len() > 0));
+        let access = match read_only {
+            None => Access::Write,
+            Some(_) if is_written_to()? => Access::Read,
+            Some(_) => Access::Immutable,
+        };
+        let manifest = Manifest::open(&path, access, WAIT)?;
+        Ok(Self { blobs: Blobs::new(&root), manifest, root, read_only, _lock: lock })
+    }
+
+    /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
+    pub fn alone(root: &Path) -> Result<Alone> {
+        let Identity { root, read_only } = format::identify(root)?;
+        if let Some(why) = read_only {
+            return Err(Error::ReadOnly { path: root, why });
+        }
+        format::refuse_network(&root)?;
+        let busy = || Error::Busy { what: "the store", holder: "another command".to_owned() };
+        let lock = Lock::try_exclusive(&root.join("locks/store"))?.ok_or_else(busy)?;
+        Ok(Alone { blobs: Blobs::new(&root), root, _lock: lock })
+    }
+
+    /// Opens the store, making it when there is none.
+    pub fn open_or_create(root: &Path) -> Result<Self> {
+        if fs::entry(&root.join("wcas.json"))?.is_none() {
+            Self::create(root)?;
+        }
+        Self::open(root)
+    }
+
+    /// Makes a store in an empty or absent folder. One that was begun and not finished is finished.
+    pub fn create(root: &Path) -> Result<()> {
+        let ours = ["blobs", "locks", "staging", "quarantine", "named", "reserve"];
+        let is_ours = |name: &std::ffi::OsString| {
+            let name = name.to_string_lossy();
+            ours.contains(&name.as_ref()) || name.starts_with("manifest.sqlite") || name.starts_with("wcas.")
+        };
+        if !fs::names(root)?.iter().all(is_ours) {
+            return Err(Error::Foreign(root.to_owned()));
+        }
+        fs::create_dir_all(root)?;
+        format::refuse_network(root)?;
+        fs::create_dir(&root.join("locks"))?;
+        let lock = Lock::exclusive(&root.join("locks/create"))?;
+        if fs::entry(&root.join("wcas.json"))?.is_some() {
+            return Ok(());
+        }
+        for dir in ["locks/sessions", "staging", "quarantine", "blobs", "blobs/b3"] {
+            fs::create_dir(&root.join(dir))?;
+        }
+        let reserve = root.join("reserve");
+        if fs::entry(&reserve)?.is_none() {
+            // A store without the reserve works; doctor tells.
+            let _ = fs::reserve(&reserve, RESERVE_BYTES);
+        }
+        drop(Manifest::open(&root.join("manifest.sqlite"), Access::Create, WAIT)?);
+        fs::sync_dir(&root.join("blobs"))?;
+        fs::sync_dir(root)?;
+        format::write(root)?;
+        lock.remove()?;
+        Ok(())
+    }
+
+    /// Returns the store's folder, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns an error that says why, if the store can't be written.
+    pub fn require_writable(&self) -> Result<()> {
+        match &self.read_only {
+            Some(why) => Err(Error::ReadOnly { path: self.root.clone(), why: why.clone() }),
+            None => format::refuse_network(&self.root),
+        }
+    }
+
+    /// Tells whether the store can be written.
+    pub fn is_writable(&self) -> bool {
+        self.read_only.is_none()
+    }
+
+    /// Takes the lock that only one gc run has; an error tells who has it.
+    pub fn gc_lock(&self) -> Result<Lock> {
+        self.require_writable()?;
+        let busy = || Error::Busy { what: "gc", holder: "another run of gc".to_owned() };
+        Lock::try_exclusive(&self.root.join("locks/gc"))?.ok_or_else(busy)
+    }
+
+    /// Takes the lock of a tree on disk, so that two commands don't make it at once.
+    pub fn view_lock(&self, path: &Path) -> Result<Lock> {
+        self.require_writable()?;
+        let name = crate::digest::Sha256::of(path.as_os_str().as_encoded_bytes()).to_string();
+        Ok(Lock::exclusive(&self.root.join("locks").join(format!("view-{}", &name[..16])))?)
+    }
+
+    /// Gives the reserved room back to the disk. Returns whether there was any.
+    pub fn give_reserve(&self) -> Result<bool> {
+        Ok(fs::remove_file(&self.root.join("reserve"))?)
+    }
+
+    /// Sets room aside again. Returns whether there is enough.
+    pub fn take_reserve(&self) -> bool {
+        let path = self.root.join("reserve");
+        self.has_reserve() || fs::reserve(&path, RESERVE_BYTES).is_ok()
+    }
+
+    /// Tells whether room is set aside.
+    pub fn has_reserve(&self) -> bool {
+        fs::entry(&self.root.join("reserve")).is_ok_and(|entry| entry.is_some())
+    }
+}
+
+/// A store that this process has for itself, with its manifest not opened: it may be missing or damaged.
+#[derive(Debug)]
+#[must_use = "the store is this process's alone only as long as the value lives"]
+pub struct Alone {
+    root: PathBuf,
+    /// The bytes.
+    pub blobs: Blobs,
+    _lock: Lock,
+}
+
+impl Alone {
+    /// Returns the store's folder, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the path of the manifest.
+    pub fn manifest_path(&self) -> PathBuf {
+        self.root.join("manifest.sqlite")
+    }
+}
