@@ -143,8 +143,24 @@ impl Error {
                 Some("nothing was imported; `wcas verify` shows whether the known blob is sound".to_owned())
             }
             Self::Spec(_) => Some("see `wcas help lookup`".to_owned()),
+            Self::Disk(error) | Self::Store(store::Error::Disk(error)) | Self::View(view::Error::Disk(error)) => {
+                Some(disk_hint(error).to_owned())
+            }
             _ if self.kind() == ErrorKind::Busy => Some("try again in a moment".to_owned()),
             _ => None,
         }
+    }
+}
+
+fn disk_hint(error: &fs::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "this user may not do that there: see who owns the path"
+        }
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
+            "see whether the path is what you meant"
+        }
+        _ => "the same command may be run again; if the disk is at fault, its log and `wcas verify` tell more",
     }
 }

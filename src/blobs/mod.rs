@@ -4,6 +4,7 @@
 //! renaming a synced, hashed staged file (I3) and is removed or replaced only with a [`Reap`] in hand (I4). What is true of a
 //! blob (is it referenced, is it lost) is the manifest's matter, not this module's.
 
+mod sidecar;
 mod staging;
 
 pub use staging::{LinkMode, Staged, Staging};
@@ -36,6 +37,7 @@ pub struct Blobs {
     root: PathBuf,
     quarantine: PathBuf,
     named: PathBuf,
+    sidecars: PathBuf,
     reap: PathBuf,
 }
 
@@ -46,6 +48,7 @@ impl Blobs {
             root: store.join("blobs/b3"),
             quarantine: store.join("quarantine"),
             named: store.join("named"),
+            sidecars: store.join("metadata"),
             reap: store.join("locks/reap"),
         }
     }
@@ -92,12 +95,10 @@ impl Blobs {
         Ok((Blake3::from_bytes(hasher.finalize().into()), bytes))
     }
 
-    /// Tells whether the right bytes stand at the blob's name, by reading them.
-    pub fn is_good(&self, blob: &Blake3) -> Result<bool> {
-        match self.find(blob)? {
-            Found::File(_) => Ok(Self::hash(&self.path(blob))?.0 == *blob),
-            Found::Absent | Found::Foreign => Ok(false),
-        }
+    /// Tells whether the right bytes stand at the blob's name, by reading them; bytes that can't be read are not right.
+    pub fn is_good(&self, blob: &Blake3) -> bool {
+        let is_file = matches!(self.find(blob), Ok(Found::File(_)));
+        is_file && Self::hash(&self.path(blob)).is_ok_and(|(digest, _)| digest == *blob)
     }
 
     /// Gives a staged, synced file its blob's name. Returns false, with the staged file left, when the name is taken.
@@ -193,14 +194,18 @@ impl Blobs {
         if std::fs::read_link(&path).is_ok_and(|found| found == target) {
             return Ok(path);
         }
-        for dir in [&self.named, fs::parent(&dir), &dir] {
-            fs::create_dir(dir)?;
+        // gc may remove the folders of a blob just when they are made; what it deletes for good fails below.
+        for _ in 0..3 {
+            for dir in [&self.named, fs::parent(&dir), &dir] {
+                fs::create_dir(dir)?;
+            }
+            match fs::symlink(&target, &path) {
+                Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => return Ok(path),
+                Err(error) if error.is_not_found() => {}
+                done => return done.map(|()| path),
+            }
         }
-        match fs::symlink(&target, &path) {
-            Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {}
-            done => done?,
-        }
-        Ok(path)
+        fs::symlink(&target, &path).map(|()| path)
     }
 
     /// Returns the folder of the links that end in a filename of the blob; it may not be there.

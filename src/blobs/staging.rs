@@ -4,7 +4,8 @@
 
 use crate::digest::{Digests, Hasher};
 use crate::fs::{self, Error, Result, Signature};
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -28,6 +29,8 @@ pub enum LinkMode {
 pub struct Staged {
     /// Where it lies now.
     pub path: PathBuf,
+    /// The file, open for reading.
+    pub file: File,
     /// The digests of its bytes.
     pub digests: Digests,
     /// The stat of the staged file: a rename keeps its inode, size and modification time.
@@ -68,35 +71,39 @@ impl Staging {
 
     /// Brings a source's bytes into staging and hashes them. `wide` spreads the hashing of a large file over processors.
     pub fn stage(&self, source: &Path, mode: LinkMode, wide: bool) -> Result<Staged> {
-        let file = fs::open(source)?;
-        let before = file.metadata().map_err(Error::at("look at", source))?;
+        let original = fs::open(source)?;
+        let before = original.metadata().map_err(Error::at("look at", source))?;
         let path = self.fresh();
         let wide = wide && before.len() >= WIDE_BYTES;
-        let linked = match mode {
-            LinkMode::Auto | LinkMode::Reflink => self.reflink(&file, &path, mode == LinkMode::Reflink)?,
-            LinkMode::Hardlink | LinkMode::Move => hard_link(source, &file, &path)?,
-            LinkMode::Copy => false,
+        if matches!(mode, LinkMode::Hardlink | LinkMode::Move) && hard_link(source, &original, &before, &path)? {
+            let digests = hash(&original, &path, wide)?;
+            // The source and the staged file are one: what changed it changed both.
+            let after = Signature::of(&original.metadata().map_err(Error::at("look at", source))?);
+            let before = Signature::of(&before);
+            let is_unchanged = (after.size, after.modified_ns) == (before.size, before.modified_ns);
+            return Ok(Staged {
+                path,
+                file: original,
+                digests,
+                signature: after,
+                source: is_unchanged.then_some(after),
+            });
+        }
+        let (file, digests) = match self.reflink(&original, &path, mode)? {
+            Some(file) => {
+                let digests = hash(&file, &path, wide)?;
+                (file, digests)
+            }
+            None => {
+                let mut hasher = Hasher::default();
+                let look = |part: &[u8]| if wide { hasher.update_parallel(part) } else { hasher.update(part) };
+                let file = fs::copy_into(&original, source, &path, MODE, look)?;
+                (file, hasher.finish())
+            }
         };
-        let digests = if linked {
-            hash(&fs::open(&path)?, &path, wide)?
-        } else {
-            let mut hasher = Hasher::default();
-            let look = |part: &[u8]| if wide { hasher.update_parallel(part) } else { hasher.update(part) };
-            fs::copy_into(&file, source, &path, MODE, look)?;
-            hasher.finish()
-        };
-        let staged = fs::entry(&path)?.ok_or_else(|| vanished(&path))?;
-        let after = file.metadata().map_err(Error::at("look at", source))?;
-        let signature = Signature::of(&staged);
-        let is_same_inode =
-            signature.inode == Signature::of(&after).inode && signature.device == Signature::of(&after).device;
-        // A hard link to the source moves its change time, so only bytes and modification time can be compared there.
-        let unchanged = if is_same_inode {
-            after.len() == before.len() && Signature::of(&after).modified_ns == Signature::of(&before).modified_ns
-        } else {
-            Signature::of(&after) == Signature::of(&before)
-        };
-        Ok(Staged { path, digests, signature, source: unchanged.then(|| Signature::of(&after)) })
+        let signature = Signature::of(&file.metadata().map_err(Error::at("look at", &path))?);
+        let after = Signature::of(&original.metadata().map_err(Error::at("look at", source))?);
+        Ok(Staged { path, file, digests, signature, source: (after == Signature::of(&before)).then_some(after) })
     }
 
     /// Hashes a source where it lies: for bytes that the store probably has.
@@ -121,47 +128,39 @@ impl Staging {
         Ok(())
     }
 
-    fn reflink(&self, source: &File, path: &Path, required: bool) -> Result<bool> {
-        if !required && self.cannot_reflink.load(Ordering::Relaxed) {
-            return Ok(false);
+    fn reflink(&self, original: &File, path: &Path, mode: LinkMode) -> Result<Option<File>> {
+        let is_required = mode == LinkMode::Reflink;
+        if !is_required && (mode != LinkMode::Auto || self.cannot_reflink.load(Ordering::Relaxed)) {
+            return Ok(None);
         }
-        let done = fs::reflink(source, path, MODE)?;
-        if !done && required {
+        let done = fs::reflink(original, path, MODE)?;
+        if done.is_none() && is_required {
             return Err(Error::at("clone to", path)(std::io::Error::new(
                 std::io::ErrorKind::Unsupported,
                 "the filesystem can't share blocks between these files; use --link copy or auto",
             )));
         }
-        self.cannot_reflink.fetch_or(!done, Ordering::Relaxed);
+        self.cannot_reflink.fetch_or(done.is_none(), Ordering::Relaxed);
         Ok(done)
     }
 }
 
 /// Links the source itself, not a symlink to it, into staging. Returns false where only a copy will do.
-fn hard_link(source: &Path, file: &File, path: &Path) -> Result<bool> {
-    let real = std::fs::canonicalize(source).map_err(Error::at("resolve", source))?;
-    let linked = match fs::hard_link(&real, path) {
-        Ok(()) => true,
-        Err(error) => {
-            use std::io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
-            let kind = error.source.kind();
-            let is_fallback = matches!(kind, CrossesDevices | TooManyLinks | PermissionDenied | Unsupported);
-            if !is_fallback {
-                return Err(error);
-            }
-            false
-        }
-    };
-    if linked {
-        let opened = file.metadata().map_err(Error::at("look at", source))?;
-        let named = fs::entry(path)?.ok_or_else(|| vanished(path))?;
-        // The name may have been replaced since we opened it, or lead to the store's own bytes of another name.
-        if Signature::of(&opened).inode != Signature::of(&named).inode || fs::set_mode(path, MODE).is_err() {
-            fs::remove_file(path)?;
-            return Ok(false);
-        }
+fn hard_link(source: &Path, original: &File, before: &Metadata, path: &Path) -> Result<bool> {
+    match fs::hard_link(source, path) {
+        Ok(()) => {}
+        Err(error) if fs::needs_copy(&error) => return Ok(false),
+        Err(error) => return Err(error),
     }
-    Ok(linked)
+    let named = fs::entry(path)?.ok_or_else(|| Error::at("look at", path)(std::io::ErrorKind::NotFound.into()))?;
+    // The name may have been given to another file since it was opened; and who can't make it read-only gets a copy.
+    let is_same = Signature::of(&named).inode == Signature::of(before).inode;
+    let is_read_only = before.permissions().mode() & 0o7777 == MODE;
+    if !is_same || !is_read_only && fs::set_mode(original, path, MODE).is_err() {
+        fs::remove_file(path)?;
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 fn hash(file: &File, path: &Path, wide: bool) -> Result<Digests> {
@@ -175,8 +174,4 @@ fn hash(file: &File, path: &Path, wide: bool) -> Result<Digests> {
         Ok(())
     })?;
     Ok(hasher.finish())
-}
-
-fn vanished(path: &Path) -> Error {
-    Error::at("look at", path)(std::io::ErrorKind::NotFound.into())
 }

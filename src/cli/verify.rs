@@ -74,6 +74,10 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         };
         writeln!(out, "verified {blobs}, {bytes} in {:.2} s ({rate}/s): {problems}", report.seconds)
     })?;
+    if report.sidecars_rewritten > 0 {
+        let count = print::count(report.sidecars_rewritten, ".metadata file");
+        app.note(&format!("{count} had wrong bytes and came back from the manifest"));
+    }
     if report.left > 0 {
         app.note(&format!("{} are left for the next run", print::count(report.left, "blob")));
     }

@@ -41,10 +41,11 @@ pub fn exchange(one: &Path, other: &Path) -> Result<()> {
     exchanged.map_err(|error| Error::at("exchange", one)(error.into()))
 }
 
-/// Gives a file another name on the same filesystem.
+/// Gives a file another name on the same filesystem; a symlink is followed.
 pub fn hard_link(original: &Path, link: &Path) -> Result<()> {
     point(Change::Grow, "link", link)?;
-    std::fs::hard_link(original, link).map_err(Error::at("link", link))
+    let linked = rustix::fs::linkat(CWD, original, CWD, link, AtFlags::SYMLINK_FOLLOW);
+    linked.map_err(|error| Error::at("link", link)(error.into()))
 }
 
 /// Makes a symbolic link that says `target`.
@@ -53,21 +54,14 @@ pub fn symlink(target: &Path, link: &Path) -> Result<()> {
     std::os::unix::fs::symlink(target, link).map_err(Error::at("link", link))
 }
 
-/// Gives an existing symbolic link (itself, not its target) or file one more name: cheaper than making it anew.
-pub fn link_unchanged(original: &Path, link: &Path) -> Result<()> {
-    point(Change::Grow, "link", link)?;
-    let linked = rustix::fs::linkat(CWD, original, CWD, link, AtFlags::empty());
-    linked.map_err(|error| Error::at("link", link)(error.into()))
-}
-
-/// Makes a file that shares its blocks with the original until either is written to. Returns false, with nothing left behind,
-/// where the filesystem can't.
-pub fn reflink(original: &File, link: &Path, mode: u32) -> Result<bool> {
+/// Makes a file that shares its blocks with the original until either is written to, and keeps its modification time. Returns
+/// `None`, with nothing left behind, where the filesystem can't.
+pub fn reflink(original: &File, link: &Path, mode: u32) -> Result<Option<File>> {
     let file = create_new(link, mode)?;
     match rustix::fs::ioctl_ficlone(&file, original) {
         Ok(()) => {
             keep_time(original, &file, link)?;
-            Ok(true)
+            Ok(Some(file))
         }
         Err(error) => {
             super::remove_file(link)?;
@@ -77,24 +71,24 @@ pub fn reflink(original: &File, link: &Path, mode: u32) -> Result<bool> {
             // EOPNOTSUPP has two numbers in one kind; the others have no kind of their own.
             let is_unable = error.kind() == io::ErrorKind::Unsupported
                 || error.raw_os_error().is_some_and(|code| unable.contains(&code));
-            if is_unable { Ok(false) } else { Err(Error::at("clone to", link)(error)) }
+            if is_unable { Ok(None) } else { Err(Error::at("clone to", link)(error)) }
         }
     }
 }
 
-/// Copies an open file into a new one, showing each part to `look` as it is written, and keeps its modification time.
-pub fn copy_into(original: &File, path: &Path, copy: &Path, mode: u32, mut look: impl FnMut(&[u8])) -> Result<u64> {
+/// Copies an open file into a new one, showing each part to `look` as it is written, and keeps its modification time. `path` names
+/// the original in errors.
+pub fn copy_into(original: &File, path: &Path, copy: &Path, mode: u32, mut look: impl FnMut(&[u8])) -> Result<File> {
     let file = create_new(copy, mode)?;
-    let total = read_parts(original, path, |part| {
+    read_parts(original, path, |part| {
         look(part);
         append(&file, copy, part)
     })?;
     keep_time(original, &file, copy)?;
-    Ok(total)
+    Ok(file)
 }
 
 fn keep_time(original: &File, file: &File, path: &Path) -> Result<()> {
-    let modified =
-        original.metadata().and_then(|metadata| metadata.modified()).map_err(Error::at("read the time of", path))?;
-    set_modified(file, path, modified)
+    let modified = original.metadata().and_then(|metadata| metadata.modified());
+    set_modified(file, path, modified.map_err(Error::at("read the time of", path))?)
 }

@@ -10,7 +10,7 @@ mod lock;
 mod probe;
 mod signature;
 
-pub use link::{copy_into, exchange, hard_link, link_unchanged, reflink, rename, rename_new, symlink};
+pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
 pub use lock::Lock;
 pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, process_name, unique_name};
 pub use signature::Signature;
@@ -134,10 +134,10 @@ pub fn create_dir_all(path: &Path) -> Result<()> {
     create_dir(path).map(drop)
 }
 
-/// Creates a file that must not be there yet, open for writing, with the permissions `mode` and what the umask leaves of them.
+/// Creates a file that must not be there yet, open for reading and writing, with the permissions `mode` and what the umask leaves of them.
 pub fn create_new(path: &Path, mode: u32) -> Result<File> {
     point(Change::Grow, "create", path)?;
-    OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(Error::at("create", path))
+    OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path).map_err(Error::at("create", path))
 }
 
 /// Writes bytes at the file's position.
@@ -154,7 +154,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Replaces a file by these bytes, durably: temporary file, sync, rename, sync of the folder.
 pub fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+    let temporary = path.with_extension("tmp");
     remove_file(&temporary)?;
     write_new(&temporary, bytes)?;
     let done = sync_file(&temporary).and_then(|()| rename(&temporary, path));
@@ -197,11 +197,11 @@ pub fn remove_tree(path: &Path) -> Result<()> {
     }
 }
 
-/// Sets the permissions of a file.
-pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
+/// Sets the permissions of an open file.
+pub fn set_mode(file: &File, path: &Path, mode: u32) -> Result<()> {
     point(Change::Sync, "set the permissions of", path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-        .map_err(Error::at("set the permissions of", path))
+    let set = file.set_permissions(std::fs::Permissions::from_mode(mode));
+    set.map_err(Error::at("set the permissions of", path))
 }
 
 /// Sets the modification time of an open file.
@@ -233,6 +233,12 @@ pub fn sync_filesystem(path: &Path) -> Result<()> {
 pub fn forget_pages(file: &File) {
     // Advice only: a kernel that declines leaves us with the cached bytes.
     let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
+/// Tells whether a hard link failed for a reason that a copy gets around: another device, too many links, not permitted.
+pub fn needs_copy(error: &Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    matches!(error.source.kind(), CrossesDevices | TooManyLinks | PermissionDenied | Unsupported)
 }
 
 /// Returns the folder that holds `path`.

@@ -89,6 +89,12 @@ impl Rows {
         Ok(statement.query_row([id], BlobRow::from_row).optional()?)
     }
 
+    /// Returns a blob's state.
+    pub fn state(&self, id: BlobId) -> Result<Option<State>> {
+        let mut statement = self.conn.prepare_cached("SELECT state FROM blob WHERE id = ?1")?;
+        Ok(statement.query_row([id], |row| row.get(0)).optional()?)
+    }
+
     /// Tells whether some live blob has this size, so that bytes of that size may be known.
     pub fn has_size(&self, size: u64) -> Result<bool> {
         let mut statement =
@@ -132,14 +138,26 @@ impl Rows {
 
 impl Transaction<'_> {
     /// Inserts a blob that is about to be published.
-    pub fn insert_blob(&self, digests: &Digests, size: u64, now: i64) -> Result<BlobId> {
+    pub fn insert_blob(&self, digests: &Digests, size: u64, now: i64) -> Result<BlobRow> {
         let mut statement = self.conn.prepare_cached(
             "INSERT INTO blob(blake3, sha256, size, state, created_at) VALUES(:blake3, :sha256, :size, 'staged', :now)",
         )?;
         let id = statement.insert(named_params! {
             ":blake3": digests.blake3, ":sha256": digests.sha256, ":size": size.cast_signed(), ":now": now,
         })?;
-        Ok(BlobId(id))
+        Ok(BlobRow {
+            id: BlobId(id),
+            blake3: digests.blake3,
+            sha256: digests.sha256,
+            size,
+            state: State::Staged,
+            epoch: 0,
+            inode: None,
+            modified_ns: None,
+            verified_at: None,
+            used_at: None,
+            created_at: now,
+        })
     }
 
     /// Sets a blob live with the stat of its file, if its epoch is the one that the caller saw before it judged the file. Returns

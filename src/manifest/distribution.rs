@@ -60,6 +60,11 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Tells whether some distribution has the metadata with this digest.
+    pub fn has_metadata(&self, sha256: &Sha256) -> Result<bool> {
+        Ok(self.conn.prepare_cached("SELECT 1 FROM metadata WHERE sha256 = ?1")?.exists([sha256])?)
+    }
+
     /// Returns the metadata bytes with this digest.
     pub fn metadata(&self, sha256: &Sha256) -> Result<Option<Vec<u8>>> {
         let mut statement = self.conn.prepare_cached("SELECT bytes FROM metadata WHERE sha256 = ?1")?;
@@ -75,7 +80,7 @@ impl Transaction<'_> {
         }
         let metadata = distribution.metadata.as_ref().map(|bytes| self.insert_metadata(bytes)).transpose()?;
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO distribution(blob_id, filename, kind, project, version, build_tag, tags, requires_python, metadata_id)
+            "INSERT INTO distribution(blob_id, filename, kind, project, version, build_tag, tags, requires_python, metadata_sha256)
              VALUES(:blob, :filename, :kind, :project, :version, :build_tag, :tags, :requires_python, :metadata)",
         )?;
         statement.execute(named_params! {
@@ -86,13 +91,10 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn insert_metadata(&self, bytes: &[u8]) -> Result<i64> {
+    fn insert_metadata(&self, bytes: &[u8]) -> Result<Sha256> {
         let sha256 = Sha256::of(bytes);
-        let mut find = self.conn.prepare_cached("SELECT id FROM metadata WHERE sha256 = ?1")?;
-        if let Some(id) = find.query_row([sha256], |row| row.get(0)).optional()? {
-            return Ok(id);
-        }
-        let mut insert = self.conn.prepare_cached("INSERT INTO metadata(sha256, bytes) VALUES(?1, ?2)")?;
-        Ok(insert.insert((sha256, bytes))?)
+        let sql = "INSERT INTO metadata(sha256, bytes) VALUES(?1, ?2) ON CONFLICT DO NOTHING";
+        self.conn.prepare_cached(sql)?.execute((sha256, bytes))?;
+        Ok(sha256)
     }
 }

@@ -64,13 +64,12 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "SELECT c.name AS collection, e.filename, d.kind, d.project, d.version, d.build_tag, d.tags,
-                    d.requires_python, m.sha256 AS metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, b.state,
+                    d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, b.state,
                     e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at
              FROM entry e
              JOIN collection c ON c.id = e.collection_id
              JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
-             JOIN blob b ON b.id = e.blob_id
-             LEFT JOIN metadata m ON m.id = d.metadata_id ",
+             JOIN blob b ON b.id = e.blob_id ",
             $rest
         )
     };
@@ -113,19 +112,21 @@ impl Rows {
 
     /// Returns the entries of a collection, by project and filename.
     pub fn entries(&self, collection: CollectionId, scope: Scope) -> Result<Vec<Entry>> {
-        match scope {
-            Scope::Live => self.entries_where(
-                select_entries!("WHERE e.collection_id = ?1 AND e.removed IS NULL ORDER BY d.project, e.filename"),
-                [collection],
-            ),
-            Scope::At(revision) => self.entries_where(
-                select_entries!(
-                    "WHERE e.collection_id = ?1 AND e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)
-                     ORDER BY d.project, e.filename"
-                ),
-                (collection, revision),
-            ),
-        }
+        let mut entries = match scope {
+            Scope::Live => {
+                let sql = select_entries!("WHERE e.collection_id = ?1 AND e.removed IS NULL");
+                self.entries_where(sql, [collection])?
+            }
+            Scope::At(revision) => {
+                let sql = select_entries!(
+                    "WHERE e.collection_id = ?1 AND e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)"
+                );
+                self.entries_where(sql, (collection, revision))?
+            }
+        };
+        // SQLite would copy each row once more to sort it.
+        entries.sort_unstable_by(|a, b| (&a.project, &a.filename).cmp(&(&b.project, &b.filename)));
+        Ok(entries)
     }
 
     /// Returns the live entries of a project in a collection.

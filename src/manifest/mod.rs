@@ -26,6 +26,7 @@ pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 
 use crate::fs::fault::{Change, point};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,9 @@ use std::time::Duration;
 const VERSION: i64 = 1;
 /// "WCAS": tells the file from any other SQLite database.
 const APPLICATION_ID: i64 = 0x5743_4153;
+
+/// How much of the manifest may be in memory.
+const CACHE_KIB: i64 = 32 * 1024;
 
 /// What can go wrong with the manifest.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +150,10 @@ impl Manifest {
             conn.pragma_update(None, "synchronous", "FULL")?;
         }
         conn.pragma_update(None, "foreign_keys", true)?;
+        // Without this, SQLite looks at the values that parameters have and compiles some statements anew for each.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        // Digests come in no order: with a small cache, an import of many reads the same pages again and again.
+        conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(64);
         let manifest = Self { rows: Rows { conn } };
         manifest.migrate(path, access)?;

@@ -5,7 +5,7 @@
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE blob(
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,                    -- never given twice: a command may remember a blob that gc took
   blake3 BLOB NOT NULL UNIQUE CHECK(length(blake3) = 32),
   sha256 BLOB NOT NULL UNIQUE CHECK(length(sha256) = 32),  -- a second BLAKE3 for a known SHA-256 is an alarm, not a row
   size INTEGER NOT NULL CHECK(size >= 0),
@@ -22,8 +22,7 @@ CREATE INDEX blob_not_live ON blob(state) WHERE state <> 'live';
 CREATE INDEX blob_size ON blob(size);
 
 CREATE TABLE metadata(
-  id INTEGER PRIMARY KEY,
-  sha256 BLOB NOT NULL UNIQUE CHECK(length(sha256) = 32),
+  sha256 BLOB PRIMARY KEY CHECK(length(sha256) = 32),
   bytes BLOB NOT NULL                                      -- METADATA or PKG-INFO, to the byte: the sidecar of PEP 658
 ) STRICT;
 
@@ -36,13 +35,14 @@ CREATE TABLE distribution(                                 -- bytes under a file
   build_tag TEXT,
   tags TEXT NOT NULL,                                      -- python-abi-platform as in the filename; '' for an sdist
   requires_python TEXT,
-  metadata_id INTEGER REFERENCES metadata(id),
+  metadata_sha256 BLOB REFERENCES metadata(sha256),
   PRIMARY KEY(blob_id, filename)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX distribution_project ON distribution(project);
-CREATE INDEX distribution_metadata ON distribution(metadata_id) WHERE metadata_id IS NOT NULL;
-CREATE TRIGGER distribution_deleted AFTER DELETE ON distribution WHEN old.metadata_id IS NOT NULL BEGIN
-  DELETE FROM metadata WHERE id = old.metadata_id AND NOT EXISTS (SELECT 1 FROM distribution WHERE metadata_id = old.metadata_id);
+CREATE INDEX distribution_metadata ON distribution(metadata_sha256) WHERE metadata_sha256 IS NOT NULL;
+CREATE TRIGGER distribution_deleted AFTER DELETE ON distribution WHEN old.metadata_sha256 IS NOT NULL BEGIN
+  DELETE FROM metadata WHERE sha256 = old.metadata_sha256
+    AND NOT EXISTS (SELECT 1 FROM distribution WHERE metadata_sha256 = old.metadata_sha256);
 END;
 
 CREATE TABLE collection(

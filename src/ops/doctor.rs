@@ -154,7 +154,7 @@ impl Examination<'_> {
         }
         let original = scratch.dir().join("original");
         fs::write_new(&original, b"wcas")?;
-        let is_cloned = fs::reflink(&fs::open(&original)?, &scratch.dir().join("clone"), MODE)?;
+        let is_cloned = fs::reflink(&fs::open(&original)?, &scratch.dir().join("clone"), MODE)?.is_some();
         if !is_cloned {
             let detail = "the filesystem can't clone files: imports and reflink views copy bytes".to_owned();
             let advice = "imports with `--link hardlink` and views with symlinks copy none; btrfs and xfs can clone";

@@ -106,6 +106,9 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
         context.progress.add(batch.len() as u64);
     }
     context.progress.finish();
+    if report.blobs > 0 {
+        sweep_sidecars(store)?;
+    }
     store.manifest.tidy()?;
     if (gave || !store.has_reserve()) && !store.take_reserve() {
         report.problems.push("there is not enough room to set the reserve aside again".to_owned());
@@ -125,7 +128,8 @@ fn decide(
     if !removed.is_empty() {
         remove(transaction, context, "gc", "retention", &removed)?;
     }
-    let before = context.now.saturating_sub(options.grace);
+    // Without a grace nothing is too young, whatever clock marked it.
+    let before = if options.grace == 0 { i64::MAX } else { context.now.saturating_sub(options.grace) };
     let forgotten = transaction.prunable_entries(before)?;
     transaction.prune(&forgotten)?;
     report.forgotten = forgotten.len();
@@ -219,7 +223,9 @@ fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()>
     let transaction = store.manifest.write()?;
     let mut condemned = Vec::with_capacity(batch.len());
     for blob in batch {
-        if blob.state == State::Deleting || transaction.set_deleting(blob.id)? {
+        // An import may have finished what a dead gc began, and brought the blob back since: the row counts, not the list.
+        let row = transaction.blob(blob.id)?;
+        if row.is_some_and(|row| row.state == State::Deleting) || transaction.set_deleting(blob.id)? {
             condemned.push(blob);
         }
     }
@@ -251,6 +257,17 @@ fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()>
     }
     transaction.commit()?;
     report.blobs += gone.len();
+    Ok(())
+}
+
+/// Removes the `.metadata` files of distributions that are gone.
+fn sweep_sidecars(store: &Store) -> Result<()> {
+    for (path, sha256) in store.blobs.sidecars()? {
+        let is_known = sha256.map(|sha256| store.manifest.has_metadata(&sha256)).transpose()?;
+        if is_known != Some(true) {
+            fs::remove_file(&path)?;
+        }
+    }
     Ok(())
 }
 

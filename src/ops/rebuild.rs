@@ -270,7 +270,7 @@ fn insert(
     if let Some(known) = transaction.find_blob_by_sha256(&sha256)? {
         return Err(Error::Collision { known: known.blake3, path: path.to_owned(), sha256 });
     }
-    let id = transaction.insert_blob(&blob.digests, blob.found.size, context.now)?;
+    let id = transaction.insert_blob(&blob.digests, blob.found.size, context.now)?.id;
     transaction.set_live(id, 0, &blob.found)?;
     report.blobs += 1;
     report.bytes += blob.found.size;

@@ -6,7 +6,7 @@
 use super::healing::record_quarantine;
 use super::{Context, reason, view};
 use crate::blobs::{Blobs, Found};
-use crate::digest::Blake3;
+use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobRow, State};
@@ -82,6 +82,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// How many `.metadata` files had wrong bytes and were made again from the manifest.
+    pub sidecars_rewritten: usize,
     /// How many blobs are left for the next run, since the time was over.
     pub left: usize,
     /// Seconds that it took.
@@ -149,6 +151,9 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
         collected
     });
     done?;
+    if !options.quick && options.max_duration.is_none() {
+        report.sidecars_rewritten = rewrite_sidecars(store)?;
+    }
     context.progress.finish();
     report.bytes = reader.bytes.load(Ordering::Relaxed);
     report.left = rows.len() - report.checked;
@@ -178,9 +183,21 @@ fn collect(
                 }
             }
             Look::Bad { kind, detail, inode } => {
-                // gc may have deleted it since the list was made: then nothing is wrong.
-                if let Some(problem) = problem(store, context, row, (kind, detail, inode), options.repair)? {
-                    report.problems.push(problem);
+                let failed = (kind, detail.clone());
+                match problem(store, context, row, (kind, detail, inode), options.repair) {
+                    // gc may have deleted it since the list was made: then nothing is wrong.
+                    Ok(found) => report.problems.extend(found),
+                    // One blob that can't be dealt with doesn't end the run for all others.
+                    Err(error) => report.problems.push(Problem {
+                        kind: failed.0,
+                        blake3: row.blake3,
+                        path: store.blobs.path(&row.blake3),
+                        filenames: Vec::new(),
+                        collections: Vec::new(),
+                        detail: format!("{}; and then: {}", failed.1, reason(&error)),
+                        quarantine: None,
+                        repaired: false,
+                    }),
                 }
             }
         }
@@ -270,6 +287,25 @@ impl Reader<'_> {
         })?;
         Ok(Blake3::from_bytes(hasher.finalize().into()))
     }
+}
+
+/// Makes the files again that trees link as `.metadata` and that don't hold what the manifest says: they are derived from it.
+fn rewrite_sidecars(store: &Store) -> Result<usize> {
+    if !store.is_writable() {
+        return Ok(0);
+    }
+    let mut count = 0;
+    for (path, sha256) in store.blobs.sidecars()? {
+        let Some(sha256) = sha256 else { continue };
+        let is_good = std::fs::read(&path).is_ok_and(|bytes| Sha256::of(&bytes) == sha256);
+        let Some(bytes) = (!is_good).then(|| store.manifest.metadata(&sha256)).transpose()?.flatten() else { continue };
+        let scratch = store.scratch()?;
+        store.blobs.stage_sidecar(scratch.dir(), &sha256, &bytes)?;
+        fs::sync_filesystem(scratch.dir())?;
+        store.blobs.publish_sidecar(scratch.dir(), &sha256)?;
+        count += 1;
+    }
+    Ok(count)
 }
 
 fn bad(kind: ProblemKind, detail: &str) -> Look {
@@ -376,7 +412,10 @@ fn restore(store: &Store, context: &Context<'_>, row: &BlobRow, filenames: &BTre
         }
         fs::sync_file(&staged.path)?;
         let reap = store.blobs.reap()?;
-        store.blobs.replace(&reap, &staged.path, &row.blake3)?;
+        // An import may have healed it meanwhile.
+        if !store.blobs.is_good(&row.blake3) {
+            store.blobs.replace(&reap, &staged.path, &row.blake3)?;
+        }
         store.blobs.sync_names([row.blake3].iter())?;
         drop(reap);
         let Found::File(found) = store.blobs.find(&row.blake3)? else { continue };

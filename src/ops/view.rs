@@ -3,6 +3,8 @@
 use super::collection::resolve;
 use super::healing::absolute;
 use super::{Context, collection_row, search};
+use crate::blobs::Blobs;
+use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::index::{self, File, Page, html, json, lines};
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 /// Moves whenever pages or the layout of a tree change, so that trees are made anew then.
 const TREE_VERSION: u8 = 1;
-/// Sidecars of so many files are in memory at a time.
+/// Sidecars of so many files are made and synced at a time.
 const CHUNK_FILES: usize = 4096;
 
 /// How a collection is printed.
@@ -76,11 +78,13 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
     search::sort(&mut entries);
     let done = match options.format {
         Format::Paths => {
-            let paths = entries.iter().map(|entry| store.blobs.named(&entry.blake3, &entry.filename));
+            let blobs = &store.blobs;
+            let paths = entries.par_iter().map(|entry| blobs.named(&entry.blake3, &entry.filename));
             lines::paths(out, paths.collect::<fs::Result<Vec<_>>>()?)
         }
         format => {
-            let urls = entries.iter().map(|entry| url(store, entry, format, options.base_url.as_deref()));
+            let (blobs, base) = (&store.blobs, options.base_url.as_deref());
+            let urls = entries.par_iter().map(|entry| url(blobs, entry, format, base));
             let urls: Vec<String> = urls.collect::<Result<_>>()?;
             // A sidecar is announced only where it can be had beside the file: in trees.
             let files: Vec<File<'_>> =
@@ -100,11 +104,11 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
     Ok(ViewReport { collection: options.collection.clone(), revision, files: entries.len(), left_out })
 }
 
-fn url(store: &Store, entry: &Entry, format: Format, base: Option<&str>) -> Result<String> {
+fn url(blobs: &Blobs, entry: &Entry, format: Format, base: Option<&str>) -> Result<String> {
     Ok(match (format, base) {
         (Format::Requirements, _) => String::new(),
         (_, Some(base)) => format!("{}/{}", base.trim_end_matches('/'), index::href(&entry.filename)),
-        (_, None) => index::file_url(&store.blobs.named(&entry.blake3, &entry.filename)?),
+        (_, None) => index::file_url(&blobs.named(&entry.blake3, &entry.filename)?),
     })
 }
 
@@ -311,11 +315,11 @@ fn make_simple(
         let count = plan.make[start..].iter().take_while(fits).count();
         let chunk = &plan.make[start..start + count];
         start += count;
-        // The manifest belongs to this thread, so sidecars are read first and files made by all threads then.
-        let contents = chunk.iter().map(|&index| content(store, projects[index])).collect::<Result<Vec<_>>>()?;
-        chunk.par_iter().zip(contents).try_for_each(|(&index, content)| {
-            let done = tree.make(&wanted[index], &content, &links);
-            context.progress.add(content.files.len() as u64);
+        make_sidecars(store, chunk.iter().flat_map(|&index| projects[index]))?;
+        let blobs = &store.blobs;
+        chunk.par_iter().try_for_each(|&index| {
+            let done = tree.make(&wanted[index], &content(blobs, projects[index]), &links);
+            context.progress.add(projects[index].len() as u64);
             done
         })?;
     }
@@ -329,8 +333,27 @@ fn make_simple(
     Ok(plan.make.len())
 }
 
+/// Makes the sidecars that are not there yet: staged, synced, named.
+fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
+    let wanted: BTreeSet<Sha256> = entries.filter_map(|entry| entry.metadata_sha256).collect();
+    let wanted: Vec<Sha256> = wanted.into_iter().collect();
+    let blobs = &store.blobs;
+    let absent: Vec<Sha256> = wanted.into_par_iter().filter(|sha256| !blobs.has_sidecar(sha256)).collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    // The manifest belongs to this thread; files are written by all.
+    let read = |sha256: &Sha256| Ok((*sha256, store.manifest.metadata(sha256)?.unwrap_or_default()));
+    let bytes = absent.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let scratch = store.scratch()?;
+    bytes.par_iter().try_for_each(|(sha256, bytes)| blobs.stage_sidecar(scratch.dir(), sha256, bytes))?;
+    fs::sync_filesystem(scratch.dir())?;
+    absent.par_iter().try_for_each(|sha256| blobs.publish_sidecar(scratch.dir(), sha256))?;
+    Ok(())
+}
+
 /// Renders a project's pages and lists its files.
-fn content(store: &Store, entries: &[Entry]) -> Result<Content> {
+fn content(blobs: &Blobs, entries: &[Entry]) -> Content {
     let mut entries = entries.to_vec();
     search::sort(&mut entries);
     let files: Vec<File<'_>> = entries.iter().map(|entry| file(entry, index::href(&entry.filename), true)).collect();
@@ -338,12 +361,13 @@ fn content(store: &Store, entries: &[Entry]) -> Result<Content> {
     let (mut html, mut json) = (Vec::new(), Vec::new());
     html::project(&mut html, &page).expect("memory takes all bytes");
     json::project(&mut json, &page).expect("memory takes all bytes");
-    let links = entries.iter().map(|entry| {
-        let sidecar = entry.metadata_sha256.map(|sha256| store.manifest.metadata(&sha256)).transpose()?.flatten();
-        Ok(FileLink { filename: entry.filename.clone(), blob: store.blobs.path(&entry.blake3), sidecar })
+    let links = entries.iter().map(|entry| FileLink {
+        filename: entry.filename.clone(),
+        blob: blobs.path(&entry.blake3),
+        sidecar: entry.metadata_sha256.map(|sha256| blobs.sidecar(&sha256)),
     });
-    let files = links.collect::<Result<Vec<_>>>()?;
-    Ok(Content { html, json, files })
+    let files = links.collect();
+    Content { html, json, files }
 }
 
 fn make_flat(store: &Store, options: &TreeOptions, path: &Path, entries: &[Entry]) -> Result<usize> {
@@ -368,7 +392,7 @@ fn make_flat(store: &Store, options: &TreeOptions, path: &Path, entries: &[Entry
 
 fn maker(store: &Store, link: LinkKind, dir: &Path) -> LinkMaker {
     match link {
-        LinkKind::Symlink => LinkMaker::relative(dir, &store.root().join("blobs/b3")),
+        LinkKind::Symlink => LinkMaker::relative(dir, store.root()),
         LinkKind::Hardlink => LinkMaker::Hardlink,
         LinkKind::Reflink => LinkMaker::Reflink,
         LinkKind::Copy => LinkMaker::Copy,
@@ -398,7 +422,7 @@ pub fn drop_tree(store: &Store, to: &Path) -> Result<PathBuf> {
     let _lock = store.view_lock(&path)?;
     let row = store.manifest.find_view(&path.to_string_lossy())?;
     let row = row.ok_or_else(|| Error::NoSuch(format!("view at {}", path.display())))?;
-    if path.exists() {
+    if path.exists() || row.layout == Layout::Flat {
         match open(&path, row.layout)? {
             Tree::Simple(tree) => tree.remove()?,
             Tree::Flat(tree) => tree.remove()?,

@@ -5,6 +5,7 @@
 //!   wcas.json          what kind of store this is; written last, so a folder without it is no store yet
 //!   manifest.sqlite    what is true
 //!   blobs/b3/00..ff/   the bytes
+//!   metadata/          METADATA as files, for trees to link; derived from the manifest
 //!   named/             links that end in a distribution's filename, made when asked for
 //!   staging/<session>/ files on their way in
 //!   quarantine/        bad bytes
@@ -106,7 +107,10 @@ impl Store {
         let lock = match Lock::try_shared(&root.join("locks/store")) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => {
-                return Err(Error::Busy { what: "the store", holder: "a rebuild or a change of its format".to_owned() });
+                return Err(Error::Busy {
+                    what: "the store",
+                    holder: "a rebuild or a change of its format".to_owned(),
+                });
             }
             Err(_) if read_only.is_some() => None,
             Err(error) => return Err(error.into()),
@@ -148,7 +152,7 @@ impl Store {
 
     /// Makes a store in an empty or absent folder. One that was begun and not finished is finished.
     pub fn create(root: &Path) -> Result<()> {
-        let ours = ["blobs", "locks", "staging", "quarantine", "named", "reserve"];
+        let ours = ["blobs", "locks", "staging", "quarantine", "metadata", "named", "reserve"];
         let is_ours = |name: &std::ffi::OsString| {
             let name = name.to_string_lossy();
             ours.contains(&name.as_ref()) || name.starts_with("manifest.sqlite") || name.starts_with("wcas.")
@@ -167,9 +171,9 @@ impl Store {
             fs::create_dir(&root.join(dir))?;
         }
         let reserve = root.join("reserve");
-        if fs::entry(&reserve)?.is_none() {
+        if !is_whole(&reserve) {
             // A store without the reserve works; doctor tells.
-            let _ = fs::reserve(&reserve, RESERVE_BYTES);
+            let _ = set_aside(&reserve);
         }
         drop(Manifest::open(&root.join("manifest.sqlite"), Access::Create, WAIT)?);
         fs::sync_dir(&root.join("blobs"))?;
@@ -218,14 +222,24 @@ impl Store {
 
     /// Sets room aside again. Returns whether there is enough.
     pub fn take_reserve(&self) -> bool {
-        let path = self.root.join("reserve");
-        self.has_reserve() || fs::reserve(&path, RESERVE_BYTES).is_ok()
+        self.has_reserve() || set_aside(&self.root.join("reserve")).is_ok()
     }
 
     /// Tells whether room is set aside.
     pub fn has_reserve(&self) -> bool {
-        fs::entry(&self.root.join("reserve")).is_ok_and(|entry| entry.is_some())
+        is_whole(&self.root.join("reserve"))
     }
+}
+
+/// Sets room aside; what an interrupted attempt left is made anew.
+fn set_aside(reserve: &Path) -> fs::Result<()> {
+    fs::remove_file(reserve)?;
+    fs::reserve(reserve, RESERVE_BYTES)
+}
+
+/// Tells whether the reserve is there in full: a kill between its making and its growth leaves an empty file.
+fn is_whole(reserve: &Path) -> bool {
+    fs::entry(reserve).is_ok_and(|entry| entry.is_some_and(|metadata| metadata.len() == RESERVE_BYTES))
 }
 
 /// A store that this process has for itself, with its manifest not opened: it may be missing or damaged.

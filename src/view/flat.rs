@@ -75,6 +75,10 @@ impl FlatTree {
     /// Removes the tree.
     pub fn remove(&self) -> Result<()> {
         self.sweep()?;
-        Ok(fs::remove_tree(&self.dir)?)
+        if self.exists {
+            // Out of sight in one step first: a tree that is half removed may have lost its mark, and would be refused.
+            fs::rename(&self.dir, &self.beside())?;
+        }
+        self.sweep()
     }
 }

@@ -1,13 +1,18 @@
 //! How a file of a tree has its bytes.
 
-use crate::fs::{self, Error, Result};
+use crate::fs::{self, Result};
 use std::path::{Component, Path, PathBuf};
 
 /// Makes links of one kind; where a kind can't be had for a file, the next best is taken for that file.
 #[derive(Debug, Clone)]
 pub enum LinkMaker {
-    /// Relative symbolic links: this leads from the folder of the links to the folder above the blobs' shards.
-    Symlink(PathBuf),
+    /// Relative symbolic links to files below `root`, which `up` leads to from the folder of the links.
+    Symlink {
+        /// The store's folder.
+        root: PathBuf,
+        /// From the links to it.
+        up: PathBuf,
+    },
     /// Hard links, else copies.
     Hardlink,
     /// Clones, else copies.
@@ -17,42 +22,34 @@ pub enum LinkMaker {
 }
 
 impl LinkMaker {
-    /// Makes relative symbolic links from files in `dir` to blobs below `blobs`; both are absolute and free of symlinks.
-    pub fn relative(dir: &Path, blobs: &Path) -> Self {
-        Self::Symlink(relative(dir, blobs))
+    /// Makes relative symbolic links from `dir` to files below `root`; both are absolute and free of symlinks.
+    pub fn relative(dir: &Path, root: &Path) -> Self {
+        Self::Symlink { root: root.to_owned(), up: relative(dir, root) }
     }
 
-    /// Links a blob.
-    pub fn link(&self, blob: &Path, link: &Path) -> Result<()> {
+    /// Links a file of the store.
+    pub fn link(&self, original: &Path, link: &Path) -> Result<()> {
         match self {
-            Self::Symlink(prefix) => {
-                let mut target = prefix.clone();
-                let shard = blob.parent().and_then(Path::file_name).unwrap_or_default();
-                target.push(shard);
-                target.push(blob.file_name().unwrap_or_default());
-                fs::symlink(&target, link)
+            Self::Symlink { root, up } => {
+                let below = original.strip_prefix(root).expect("only files of the store are linked");
+                fs::symlink(&up.join(below), link)
             }
-            Self::Hardlink => match fs::hard_link(blob, link) {
-                Err(error) if is_fallback(&error) => copy(blob, link),
+            Self::Hardlink => match fs::hard_link(original, link) {
+                Err(error) if fs::needs_copy(&error) => copy(original, link),
                 done => done,
             },
             Self::Reflink => {
-                let file = fs::open(blob)?;
-                if fs::reflink(&file, link, 0o644)? { Ok(()) } else { copy(blob, link) }
+                let file = fs::open(original)?;
+                if fs::reflink(&file, link, 0o644)?.is_some() { Ok(()) } else { copy(original, link) }
             }
-            Self::Copy => copy(blob, link),
+            Self::Copy => copy(original, link),
         }
     }
 }
 
-fn is_fallback(error: &Error) -> bool {
-    use std::io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
-    matches!(error.source.kind(), CrossesDevices | TooManyLinks | PermissionDenied | Unsupported)
-}
-
-fn copy(blob: &Path, link: &Path) -> Result<()> {
-    let file = fs::open(blob)?;
-    fs::copy_into(&file, blob, link, 0o644, |_| {}).map(drop)
+fn copy(original: &Path, link: &Path) -> Result<()> {
+    let file = fs::open(original)?;
+    fs::copy_into(&file, original, link, 0o644, |_| {}).map(drop)
 }
 
 /// Returns the path that leads from the folder `from` to `to`.

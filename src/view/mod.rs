@@ -38,8 +38,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct FileLink {
     /// Its name.
     pub filename: String,
-    /// The blob that it shows.
+    /// The blob that it shows, an absolute path.
     pub blob: PathBuf,
-    /// The bytes of its `.metadata` file.
-    pub sidecar: Option<Vec<u8>>,
+    /// The file that its `.metadata` shows.
+    pub sidecar: Option<PathBuf>,
 }

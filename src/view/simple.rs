@@ -161,7 +161,7 @@ impl SimpleTree {
         for file in &content.files {
             links.link(&file.blob, &dir.join(&file.filename))?;
             if let Some(sidecar) = &file.sidecar {
-                fs::write_new(&dir.join(format!("{}.metadata", file.filename)), sidecar)?;
+                links.link(sidecar, &dir.join(format!("{}.metadata", file.filename)))?;
             }
         }
         fs::write_new(&dir.join("index.json"), &content.json)?;
@@ -173,7 +173,9 @@ impl SimpleTree {
     pub fn show(&mut self, plan: &SimplePlan, wanted: &[Project], number: i64, html: &[u8], json: &[u8]) -> Result<()> {
         let temporary = self.hidden.join("link.tmp");
         let link_of = |project: &Project| Path::new("../p").join(project.dir_name());
-        let name = format!("g-{number}");
+        // Another store that made this tree counted its generations apart.
+        let mut names = (number..).map(|number| format!("g-{number}"));
+        let name = names.find(|name| self.current.as_ref() != Some(name)).unwrap_or_default();
         let (from, to) = match (&plan.show, &self.current) {
             (Show::Nothing, _) => return Ok(()),
             (Show::Link(index), Some(current)) => {

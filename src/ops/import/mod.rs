@@ -168,9 +168,8 @@ pub fn import(
         }
     };
     context.progress.finish();
-    if let Some(session) = session {
-        session.end()?;
-    }
+    // The import is done: what the end of the session can't clear now, the next session clears.
+    drop(session);
     let mut distributions = Vec::with_capacity(items.len());
     for (item, outcome) in items.into_iter().zip(outcomes) {
         let Some(digests) = item.digests else { continue };
@@ -300,7 +299,7 @@ fn enter(
     let transaction = manifest.write()?;
     let mut lost = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let state = item.blob.map(|blob| transaction.blob(blob)).transpose()?.flatten().map(|row| row.state);
+        let state = item.blob.map(|blob| transaction.state(blob)).transpose()?.flatten();
         if state != Some(State::Live) {
             lost.push(index);
         }

@@ -4,7 +4,7 @@
 //! says `live`. The entry comes later, with all others of the import, while the hold still stands.
 
 use super::Item;
-use crate::blobs::{Blobs, Found, LinkMode, Staged, Staging};
+use crate::blobs::{Blobs, Found, LinkMode, Staging};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
@@ -43,7 +43,8 @@ struct Ready {
     digests: Digests,
     size: u64,
     /// Where its bytes lie in staging; `None`: they were hashed where they are, since the store seems to have them.
-    staged: Option<PathBuf>,
+    staged: Option<(PathBuf, Signature)>,
+    /// The stat of the source, while which stays its bytes are taken to stay.
     signature: Option<Signature>,
     distribution: Distribution,
     /// The row as the first transaction saw it.
@@ -95,7 +96,8 @@ impl Batch<'_> {
                 Err(reason) => results.push((index, Err(reason))),
             }
         }
-        let staged: Vec<&Path> = ready.iter().filter_map(|item| item.staged.as_deref()).collect();
+        let staged: Vec<&Path> =
+            ready.iter().filter_map(|item| item.staged.as_ref().map(|(path, _)| path.as_path())).collect();
         self.session.staging.sync(staged.into_iter())?;
         for _ in 0..TRIES {
             if ready.is_empty() {
@@ -117,9 +119,10 @@ impl Batch<'_> {
         self.store.blobs.sync_names(ready.iter().map(|item| &item.digests.blake3))?;
         let mut again = Vec::new();
         let transaction = self.store.manifest.write()?;
-        for item in ready {
+        for mut item in ready {
+            let quarantined = item.quarantined.take();
             let row = item.row.as_ref().expect("inserted above");
-            if let Some(name) = item.quarantined.as_deref().and_then(Path::file_name) {
+            if let Some(name) = quarantined.as_deref().and_then(Path::file_name) {
                 transaction.insert_quarantine(&row.blake3, &name.to_string_lossy(), self.context.now)?;
             }
             let found = item.found.expect("placed above");
@@ -152,23 +155,24 @@ impl Batch<'_> {
             let mut collisions = Vec::new();
             let mut inserted = HashSet::new();
             for (position, item) in ready.iter_mut().enumerate() {
-                let mut row = transaction.find_blob(&item.digests.blake3)?;
-                if row.is_none() {
-                    if let Some(other) = transaction.find_blob_by_sha256(&item.digests.sha256)? {
-                        collisions.push((position, other.blake3));
-                        continue;
-                    }
-                    transaction.insert_blob(&item.digests, item.size, self.context.now)?;
-                    row = transaction.find_blob(&item.digests.blake3)?;
-                    inserted.insert(item.digests.blake3);
-                    item.is_new = true;
-                } else if inserted.contains(&item.digests.blake3) {
+                let row = match transaction.find_blob(&item.digests.blake3)? {
                     // The same bytes twice in one batch: one of the two is the copy.
-                    item.is_new = false;
-                } else {
-                    item.is_new |= row.as_ref().is_some_and(|row| row.state == State::Staged);
-                }
-                let row = row.expect("inserted just now");
+                    Some(row) if inserted.contains(&row.id) => row,
+                    Some(row) => {
+                        item.is_new |= row.state == State::Staged;
+                        row
+                    }
+                    None => {
+                        if let Some(other) = transaction.find_blob_by_sha256(&item.digests.sha256)? {
+                            collisions.push((position, other.blake3));
+                            continue;
+                        }
+                        let row = transaction.insert_blob(&item.digests, item.size, self.context.now)?;
+                        inserted.insert(row.id);
+                        item.is_new = true;
+                        row
+                    }
+                };
                 if row.state == State::Deleting {
                     deleting = Some(row);
                     break;
@@ -200,35 +204,34 @@ impl Files<'_> {
         let source = &item.source.path;
         let is_linked = matches!(self.link, LinkMode::Hardlink | LinkMode::Move);
         let done = if may_be_known && !is_linked {
-            Staging::hash_source(source, self.wide).map(|(digests, signature)| (None, digests, item.size, signature))
+            Staging::hash_source(source, self.wide).map(|(digests, signature)| (None, digests, signature))
         } else {
             self.staging.stage(source, self.link, self.wide).map(|staged| {
-                let Staged { path, digests, signature, source } = staged;
-                (Some(path), digests, signature.size, source)
+                let (digests, source) = (staged.digests, staged.source);
+                (Some(staged), digests, source)
             })
         };
-        let (mut staged, digests, mut size, mut signature) = match self.own_fault(done, source)? {
+        let (mut staged, mut digests, mut signature) = match self.own_fault(done, source)? {
             Ok(done) => done,
             Err(reason) => return Ok(Err(reason)),
         };
-        let mut digests = digests;
-        let is_known = match (&staged, signature) {
-            // A source that changed while it was hashed is hashed again from a copy.
-            (None, None) => false,
-            (None, Some(_)) => self.blobs.find(&digests.blake3)? != Found::Absent,
-            (Some(_), _) => true,
-        };
-        if !is_known {
+        // A source that changed while it was hashed where it is, or whose blob is gone, is hashed again in staging.
+        let is_known = signature.is_some() && self.blobs.find(&digests.blake3)? != Found::Absent;
+        if staged.is_none() && !is_known {
             match self.own_fault(self.staging.stage(source, self.link, self.wide), source)? {
                 Ok(again) => {
-                    (digests, size, signature) = (again.digests, again.signature.size, again.source);
-                    staged = Some(again.path);
+                    (digests, signature) = (again.digests, again.source);
+                    staged = Some(again);
                 }
                 Err(reason) => return Ok(Err(reason)),
             }
         }
-        let path = staged.as_deref().unwrap_or(source);
-        let judged = fs::open(path).map_err(|error| reason(&error)).and_then(|file| describe(&file, &item.name));
+        let judged = match &staged {
+            Some(staged) => describe(&staged.file, &item.name),
+            None => fs::open(source).map_err(|error| reason(&error)).and_then(|file| describe(&file, &item.name)),
+        };
+        let size = staged.as_ref().map_or(item.size, |staged| staged.signature.size);
+        let staged = staged.map(|staged| (staged.path, staged.signature));
         match judged {
             Ok(distribution) => Ok(Ok(Ready {
                 index,
@@ -245,7 +248,7 @@ impl Files<'_> {
                 quarantined: None,
             })),
             Err(reason) => {
-                if let Some(path) = staged {
+                if let Some((path, _)) = staged {
                     fs::remove_file(&path)?;
                 }
                 Ok(Err(reason))
@@ -266,46 +269,45 @@ impl Files<'_> {
 
     /// Makes sure that the right bytes stand at the blob's name, and takes their stat.
     fn place(&self, item: &mut Ready) -> Result<()> {
-        let blobs = self.blobs;
+        let (blobs, blob) = (self.blobs, item.digests.blake3);
         let row = item.row.clone().expect("inserted before");
-        loop {
-            let found = blobs.find(&item.digests.blake3)?;
+        // Nothing can stand at the name of a blob that nobody knew; if something does, the rename says so.
+        let mut found = if item.is_new { Found::Absent } else { blobs.find(&blob)? };
+        item.found = loop {
             match found {
-                Found::File(found) if row.state == State::Live && row.is_file(&found) => {
-                    item.found = Some(found);
-                    break;
-                }
-                Found::File(found) if Blobs::hash(&blobs.path(&item.digests.blake3))?.0 == item.digests.blake3 => {
-                    item.found = Some(found);
-                    break;
-                }
+                Found::File(known) if row.state == State::Live && row.is_file(&known) => break Some(known),
+                // Bytes that others read are looked at once more: a row can be wrong about them.
+                Found::File(known) if blobs.is_good(&blob) => break Some(known),
                 Found::Absent => {
                     item.is_healed |= row.state == State::Live;
-                    let staged = self.staged(item)?;
-                    if blobs.publish(&staged, &item.digests.blake3)? {
+                    let (staged, signature) = self.staged(item)?;
+                    if blobs.publish(&staged, &blob)? {
                         item.staged = None;
+                        // A rename keeps inode, size and modification time.
+                        break Some(signature);
                     }
                 }
                 Found::File(_) | Found::Foreign => {
                     item.is_healed |= row.state != State::Staged;
-                    let staged = self.staged(item)?;
+                    let (staged, _) = self.staged(item)?;
                     let reap = blobs.reap()?;
                     // Another import may have healed it while this one waited for the right.
-                    if !blobs.is_good(&item.digests.blake3)? {
-                        item.quarantined = blobs.replace(&reap, &staged, &item.digests.blake3)?;
+                    if !blobs.is_good(&blob) {
+                        item.quarantined = blobs.replace(&reap, &staged, &blob)?;
                         item.staged = None;
                     }
                 }
             }
-        }
-        if let Some(left) = item.staged.take() {
+            found = blobs.find(&blob)?;
+        };
+        if let Some((left, _)) = item.staged.take() {
             fs::remove_file(&left)?;
         }
         Ok(())
     }
 
     /// Returns the item's staged file, staging it now if it was hashed where it lies.
-    fn staged(&self, item: &mut Ready) -> Result<PathBuf> {
+    fn staged(&self, item: &mut Ready) -> Result<(PathBuf, Signature)> {
         if let Some(staged) = &item.staged {
             return Ok(staged.clone());
         }
@@ -315,8 +317,8 @@ impl Files<'_> {
             return Err(fs::Error::at("import", &item.source)(changed).into());
         }
         fs::sync_file(&again.path)?;
-        item.staged = Some(again.path.clone());
-        Ok(again.path)
+        item.staged = Some((again.path.clone(), again.signature));
+        Ok((again.path, again.signature))
     }
 }
 
