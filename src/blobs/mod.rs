@@ -200,7 +200,13 @@ impl Blobs {
                 fs::create_dir(dir)?;
             }
             match fs::symlink(&target, &path) {
-                Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => return Ok(path),
+                Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {
+                    if std::fs::read_link(&path).is_ok_and(|found| found == target) {
+                        return Ok(path);
+                    }
+                    // Whatever was put there would be taken for the distribution.
+                    fs::remove_file(&path)?;
+                }
                 Err(error) if error.is_not_found() => {}
                 done => return done.map(|()| path),
             }

@@ -152,6 +152,8 @@ impl Manifest {
         conn.pragma_update(None, "foreign_keys", true)?;
         // Without this, SQLite looks at the values that parameters have and compiles some statements anew for each.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        // Else each statement that may be rolled back alone (a delete with foreign keys) writes a temporary file.
+        conn.pragma_update(None, "temp_store", "MEMORY")?;
         // Digests come in no order: with a small cache, an import of many reads the same pages again and again.
         conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(64);

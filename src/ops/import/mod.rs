@@ -141,11 +141,14 @@ pub fn import(
     }
     store.require_writable()?;
     let mut unknown = Vec::new();
+    // One transaction for all the questions: each on its own would take and give back a lock.
+    let transaction = store.manifest.read()?;
     for (index, item) in items.iter_mut().enumerate() {
         if !recognise(store, item)? {
             unknown.push(index);
         }
     }
+    drop(transaction);
     // An import of what is there needs no session: that would cost it two commits.
     let mut session = None;
     let total = unknown.iter().map(|&index| items[index].size).sum();
@@ -288,8 +291,9 @@ fn enter(
     let manifest = &store.manifest;
     if session.is_none() {
         // Nothing was published: perhaps nothing is to be written at all.
-        if let Some(row) = manifest.find_collection(&options.collection)? {
-            let live = |item: &Item| Ok(manifest.find_entry_blob(row.id, item.name.as_str())? == item.blob);
+        let transaction = manifest.read()?;
+        if let Some(row) = transaction.find_collection(&options.collection)? {
+            let live = |item: &Item| Ok(transaction.find_entry_blob(row.id, item.name.as_str())? == item.blob);
             if items.iter().map(live).collect::<Result<Vec<_>>>()?.iter().all(|&same| same) {
                 let outcomes = items.iter().map(|_| Ok(Outcome::Unchanged)).collect();
                 return Ok(Entered::Done { revision: row.revision, outcomes });
