@@ -105,7 +105,7 @@ impl Blobs {
     pub fn publish(&self, staged: &Path, blob: &Blake3) -> Result<bool> {
         let path = self.path(blob);
         match fs::rename_new(staged, &path) {
-            Err(error) if error.is_not_found() && !fs::parent(&path).is_dir() => {
+            Err(error) if error.is_not_found() => {
                 // The shard's own name must be durable before a blob in it counts as published.
                 fs::create_dir(fs::parent(&path))?;
                 fs::sync_dir(&self.root)?;

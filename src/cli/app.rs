@@ -91,6 +91,16 @@ impl App {
         })
     }
 
+    /// Prints what an action did: as JSON where that was asked for, as text unless nothing should be said.
+    pub(super) fn done<T: Serialize>(
+        &self,
+        command: &str,
+        report: &T,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        if self.quiet && !self.json { Ok(()) } else { self.report(command, report, text) }
+    }
+
     /// Says something that is no answer.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {

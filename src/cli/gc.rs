@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::{End, print, units};
+use std::io::Write;
 use std::time::Duration;
 use wcas::error::Result;
 use wcas::manifest::Retention;
@@ -56,7 +57,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         max_duration: args.max_duration,
     };
     let report = ops::gc(&store, &app.context(), &options)?;
-    app.report("gc", &report, |out| {
+    let text = |out: &mut dyn Write| {
         for removed in &report.references {
             writeln!(out, "{}: {}: {}", removed.collection, removed.filename, removed.reason)?;
         }
@@ -68,7 +69,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             writeln!(out, "{} more are held by hard links outside the store", print::size(report.held_bytes))?;
         }
         Ok(())
-    })?;
+    };
+    // A dry run is asked for its answer.
+    if report.dry_run { app.report("gc", &report, text)? } else { app.done("gc", &report, text)? }
     if report.is_unfinished {
         app.note("the time was over; the next run goes on");
     }

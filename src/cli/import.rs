@@ -69,7 +69,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let mut report = ops::import(&store, &app.context(), sources, &options)?;
     report.refused.splice(0..0, refused);
     report.skipped = skipped;
-    app.report("import", &report, |out| {
+    app.done("import", &report, |out| {
         let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
         for distribution in &report.distributions {
             *outcomes.entry(word(distribution.outcome)).or_default() += 1;

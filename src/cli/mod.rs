@@ -38,7 +38,7 @@ struct Cli {
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     json: bool,
-    /// Print no notes, only answers and errors
+    /// Print no notes and totals, only what was asked for and what is wrong
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Print more: each file, not only totals

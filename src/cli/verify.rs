@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::{End, print, units};
+use std::io::Write;
 use std::time::Duration;
 use wcas::error::Result;
 use wcas::ops::{self, ProblemKind, VerifyOptions};
@@ -44,7 +45,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         repair: args.repair,
     };
     let report = ops::verify(&store, &app.context(), &options)?;
-    app.report("verify", &report, |out| {
+    let text = |out: &mut dyn Write| {
         for problem in &report.problems {
             let kind = match problem.kind {
                 ProblemKind::Corrupt => "corrupt",
@@ -73,7 +74,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             print::count(report.problems.len(), "problem")
         };
         writeln!(out, "verified {blobs}, {bytes} in {:.2} s ({rate}/s): {problems}", report.seconds)
-    })?;
+    };
+    // What is wrong is told even when nothing else should be.
+    if report.problems.is_empty() { app.done("verify", &report, text)? } else { app.report("verify", &report, text)? }
     if report.sidecars_rewritten > 0 {
         let count = print::count(report.sidecars_rewritten, ".metadata file");
         app.note(&format!("{count} had wrong bytes and came back from the manifest"));

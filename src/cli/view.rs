@@ -141,7 +141,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
         },
     };
     let report = ops::view_tree(&store, &app.context(), &options)?;
-    app.report("view", &report, |out| {
+    app.done("view", &report, |out| {
         let (files, projects) = (print::count(report.files, "file"), print::count(report.projects, "project"));
         let path = report.path.display();
         writeln!(
