@@ -127,7 +127,7 @@ fn rows_and_sessions_of_killed_commands_are_notes() {
     let sample = Sample::new();
     let store = sample.open();
     let transaction = store.manifest.write().unwrap();
-    let staged = transaction.insert_blob(&Digests::of(b"staged"), 6, 1).unwrap();
+    let staged = transaction.insert_blob(&Digests::of(b"staged"), 6, 1).unwrap().id;
     transaction.commit().unwrap();
     sample.finds("staged", Severity::Note, "1 blob that a killed command");
 
@@ -147,7 +147,7 @@ fn rows_and_sessions_of_killed_commands_are_notes() {
         started_at: 1,
     };
     transaction.insert_session(&session("dead")).unwrap();
-    let held = transaction.insert_blob(&Digests::of(b"held"), 4, 1).unwrap();
+    let held = transaction.insert_blob(&Digests::of(b"held"), 4, 1).unwrap().id;
     transaction.insert_hold("dead", held).unwrap();
     transaction.commit().unwrap();
     fs::create_dir(sample.root.join("staging/left")).unwrap();

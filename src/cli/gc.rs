@@ -71,7 +71,11 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Ok(())
     };
     // A dry run is asked for its answer.
-    if report.dry_run { app.report("gc", &report, text)? } else { app.done("gc", &report, text)? }
+    if report.dry_run {
+        app.report("gc", &report, text)?
+    } else {
+        app.done("gc", &report, text)?
+    }
     if report.is_unfinished {
         app.note("the time was over; the next run goes on");
     }

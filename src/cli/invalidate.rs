@@ -1,12 +1,11 @@
 //! `wcas invalidate`, `wcas undo`, `wcas yank`, `wcas unyank`
 
 use super::app::App;
-use super::lookup::Tags;
+use super::select::{Selection, Within};
 use super::{End, print};
 use serde::Serialize;
 use wcas::Error;
 use wcas::error::Result;
-use wcas::name::CollectionName;
 use wcas::ops::{self, Filter, InvalidateOptions, RemovedEntry};
 use wcas::requirement::Spec;
 
@@ -17,11 +16,8 @@ pub(super) struct InvalidateArgs {
     /// `torch`, `torch==2.5.1`, a filename, a digest
     #[arg(required_unless_present = "all")]
     specs: Vec<Spec>,
-    /// Only in this collection; may be given several times
-    #[arg(long, value_name = "C")]
-    collection: Vec<CollectionName>,
     #[command(flatten)]
-    tags: Tags,
+    within: Within,
     /// Drop all there is (in the collections named); asks first
     #[arg(long, conflicts_with = "specs")]
     all: bool,
@@ -35,7 +31,7 @@ pub(super) struct InvalidateArgs {
 
 pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
     let store = app.open()?;
-    let filter = args.tags.filter(args.collection, args.specs)?;
+    let filter = args.within.filter(args.specs)?;
     if args.all && !args.yes && !args.dry_run {
         let count = ops::list(&store, &filter)?.len();
         if !app.confirm(&format!("drop {}?", print::count(count, "distribution"))) {
@@ -89,14 +85,8 @@ pub(super) fn undo(app: &App, args: UndoArgs) -> Result<End> {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas yank torch==2.5.1 --collection cuda --reason 'wrong ABI'")]
 pub(super) struct YankArgs {
-    /// `torch==2.5.1`, a filename, a digest
-    #[arg(required = true)]
-    specs: Vec<Spec>,
-    /// Only in this collection; may be given several times
-    #[arg(long, value_name = "C")]
-    collection: Vec<CollectionName>,
     #[command(flatten)]
-    tags: Tags,
+    selection: Selection,
     /// Why, for those who meet it
     #[arg(long, default_value = "")]
     reason: String,
@@ -106,22 +96,16 @@ pub(super) struct YankArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas unyank torch==2.5.1 --collection cuda")]
 pub(super) struct UnyankArgs {
-    /// `torch==2.5.1`, a filename, a digest
-    #[arg(required = true)]
-    specs: Vec<Spec>,
-    /// Only in this collection; may be given several times
-    #[arg(long, value_name = "C")]
-    collection: Vec<CollectionName>,
     #[command(flatten)]
-    tags: Tags,
+    selection: Selection,
 }
 
 pub(super) fn yank(app: &App, args: YankArgs) -> Result<End> {
-    mark(app, "yank", &args.tags.filter(args.collection, args.specs)?, Some(&args.reason))
+    mark(app, "yank", &args.selection.filter()?, Some(&args.reason))
 }
 
 pub(super) fn unyank(app: &App, args: UnyankArgs) -> Result<End> {
-    mark(app, "unyank", &args.tags.filter(args.collection, args.specs)?, None)
+    mark(app, "unyank", &args.selection.filter()?, None)
 }
 
 #[derive(Serialize)]

@@ -1,12 +1,11 @@
 //! `wcas list`, `wcas show`, `wcas why`
 
 use super::app::App;
-use super::lookup::Tags;
+use super::select::{Selection, Within};
 use super::{End, print};
 use serde::Serialize;
 use std::io::Write;
 use wcas::error::Result;
-use wcas::name::CollectionName;
 use wcas::ops::{self, Listed, ShowReport, WhyReport};
 use wcas::requirement::Spec;
 
@@ -16,39 +15,24 @@ use wcas::requirement::Spec;
 pub(super) struct ListArgs {
     /// Only these: `torch`, `torch==2.5.1`, a filename, a digest
     specs: Vec<Spec>,
-    /// Only this collection; may be given several times
-    #[arg(long, value_name = "C")]
-    collection: Vec<CollectionName>,
     #[command(flatten)]
-    tags: Tags,
+    within: Within,
 }
 
 /// Show distributions whole
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas show torch==2.5.1")]
 pub(super) struct ShowArgs {
-    /// `torch==2.5.1`, a filename, a digest
-    #[arg(required = true)]
-    specs: Vec<Spec>,
-    /// Only in this collection; may be given several times
-    #[arg(long, value_name = "C")]
-    collection: Vec<CollectionName>,
     #[command(flatten)]
-    tags: Tags,
+    selection: Selection,
 }
 
 /// Tell who keeps a blob, since when, and what would free it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas why torch==2.5.1 --collection cuda")]
 pub(super) struct WhyArgs {
-    /// `torch==2.5.1`, a filename, a digest
-    #[arg(required = true)]
-    specs: Vec<Spec>,
-    /// Only what this collection lists; may be given several times
-    #[arg(long, value_name = "C")]
-    collection: Vec<CollectionName>,
     #[command(flatten)]
-    tags: Tags,
+    selection: Selection,
 }
 
 #[derive(Serialize)]
@@ -69,7 +53,7 @@ struct WhyDocument<'a> {
 pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     let store = app.open()?;
     let is_asked = !args.specs.is_empty();
-    let found = ops::list(&store, &args.tags.filter(args.collection, args.specs)?)?;
+    let found = ops::list(&store, &args.within.filter(args.specs)?)?;
     app.report("list", &ListDocument { distributions: &found }, |out| {
         if found.is_empty() {
             return Ok(());
@@ -103,7 +87,7 @@ fn row(listed: &Listed) -> [String; 6] {
 
 pub(super) fn show(app: &App, args: ShowArgs) -> Result<End> {
     let store = app.open()?;
-    let found = ops::show(&store, &args.tags.filter(args.collection, args.specs)?)?;
+    let found = ops::show(&store, &args.selection.filter()?)?;
     app.report("show", &ShowDocument { distributions: &found }, |out| {
         for (index, report) in found.iter().enumerate() {
             if index > 0 {
@@ -150,7 +134,7 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
 
 pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
     let store = app.open()?;
-    let found = ops::why(&store, &app.context(), &args.tags.filter(args.collection, args.specs)?)?;
+    let found = ops::why(&store, &app.context(), &args.selection.filter()?)?;
     app.report("why", &WhyDocument { blobs: &found }, |out| {
         for report in &found {
             let names =

@@ -2,11 +2,11 @@
 
 use super::End;
 use super::app::App;
+use super::select::Tags;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, Filter, LookupOptions};
+use wcas::ops::{self, LookupOptions};
 use wcas::requirement::Spec;
-use wcas::wheel::{BuildTag, Target};
 
 /// Print the path of the best match for a specification
 ///
@@ -28,28 +28,6 @@ pub(super) struct Args {
     /// Ask no remote
     #[arg(long)]
     offline: bool,
-}
-
-/// What a wheel's tags must be.
-#[derive(Debug, clap::Args)]
-pub(super) struct Tags {
-    /// The build tag: `2`, or with its suffix `2_el9_rocm6`
-    #[arg(long, value_name = "TAG")]
-    build_tag: Option<BuildTag>,
-    /// Only what runs on this CPython: `3.12`, `cp312`, `3.13t`
-    #[arg(long, value_name = "VERSION")]
-    python: Option<String>,
-    /// Only what runs on this platform: `linux_x86_64`, `manylinux_2_28_aarch64`, `macosx_14_0_arm64`, `win_amd64`
-    #[arg(long, value_name = "TAG")]
-    platform: Option<String>,
-}
-
-impl Tags {
-    /// Makes a filter of these tags, collections and specifications.
-    pub(super) fn filter(self, collections: Vec<CollectionName>, specs: Vec<Spec>) -> Result<Filter> {
-        let target = Target::parse(self.python.as_deref(), self.platform.as_deref())?;
-        Ok(Filter { collections, specs, build_tag: self.build_tag, target })
-    }
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {

@@ -15,6 +15,7 @@ mod pin;
 mod print;
 mod progress;
 mod rebuild;
+mod select;
 mod stats;
 mod units;
 mod verify;

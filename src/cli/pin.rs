@@ -1,11 +1,10 @@
 //! `wcas pin`, `wcas unpin`
 
 use super::app::App;
-use super::lookup::Tags;
+use super::select::{Selection, Within};
 use super::{End, print, units};
 use serde::Serialize;
 use wcas::error::Result;
-use wcas::name::CollectionName;
 use wcas::ops::{self, PinReport, Pinned};
 use wcas::requirement::Spec;
 
@@ -15,11 +14,8 @@ use wcas::requirement::Spec;
 pub(super) struct PinArgs {
     /// `torch==2.5.1`, a filename, a digest
     specs: Vec<Spec>,
-    /// Only what this collection lists; may be given several times
-    #[arg(long, value_name = "C")]
-    collection: Vec<CollectionName>,
     #[command(flatten)]
-    tags: Tags,
+    within: Within,
     /// Who needs them
     #[arg(long, default_value = "admin")]
     owner: String,
@@ -35,14 +31,8 @@ pub(super) struct PinArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas unpin torch==2.5.1 --owner release")]
 pub(super) struct UnpinArgs {
-    /// `torch==2.5.1`, a filename, a digest
-    #[arg(required = true)]
-    specs: Vec<Spec>,
-    /// Only what this collection lists; may be given several times
-    #[arg(long, value_name = "C")]
-    collection: Vec<CollectionName>,
     #[command(flatten)]
-    tags: Tags,
+    selection: Selection,
     /// Only this owner's [default: all]
     #[arg(long)]
     owner: Option<String>,
@@ -69,14 +59,14 @@ pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
         })?;
         return Ok(End::Done);
     }
-    let filter = args.tags.filter(args.collection, args.specs)?;
+    let filter = args.within.filter(args.specs)?;
     let expires_at = args.duration.map(|seconds| app.now.saturating_add(seconds));
     let report = ops::pin(&store, &app.context(), &filter, &args.owner, &args.reason, expires_at)?;
     tell(app, "pin", &report)
 }
 
 pub(super) fn unpin(app: &App, args: UnpinArgs) -> Result<End> {
-    let filter = args.tags.filter(args.collection, args.specs)?;
+    let filter = args.selection.filter()?;
     let report = ops::unpin(&app.open()?, &filter, args.owner.as_deref())?;
     tell(app, "unpin", &report)
 }

@@ -76,7 +76,11 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         writeln!(out, "verified {blobs}, {bytes} in {:.2} s ({rate}/s): {problems}", report.seconds)
     };
     // What is wrong is told even when nothing else should be.
-    if report.problems.is_empty() { app.done("verify", &report, text)? } else { app.report("verify", &report, text)? }
+    if report.problems.is_empty() {
+        app.done("verify", &report, text)?
+    } else {
+        app.report("verify", &report, text)?
+    }
     if report.sidecars_rewritten > 0 {
         let count = print::count(report.sidecars_rewritten, ".metadata file");
         app.note(&format!("{count} had wrong bytes and came back from the manifest"));

@@ -6,7 +6,7 @@
 use super::{BlobId, CollectionId, Result, Rows, State, Transaction};
 use crate::digest::Blake3;
 use crate::name::CollectionName;
-use rusqlite::named_params;
+use rusqlite::{Row, named_params};
 
 /// A blob without a reference.
 #[derive(Debug, Clone)]
@@ -19,6 +19,17 @@ pub struct Garbage {
     pub size: u64,
     /// Its state.
     pub state: State,
+}
+
+impl Garbage {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            blake3: row.get("blake3")?,
+            size: row.get::<_, i64>("size")?.cast_unsigned(),
+            state: row.get("state")?,
+        })
+    }
 }
 
 /// An entry in history that nothing keeps any longer.
@@ -69,14 +80,7 @@ impl Rows {
                AND NOT EXISTS (SELECT 1 FROM hold WHERE blob_id = b.id)
              ORDER BY b.maybe_unreferenced_at, b.id LIMIT :limit",
         )?;
-        let rows = statement.query_map(named_params! {":before": before, ":limit": limit as i64}, |row| {
-            Ok(Garbage {
-                id: row.get(0)?,
-                blake3: row.get(1)?,
-                size: row.get::<_, i64>(2)?.cast_unsigned(),
-                state: row.get(3)?,
-            })
-        })?;
+        let rows = statement.query_map(named_params! {":before": before, ":limit": limit as i64}, Garbage::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -84,14 +88,7 @@ impl Rows {
     pub fn deleting(&self) -> Result<Vec<Garbage>> {
         let sql = "SELECT id, blake3, size, state FROM blob WHERE state = 'deleting'";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map([], |row| {
-            Ok(Garbage {
-                id: row.get(0)?,
-                blake3: row.get(1)?,
-                size: row.get::<_, i64>(2)?.cast_unsigned(),
-                state: row.get(3)?,
-            })
-        })?;
+        let rows = statement.query_map([], Garbage::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

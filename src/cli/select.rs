@@ -1,0 +1,63 @@
+//! Which distributions a command is about: specifications, collections, tags.
+
+use wcas::error::Result;
+use wcas::name::CollectionName;
+use wcas::ops::Filter;
+use wcas::requirement::Spec;
+use wcas::wheel::{BuildTag, Target};
+
+/// What a wheel's tags must be.
+#[derive(Debug, clap::Args)]
+pub(super) struct Tags {
+    /// The build tag: `2`, or with its suffix `2_el9_rocm6`
+    #[arg(long, value_name = "TAG")]
+    build_tag: Option<BuildTag>,
+    /// Only what runs on this CPython: `3.12`, `cp312`, `3.13t`
+    #[arg(long, value_name = "VERSION")]
+    python: Option<String>,
+    /// Only what runs on this platform: `linux_x86_64`, `manylinux_2_28_aarch64`, `macosx_14_0_arm64`, `win_amd64`
+    #[arg(long, value_name = "TAG")]
+    platform: Option<String>,
+}
+
+impl Tags {
+    /// Makes a filter of these tags, collections and specifications.
+    pub(super) fn filter(self, collections: Vec<CollectionName>, specs: Vec<Spec>) -> Result<Filter> {
+        let target = Target::parse(self.python.as_deref(), self.platform.as_deref())?;
+        Ok(Filter { collections, specs, build_tag: self.build_tag, target })
+    }
+}
+
+/// What may be narrowed, beside the specifications.
+#[derive(Debug, clap::Args)]
+pub(super) struct Within {
+    /// Only what this collection lists; may be given several times
+    #[arg(long, value_name = "C")]
+    collection: Vec<CollectionName>,
+    #[command(flatten)]
+    tags: Tags,
+}
+
+impl Within {
+    /// Makes a filter of these and specifications.
+    pub(super) fn filter(self, specs: Vec<Spec>) -> Result<Filter> {
+        self.tags.filter(self.collection, specs)
+    }
+}
+
+/// Distributions that must be named.
+#[derive(Debug, clap::Args)]
+pub(super) struct Selection {
+    /// `torch`, `torch==2.5.1`, a filename, a digest
+    #[arg(required = true)]
+    specs: Vec<Spec>,
+    #[command(flatten)]
+    within: Within,
+}
+
+impl Selection {
+    /// Makes a filter.
+    pub(super) fn filter(self) -> Result<Filter> {
+        self.within.filter(self.specs)
+    }
+}
