@@ -1,0 +1,213 @@
+//! `wcas gc` and `wcas verify`: what goes and why, what stays, and what is found wrong.
+
+use crate::support::{Env, Wheel};
+use crate::{array, assert_output, blob, files, json_with_code, overwrite, texts};
+use std::fs;
+
+/// Three versions, the highest with two builds, of 1000 bytes and a little each.
+fn filled() -> Env {
+    let env = Env::new();
+    for (number, version) in (1u64..).zip(["1.0", "2.0", "3.0"]) {
+        Wheel::new("demo", version).payload(1000, number).write_to(env.path("in"));
+    }
+    Wheel::new("demo", "3.0").build("2").payload(1000, 9).write_to(env.path("in"));
+    env.ok(["import", "in"]);
+    env
+}
+
+fn listed(env: &Env) -> Vec<String> {
+    let document = env.json(["list"]);
+    texts(&document["distributions"], "filename").into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_dry_run_prints_exactly_what_the_run_then_does() {
+    let env = filled();
+    env.ok(["collection", "copy", "shared", "cuda"]);
+    env.ok(["collection", "set", "cuda", "--keep-versions", "1"]);
+    env.ok(["invalidate", "demo==1.0", "--collection", "shared"]);
+    env.ok(["pin", "demo==2.0"]);
+    let rules = ["gc", "--keep-builds", "1", "--grace", "0"];
+    let before = files(&env.path("store/blobs"));
+    let mut dry = env.json([&rules[..], &["--dry-run"]].concat());
+    assert_eq!((listed(&env).len(), files(&env.path("store/blobs"))), (7, before), "nothing was changed");
+    let text = env.ok([&rules[..], &["--dry-run"]].concat()).stdout;
+    let real = env.json(rules);
+    assert_eq!(dry["dry_run"], true);
+    dry["dry_run"] = false.into();
+    assert_eq!(dry, real);
+    for reference in array(&real["references"]) {
+        assert!(text.contains(reference["reason"].as_str().unwrap()), "{text}");
+    }
+    assert_eq!(env.json([&rules[..], &["--dry-run"]].concat())["blobs"], 0, "and a second run has nothing to do");
+}
+
+#[test]
+fn each_removal_says_why() {
+    let env = filled();
+    assert_output!(env.run(["gc", "--keep-builds", "1", "--keep-versions", "2", "--dry-run", "--grace", "0"]), @r"
+    exit 0
+    --- stdout
+    shared: demo-1.0-py3-none-any.whl: not among the 2 highest versions; 3.0 is higher
+    shared: demo-3.0-py3-none-any.whl: not among the 1 highest builds; demo-3.0-2-py3-none-any.whl is higher
+    would drop 2 references, would delete 2 blobs, 4.1 kB freed
+    ");
+    assert_output!(env.run(["gc", "--unused-for", "0s", "--dry-run"]), @r"
+    exit 0
+    --- stdout
+    shared: demo-1.0-py3-none-any.whl: unused for 0 days
+    shared: demo-2.0-py3-none-any.whl: unused for 0 days
+    shared: demo-3.0-2-py3-none-any.whl: unused for 0 days
+    shared: demo-3.0-py3-none-any.whl: unused for 0 days
+    would drop 4 references, would delete 0 blobs, 0 B freed
+    ");
+    assert_output!(env.run(["gc", "--max-bytes", "3K", "--grace", "0"]), @r"
+    exit 0
+    --- stdout
+    shared: demo-1.0-py3-none-any.whl: least recently used, and more than 3000 bytes are kept
+    shared: demo-3.0-2-py3-none-any.whl: least recently used, and more than 3000 bytes are kept
+    shared: demo-3.0-py3-none-any.whl: least recently used, and more than 3000 bytes are kept
+    dropped 3 references, deleted 3 blobs, 6.1 kB freed
+    ");
+    assert_output!(env.run(["gc"]), @r"
+    exit 0
+    --- stdout
+    dropped 0 references, deleted 0 blobs, 0 B freed
+    ");
+}
+
+#[test]
+fn the_grace_keeps_what_was_dropped_and_undo_brings_it_back() {
+    let env = filled();
+    env.ok(["gc", "--keep-versions", "1"]);
+    assert_eq!(listed(&env).len(), 2);
+    assert_eq!(files(&env.path("store/blobs")).len(), 4, "the bytes stay for 48 hours");
+    assert_eq!(env.json(["undo"])["restored"].as_array().unwrap().len(), 2);
+    assert_eq!(listed(&env).len(), 4);
+    assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 0);
+    env.ok(["verify"]);
+}
+
+#[test]
+fn pins_win_over_every_rule() {
+    let env = filled();
+    env.ok(["pin", "demo==1.0", "--owner", "release", "--reason", "24.11 image"]);
+    env.ok(["pin", "demo==2.0", "--for", "0s"]);
+    assert_output!(env.run(["pin"]), @r"
+    exit 0
+    --- stdout
+    OWNER    UNTIL                 REASON       FILENAMES
+    admin    [time]               demo-2.0-py3-none-any.whl
+    release  -                     24.11 image  demo-1.0-py3-none-any.whl
+    ");
+    let rules =
+        ["gc", "--keep-builds", "0", "--keep-versions", "0", "--unused-for", "0", "--max-bytes", "0", "--grace", "0"];
+    let output = env.run([&["--json"], &rules[..]].concat());
+    assert_eq!(output.code, 3, "what is pinned is more than the limit: {output}");
+    assert_eq!(listed(&env), ["demo-1.0-py3-none-any.whl"], "a pin that has expired keeps nothing");
+    // Invalidated by hand the entry goes, and the pinned bytes stay.
+    env.ok(["invalidate", "demo"]);
+    assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 0);
+    assert_eq!(files(&env.path("store/blobs")).len(), 1);
+    let digest = env.json(["pin"])["pins"][0]["blake3"].as_str().unwrap().to_owned();
+    assert_output!(env.run(["unpin", &digest, "--owner", "somebody"]), @r"
+    exit 4
+    --- stderr
+    wcas: there is no such pin
+    ");
+    env.ok(["unpin", &digest, "--owner", "release"]);
+    assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 1);
+    assert_eq!(files(&env.path("store/blobs")).len(), 0);
+}
+
+#[test]
+fn a_collections_own_rules_count_when_none_are_given() {
+    let env = filled();
+    env.ok(["collection", "copy", "shared", "cuda"]);
+    env.ok(["collection", "set", "cuda", "--keep-versions", "1"]);
+    let gone = env.json(["gc"]);
+    assert_eq!(texts(&gone["references"], "collection"), ["cuda", "cuda"]);
+    let gone = env.json(["gc", "--collection", "shared", "--keep-versions", "2"]);
+    assert_eq!(texts(&gone["references"], "filename"), ["demo-1.0-py3-none-any.whl"]);
+    assert_eq!(listed(&env).len(), 2 + 3);
+}
+
+#[test]
+fn verify_tells_what_is_wrong_where_and_whom_it_hits() {
+    let env = filled();
+    env.ok(["collection", "copy", "shared", "cuda"]);
+    assert_output!(env.run(["verify"]), @r"
+    exit 0
+    --- stdout
+    verified 4 blobs, 8.1 kB in [duration]: all good
+    ");
+    let path = blob(&env, "demo==1.0");
+    let size = fs::metadata(&path).unwrap().len();
+    overwrite(&path, vec![b'x'; usize::try_from(size).unwrap()]);
+    fs::remove_file(blob(&env, "demo==2.0")).unwrap();
+    assert_output!(env.run(["verify"]), @r"
+    exit 3
+    --- stdout
+    corrupt: $STORE/blobs/b3/ad/ad2e4d9b…
+      its bytes have the digest 2579468b… (2027 of 2027 bytes)
+      files: demo-1.0-py3-none-any.whl
+      collections: cuda, shared
+      quarantine: $STORE/quarantine/ad2e4d9b….0
+    missing: $STORE/blobs/b3/4a/4ae103cb…
+      there is no such file
+      files: demo-2.0-py3-none-any.whl
+      collections: cuda, shared
+    verified 4 blobs, 8.1 kB in [duration]: 2 problems
+    ");
+    assert!(!path.exists(), "the wrong bytes have left their name");
+    let quarantine = fs::read_dir(env.path("store/quarantine")).unwrap().map(|entry| entry.unwrap().path());
+    let kept: Vec<_> = quarantine.map(|path| fs::read(path).unwrap()).collect();
+    assert_eq!(kept, [vec![b'x'; usize::try_from(size).unwrap()]], "and nothing is destroyed");
+    let again = json_with_code(&env, 3, &["verify"]);
+    assert_eq!(texts(&again["problems"], "kind"), ["corrupt", "missing"], "found again until it is healed");
+    env.ok(["import", "in"]);
+    env.ok(["verify"]);
+}
+
+#[test]
+fn verify_quick_reads_only_what_looks_changed() {
+    let env = filled();
+    let quick = env.json(["verify", "--quick"]);
+    assert_eq!((&quick["checked"], &quick["bytes"]), (&4.into(), &0.into()));
+    let path = blob(&env, "demo==1.0");
+    let bytes = fs::read(&path).unwrap();
+    overwrite(&path, &bytes);
+    let quick = env.json(["verify", "--quick"]);
+    assert_eq!(quick["bytes"], bytes.len(), "another inode with the right bytes is right");
+    assert_eq!(env.json(["verify", "--quick"])["bytes"], 0, "and is known from then on");
+    overwrite(&path, &bytes[1..]);
+    assert_eq!(json_with_code(&env, 3, &["verify", "--quick"])["problems"][0]["kind"], "corrupt");
+}
+
+#[test]
+fn verify_leaves_out_what_was_verified_lately_and_goes_on_where_it_stopped() {
+    let env = filled();
+    assert_eq!(env.json(["verify", "--max-age", "1h"])["checked"], 4);
+    assert_eq!(env.json(["verify", "--max-age", "1h"])["checked"], 0);
+    assert_eq!(env.json(["verify", "--parallel"])["checked"], 4);
+    assert_eq!(env.json(["verify", "--parallel", "3"])["checked"], 4);
+    let stopped = env.json(["verify", "--max-duration", "0s"]);
+    assert_eq!((&stopped["checked"], &stopped["left"]), (&0.into(), &4.into()));
+}
+
+#[test]
+fn repair_takes_right_bytes_from_a_tree_that_has_its_own() {
+    let env = filled();
+    env.ok(["view", "--to", "tree", "--link", "copy"]);
+    let path = blob(&env, "demo==1.0");
+    let right = fs::read(&path).unwrap();
+    overwrite(&path, "wrong");
+    let report = env.json(["verify", "--repair"]);
+    assert_eq!(report["problems"][0]["repaired"], true);
+    assert_eq!(fs::read(&path).unwrap(), right);
+    env.ok(["lookup", "demo==1.0"]);
+    // Of two copies that are both wrong none is taken.
+    overwrite(&path, "wrong");
+    overwrite(&env.path("tree/simple/demo/demo-1.0-py3-none-any.whl"), "wrong");
+    assert_eq!(json_with_code(&env, 3, &["verify", "--repair"])["problems"][0]["repaired"], false);
+}

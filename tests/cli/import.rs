@@ -1,0 +1,290 @@
+//! `wcas import`: what is taken, what is refused and why, and how bytes come in.
+
+use crate::support::{Env, Sdist, Wheel};
+use crate::{array, assert_output, json_with_code, texts};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+fn outcomes(report: &Value) -> Vec<&str> {
+    texts(&report["distributions"], "outcome")
+}
+
+#[test]
+fn every_kind_of_bad_file_is_refused_with_its_reason_and_the_good_one_beside_it_is_done() {
+    let env = Env::new();
+    let good = Wheel::new("good", "1.0").payload(2000, 1);
+    let bytes = good.bytes();
+    let dir = env.path("in");
+    good.write_to(&dir);
+    let put = |name: &str, bytes: &[u8]| fs::write(dir.join(name), bytes).unwrap();
+    put("text-1.0-py3-none-any.whl", b"not a zip");
+    put("empty-1.0-py3-none-any.whl", b"");
+    put("cut-1.0-py3-none-any.whl", &bytes[..bytes.len() / 2]);
+    put("honest-1.0-py3-none-any.whl", &Wheel::new("liar", "1.0").bytes());
+    put("three-parts.whl", &bytes);
+    put("v-1.x-py3-none-any.whl", &bytes);
+    put("b-1.0-x1-py3-none-any.whl", &bytes);
+    put("..-1.0-py3-none-any.whl", &bytes);
+    put(".hidden-1.0-py3-none-any.whl", &bytes);
+    put("sdist-1.0.tar.gz", b"not a gzip");
+    Wheel::new("bare", "1.0").without("METADATA").write_to(&dir);
+    Wheel::new("tagless", "1.0").without("WHEEL").write_to(&dir);
+    let metadata = |name: &str, version: &str| format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\n");
+    Wheel::new("named", "1.0").member("named-1.0.dist-info/METADATA", metadata("other", "1.0")).write_to(&dir);
+    Wheel::new("aged", "1.0").member("aged-1.0.dist-info/METADATA", metadata("aged", "2.0")).write_to(&dir);
+    Wheel::new("silent", "1.0").member("silent-1.0.dist-info/METADATA", "").write_to(&dir);
+    let report = json_with_code(&env, 3, &["import", "in"]);
+    assert_eq!(texts(&report["distributions"], "filename"), ["good-1.0-py3-none-any.whl"]);
+    let mut refused: Vec<String> = array(&report["refused"])
+        .iter()
+        .map(|row| {
+            let name = row["path"].as_str().unwrap().strip_prefix("in/").unwrap();
+            format!("{name}: {}", row["reason"].as_str().unwrap())
+        })
+        .collect();
+    refused.sort_unstable();
+    insta::assert_snapshot!(refused.join("\n"), @r#"
+    ..-1.0-py3-none-any.whl: "..-1.0-py3-none-any.whl" is not a safe filename: expected one path segment, 1 to 255 bytes, no control character, no '.' first
+    .hidden-1.0-py3-none-any.whl: ".hidden-1.0-py3-none-any.whl" is not a safe filename: expected one path segment, 1 to 255 bytes, no control character, no '.' first
+    aged-1.0-py3-none-any.whl: expected Version "1.0" in METADATA, as the filename says, found "2.0"
+    b-1.0-x1-py3-none-any.whl: "x1" is not a build tag: expected a number up to 18446744073709551615 and any suffix, without '-' or '/'
+    bare-1.0-py3-none-any.whl: expected the member "bare-1.0.dist-info/METADATA" once in the wheel, found it 0 times
+    cut-1.0-py3-none-any.whl: expected a wheel, which is a zip archive: expected a zip archive's end record in the last 1513 bytes of 1513, found none
+    empty-1.0-py3-none-any.whl: expected a wheel, which is a zip archive: expected a zip archive's end record in the last 0 bytes of 0, found none
+    honest-1.0-py3-none-any.whl: expected the directory "honest-1.0.dist-info" in the wheel, found "liar-1.0.dist-info"
+    named-1.0-py3-none-any.whl: expected Name "named" in METADATA, as the filename says, found "other"
+    sdist-1.0.tar.gz: expected an sdist, which is a .tar.gz or .zip archive: expected a gzip-compressed tar archive: invalid gzip header
+    silent-1.0-py3-none-any.whl: expected core metadata in METADATA: expected a Name header, found none among 0 headers
+    tagless-1.0-py3-none-any.whl: expected the member "tagless-1.0.dist-info/WHEEL" once in the wheel, found it 0 times
+    text-1.0-py3-none-any.whl: expected a wheel, which is a zip archive: expected a zip archive's end record in the last 9 bytes of 9, found none
+    three-parts.whl: "three-parts.whl" is not a wheel's filename: expected 5 or 6 parts between dashes, found 2
+    v-1.x-py3-none-any.whl: "1.x" in the filename "v-1.x-py3-none-any.whl" is not a version: after parsing `1`, found `.x`, which is not part of a valid version
+    "#);
+    assert!(array(&env.json(["list"])["distributions"]).len() == 1, "nothing of the bad ones is left");
+    assert_eq!(env.json(["stats"])["blobs"]["count"], 1);
+}
+
+#[test]
+fn members_that_lead_out_of_the_archive_are_never_written_anywhere() {
+    let env = Env::new();
+    let wheel = Wheel::new("evil", "1.0").member("../../escaped.py", "boom").member("/absolute.py", "boom");
+    wheel.write_to(env.path("in"));
+    let output = env.run(["import", "in"]);
+    assert!(matches!(output.code, 0 | 3), "{output}");
+    if output.code == 0 {
+        env.ok(["view", "--to", "tree"]);
+    }
+    assert!(!env.path("escaped.py").exists() && !Path::new("/absolute.py").exists());
+}
+
+#[test]
+fn a_list_of_paths_comes_on_standard_input_by_lines_or_by_nul() {
+    let env = Env::new();
+    for name in ["a", "b", "c d"] {
+        Wheel::new("demo", "1.0").payload(10, name.len() as u64).write_to(env.path(name));
+        Wheel::new(&name.replace(' ', "-"), "1.0").write_to(env.path(name));
+    }
+    let lines = env.run_with_stdin("a/a-1.0-py3-none-any.whl\n\nb\r\n", ["--json", "import", "-"]);
+    assert_eq!(lines.code, 0, "{lines}");
+    assert_eq!(lines.json()["distributions"].as_array().unwrap().len(), 3);
+    let nul = env.run_with_stdin("c d/c_d-1.0-py3-none-any.whl\0a/nowhere.whl\0", ["--json", "import", "-"]);
+    assert_eq!(nul.code, 3, "{nul}");
+    assert_eq!(texts(&nul.json()["distributions"], "filename"), ["c_d-1.0-py3-none-any.whl"]);
+    let both = env.run_with_stdin("a", ["--json", "import", "-", "c d/c_d-1.0-py3-none-any.whl"]);
+    assert_eq!(both.json()["distributions"].as_array().unwrap().len(), 3, "{both}");
+    let empty = env.run_with_stdin("", ["import", "-"]);
+    assert_eq!(empty.code, 0, "an empty list is nothing to do: {empty}");
+}
+
+#[test]
+fn symlinks_lead_to_files_and_everything_else_is_skipped_with_a_word() {
+    let env = Env::new();
+    let dir = env.path("in");
+    let real = Wheel::new("real", "1.0").write_to(env.path("elsewhere"));
+    Wheel::new("hidden", "1.0").write_to(env.path("elsewhere/deep"));
+    fs::create_dir(&dir).unwrap();
+    symlink(&real, dir.join("real-1.0-py3-none-any.whl")).unwrap();
+    symlink(env.path("elsewhere/deep"), dir.join("folder")).unwrap();
+    symlink("nowhere", dir.join("dangling-1.0-py3-none-any.whl")).unwrap();
+    assert!(Command::new("mkfifo").arg(dir.join("pipe-1.0-py3-none-any.whl")).status().unwrap().success());
+    fs::write(dir.join("README"), "").unwrap();
+    assert_output!(env.run(["import", "in"]), @r"
+    exit 0
+    --- stdout
+    1 distribution in shared@1 (1 new)
+    --- stderr
+    skipped in/README: not a wheel or sdist
+    skipped in/dangling-1.0-py3-none-any.whl: a symlink that leads nowhere
+    skipped in/folder: a symlink to a folder
+    skipped in/pipe-1.0-py3-none-any.whl: not a regular file
+    ");
+    assert_eq!(texts(&env.json(["list"])["distributions"], "filename"), ["real-1.0-py3-none-any.whl"]);
+    // Asked for by name it must be what it should be; and opening a FIFO would wait for ever.
+    assert_output!(env.run(["import", "in/pipe-1.0-py3-none-any.whl", "in/README", "/dev/null", "in/dangling-1.0-py3-none-any.whl"]), @r"
+    exit 3
+    --- stdout
+    0 distributions in shared@1
+    --- stderr
+    refused in/pipe-1.0-py3-none-any.whl: neither a file nor a folder
+    refused in/README: not a wheel (.whl) or sdist (.tar.gz, .zip)
+    refused /dev/null: neither a file nor a folder
+    refused in/dangling-1.0-py3-none-any.whl: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn a_folder_that_has_the_store_in_it_is_imported_without_the_store() {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").write_to(env.path("sub"));
+    env.ok(["import", "."]);
+    env.ok(["lookup", "demo"]); // makes a link in the store that ends in the filename
+    let again = env.json(["import", "."]);
+    assert_eq!(outcomes(&again), ["unchanged"]);
+    assert_eq!(again["refused"], json!([]));
+    assert!(array(&again["skipped"]).iter().all(|row| !row["path"].as_str().unwrap().contains("store/")), "{again}");
+}
+
+#[test]
+fn importing_again_is_unchanged_until_the_bytes_change() {
+    let env = Env::new();
+    let path = Wheel::new("demo", "1.0").payload(100, 1).write_to(env.path("in"));
+    assert_eq!(outcomes(&env.json(["import", "in"])), ["new"]);
+    assert_eq!(outcomes(&env.json(["import", "in"])), ["unchanged"]);
+    // Touched, and written again with the same bytes: other times, same content.
+    fs::write(&path, Wheel::new("demo", "1.0").payload(100, 1).bytes()).unwrap();
+    let same = env.json(["import", "in"]);
+    assert_eq!((outcomes(&same), &same["revision"]), (vec!["unchanged"], &json!(1)));
+    // Same size, same modification time, other bytes.
+    let before = fs::metadata(&path).unwrap();
+    fs::write(&path, Wheel::new("demo", "1.0").payload(100, 2).bytes()).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), before.len());
+    assert_eq!(outcomes(&env.json(["import", "in"])), ["replaced"]);
+    // The same bytes under another name are one blob.
+    fs::copy(&path, env.path("in/demo-1.0-0-py3-none-any.whl")).unwrap();
+    let twin = env.run(["--json", "import", "in/demo-1.0-0-py3-none-any.whl"]);
+    assert_eq!(outcomes(&twin.json()), ["deduplicated"], "{twin}");
+    assert_eq!(env.json(["stats"])["blobs"]["count"], 2);
+}
+
+#[test]
+fn keep_existing_refuses_other_bytes_under_a_known_name() {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").payload(100, 1).write_to(env.path("old"));
+    Wheel::new("demo", "1.0").payload(100, 2).write_to(env.path("new"));
+    Wheel::new("fresh", "1.0").write_to(env.path("new"));
+    let old = env.json(["import", "old"])["distributions"][0]["sha256"].clone();
+    assert_output!(env.run(["import", "new", "--keep-existing"]), @r"
+    exit 3
+    --- stdout
+    1 distribution in shared@2 (1 new)
+    --- stderr
+    refused new/demo-1.0-py3-none-any.whl: the collection has other bytes under this name (sha256 1eddf29a…), and existing ones are kept
+    ");
+    assert_eq!(env.json(["lookup", "demo"])["sha256"], old);
+    assert_eq!(outcomes(&env.json(["import", "old", "--keep-existing"])), ["unchanged"]);
+}
+
+#[test]
+fn one_name_twice_in_one_run_is_one_distribution_or_a_contradiction() {
+    let env = Env::new();
+    let wheel = |seed| Wheel::new("demo", "1.0").payload(100, seed);
+    wheel(1).write_to(env.path("a"));
+    wheel(1).write_to(env.path("b"));
+    wheel(2).write_to(env.path("c"));
+    let same = env.json(["import", "a", "b", "a"]);
+    assert_eq!(same["refused"], json!([]));
+    assert_eq!(same["revision"], 1);
+    assert_eq!(env.json(["stats"])["blobs"]["count"], 1);
+    let first = json_with_code(&env, 3, &["import", "c", "a"]);
+    assert_eq!(outcomes(&first), ["replaced"]);
+    assert_eq!(texts(&first["refused"], "path"), ["a/demo-1.0-py3-none-any.whl"]);
+    assert!(first["refused"][0]["reason"].as_str().unwrap().contains("c/demo-1.0-py3-none-any.whl"), "{first}");
+}
+
+#[test]
+fn link_modes_bring_the_same_bytes_in_their_own_way() {
+    for mode in ["auto", "copy", "hardlink", "move", "reflink"] {
+        let env = Env::new();
+        let wheel = Wheel::new("demo", "1.0").payload(5000, 1);
+        let source = wheel.write_to(env.path("in"));
+        let inode = fs::metadata(&source).unwrap().ino();
+        let output = env.run(["--json", "import", "in", "--link", mode]);
+        if mode == "reflink" && output.code == 3 {
+            let reason = output.json()["refused"][0]["reason"].clone();
+            assert!(reason.as_str().unwrap().contains("--link copy"), "says what to do instead: {reason}");
+            assert!(source.exists());
+            continue;
+        }
+        assert_eq!(output.code, 0, "{mode}: {output}");
+        let stored = crate::blob(&env, "demo");
+        assert_eq!(fs::read(&stored).unwrap(), wheel.bytes(), "{mode}");
+        assert_eq!(source.exists(), mode != "move", "{mode}");
+        let is_shared = fs::metadata(&stored).unwrap().ino() == inode;
+        assert_eq!(is_shared, matches!(mode, "hardlink" | "move"), "{mode}: one inode");
+        env.ok(["verify"]);
+        if mode == "move" {
+            // Moved again: what the store has is taken away from the source, as the first time.
+            wheel.write_to(env.path("in"));
+            assert_eq!(outcomes(&env.json(["import", "in", "--link", "move"])), ["unchanged"]);
+            assert!(!source.exists());
+            wheel.write_to(env.path("in"));
+            Wheel::new("liar", "1.0").payload(1, 1).write_to(env.path("x"));
+            fs::rename(env.path("x/liar-1.0-py3-none-any.whl"), env.path("in/bad-1.0-py3-none-any.whl")).unwrap();
+            assert_eq!(env.run(["import", "in", "--link", "move"]).code, 3);
+            assert!(env.path("in/bad-1.0-py3-none-any.whl").exists(), "what is refused stays where it is");
+        }
+    }
+}
+
+#[test]
+fn an_edit_through_a_hard_link_is_found_and_healed() {
+    let env = Env::new();
+    let wheel = Wheel::new("demo", "1.0").payload(5000, 1);
+    let source = wheel.write_to(env.path("in"));
+    env.ok(["import", "in", "--link", "hardlink"]);
+    if fs::metadata(&source).unwrap().ino() != fs::metadata(crate::blob(&env, "demo")).unwrap().ino() {
+        println!("skipped: hard links can't be made here");
+        return;
+    }
+    let mut permissions = fs::metadata(&source).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
+    fs::set_permissions(&source, permissions).unwrap();
+    let mut bytes = wheel.bytes();
+    bytes[100] ^= 0xff;
+    fs::write(&source, &bytes).unwrap();
+    assert_eq!(env.run(["lookup", "demo"]).code, 4, "edited bytes are never handed out");
+    assert_eq!(env.run(["verify"]).code, 3);
+    fs::remove_file(&source).unwrap();
+    wheel.write_to(env.path("in"));
+    assert_eq!(outcomes(&env.json(["import", "in"])), ["healed"]);
+    env.ok(["verify"]);
+}
+
+#[test]
+fn all_files_of_one_import_are_one_revision() {
+    let env = Env::new();
+    for number in 0..40 {
+        Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
+        Sdist::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
+    }
+    assert_output!(env.run(["import", "in", "--collection", "cuda"]), @r"
+    exit 0
+    --- stdout
+    80 distributions in cuda@1 (80 new)
+    ");
+    assert_output!(env.run(["import", "in", "--collection", "rocm"]), @r"
+    exit 0
+    --- stdout
+    80 distributions in rocm@1 (80 deduplicated)
+    ");
+    assert_output!(env.run(["import", "in", "--collection", "cuda"]), @r"
+    exit 0
+    --- stdout
+    80 distributions in cuda@1 (80 unchanged)
+    ");
+    assert_eq!(array(&env.json(["collection", "log", "cuda"])["revisions"]).len(), 1);
+}

@@ -1,0 +1,211 @@
+//! The store as a whole: formats, read-only ones, where it is, and what every command has in common.
+
+use crate::support::{Env, Wheel};
+use crate::{assert_output, files, refused};
+use std::fs::{self, Permissions};
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+
+fn filled() -> Env {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").write_to(env.path("in"));
+    env.ok(["import", "in"]);
+    env
+}
+
+/// Returns the commands that `--help` of a command lists.
+fn subcommands(env: &Env, path: &[&str]) -> Vec<String> {
+    let help = env.ok([path, &["--help"]].concat()).stdout;
+    let rows = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = rows.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_commands_help_has_an_example() {
+    let env = Env::new();
+    let commands = subcommands(&env, &[]);
+    assert!(commands.len() >= 18, "{commands:?}");
+    for command in &commands {
+        for arg in ["--help", "-h"] {
+            let help = env.ok([command, arg]).stdout;
+            assert!(help.contains("Example"), "{command} {arg}:\n{help}");
+        }
+    }
+    let without: Vec<String> = subcommands(&env, &["collection"])
+        .into_iter()
+        .filter(|name| env.ok(["collection", name, "--help"]).stdout.is_empty())
+        .collect();
+    assert_eq!(without, [""; 0]);
+    assert!(env.ok(["--help"]).stdout.contains("Exit codes"));
+    assert_eq!(env.ok(["--version"]).stdout, format!("wcas {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_closed_standard_output_is_quiet() {
+    let env = filled();
+    for number in 0..300 {
+        Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("many"));
+    }
+    env.ok(["import", "many"]);
+    let commands: [&[&str]; 9] = [
+        &["list"],
+        &["--json", "list"],
+        &["view"],
+        &["view", "--format", "paths"],
+        &["show", "demo"],
+        &["stats"],
+        &["verify"],
+        &["--help"],
+        &["completions", "bash"],
+    ];
+    for args in commands {
+        let mut child = env.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn quiet_leaves_answers_and_errors() {
+    let env = filled();
+    // Whether a total is an answer or a note is a matter of taste: only standard error must be silent.
+    assert_eq!(env.ok(["-q", "import", "in"]).stderr, "");
+    assert_output!(env.run(["-q", "list", "absent"]), @"exit 4");
+    assert_output!(env.run(["-q", "invalidate", "demo"]), @r"
+    exit 0
+    --- stdout
+    shared: demo-1.0-py3-none-any.whl
+    ");
+    assert_output!(env.run(["-q", "undo"]), @r"
+    exit 0
+    --- stdout
+    shared: demo-1.0-py3-none-any.whl
+    ");
+    assert_output!(env.run(["-q", "show", "absent"]), @r"
+    exit 4
+    --- stderr
+    wcas: nothing matches absent
+    ");
+    assert_eq!(env.run(["-q", "-v", "list"]).code, 2);
+}
+
+#[test]
+fn the_store_is_where_the_option_says_else_the_variable_else_the_data_folder() {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").write_to(env.path("in"));
+    env.ok(["--store", "elsewhere", "import", "in"]);
+    assert!(env.path("elsewhere/wcas.json").exists() && !env.store().exists());
+    env.ok(["import", "in", "--store", "after"]);
+    assert!(env.path("after/wcas.json").exists());
+    let output = env.run_with_env(&[("WCAS_STORE", ""), ("XDG_DATA_HOME", "")], ["import", "in"]);
+    assert_eq!(output.code, 0, "{output}");
+    let home = files(&env.path("home"));
+    assert!(home.iter().any(|path| path.ends_with("wcas/wcas.json")), "{home:?}");
+}
+
+#[test]
+fn a_store_of_a_newer_format_is_refused() {
+    let env = filled();
+    let path = env.path("store/wcas.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"b3-v1\"", "\"b3-v1\", \"b4\"")).unwrap();
+    assert_output!(refused(&env, 1, &["list"]), @r#"
+    exit 1
+    --- stderr
+    wcas: the store at $STORE needs "b4", which this wcas doesn't know: use a newer wcas
+    "#);
+    assert_output!(refused(&env, 1, &["import", "in"]), @r#"
+    exit 1
+    --- stderr
+    wcas: the store at $STORE needs "b4", which this wcas doesn't know: use a newer wcas
+    "#);
+    // What only writers must know lets readers in.
+    fs::write(&path, text.replace("\"ro_compat\": []", "\"ro_compat\": [\"journal\"]")).unwrap();
+    env.ok(["list"]);
+    assert_output!(refused(&env, 1, &["gc"]), @r#"
+    exit 1
+    --- stderr
+    wcas: the store at $STORE can't be written: it needs "journal" for that
+    "#);
+    fs::write(&path, text.replace("\"compat\": []", "\"compat\": [\"hints\"]")).unwrap();
+    env.ok(["gc"]);
+    fs::write(&path, "{").unwrap();
+    assert_output!(refused(&env, 1, &["list"]), @r"
+    exit 1
+    --- stderr
+    wcas: $STORE/wcas.json can't be understood
+      because: EOF while parsing an object at line 1 column 1
+    ");
+}
+
+#[test]
+fn a_manifest_of_a_newer_schema_or_of_another_program_is_refused() {
+    let env = filled();
+    let path = env.path("store/manifest.sqlite");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 999).unwrap();
+    drop(connection);
+    assert_output!(refused(&env, 1, &["list"]), @r"
+    exit 1
+    --- stderr
+    wcas: $STORE/manifest.sqlite has schema 999, and this wcas knows up to 1: use a newer wcas
+    ");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA user_version = 1; PRAGMA application_id = 7").unwrap();
+    drop(connection);
+    assert_output!(refused(&env, 1, &["list"]), @r"
+    exit 1
+    --- stderr
+    wcas: $STORE/manifest.sqlite is not a wcas manifest
+    ");
+    fs::write(&path, "garbage, and more of it than a header has bytes".repeat(20)).unwrap();
+    let output = refused(&env, 1, &["list"]);
+    assert!(output.stderr.contains("file is not a database") && output.stderr.contains("wcas rebuild"), "{output}");
+    fs::remove_file(&path).unwrap();
+    assert_output!(refused(&env, 1, &["list"]), @r"
+    exit 1
+    --- stderr
+    wcas: the store at $STORE has lost its manifest.sqlite
+      hint: put a backup in place, or `wcas rebuild` reads the blobs again
+    ");
+    assert_eq!(env.run(["import", "in"]).code, 1, "a lost manifest is never made anew in silence");
+}
+
+/// Sets the modes of a folder and all in it.
+fn chmod(dir: &Path, folders: u32, plain: u32) {
+    for entry in walkdir::WalkDir::new(dir).contents_first(true) {
+        let entry = entry.unwrap();
+        let mode = if entry.file_type().is_dir() { folders } else { plain };
+        if !entry.path_is_symlink() {
+            fs::set_permissions(entry.path(), Permissions::from_mode(mode)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_read_only_store_can_be_read_and_says_why_it_is_not_written() {
+    let env = filled();
+    env.ok(["lookup", "demo"]);
+    chmod(&env.store(), 0o555, 0o444);
+    if fs::write(env.path("store/probe"), "").is_ok() {
+        fs::remove_file(env.path("store/probe")).unwrap();
+        println!("skipped: permissions don't bind root");
+        return;
+    }
+    for args in [&["list"][..], &["lookup", "demo"], &["view"], &["stats"], &["show", "demo"], &["verify"]] {
+        env.ok(args);
+    }
+    for args in
+        [&["import", "in"][..], &["gc"], &["invalidate", "demo"], &["pin", "demo"], &["collection", "create", "x"]]
+    {
+        let output = refused(&env, 1, args);
+        assert!(output.stderr.contains("can't be written"), "{args:?}: {output}");
+    }
+    chmod(&env.store(), 0o755, 0o644);
+}
