@@ -118,6 +118,9 @@ impl Error {
 
     /// Returns what to do next, where that isn't plain from the message.
     pub fn hint(&self) -> Option<String> {
+        if matches!(self, Self::Disk(error) if error.path.as_os_str() == "standard output") {
+            return None;
+        }
         if self.is_full() {
             return Some("the disk is full: `wcas gc` frees room even then, with its reserve".to_owned());
         }

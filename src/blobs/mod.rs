@@ -143,10 +143,15 @@ impl Blobs {
         unreachable!("some number is free")
     }
 
-    /// Removes a blob's bytes; a name that isn't there is fine.
-    pub fn remove(&self, _reap: &Reap, blob: &Blake3) -> Result<()> {
+    /// Removes a blob's bytes; a name that isn't there is fine. What this store never put there is moved to quarantine.
+    pub fn remove(&self, reap: &Reap, blob: &Blake3) -> Result<()> {
         self.remove_named(blob)?;
-        fs::remove_file(&self.path(blob)).map(drop)
+        match fs::remove_file(&self.path(blob)) {
+            Err(error) if error.source.kind() == std::io::ErrorKind::IsADirectory => {
+                self.quarantine(reap, blob).map(drop)
+            }
+            done => done.map(drop),
+        }
     }
 
     /// Makes the names in the shards of these blobs durable, each shard once.

@@ -130,10 +130,14 @@ impl App {
             return 0;
         }
         self.warn(&format!("wcas: {error}"));
-        let mut cause = error.source();
+        let (mut cause, mut told) = (error.source(), error.to_string());
         while let Some(source) = cause {
-            self.warn(&format!("  because: {source}"));
-            cause = source.source();
+            let text = source.to_string();
+            // Some libraries tell the same twice, once with a number.
+            if !text.ends_with(&told) {
+                self.warn(&format!("  because: {text}"));
+            }
+            (cause, told) = (source.source(), text);
         }
         if let Some(hint) = error.hint() {
             self.warn(&format!("  hint: {hint}"));

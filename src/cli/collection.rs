@@ -268,7 +268,9 @@ fn log(app: &App, name: &CollectionName) -> Result<()> {
 fn snapshot(app: &App, spec: &RevisionSpec, name: &str, delete: bool) -> Result<()> {
     let store = app.open()?;
     if delete {
-        ops::delete_snapshot(&store, &spec.collection, name)?;
+        let revision = ops::delete_snapshot(&store, &spec.collection, name)?;
+        let document = SnapshotDocument { collection: &spec.collection, name, revision };
+        app.report("collection-snapshot", &document, |_| Ok(()))?;
         app.note(&format!("{} has no snapshot {name} any more", spec.collection));
         return Ok(());
     }

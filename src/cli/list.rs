@@ -107,6 +107,7 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
     };
     let collections: Vec<String> =
         report.collections.iter().map(|(name, added)| format!("{name} (since @{added})")).collect();
+    line("key", &report.key)?;
     line("collections", &collections.join(", "))?;
     line("project", report.project.as_str())?;
     line("version", &report.version)?;

@@ -14,7 +14,7 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
     let report = ops::stats(&app.open()?)?;
     app.report("stats", &report, |out| {
         let (blobs, entries) = (&report.blobs, &report.entries);
-        writeln!(out, "{} blobs, {}", blobs.count, print::size(blobs.bytes))?;
+        writeln!(out, "{}, {}", print::count(blobs.count as usize, "blob"), print::size(blobs.bytes))?;
         let entries = format!("{} distributions in collections, {}", entries.count, print::size(entries.bytes));
         writeln!(out, "{entries}: {} saved by sharing", print::size(report.saved_bytes))?;
         let verified = report
@@ -42,11 +42,8 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
         let lookups = &report.lookups;
         writeln!(out)?;
         let rate = lookups.hit_rate * 100.0;
-        writeln!(
-            out,
-            "lookups: {} hits, {} misses ({rate:.1} % hits); {} stored",
-            lookups.hits, lookups.misses, lookups.stores
-        )
+        let (hits, misses) = (lookups.hits, lookups.misses);
+        writeln!(out, "lookups: hits {hits}, misses {misses} ({rate:.1} % hits); stored {}", lookups.stores)
     })?;
     Ok(End::Done)
 }

@@ -3,6 +3,7 @@
 use super::app::App;
 use super::{End, print};
 use clap::ValueEnum;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
@@ -81,9 +82,15 @@ enum LayoutArg {
     Flat,
 }
 
+#[derive(Serialize)]
+struct RemoveDocument<'a> {
+    removed: &'a Path,
+}
+
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if let Some(path) = &args.remove {
         let path = ops::drop_tree(&app.open()?, path)?;
+        app.report("view-remove", &RemoveDocument { removed: &path }, |_| Ok(()))?;
         app.note(&format!("removed the view {}", path.display()));
         return Ok(End::Done);
     }

@@ -128,6 +128,11 @@ impl Rows {
         Ok(statement.query_row([blake3], |row| row.get(0)).optional()?)
     }
 
+    /// Returns how often the store has found bytes bad.
+    pub fn losses(&self) -> Result<i64> {
+        Ok(self.meta("losses")?.and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
     /// Returns the moment of the least recent verification among live blobs; `None` when there are none or one never was.
     pub fn oldest_verification(&self) -> Result<Option<i64>> {
         let sql =
@@ -175,9 +180,25 @@ impl Transaction<'_> {
 
     /// Marks a live blob as lost. Returns false when it was not live.
     pub fn set_lost(&self, id: BlobId) -> Result<bool> {
-        let sql =
-            "UPDATE blob SET state = 'lost', epoch = epoch + 1, verified_at = NULL WHERE id = ?1 AND state = 'live'";
-        Ok(self.conn.prepare_cached(sql)?.execute([id])? == 1)
+        let mut statement = self.conn.prepare_cached(
+            "UPDATE blob SET state = 'lost', epoch = epoch + 1, verified_at = NULL WHERE id = ?1 AND state = 'live'",
+        )?;
+        let is_lost = statement.execute([id])? == 1;
+        if is_lost {
+            self.count_loss()?;
+        }
+        Ok(is_lost)
+    }
+
+    /// Records that the bytes of a live blob were bad and are right now: trees may have copies of the bad ones.
+    pub fn set_healed(&self, id: BlobId) -> Result<()> {
+        self.conn.prepare_cached("UPDATE blob SET epoch = epoch + 1 WHERE id = ?1")?.execute([id])?;
+        self.count_loss()
+    }
+
+    fn count_loss(&self) -> Result<()> {
+        let count = self.losses()? + 1;
+        self.set_meta("losses", &count.to_string())
     }
 
     /// Records that a blob's bytes were read and found right; `found` is its file's stat.

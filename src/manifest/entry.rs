@@ -49,6 +49,12 @@ pub struct Entry {
     pub yanked: Option<String>,
     /// When a lookup last gave the blob.
     pub used_at: Option<i64>,
+    /// How often the blob's bytes were found bad.
+    pub epoch: i64,
+    /// The inode of the blob's file when it was last known to be right.
+    pub inode: Option<i64>,
+    /// Its modification time then.
+    pub modified_ns: Option<i64>,
 }
 
 /// Which entries of a collection are meant.
@@ -65,7 +71,7 @@ macro_rules! select_entries {
         concat!(
             "SELECT c.name AS collection, e.filename, d.kind, d.project, d.version, d.build_tag, d.tags,
                     d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, b.state,
-                    e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at
+                    e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at, b.epoch, b.inode, b.modified_ns
              FROM entry e
              JOIN collection c ON c.id = e.collection_id
              JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
@@ -77,7 +83,7 @@ macro_rules! select_entries {
 
 impl Entry {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        // By position, in the order of `select_entries`: by name costs a search for each of 20 columns and row.
+        // By position, in the order of `select_entries`: by name costs a search for each of 23 columns and row.
         Ok(Self {
             collection: row.get(0)?,
             filename: row.get(1)?,
@@ -99,6 +105,9 @@ impl Entry {
             uploaded_at: row.get(17)?,
             yanked: row.get(18)?,
             used_at: row.get(19)?,
+            epoch: row.get(20)?,
+            inode: row.get(21)?,
+            modified_ns: row.get(22)?,
         })
     }
 }

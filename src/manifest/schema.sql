@@ -114,7 +114,7 @@ CREATE TABLE view(
   layout TEXT NOT NULL CHECK(layout IN ('simple', 'flat')),
   link TEXT NOT NULL CHECK(link IN ('symlink', 'hardlink', 'reflink', 'copy')),
   generation INTEGER NOT NULL DEFAULT 0,                   -- the one that readers see; 0: none yet
-  is_whole INTEGER NOT NULL DEFAULT 0                      -- it has a link for each entry: none was lost when it was made
+  losses INTEGER                                           -- the store's count of losses when it was made whole; NULL: it wasn't
 ) STRICT;
 CREATE TABLE view_source(
   view_id INTEGER NOT NULL REFERENCES view(id) ON DELETE CASCADE,

@@ -46,8 +46,8 @@ pub struct ViewRow {
     pub link: LinkKind,
     /// The generation that readers see; 0: none yet.
     pub generation: i64,
-    /// Whether it has a link for each entry: none was lost when it was made.
-    pub is_whole: bool,
+    /// The store's count of losses when it was made; `None`: something was left out of it.
+    pub losses: Option<i64>,
 }
 
 impl ViewRow {
@@ -58,7 +58,7 @@ impl ViewRow {
             layout: row.get("layout")?,
             link: row.get("link")?,
             generation: row.get("generation")?,
-            is_whole: row.get("is_whole")?,
+            losses: row.get("losses")?,
         })
     }
 }
@@ -102,11 +102,6 @@ impl Rows {
         Ok(self.conn.prepare_cached(sql)?.query_row((collection, revision), counts)?)
     }
 
-    /// Tells whether the bytes of any blob are lost.
-    pub fn has_lost_blobs(&self) -> Result<bool> {
-        Ok(self.conn.prepare_cached("SELECT 1 FROM blob WHERE state = 'lost' LIMIT 1")?.exists([])?)
-    }
-
     /// Returns the newest generation that was begun, finished or not.
     pub fn last_generation(&self, view: ViewId) -> Result<i64> {
         let sql =
@@ -138,9 +133,9 @@ impl Transaction<'_> {
     }
 
     /// Records that readers see a generation and that nothing of any other is left.
-    pub fn set_generation(&self, view: ViewId, generation: i64, is_whole: bool) -> Result<()> {
-        let sql = "UPDATE view SET generation = ?2, is_whole = ?3 WHERE id = ?1";
-        self.conn.prepare_cached(sql)?.execute((view, generation, is_whole))?;
+    pub fn set_generation(&self, view: ViewId, generation: i64, losses: Option<i64>) -> Result<()> {
+        let sql = "UPDATE view SET generation = ?2, losses = ?3 WHERE id = ?1";
+        self.conn.prepare_cached(sql)?.execute((view, generation, losses))?;
         let sql = "DELETE FROM view_source WHERE view_id = ?1 AND generation <> ?2";
         self.conn.prepare_cached(sql)?.execute((view, generation))?;
         Ok(())

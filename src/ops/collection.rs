@@ -1,6 +1,6 @@
 //! `collection`: named sets of distributions with a history.
 
-use super::{Context, collection_row};
+use super::{Context, collection_row, counted};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, Retention, Rows, Scope};
 use crate::name::CollectionName;
@@ -125,9 +125,8 @@ pub fn delete_collection(store: &Store, name: &CollectionName, is_sure: bool) ->
     let row = collection_row(&transaction, name)?;
     let count = transaction.live_count(row.id)?;
     if count > 0 && !is_sure {
-        return Err(Error::Refused(format!(
-            "{name} has {count} distributions and its history; say --yes to delete it"
-        )));
+        let count = counted(count as usize, "distribution");
+        return Err(Error::Refused(format!("{name} has {count} and its history; say --yes to delete it")));
     }
     if let Some(path) = transaction.views_of(row.id)?.first() {
         return Err(Error::Refused(format!("the tree {path} shows {name}; `wcas view --remove {path}` first")));
@@ -401,15 +400,18 @@ pub fn snapshot(store: &Store, context: &Context<'_>, spec: &RevisionSpec, name:
     Ok(revision)
 }
 
-/// Lets a snapshot go.
-pub fn delete_snapshot(store: &Store, collection: &CollectionName, name: &str) -> Result<()> {
+/// Lets a snapshot go; returns the revision that it kept.
+pub fn delete_snapshot(store: &Store, collection: &CollectionName, name: &str) -> Result<i64> {
     store.require_writable()?;
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, collection)?;
-    if !transaction.delete_snapshot(row.id, name)? {
+    let snapshots = transaction.snapshots(row.id)?;
+    let Some(snapshot) = snapshots.iter().find(|snapshot| snapshot.name == name) else {
         return Err(Error::NoSuch(format!("snapshot {name} of {collection}")));
-    }
-    Ok(transaction.commit()?)
+    };
+    transaction.delete_snapshot(row.id, name)?;
+    transaction.commit()?;
+    Ok(snapshot.revision)
 }
 
 /// What `collection set` changes: `None` leaves as it is, `Some(None)` takes away.

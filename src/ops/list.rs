@@ -67,6 +67,8 @@ pub fn list(store: &Store, filter: &Filter) -> Result<Vec<Listed>> {
 /// A distribution whole.
 #[derive(Debug, Clone, Serialize)]
 pub struct ShowReport {
+    /// What builders call it: project, version, build tag.
+    pub key: String,
     /// The filename.
     pub filename: String,
     /// The project.
@@ -120,6 +122,7 @@ pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
                 let metadata = bytes.as_deref().and_then(|bytes| Metadata::parse(bytes).ok());
                 let blob = manifest.blob(entry.blob)?;
                 shown.push(ShowReport {
+                    key: key(&entry),
                     filename: entry.filename.clone(),
                     project: entry.project.clone(),
                     version: entry.version.clone(),
@@ -148,6 +151,12 @@ pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
         report.collections.insert(entry.collection, entry.added);
     }
     Ok(shown)
+}
+
+/// Returns what builders call a distribution: `numpy==1.26.4-2`, without a build tag `numpy==1.26.4`.
+fn key(entry: &Entry) -> String {
+    let build = entry.build_tag.as_ref().map(|tag| format!("-{tag}")).unwrap_or_default();
+    format!("{}=={}{build}", entry.project, entry.version)
 }
 
 /// Something that keeps a blob.

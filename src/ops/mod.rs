@@ -103,3 +103,8 @@ pub(crate) fn reason(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// Returns a number of things in words: "1 distribution", "2 distributions".
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}

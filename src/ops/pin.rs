@@ -64,7 +64,8 @@ pub fn unpin(store: &Store, filter: &Filter, owner: Option<&str>) -> Result<PinR
         }
     }
     if report.blobs.is_empty() {
-        return Err(Error::NoSuch("such pin".to_owned()));
+        let specs: Vec<String> = filter.specs.iter().map(ToString::to_string).collect();
+        return Err(Error::NoSuch(format!("pin of {}", specs.join(", "))));
     }
     transaction.commit()?;
     Ok(report)

@@ -167,6 +167,9 @@ mod tests {
             uploaded_at: number,
             yanked: None,
             used_at: None,
+            epoch: 0,
+            inode: None,
+            modified_ns: None,
         }
     }
 

@@ -1,9 +1,9 @@
 //! `view`: a collection at a revision, printed as a page or list, or written as a tree.
 
 use super::collection::resolve;
-use super::healing::absolute;
+use super::healing::{Health, absolute, check};
 use super::{Context, collection_row, search};
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, Found};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -120,6 +120,24 @@ fn read(store: &Store, collection: &CollectionName, at: Option<&str>) -> Result<
     Ok((revision, transaction.entries(row.id, scope)?))
 }
 
+/// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
+fn look(store: &Store, entries: &mut [Entry]) -> Result<()> {
+    let blobs = &store.blobs;
+    let is_known = |entry: &Entry| match (blobs.find(&entry.blake3), entry.inode, entry.modified_ns) {
+        (Ok(Found::File(found)), Some(inode), Some(ns)) => found.is_same_file(inode, entry.size, ns),
+        _ => false,
+    };
+    let is_suspect = |entry: &&mut Entry| entry.state == State::Live && !is_known(entry);
+    let suspects: Vec<&mut Entry> = entries.par_iter_mut().filter(is_suspect).collect();
+    for entry in suspects {
+        let Some(row) = store.manifest.blob(entry.blob)? else { continue };
+        if row.state != State::Live || check(store, &row)? != Health::Good {
+            entry.state = State::Lost;
+        }
+    }
+    Ok(())
+}
+
 /// Takes out the entries whose bytes are lost, and returns their filenames.
 fn split_lost(entries: &mut Vec<Entry>) -> Vec<String> {
     let lost = entries.extract_if(.., |entry| entry.state != State::Live);
@@ -203,6 +221,9 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
     transaction.insert_view_source(id, generation, row.id, revision)?;
     let mut entries = transaction.entries(row.id, Scope::At(revision))?;
     transaction.commit()?;
+    // Before bytes are looked at: what is found bad from here on is noticed by the next run.
+    let losses = store.manifest.losses()?;
+    look(store, &mut entries)?;
     let left_out = split_lost(&mut entries);
     let mut projects: Vec<&[Entry]> = entries.chunk_by(|a, b| a.project == b.project).collect();
     projects.sort_by(|a, b| a[0].project.cmp(&b[0].project));
@@ -211,7 +232,7 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
         Layout::Flat => make_flat(store, options, &path, &entries)?,
     };
     let transaction = store.manifest.write()?;
-    transaction.set_generation(id, generation, left_out.is_empty())?;
+    transaction.set_generation(id, generation, left_out.is_empty().then_some(losses))?;
     transaction.commit()?;
     Ok(TreeReport {
         collection: options.collection.clone(),
@@ -253,7 +274,8 @@ fn open(path: &Path, layout: Layout) -> Result<Tree> {
 /// Tells that a tree shows what is asked for already: the collection has not changed since, and nothing was left out then.
 fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&ViewRow>) -> Result<Option<TreeReport>> {
     let Some(known) = known else { return Ok(None) };
-    let is_same = known.is_whole && known.layout == options.layout && known.link == options.link;
+    let is_whole = known.losses == Some(store.manifest.losses()?);
+    let is_same = is_whole && known.layout == options.layout && known.link == options.link;
     let shown = match options.layout {
         Layout::Simple => path.join("simple/index.html"),
         Layout::Flat => path.join("index.html"),
@@ -266,7 +288,7 @@ fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&V
     let revision = resolve(&transaction, &row, options.at.as_deref())?;
     let sources = transaction.view_sources(known.id, known.generation)?;
     let is_last = transaction.last_generation(known.id)? == known.generation;
-    if !is_last || sources != [(row.id, revision)] || transaction.has_lost_blobs()? {
+    if !is_last || sources != [(row.id, revision)] {
         return Ok(None);
     }
     let (files, projects) = transaction.counts_at(row.id, revision)?;
@@ -406,6 +428,8 @@ fn fingerprint(entries: &[Entry], link: LinkKind) -> String {
     for entry in entries {
         let optional = |text: &Option<String>| text.as_ref().map_or(String::from("-"), |text| format!("+{text}"));
         hasher.update(entry.filename.as_bytes()).update(b"\0").update(entry.blake3.as_bytes());
+        // A folder made before bytes were found bad may hold copies of them.
+        hasher.update(&entry.epoch.to_le_bytes());
         hasher.update(&entry.uploaded_at.to_le_bytes());
         hasher.update(entry.metadata_sha256.map_or([0; 32], |sha256| *sha256.as_bytes()).as_slice());
         hasher.update(optional(&entry.requires_python).as_bytes()).update(b"\0");

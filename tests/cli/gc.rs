@@ -113,7 +113,7 @@ fn pins_win_over_every_rule() {
     assert_output!(env.run(["unpin", &digest, "--owner", "somebody"]), @r"
     exit 4
     --- stderr
-    wcas: there is no such pin
+    wcas: there is no pin of ad2e4d9b…
     ");
     env.ok(["unpin", &digest, "--owner", "release"]);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 1);

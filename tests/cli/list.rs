@@ -35,6 +35,7 @@ fn tables_and_details_read_well() {
     exit 0
     --- stdout
     torch-2.5.1-7-py3-none-any.whl
+      key              torch==2.5.1-7
       collections      cuda (since @1)
       project          torch
       version          2.5.1

@@ -8,7 +8,7 @@ mod publish;
 
 pub use find::{Refused, Skipped, Source, find_sources};
 
-use super::Context;
+use super::{Context, counted};
 use crate::blobs::{Found, LinkMode};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::error::Result;
@@ -342,7 +342,7 @@ fn enter(
         });
     }
     if added > 0 {
-        let what = format!("{added} distributions into {}", options.collection);
+        let what = format!("{} into {}", counted(added, "distribution"), options.collection);
         let operation = transaction.insert_operation("import", &what, context.who, context.now)?;
         transaction.insert_revision(collection, revision, operation, added, removed)?;
         transaction.add_count(context.now, options.collection.as_str(), "", Counted::Store, added as u64)?;

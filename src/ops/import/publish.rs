@@ -130,6 +130,9 @@ impl Batch<'_> {
                 again.push(item);
                 continue;
             }
+            if item.is_healed && row.state == State::Live {
+                transaction.set_healed(row.id)?;
+            }
             transaction.insert_distribution(row.id, &item.distribution)?;
             if let Some(source) = item.signature.filter(|source| !source.is_racy(self.session.started_ns)) {
                 transaction.set_seen(&source, row.id)?;
