@@ -73,7 +73,7 @@ fn tables_and_details_read_well() {
     cuda        1         2              1.8 kB  950 B    882 B
     shared      1         1              882 B   0 B      882 B
 
-    lookups: 0 hits, 0 misses (0.0 % hits); 3 stored
+    lookups: hits 0, misses 0 (0.0 % hits); stored 3
     ");
 }
 
