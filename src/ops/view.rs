@@ -85,7 +85,7 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
         format => {
             let (blobs, base) = (&store.blobs, options.base_url.as_deref());
             let urls = entries.par_iter().map(|entry| url(blobs, entry, format, base));
-            let urls: Vec<String> = urls.collect::<Result<_>>()?;
+            let urls: Vec<String> = urls.collect::<Result<_>>().map_err(|error| explain(store, error))?;
             // A sidecar is announced only where it can be had beside the file: in trees.
             let files: Vec<File<'_>> =
                 entries.iter().zip(&urls).map(|(entry, url)| file(entry, Cow::Borrowed(url), false)).collect();
@@ -102,6 +102,19 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
     };
     done.and_then(|()| out.flush()).map_err(fs::Error::at("write", "standard output"))?;
     Ok(ViewReport { collection: options.collection.clone(), revision, files: entries.len(), left_out })
+}
+
+/// A page's links end in filenames, which who can't write to the store can't make.
+fn explain(store: &Store, error: Error) -> Error {
+    match error {
+        Error::Disk(error) if !store.is_writable() => Error::Refused(format!(
+            "{} can't be written, so links that end in filenames can't be made there ({}): say --base-url, or let its owner \
+             print the page once",
+            store.root().display(),
+            error.source
+        )),
+        error => error,
+    }
 }
 
 fn url(blobs: &Blobs, entry: &Entry, format: Format, base: Option<&str>) -> Result<String> {

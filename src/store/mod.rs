@@ -33,6 +33,9 @@ const RESERVE_BYTES: u64 = 8 << 20;
 /// How long a command waits for another process's transaction or batch.
 const WAIT: Duration = Duration::from_secs(60);
 
+/// How often a store that can't be written is tried to be opened while others start and end.
+const READ_TRIES: u32 = 50;
+
 /// Why a store could not be opened or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -119,14 +122,10 @@ impl Store {
         if fs::entry(&path)?.is_none() {
             return Err(Error::NoManifest(root));
         }
-        let is_written_to =
-            || Ok::<_, Error>(fs::entry(&root.join("manifest.sqlite-wal"))?.is_some_and(|wal| wal.len() > 0));
-        let access = match read_only {
-            None => Access::Write,
-            Some(_) if is_written_to()? => Access::Read,
-            Some(_) => Access::Immutable,
+        let manifest = match read_only {
+            None => Manifest::open(&path, Access::Write, WAIT)?,
+            Some(_) => open_to_read(&path)?,
         };
-        let manifest = Manifest::open(&path, access, WAIT)?;
         Ok(Self { blobs: Blobs::new(&root), manifest, root, read_only, _lock: lock })
     }
 
@@ -229,6 +228,23 @@ impl Store {
     pub fn has_reserve(&self) -> bool {
         is_whole(&self.root.join("reserve"))
     }
+}
+
+/// Opens the manifest of a store that this process can't write. While others write, their log is read; when nobody does, there is
+/// no log, and nothing that SQLite could take its locks on.
+fn open_to_read(path: &Path) -> Result<Manifest> {
+    let log = path.with_extension("sqlite-wal");
+    for _ in 0..READ_TRIES {
+        if let Ok(manifest) = Manifest::open(path, Access::Read, WAIT) {
+            return Ok(manifest);
+        }
+        if fs::entry(&log)?.is_none_or(|log| log.len() == 0) {
+            return Ok(Manifest::open(path, Access::Immutable, WAIT)?);
+        }
+        // A writer that starts or ends just now leaves neither state for a moment.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(Manifest::open(path, Access::Read, WAIT)?)
 }
 
 /// Sets room aside; what an interrupted attempt left is made anew.
