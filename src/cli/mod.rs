@@ -23,8 +23,12 @@ mod view;
 
 use app::App;
 use clap::{CommandFactory, Parser, Subcommand};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A content-addressed store for Python wheels: each wheel once, collections as views of it.
 #[derive(Debug, Parser)]
@@ -73,6 +77,9 @@ enum Command {
     Man(generate::ManArgs),
 }
 
+/// The exit code of an interrupted command: 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
 /// How a command ended, beside failing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -87,6 +94,9 @@ enum End {
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    // A store survives the end of a process at any point, so an interrupt needs no more than its exit code. Without the handler, the
+    // signal's default does as well.
+    let _ = flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::new(AtomicBool::new(true)));
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
     let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose);

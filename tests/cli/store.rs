@@ -72,6 +72,30 @@ fn a_closed_standard_output_is_quiet() {
 }
 
 #[test]
+fn an_interrupt_ends_a_command_with_130() {
+    let env = filled();
+    // It waits for the list on its standard input, which stays open.
+    let mut child = env.command(["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let reads = format!("/proc/{}/syscall", child.id());
+    if std::fs::read_to_string(&reads).is_err() {
+        println!("skipped: what a process waits for can't be seen here");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return;
+    }
+    // 0 is read(2) of x86-64, 63 of others: the handler was set long before.
+    while std::fs::read_to_string(&reads)
+        .is_ok_and(|call| !["0 0x0 ", "63 0x0 "].iter().any(|read| call.starts_with(read)))
+    {
+        std::thread::yield_now();
+    }
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    env.ok(["import", "in"]);
+}
+
+#[test]
 fn quiet_leaves_answers_and_errors() {
     let env = filled();
     // Whether a total is an answer or a note is a matter of taste: only standard error must be silent.
