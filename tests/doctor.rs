@@ -137,7 +137,7 @@ fn rows_and_sessions_of_killed_commands_are_notes() {
     sample.finds("deleting", Severity::Note, "1 blob that a killed gc");
 
     let transaction = store.manifest.write().unwrap();
-    transaction.delete_blob(staged).unwrap();
+    transaction.delete_blobs([staged].into_iter()).unwrap();
     let session = |id: &str| SessionRow {
         id: id.to_owned(),
         host: String::new(),

@@ -192,16 +192,17 @@ impl Blobs {
     /// Returns a path that ends in `filename` and leads to the blob: pip and uv read tags from a file's name. The link is made
     /// when first asked for.
     pub fn named(&self, blob: &Blake3, filename: &str) -> Result<PathBuf> {
-        let dir = self.named_dir(blob);
-        let path = dir.join(filename);
         let name = blob.to_string();
-        let target = Path::new("../../../blobs/b3").join(&name[..2]).join(&name);
+        // One join and one format: a page asks for thousands.
+        let path = self.named.join(format!("{}/{name}/{filename}", &name[..2]));
+        let target = PathBuf::from(format!("../../../blobs/b3/{}/{name}", &name[..2]));
+        let dir = fs::parent(&path);
         if std::fs::read_link(&path).is_ok_and(|found| found == target) {
             return Ok(path);
         }
         // gc may remove the folders of a blob just when they are made; what it deletes for good fails below.
         for _ in 0..3 {
-            for dir in [&self.named, fs::parent(&dir), &dir] {
+            for dir in [&self.named, fs::parent(dir), dir] {
                 fs::create_dir(dir)?;
             }
             match fs::symlink(&target, &path) {

@@ -132,9 +132,16 @@ impl Transaction<'_> {
         Ok(statement.execute([id])? == 1)
     }
 
-    /// Deletes the row of a blob whose name is durably gone.
-    pub fn delete_blob(&self, id: BlobId) -> Result<()> {
-        self.conn.prepare_cached("DELETE FROM blob WHERE id = ?1 AND state = 'deleting'")?.execute([id])?;
+    /// Deletes the rows of blobs whose names are durably gone: in one statement, since each that may be rolled back alone costs a
+    /// journal of its own.
+    pub fn delete_blobs(&self, ids: impl Iterator<Item = BlobId>) -> Result<()> {
+        self.conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone(id INTEGER PRIMARY KEY); DELETE FROM gone;")?;
+        let mut insert = self.conn.prepare_cached("INSERT INTO gone(id) VALUES(?1)")?;
+        for id in ids {
+            insert.execute([id])?;
+        }
+        let sql = "DELETE FROM blob WHERE id IN (SELECT id FROM gone) AND state = 'deleting'";
+        self.conn.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
 }

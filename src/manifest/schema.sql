@@ -111,9 +111,11 @@ CREATE TABLE snapshot(                                     -- keeps a revision w
 CREATE TABLE view(
   id INTEGER PRIMARY KEY,
   path TEXT NOT NULL UNIQUE,
+  store TEXT NOT NULL,                                     -- the store's own folder then: relative links break when it moves
   layout TEXT NOT NULL CHECK(layout IN ('simple', 'flat')),
   link TEXT NOT NULL CHECK(link IN ('symlink', 'hardlink', 'reflink', 'copy')),
   generation INTEGER NOT NULL DEFAULT 0,                   -- the one that readers see; 0: none yet
+  files INTEGER NOT NULL DEFAULT 0, projects INTEGER NOT NULL DEFAULT 0,
   losses INTEGER                                           -- the store's count of losses when it was made whole; NULL: it wasn't
 ) STRICT;
 CREATE TABLE view_source(

@@ -46,6 +46,12 @@ pub struct ViewRow {
     pub link: LinkKind,
     /// The generation that readers see; 0: none yet.
     pub generation: i64,
+    /// The store's own folder when it was made.
+    pub store: String,
+    /// How many files it shows.
+    pub files: usize,
+    /// How many projects it shows.
+    pub projects: usize,
     /// The store's count of losses when it was made; `None`: something was left out of it.
     pub losses: Option<i64>,
 }
@@ -58,6 +64,9 @@ impl ViewRow {
             layout: row.get("layout")?,
             link: row.get("link")?,
             generation: row.get("generation")?,
+            store: row.get("store")?,
+            files: row.get::<_, i64>("files")? as usize,
+            projects: row.get::<_, i64>("projects")? as usize,
             losses: row.get("losses")?,
         })
     }
@@ -93,15 +102,6 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Returns how many files and projects a collection has at a revision.
-    pub fn counts_at(&self, collection: CollectionId, revision: i64) -> Result<(usize, usize)> {
-        let sql = "SELECT count(*), count(DISTINCT d.project) FROM entry e
-                   JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
-                   WHERE e.collection_id = ?1 AND e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)";
-        let counts = |row: &Row<'_>| Ok((row.get::<_, i64>(0)? as usize, row.get::<_, i64>(1)? as usize));
-        Ok(self.conn.prepare_cached(sql)?.query_row((collection, revision), counts)?)
-    }
-
     /// Returns the newest generation that was begun, finished or not.
     pub fn last_generation(&self, view: ViewId) -> Result<i64> {
         let sql =
@@ -113,10 +113,12 @@ impl Rows {
 
 impl Transaction<'_> {
     /// Records a tree, or its new layout and links.
-    pub fn insert_view(&self, path: &str, layout: Layout, link: LinkKind) -> Result<ViewId> {
-        let sql = "INSERT INTO view(path, layout, link) VALUES(?1, ?2, ?3)
-                   ON CONFLICT(path) DO UPDATE SET layout = excluded.layout, link = excluded.link RETURNING id";
-        Ok(self.conn.prepare_cached(sql)?.query_row((path, layout, link), |row| row.get(0))?)
+    pub fn insert_view(&self, path: &str, store: &str, layout: Layout, link: LinkKind) -> Result<ViewId> {
+        let mut statement = self.conn.prepare_cached(
+            "INSERT INTO view(path, store, layout, link) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(path)
+             DO UPDATE SET store = excluded.store, layout = excluded.layout, link = excluded.link, losses = NULL RETURNING id",
+        )?;
+        Ok(statement.query_row((path, store, layout, link), |row| row.get(0))?)
     }
 
     /// Records what a generation will show, before its first link is made.
@@ -132,10 +134,16 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Records that readers see a generation and that nothing of any other is left.
-    pub fn set_generation(&self, view: ViewId, generation: i64, losses: Option<i64>) -> Result<()> {
-        let sql = "UPDATE view SET generation = ?2, losses = ?3 WHERE id = ?1";
-        self.conn.prepare_cached(sql)?.execute((view, generation, losses))?;
+    /// Records that readers see a generation of so many files and projects, and that nothing of any other is left.
+    pub fn set_generation(
+        &self,
+        view: ViewId,
+        generation: i64,
+        (files, projects): (usize, usize),
+        losses: Option<i64>,
+    ) -> Result<()> {
+        let sql = "UPDATE view SET generation = ?2, files = ?3, projects = ?4, losses = ?5 WHERE id = ?1";
+        self.conn.prepare_cached(sql)?.execute((view, generation, files as i64, projects as i64, losses))?;
         let sql = "DELETE FROM view_source WHERE view_id = ?1 AND generation <> ?2";
         self.conn.prepare_cached(sql)?.execute((view, generation))?;
         Ok(())

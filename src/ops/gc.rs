@@ -252,9 +252,7 @@ fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()>
     // An unlink that isn't durable would come back after a power cut, as a file without a row.
     store.blobs.sync_names(gone.iter().map(|blob| &blob.blake3))?;
     let transaction = store.manifest.write()?;
-    for blob in &gone {
-        transaction.delete_blob(blob.id)?;
-    }
+    transaction.delete_blobs(gone.iter().map(|blob| blob.id))?;
     transaction.commit()?;
     report.blobs += gone.len();
     Ok(())

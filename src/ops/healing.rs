@@ -16,7 +16,7 @@ pub(super) fn finish_deletion(store: &Store, row: &BlobRow) -> Result<()> {
         store.blobs.remove(&reap, &row.blake3)?;
         store.blobs.sync_names([row.blake3].iter())?;
         let transaction = store.manifest.write()?;
-        transaction.delete_blob(row.id)?;
+        transaction.delete_blobs([row.id].into_iter())?;
         transaction.commit()?;
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::view::{Content, FileLink, FlatTree, LinkMaker, Project, SimpleTree};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -134,14 +134,14 @@ fn read(store: &Store, collection: &CollectionName, at: Option<&str>) -> Result<
 }
 
 /// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
-fn look(store: &Store, entries: &mut [Entry]) -> Result<()> {
+fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
     let blobs = &store.blobs;
     let is_known = |entry: &Entry| match (blobs.find(&entry.blake3), entry.inode, entry.modified_ns) {
         (Ok(Found::File(found)), Some(inode), Some(ns)) => found.is_same_file(inode, entry.size, ns),
         _ => false,
     };
     let is_suspect = |entry: &&mut Entry| entry.state == State::Live && !is_known(entry);
-    let suspects: Vec<&mut Entry> = entries.par_iter_mut().filter(is_suspect).collect();
+    let suspects: Vec<&mut Entry> = entries.into_par_iter().filter(is_suspect).collect();
     for entry in suspects {
         let Some(row) = store.manifest.blob(entry.blob)? else { continue };
         if row.state != State::Live || check(store, &row)? != Health::Good {
@@ -149,6 +149,29 @@ fn look(store: &Store, entries: &mut [Entry]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns the projects whose folders readers don't see yet as they should be: their blobs are about to be linked.
+fn changed_projects(store: &Store, path: &Path, entries: &[Entry], link: LinkKind) -> Result<HashSet<ProjectName>> {
+    let tree = SimpleTree::open(path)?;
+    let wanted = wanted(store, &by_project(entries), link);
+    let changed = tree.plan(&wanted).make.into_iter().filter_map(|index| wanted[index].name.parse().ok());
+    Ok(changed.collect())
+}
+
+/// Groups entries, which are in the order of their projects.
+fn by_project(entries: &[Entry]) -> Vec<&[Entry]> {
+    entries.chunk_by(|a, b| a.project == b.project).collect()
+}
+
+/// Names each project's folder by what it shall show.
+fn wanted(store: &Store, projects: &[&[Entry]], link: LinkKind) -> Vec<Project> {
+    let root = store.root();
+    let project = |entries: &&[Entry]| Project {
+        name: entries[0].project.to_string(),
+        fingerprint: fingerprint(root, entries, link),
+    };
+    projects.par_iter().map(project).collect()
 }
 
 /// Takes out the entries whose bytes are lost, and returns their filenames.
@@ -229,23 +252,28 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, &options.collection)?;
     let revision = resolve(&transaction, &row, options.at.as_deref())?;
-    let id = transaction.insert_view(text, options.layout, options.link)?;
+    let root = store.root().to_string_lossy();
+    let id = transaction.insert_view(text, &root, options.layout, options.link)?;
     let generation = transaction.last_generation(id)? + 1;
     transaction.insert_view_source(id, generation, row.id, revision)?;
     let mut entries = transaction.entries(row.id, Scope::At(revision))?;
     transaction.commit()?;
     // Before bytes are looked at: what is found bad from here on is noticed by the next run.
     let losses = store.manifest.losses()?;
-    look(store, &mut entries)?;
+    let doubtful = match options.layout {
+        Layout::Simple => changed_projects(store, &path, &entries, options.link)?,
+        Layout::Flat => entries.iter().map(|entry| entry.project.clone()).collect(),
+    };
+    look(store, entries.iter_mut().filter(|entry| doubtful.contains(&entry.project)).collect())?;
     let left_out = split_lost(&mut entries);
-    let mut projects: Vec<&[Entry]> = entries.chunk_by(|a, b| a.project == b.project).collect();
-    projects.sort_by(|a, b| a[0].project.cmp(&b[0].project));
+    let projects = by_project(&entries);
     let made = match options.layout {
         Layout::Simple => make_simple(store, context, options, &path, &projects, generation)?,
         Layout::Flat => make_flat(store, options, &path, &entries)?,
     };
     let transaction = store.manifest.write()?;
-    transaction.set_generation(id, generation, left_out.is_empty().then_some(losses))?;
+    let counts = (entries.len(), projects.len());
+    transaction.set_generation(id, generation, counts, left_out.is_empty().then_some(losses))?;
     transaction.commit()?;
     Ok(TreeReport {
         collection: options.collection.clone(),
@@ -288,7 +316,8 @@ fn open(path: &Path, layout: Layout) -> Result<Tree> {
 fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&ViewRow>) -> Result<Option<TreeReport>> {
     let Some(known) = known else { return Ok(None) };
     let is_whole = known.losses == Some(store.manifest.losses()?);
-    let is_same = is_whole && known.layout == options.layout && known.link == options.link;
+    let is_here = known.store == store.root().to_string_lossy();
+    let is_same = is_whole && is_here && known.layout == options.layout && known.link == options.link;
     let shown = match options.layout {
         Layout::Simple => path.join("simple/index.html"),
         Layout::Flat => path.join("index.html"),
@@ -304,13 +333,12 @@ fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&V
     if !is_last || sources != [(row.id, revision)] {
         return Ok(None);
     }
-    let (files, projects) = transaction.counts_at(row.id, revision)?;
     Ok(Some(TreeReport {
         collection: options.collection.clone(),
         revision,
         path: path.to_owned(),
-        files,
-        projects,
+        files: known.files,
+        projects: known.projects,
         made: 0,
         is_new: false,
         left_out: Vec::new(),
@@ -326,13 +354,7 @@ fn make_simple(
     generation: i64,
 ) -> Result<usize> {
     let mut tree = SimpleTree::open(path)?;
-    let wanted: Vec<Project> = projects
-        .par_iter()
-        .map(|entries| Project {
-            name: entries[0].project.to_string(),
-            fingerprint: fingerprint(entries, options.link),
-        })
-        .collect();
+    let wanted = wanted(store, projects, options.link);
     tree.sweep()?;
     tree.prepare()?;
     let plan = tree.plan(&wanted);
@@ -435,9 +457,11 @@ fn maker(store: &Store, link: LinkKind, dir: &Path) -> LinkMaker {
 }
 
 /// Digests all that a project's folder shows.
-fn fingerprint(entries: &[Entry], link: LinkKind) -> String {
+fn fingerprint(root: &Path, entries: &[Entry], link: LinkKind) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[TREE_VERSION]).update(link.as_str().as_bytes());
+    // Relative links lead to the store where it was then.
+    hasher.update(root.as_os_str().as_encoded_bytes()).update(b"\0");
     for entry in entries {
         let optional = |text: &Option<String>| text.as_ref().map_or(String::from("-"), |text| format!("+{text}"));
         hasher.update(entry.filename.as_bytes()).update(b"\0").update(entry.blake3.as_bytes());

@@ -231,7 +231,7 @@ impl Files<'_> {
         }
         let judged = match &staged {
             Some(staged) => describe(&staged.file, &item.name),
-            None => fs::open(source).map_err(|error| reason(&error)).and_then(|file| describe(&file, &item.name)),
+            None => describe_source(source, signature, &item.name),
         };
         let size = staged.as_ref().map_or(item.size, |staged| staged.signature.size);
         let staged = staged.map(|staged| (staged.path, staged.signature));
@@ -322,6 +322,16 @@ impl Files<'_> {
         fs::sync_file(&again.path)?;
         item.staged = Some((again.path.clone(), again.signature));
         Ok((again.path, again.signature))
+    }
+}
+
+/// Reads what a file is that was hashed where it lies, and makes sure that it still is the one that was hashed.
+fn describe_source(source: &Path, hashed: Option<Signature>, name: &DistributionFilename) -> PerItem<Distribution> {
+    let file = fs::open(source).map_err(|error| reason(&error))?;
+    let distribution = describe(&file, name)?;
+    match file.metadata() {
+        Ok(metadata) if Some(Signature::of(&metadata)) == hashed => Ok(distribution),
+        _ => Err("it changed while it was imported; import it again".to_owned()),
     }
 }
 
