@@ -181,7 +181,7 @@ fn a_view_needs_its_folder_and_its_link() {
     let store = sample.open();
     let dir = sample.dir.path().join("tree");
     let transaction = store.manifest.write().unwrap();
-    transaction.insert_view(dir.to_str().unwrap(), Layout::Simple, LinkKind::Symlink).unwrap();
+    transaction.insert_view(dir.to_str().unwrap(), "/", Layout::Simple, LinkKind::Symlink).unwrap();
     transaction.commit().unwrap();
     sample.finds("view", Severity::Problem, "the folder of a view is gone");
     fs::create_dir(&dir).unwrap();

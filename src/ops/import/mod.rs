@@ -17,7 +17,7 @@ use crate::manifest::{BlobId, CollectionId, Outcome as Counted, State};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
 use crate::wheel::{BuildTag, DistributionFilename};
-use publish::Batch;
+use publish::Publisher;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -228,39 +228,44 @@ fn stage_all(
     refused: &mut Vec<Refused>,
 ) -> Result<()> {
     indexes.sort_by_key(|&index| std::cmp::Reverse(items[index].size));
-    let mut failed = Vec::new();
-    let mut start = 0;
-    while start < indexes.len() {
+    let mut batches: Vec<&[usize]> = Vec::new();
+    let mut left = indexes.as_slice();
+    while !left.is_empty() {
         let mut bytes = 0;
-        let room = |&&index: &&usize| {
+        let fits = |&&index: &&usize| {
             let fits = bytes == 0 || bytes + items[index].size <= BATCH_BYTES;
             bytes += items[index].size;
             fits
         };
-        let count = indexes[start..].iter().take(BATCH_FILES).take_while(room).count();
-        let batch = &indexes[start..start + count];
-        start += count;
-        let published = Batch { store, session, context, link: options.link }.publish(items, batch)?;
-        for (index, result) in published {
-            match result {
-                Ok(published) => {
-                    let item = &mut items[index];
-                    item.blob = Some(published.blob);
-                    item.digests = Some(published.digests);
-                    item.size = published.size;
-                    item.is_new |= published.is_new;
-                    item.is_healed |= published.is_healed;
-                }
-                Err(reason) => failed.push((index, reason)),
+        let (batch, rest) = left.split_at(left.iter().take(BATCH_FILES).take_while(fits).count());
+        batches.push(batch);
+        left = rest;
+    }
+    let mut failed = HashMap::new();
+    for (index, result) in (Publisher { store, session, context, link: options.link }).publish(items, &batches)? {
+        match result {
+            Ok(published) => {
+                let item = &mut items[index];
+                item.blob = Some(published.blob);
+                item.digests = Some(published.digests);
+                item.size = published.size;
+                item.is_new |= published.is_new;
+                item.is_healed |= published.is_healed;
+            }
+            Err(reason) => {
+                failed.insert(index, reason);
             }
         }
     }
     indexes.clear();
-    failed.sort_by_key(|(index, _)| *index);
-    for (index, reason) in failed.into_iter().rev() {
-        let item = items.remove(index);
-        refused.push(Refused { path: item.source.path, reason });
-    }
+    let all = std::mem::take(items).into_iter().enumerate();
+    items.extend(all.filter_map(|(index, item)| match failed.remove(&index) {
+        None => Some(item),
+        Some(reason) => {
+            refused.push(Refused { path: item.source.path, reason });
+            None
+        }
+    }));
     Ok(())
 }
 

@@ -17,10 +17,14 @@ use rayon::prelude::*;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+/// Files of at least this size are synced one by one as soon as they are staged, smaller ones together with their batch.
+const SYNC_AT_ONCE_BYTES: u64 = 8 << 20;
+
 /// How often an item is tried again when verify or gc got in between.
 const TRIES: usize = 5;
 
-pub(super) struct Batch<'a> {
+/// Publishes batches of files under the holds of a session.
+pub(super) struct Publisher<'a> {
     pub(super) store: &'a Store,
     pub(super) session: &'a Session<'a>,
     pub(super) context: &'a Context<'a>,
@@ -67,47 +71,70 @@ struct Files<'a> {
     wide: bool,
 }
 
-impl Batch<'_> {
+impl Publisher<'_> {
     fn files(&self, wide: bool) -> Files<'_> {
         Files { blobs: &self.store.blobs, staging: &self.session.staging, link: self.link, wide }
     }
 
-    /// Publishes the items at these indexes; each becomes a live, held blob or a reason why not. An error that is no item's fault
-    /// ends the import.
-    pub(super) fn publish(&self, items: &[Item], indexes: &[usize]) -> Result<Vec<(usize, PerItem<Published>)>> {
-        let mut results = Vec::with_capacity(indexes.len());
-        let known: Vec<bool> = indexes
-            .iter()
-            .map(|&index| self.store.manifest.has_size(items[index].size))
-            .collect::<std::result::Result<_, _>>()?;
+    /// Publishes the items at the indexes of each batch; each becomes a live, held blob or a reason why not. An error that is no
+    /// item's fault ends the import. The next batch is staged while the manifest learns of the one before.
+    pub(super) fn publish(&self, items: &[Item], batches: &[&[usize]]) -> Result<Vec<(usize, PerItem<Published>)>> {
+        let mut results = Vec::with_capacity(items.len());
         let (jobs, progress) = (self.context.jobs, self.context.progress);
-        // With fewer files than processors, the idle ones help to hash; else two files at a time are faster than one.
-        let files = self.files(indexes.len() < jobs);
-        let work: Vec<(usize, bool)> = indexes.iter().copied().zip(known).collect();
-        let prepared = parallel::map(jobs, &work, |&(index, may_be_known)| {
-            let prepared = files.prepare(index, &items[index], may_be_known);
-            progress.add(items[index].size);
-            prepared
-        });
-        let mut ready = Vec::with_capacity(indexes.len());
-        for (&index, prepared) in indexes.iter().zip(prepared) {
+        std::thread::scope(|scope| {
+            let start = |batch: &[usize]| -> Result<_> {
+                // The manifest belongs to this thread, so it is asked before the others start.
+                let has_size = |&index: &usize| Ok((index, self.store.manifest.has_size(items[index].size)?));
+                let work = batch.iter().map(has_size).collect::<Result<Vec<(usize, bool)>>>()?;
+                // With fewer files than processors, the idle ones help to hash; else two files at a time are faster than one.
+                let files = self.files(work.len() < jobs);
+                Ok(scope.spawn(move || {
+                    let prepare = |&(index, may_be_known): &(usize, bool)| {
+                        let prepared = files.prepare(index, &items[index], may_be_known);
+                        progress.add(items[index].size);
+                        (index, prepared)
+                    };
+                    parallel::map(jobs, &work, prepare)
+                }))
+            };
+            let mut staging = batches.first().map(|batch| start(batch)).transpose()?;
+            let mut next = 1;
+            while let Some(running) = staging.take() {
+                let prepared = running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                staging = batches.get(next).map(|batch| start(batch)).transpose()?;
+                next += 1;
+                self.finish(prepared, &mut results)?;
+            }
+            Ok(results)
+        })
+    }
+
+    /// Syncs, names and records what was staged.
+    fn finish(
+        &self,
+        prepared: Vec<(usize, Result<PerItem<Ready>>)>,
+        results: &mut Vec<(usize, PerItem<Published>)>,
+    ) -> Result<()> {
+        let mut ready = Vec::with_capacity(prepared.len());
+        for (index, prepared) in prepared {
             match prepared? {
                 Ok(item) => ready.push(item),
                 Err(reason) => results.push((index, Err(reason))),
             }
         }
+        let is_small = |item: &&Ready| item.size < SYNC_AT_ONCE_BYTES;
         let staged: Vec<&Path> =
-            ready.iter().filter_map(|item| item.staged.as_ref().map(|(path, _)| path.as_path())).collect();
+            ready.iter().filter(is_small).filter_map(|item| Some(item.staged.as_ref()?.0.as_path())).collect();
         self.session.staging.sync(staged.into_iter())?;
         for _ in 0..TRIES {
             if ready.is_empty() {
-                return Ok(results);
+                return Ok(());
             }
-            ready = self.round(ready, &mut results)?;
+            ready = self.round(ready, results)?;
         }
         let given_up = "verify found the store's bytes bad again and again; run `wcas doctor`".to_owned();
         results.extend(ready.into_iter().map(|item| (item.index, Err(given_up.clone()))));
-        Ok(results)
+        Ok(())
     }
 
     /// Row and hold, name, live. Returns the items that must go round again: verify moved the epoch meanwhile.
@@ -234,6 +261,10 @@ impl Files<'_> {
             None => describe_source(source, signature, &item.name),
         };
         let size = staged.as_ref().map_or(item.size, |staged| staged.signature.size);
+        if let Some(staged) = staged.as_ref().filter(|_| size >= SYNC_AT_ONCE_BYTES && judged.is_ok()) {
+            // While the disk works on a large file, the other threads hash.
+            fs::sync_file(&staged.path)?;
+        }
         let staged = staged.map(|staged| (staged.path, staged.signature));
         match judged {
             Ok(distribution) => Ok(Ok(Ready {
