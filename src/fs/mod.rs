@@ -55,7 +55,7 @@ impl Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// How many bytes are read at a time: larger buffers were slower, since they leave the processor's cache.
-pub const BUFFER_BYTES: usize = 256 * 1024;
+pub const BUFFER_BYTES: usize = 128 * 1024;
 
 /// Opens a file for reading; a symlink is followed.
 pub fn open(path: &Path) -> Result<File> {
