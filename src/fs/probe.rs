@@ -53,11 +53,6 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Returns the command name of a running process on this machine, `None` where it can't be told.
-pub fn process_name(pid: u32) -> Option<String> {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim().to_owned())
-}
-
 /// Returns a name that nobody else has: 32 hexadecimal digits from the system's random numbers.
 pub fn unique_name() -> String {
     use std::hash::{BuildHasher, Hasher, RandomState};

@@ -221,13 +221,6 @@ impl Manifest {
         Ok(self.conn.busy_timeout(wait)?)
     }
 
-    /// Copies the manifest, consistent, into a new file: a backup while others write.
-    pub fn back_up(&self, to: &Path) -> Result<()> {
-        point(Change::Grow, "create", to)?;
-        self.conn.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
-        Ok(())
-    }
-
     /// Asks SQLite whether the file is sound; returns its complaints.
     pub fn complaints(&self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
