@@ -9,6 +9,7 @@
 pub mod html;
 pub mod json;
 pub mod lines;
+pub mod read;
 
 use crate::digest::{Blake3, Sha256};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};

@@ -32,8 +32,10 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The schema's steps, each applied on top of those before it. A released step is never edited: a new one follows it.
+const STEPS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 /// The schema that this program writes; an older one is migrated, a newer one refused.
-const VERSION: i64 = 1;
+const VERSION: i64 = STEPS.len() as i64;
 /// "WCAS": tells the file from any other SQLite database.
 const APPLICATION_ID: i64 = 0x5743_4153;
 
@@ -52,6 +54,14 @@ pub enum Error {
     /// The file is some other program's.
     #[error("{} is not a wcas manifest", .0.display())]
     Foreign(PathBuf),
+    /// The file was written by an older wcas, and whoever can't write can't bring it up to date.
+    #[error("{} has schema {found}, and this wcas needs {VERSION}: its owner brings it up to date with any command that writes", path.display())]
+    Older {
+        /// The manifest.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+    },
     /// The file was written by a newer wcas.
     #[error("{} has schema {found}, and this wcas knows up to {VERSION}: use a newer wcas", path.display())]
     Newer {
@@ -167,18 +177,25 @@ impl Manifest {
         match (application, version) {
             (APPLICATION_ID, VERSION) => return Ok(()),
             (APPLICATION_ID, found) if found > VERSION => return Err(Error::Newer { path: path.to_owned(), found }),
+            (APPLICATION_ID, found) if found > 0 && matches!(access, Access::Create | Access::Write) => {}
+            (APPLICATION_ID, found) if found > 0 => return Err(Error::Older { path: path.to_owned(), found }),
             (0, 0) if access == Access::Create => {}
             _ => return Err(Error::Foreign(path.to_owned())),
         }
         point(Change::Grow, "create the manifest", path)?;
         let transaction = self.write()?;
-        // Another process may have made the tables while this one waited for the transaction.
-        if self.pragma("user_version")? == 0 {
+        // Another process may have done the work while this one waited for the transaction.
+        let done = self.pragma("user_version")?;
+        if done == 0 {
             let tables: i64 = self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
             if tables > 0 {
                 return Err(Error::Foreign(path.to_owned()));
             }
-            self.conn.execute_batch(include_str!("schema.sql"))?;
+        }
+        if done < VERSION {
+            for step in &STEPS[done as usize..] {
+                self.conn.execute_batch(step)?;
+            }
             self.conn.pragma_update(None, "application_id", APPLICATION_ID)?;
             self.conn.pragma_update(None, "user_version", VERSION)?;
         }

@@ -1,0 +1,75 @@
+//! Reads the pages of other indexes: PEP 503 HTML, PEP 691 JSON and flat `find-links` pages, told apart by content.
+//!
+//! A page is a stranger's text: whatever it says, the result is plain, checked values or a reason, never a panic. A file whose
+//! name or link can't be used is left out with a word; the others are good. Nothing here opens a connection.
+
+use crate::digest::Sha256;
+use crate::name::ProjectName;
+use crate::wheel::DistributionFilename;
+use url::Url;
+
+/// A file as a page of another index lists it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedFile {
+    /// Its filename, parsed: it has no path parts.
+    pub name: DistributionFilename,
+    /// Where it is: absolute, without fragment.
+    pub url: Url,
+    /// What its bytes must hash to.
+    pub sha256: Option<Sha256>,
+    /// Its size in bytes (PEP 700).
+    pub size: Option<u64>,
+    /// `Requires-Python`, entities decoded.
+    pub requires_python: Option<String>,
+    /// The reason of a yank, maybe empty (PEP 592).
+    pub yanked: Option<String>,
+    /// Whether its METADATA is to be had at `<url>.metadata`, and what that must hash to (PEP 658, 714).
+    pub sidecar: Option<Sidecar>,
+    /// When it was uploaded, in seconds since 1970 (PEP 700).
+    pub uploaded_at: Option<i64>,
+}
+
+/// A sidecar that a page announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sidecar {
+    /// What the METADATA must hash to.
+    pub sha256: Option<Sha256>,
+}
+
+/// What kind of page a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// PEP 503 HTML, or a flat page.
+    Html,
+    /// PEP 691 JSON.
+    Json,
+}
+
+/// A page, read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListedPage {
+    /// The files, in the page's order.
+    pub files: Vec<ListedFile>,
+    /// The projects that a root page names.
+    pub projects: Vec<ProjectName>,
+    /// What was left out, and why.
+    pub problems: Vec<String>,
+    /// HTML or JSON.
+    pub syntax: Option<Syntax>,
+    /// The API version that the page claims.
+    pub version: Option<String>,
+}
+
+/// A text that is no page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PageError {
+    /// JSON that can't be parsed, or lacks what PEP 691 demands.
+    #[error("not a JSON index page: {0}")]
+    Json(String),
+    /// A major version that nobody knows here.
+    #[error("the page has API version {0}, and this wcas knows 1.x")]
+    Version(String),
+    /// Something else altogether: a login form, an error page, a binary.
+    #[error("not an index page: {0}")]
+    Foreign(String),
+}
