@@ -33,8 +33,11 @@ impl Sample {
         let path = Wheel::new("demo", "1.0").write_to(dir.path().join("in"));
         let store = Store::open_or_create(&root).unwrap();
         let (sources, ..) = ops::find_sources(&[path], None);
-        let options =
-            ImportOptions { collection: CollectionName::shared(), link: LinkMode::Copy, keep_existing: false };
+        let options = ImportOptions {
+            target: ops::Target::Collection(CollectionName::shared()),
+            link: LinkMode::Copy,
+            keep_existing: false,
+        };
         let report = ops::import(&store, &CONTEXT, sources, &options).unwrap();
         Self { dir, root: store.root().to_owned(), blake3: report.distributions[0].blake3 }
     }

@@ -42,7 +42,8 @@ impl Sample {
     fn import(&self, collection: &str, paths: &[PathBuf]) {
         let (sources, ..) = ops::find_sources(paths, None);
         let collection: CollectionName = collection.parse().unwrap();
-        let options = ImportOptions { collection, link: LinkMode::Copy, keep_existing: false };
+        let options =
+            ImportOptions { target: ops::Target::Collection(collection), link: LinkMode::Copy, keep_existing: false };
         let store = Store::open_or_create(&self.root).unwrap();
         let report = ops::import(&store, &CONTEXT, sources, &options).unwrap();
         assert!(report.refused.is_empty(), "{:?}", report.refused);

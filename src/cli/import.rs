@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use wcas::blobs::LinkMode;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, ImportOptions, Outcome};
+use wcas::ops::{self, ImportOptions, Outcome, Target};
 
 /// Import wheels and sdists into a collection
 ///
@@ -56,7 +56,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let (sources, refused, skipped) = ops::find_sources(&paths, Some(&app.store_path()?));
     let store = app.open_or_create()?;
     let options = ImportOptions {
-        collection: args.collection,
+        target: Target::Collection(args.collection),
         link: match args.link {
             Link::Auto => LinkMode::Auto,
             Link::Reflink => LinkMode::Reflink,

@@ -15,6 +15,7 @@ mod parallel;
 mod pin;
 mod rebuild;
 mod retain;
+mod route;
 mod search;
 mod stats;
 mod verify;
@@ -28,13 +29,15 @@ pub use collection::{
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
 pub use import::{
-    ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, find_sources, import,
+    CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
+    find_sources, import,
 };
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use lookup::{LookupOptions, LookupReport, lookup};
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
+pub use route::{Accepting, Considered, Decision, Router, Rule};
 pub use search::Filter;
 pub use stats::{CollectionStats, StatsReport, stats};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};

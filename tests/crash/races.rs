@@ -97,7 +97,7 @@ fn an_import_takes_no_other_blob_for_one_that_gc_took_meanwhile() {
     let progress = Meanwhile(|| put_another_in_its_place(&sandbox));
     let context = Context { progress: &progress, ..state::context() };
     let options = ImportOptions {
-        collection: "cuda".parse().expect("it is a name"),
+        target: ops::Target::Collection("cuda".parse().expect("it is a name")),
         link: wcas::blobs::LinkMode::Copy,
         keep_existing: false,
     };

@@ -1,22 +1,26 @@
-//! `import`: files become blobs, and blobs become entries of a collection, all in one revision.
+//! `import`: files become blobs, and blobs become entries of a collection, or of those that a variant's route names.
 //!
 //! Batches of files are staged, hashed and published under holds of a session; the entries of all of them become visible in one
-//! last transaction. Killed half-way, the next run finds the blobs there.
+//! last transaction, as one revision of each collection that gets any. Killed half-way, the next run finds the blobs there.
 
+mod enter;
 mod find;
 mod publish;
+mod target;
 
 pub use find::{Refused, Skipped, Source, find_sources};
+pub use target::Target;
 
-use super::{Context, counted};
+use super::{Context, Decision};
 use crate::blobs::{Found, LinkMode};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::error::Result;
 use crate::fs;
-use crate::manifest::{BlobId, CollectionId, Outcome as Counted, State};
+use crate::manifest::{BlobId, State};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
 use crate::wheel::{BuildTag, DistributionFilename};
+use enter::{Entered, enter};
 use publish::Publisher;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -30,8 +34,8 @@ const BATCH_BYTES: u64 = 1 << 30;
 /// What `import` is told.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// The collection that gets the distributions; made when there is none.
-    pub collection: CollectionName,
+    /// Where the distributions go.
+    pub target: Target,
     /// How bytes come into the store.
     pub link: LinkMode,
     /// Refuse a filename that the collection has with other bytes, instead of replacing it.
@@ -77,13 +81,24 @@ pub struct ImportedDistribution {
     pub outcome: Outcome,
 }
 
+/// A collection at a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CollectionAt {
+    /// The collection.
+    pub name: CollectionName,
+    /// The revision; 0: nothing happened yet.
+    pub revision: i64,
+}
+
 /// What `import` did.
 #[derive(Debug, Serialize)]
 pub struct ImportReport {
-    /// The collection.
+    /// The collection; of a routed import the variant's own where it has any of them, else the first that has.
     pub collection: CollectionName,
     /// Its revision now.
     pub revision: i64,
+    /// All collections that have any of them.
+    pub collections: Vec<CollectionAt>,
     /// What was imported, in the order of the sources.
     pub distributions: Vec<ImportedDistribution>,
     /// What was not, and why.
@@ -96,6 +111,8 @@ pub struct ImportReport {
 struct Item {
     source: Source,
     name: DistributionFilename,
+    /// The collection that gets it.
+    decision: Decision,
     /// The blob, once it is known.
     blob: Option<BlobId>,
     digests: Option<Digests>,
@@ -106,17 +123,7 @@ struct Item {
     is_healed: bool,
 }
 
-/// What the last transaction found.
-enum Entered {
-    Done {
-        revision: i64,
-        outcomes: Vec<std::result::Result<Outcome, String>>,
-    },
-    /// The blobs of these items were taken away since they were judged good.
-    Lost(Vec<usize>),
-}
-
-/// Imports files into a collection.
+/// Imports files.
 pub fn import(
     store: &Store,
     context: &Context<'_>,
@@ -129,6 +136,7 @@ pub fn import(
         match DistributionFilename::parse(&source.filename) {
             Ok(name) => items.push(Item {
                 size: source.signature.size,
+                decision: options.target.decide(name.project(), None),
                 source,
                 name,
                 blob: None,
@@ -153,7 +161,7 @@ pub fn import(
     let mut session = None;
     let total = unknown.iter().map(|&index| items[index].size).sum();
     context.progress.start("importing", total);
-    let (revision, outcomes) = loop {
+    let (collections, outcomes) = loop {
         if !unknown.is_empty() {
             let session = match &mut session {
                 Some(session) => session,
@@ -163,7 +171,7 @@ pub fn import(
         }
         refuse_contradictions(&mut items, &mut refused);
         match enter(store, context, session.as_ref(), options, &items)? {
-            Entered::Done { revision, outcomes } => break (revision, outcomes),
+            Entered::Done { collections, outcomes } => break (collections, outcomes),
             Entered::Lost(indexes) => {
                 unknown = indexes;
                 unknown.iter().for_each(|&index| items[index].blob = None);
@@ -183,7 +191,7 @@ pub fn import(
                 }
                 distributions.push(ImportedDistribution {
                     filename: item.name.as_str().to_owned(),
-                    collection: options.collection.clone(),
+                    collection: item.decision.collection,
                     project: item.name.project().clone(),
                     version: item.name.version().to_string(),
                     build_tag: item.name.build_tag().cloned(),
@@ -196,7 +204,15 @@ pub fn import(
             Err(reason) => refused.push(Refused { path: item.source.path, reason }),
         }
     }
-    Ok(ImportReport { collection: options.collection.clone(), revision, distributions, refused, skipped: Vec::new() })
+    let first = options.target.first(&collections);
+    Ok(ImportReport {
+        collection: first.name,
+        revision: first.revision,
+        collections,
+        distributions,
+        refused,
+        skipped: Vec::new(),
+    })
 }
 
 /// Finds out whether an unchanged file was hashed before and its blob is there: about two stats, and no byte is read.
@@ -283,85 +299,6 @@ fn refuse_contradictions(items: &mut Vec<Item>, refused: &mut Vec<Refused>) {
         refused.push(Refused { path: item.source.path.clone(), reason });
         false
     });
-}
-
-/// Makes all entries visible in one transaction, and lets the session's holds go with it.
-fn enter(
-    store: &Store,
-    context: &Context<'_>,
-    session: Option<&Session<'_>>,
-    options: &ImportOptions,
-    items: &[Item],
-) -> Result<Entered> {
-    let manifest = &store.manifest;
-    if session.is_none() {
-        // Nothing was published: perhaps nothing is to be written at all.
-        let transaction = manifest.read()?;
-        if let Some(row) = transaction.find_collection(&options.collection)? {
-            let live = |item: &Item| Ok(transaction.find_entry_blob(row.id, item.name.as_str())? == item.blob);
-            if items.iter().map(live).collect::<Result<Vec<_>>>()?.iter().all(|&same| same) {
-                let outcomes = items.iter().map(|_| Ok(Outcome::Unchanged)).collect();
-                return Ok(Entered::Done { revision: row.revision, outcomes });
-            }
-        }
-    }
-    let transaction = manifest.write()?;
-    let mut lost = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let state = item.blob.map(|blob| transaction.state(blob)).transpose()?.flatten();
-        if state != Some(State::Live) {
-            lost.push(index);
-        }
-    }
-    if !lost.is_empty() {
-        return Ok(Entered::Lost(lost));
-    }
-    let (collection, newest) = match transaction.find_collection(&options.collection)? {
-        Some(row) => (row.id, row.revision),
-        None => (transaction.insert_collection(&options.collection, context.now)?, 0),
-    };
-    let revision = newest + 1;
-    let mut outcomes = Vec::with_capacity(items.len());
-    let (mut added, mut removed) = (0, 0);
-    for item in items {
-        let blob = item.blob.expect("looked at above");
-        let filename = item.name.as_str();
-        let before = transaction.find_entry_blob(collection, filename)?;
-        outcomes.push(match before {
-            Some(known) if known == blob => Ok(if item.is_healed { Outcome::Healed } else { Outcome::Unchanged }),
-            Some(known) if options.keep_existing => Err(existing(&transaction, collection, known)?),
-            before => {
-                if before.is_some() {
-                    transaction.remove_entry(collection, filename, revision, context.now)?;
-                    removed += 1;
-                }
-                transaction.insert_entry(collection, filename, blob, revision, context.now, None)?;
-                added += 1;
-                Ok(match (item.is_healed, before, item.is_new) {
-                    (true, ..) => Outcome::Healed,
-                    (_, Some(_), _) => Outcome::Replaced,
-                    (_, None, true) => Outcome::New,
-                    (_, None, false) => Outcome::Deduplicated,
-                })
-            }
-        });
-    }
-    if added > 0 {
-        let what = format!("{} into {}", counted(added, "distribution"), options.collection);
-        let operation = transaction.insert_operation("import", &what, context.who, context.now)?;
-        transaction.insert_revision(collection, revision, operation, added, removed)?;
-        transaction.add_count(context.now, options.collection.as_str(), "", Counted::Store, added as u64)?;
-    }
-    if let Some(session) = session {
-        transaction.delete_holds(&session.id)?;
-    }
-    transaction.commit()?;
-    Ok(Entered::Done { revision: if added > 0 { revision } else { newest }, outcomes })
-}
-
-fn existing(transaction: &crate::manifest::Transaction<'_>, _collection: CollectionId, blob: BlobId) -> Result<String> {
-    let sha256 = transaction.blob(blob)?.map(|row| row.sha256.to_string()).unwrap_or_default();
-    Ok(format!("the collection has other bytes under this name (sha256 {sha256}), and existing ones are kept"))
 }
 
 /// Removes a source that was moved into the store, if it still is the file that was hashed.

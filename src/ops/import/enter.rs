@@ -1,0 +1,189 @@
+//! The last step of an import: all entries become visible in one transaction.
+
+use super::{CollectionAt, ImportOptions, Item, Outcome, Target};
+use crate::error::Result;
+use crate::manifest::{BlobId, CollectionId, Outcome as Counted, State, Transaction};
+use crate::name::CollectionName;
+use crate::ops::{Context, collection_row, counted};
+use crate::store::{Session, Store};
+use std::collections::BTreeMap;
+
+/// What the last transaction found.
+pub(super) enum Entered {
+    Done {
+        /// The collections that have the items, by name.
+        collections: Vec<CollectionAt>,
+        outcomes: Vec<std::result::Result<Outcome, String>>,
+    },
+    /// The blobs of these items were taken away since they were judged good.
+    Lost(Vec<usize>),
+}
+
+/// A collection that gets items, and what changes in it.
+struct Receiver {
+    id: CollectionId,
+    newest: i64,
+    added: usize,
+    removed: usize,
+}
+
+type Receivers = BTreeMap<CollectionName, Receiver>;
+
+/// Makes all entries visible in one transaction, and lets the session's holds go with it.
+pub(super) fn enter(
+    store: &Store,
+    context: &Context<'_>,
+    session: Option<&Session<'_>>,
+    options: &ImportOptions,
+    items: &[Item],
+) -> Result<Entered> {
+    let manifest = &store.manifest;
+    if session.is_none() {
+        // Nothing was published: perhaps nothing is to be written at all.
+        if let Some(collections) = unchanged(&manifest.read()?, options, items)? {
+            let outcomes = items.iter().map(|_| Ok(Outcome::Unchanged)).collect();
+            return Ok(Entered::Done { collections, outcomes });
+        }
+    }
+    let transaction = manifest.write()?;
+    let mut lost = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let state = item.blob.map(|blob| transaction.state(blob)).transpose()?.flatten();
+        if state != Some(State::Live) {
+            lost.push(index);
+        }
+    }
+    if !lost.is_empty() {
+        return Ok(Entered::Lost(lost));
+    }
+    let mut receivers = receivers(&transaction, context, options, items)?;
+    let mut outcomes = Vec::with_capacity(items.len());
+    for item in items {
+        let receiver = receivers.get_mut(&item.decision.collection).expect("made for all items");
+        outcomes.push(put(&transaction, context, options, receiver, item)?);
+    }
+    record(&transaction, context, &receivers)?;
+    if let Some(session) = session {
+        transaction.delete_holds(&session.id)?;
+    }
+    transaction.commit()?;
+    let at = |(name, receiver): (CollectionName, Receiver)| CollectionAt { name, revision: receiver.revision() };
+    Ok(Entered::Done { collections: receivers.into_iter().map(at).collect(), outcomes })
+}
+
+impl Receiver {
+    /// Returns the revision that it has in the end.
+    fn revision(&self) -> i64 {
+        if self.added > 0 { self.newest + 1 } else { self.newest }
+    }
+}
+
+/// Returns the collections, if they have all items already.
+fn unchanged(
+    transaction: &Transaction<'_>,
+    options: &ImportOptions,
+    items: &[Item],
+) -> Result<Option<Vec<CollectionAt>>> {
+    let mut rows = BTreeMap::new();
+    let named = match &options.target {
+        Target::Collection(name) => Some(name),
+        Target::Route(_) => None,
+    };
+    for name in named.into_iter().chain(items.iter().map(|item| &item.decision.collection)) {
+        if !rows.contains_key(name) {
+            let Some(row) = transaction.find_collection(name)? else { return Ok(None) };
+            rows.insert(name.clone(), row);
+        }
+    }
+    for item in items {
+        let collection = rows[&item.decision.collection].id;
+        if transaction.find_entry_blob(collection, item.name.as_str())? != item.blob {
+            return Ok(None);
+        }
+    }
+    Ok(Some(rows.into_iter().map(|(name, row)| CollectionAt { name, revision: row.revision }).collect()))
+}
+
+/// Returns the collections that get items; those that may be made are made.
+fn receivers(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    options: &ImportOptions,
+    items: &[Item],
+) -> Result<Receivers> {
+    let mut receivers = Receivers::new();
+    let mut add = |name: &CollectionName, is_made: bool| -> Result<()> {
+        if receivers.contains_key(name) {
+            return Ok(());
+        }
+        let (id, newest) = match transaction.find_collection(name)? {
+            Some(row) => (row.id, row.revision),
+            None if is_made => (transaction.insert_collection(name, context.now)?, 0),
+            // An override's collection was there when it was set, and was deleted since the import began.
+            None => collection_row(transaction, name).map(|row| (row.id, row.revision))?,
+        };
+        receivers.insert(name.clone(), Receiver { id, newest, added: 0, removed: 0 });
+        Ok(())
+    };
+    if let Target::Collection(name) = &options.target {
+        add(name, true)?;
+    }
+    for item in items {
+        add(&item.decision.collection, options.target.makes(&item.decision))?;
+    }
+    Ok(receivers)
+}
+
+/// Gives an item to its collection.
+fn put(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    options: &ImportOptions,
+    receiver: &mut Receiver,
+    item: &Item,
+) -> Result<std::result::Result<Outcome, String>> {
+    let blob = item.blob.expect("all items have live blobs");
+    let (collection, filename, revision) = (receiver.id, item.name.as_str(), receiver.newest + 1);
+    let before = transaction.find_entry_blob(collection, filename)?;
+    Ok(match before {
+        Some(known) if known == blob => Ok(if item.is_healed { Outcome::Healed } else { Outcome::Unchanged }),
+        Some(known) if options.keep_existing => Err(existing(transaction, known)?),
+        before => {
+            if before.is_some() {
+                transaction.remove_entry(collection, filename, revision, context.now)?;
+                receiver.removed += 1;
+            }
+            transaction.insert_entry(collection, filename, blob, revision, context.now, None)?;
+            receiver.added += 1;
+            Ok(match (item.is_healed, before, item.is_new) {
+                (true, ..) => Outcome::Healed,
+                (_, Some(_), _) => Outcome::Replaced,
+                (_, None, true) => Outcome::New,
+                (_, None, false) => Outcome::Deduplicated,
+            })
+        }
+    })
+}
+
+/// Records the operation: one, with a revision of each collection that changed.
+fn record(transaction: &Transaction<'_>, context: &Context<'_>, receivers: &Receivers) -> Result<()> {
+    let changed: Vec<_> = receivers.iter().filter(|(_, receiver)| receiver.added > 0).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let texts =
+        changed.iter().map(|(name, receiver)| format!("{} into {name}", counted(receiver.added, "distribution")));
+    let what = texts.collect::<Vec<_>>().join(", ");
+    let operation = transaction.insert_operation("import", &what, context.who, context.now)?;
+    for (name, receiver) in changed {
+        let Receiver { id, added, removed, .. } = *receiver;
+        transaction.insert_revision(id, receiver.revision(), operation, added, removed)?;
+        transaction.add_count(context.now, name.as_str(), "", Counted::Store, added as u64)?;
+    }
+    Ok(())
+}
+
+fn existing(transaction: &Transaction<'_>, blob: BlobId) -> Result<String> {
+    let sha256 = transaction.blob(blob)?.map(|row| row.sha256.to_string()).unwrap_or_default();
+    Ok(format!("the collection has other bytes under this name (sha256 {sha256}), and existing ones are kept"))
+}

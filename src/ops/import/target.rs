@@ -1,0 +1,44 @@
+//! Where an import's distributions go: to one collection, or where a variant's route sends each.
+
+use super::CollectionAt;
+use crate::name::{CollectionName, ProjectName};
+use crate::ops::{Decision, Router, Rule};
+
+/// Where an import's distributions go.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// All to this collection; made when there is none.
+    Collection(CollectionName),
+    /// Each where a variant's rules send it; the variant's own collection and the default one are made when there are none.
+    Route(Router),
+}
+
+impl Target {
+    /// Decides where a project's file goes. `bound` are the accelerators that the file is bound to; `None`: not known.
+    pub(super) fn decide(&self, project: &ProjectName, bound: Option<&[String]>) -> Decision {
+        match self {
+            Self::Collection(name) => Decision {
+                collection: name.clone(),
+                rule: Rule::Override,
+                reason: "the collection was named".to_owned(),
+                considered: Vec::new(),
+            },
+            Self::Route(router) => router.decide(project, bound),
+        }
+    }
+
+    /// Tells whether a collection that a decision names may be made when there is none.
+    pub(super) fn makes(&self, decision: &Decision) -> bool {
+        matches!(self, Self::Collection(_)) || decision.rule != Rule::Override
+    }
+
+    /// Returns the collection that the report names first.
+    pub(super) fn first(&self, collections: &[CollectionAt]) -> CollectionAt {
+        let (name, rest) = match self {
+            Self::Collection(name) => (name, name),
+            Self::Route(router) => (&router.variant, &router.default),
+        };
+        let own = collections.iter().find(|row| row.name == *name).or_else(|| collections.first());
+        own.cloned().unwrap_or_else(|| CollectionAt { name: rest.clone(), revision: 0 })
+    }
+}
