@@ -3,6 +3,10 @@
 //! A page is a stranger's text: whatever it says, the result is plain, checked values or a reason, never a panic. A file whose
 //! name or link can't be used is left out with a word; the others are good. Nothing here opens a connection.
 
+mod html;
+mod json;
+mod link;
+
 use crate::digest::Sha256;
 use crate::name::ProjectName;
 use crate::wheel::DistributionFilename;
@@ -60,6 +64,13 @@ pub struct ListedPage {
     pub version: Option<String>,
 }
 
+impl ListedPage {
+    /// Returns the files of one project; a flat page lists many.
+    pub fn files_of<'a>(&'a self, project: &'a ProjectName) -> impl Iterator<Item = &'a ListedFile> {
+        self.files.iter().filter(move |file| file.name.project() == project)
+    }
+}
+
 /// A text that is no page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
@@ -72,4 +83,34 @@ pub enum PageError {
     /// Something else altogether: a login form, an error page, a binary.
     #[error("not an index page: {0}")]
     Foreign(String),
+}
+
+/// Reads a page of any kind: of a project, a flat one of many projects, or a root page that names projects.
+///
+/// `base` is the URL that answered in the end. `content_type` may be missing or lie: the text itself decides, where it can.
+pub fn page(body: &[u8], content_type: Option<&str>, base: &Url) -> Result<ListedPage, PageError> {
+    let label = content_type.unwrap_or_default().to_ascii_lowercase();
+    if label.contains("utf-16") || body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
+        return Err(PageError::Foreign("it is UTF-16, where an index has UTF-8".to_owned()));
+    }
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let Some(first) = body.iter().find(|byte| !byte.is_ascii_whitespace()) else {
+        return Err(PageError::Foreign("it is empty".to_owned()));
+    };
+    match first {
+        b'{' => json::read(body, base),
+        // What a server calls JSON is reported as bad JSON, but some call everything JSON.
+        byte if *byte != b'<' && label.contains("json") => json::read(body, base),
+        _ if body[..body.len().min(BINARY_BYTES)].contains(&0) => Err(PageError::Foreign("it is binary".to_owned())),
+        _ => html::read(body, base),
+    }
+}
+
+/// How far a zero byte is looked for: a text has none, and an archive has one soon.
+const BINARY_BYTES: usize = 1024;
+
+/// Returns whether an API version is one that this reader knows: a newer minor version only adds.
+fn is_known(version: &str) -> bool {
+    let major = version.trim().split('.').next().unwrap_or_default();
+    matches!(major.parse::<u64>(), Ok(0 | 1))
 }

@@ -1,0 +1,333 @@
+//! HTML pages: the anchors of whatever HTML it is, read token by token as browsers read it.
+//!
+//! A page without a file is believed only if it looks like an index: a login form or an error page that came with status 200
+//! must not make a project vanish.
+
+use super::link::{Link, Listing, Outcome, last_segment};
+use super::{ListedPage, PageError, Syntax, is_known};
+use crate::name::ProjectName;
+use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
+use html5gum::{Span, Tokenizer};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use url::Url;
+
+/// Reads a page.
+pub(super) fn read(body: &[u8], url: &Url) -> Result<ListedPage, PageError> {
+    let mut scanner = scan(body, url, None);
+    if let Some(base) = scanner.late_base.take() {
+        // To browsers and pip a <base> holds for the links before it, too. It is so rare that reading again is good enough.
+        scanner = scan(body, url, Some(base));
+    }
+    scanner.finish()
+}
+
+fn scan<'a>(body: &[u8], url: &'a Url, base: Option<Url>) -> Scanner<'a> {
+    let mut scanner = Scanner::new(url, base);
+    let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| {
+        scanner.event(event);
+        None::<Infallible>
+    });
+    // Else a script's text is read as tags.
+    emitter.naively_switch_states(true);
+    let Ok(()) = Tokenizer::new_with_emitter(body, emitter).finish();
+    scanner
+}
+
+/// Words in the titles of index pages and directory listings, in lower case.
+const TITLES: [&str; 6] =
+    ["links for", "simple index", "simple list", "index of", "directory listing", "simple repository"];
+
+/// A start tag that matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    Anchor,
+    Base,
+    Meta,
+    Other,
+}
+
+/// The attributes that matter, of any tag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attribute {
+    Href,
+    Name,
+    Content,
+    RequiresPython,
+    Yanked,
+    CoreMetadata,
+    DistInfoMetadata,
+    Size,
+    UploadTime,
+}
+
+const ATTRIBUTES: [(&[u8], Attribute); 9] = [
+    (b"href", Attribute::Href),
+    (b"name", Attribute::Name),
+    (b"content", Attribute::Content),
+    (b"data-requires-python", Attribute::RequiresPython),
+    (b"data-yanked", Attribute::Yanked),
+    (b"data-core-metadata", Attribute::CoreMetadata),
+    (b"data-dist-info-metadata", Attribute::DistInfoMetadata),
+    (b"data-size", Attribute::Size),
+    (b"data-upload-time", Attribute::UploadTime),
+];
+
+/// The element whose text is being read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Body,
+    /// A title or a first heading.
+    Title,
+    /// A script or a style: no text for people.
+    Code,
+}
+
+/// What a page shows, beside its links.
+#[derive(Default)]
+struct Looks {
+    is_html: bool,
+    has_text: bool,
+    has_anchor: bool,
+    has_form: bool,
+    /// A link to an egg or the like: files that are not ours, but an index has them.
+    has_other_file: bool,
+    is_quarantined: bool,
+    title: String,
+}
+
+struct Scanner<'a> {
+    listing: Listing<'a>,
+    looks: Looks,
+    has_base: bool,
+    late_base: Option<Url>,
+    tag: Tag,
+    inside: Inside,
+    /// The attributes of the tag, each once: the first counts.
+    values: [Option<String>; ATTRIBUTES.len()],
+    attribute: Option<Attribute>,
+    /// The segment that an anchor leads to and whether a slash follows, until its text is read.
+    pending: Option<(String, bool)>,
+    text: String,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(url: &'a Url, base: Option<Url>) -> Self {
+        let has_base = base.is_some();
+        let listing = Listing::new(url, base.unwrap_or_else(|| url.clone()), Syntax::Html);
+        Self {
+            listing,
+            looks: Looks::default(),
+            has_base,
+            late_base: None,
+            tag: Tag::Other,
+            inside: Inside::Body,
+            values: Default::default(),
+            attribute: None,
+            pending: None,
+            text: String::new(),
+        }
+    }
+
+    fn event(&mut self, event: CallbackEvent<'_>) {
+        match event {
+            CallbackEvent::OpenStartTag { name } => self.open(name),
+            CallbackEvent::AttributeName { name } => self.name_attribute(name),
+            CallbackEvent::AttributeValue { value } => {
+                if let Some(attribute) = self.attribute.take() {
+                    self.values[attribute as usize] = Some(String::from_utf8_lossy(value).into_owned());
+                }
+            }
+            CallbackEvent::CloseStartTag { .. } => self.close(),
+            CallbackEvent::EndTag { name } => self.end(name),
+            CallbackEvent::String { value } => self.string(value),
+            CallbackEvent::Doctype { name, .. } => self.looks.is_html |= name == b"html",
+            CallbackEvent::Comment { .. } | CallbackEvent::Error(_) => {}
+        }
+    }
+
+    fn open(&mut self, name: &[u8]) {
+        self.values = Default::default();
+        self.attribute = None;
+        self.tag = match name {
+            b"a" => Tag::Anchor,
+            b"base" => Tag::Base,
+            b"meta" => Tag::Meta,
+            _ => Tag::Other,
+        };
+        match name {
+            b"title" | b"h1" => self.inside = Inside::Title,
+            b"style" => self.inside = Inside::Code,
+            b"script" => (self.inside, self.looks.has_form) = (Inside::Code, true),
+            b"form" | b"input" => self.looks.has_form = true,
+            b"html" | b"head" | b"body" => self.looks.is_html = true,
+            _ => {}
+        }
+    }
+
+    fn name_attribute(&mut self, name: &[u8]) {
+        let known = ATTRIBUTES.iter().find(|(own, _)| *own == name).map(|(_, attribute)| *attribute);
+        self.attribute = known.filter(|attribute| self.tag != Tag::Other && self.values[*attribute as usize].is_none());
+        if let Some(attribute) = self.attribute {
+            // There is no event for an empty value.
+            self.values[attribute as usize] = Some(String::new());
+        }
+    }
+
+    fn value(&mut self, attribute: Attribute) -> Option<String> {
+        self.values[attribute as usize].take()
+    }
+
+    fn close(&mut self) {
+        self.attribute = None;
+        match self.tag {
+            Tag::Anchor => self.anchor(),
+            Tag::Base => self.base(),
+            Tag::Meta => self.meta(),
+            Tag::Other => {}
+        }
+        self.tag = Tag::Other;
+    }
+
+    fn end(&mut self, name: &[u8]) {
+        // Attributes of an end tag mean nothing.
+        (self.tag, self.attribute) = (Tag::Other, None);
+        match name {
+            b"a" => self.end_anchor(),
+            b"title" | b"h1" => {
+                self.looks.title.push('\n');
+                self.inside = Inside::Body;
+            }
+            b"script" | b"style" => self.inside = Inside::Body,
+            _ => {}
+        }
+    }
+
+    fn string(&mut self, value: &[u8]) {
+        if self.pending.is_some() {
+            self.text.push_str(&String::from_utf8_lossy(value));
+        }
+        match self.inside {
+            Inside::Title => self.looks.title.push_str(&String::from_utf8_lossy(value)),
+            Inside::Body => self.looks.has_text |= !value.trim_ascii().is_empty(),
+            Inside::Code => {}
+        }
+    }
+
+    fn base(&mut self) {
+        let Some(href) = self.value(Attribute::Href).filter(|_| !self.has_base) else { return };
+        self.has_base = true;
+        match self.listing.url.join(href.trim()) {
+            Ok(base) if matches!(base.scheme(), "data" | "javascript") || base.cannot_be_a_base() => {
+                self.listing.problem("the page's <base> is no place for files: it is not used".to_owned());
+            }
+            Ok(base) if self.looks.has_anchor => self.late_base = Some(base),
+            Ok(base) => self.listing.base = base,
+            Err(error) => self.listing.problem(format!("the page's <base> is no URL: {error}")),
+        }
+    }
+
+    fn meta(&mut self) {
+        let (name, content) = (self.value(Attribute::Name), self.value(Attribute::Content));
+        let (Some(name), Some(content)) = (name, content) else { return };
+        let is = |text: &str| name.trim().eq_ignore_ascii_case(text);
+        if is("pypi:repository-version") && self.listing.page.version.is_none() {
+            self.listing.page.version = Some(content.trim().to_owned());
+        } else if is("pypi:project-status") {
+            self.looks.is_quarantined |= content.trim().eq_ignore_ascii_case("quarantined");
+        }
+    }
+
+    fn anchor(&mut self) {
+        // An anchor can't be in an anchor: the next one ends it.
+        self.end_anchor();
+        self.looks.has_anchor = true;
+        let Some(href) = self.value(Attribute::Href) else { return };
+        let mut link = Link { href: href.into(), ..Link::default() };
+        link.requires_python = self.value(Attribute::RequiresPython).map(Cow::Owned);
+        link.yanked = self.value(Attribute::Yanked).map(Cow::Owned);
+        // PEP 714: the new name counts, where there is one.
+        let metadata = self.value(Attribute::CoreMetadata).or_else(|| self.value(Attribute::DistInfoMetadata));
+        metadata.iter().for_each(|text| link.set_sidecar(text));
+        if let Some(size) = self.value(Attribute::Size) {
+            link.size = size.trim().parse().ok();
+            link.size.is_none().then(|| link.doubts.push("its size is no whole number"));
+        }
+        self.value(Attribute::UploadTime).iter().for_each(|text| link.set_upload_time(text));
+        if let Outcome::Elsewhere(Some(url)) = self.listing.take(link) {
+            self.elsewhere(&url);
+        }
+    }
+
+    /// Keeps in mind what may be a project, until the anchor's text says so.
+    fn elsewhere(&mut self, url: &Url) {
+        const OTHERS: [&str; 5] = [".egg", ".exe", ".tar.bz2", ".tgz", ".msi"];
+        self.looks.has_other_file |= OTHERS.iter().any(|end| url.path().ends_with(end));
+        let path = url.path();
+        let (path, has_slash) = path.strip_suffix('/').map_or((path, false), |path| (path, true));
+        let parent = path.rfind('/').map_or("", |slash| &path[..=slash]);
+        let is_below = |base: &Url| {
+            // A page without a slash at its end may still mean its children.
+            let own = base.path();
+            url.origin() == base.origin()
+                && (parent == &own[..own.rfind('/').map_or(0, |slash| slash + 1)]
+                    || parent.strip_suffix('/').is_some_and(|parent| parent == own))
+        };
+        let below = url.query().is_none() && (is_below(self.listing.url) || is_below(&self.listing.base));
+        self.pending = last_segment(path).filter(|_| below).map(|name| (name.into_owned(), has_slash));
+        self.text.clear();
+    }
+
+    fn end_anchor(&mut self) {
+        let Some((segment, has_slash)) = self.pending.take() else { return };
+        let text = self.text.trim().trim_end_matches('/');
+        // Directory listings cut long names.
+        let is_cut = text.strip_suffix("..>").is_some_and(|start| !start.is_empty() && segment.starts_with(start));
+        // What has a dot and no slash is some other file.
+        if let Ok(project) = segment.parse::<ProjectName>()
+            && (has_slash || !segment.contains('.'))
+            && (is_cut || text.parse::<ProjectName>().is_ok_and(|text| text == project))
+        {
+            self.listing.page.projects.push(project);
+        }
+    }
+
+    fn finish(mut self) -> Result<ListedPage, PageError> {
+        self.end_anchor();
+        let page = &self.listing.page;
+        if let Some(version) = page.version.as_ref().filter(|version| !is_known(version)) {
+            return Err(PageError::Version(version.clone()));
+        }
+        if let Some(reason) = self.looks.foreign(page) {
+            return Err(PageError::Foreign(reason));
+        }
+        if self.looks.is_quarantined {
+            self.listing.quarantine();
+        }
+        Ok(self.listing.finish())
+    }
+}
+
+impl Looks {
+    /// Returns why a page can't be an index, if so.
+    fn foreign(&self, page: &ListedPage) -> Option<String> {
+        let title = self.title.to_ascii_lowercase();
+        let is_marked = page.version.is_some() || TITLES.iter().any(|word| title.contains(word));
+        if is_marked || !page.files.is_empty() || !page.problems.is_empty() {
+            return None;
+        }
+        let is_blank = self.is_html && !self.has_text && !self.has_anchor;
+        let reason = if self.has_form {
+            "it has a form or a script, and no file"
+        } else if !page.projects.is_empty() || self.has_other_file || is_blank {
+            return None;
+        } else if self.is_html || self.has_anchor {
+            "it has no link to a file or a project"
+        } else {
+            "it is neither HTML nor JSON"
+        };
+        let title: String =
+            self.title.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim().chars().take(80).collect();
+        Some(if title.is_empty() { reason.to_owned() } else { format!("{reason}; its title is {title:?}") })
+    }
+}

@@ -1,0 +1,315 @@
+//! One decision for a link, whichever syntax it comes from: a file, something wrong that is told, or nothing of ours.
+//!
+//! A name is what [`DistributionFilename::parse`] accepts of a whole decoded segment. A digest that can't be read takes the file
+//! off the page: to see it as a file without digest would make a typing error a way around the check.
+
+use super::{ListedFile, ListedPage, Sidecar, Syntax};
+use crate::digest::Sha256;
+use crate::wheel::DistributionFilename;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::UNIX_EPOCH;
+use url::Url;
+
+/// How many problems are told one by one.
+const PROBLEMS: usize = 20;
+
+/// The longest problem in bytes: it may quote a stranger's text.
+const PROBLEM_BYTES: usize = 300;
+
+/// What a link says of the digest of its file.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Only digests that are not checked here.
+    Other,
+    /// The digest.
+    Sha256(Sha256),
+    /// A SHA-256 digest that can't be read, or two that differ.
+    Bad,
+}
+
+impl Claim {
+    /// Takes in one more digest; `value` is `None` where it is not even a text.
+    pub(super) fn add(&mut self, algorithm: &str, value: Option<&str>) {
+        let new = if !algorithm.trim().eq_ignore_ascii_case("sha256") {
+            Self::Other
+        } else {
+            value.and_then(|text| text.trim().parse().ok()).map_or(Self::Bad, Self::Sha256)
+        };
+        *self = match (*self, new) {
+            (Self::Nothing, new) | (Self::Other, new) => new,
+            (old, Self::Other) => old,
+            (old, new) if old == new => old,
+            _ => Self::Bad,
+        };
+    }
+
+    /// Takes in a fragment: `name=value`, several with `&` between them.
+    fn add_fragment(&mut self, fragment: &str) {
+        for part in fragment.split('&') {
+            match part.split_once('=') {
+                Some((name, value)) if is_algorithm(name) => self.add(name, Some(value)),
+                // `#sha256:…` and `#sha256` are meant as a digest.
+                _ if part.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("sha256")) => {
+                    self.add("sha256", None)
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Returns whether a key of a fragment names a digest, as `egg` and `subdirectory` do not.
+fn is_algorithm(name: &str) -> bool {
+    let starts = |with: &str| name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    ["md5", "sha", "blake"].iter().any(|with| starts(with))
+}
+
+/// A link as a page has it.
+#[derive(Debug, Default)]
+pub(super) struct Link<'a> {
+    /// Where it leads, as it is written.
+    pub(super) href: Cow<'a, str>,
+    /// The file's name, where the page says it beside the link.
+    pub(super) filename: Option<Cow<'a, str>>,
+    /// The digest beside the link; the link's fragment may have one, too.
+    pub(super) claim: Claim,
+    pub(super) requires_python: Option<Cow<'a, str>>,
+    pub(super) yanked: Option<Cow<'a, str>>,
+    pub(super) sidecar: Option<Sidecar>,
+    pub(super) size: Option<u64>,
+    pub(super) uploaded_at: Option<i64>,
+    /// What was left out of it.
+    pub(super) doubts: Vec<&'static str>,
+}
+
+impl Link<'_> {
+    /// Sets the sidecar from the text of an attribute: `true`, `false` or a digest.
+    pub(super) fn set_sidecar(&mut self, text: &str) {
+        let text = text.trim();
+        let mut claim = Claim::Nothing;
+        match text.split_once('=') {
+            _ if text.is_empty() || text.eq_ignore_ascii_case("false") => return,
+            Some((algorithm, value)) => claim.add(algorithm, Some(value)),
+            None if text.eq_ignore_ascii_case("true") => {}
+            None => claim = Claim::Bad,
+        }
+        self.set_sidecar_claim(claim);
+    }
+
+    /// Sets the sidecar from what is said of its digest.
+    pub(super) fn set_sidecar_claim(&mut self, claim: Claim) {
+        match claim {
+            Claim::Sha256(sha256) => self.sidecar = Some(Sidecar { sha256: Some(sha256) }),
+            Claim::Nothing | Claim::Other => self.sidecar = Some(Sidecar { sha256: None }),
+            Claim::Bad => self.doubts.push("the digest of its metadata can't be read, so its metadata isn't used"),
+        }
+    }
+
+    /// Sets the time of upload from RFC 3339, with or without a fraction.
+    pub(super) fn set_upload_time(&mut self, text: &str) {
+        // PEP 700 wants Z; what some languages print for it means the same.
+        let text = text.trim();
+        let time = match text.strip_suffix("+00:00") {
+            Some(start) => humantime::parse_rfc3339(&format!("{start}Z")),
+            None => humantime::parse_rfc3339(text),
+        };
+        let seconds = time.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
+        self.uploaded_at = seconds.and_then(|seconds| i64::try_from(seconds).ok());
+        if self.uploaded_at.is_none() {
+            self.doubts.push("its upload time can't be read");
+        }
+    }
+}
+
+/// What became of a link.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is on the list, or a problem says why not.
+    Told,
+    /// It leads to no file that is ours to list.
+    Elsewhere(Option<Url>),
+}
+
+/// A page in the making.
+pub(super) struct Listing<'a> {
+    /// The URL of the page.
+    pub(super) url: &'a Url,
+    /// What relative links are relative to.
+    pub(super) base: Url,
+    pub(super) page: ListedPage,
+    /// Where a name is in the list; `None` for one whose digest can't be read, which no later link brings back.
+    seen: HashMap<String, Option<usize>>,
+    unchecked: usize,
+    untold: usize,
+}
+
+impl<'a> Listing<'a> {
+    pub(super) fn new(url: &'a Url, base: Url, syntax: Syntax) -> Self {
+        let page = ListedPage { syntax: Some(syntax), ..ListedPage::default() };
+        Self { url, base, page, seen: HashMap::new(), unchecked: 0, untold: 0 }
+    }
+
+    /// Notes something that was left out.
+    pub(super) fn problem(&mut self, mut text: String) {
+        if self.page.problems.len() == PROBLEMS {
+            self.untold += 1;
+            return;
+        }
+        if text.len() > PROBLEM_BYTES {
+            let end = (0..=PROBLEM_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            text.truncate(end);
+            text.push('…');
+        }
+        self.page.problems.push(text);
+    }
+
+    /// Returns the page.
+    pub(super) fn finish(mut self) -> ListedPage {
+        if self.unchecked > 0 {
+            self.page.problems.push(format!("{} files have a digest, but none by SHA-256", self.unchecked));
+        }
+        if self.untold > 0 {
+            self.page.problems.push(format!("{} more problems", self.untold));
+        }
+        self.page.projects.dedup();
+        self.page
+    }
+
+    /// Drops all files of a project in quarantine (PEP 792): a page should not have offered any.
+    pub(super) fn quarantine(&mut self) {
+        if !self.page.files.is_empty() {
+            self.problem(format!("the project is in quarantine: {} files are left out", self.page.files.len()));
+            self.page.files.clear();
+            self.unchecked = 0;
+        }
+    }
+
+    /// Decides on a link.
+    pub(super) fn take(&mut self, link: Link<'_>) -> Outcome {
+        let joined = self.base.join(link.href.trim());
+        let name = match (&link.filename, &joined) {
+            (Some(name), _) => Some(name.as_ref().into()),
+            (None, Ok(url)) => last_segment(url.path()),
+            (None, Err(_)) => last_segment(path_of(&link.href)),
+        };
+        let name = name.filter(|name| is_distribution(name)).map(Cow::into_owned);
+        let Some(name) = name else { return Outcome::Elsewhere(joined.ok()) };
+        match self.check(&name, &link, joined) {
+            Ok((name, url, sha256)) => self.add(name, url, sha256, link),
+            Err(problem) => self.problem(problem),
+        }
+        Outcome::Told
+    }
+
+    /// Returns the name, URL and digest of a file, or why it is left out.
+    fn check(
+        &mut self,
+        text: &str,
+        link: &Link<'_>,
+        url: Result<Url, url::ParseError>,
+    ) -> Result<(DistributionFilename, Url, Option<Sha256>), String> {
+        // Stands for bytes that were no UTF-8, so the true name is unknown.
+        if text.contains('\u{fffd}') {
+            return Err(format!("{text:?} is no UTF-8"));
+        }
+        let name = DistributionFilename::parse(text).map_err(|error| error.to_string())?;
+        let mut url = url.map_err(|error| format!("{name}: the link is no URL: {error}"))?;
+        if is_traversal(&link.href) {
+            return Err(format!("{name}: the link has a backslash or an encoded dot segment"));
+        }
+        match url.scheme() {
+            "http" | "https" => {}
+            "file" if self.url.scheme() == "file" && url.host_str().is_none() => {}
+            scheme => return Err(format!("{name}: a link of the kind {scheme}: is not followed")),
+        }
+        let mut claim = link.claim;
+        if let Some(fragment) = url.fragment() {
+            claim.add_fragment(fragment);
+        }
+        url.set_fragment(None);
+        let sha256 = match claim {
+            Claim::Sha256(sha256) => Some(sha256),
+            Claim::Nothing => None,
+            Claim::Other => {
+                self.unchecked += usize::from(!self.seen.contains_key(text));
+                None
+            }
+            Claim::Bad => {
+                self.seen.entry(text.to_owned()).or_insert(None);
+                return Err(format!("{name}: its SHA-256 digest can't be read, or there are two"));
+            }
+        };
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        if has_credentials && url.origin() != self.url.origin() {
+            // Neither can fail for a URL that has a host, and only such a one has credentials.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            self.problem(format!("{name}: credentials for another host are taken off its link"));
+        }
+        Ok((name, url, sha256))
+    }
+
+    fn add(&mut self, name: DistributionFilename, url: Url, sha256: Option<Sha256>, link: Link<'_>) {
+        match self.seen.entry(name.as_str().to_owned()) {
+            Entry::Vacant(entry) => entry.insert(Some(self.page.files.len())),
+            Entry::Occupied(entry) => {
+                let first = entry.get().and_then(|at| self.page.files[at].sha256);
+                if let (Some(first), Some(second)) = (first, sha256)
+                    && first != second
+                {
+                    self.problem(format!("{name}: listed twice with different digests; the first one counts"));
+                }
+                return;
+            }
+        };
+        for doubt in &link.doubts {
+            self.problem(format!("{name}: {doubt}"));
+        }
+        let requires_python = link.requires_python.filter(|text| !text.trim().is_empty());
+        self.page.files.push(ListedFile {
+            name,
+            url,
+            sha256,
+            size: link.size,
+            requires_python: requires_python.map(Cow::into_owned),
+            yanked: link.yanked.map(Cow::into_owned),
+            sidecar: link.sidecar,
+            uploaded_at: link.uploaded_at,
+        });
+    }
+}
+
+/// Returns the path of a link as it is written.
+fn path_of(href: &str) -> &str {
+    href.split(['?', '#']).next().unwrap_or_default().trim()
+}
+
+/// Decodes the last segment of a path, once; bytes that are no UTF-8 are replaced, which [`Listing::check`] refuses.
+pub(super) fn last_segment(path: &str) -> Option<Cow<'_, str>> {
+    let segment = path.rsplit('/').next().filter(|segment| !segment.is_empty())?;
+    Some(percent_decode_str(segment).decode_utf8_lossy())
+}
+
+/// Returns whether a name is meant as one that this store takes; no other file is worth a word.
+fn is_distribution(name: &str) -> bool {
+    let ends = |end: &str| {
+        let (name, end) = (name.as_bytes(), end.as_bytes());
+        name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end)
+    };
+    ends(".whl") || ends(".tar.gz") || ends(".zip")
+}
+
+/// Returns whether a link climbs in a way that clients read differently: a backslash, or `..` in disguise.
+fn is_traversal(href: &str) -> bool {
+    let path = path_of(href);
+    let is_dots = |segment: &str| {
+        segment.contains('%') && matches!(percent_decode_str(segment).decode_utf8_lossy().as_ref(), "." | "..")
+    };
+    path.contains('\\') || path.contains('%') && path.split('/').any(is_dots)
+}
