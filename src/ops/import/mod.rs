@@ -13,7 +13,7 @@ use crate::blobs::{Found, LinkMode};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::error::Result;
 use crate::fs;
-use crate::manifest::{BlobId, CollectionId, Outcome as Counted, State};
+use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, State};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
 use crate::wheel::{BuildTag, DistributionFilename};
@@ -335,7 +335,9 @@ fn enter(
                     transaction.remove_entry(collection, filename, revision, context.now)?;
                     removed += 1;
                 }
-                transaction.insert_entry(collection, filename, blob, revision, context.now, None)?;
+                let (yanked, origin) = (item.source.yanked.as_deref(), item.source.origin.as_ref());
+                let entry = NewEntry { filename, blob, yanked, origin };
+                transaction.insert_entry(collection, &entry, revision, context.now)?;
                 added += 1;
                 Ok(match (item.is_healed, before, item.is_new) {
                     (true, ..) => Outcome::Healed,
