@@ -1,4 +1,4 @@
-//! Names from outside, validated once at the edge: projects and collections.
+//! Names from outside, validated once at the edge: projects, collections and remotes.
 //!
 //! Filenames of distributions are parsed by `wheel`, which also knows what they mean.
 
@@ -15,6 +15,9 @@ pub enum NameError {
     /// Not a collection name.
     #[error("{0:?} is not a collection name: 1 to 100 of a-z, 0-9, '.', '_' and '-', with a letter or digit first")]
     Collection(String),
+    /// Not a remote's name.
+    #[error("{0:?} is not a remote's name: 1 to 100 of a-z, 0-9, '.', '_' and '-', with a letter or digit first")]
+    Remote(String),
 }
 
 macro_rules! text {
@@ -47,6 +50,12 @@ macro_rules! text {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     };
@@ -98,12 +107,27 @@ impl FromStr for CollectionName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let inner = |byte: &u8| letter(byte) || matches!(byte, b'-' | b'_' | b'.');
-        let good =
-            text.as_bytes().first().is_some_and(letter) && text.len() <= 100 && text.as_bytes().iter().all(inner);
-        if good { Ok(Self(text.to_owned())) } else { Err(NameError::Collection(text.to_owned())) }
+        if is_segment(text) { Ok(Self(text.to_owned())) } else { Err(NameError::Collection(text.to_owned())) }
     }
+}
+
+/// The name of a remote, a plain path segment as a collection's is: it stands in tables, files of settings and counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RemoteName(String);
+text!(RemoteName);
+
+impl FromStr for RemoteName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if is_segment(text) { Ok(Self(text.to_owned())) } else { Err(NameError::Remote(text.to_owned())) }
+    }
+}
+
+fn is_segment(text: &str) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let inner = |byte: &u8| letter(byte) || matches!(byte, b'-' | b'_' | b'.');
+    text.as_bytes().first().is_some_and(letter) && text.len() <= 100 && text.as_bytes().iter().all(inner)
 }
 
 #[cfg(test)]
@@ -124,6 +148,7 @@ mod tests {
         }
         for bad in ["", ".", "..", ".a", "-a", "a/b", "Cuda", "a@1", "a b", "é", &"a".repeat(101)] {
             assert!(bad.parse::<CollectionName>().is_err(), "collection {bad:?}");
+            assert!(bad.parse::<RemoteName>().is_err(), "remote {bad:?}");
         }
         for good in ["shared", "cuda", "cuda-12.6_x86", "9"] {
             assert_eq!(good.parse::<CollectionName>().unwrap().as_str(), good);

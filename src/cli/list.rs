@@ -130,6 +130,10 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
     for (collection, reason) in &report.yanked {
         line("yanked", &format!("in {collection}: {reason}"))?;
     }
+    for (collection, origin) in &report.origins {
+        let vouched = if origin.is_unhashed { " (no digest vouched for it)" } else { "" };
+        line("from", &format!("{} for {collection}: {}{vouched}", origin.remote, origin.url))?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Collections, their revisions and snapshots, and the operations that made them.
 
-use super::types::row_id;
+use super::types::{items, row_id};
 use super::{CollectionId, Result, Rows, Transaction};
 use crate::name::CollectionName;
 use rusqlite::{OptionalExtension, Row, named_params};
@@ -35,6 +35,17 @@ pub struct Retention {
     pub max_bytes: Option<u64>,
 }
 
+/// What a collection holds of wheels that are bound to accelerators.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Guard {
+    /// The accelerators that it may hold; `None`: anything goes, empty: none.
+    pub accelerators: Option<Vec<String>>,
+    /// Whether it only warns of others, instead of refusing them.
+    pub is_warning: bool,
+    /// Whether wheels that merely carry device code count, too.
+    pub is_strict: bool,
+}
+
 /// A collection's row.
 #[derive(Debug, Clone)]
 pub struct CollectionRow {
@@ -50,10 +61,13 @@ pub struct CollectionRow {
     pub created_at: i64,
     /// Its rules.
     pub retention: Retention,
+    /// Its guard.
+    pub guard: Guard,
 }
 
 impl CollectionRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let accelerators: Option<String> = row.get("accelerators")?;
         Ok(Self {
             id: row.get("id")?,
             name: row.get("name")?,
@@ -65,6 +79,11 @@ impl CollectionRow {
                 keep_versions: row.get("keep_versions")?,
                 unused_for: row.get("unused_for")?,
                 max_bytes: row.get::<_, Option<i64>>("max_bytes")?.map(i64::cast_unsigned),
+            },
+            guard: Guard {
+                accelerators: accelerators.map(|names| items(&names, ',')),
+                is_warning: row.get::<_, String>("guard")? == "warn",
+                is_strict: row.get("guard_strict")?,
             },
         })
     }
@@ -206,6 +225,15 @@ impl Transaction<'_> {
             ":id": id, ":keep_builds": retention.keep_builds, ":keep_versions": retention.keep_versions,
             ":unused_for": retention.unused_for, ":max_bytes": retention.max_bytes.map(u64::cast_signed),
         })?;
+        Ok(())
+    }
+
+    /// Sets a collection's guard.
+    pub fn set_guard(&self, id: CollectionId, guard: &Guard) -> Result<()> {
+        let sql = "UPDATE collection SET accelerators = ?2, guard = ?3, guard_strict = ?4 WHERE id = ?1";
+        let accelerators = guard.accelerators.as_ref().map(|names| names.join(","));
+        let word = if guard.is_warning { "warn" } else { "refuse" };
+        self.conn.prepare_cached(sql)?.execute((id, accelerators, word, guard.is_strict))?;
         Ok(())
     }
 

@@ -55,6 +55,41 @@ pub struct Entry {
     pub inode: Option<i64>,
     /// Its modification time then.
     pub modified_ns: Option<i64>,
+    /// Where its bytes came from, when not from a local file.
+    pub origin: Option<Origin>,
+}
+
+/// Where an entry's bytes came from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Origin {
+    /// The remote's name; it may be gone by now.
+    pub remote: String,
+    /// The file's URL there, without credentials.
+    pub url: String,
+    /// When it was uploaded there, where that is known: the entry takes this as its own time.
+    pub uploaded_at: Option<i64>,
+    /// Whether nothing but the transfer vouched for its bytes.
+    pub is_unhashed: bool,
+}
+
+/// What an entry is to say.
+#[derive(Debug, Clone, Copy)]
+pub struct NewEntry<'a> {
+    /// The filename.
+    pub filename: &'a str,
+    /// The blob.
+    pub blob: BlobId,
+    /// The reason of a yank, maybe empty.
+    pub yanked: Option<&'a str>,
+    /// Where the bytes came from, when not from a local file.
+    pub origin: Option<&'a Origin>,
+}
+
+impl<'a> NewEntry<'a> {
+    /// Takes what a file itself says: nobody yanked it, and it came from no remote.
+    pub fn new(filename: &'a str, blob: BlobId) -> Self {
+        Self { filename, blob, yanked: None, origin: None }
+    }
 }
 
 /// Which entries of a collection are meant.
@@ -71,7 +106,8 @@ macro_rules! select_entries {
         concat!(
             "SELECT c.name AS collection, e.filename, d.kind, d.project, d.version, d.build_tag, d.tags,
                     d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, b.state,
-                    e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at, b.epoch, b.inode, b.modified_ns
+                    e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at, b.epoch, b.inode, b.modified_ns,
+                    e.remote, e.url, e.is_unhashed
              FROM entry e
              JOIN collection c ON c.id = e.collection_id
              JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
@@ -82,8 +118,28 @@ macro_rules! select_entries {
 }
 
 impl Entry {
+    /// Returns what another entry of the same bytes is to say: a copy keeps yank and origin.
+    pub fn again(&self) -> NewEntry<'_> {
+        NewEntry {
+            filename: &self.filename,
+            blob: self.blob,
+            yanked: self.yanked.as_deref(),
+            origin: self.origin.as_ref(),
+        }
+    }
+
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        // By position, in the order of `select_entries`: by name costs a search for each of 23 columns and row.
+        // By position, in the order of `select_entries`: by name costs a search for each of 26 columns and row.
+        let uploaded_at = row.get(17)?;
+        let origin = match row.get(23)? {
+            Some(remote) => Some(Origin {
+                remote,
+                url: row.get::<_, Option<String>>(24)?.unwrap_or_default(),
+                uploaded_at: Some(uploaded_at),
+                is_unhashed: row.get(25)?,
+            }),
+            None => None,
+        };
         Ok(Self {
             collection: row.get(0)?,
             filename: row.get(1)?,
@@ -102,12 +158,13 @@ impl Entry {
             added: row.get(14)?,
             removed: row.get(15)?,
             removed_at: row.get(16)?,
-            uploaded_at: row.get(17)?,
+            uploaded_at,
             yanked: row.get(18)?,
             used_at: row.get(19)?,
             epoch: row.get(20)?,
             inode: row.get(21)?,
             modified_ns: row.get(22)?,
+            origin,
         })
     }
 }
@@ -177,24 +234,21 @@ impl Rows {
 }
 
 impl Transaction<'_> {
-    /// Adds a live entry. Its upload time is the first at which the collection had these bytes under this name.
-    pub fn insert_entry(
-        &self,
-        collection: CollectionId,
-        filename: &str,
-        blob: BlobId,
-        revision: i64,
-        now: i64,
-        yanked: Option<&str>,
-    ) -> Result<()> {
+    /// Adds a live entry. Its upload time is the first at which the collection had these bytes under this name; else the origin's,
+    /// else now.
+    pub fn insert_entry(&self, collection: CollectionId, entry: &NewEntry<'_>, revision: i64, now: i64) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at, yanked)
+            "INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at, yanked, remote, url, is_unhashed)
              VALUES(:collection, :filename, :blob, :revision, coalesce((SELECT min(uploaded_at) FROM entry
-               WHERE blob_id = :blob AND filename = :filename AND collection_id = :collection), :now), :yanked)",
+               WHERE blob_id = :blob AND filename = :filename AND collection_id = :collection), :uploaded_at), :yanked,
+               :remote, :url, :is_unhashed)",
         )?;
+        let origin = entry.origin;
         statement.execute(named_params! {
-            ":collection": collection, ":filename": filename, ":blob": blob, ":revision": revision, ":now": now,
-            ":yanked": yanked,
+            ":collection": collection, ":filename": entry.filename, ":blob": entry.blob, ":revision": revision,
+            ":uploaded_at": origin.and_then(|origin| origin.uploaded_at).unwrap_or(now), ":yanked": entry.yanked,
+            ":remote": origin.map(|origin| &origin.remote), ":url": origin.map(|origin| &origin.url),
+            ":is_unhashed": origin.is_some_and(|origin| origin.is_unhashed),
         })?;
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! How validated names and digests stand in rows.
 
 use crate::digest::{Blake3, Sha256};
-use crate::name::{CollectionName, ProjectName};
+use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::wheel::Kind;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
@@ -78,6 +78,7 @@ macro_rules! name_column {
 }
 name_column!(ProjectName);
 name_column!(CollectionName);
+name_column!(RemoteName);
 
 impl ToSql for Kind {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -141,3 +142,8 @@ macro_rules! text_column {
     };
 }
 pub(super) use text_column;
+
+/// Returns the items of a list in one column; an empty column is an empty list.
+pub(super) fn items(column: &str, separator: char) -> Vec<String> {
+    column.split(separator).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}

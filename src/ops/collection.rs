@@ -199,14 +199,7 @@ pub fn copy_collection(
             }
             None => {}
         }
-        transaction.insert_entry(
-            target,
-            &entry.filename,
-            entry.blob,
-            revision,
-            context.now,
-            entry.yanked.as_deref(),
-        )?;
+        transaction.insert_entry(target, &entry.again(), revision, context.now)?;
         report.copied.push(entry.filename);
     }
     if !report.copied.is_empty() {
@@ -367,7 +360,7 @@ pub fn rollback(store: &Store, context: &Context<'_>, name: &CollectionName, to:
     }
     for (filename, entry) in &wanted {
         if live.get(filename).is_none_or(|live| !is_same(live, entry)) {
-            transaction.insert_entry(row.id, filename, entry.blob, revision, context.now, entry.yanked.as_deref())?;
+            transaction.insert_entry(row.id, &entry.again(), revision, context.now)?;
             added += 1;
         }
     }

@@ -3,7 +3,7 @@
 use super::search::required;
 use super::{Context, Filter, collection_row};
 use crate::error::{Error, Result};
-use crate::manifest::{Entry, OperationId, State, Transaction};
+use crate::manifest::{Entry, NewEntry, OperationId, State, Transaction};
 use crate::name::CollectionName;
 use crate::store::Store;
 use serde::Serialize;
@@ -140,14 +140,7 @@ pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result
             if transaction.find_entry_blob(row.id, &entry.filename)?.is_some() {
                 refused.push((name, "the collection has this name again".to_owned()));
             } else {
-                transaction.insert_entry(
-                    row.id,
-                    &entry.filename,
-                    entry.blob,
-                    revision,
-                    context.now,
-                    entry.yanked.as_deref(),
-                )?;
+                transaction.insert_entry(row.id, &entry.again(), revision, context.now)?;
                 added += 1;
                 if entry.state != State::Live {
                     refused.push((name, "is listed again, but its bytes are lost".to_owned()));
@@ -183,7 +176,8 @@ pub fn yank(store: &Store, context: &Context<'_>, filter: &Filter, reason: Optio
         for entry in &entries {
             // A yank is a change of the collection like any other, so that an older revision shows the file as it was.
             transaction.remove_entry(row.id, &entry.filename, revision, context.now)?;
-            transaction.insert_entry(row.id, &entry.filename, entry.blob, revision, context.now, reason)?;
+            let marked = NewEntry { yanked: reason, ..entry.again() };
+            transaction.insert_entry(row.id, &marked, revision, context.now)?;
         }
         transaction.insert_revision(row.id, revision, operation, entries.len(), entries.len())?;
     }

@@ -4,7 +4,7 @@ use super::search::{entries, required};
 use super::{Context, Filter, lookup};
 use crate::digest::{Blake3, Sha256};
 use crate::error::{Error, Result};
-use crate::manifest::{BlobRow, Entry, Reference, State};
+use crate::manifest::{BlobRow, Entry, Origin, Reference, State};
 use crate::name::{CollectionName, ProjectName};
 use crate::requirement::{DigestSpec, Spec};
 use crate::store::Store;
@@ -107,6 +107,8 @@ pub struct ShowReport {
     pub pinned_by: Vec<String>,
     /// The reason of a yank, by collection.
     pub yanked: BTreeMap<CollectionName, String>,
+    /// The remote and URL that it came from, by collection.
+    pub origins: BTreeMap<CollectionName, Origin>,
 }
 
 /// Shows the distributions that a filter means, each once however many collections have it.
@@ -142,12 +144,14 @@ pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
                     requires_dist: metadata.map(|metadata| metadata.requires_dist).unwrap_or_default(),
                     pinned_by: manifest.pins(Some(entry.blob))?.into_iter().map(|pin| pin.owner).collect(),
                     yanked: BTreeMap::new(),
+                    origins: BTreeMap::new(),
                 });
                 shown.last_mut().expect("pushed just now")
             }
         };
         report.uploaded_at = report.uploaded_at.min(entry.uploaded_at);
         report.yanked.extend(entry.yanked.map(|reason| (entry.collection.clone(), reason)));
+        report.origins.extend(entry.origin.map(|origin| (entry.collection.clone(), origin)));
         report.collections.insert(entry.collection, entry.added);
     }
     Ok(shown)

@@ -11,7 +11,7 @@ use crate::blobs::{Found, Staging};
 use crate::digest::{Blake3, Digests};
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
-use crate::manifest::{self, Access, BlobId, Distribution, Manifest, OperationId, Transaction};
+use crate::manifest::{self, Access, BlobId, Distribution, Manifest, NewEntry, OperationId, Transaction};
 use crate::name::CollectionName;
 use crate::store::{Alone, Store};
 use crate::wheel::{self, DistributionFilename};
@@ -311,7 +311,7 @@ fn enter(
             continue;
         }
         first.insert(filename, *blake3);
-        transaction.insert_entry(collection, filename, *blob, 1, context.now, None)?;
+        transaction.insert_entry(collection, &NewEntry::new(filename, *blob), 1, context.now)?;
         report.guessed += usize::from(candidate.is_guess);
         report.distributions.push(filename.clone());
     }

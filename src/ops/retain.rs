@@ -170,6 +170,7 @@ mod tests {
             epoch: 0,
             inode: None,
             modified_ns: None,
+            origin: None,
         }
     }
 

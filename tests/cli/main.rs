@@ -16,6 +16,7 @@ mod import;
 mod json;
 mod list;
 mod misuse;
+mod remote;
 mod store;
 mod tree;
 mod view;

@@ -2,7 +2,7 @@
 
 use super::{CollectionAt, ImportOptions, Item, Outcome, Target};
 use crate::error::Result;
-use crate::manifest::{BlobId, CollectionId, Outcome as Counted, State, Transaction};
+use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, State, Transaction};
 use crate::name::CollectionName;
 use crate::ops::{Context, collection_row, counted};
 use crate::store::{Session, Store};
@@ -153,7 +153,9 @@ fn put(
                 transaction.remove_entry(collection, filename, revision, context.now)?;
                 receiver.removed += 1;
             }
-            transaction.insert_entry(collection, filename, blob, revision, context.now, None)?;
+            let (yanked, origin) = (item.source.yanked.as_deref(), item.source.origin.as_ref());
+            let entry = NewEntry { filename, blob, yanked, origin };
+            transaction.insert_entry(collection, &entry, revision, context.now)?;
             receiver.added += 1;
             Ok(match (item.is_healed, before, item.is_new) {
                 (true, ..) => Outcome::Healed,

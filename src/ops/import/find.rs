@@ -1,6 +1,7 @@
 //! Finds the files to import: given by name, below folders, behind symlinks.
 
 use crate::fs::Signature;
+use crate::manifest::Origin;
 use crate::ops::reason;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -16,6 +17,10 @@ pub struct Source {
     pub filename: String,
     /// Its stat.
     pub signature: Signature,
+    /// Where it came from, when it was downloaded.
+    pub origin: Option<Origin>,
+    /// The reason of its yank there, maybe empty.
+    pub yanked: Option<String>,
 }
 
 /// An input that was not imported.
@@ -114,7 +119,8 @@ impl Finder {
         let signature = Signature::of(metadata);
         // The same file behind several paths is one source.
         if self.known.insert((signature.device, signature.inode, filename.to_owned())) {
-            self.sources.push(Source { path: path.to_owned(), filename: filename.to_owned(), signature });
+            let (path, filename) = (path.to_owned(), filename.to_owned());
+            self.sources.push(Source { path, filename, signature, origin: None, yanked: None });
         }
     }
 

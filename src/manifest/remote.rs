@@ -1,0 +1,478 @@
+//! Remotes, their pages as they were last seen, and counts of what they answered.
+//!
+//! Counts are by name and outlive the remote; pages go with it. No row holds a secret.
+
+use super::types::{items, row_id, text_column};
+use super::{CollectionId, Result, Rows, Transaction};
+use crate::name::{CollectionName, RemoteName};
+use flate2::Compression;
+use flate2::read::{DeflateDecoder, DeflateEncoder};
+use rusqlite::types::Type;
+use rusqlite::{OptionalExtension, Params, Row, named_params};
+use std::io::Read;
+
+row_id! {
+    /// A remote's row.
+    RemoteId
+}
+
+text_column! {
+    /// How a remote answered.
+    RemoteOutcome {
+        /// It had what was asked for.
+        Hit = "hit",
+        /// It had not.
+        Miss = "miss",
+        /// It gave no answer that could be used.
+        Failure = "failure",
+    }
+}
+
+/// What people say of a remote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemoteSettings {
+    /// Its URL, without credentials.
+    pub url: String,
+    /// The lower is asked first.
+    pub priority: i64,
+    /// Patterns of the projects that it is asked for; none: all.
+    pub only: Vec<String>,
+    /// Patterns of the projects that it is never asked for.
+    pub except: Vec<String>,
+    /// How many seconds ago a file must have been uploaded.
+    pub min_age: Option<i64>,
+    /// The status codes that mean 404 there.
+    pub not_found: Vec<u16>,
+    /// Whether files without a digest are taken over plain http.
+    pub allow_insecure: bool,
+    /// Whether files without a digest are taken at all.
+    pub trust_unhashed: bool,
+    /// Whether its root page names all its projects, so that others need not be asked for.
+    pub is_listed: bool,
+    /// Where credentials are: `netrc`, or `env:` and the name of a variable; never the credentials.
+    pub auth: Option<String>,
+}
+
+/// A remote's row.
+#[derive(Debug, Clone)]
+pub struct RemoteRow {
+    /// The row.
+    pub id: RemoteId,
+    /// Its name.
+    pub name: RemoteName,
+    /// The collection that pulls from it.
+    pub collection: CollectionId,
+    /// That collection's name.
+    pub collection_name: CollectionName,
+    /// What people say of it.
+    pub settings: RemoteSettings,
+    /// Where its pages are, as was found on first use.
+    pub layout: Option<String>,
+    /// When it last gave an answer.
+    pub ok_at: Option<i64>,
+    /// When it last failed.
+    pub failed_at: Option<i64>,
+    /// How it last failed.
+    pub failure: Option<String>,
+}
+
+impl RemoteRow {
+    /// Tells whether the last thing heard of it was a failure.
+    pub fn is_failing(&self) -> bool {
+        // In doubt (both in one second) it is.
+        self.failed_at.is_some_and(|failed| self.ok_at.is_none_or(|ok| ok <= failed))
+    }
+
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let lines = |column: &str| Ok::<_, rusqlite::Error>(items(&row.get::<_, String>(column)?, '\n'));
+        let codes = items(&row.get::<_, String>("not_found")?, ',').into_iter().map(|code| {
+            code.parse().map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(
+                    row.as_ref().column_index("not_found").unwrap_or(0),
+                    Type::Text,
+                    Box::new(error) as _,
+                )
+            })
+        });
+        Ok(Self {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            collection: row.get("collection_id")?,
+            collection_name: row.get("collection_name")?,
+            settings: RemoteSettings {
+                url: row.get("url")?,
+                priority: row.get("priority")?,
+                only: lines("only_patterns")?,
+                except: lines("except_patterns")?,
+                min_age: row.get("min_age")?,
+                not_found: codes.collect::<rusqlite::Result<_>>()?,
+                allow_insecure: row.get("allow_insecure")?,
+                trust_unhashed: row.get("trust_unhashed")?,
+                is_listed: row.get("is_listed")?,
+                auth: row.get("auth")?,
+            },
+            layout: row.get("layout")?,
+            ok_at: row.get("ok_at")?,
+            failed_at: row.get("failed_at")?,
+            failure: row.get("failure")?,
+        })
+    }
+}
+
+/// A remote's page as it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRow {
+    /// Whether the remote said that there is none.
+    pub is_absent: bool,
+    /// Where it was in the end, which is the base of its links.
+    pub url: String,
+    /// What the remote called it.
+    pub content_type: Option<String>,
+    /// Its entity tag.
+    pub etag: Option<String>,
+    /// When it last changed, as the remote wrote it.
+    pub last_modified: Option<String>,
+    /// When it was last fetched or found unchanged.
+    pub fetched_at: i64,
+    /// Its bytes.
+    pub body: Vec<u8>,
+}
+
+/// A count over all days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteCount {
+    /// The remote's name.
+    pub remote: String,
+    /// What is counted.
+    pub outcome: RemoteOutcome,
+    /// How many.
+    pub count: u64,
+    /// The bytes that came.
+    pub bytes: u64,
+    /// The time that it took.
+    pub milliseconds: u64,
+}
+
+macro_rules! select_remotes {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.*, c.name AS collection_name FROM remote r JOIN collection c ON c.id = r.collection_id ",
+            $rest
+        )
+    };
+}
+
+impl Rows {
+    fn remotes_where(&self, sql: &'static str, params: impl Params) -> Result<Vec<RemoteRow>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params, RemoteRow::from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns all remotes by name.
+    pub fn remotes(&self) -> Result<Vec<RemoteRow>> {
+        self.remotes_where(select_remotes!("ORDER BY r.name"), [])
+    }
+
+    /// Returns the remotes of a collection in the order in which they are asked.
+    pub fn remotes_of(&self, collection: CollectionId) -> Result<Vec<RemoteRow>> {
+        self.remotes_where(select_remotes!("WHERE r.collection_id = ?1 ORDER BY r.priority, r.name"), [collection])
+    }
+
+    /// Returns the remote with this name.
+    pub fn find_remote(&self, name: &RemoteName) -> Result<Option<RemoteRow>> {
+        Ok(self.remotes_where(select_remotes!("WHERE r.name = ?1"), [name])?.pop())
+    }
+
+    /// Returns a remote's page of a project as it was last seen; of no project (`""`), its root or only page.
+    pub fn remote_page(&self, id: RemoteId, project: &str) -> Result<Option<PageRow>> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT * FROM remote_page WHERE remote_id = ?1 AND project = ?2")?;
+        let page = statement.query_row((id, project), |row| {
+            let mut body = Vec::new();
+            let column = row.as_ref().column_index("body")?;
+            DeflateDecoder::new(row.get_ref(column)?.as_blob()?)
+                .read_to_end(&mut body)
+                .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, Box::new(error)))?;
+            Ok(PageRow {
+                is_absent: row.get("is_absent")?,
+                url: row.get("url")?,
+                content_type: row.get("content_type")?,
+                etag: row.get("etag")?,
+                last_modified: row.get("last_modified")?,
+                fetched_at: row.get("fetched_at")?,
+                body,
+            })
+        });
+        Ok(page.optional()?)
+    }
+
+    /// Returns all counts of remotes, those of remotes that are gone as well.
+    pub fn remote_counts(&self) -> Result<Vec<RemoteCount>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT remote, outcome, sum(count) AS count, sum(bytes) AS bytes, sum(milliseconds) AS milliseconds
+             FROM remote_count GROUP BY remote, outcome ORDER BY remote, outcome",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(RemoteCount {
+                remote: row.get("remote")?,
+                outcome: row.get("outcome")?,
+                count: row.get::<_, i64>("count")?.cast_unsigned(),
+                bytes: row.get::<_, i64>("bytes")?.cast_unsigned(),
+                milliseconds: row.get::<_, i64>("milliseconds")?.cast_unsigned(),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+impl Transaction<'_> {
+    /// Inserts a remote of a collection.
+    pub fn insert_remote(
+        &self,
+        name: &RemoteName,
+        collection: CollectionId,
+        settings: &RemoteSettings,
+    ) -> Result<RemoteId> {
+        let sql = "INSERT INTO remote(name, url, collection_id) VALUES(?1, ?2, ?3)";
+        let id = RemoteId(self.conn.prepare_cached(sql)?.insert((name, &settings.url, collection))?);
+        self.update_remote(id, collection, settings)?;
+        Ok(id)
+    }
+
+    /// Sets the collection and settings of a remote.
+    pub fn update_remote(&self, id: RemoteId, collection: CollectionId, settings: &RemoteSettings) -> Result<()> {
+        let mut statement = self.conn.prepare_cached(
+            "UPDATE remote SET url = :url, collection_id = :collection, priority = :priority, only_patterns = :only,
+               except_patterns = :except, min_age = :min_age, not_found = :not_found, allow_insecure = :allow_insecure,
+               trust_unhashed = :trust_unhashed, is_listed = :is_listed, auth = :auth WHERE id = :id",
+        )?;
+        let codes: Vec<String> = settings.not_found.iter().map(ToString::to_string).collect();
+        statement.execute(named_params! {
+            ":id": id, ":url": settings.url, ":collection": collection, ":priority": settings.priority,
+            ":only": settings.only.join("\n"), ":except": settings.except.join("\n"), ":min_age": settings.min_age,
+            ":not_found": codes.join(","), ":allow_insecure": settings.allow_insecure,
+            ":trust_unhashed": settings.trust_unhashed, ":is_listed": settings.is_listed, ":auth": settings.auth,
+        })?;
+        Ok(())
+    }
+
+    /// Deletes a remote with its pages; what came from it stays, and so do its counts.
+    pub fn delete_remote(&self, id: RemoteId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM remote WHERE id = ?1")?.execute([id])?;
+        Ok(())
+    }
+
+    /// Remembers where a remote's pages are; `None`: to be found anew.
+    pub fn set_remote_layout(&self, id: RemoteId, layout: Option<&str>) -> Result<()> {
+        self.conn.prepare_cached("UPDATE remote SET layout = ?2 WHERE id = ?1")?.execute((id, layout))?;
+        Ok(())
+    }
+
+    /// Records that a remote gave an answer.
+    pub fn set_remote_ok(&self, id: RemoteId, at: i64) -> Result<()> {
+        self.conn.prepare_cached("UPDATE remote SET ok_at = ?2 WHERE id = ?1")?.execute((id, at))?;
+        Ok(())
+    }
+
+    /// Records how a remote failed.
+    pub fn set_remote_failure(&self, id: RemoteId, at: i64, text: &str) -> Result<()> {
+        let sql = "UPDATE remote SET failed_at = ?2, failure = ?3 WHERE id = ?1";
+        self.conn.prepare_cached(sql)?.execute((id, at, text))?;
+        Ok(())
+    }
+
+    /// Remembers a remote's page of a project; of no project (`""`), its root or only page.
+    pub fn put_remote_page(&self, id: RemoteId, project: &str, page: &PageRow) -> Result<()> {
+        let mut statement = self.conn.prepare_cached(
+            "INSERT OR REPLACE INTO remote_page(remote_id, project, is_absent, url, content_type, etag, last_modified, fetched_at, body)
+             VALUES(:remote, :project, :is_absent, :url, :content_type, :etag, :last_modified, :fetched_at, :body)",
+        )?;
+        let mut body = Vec::new();
+        // Memory to memory: nothing can fail.
+        DeflateEncoder::new(page.body.as_slice(), Compression::fast())
+            .read_to_end(&mut body)
+            .expect("memory can be read");
+        statement.execute(named_params! {
+            ":remote": id, ":project": project, ":is_absent": page.is_absent, ":url": page.url,
+            ":content_type": page.content_type, ":etag": page.etag, ":last_modified": page.last_modified,
+            ":fetched_at": page.fetched_at, ":body": body,
+        })?;
+        Ok(())
+    }
+
+    /// Records that a remote's page was found unchanged.
+    pub fn touch_remote_page(&self, id: RemoteId, project: &str, fetched_at: i64) -> Result<()> {
+        let sql = "UPDATE remote_page SET fetched_at = ?3 WHERE remote_id = ?1 AND project = ?2";
+        self.conn.prepare_cached(sql)?.execute((id, project, fetched_at))?;
+        Ok(())
+    }
+
+    /// Forgets all pages of a remote.
+    pub fn forget_remote_pages(&self, id: RemoteId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM remote_page WHERE remote_id = ?1")?.execute([id])?;
+        Ok(())
+    }
+
+    /// Adds to a remote's counts of the day of `now`.
+    pub fn add_remote_count(
+        &self,
+        now: i64,
+        remote: &str,
+        outcome: RemoteOutcome,
+        count: u64,
+        bytes: u64,
+        milliseconds: u64,
+    ) -> Result<()> {
+        let mut statement = self.conn.prepare_cached(
+            "INSERT INTO remote_count(day, remote, outcome, count, bytes, milliseconds) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET count = count + excluded.count, bytes = bytes + excluded.bytes,
+               milliseconds = milliseconds + excluded.milliseconds",
+        )?;
+        let numbers = [count, bytes, milliseconds].map(u64::cast_signed);
+        statement.execute((now.div_euclid(86_400), remote, outcome, numbers[0], numbers[1], numbers[2]))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Access, Manifest};
+    use super::*;
+    use std::time::Duration;
+
+    fn manifest() -> (tempfile::TempDir, Manifest) {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest =
+            Manifest::open(&dir.path().join("manifest.sqlite"), Access::Create, Duration::from_secs(5)).unwrap();
+        (dir, manifest)
+    }
+
+    fn settings() -> RemoteSettings {
+        RemoteSettings {
+            url: "https://index.example/simple/".to_owned(),
+            priority: -3,
+            only: vec!["nvidia-*".to_owned(), "torch".to_owned()],
+            except: vec!["internal-*".to_owned()],
+            min_age: Some(604_800),
+            not_found: vec![403, 410],
+            allow_insecure: true,
+            trust_unhashed: true,
+            is_listed: true,
+            auth: Some("env:TOKEN".to_owned()),
+        }
+    }
+
+    #[test]
+    fn what_people_say_of_a_remote_comes_back_whole() {
+        let (_dir, manifest) = manifest();
+        let transaction = manifest.write().unwrap();
+        let shared = transaction.insert_collection(&"shared".parse().unwrap(), 1).unwrap();
+        let name: RemoteName = "mirror".parse().unwrap();
+        let id = transaction.insert_remote(&name, shared, &settings()).unwrap();
+        let row = transaction.find_remote(&name).unwrap().unwrap();
+        assert_eq!((row.id, row.collection_name.as_str(), &row.settings), (id, "shared", &settings()));
+        let plain = RemoteSettings { url: "http://index.example/".to_owned(), ..RemoteSettings::default() };
+        transaction.update_remote(id, shared, &plain).unwrap();
+        assert_eq!(transaction.find_remote(&name).unwrap().unwrap().settings, plain);
+        assert!(transaction.insert_remote(&name, shared, &plain).is_err(), "a name is given once");
+    }
+
+    #[test]
+    fn remotes_of_a_collection_come_by_priority_then_name() {
+        let (_dir, manifest) = manifest();
+        let transaction = manifest.write().unwrap();
+        let shared = transaction.insert_collection(&"shared".parse().unwrap(), 1).unwrap();
+        let cuda = transaction.insert_collection(&"cuda".parse().unwrap(), 1).unwrap();
+        for (name, collection, priority) in [("b", shared, 1), ("a", shared, 1), ("z", shared, 0), ("c", cuda, 0)] {
+            let settings = RemoteSettings { priority, ..settings() };
+            transaction.insert_remote(&name.parse().unwrap(), collection, &settings).unwrap();
+        }
+        let names = |rows: Vec<RemoteRow>| rows.iter().map(|row| row.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(transaction.remotes_of(shared).unwrap()), ["z", "a", "b"]);
+        assert_eq!(names(transaction.remotes().unwrap()), ["a", "b", "c", "z"]);
+    }
+
+    #[test]
+    fn health_is_the_last_thing_heard() {
+        let (_dir, manifest) = manifest();
+        let transaction = manifest.write().unwrap();
+        let shared = transaction.insert_collection(&"shared".parse().unwrap(), 1).unwrap();
+        let name: RemoteName = "mirror".parse().unwrap();
+        let id = transaction.insert_remote(&name, shared, &settings()).unwrap();
+        let is_failing = || transaction.find_remote(&name).unwrap().unwrap().is_failing();
+        assert!(!is_failing(), "nothing was heard of it yet");
+        transaction.set_remote_ok(id, 10).unwrap();
+        assert!(!is_failing());
+        transaction.set_remote_failure(id, 11, "connection refused").unwrap();
+        assert!(is_failing());
+        transaction.set_remote_ok(id, 12).unwrap();
+        assert!(!is_failing());
+        let row = transaction.find_remote(&name).unwrap().unwrap();
+        assert_eq!((row.failed_at, row.failure.as_deref()), (Some(11), Some("connection refused")));
+    }
+
+    #[test]
+    fn pages_are_kept_to_the_byte_and_go_with_their_remote() {
+        let (_dir, manifest) = manifest();
+        let transaction = manifest.write().unwrap();
+        let shared = transaction.insert_collection(&"shared".parse().unwrap(), 1).unwrap();
+        let id = transaction.insert_remote(&"mirror".parse().unwrap(), shared, &settings()).unwrap();
+        let mut page = PageRow {
+            is_absent: false,
+            url: "https://index.example/simple/demo/".to_owned(),
+            content_type: Some("text/html".to_owned()),
+            etag: Some("\"7\"".to_owned()),
+            last_modified: None,
+            fetched_at: 5,
+            body: b"<a href=demo-1.0.tar.gz>demo-1.0.tar.gz</a>\0\xff".repeat(1000),
+        };
+        transaction.put_remote_page(id, "demo", &page).unwrap();
+        assert_eq!(transaction.remote_page(id, "demo").unwrap().as_ref(), Some(&page));
+        let sql = "SELECT length(body) FROM remote_page";
+        let stored: i64 = transaction.conn.query_row(sql, [], |row| row.get(0)).unwrap();
+        assert!(stored < 2000, "{stored} bytes for {}", page.body.len());
+        transaction.touch_remote_page(id, "demo", 9).unwrap();
+        page.fetched_at = 9;
+        assert_eq!(transaction.remote_page(id, "demo").unwrap().as_ref(), Some(&page));
+        let absent = PageRow { is_absent: true, body: Vec::new(), etag: None, ..page };
+        transaction.put_remote_page(id, "demo", &absent).unwrap();
+        assert_eq!(transaction.remote_page(id, "demo").unwrap(), Some(absent));
+        assert_eq!(transaction.remote_page(id, "").unwrap(), None);
+        transaction.delete_remote(id).unwrap();
+        assert_eq!(transaction.remote_page(id, "demo").unwrap(), None);
+    }
+
+    #[test]
+    fn counts_are_summed_over_days_and_outlive_their_remote() {
+        let (_dir, manifest) = manifest();
+        let transaction = manifest.write().unwrap();
+        for (now, outcome) in [(0, RemoteOutcome::Hit), (1, RemoteOutcome::Hit), (90_000, RemoteOutcome::Hit)] {
+            transaction.add_remote_count(now, "gone", outcome, 1, 100, 7).unwrap();
+        }
+        transaction.add_remote_count(90_000, "gone", RemoteOutcome::Failure, 1, 0, 30_000).unwrap();
+        let count = |outcome, count, bytes, milliseconds| RemoteCount {
+            remote: "gone".to_owned(),
+            outcome,
+            count,
+            bytes,
+            milliseconds,
+        };
+        let expected = [count(RemoteOutcome::Failure, 1, 0, 30_000), count(RemoteOutcome::Hit, 3, 300, 21)];
+        assert_eq!(transaction.remote_counts().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_guard_comes_back_as_it_was_set() {
+        let (_dir, manifest) = manifest();
+        let transaction = manifest.write().unwrap();
+        let name: CollectionName = "shared".parse().unwrap();
+        let shared = transaction.insert_collection(&name, 1).unwrap();
+        assert_eq!(transaction.find_collection(&name).unwrap().unwrap().guard, super::super::Guard::default());
+        for accelerators in [None, Some(vec![]), Some(vec!["cuda".to_owned(), "rocm".to_owned()])] {
+            let guard = super::super::Guard { accelerators, is_warning: true, is_strict: true };
+            transaction.set_guard(shared, &guard).unwrap();
+            assert_eq!(transaction.find_collection(&name).unwrap().unwrap().guard, guard);
+        }
+    }
+}
