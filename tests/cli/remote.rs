@@ -4,7 +4,7 @@ use crate::support::{Env, Wheel};
 use wcas::blobs::LinkMode;
 use wcas::manifest::Origin;
 use wcas::name::CollectionName;
-use wcas::ops::{self, Context, ImportOptions};
+use wcas::ops::{self, Context, ImportOptions, Target};
 
 const URL: &str = "https://index.example/files/demo-1.0-py3-none-any.whl";
 
@@ -20,7 +20,11 @@ fn pull(env: &Env, uploaded_at: Option<i64>, yanked: Option<&str>) {
     }
     let store = wcas::Store::open_or_create(&env.store()).unwrap();
     let context = Context { now: 2_000_000_000, who: "test", jobs: 1, progress: &() };
-    let options = ImportOptions { collection: CollectionName::shared(), link: LinkMode::Copy, keep_existing: false };
+    let options = ImportOptions {
+        target: Target::Collection(CollectionName::shared()),
+        link: LinkMode::Copy,
+        keep_existing: false,
+    };
     let report = ops::import(&store, &context, sources, &options).unwrap();
     assert_eq!(report.distributions.len(), 1);
 }
