@@ -16,6 +16,7 @@ mod import;
 mod json;
 mod list;
 mod misuse;
+mod route;
 mod store;
 mod tree;
 mod view;
