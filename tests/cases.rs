@@ -298,6 +298,119 @@ fn c1_lookup_goes_through_collections_in_order_and_the_first_hit_wins() {
     assert_eq!(find(&["torch==2.10.0", "--collection", "cuda"]), ("shared".to_owned(), wheel(2).bytes()));
 }
 
+/// Returns the collection that each project went to, of an import's document.
+fn went(document: &Value) -> Vec<String> {
+    let rows = document["distributions"].as_array().expect("a list of distributions").iter();
+    let mut went: Vec<String> = rows
+        .map(|row| format!("{} {}", row["project"].as_str().unwrap(), row["collection"].as_str().unwrap()))
+        .collect();
+    went.sort();
+    went
+}
+
+#[test]
+fn r1_an_override_goes_before_the_requirements_and_they_before_the_default_collection() {
+    let env = Env::new();
+    for project in ["torch", "Flash-Attn", "numpy", "vllm"] {
+        Wheel::new(project, "1.0").write_to(env.path("in"));
+    }
+    fs::write(env.path("cuda.txt"), "torch\nflash_ATTN\nvllm\n").unwrap();
+    env.ok(["route", "set", "cuda", "--requirements", "cuda.txt"]);
+    let import = || went(&env.json(["import", "--variant", "cuda", "in"]));
+    assert_eq!(import(), ["flash-attn cuda", "numpy shared", "torch cuda", "vllm cuda"]);
+    env.ok(["collection", "create", "special"]);
+    env.ok(["route", "override", "VLLM", "special"]);
+    env.ok(["route", "override", "Numpy", "cuda", "--variant", "cuda"]);
+    env.ok(["route", "override", "torch", "cuda"]);
+    env.ok(["route", "override", "torch", "special", "--variant", "cuda"]);
+    assert_eq!(import(), ["flash-attn cuda", "numpy cuda", "torch special", "vllm special"]);
+    for project in ["numpy", "torch", "vllm"] {
+        let whose: &[&str] = if project == "vllm" { &[] } else { &["--variant", "cuda"] };
+        env.ok([&["route", "override", project, "--remove"], whose].concat());
+    }
+    env.ok(["route", "default", "base"]);
+    assert_eq!(import(), ["flash-attn cuda", "numpy base", "torch cuda", "vllm cuda"]);
+    // What was stored for a variant is found for it, once nothing nearer from before is in the way.
+    env.ok(["invalidate", "numpy", "--collection", "cuda"]);
+    for (project, collection) in [("numpy", "base"), ("torch", "cuda")] {
+        assert_eq!(env.json(["lookup", project, "--variant", "cuda"])["collection"], collection);
+    }
+}
+
+#[test]
+fn r2_an_empty_requirements_file_is_an_empty_set_and_not_none() {
+    let env = Env::new();
+    Wheel::new("torch", "1.0").write_to(env.path("in"));
+    fs::write(env.path("one.txt"), "torch\n").unwrap();
+    fs::write(env.path("empty.txt"), "# nothing\n").unwrap();
+    let import = |args: &[&str]| went(&env.json([&["import", "in", "--variant", "cuda"], args].concat()));
+    env.ok(["route", "set", "cuda", "--requirements", "one.txt"]);
+    assert_eq!(import(&[]), ["torch cuda"]);
+    assert_eq!(import(&["--requirements", "empty.txt"]), ["torch shared"], "for one run");
+    assert_eq!(import(&[]), ["torch cuda"]);
+    env.ok(["route", "set", "cuda", "--requirements", "empty.txt"]);
+    assert_eq!(import(&[]), ["torch shared"]);
+    assert_eq!(env.json(["route", "show", "cuda"])["requirements"], serde_json::json!([]));
+    assert_eq!(import(&["--requirements", "one.txt"]), ["torch cuda"]);
+    env.ok(["route", "set", "cuda", "--no-requirements"]);
+    assert_eq!(env.json(["route", "show", "cuda"])["requirements"], Value::Null);
+    assert_eq!(import(&[]), ["torch shared"]);
+    let reasons = env.ok(["route", "explain", "torch", "--variant", "cuda"]).stdout;
+    assert!(reasons.contains("variant cuda has no requirements set"), "{reasons}");
+}
+
+#[test]
+fn r3_an_unknown_collection_is_an_error_that_names_it_and_the_default_variant_does_not_trip() {
+    let env = Env::new();
+    Wheel::new("torch", "1.0").write_to(env.path("in"));
+    // Nothing was said of the variant, and it has no collection.
+    assert_eq!(went(&env.json(["import", "in", "--variant", "cpu"])), ["torch shared"]);
+    assert_eq!(hit_name(&env, &["torch", "--variant", "cpu"]), "torch-1.0-py3-none-any.whl");
+    env.ok(["route", "set", "cpu"]);
+    assert_eq!(went(&env.json(["import", "in", "--variant", "cpu"])), ["torch shared"]);
+    let output = env.run(["route", "override", "torch", "cdua"]);
+    assert_eq!(output.code, 4, "{output}");
+    assert!(output.stderr.contains("\"cdua\"") && output.stderr.contains("shared"), "{output}");
+    // A variant's own collection is made by the first import that needs it.
+    fs::write(env.path("cuda.txt"), "torch\n").unwrap();
+    env.ok(["route", "set", "cuda", "--requirements", "cuda.txt"]);
+    assert_eq!(env.json(["lookup", "torch", "--variant", "cuda"])["collection"], "shared");
+    assert_eq!(went(&env.json(["import", "in", "--variant", "cuda"])), ["torch cuda"]);
+    assert_eq!(env.json(["lookup", "torch", "--variant", "cuda"])["collection"], "cuda");
+}
+
+#[test]
+fn c1_a_variant_searches_its_override_then_itself_then_its_fallbacks_then_the_default() {
+    let env = Env::new();
+    let wheel = |seed| Wheel::new("torch", "2.10.0").build("7").tags(PLATFORM).payload(500, seed);
+    for (seed, name) in [(1, "cuda"), (2, "base"), (3, "shared"), (4, "special")] {
+        wheel(seed).write_to(env.path(name));
+        env.ok(["import", name, "--collection", name]);
+    }
+    env.ok(["collection", "set", "cuda", "--fallback", "base"]);
+    let find = || {
+        let document = env.json(["lookup", "torch==2.10.0", "--variant", "cuda"]);
+        let bytes = fs::read(document["path"].as_str().unwrap()).unwrap();
+        (document["collection"].as_str().unwrap().to_owned(), bytes)
+    };
+    let filename = wheel(1).filename();
+    assert_eq!(find(), ("cuda".to_owned(), wheel(1).bytes()), "cuda's bytes, though shared has the name");
+    env.ok(["route", "override", "torch", "special", "--variant", "cuda"]);
+    assert_eq!(find(), ("special".to_owned(), wheel(4).bytes()));
+    // A filename and a digest are found along the same way.
+    assert_eq!(env.json(["lookup", &filename, "--variant", "cuda"])["collection"], "special");
+    let sha256 = env.json(["lookup", &filename, "--variant", "cuda"])["sha256"].as_str().unwrap().to_owned();
+    assert_eq!(env.json(["lookup", &sha256, "--variant", "cuda"])["collection"], "special");
+    env.ok(["route", "override", "torch", "--remove", "--variant", "cuda"]);
+    assert_miss(&env, &[&sha256, "--variant", "cuda"]);
+    for (nearest, next, seed) in [("cuda", "base", 2), ("base", "shared", 3)] {
+        env.ok(["invalidate", "torch", "--collection", nearest]);
+        assert_eq!(find(), (next.to_owned(), wheel(seed).bytes()));
+    }
+    env.ok(["invalidate", "torch", "--collection", "shared"]);
+    assert_miss(&env, &["torch", "--variant", "cuda"]);
+}
+
 #[test]
 fn c2_store_then_lookup_hits_and_a_forced_lookup_always_misses() {
     let env = Env::new();

@@ -524,8 +524,7 @@ impl Case {
     fn show(&mut self, tree: usize, number: usize, back: i64) -> TestCaseResult {
         let revision = self.model.collections.get(&number).map_or(0, |collection| collection.revision - back);
         let options = TreeOptions {
-            collection: name(number),
-            at: (back > 0).then(|| revision.to_string()),
+            shown: ops::Shown::Collection { name: name(number), at: (back > 0).then(|| revision.to_string()) },
             to: self.tree(tree),
             link: LinkKind::Symlink,
             layout: Layout::Simple,
@@ -589,7 +588,8 @@ impl Case {
     fn compare_lookups(&self, number: usize, live: &BTreeMap<usize, Content>) -> TestCaseResult {
         for project in ["a", "b", "c"] {
             let filter = Filter { collections: vec![name(number)], ..Filter::default() };
-            let options = LookupOptions { spec: project.parse().expect("a spec"), filter, force_miss: false };
+            let options =
+                LookupOptions { spec: project.parse().expect("a spec"), filter, variant: None, force_miss: false };
             let report = ops::lookup(&self.store, &self.context(), &options).expect("a lookup answers");
             // Versions stand in their order.
             let good = live.values().filter(|content| !self.model.lost.contains(content));

@@ -7,7 +7,10 @@ use serde::Serialize;
 use wcas::Error;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, CollectionReport, LogReport, RevisionSpec, Settings};
+use wcas::ops::{
+    self, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion, RevisionSpec, Settings,
+};
+use wcas::requirement::Spec;
 
 /// Create, list, compare and change collections and their history
 #[derive(Debug, clap::Args)]
@@ -41,6 +44,21 @@ enum Command {
         /// The collection that gets them; made when there is none
         to: CollectionName,
         /// Replace what it has under the same name with other bytes, instead of keeping it
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Promote distributions: from a builder's collection to a variant's, from there to the released one
+    Promote {
+        /// The collection, maybe at a revision or snapshot: cuda, cuda@41, cuda@release; it keeps what it has
+        from: RevisionSpec,
+        /// The collection that gets them, as one revision; made when there is none
+        to: CollectionName,
+        /// Only these: `torch`, `torch==2.5.1`, a filename, a digest
+        specs: Vec<Spec>,
+        /// Print what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Replace what it has under the same name with other bytes, instead of refusing
         #[arg(long)]
         replace: bool,
     },
@@ -153,6 +171,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             app.note(&format!("deleted {name} with {}", print::count(distributions as usize, "distribution")));
         }
         Command::Copy { from, to, replace } => return copy(app, &from, &to, replace),
+        Command::Promote { from, to, specs, dry_run, replace } => {
+            return promote(app, &PromoteOptions { from, to, specs, replace, is_dry_run: dry_run });
+        }
         Command::Diff { from, to } => diff(app, &from, &to)?,
         Command::Log { name } => log(app, &name)?,
         Command::Rollback { name, revision } => {
@@ -214,6 +235,26 @@ fn copy(app: &App, from: &RevisionSpec, to: &CollectionName, replace: bool) -> R
     })?;
     for filename in &report.refused {
         app.warn(&format!("{to} has {filename} with other bytes and keeps it; --replace takes the new ones"));
+    }
+    Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
+}
+
+fn promote(app: &App, options: &PromoteOptions) -> Result<End> {
+    let report = ops::promote(&app.open()?, &app.context(), options)?;
+    app.report("collection-promote", &report, |out| {
+        if report.dry_run || app.verbose {
+            report.added.iter().try_for_each(|filename| writeln!(out, "+ {filename}"))?;
+            report.replaced.iter().try_for_each(|filename| writeln!(out, "~ {filename}  (replaced)"))?;
+        }
+        let counts =
+            [(report.added.len(), "added"), (report.replaced.len(), "replaced"), (report.unchanged, "unchanged")];
+        let counts = counts.map(|(count, word)| format!("{count} {word}")).join(", ");
+        let would = if report.dry_run { "would be: " } else { "" };
+        let PromoteReport { from, from_revision, to, revision, .. } = &report;
+        writeln!(out, "{from}@{from_revision} to {to}@{revision}: {would}{counts}")
+    })?;
+    for RefusedPromotion { filename, reason } in &report.refused {
+        app.warn(&format!("refused {filename}: {reason}"));
     }
     Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
 }

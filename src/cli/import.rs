@@ -1,6 +1,7 @@
 //! `wcas import`
 
 use super::app::App;
+use super::route::read_requirements;
 use super::{End, print};
 use clap::ValueEnum;
 use std::collections::BTreeMap;
@@ -23,9 +24,15 @@ pub(super) struct Args {
     /// Files, folders, or `-` for a list on standard input (one path a line, or separated by NUL)
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The collection that gets them; made when there is none
-    #[arg(long, default_value = CollectionName::SHARED, value_name = "C")]
-    collection: CollectionName,
+    /// The collection that gets them; made when there is none [default: shared]
+    #[arg(long, value_name = "C", conflicts_with = "variant")]
+    collection: Option<CollectionName>,
+    /// Send each where the variant's rules say, which `wcas route` sets and explains
+    #[arg(long, value_name = "V")]
+    variant: Option<CollectionName>,
+    /// Files that name the variant's own projects for this run, instead of its set
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "variant", conflicts_with = "collection")]
+    requirements: Vec<PathBuf>,
     /// How bytes come into the store: a hard link is fastest, but an edit in place of the source then corrupts the store
     #[arg(long, value_enum, default_value = "auto")]
     link: Link,
@@ -54,9 +61,27 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         if path == Path::new("-") { paths.extend(listed()?) } else { paths.push(path) }
     }
     let (sources, refused, skipped) = ops::find_sources(&paths, Some(&app.store_path()?));
+    let given = match args.requirements.as_slice() {
+        [] => None,
+        paths => Some(read_requirements(app, paths)?),
+    };
+    let is_understood = given.as_ref().is_none_or(|(_, is_whole)| *is_whole);
     let store = app.open_or_create()?;
+    let target = match &args.variant {
+        Some(variant) => Target::Route(ops::router(&store, variant, given.map(|(set, _)| set))?),
+        None => Target::Collection(args.collection.unwrap_or_else(CollectionName::shared)),
+    };
+    if let Target::Route(router) = &target
+        && !router.is_known
+        && router.requirements.is_none()
+    {
+        let (variant, default) = (&router.variant, &router.default);
+        app.note(&format!(
+            "nothing was said of a variant {variant}: what has no override goes to {default}; see `wcas route set`"
+        ));
+    }
     let options = ImportOptions {
-        target: Target::Collection(args.collection),
+        target,
         link: match args.link {
             Link::Auto => LinkMode::Auto,
             Link::Reflink => LinkMode::Reflink,
@@ -74,13 +99,20 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         for distribution in &report.distributions {
             *outcomes.entry(word(distribution.outcome)).or_default() += 1;
             if app.verbose {
-                writeln!(out, "{}: {}", word(distribution.outcome), distribution.filename)?;
+                let to = args.variant.as_ref().map(|_| format!(" in {}", distribution.collection)).unwrap_or_default();
+                writeln!(out, "{}: {}{to}", word(distribution.outcome), distribution.filename)?;
             }
         }
         let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
         let count = print::count(report.distributions.len(), "distribution");
         let detail = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
-        writeln!(out, "{count} in {}@{}{detail}", report.collection, report.revision)
+        match report.collections.as_slice() {
+            [] | [_] => writeln!(out, "{count} in {}@{}{detail}", report.collection, report.revision),
+            several => {
+                let names: Vec<String> = several.iter().map(|row| format!("{}@{}", row.name, row.revision)).collect();
+                writeln!(out, "{count} in {}{detail}", names.join(", "))
+            }
+        }
     })?;
     for skipped in report.skipped.iter().take(if app.verbose { usize::MAX } else { 5 }) {
         app.note(&format!("skipped {}: {}", skipped.path.display(), skipped.reason));
@@ -91,7 +123,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     for refused in &report.refused {
         app.warn(&format!("refused {}: {}", refused.path.display(), refused.reason));
     }
-    Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
+    Ok(if report.refused.is_empty() && is_understood { End::Done } else { End::Problems })
 }
 
 fn word(outcome: Outcome) -> &'static str {

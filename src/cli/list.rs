@@ -1,12 +1,14 @@
 //! `wcas list`, `wcas show`, `wcas why`
 
 use super::app::App;
+use super::route::Strategy;
 use super::select::{Selection, Within};
 use super::{End, print};
 use serde::Serialize;
 use std::io::Write;
 use wcas::error::Result;
-use wcas::ops::{self, Listed, ShowReport, WhyReport};
+use wcas::name::CollectionName;
+use wcas::ops::{self, Fate, Filter, Listed, SeenFile, ShowReport, WhyReport};
 use wcas::requirement::Spec;
 
 /// List distributions
@@ -28,11 +30,20 @@ pub(super) struct ShowArgs {
 }
 
 /// Tell who keeps a blob, since when, and what would free it
+///
+/// With --variant it tells of each file in the collections that the variant searches whether the variant sees it, and if not, what
+/// hides it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas why torch==2.5.1 --collection cuda")]
 pub(super) struct WhyArgs {
     #[command(flatten)]
     selection: Selection,
+    /// Tell what this variant sees
+    #[arg(long, value_name = "V", conflicts_with = "collection")]
+    variant: Option<CollectionName>,
+    /// How the variant's view is merged, instead of as the variant says
+    #[arg(long, value_enum, requires = "variant")]
+    strategy: Option<Strategy>,
 }
 
 #[derive(Serialize)]
@@ -138,6 +149,9 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
 }
 
 pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
+    if let Some(variant) = &args.variant {
+        return sight(app, variant, args.strategy, &args.selection.filter()?);
+    }
     let store = app.open()?;
     let found = ops::why(&store, &app.context(), &args.selection.filter()?)?;
     app.report("why", &WhyDocument { blobs: &found }, |out| {
@@ -157,4 +171,24 @@ pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
         Ok(())
     })?;
     Ok(End::Done)
+}
+
+fn sight(app: &App, variant: &CollectionName, strategy: Option<Strategy>, filter: &Filter) -> Result<End> {
+    let report = ops::sight(&app.open()?, variant, strategy.map(Into::into), filter)?;
+    app.report("why", &report, |out| {
+        let row = |file: &SeenFile| [file.collection.to_string(), file.filename.clone(), fate(&file.fate)];
+        let rows: Vec<_> = report.files.iter().map(row).collect();
+        print::table(out, ["COLLECTION", "FILENAME", "FATE"], &rows)
+    })?;
+    Ok(End::Done)
+}
+
+fn fate(fate: &Fate) -> String {
+    match fate {
+        Fate::Listed => "listed".to_owned(),
+        Fate::Yanked { reason } if reason.is_empty() => "listed, yanked".to_owned(),
+        Fate::Yanked { reason } => format!("listed, yanked: {reason}"),
+        Fate::Shadowed { by } => format!("shadowed by {by}"),
+        Fate::Lost => "left out: its bytes are lost".to_owned(),
+    }
 }

@@ -20,6 +20,9 @@ pub(super) struct Args {
     /// A collection to search; may be given several times, in order [default: shared]
     #[arg(long, value_name = "C")]
     collection: Vec<CollectionName>,
+    /// Search where `import --variant` sends: the project's override, the variant's collection, its fallbacks, the default one
+    #[arg(long, value_name = "V", conflicts_with = "collection")]
+    variant: Option<CollectionName>,
     #[command(flatten)]
     tags: Tags,
     /// Answer that there is nothing, whatever there is: the lookup is counted as a miss
@@ -35,7 +38,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let filter = args.tags.filter(args.collection, Vec::new())?;
     // No remote is asked so far, so being offline changes nothing yet.
     let _ = args.offline;
-    let options = LookupOptions { spec: args.spec, filter, force_miss: args.no_cache };
+    let options = LookupOptions { spec: args.spec, filter, variant: args.variant, force_miss: args.no_cache };
     let report = ops::lookup(&store, &app.context(), &options)?;
     for filename in &report.unusable {
         app.warn(&format!(

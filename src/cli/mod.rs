@@ -15,6 +15,7 @@ mod pin;
 mod print;
 mod progress;
 mod rebuild;
+mod route;
 mod select;
 mod stats;
 mod units;
@@ -63,6 +64,7 @@ enum Command {
     Why(list::WhyArgs),
     Stats(stats::Args),
     Collection(collection::Args),
+    Route(route::Args),
     Invalidate(invalidate::InvalidateArgs),
     Undo(invalidate::UndoArgs),
     Pin(pin::PinArgs),
@@ -123,6 +125,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Why(args) => list::why(app, args),
         Command::Stats(args) => stats::run(app, args),
         Command::Collection(args) => collection::run(app, args),
+        Command::Route(args) => route::run(app, args),
         Command::Invalidate(args) => invalidate::invalidate(app, args),
         Command::Undo(args) => invalidate::undo(app, args),
         Command::Pin(args) => pin::pin(app, args),

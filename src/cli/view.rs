@@ -1,6 +1,7 @@
 //! `wcas view`
 
 use super::app::App;
+use super::route::Strategy;
 use super::{End, print};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::ops::{self, TreeOptions, ViewOptions};
+use wcas::ops::{self, Shown, TreeOptions, ViewOptions};
 
 /// Print a collection as a page or list, or write it as a tree
 ///
@@ -21,12 +22,18 @@ use wcas::ops::{self, TreeOptions, ViewOptions};
                         wcas view --collection cuda --to /srv/www/cuda && pip install --index-url file:///srv/www/cuda/simple torch"
 )]
 pub(super) struct Args {
-    /// The collection
-    #[arg(long, default_value = CollectionName::SHARED, value_name = "C")]
-    collection: CollectionName,
+    /// The collection [default: shared]
+    #[arg(long, value_name = "C", conflicts_with = "variant")]
+    collection: Option<CollectionName>,
     /// A revision's number or a snapshot's name, instead of the newest
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", conflicts_with = "variant")]
     at: Option<String>,
+    /// All that a variant sees, merged: its collection, the fallbacks and the default one; a nearer one hides a project
+    #[arg(long, value_name = "V")]
+    variant: Option<CollectionName>,
+    /// How it is merged, instead of as the variant says
+    #[arg(long, value_enum, requires = "variant")]
+    strategy: Option<Strategy>,
     /// How to print it
     #[arg(long, value_enum, default_value = "html", conflicts_with = "to")]
     format: Format,
@@ -46,7 +53,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value = "simple", requires = "to")]
     layout: LayoutArg,
     /// Remove a tree that the store knows, and let its blobs go
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "at", "project", "base_url"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "at", "project", "base_url", "variant"])]
     remove: Option<PathBuf>,
 }
 
@@ -114,8 +121,7 @@ fn page(app: &App, args: Args) -> Result<End> {
         warn_of_name(app);
     }
     let options = ViewOptions {
-        collection: args.collection,
-        at: args.at,
+        shown: shown(args.collection, args.at, args.variant, args.strategy),
         project: args.project,
         format,
         base_url: args.base_url,
@@ -133,8 +139,7 @@ fn page(app: &App, args: Args) -> Result<End> {
 fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
     let store = app.open()?;
     let options = TreeOptions {
-        collection: args.collection,
-        at: args.at,
+        shown: shown(args.collection, args.at, args.variant, args.strategy),
         to,
         link: match args.link {
             Link::Symlink => LinkKind::Symlink,
@@ -151,11 +156,9 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
     app.done("view", &report, |out| {
         let (files, projects) = (print::count(report.files, "file"), print::count(report.projects, "project"));
         let path = report.path.display();
-        writeln!(
-            out,
-            "{path}: {}@{}, {files} of {projects}, {} made anew",
-            report.collection, report.revision, report.made
-        )
+        let sources: Vec<String> =
+            report.collections.iter().map(|row| format!("{}@{}", row.name, row.revision)).collect();
+        writeln!(out, "{path}: {}, {files} of {projects}, {} made anew", sources.join(" + "), report.made)
     })?;
     if report.is_new && options.link == LinkKind::Hardlink {
         app.note(
@@ -163,6 +166,18 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
         );
     }
     Ok(tell_left_out(app, &report.left_out))
+}
+
+fn shown(
+    collection: Option<CollectionName>,
+    at: Option<String>,
+    variant: Option<CollectionName>,
+    strategy: Option<Strategy>,
+) -> Shown {
+    match variant {
+        Some(name) => Shown::Variant { name, strategy: strategy.map(Into::into) },
+        None => Shown::Collection { name: collection.unwrap_or_else(CollectionName::shared), at },
+    }
 }
 
 fn tell_left_out(app: &App, left_out: &[String]) -> End {

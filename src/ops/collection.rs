@@ -131,85 +131,16 @@ pub fn delete_collection(store: &Store, name: &CollectionName, is_sure: bool) ->
     if let Some(path) = transaction.views_of(row.id)?.first() {
         return Err(Error::Refused(format!("the tree {path} shows {name}; `wcas view --remove {path}` first")));
     }
+    if let Some(found) = transaction.overrides()?.iter().find(|found| found.collection == *name) {
+        let whose = found.variant.as_ref().map(|variant| format!(" --variant {variant}")).unwrap_or_default();
+        let project = &found.project;
+        return Err(Error::Refused(format!(
+            "{project} is sent to {name}; `wcas route override {project} --remove{whose}` first"
+        )));
+    }
     transaction.delete_collection(row.id)?;
     transaction.commit()?;
     Ok(count)
-}
-
-/// What `collection copy` did.
-#[derive(Debug, Serialize)]
-pub struct CopyReport {
-    /// The collection that was read, and its revision.
-    pub from: CollectionName,
-    /// That revision.
-    pub from_revision: i64,
-    /// The collection that was made or changed.
-    pub to: CollectionName,
-    /// Its revision now.
-    pub revision: i64,
-    /// What it has now and hadn't.
-    pub copied: Vec<String>,
-    /// What it had already.
-    pub unchanged: usize,
-    /// What it has with other bytes, and keeps.
-    pub refused: Vec<String>,
-}
-
-/// Copies the references of a collection, maybe an older revision, into another; no byte moves.
-pub fn copy_collection(
-    store: &Store,
-    context: &Context<'_>,
-    from: &RevisionSpec,
-    to: &CollectionName,
-    replace: bool,
-) -> Result<CopyReport> {
-    store.require_writable()?;
-    let transaction = store.manifest.write()?;
-    let source = collection_row(&transaction, &from.collection)?;
-    let from_revision = resolve(&transaction, &source, from.revision.as_deref())?;
-    let entries = transaction.entries(source.id, Scope::At(from_revision))?;
-    let (target, newest) = match transaction.find_collection(to)? {
-        Some(row) => (row.id, row.revision),
-        None => (transaction.insert_collection(to, context.now)?, 0),
-    };
-    let revision = newest + 1;
-    let mut report = CopyReport {
-        from: from.collection.clone(),
-        from_revision,
-        to: to.clone(),
-        revision: newest,
-        copied: Vec::new(),
-        unchanged: 0,
-        refused: Vec::new(),
-    };
-    let mut removed = 0;
-    for entry in entries {
-        match transaction.find_entry_blob(target, &entry.filename)? {
-            Some(blob) if blob == entry.blob => {
-                report.unchanged += 1;
-                continue;
-            }
-            Some(_) if !replace => {
-                report.refused.push(entry.filename);
-                continue;
-            }
-            Some(_) => {
-                transaction.remove_entry(target, &entry.filename, revision, context.now)?;
-                removed += 1;
-            }
-            None => {}
-        }
-        transaction.insert_entry(target, &entry.again(), revision, context.now)?;
-        report.copied.push(entry.filename);
-    }
-    if !report.copied.is_empty() {
-        let what = format!("{from} (revision {from_revision})");
-        let operation = transaction.insert_operation("copy", &what, context.who, context.now)?;
-        transaction.insert_revision(target, revision, operation, report.copied.len(), removed)?;
-        report.revision = revision;
-    }
-    transaction.commit()?;
-    Ok(report)
 }
 
 /// A filename that two revisions have differently.

@@ -1,11 +1,11 @@
 //! `lookup`: the best distribution for a specification, along the search order.
 //!
-//! The search order is each collection that was asked for, followed by its fallbacks; the first collection that has a match
+//! The search order is a variant's, or each collection that was asked for, followed by its fallbacks; the first collection that has a match
 //! answers. Within it an exactly equal version wins, then released versions, then the highest version, the highest build tag, the
 //! closest tags.
 
 use super::healing::{Health, check};
-use super::{Context, Filter, collection_rows};
+use super::{Context, Filter, collection_rows, variant};
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Entry, Outcome, Rows, State};
@@ -26,6 +26,8 @@ pub struct LookupOptions {
     pub spec: Spec,
     /// Which collections, build tag and target.
     pub filter: Filter,
+    /// Search in this variant's order, instead of the collections of the filter.
+    pub variant: Option<CollectionName>,
     /// Miss whatever is there, as a build that wants to start afresh does.
     pub force_miss: bool,
 }
@@ -67,7 +69,10 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
         options.filter.collections.clone()
     };
     let mut unusable = Vec::new();
-    let order = search_order(&store.manifest, &asked)?;
+    let order = match &options.variant {
+        Some(variant) => variant::order(&store.manifest, variant, project(&options.spec).as_ref())?,
+        None => search_order(&store.manifest, &asked)?,
+    };
     for collection in order.iter().filter(|_| !options.force_miss) {
         for entry in candidates(&store.manifest, collection, options)? {
             let Some(row) = store.manifest.blob(entry.blob)? else { continue };
@@ -97,7 +102,7 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
             });
         }
     }
-    count(store, context, &asked[0], Outcome::Miss, None);
+    count(store, context, options.variant.as_ref().unwrap_or(&asked[0]), Outcome::Miss, None);
     Ok(LookupReport {
         hit: false,
         filename: None,
@@ -112,6 +117,15 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
         size: None,
         unusable,
     })
+}
+
+/// Returns the project that a specification is about, which a digest doesn't tell.
+pub(super) fn project(spec: &Spec) -> Option<ProjectName> {
+    match spec {
+        Spec::Project { name, .. } => Some(name.clone()),
+        Spec::Filename(filename) => DistributionFilename::parse(filename).ok().map(|name| name.project().clone()),
+        Spec::Digest(_) => None,
+    }
 }
 
 /// Returns the collections to search, in order, each once.

@@ -11,20 +11,24 @@ mod import;
 mod invalidate;
 mod list;
 mod lookup;
+mod merge;
 mod parallel;
 mod pin;
+mod promote;
 mod rebuild;
+mod requirements;
 mod retain;
 mod route;
 mod search;
+mod shown;
 mod stats;
+mod variant;
 mod verify;
 mod view;
 
 pub use collection::{
-    CollectionReport, CopyReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings,
-    collections, copy_collection, create_collection, delete_collection, delete_snapshot, diff, log, rollback,
-    set_collection, snapshot,
+    CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
+    create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
 };
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
@@ -35,11 +39,20 @@ pub use import::{
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use lookup::{LookupOptions, LookupReport, lookup};
+pub use merge::Fate;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
+pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
-pub use route::{Accepting, Considered, Decision, Router, Rule};
+pub use requirements::{RequirementSet, names as requirement_names};
+pub use route::{
+    Accepting, Considered, Decision, ExplainReport, Router, RoutesReport, Rule, VariantReport, VariantSettings,
+    delete_variant, explain, remove_override, router, routes, set_default_collection, set_override, set_variant,
+    show_variant,
+};
 pub use search::Filter;
+pub use shown::{SeenFile, Shown, SightReport, sight};
 pub use stats::{CollectionStats, StatsReport, stats};
+pub use variant::SearchOrder;
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
 

@@ -80,11 +80,18 @@ pub(super) fn required(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
 
 /// Sorts entries as people read them.
 pub(super) fn sort(entries: &mut [Entry]) {
-    entries.sort_by(|a, b| {
-        let names = a.collection.cmp(&b.collection).then_with(|| a.project.cmp(&b.project));
-        // Parsing a version costs more than comparing texts, and most neighbours differ by project.
-        names.then_with(|| versions(a, b)).then_with(|| builds(a, b)).then_with(|| a.filename.cmp(&b.filename))
-    });
+    entries.sort_by(|a, b| a.collection.cmp(&b.collection).then_with(|| projects(a, b)));
+}
+
+/// Sorts entries as people read them, whatever their collections.
+pub(super) fn sort_projects(entries: &mut [Entry]) {
+    entries.sort_by(projects);
+}
+
+fn projects(a: &Entry, b: &Entry) -> Ordering {
+    // Parsing a version costs more than comparing texts, and most neighbours differ by project.
+    let versions = a.project.cmp(&b.project).then_with(|| versions(a, b));
+    versions.then_with(|| builds(a, b)).then_with(|| a.filename.cmp(&b.filename))
 }
 
 fn versions(a: &Entry, b: &Entry) -> Ordering {

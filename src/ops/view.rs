@@ -1,14 +1,14 @@
-//! `view`: a collection at a revision, printed as a page or list, or written as a tree.
+//! `view`: a collection at a revision or what a variant sees, printed as a page or list, or written as a tree.
 
-use super::collection::resolve;
 use super::healing::{Health, absolute, check};
-use super::{Context, collection_row, search};
+use super::shown::{Shown, ShownEntries};
+use super::{CollectionAt, Context, search};
 use crate::blobs::{Blobs, Found};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::index::{self, File, Page, html, json, lines};
-use crate::manifest::{BlobRow, Entry, Layout, LinkKind, Scope, State, ViewRow};
+use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, ViewRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
 use crate::view::{Content, FileLink, FlatTree, LinkMaker, Project, SimpleTree};
@@ -40,10 +40,8 @@ pub enum Format {
 /// What `view` is told.
 #[derive(Debug, Clone)]
 pub struct ViewOptions {
-    /// The collection.
-    pub collection: CollectionName,
-    /// A revision's number or a snapshot's name; `None`: the newest.
-    pub at: Option<String>,
+    /// What is shown.
+    pub shown: Shown,
     /// One project only.
     pub project: Option<ProjectName>,
     /// How it is printed.
@@ -55,10 +53,12 @@ pub struct ViewOptions {
 /// What `view` printed.
 #[derive(Debug, Serialize)]
 pub struct ViewReport {
-    /// The collection.
+    /// The collection or variant.
     pub collection: CollectionName,
-    /// The revision.
+    /// The revision; of a variant that of the nearest collection.
     pub revision: i64,
+    /// The collections that are shown, the nearest first.
+    pub collections: Vec<CollectionAt>,
     /// How many files it shows.
     pub files: usize,
     /// The files that it doesn't show, since their bytes are lost.
@@ -67,15 +67,14 @@ pub struct ViewReport {
 
 /// Prints a collection.
 pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result<ViewReport> {
-    let (revision, mut entries) = read(store, &options.collection, options.at.as_deref())?;
-    if let Some(project) = &options.project {
-        entries.retain(|entry| entry.project == *project);
-        if entries.is_empty() {
-            return Err(Error::NoMatch(format!("{project} in {}", options.collection)));
-        }
+    let mut read = options.shown.read(&*store.manifest.read()?, options.project.as_ref())?;
+    let mut entries = std::mem::take(&mut read.entries);
+    let collection = options.shown.name();
+    if let Some(project) = options.project.as_ref().filter(|_| entries.is_empty()) {
+        return Err(Error::NoMatch(format!("{project} in {collection}")));
     }
     let left_out = split_lost(&mut entries);
-    search::sort(&mut entries);
+    search::sort_projects(&mut entries);
     let done = match options.format {
         Format::Paths => {
             let blobs = &store.blobs;
@@ -89,8 +88,8 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
             // A sidecar is announced only where it can be had beside the file: in trees.
             let files: Vec<File<'_>> =
                 entries.iter().zip(&urls).map(|(entry, url)| file(entry, Cow::Borrowed(url), false)).collect();
-            let name = options.project.as_ref().map_or(options.collection.as_str(), ProjectName::as_str);
-            let page = Page { serial: Some(revision.cast_unsigned()), ..Page::new(name, &files) };
+            let name = options.project.as_ref().map_or(collection.as_str(), ProjectName::as_str);
+            let page = Page { serial: Some(read.serial().cast_unsigned()), ..Page::new(name, &files) };
             match (format, options.project.is_some()) {
                 (Format::Html, true) => html::project(out, &page),
                 (Format::Html, false) => html::collection(out, &page),
@@ -101,7 +100,13 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
         }
     };
     done.and_then(|()| out.flush()).map_err(fs::Error::at("write", "standard output"))?;
-    Ok(ViewReport { collection: options.collection.clone(), revision, files: entries.len(), left_out })
+    Ok(ViewReport {
+        collection: collection.clone(),
+        revision: read.revision(),
+        collections: read.collections(),
+        files: entries.len(),
+        left_out,
+    })
 }
 
 /// A page's links end in filenames, which who can't write to the store can't make.
@@ -123,14 +128,6 @@ fn url(blobs: &Blobs, entry: &Entry, format: Format, base: Option<&str>) -> Resu
         (_, Some(base)) => format!("{}/{}", base.trim_end_matches('/'), index::href(&entry.filename)),
         (_, None) => index::file_url(&blobs.named(&entry.blake3, &entry.filename)?),
     })
-}
-
-fn read(store: &Store, collection: &CollectionName, at: Option<&str>) -> Result<(i64, Vec<Entry>)> {
-    let transaction = store.manifest.read()?;
-    let row = collection_row(&transaction, collection)?;
-    let revision = resolve(&transaction, &row, at)?;
-    let scope = if revision == row.revision { Scope::Live } else { Scope::At(revision) };
-    Ok((revision, transaction.entries(row.id, scope)?))
 }
 
 /// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
@@ -199,10 +196,8 @@ fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> 
 /// What `view --to` is told.
 #[derive(Debug, Clone)]
 pub struct TreeOptions {
-    /// The collection.
-    pub collection: CollectionName,
-    /// A revision's number or a snapshot's name; `None`: the newest.
-    pub at: Option<String>,
+    /// What is shown.
+    pub shown: Shown,
     /// The folder.
     pub to: PathBuf,
     /// How files have their bytes.
@@ -214,10 +209,12 @@ pub struct TreeOptions {
 /// What `view --to` did.
 #[derive(Debug, Serialize)]
 pub struct TreeReport {
-    /// The collection.
+    /// The collection or variant.
     pub collection: CollectionName,
-    /// The revision.
+    /// The revision; of a variant that of the nearest collection.
     pub revision: i64,
+    /// The collections that are shown, the nearest first.
+    pub collections: Vec<CollectionAt>,
     /// The folder.
     pub path: PathBuf,
     /// How many files it shows.
@@ -250,13 +247,14 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
     // Nothing is recorded for a folder that will be refused.
     open(&path, options.layout)?;
     let transaction = store.manifest.write()?;
-    let row = collection_row(&transaction, &options.collection)?;
-    let revision = resolve(&transaction, &row, options.at.as_deref())?;
+    let mut read = options.shown.read(&transaction, None)?;
     let root = store.root().to_string_lossy();
     let id = transaction.insert_view(text, &root, options.layout, options.link)?;
     let generation = transaction.last_generation(id)? + 1;
-    transaction.insert_view_source(id, generation, row.id, revision)?;
-    let mut entries = transaction.entries(row.id, Scope::At(revision))?;
+    for (collection, source) in &read.sources {
+        transaction.insert_view_source(id, generation, *collection, source.revision)?;
+    }
+    let mut entries = std::mem::take(&mut read.entries);
     transaction.commit()?;
     // Before bytes are looked at: what is found bad from here on is noticed by the next run.
     let losses = store.manifest.losses()?;
@@ -273,11 +271,13 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
     };
     let transaction = store.manifest.write()?;
     let counts = (entries.len(), projects.len());
-    transaction.set_generation(id, generation, counts, left_out.is_empty().then_some(losses))?;
+    let is_whole = left_out.is_empty() && may_be_unchanged(&options.shown);
+    transaction.set_generation(id, generation, counts, is_whole.then_some(losses))?;
     transaction.commit()?;
     Ok(TreeReport {
-        collection: options.collection.clone(),
-        revision,
+        collection: options.shown.name().clone(),
+        revision: read.revision(),
+        collections: read.collections(),
         path,
         files: entries.len(),
         projects: projects.len(),
@@ -312,9 +312,14 @@ fn open(path: &Path, layout: Layout) -> Result<Tree> {
     })
 }
 
+/// Tells whether revisions alone say what is shown: a variant's order may have changed while no collection did.
+fn may_be_unchanged(shown: &Shown) -> bool {
+    matches!(shown, Shown::Collection { .. })
+}
+
 /// Tells that a tree shows what is asked for already: the collection has not changed since, and nothing was left out then.
 fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&ViewRow>) -> Result<Option<TreeReport>> {
-    let Some(known) = known else { return Ok(None) };
+    let Some(known) = known.filter(|_| may_be_unchanged(&options.shown)) else { return Ok(None) };
     let is_whole = known.losses == Some(store.manifest.losses()?);
     let is_here = known.store == store.root().to_string_lossy();
     let is_same = is_whole && is_here && known.layout == options.layout && known.link == options.link;
@@ -326,16 +331,17 @@ fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&V
         return Ok(None);
     }
     let transaction = store.manifest.read()?;
-    let row = collection_row(&transaction, &options.collection)?;
-    let revision = resolve(&transaction, &row, options.at.as_deref())?;
+    let asked = options.shown.sources(&transaction)?;
     let sources = transaction.view_sources(known.id, known.generation)?;
     let is_last = transaction.last_generation(known.id)? == known.generation;
-    if !is_last || sources != [(row.id, revision)] {
+    if !is_last || !asked.iter().map(|(id, source)| (*id, source.revision)).eq(sources) {
         return Ok(None);
     }
+    let read = ShownEntries { sources: asked, entries: Vec::new() };
     Ok(Some(TreeReport {
-        collection: options.collection.clone(),
-        revision,
+        collection: options.shown.name().clone(),
+        revision: read.revision(),
+        collections: read.collections(),
         path: path.to_owned(),
         files: known.files,
         projects: known.projects,
@@ -412,7 +418,7 @@ fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) ->
 /// Renders a project's pages and lists its files.
 fn content(blobs: &Blobs, entries: &[Entry]) -> Content {
     let mut entries = entries.to_vec();
-    search::sort(&mut entries);
+    search::sort_projects(&mut entries);
     let files: Vec<File<'_>> = entries.iter().map(|entry| file(entry, index::href(&entry.filename), true)).collect();
     let page = Page::new(entries[0].project.as_str(), &files);
     let (mut html, mut json) = (Vec::new(), Vec::new());
@@ -431,10 +437,10 @@ fn make_flat(store: &Store, options: &TreeOptions, path: &Path, entries: &[Entry
     let mut tree = FlatTree::open(path)?;
     tree.sweep()?;
     let mut sorted = entries.to_vec();
-    search::sort(&mut sorted);
+    search::sort_projects(&mut sorted);
     let files: Vec<File<'_>> = sorted.iter().map(|entry| file(entry, index::href(&entry.filename), false)).collect();
     let mut page = Vec::new();
-    html::collection(&mut page, &Page::new(options.collection.as_str(), &files)).expect("memory takes all bytes");
+    html::collection(&mut page, &Page::new(options.shown.name().as_str(), &files)).expect("memory takes all bytes");
     let links: Vec<FileLink> = entries
         .iter()
         .map(|entry| FileLink {

@@ -17,6 +17,7 @@ mod json;
 mod list;
 mod misuse;
 mod remote;
+mod route;
 mod store;
 mod tree;
 mod view;

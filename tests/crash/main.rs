@@ -231,6 +231,17 @@ fn an_import_of_known_new_and_replaced_files_can_be_stopped_anywhere() {
 }
 
 #[test]
+fn a_routed_import_can_be_stopped_anywhere() {
+    let prepare = |sandbox: &Sandbox| {
+        prepare_store(sandbox);
+        fs::write(sandbox.path("cuda.txt"), "beta\ngamma\n").expect("a test's folder can be written");
+        sandbox.ok(&["route", "set", "cuda", "--requirements", "cuda.txt"]);
+        sandbox.ok(&["route", "override", "delta", "cuda"]);
+    };
+    stop_everywhere(prepare, &["import", "src/two", "--variant", "cuda"], &[]);
+}
+
+#[test]
 fn an_import_that_heals_can_be_stopped_anywhere() {
     let prepare = |sandbox: &Sandbox| {
         prepare_store(sandbox);
@@ -347,4 +358,5 @@ fn changes_of_references_can_be_stopped_anywhere() {
     stop_everywhere(prepare, &["collection", "rollback", "cuda", "1"], &[0]);
     stop_everywhere(prepare, &["invalidate", "beta", "gamma"], &[4]);
     stop_everywhere(prepare, &["undo"], &[2, 4]);
+    stop_everywhere(prepare, &["collection", "promote", "cuda", "released", "beta", "gamma"], &[0]);
 }

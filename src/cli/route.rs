@@ -1,0 +1,285 @@
+//! `wcas route`
+
+use super::app::App;
+use super::{End, print};
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use wcas::Error;
+use wcas::error::Result;
+use wcas::manifest::{self, RouteOverride, VariantRequirement};
+use wcas::name::{CollectionName, ProjectName};
+use wcas::ops::{self, ExplainReport, RoutesReport, VariantReport, VariantSettings};
+use wcas::requirement::Spec;
+use wcas::wheel::DistributionFilename;
+
+/// Say where a variant's new distributions go
+///
+/// `import --variant V` sends each file by the first rule that says something: an override for its project, the variant's
+/// requirements (to the collection V), the accelerator that it is bound to (with --detect), the default collection.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas route set cuda --requirements cuda.txt && wcas import --variant cuda wheels/")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a variant, or change one
+    Set {
+        /// The variant; what its requirements name goes to the collection of the same name
+        variant: CollectionName,
+        /// Files that name the variant's own projects: their union takes the place of the set; an empty file is an empty set
+        #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "no_requirements")]
+        requirements: Vec<PathBuf>,
+        /// Take the set away
+        #[arg(long)]
+        no_requirements: bool,
+        /// Send what no requirement names where its accelerator is accepted
+        #[arg(long, conflicts_with = "no_detect")]
+        detect: bool,
+        /// Don't look at accelerators
+        #[arg(long)]
+        no_detect: bool,
+        /// How the variant's merged view is put together
+        #[arg(long, value_enum)]
+        strategy: Option<Strategy>,
+    },
+    /// Send a project to a collection, whatever else is said
+    Override {
+        /// The project
+        project: ProjectName,
+        /// The collection, which must be there
+        #[arg(required_unless_present = "remove", conflicts_with = "remove")]
+        collection: Option<CollectionName>,
+        /// For this variant only, instead of for all
+        #[arg(long, value_name = "V")]
+        variant: Option<CollectionName>,
+        /// Take the override away
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Change the collection that takes what no rule sends elsewhere
+    Default {
+        /// The collection; made by the first import that needs it
+        collection: CollectionName,
+    },
+    /// List variants and overrides
+    List,
+    /// Show what is said of a variant
+    Show {
+        /// The variant
+        variant: CollectionName,
+    },
+    /// Delete a variant with its requirements and overrides; its collection stays
+    Delete {
+        /// The variant
+        variant: CollectionName,
+    },
+    /// Tell where a file or project would go, by which rule, and what else was considered
+    Explain {
+        /// A file, a filename, or a project: `torch`, `torch==2.5.1`
+        #[arg(value_name = "FILE|SPEC")]
+        what: String,
+        /// The variant
+        #[arg(long, value_name = "V")]
+        variant: CollectionName,
+        /// Files of requirements that take the place of the variant's set
+        #[arg(long, value_name = "FILE", num_args = 1..)]
+        requirements: Vec<PathBuf>,
+    },
+}
+
+/// How a merged view is put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Strategy {
+    /// The nearest collection that has a project hides it in all others
+    Nearest,
+    /// All files, of one filename the nearest
+    Union,
+}
+
+impl From<Strategy> for manifest::Strategy {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::Nearest => Self::Nearest,
+            Strategy::Union => Self::Union,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DefaultDocument<'a> {
+    default: &'a CollectionName,
+}
+
+/// Reads files of requirements; what in them names nothing is told. Returns the set and whether all was understood.
+pub(super) fn read_requirements(app: &App, paths: &[PathBuf]) -> Result<(Vec<VariantRequirement>, bool)> {
+    let set = ops::requirement_names(paths)?;
+    for refused in &set.refused {
+        app.warn(&format!("refused {refused}"));
+    }
+    Ok((set.projects, set.refused.is_empty()))
+}
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    match args.command {
+        Command::Set { variant, requirements, no_requirements, detect, no_detect, strategy } => {
+            let (set, is_whole) = match requirements.as_slice() {
+                [] => (no_requirements.then_some(None), true),
+                paths => read_requirements(app, paths).map(|(set, is_whole)| (Some(Some(set)), is_whole))?,
+            };
+            let is_detecting = (detect || no_detect).then_some(detect);
+            let settings = VariantSettings { requirements: set, is_detecting, strategy: strategy.map(Into::into) };
+            let report = ops::set_variant(&app.open_or_create()?, &variant, settings)?;
+            app.done("route-set", &report, |out| {
+                let (set, detect) = (report.requirements_in_words(), if report.detect { "on" } else { "off" });
+                writeln!(out, "{variant}: requirements {set}; detection {detect}; strategy {}", report.strategy)
+            })?;
+            return Ok(if is_whole { End::Done } else { End::Problems });
+        }
+        Command::Override { project, collection, variant, .. } => {
+            set_override(app, &project, collection.as_ref(), variant.as_ref())?;
+        }
+        Command::Default { collection } => {
+            ops::set_default_collection(&app.open_or_create()?, &collection)?;
+            app.done("route-default", &DefaultDocument { default: &collection }, |out| {
+                writeln!(out, "{collection} takes what no rule sends elsewhere")
+            })?;
+        }
+        Command::List => list(app)?,
+        Command::Show { variant } => show(app, &ops::show_variant(&app.open()?, &variant)?)?,
+        Command::Delete { variant } => {
+            let report = ops::delete_variant(&app.open()?, &variant)?;
+            app.report("route-delete", &report, |_| Ok(()))?;
+            let kept = if report.has_collection { "; its collection stays" } else { "" };
+            app.note(&format!("deleted the variant {variant}{kept}"));
+        }
+        Command::Explain { what, variant, requirements } => return explain(app, &what, &variant, &requirements),
+    }
+    Ok(End::Done)
+}
+
+fn set_override(
+    app: &App,
+    project: &ProjectName,
+    collection: Option<&CollectionName>,
+    variant: Option<&CollectionName>,
+) -> Result<()> {
+    let store = app.open()?;
+    let whose = variant.map_or_else(|| "all variants".to_owned(), |name| format!("variant {name}"));
+    match collection {
+        Some(collection) => {
+            let row = ops::set_override(&store, project, variant, collection)?;
+            app.done("route-override", &row, |out| writeln!(out, "{project} goes to {collection} for {whose}"))
+        }
+        None => {
+            let row = ops::remove_override(&store, project, variant)?;
+            app.report("route-override", &row, |_| Ok(()))?;
+            app.note(&format!("{project} is not sent to {} for {whose} any more", row.collection));
+            Ok(())
+        }
+    }
+}
+
+fn list(app: &App) -> Result<()> {
+    let report = ops::routes(&app.open()?)?;
+    app.report("route-list", &report, |out| {
+        let RoutesReport { default, variants, overrides } = &report;
+        writeln!(out, "default collection: {default}")?;
+        if !variants.is_empty() {
+            let row = |row: &VariantReport| {
+                let detect = if row.detect { "on" } else { "off" };
+                [
+                    row.name.to_string(),
+                    row.requirements_in_words(),
+                    detect.to_owned(),
+                    row.strategy.to_string(),
+                    names(&row.order),
+                ]
+            };
+            let rows: Vec<_> = variants.iter().map(row).collect();
+            writeln!(out)?;
+            print::table(out, ["VARIANT", "REQUIREMENTS", "DETECT", "STRATEGY", "SEARCHED"], &rows)?;
+        }
+        if !overrides.is_empty() {
+            let row = |row: &RouteOverride| {
+                let variant = row.variant.as_ref().map_or("(all)", CollectionName::as_str);
+                [row.project.to_string(), variant.to_owned(), row.collection.to_string()]
+            };
+            let rows: Vec<_> = overrides.iter().map(row).collect();
+            writeln!(out)?;
+            print::table(out, ["OVERRIDE", "VARIANT", "COLLECTION"], &rows)?;
+        }
+        Ok(())
+    })
+}
+
+fn names(order: &[CollectionName]) -> String {
+    let names: Vec<&str> = order.iter().map(CollectionName::as_str).collect();
+    if names.is_empty() { "-".to_owned() } else { names.join(", ") }
+}
+
+fn show(app: &App, report: &VariantReport) -> Result<()> {
+    app.report("route-show", report, |out| {
+        let state = if report.has_collection { "" } else { " (made by the first import that needs it)" };
+        writeln!(out, "{}", report.name)?;
+        writeln!(out, "  collection    {}{state}", report.name)?;
+        writeln!(out, "  searched      {}", names(&report.order))?;
+        writeln!(out, "  detection     {}", if report.detect { "on" } else { "off" })?;
+        writeln!(out, "  strategy      {}", report.strategy)?;
+        writeln!(out, "  requirements  {}", report.requirements_in_words())?;
+        for row in report.requirements.iter().flatten() {
+            writeln!(out, "    {}", row.requirement)?;
+        }
+        for row in &report.overrides {
+            let whose = if row.variant.is_none() { "  (all variants)" } else { "" };
+            writeln!(out, "  override      {} to {}{whose}", row.project, row.collection)?;
+        }
+        Ok(())
+    })
+}
+
+fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[PathBuf]) -> Result<End> {
+    let project = project(what)?;
+    let store = app.open()?;
+    let (given, is_whole) = match requirements {
+        [] => (None, true),
+        paths => read_requirements(app, paths).map(|(set, is_whole)| (Some(set), is_whole))?,
+    };
+    let router = ops::router(&store, variant, given)?;
+    let report = ops::explain(&store, &router, &project, None)?;
+    app.report("route-explain", &report, |out| {
+        let ExplainReport { decision, .. } = &report;
+        let made = if report.has_collection { "" } else { " (made by the first import that needs it)" };
+        writeln!(out, "{project} goes to {}{made}", decision.collection)?;
+        writeln!(out, "  {:<12} {}", word(decision.rule), decision.reason)?;
+        for considered in &decision.considered {
+            writeln!(out, "  {:<12} no: {}", word(considered.rule), considered.because)?;
+        }
+        writeln!(out, "  {:<12} {}", "searched", names(&report.order))
+    })?;
+    Ok(if is_whole { End::Done } else { End::Problems })
+}
+
+fn word(rule: ops::Rule) -> &'static str {
+    match rule {
+        ops::Rule::Override => "override",
+        ops::Rule::Requirement => "requirement",
+        ops::Rule::Accelerator => "accelerator",
+        ops::Rule::Default => "default",
+    }
+}
+
+/// Returns the project of a file, a filename or a specification.
+fn project(what: &str) -> Result<ProjectName> {
+    let filename = Path::new(what).file_name().and_then(|name| name.to_str()).unwrap_or(what);
+    if let Ok(name) = DistributionFilename::parse(filename) {
+        return Ok(name.project().clone());
+    }
+    match what.parse()? {
+        Spec::Project { name, .. } => Ok(name),
+        _ => Err(Error::Refused(format!("{what:?} names no project: say a file, a filename, or a project"))),
+    }
+}
