@@ -18,7 +18,8 @@ pub mod blobs;
 pub mod index;
 pub mod manifest;
 pub mod view;
-// Floor 3: a store, opened.
+// Floor 3: a store, opened; the client of other indexes.
+pub mod remote;
 pub mod store;
 // Floor 4: one error for all commands.
 pub mod error;

@@ -94,7 +94,8 @@ pub fn read(file: &File, name: &DistributionFilename) -> Result<Contents, Error>
     }
 }
 
-fn read_wheel<R: ReadAt + ?Sized>(source: &R, name: &WheelFilename) -> Result<Contents, Error> {
+/// Reads a wheel's metadata from any bytes, as [`read`] does from a file.
+pub fn read_wheel<R: ReadAt + ?Sized>(source: &R, name: &WheelFilename) -> Result<Contents, Error> {
     let archive = Archive::open(source)?;
     let found = DistInfo::find(&archive)?;
     check_directory(&found.directory, name)?;
@@ -108,6 +109,11 @@ fn read_wheel<R: ReadAt + ?Sized>(source: &R, name: &WheelFilename) -> Result<Co
     }
     let bytes = archive.read(&found.metadata[0], MAX_METADATA_BYTES)?;
     judge(bytes, "METADATA", Kind::Wheel, name.project(), name.version())
+}
+
+/// Makes sure that the bytes of a METADATA file are of the project and version that `name` says.
+pub fn check_metadata(bytes: &[u8], name: &DistributionFilename) -> Result<Contents, Error> {
+    judge(bytes.to_vec(), "METADATA", name.kind(), name.project(), name.version())
 }
 
 fn read_sdist(file: &File, name: &SdistFilename) -> Result<Contents, Error> {

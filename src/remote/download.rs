@@ -1,0 +1,307 @@
+//! Files: streamed to disk, hashed on the way, taken up again where they broke off, and gone if they are not what was announced.
+
+use super::exchange::{Answer, Body, Question};
+use super::failure::{Failure, Place};
+use super::{Client, Source};
+use crate::digest::{Digests, Hasher};
+use crate::fs;
+use crate::index::read::ListedFile;
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use url::Url;
+
+/// A transfer that brought so many bytes before it broke off has its retries anew.
+const PROGRESS_BYTES: u64 = 1 << 20;
+/// The mode of staged files and blobs: nobody writes to them.
+const MODE: u32 = 0o444;
+
+/// A file that came whole, and is what was announced.
+#[derive(Debug)]
+pub struct Downloaded {
+    /// The file, open for reading. Its bytes are not durable yet.
+    pub file: File,
+    /// The digests of its bytes.
+    pub digests: Digests,
+    /// The number of its bytes.
+    pub size: u64,
+    /// Where it came from, after redirects; without user and password, but maybe with a secret query.
+    pub url: Url,
+}
+
+/// Tells whether a source may give this file: with a digest always, without one as far as the source is trusted.
+///
+/// By https the source must be trusted to be right (`trust_unhashed`); by plain http everybody on the way must be, too
+/// (`allow_insecure`, which includes the other). The own machine is no exception.
+pub fn admit(source: &Source, file: &ListedFile) -> Result<(), Failure> {
+    let refused = |why| Err(Failure::Insecure { place: Place::from(&file.url), why });
+    match (file.url.scheme(), file.sha256) {
+        ("http" | "https", Some(_)) => Ok(()),
+        ("https", None) if source.trust_unhashed || source.allow_insecure => Ok(()),
+        ("http", None) if source.allow_insecure => Ok(()),
+        ("https", None) => refused("the index gives no SHA-256 digest; --trust-unhashed takes it"),
+        ("http", None) => refused("plain http, and the index gives no SHA-256 digest; --allow-insecure takes it"),
+        _ => refused("its URL is neither https nor http"),
+    }
+}
+
+impl Client {
+    /// Fetches a file to `to`, which must not be there yet. `progress` hears the number of bytes that are there, which
+    /// starts over when the transfer does. After a failure `to` is not there.
+    pub fn download(
+        &self,
+        source: &Source,
+        file: &ListedFile,
+        to: &Path,
+        progress: &dyn Fn(u64),
+    ) -> Result<Downloaded, Failure> {
+        admit(source, file)?;
+        let cap = self.options.max_file_bytes;
+        if file.size.is_some_and(|size| size > cap) {
+            return Err(Failure::TooLarge { place: Place::from(&file.url), cap });
+        }
+        let part = Part { file: fs::create_new(to, MODE)?, hasher: Hasher::default(), size: 0 };
+        let mut transfer = Transfer {
+            client: self,
+            source,
+            file,
+            to,
+            progress,
+            part,
+            origin: Origin::default(),
+            is_resumed: false,
+            restarts: 0,
+        };
+        let done = transfer.run();
+        if done.is_err() {
+            // The failure is what counts; staging is emptied with its session.
+            let _ = fs::remove_file(to);
+        }
+        let (digests, url) = done?;
+        Ok(Downloaded { size: transfer.part.size, file: transfer.part.file, digests, url })
+    }
+}
+
+/// What is on disk so far.
+struct Part {
+    file: File,
+    hasher: Hasher,
+    size: u64,
+}
+
+/// What the server said of the bytes when it began to send them.
+#[derive(Default)]
+struct Origin {
+    etag: Option<HeaderValue>,
+    last_modified: Option<HeaderValue>,
+    total: Option<u64>,
+    hint: String,
+}
+
+impl Origin {
+    fn of(answer: &Answer) -> Self {
+        let mut hint = String::new();
+        if let Some(coding) = coding(answer) {
+            hint = format!(" (the server sent it as {coding:?})");
+        } else if let Some(kind) = answer.header(CONTENT_TYPE).filter(|kind| kind.starts_with("text/html")) {
+            hint = format!(" (the server sent {kind})");
+        }
+        Self {
+            etag: answer.headers.get(ETAG).cloned(),
+            last_modified: answer.headers.get(LAST_MODIFIED).cloned(),
+            total: answer.length(),
+            hint,
+        }
+    }
+
+    /// Returns the ETag, if equal ones mean equal bytes.
+    fn strong_etag(&self) -> Option<&HeaderValue> {
+        self.etag.as_ref().filter(|etag| etag.as_bytes().starts_with(b"\""))
+    }
+}
+
+fn coding(answer: &Answer) -> Option<&str> {
+    answer.header(CONTENT_ENCODING).filter(|coding| !coding.eq_ignore_ascii_case("identity"))
+}
+
+struct Transfer<'a> {
+    client: &'a Client,
+    source: &'a Source,
+    file: &'a ListedFile,
+    to: &'a Path,
+    progress: &'a dyn Fn(u64),
+    part: Part,
+    origin: Origin,
+    /// Whether the bytes came in several answers.
+    is_resumed: bool,
+    restarts: u32,
+}
+
+impl Transfer<'_> {
+    fn run(&mut self) -> Result<(Digests, Url), Failure> {
+        let mut failures = 0;
+        loop {
+            let before = self.part.size;
+            let done = self.attempt().and_then(|url| Ok((self.check()?, url)));
+            match done {
+                // The parts may be of two files: only the whole from one answer convicts a server.
+                Err(Failure::BadDigest { .. } | Failure::BadSize { .. }) if self.is_resumed => {
+                    self.start_over("its bytes changed meanwhile")?;
+                }
+                // Who has waited in vain once does not wait again; after a stall on the way the rest may come.
+                Err(failure @ Failure::TimedOut { .. }) if self.part.size <= before => return Err(failure),
+                Err(failure) => {
+                    if self.part.size >= before + PROGRESS_BYTES {
+                        failures = 0;
+                    }
+                    let Some(wait) = self.client.pause(&failure, failures) else { return Err(failure) };
+                    std::thread::sleep(wait);
+                    failures += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Asks for the file, or for the rest of it, and takes what comes.
+    fn attempt(&mut self) -> Result<Url, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let is_ranged = self.part.size > 0 && self.ask_for_rest(&mut headers);
+        if !is_ranged && self.part.size > 0 {
+            self.start_over("it can't be taken up again")?;
+        }
+        let is_vouched = self.file.sha256.is_some();
+        let question = Question { source: self.source, url: &self.file.url, headers, is_vouched, deadline: None };
+        let expected: &[u16] = if is_ranged { &[200, 206, 416] } else { &[200] };
+        let mut answer = self.client.ask(&question)?.expect(self.source, expected)?;
+        match answer.status {
+            200 => {
+                if self.part.size > 0 {
+                    self.start_over("it is sent from its beginning again and again")?;
+                }
+                self.begin(&answer)?;
+            }
+            206 if self.fits(&answer) => self.is_resumed = true,
+            _ => {
+                self.start_over("the rest that it offers does not fit")?;
+                return self.attempt();
+            }
+        }
+        self.receive(&mut answer.body)?;
+        Ok(answer.url)
+    }
+
+    /// Adds the headers that ask for the rest; says no if the parts could be of two files without anybody noticing.
+    fn ask_for_rest(&self, headers: &mut HeaderMap) -> bool {
+        let origin = &self.origin;
+        let validator = origin.strong_etag().or(origin.last_modified.as_ref().filter(|_| self.file.sha256.is_some()));
+        let range = HeaderValue::from_str(&format!("bytes={}-", self.part.size)).expect("digits make a header");
+        headers.insert(RANGE, range);
+        if let Some(validator) = validator {
+            headers.insert(IF_RANGE, validator.clone());
+        }
+        validator.is_some() || self.file.sha256.is_some()
+    }
+
+    /// Notes what the server says of the whole file, and refuses what can't be right.
+    fn begin(&mut self, answer: &Answer) -> Result<(), Failure> {
+        self.origin = Origin::of(answer);
+        let place = Place::from(&answer.url);
+        if let (Some(coding), None) = (coding(answer), self.file.sha256) {
+            return Err(Failure::Encoding { place, why: format!("it came as {coding:?}, which was not asked for") });
+        }
+        match (self.origin.total, self.file.size) {
+            (Some(found), Some(expected)) if found != expected => {
+                Err(Failure::BadSize { place, expected, found, hint: self.origin.hint.clone() })
+            }
+            (Some(found), _) if found > self.client.options.max_file_bytes => {
+                Err(Failure::TooLarge { place, cap: self.client.options.max_file_bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells whether a partial answer goes on where the part ends, in the same file.
+    fn fits(&self, answer: &Answer) -> bool {
+        let is_same = |before: Option<u64>, now: Option<u64>| before.is_none() || now.is_none() || before == now;
+        let etag = answer.headers.get(ETAG);
+        coding(answer).is_none()
+            && (etag.is_none() || etag == self.origin.etag.as_ref())
+            && answer.range().is_some_and(|(first, _, total)| {
+                first == self.part.size && is_same(self.origin.total, total) && is_same(self.file.size, total)
+            })
+    }
+
+    fn receive(&mut self, body: &mut Body) -> Result<(), Failure> {
+        let mut buffer = vec![0; fs::BUFFER_BYTES];
+        loop {
+            // Small pieces are collected: each write has its price.
+            let mut filled = 0;
+            let mut is_end = false;
+            while filled < buffer.len() && !is_end {
+                match body.read(&mut buffer[filled..]) {
+                    Ok(count) => {
+                        filled += count;
+                        is_end = count == 0;
+                    }
+                    Err(error) => is_end = error.kind() != ErrorKind::Interrupted,
+                }
+            }
+            self.keep(&buffer[..filled])?;
+            if is_end {
+                return body.failure.take().map_or(Ok(()), Err);
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let size = self.part.size + bytes.len() as u64;
+        let place = || Place::from(&self.file.url);
+        if let Some(expected) = self.file.size.filter(|expected| size > *expected) {
+            return Err(Failure::BadSize { place: place(), expected, found: size, hint: self.origin.hint.clone() });
+        }
+        if size > self.client.options.max_file_bytes {
+            return Err(Failure::TooLarge { place: place(), cap: self.client.options.max_file_bytes });
+        }
+        if !bytes.is_empty() {
+            fs::append(&self.part.file, self.to, bytes)?;
+            self.part.hasher.update(bytes);
+            self.part.size = size;
+            (self.progress)(size);
+        }
+        Ok(())
+    }
+
+    /// Throws away what came, for a limited number of times.
+    fn start_over(&mut self, why: &str) -> Result<(), Failure> {
+        self.restarts += 1;
+        if self.restarts > self.client.options.retries.max(1) {
+            let why = format!("{why}, and it was started over too often");
+            return Err(Failure::BadRange { place: Place::from(&self.file.url), why });
+        }
+        fs::remove_file(self.to)?;
+        self.part = Part { file: fs::create_new(self.to, MODE)?, hasher: Hasher::default(), size: 0 };
+        self.origin = Origin::default();
+        self.is_resumed = false;
+        Ok(())
+    }
+
+    /// Compares what came with what the index announced.
+    fn check(&mut self) -> Result<Digests, Failure> {
+        let digests = std::mem::take(&mut self.part.hasher).finish();
+        let (place, hint) = (Place::from(&self.file.url), self.origin.hint.clone());
+        if let Some(expected) = self.file.size.filter(|expected| self.part.size != *expected) {
+            return Err(Failure::BadSize { place, expected, found: self.part.size, hint });
+        }
+        match self.file.sha256 {
+            Some(expected) if expected != digests.sha256 => {
+                Err(Failure::BadDigest { place, expected, found: digests.sha256, hint })
+            }
+            _ => Ok(digests),
+        }
+    }
+}

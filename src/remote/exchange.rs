@@ -1,0 +1,266 @@
+//! One request and its answer: redirects, credentials, time limits and retries.
+
+use super::failure::{Failure, Place, bare, innermost};
+use super::{Client, ClientError, ClientOptions, Source};
+use reqwest::blocking::Response;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use rustls::client::danger::ServerCertVerifier;
+use std::io::{self, Read};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use url::Url;
+
+/// Fewer bytes within the stall time-out are a stall: one byte now and then would keep a command for ever.
+const MIN_WINDOW_BYTES: u64 = 1024;
+
+/// What is asked for.
+pub(super) struct Question<'a> {
+    pub(super) source: &'a Source,
+    pub(super) url: &'a Url,
+    pub(super) headers: HeaderMap,
+    /// Whether a digest vouches for the bytes, whatever way they come.
+    pub(super) is_vouched: bool,
+    /// When to give up, and the time that was given.
+    pub(super) deadline: Option<(Instant, Duration)>,
+}
+
+/// An answer whose body is still to be read.
+pub(super) struct Answer {
+    /// Where it came from, after redirects; without user and password.
+    pub(super) url: Url,
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+impl Answer {
+    /// Returns a header as text.
+    pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// Returns the number of bytes that the body is said to have.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// Returns what `Content-Range` says: the first byte, the last one, and the number of all.
+    pub(super) fn range(&self) -> Option<(u64, u64, Option<u64>)> {
+        let (range, total) = self.header(CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+        Some((first.parse().ok()?, last.parse().ok()?, total))
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        // A date would need a clock; without one the own patience counts.
+        self.header(RETRY_AFTER)?.parse().ok().map(Duration::from_secs)
+    }
+
+    /// Lets the expected status codes pass.
+    pub(super) fn expect(self, source: &Source, expected: &[u16]) -> Result<Self, Failure> {
+        let (status, place) = (self.status, Place::from(&self.url));
+        if matches!(status, 404 | 410) || source.not_found.contains(&status) {
+            return Err(Failure::Absent { place, status });
+        }
+        if expected.contains(&status) {
+            return Ok(self);
+        }
+        Err(Failure::Refused { place, status, retry_after: self.retry_after() })
+    }
+}
+
+/// A body, read with an eye on the clock. What ended it early is kept, since readers on top only pass on an [`io::Error`].
+pub(super) struct Body {
+    response: Response,
+    place: Place,
+    got: u64,
+    limit: Duration,
+    deadline: Option<(Instant, Duration)>,
+    window: (Instant, u64),
+    pub(super) failure: Option<Failure>,
+}
+
+impl Body {
+    fn fail(&mut self, failure: Failure) -> io::Error {
+        self.failure = Some(failure);
+        io::Error::other("the body ended early")
+    }
+
+    fn judge(&self, error: &io::Error) -> Failure {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<reqwest::Error>());
+        let place = self.place.clone();
+        if cause.is_some_and(reqwest::Error::is_timeout) {
+            return Failure::TimedOut { place, what: "no further byte came", limit: self.limit };
+        }
+        let why = cause.map_or_else(|| error.to_string(), |cause| innermost(cause));
+        Failure::CutShort { place, got: self.got, why }
+    }
+
+    fn check_time(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        if let Some((_, limit)) = self.deadline.filter(|(deadline, _)| now >= *deadline) {
+            return Err(Failure::TimedOut { place: self.place.clone(), what: "not all of it came", limit });
+        }
+        let (since, bytes) = self.window;
+        if now - since >= self.limit {
+            if self.got - bytes < MIN_WINDOW_BYTES {
+                let place = self.place.clone();
+                return Err(Failure::TimedOut { place, what: "less than 1 KiB came", limit: self.limit });
+            }
+            self.window = (now, self.got);
+        }
+        Ok(())
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = match self.response.read(bytes) {
+            Ok(0) => return Ok(0),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => {
+                let failure = self.judge(&error);
+                return Err(self.fail(failure));
+            }
+        };
+        self.got += count as u64;
+        self.check_time().map_err(|failure| self.fail(failure))?;
+        Ok(count)
+    }
+}
+
+impl Client {
+    /// Makes a client; nothing is connected yet.
+    pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
+        let (tls, no_certificates) = tls().map_err(|error| ClientError(error.into()))?;
+        let http = reqwest::blocking::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("wcas/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.stall_timeout)
+            .build()
+            .map_err(|error| ClientError(error.into()))?;
+        Ok(Self { http, options, netrc: OnceLock::new(), no_certificates })
+    }
+
+    /// Asks once, and follows redirects.
+    pub(super) fn ask(&self, question: &Question<'_>) -> Result<Answer, Failure> {
+        let mut seen = vec![bare(question.url)];
+        loop {
+            let url = seen.last().expect("it begins with one and only grows");
+            let answer = self.ask_one(question, url)?;
+            let status = answer.status;
+            if !matches!(status, 301 | 302 | 303 | 307 | 308) || question.source.not_found.contains(&status) {
+                return Ok(answer);
+            }
+            let lost = |why: String| Failure::Redirect { place: Place::from(url), why };
+            let location = answer.headers.get(LOCATION).ok_or_else(|| lost("a redirect to nowhere".to_owned()))?;
+            let location = String::from_utf8_lossy(location.as_bytes());
+            let mut next = bare(&url.join(&location).map_err(|error| lost(format!("a redirect to no URL: {error}")))?);
+            if next.fragment().is_none() {
+                next.set_fragment(url.fragment());
+            }
+            match (url.scheme(), next.scheme()) {
+                (_, "https") | ("http", "http") => {}
+                ("https", "http") if question.is_vouched || question.source.allow_insecure => {}
+                ("https", "http") => return Err(lost("a redirect from https to http".to_owned())),
+                (_, other) => return Err(lost(format!("a redirect to a {other:?} URL"))),
+            }
+            if seen.contains(&next) {
+                return Err(lost("a redirect in a circle".to_owned()));
+            }
+            if seen.len() > self.options.redirects {
+                return Err(lost(format!("more than {} redirects", self.options.redirects)));
+            }
+            seen.push(next);
+        }
+    }
+
+    fn ask_one(&self, question: &Question<'_>, url: &Url) -> Result<Answer, Failure> {
+        let place = Place::from(url);
+        match (url.scheme(), &self.no_certificates) {
+            ("https", Some(why)) => return Err(Failure::Unreachable { place, why: why.clone() }),
+            ("http" | "https", _) => {}
+            _ => return Err(Failure::Insecure { place, why: "its URL is neither https nor http" }),
+        }
+        let mut limit = self.options.stall_timeout;
+        if let Some((deadline, whole)) = question.deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Failure::TimedOut { place, what: "no answer came", limit: whole });
+            }
+            limit = limit.min(left);
+        }
+        let mut request = self.http.get(url.clone()).headers(question.headers.clone()).timeout(limit);
+        if let Some(authorization) = self.authorization(question.source, url)? {
+            request = authorization.put(request);
+        }
+        let response = request.send().map_err(|error| {
+            let place = Place::from(url);
+            match (error.is_timeout(), error.is_connect()) {
+                (true, true) => {
+                    Failure::TimedOut { place, what: "no connection came", limit: self.options.connect_timeout }
+                }
+                (true, false) => Failure::TimedOut { place, what: "no answer came", limit },
+                (false, _) => Failure::Unreachable { place, why: innermost(&error.without_url()) },
+            }
+        })?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let window = (Instant::now(), 0);
+        let body = Body { response, place, got: 0, limit, deadline: question.deadline, window, failure: None };
+        Ok(Answer { url: url.clone(), status, headers, body })
+    }
+
+    /// Returns how long to wait before a request that failed is tried again, or `None` where that makes no sense.
+    pub(super) fn pause(&self, failure: &Failure, failures: u32) -> Option<Duration> {
+        if failures >= self.options.retries || !failure.is_passing() {
+            return None;
+        }
+        let own = self.options.backoff.saturating_mul(1 << failures.min(16)).min(self.options.max_wait);
+        match failure {
+            Failure::Refused { retry_after: Some(asked), .. } if *asked > self.options.max_wait => None,
+            Failure::Refused { retry_after: Some(asked), .. } => Some(own.max(*asked)),
+            _ => Some(own),
+        }
+    }
+
+    /// Tries until it works, or until it makes no sense to.
+    pub(super) fn retried<T>(&self, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut failures = 0;
+        loop {
+            match attempt() {
+                // Who has waited for so long in vain once does not wait again.
+                Err(failure) if !matches!(failure, Failure::TimedOut { .. }) => match self.pause(&failure, failures) {
+                    Some(wait) => std::thread::sleep(wait),
+                    None => return Err(failure),
+                },
+                done => return done,
+            }
+            failures += 1;
+        }
+    }
+}
+
+/// Makes the TLS settings, with the operating system's certificates; also tells why there are none, if so.
+fn tls() -> Result<(rustls::ClientConfig, Option<String>), rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        rustls::ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let (mut config, problem) = match rustls_platform_verifier::Verifier::new(provider) {
+        Ok(verifier) => {
+            let verifier: Arc<dyn ServerCertVerifier> = Arc::new(verifier);
+            (builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth(), None)
+        }
+        // Plain http and local files need none: only who asks by https is told.
+        Err(error) => {
+            let none = rustls::RootCertStore::empty();
+            (builder.with_root_certificates(none).with_no_client_auth(), Some(error.to_string()))
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok((config, problem))
+}
