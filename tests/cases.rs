@@ -260,6 +260,32 @@ fn r4_a_collection_owns_only_its_own_files() {
 }
 
 #[test]
+fn r3_an_override_whose_collection_is_gone_fails_the_import_and_names_it() {
+    let env = Env::new();
+    let path = Wheel::new("torch", "1.0").write_to(env.path("in"));
+    env.ok(["collection", "create", "special"]);
+    env.ok(["route", "override", "torch", "special"]);
+    let store = wcas::Store::open(&env.store()).unwrap();
+    let variant = "cuda".parse().unwrap();
+    // What another process does between the import's start and its end.
+    let router = wcas::ops::router(&store, &variant, None).unwrap();
+    env.ok(["route", "override", "torch", "--remove"]);
+    env.ok(["collection", "delete", "special"]);
+    let options = wcas::ops::ImportOptions {
+        target: wcas::ops::Target::Route(router),
+        link: wcas::blobs::LinkMode::Copy,
+        keep_existing: false,
+    };
+    let context = wcas::ops::Context { now: 1_700_000_000, who: "test", jobs: 1, progress: &() };
+    let (sources, ..) = wcas::ops::find_sources(&[path], None);
+    let error = wcas::ops::import(&store, &context, sources, &options).unwrap_err();
+    assert!(error.to_string().contains("\"special\""), "{error}");
+    assert_eq!(env.json(["collection", "list"])["collections"], serde_json::json!([]), "nothing was made");
+    env.ok(["gc", "--grace", "0s"]);
+    assert_eq!(env.json(["stats"])["blobs"]["count"], 0);
+}
+
+#[test]
 fn c1_lookup_goes_through_collections_in_order_and_the_first_hit_wins() {
     let env = Env::new();
     let wheel = |seed| Wheel::new("torch", "2.10.0").build("7").tags(PLATFORM).payload(500, seed);

@@ -17,7 +17,7 @@ use wcas::ops::{self, ImportOptions, Outcome, Target};
 /// Import wheels and sdists into a collection
 ///
 /// Takes files, folders (recursively) and, for `-`, a list of paths on standard input. Importing unchanged files again costs about
-/// a stat each. Bad files are refused and told; the others are imported, all in one revision.
+/// a stat each. Bad files are refused and told; the others are imported, all in one revision of each collection that gets any.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas import wheels-repo/downloads --collection cuda")]
 pub(super) struct Args {
@@ -30,8 +30,8 @@ pub(super) struct Args {
     /// Send each where the variant's rules say, which `wcas route` sets and explains
     #[arg(long, value_name = "V")]
     variant: Option<CollectionName>,
-    /// Files that name the variant's own projects for this run, instead of its set
-    #[arg(long, value_name = "FILE", num_args = 1.., requires = "variant", conflicts_with = "collection")]
+    /// A file that names the variant's own projects for this run, instead of its set; may be given several times
+    #[arg(long, value_name = "FILE", requires = "variant", conflicts_with = "collection")]
     requirements: Vec<PathBuf>,
     /// How bytes come into the store: a hard link is fastest, but an edit in place of the source then corrupts the store
     #[arg(long, value_enum, default_value = "auto")]

@@ -85,8 +85,8 @@ enum Command {
         /// The variant
         #[arg(long, value_name = "V")]
         variant: CollectionName,
-        /// Files of requirements that take the place of the variant's set
-        #[arg(long, value_name = "FILE", num_args = 1..)]
+        /// A file of requirements that takes the place of the variant's set; may be given several times
+        #[arg(long, value_name = "FILE")]
         requirements: Vec<PathBuf>,
     },
 }

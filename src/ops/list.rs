@@ -260,7 +260,8 @@ fn keeper(reference: Reference) -> Reason {
             kind: "view",
             by: format!("{path} shows {collection}@{revision}"),
             since: None,
-            freed_by: format!("wcas view --collection {collection} --to {path}, or --remove {path}"),
+            // The tree may show one collection or what a variant sees of several.
+            freed_by: format!("writing the tree anew once it is not listed, or wcas view --remove {path}"),
         },
     }
 }

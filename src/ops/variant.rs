@@ -89,3 +89,91 @@ pub(super) fn order(
     };
     Ok(found.into_iter().cloned().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Access, Manifest};
+    use std::time::Duration;
+
+    fn name(text: &str) -> CollectionName {
+        text.parse().unwrap()
+    }
+
+    /// A manifest with collections, where `cuda` falls back to `base`, and overrides (project, variant, collection).
+    fn manifest(collections: &[&str], overrides: &[(&str, Option<&str>, &str)]) -> (tempfile::TempDir, Manifest) {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = Manifest::open(&dir.path().join("manifest"), Access::Create, Duration::ZERO).unwrap();
+        let transaction = manifest.write().unwrap();
+        let id = |text: &str| transaction.find_collection(&name(text)).unwrap().map(|row| row.id);
+        for collection in collections {
+            transaction.insert_collection(&name(collection), 0).unwrap();
+        }
+        if let (Some(cuda), Some(base)) = (id("cuda"), id("base")) {
+            transaction.set_fallbacks(cuda, &[base]).unwrap();
+        }
+        for (project, variant, collection) in overrides {
+            let variant = variant.map(name);
+            transaction.put_override(&project.parse().unwrap(), variant.as_ref(), id(collection).unwrap()).unwrap();
+        }
+        transaction.commit().unwrap();
+        (dir, manifest)
+    }
+
+    fn ordered(manifest: &Manifest, variant: &str, project: Option<&str>) -> String {
+        let project = project.map(|project| project.parse().unwrap());
+        let order = order(manifest, &name(variant), project.as_ref()).unwrap();
+        order.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn c1_a_variant_comes_before_its_fallbacks_and_they_before_the_default() {
+        let (_dir, manifest) = manifest(&["base", "cuda", "other", "shared"], &[]);
+        assert_eq!(ordered(&manifest, "cuda", Some("torch")), "cuda base shared");
+        assert_eq!(ordered(&manifest, "other", None), "other shared");
+        assert_eq!(ordered(&manifest, "shared", None), "shared", "each once");
+        let transaction = manifest.write().unwrap();
+        transaction.set_default_collection(&name("base")).unwrap();
+        transaction.commit().unwrap();
+        assert_eq!(ordered(&manifest, "cuda", None), "cuda base");
+        assert_eq!(ordered(&manifest, "other", None), "other base");
+    }
+
+    #[test]
+    fn r3_a_variant_without_a_collection_has_the_default_and_without_that_nothing() {
+        let (_dir, of_shared) = manifest(&["shared"], &[]);
+        assert_eq!(ordered(&of_shared, "cpu", Some("torch")), "shared");
+        let (_dir, of_none) = manifest(&[], &[]);
+        assert_eq!(ordered(&of_none, "cpu", Some("torch")), "");
+    }
+
+    #[test]
+    fn an_override_comes_first_for_its_project_and_counts_for_no_other() {
+        let overrides = [
+            ("torch", None, "all"),
+            ("torch", Some("cuda"), "own"),
+            ("numpy", Some("rocm"), "own"),
+            ("idna", None, "base"),
+        ];
+        let (_dir, manifest) = manifest(&["all", "base", "cuda", "own", "shared"], &overrides);
+        assert_eq!(ordered(&manifest, "cuda", Some("torch")), "own cuda base shared");
+        assert_eq!(ordered(&manifest, "rocm", Some("torch")), "all shared");
+        assert_eq!(ordered(&manifest, "cuda", Some("numpy")), "cuda base shared");
+        assert_eq!(ordered(&manifest, "cuda", Some("idna")), "base cuda shared", "nearer than else, and once");
+        assert_eq!(ordered(&manifest, "cuda", None), "cuda base shared own", "where any project may be");
+    }
+
+    #[test]
+    fn a_collection_that_an_override_leads_to_is_searched_for_that_project_only() {
+        let (_dir, manifest) =
+            manifest(&["cuda", "own", "shared"], &[("torch", None, "own"), ("idna", None, "shared")]);
+        let order = SearchOrder::read(&manifest, &name("cuda")).unwrap();
+        let rank = |collection: &str, project: &str| {
+            let row = manifest.find_collection(&name(collection)).unwrap().unwrap();
+            order.rank(row.id, &project.parse().unwrap())
+        };
+        assert_eq!(["own", "cuda", "shared"].map(|collection| rank(collection, "torch")), [Some(0), Some(1), Some(2)]);
+        assert_eq!(["own", "cuda", "shared"].map(|collection| rank(collection, "numpy")), [None, Some(1), Some(2)]);
+        assert!(rank("shared", "idna") < rank("cuda", "idna"));
+    }
+}

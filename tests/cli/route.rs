@@ -140,7 +140,7 @@ fn requirements_for_one_run_take_the_place_of_the_set_and_leave_it_as_it_is() {
     let env = routed();
     write(&env, "other.txt", "numpy\n");
     write_wheels(&env, &[("torch", "2.6", 3), ("numpy", "2.1", 4)]);
-    let report = env.json(["import", "--variant", "cuda", "--requirements", "other.txt", "--", "in"]);
+    let report = env.json(["import", "--variant", "cuda", "--requirements", "other.txt", "in"]);
     let went = |project: &str| {
         let row = array(&report["distributions"]).iter().find(|row| row["project"] == project);
         row.expect("it was imported")["collection"].clone()
@@ -251,7 +251,7 @@ fn a_nearer_collection_hides_a_project_and_a_union_merges_filenames() {
     assert_output!(env.run(["why", "torch", "--variant", "cuda"]), @r"
     exit 0
     --- stdout
-    COLLECTION  FILENAME                        FATE
+    COLLECTION  FILENAME                      FATE
     cuda        torch-2.5.1-py3-none-any.whl  listed
     shared      torch-2.5.1-py3-none-any.whl  shadowed by cuda
     shared      torch-2.7-py3-none-any.whl    shadowed by cuda
