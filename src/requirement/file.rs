@@ -152,13 +152,14 @@ impl Reader<'_> {
             Err(error) => return self.refuse(place, told(&error)),
         };
         if requirement.is_empty() {
-            for word in settings.words {
-                self.refuse(place, format!("{word:?} follows an option: give it a line of its own"));
+            if !settings.words.is_empty() {
+                let words = settings.words.join(" ");
+                self.refuse(place, format!("{words:?} follows an option: give it a line of its own"));
             }
             return self.settings(place, settings.options);
         }
-        for word in settings.words {
-            self.note(place, format!("{word:?} follows an option, and is not read"));
+        if !settings.words.is_empty() {
+            self.note(place, format!("{:?} follows an option, and is not read", settings.words.join(" ")));
         }
         match self.requirement(place, requirement.trim(), settings.options) {
             Ok(found) if constraint => {

@@ -79,14 +79,18 @@ fn located(head: &str) -> Result<Parts, LineError> {
     let path = place.split(['#', '?']).next().unwrap_or(place);
     let last = path.rsplit(['/', '\\']).next().unwrap_or(path);
     let filename = percent_decode_str(last).decode_utf8_lossy().into_owned();
-    let egg = fragment(place).find(|(key, _)| *key == "egg").map(|(_, value)| value);
+    let mut pairs = if is_url(head) { Some(fragment(place)) } else { None }.into_iter().flatten();
+    let egg = pairs.find(|(key, _)| *key == "egg").map(|(_, value)| value);
     let mut parts = match (egg, from_filename(&filename)) {
         (_, Some((name, version))) if filename.to_ascii_lowercase().ends_with(".whl") || egg.is_none() => {
             let pin = VersionSpecifier::equals_version(version);
             let specifiers = [pin].into_iter().collect();
             Parts { name, extras: Vec::new(), specifiers, url: None, marker: Marker::default() }
         }
-        (Some(egg), _) => named(&percent_decode_str(egg).decode_utf8_lossy())?,
+        (Some(egg), _) => named(&percent_decode_str(egg).decode_utf8_lossy())
+            .ok()
+            .filter(|parts| parts.specifiers.is_empty() && parts.url.is_none())
+            .ok_or_else(unnamed)?,
         _ => return Err(unnamed()),
     };
     if let Some(extras) = extras {
