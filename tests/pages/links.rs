@@ -33,7 +33,9 @@ fn m2_attributes_may_be_odd_in_case_quotes_order_and_number() {
         format!("HREF='{WHEEL}#sha256={DIGEST}' Data-Requires-Python='&gt;=3.8'"),
         format!("data-requires-python=\"&#62;=3.8\" class=x disabled href={WHEEL}#sha256={DIGEST}"),
         format!("\n data-requires-python = '&#x3e;=3.8'\thref = \"{WHEEL}&#35;sha256={DIGEST}\" rel=internal"),
-        format!("href='{WHEEL}#sha256={DIGEST}' href='evil-1.0.zip' data-requires-python='&gt=3.8'"),
+        format!(
+            "href='{WHEEL}#sha256={DIGEST}' href='evil-1.0.zip' data-requires-python='&gt;=3.8' data-requires-python='&lt;2'"
+        ),
     ] {
         let file = one(&anchor(&attributes));
         assert_eq!((file.url.as_str(), file.name.as_str()), (format!("{BASE}{WHEEL}").as_str(), WHEEL), "{attributes}");
