@@ -1,7 +1,7 @@
 //! `wcas list`, `wcas show`, `wcas why`
 
 use super::app::App;
-use super::route::Strategy;
+use super::route::{Strategy, tell_unknown};
 use super::select::{Selection, Within};
 use super::{End, print};
 use serde::Serialize;
@@ -174,7 +174,9 @@ pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
 }
 
 fn sight(app: &App, variant: &CollectionName, strategy: Option<Strategy>, filter: &Filter) -> Result<End> {
-    let report = ops::sight(&app.open()?, variant, strategy.map(Into::into), filter)?;
+    let store = app.open()?;
+    tell_unknown(app, &store, variant)?;
+    let report = ops::sight(&store, variant, strategy.map(Into::into), filter)?;
     app.report("why", &report, |out| {
         let row = |file: &SeenFile| [file.collection.to_string(), file.filename.clone(), fate(&file.fate)];
         let rows: Vec<_> = report.files.iter().map(row).collect();

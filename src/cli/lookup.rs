@@ -2,6 +2,7 @@
 
 use super::End;
 use super::app::App;
+use super::route::tell_unknown;
 use super::select::Tags;
 use wcas::error::Result;
 use wcas::name::CollectionName;
@@ -39,6 +40,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     // No remote is asked so far, so being offline changes nothing yet.
     let _ = args.offline;
     let options = LookupOptions { spec: args.spec, filter, variant: args.variant, force_miss: args.no_cache };
+    if let Some(variant) = &options.variant {
+        tell_unknown(app, &store, variant)?;
+    }
     let report = ops::lookup(&store, &app.context(), &options)?;
     for filename in &report.unusable {
         app.warn(&format!(

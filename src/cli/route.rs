@@ -5,13 +5,13 @@ use super::{End, print};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use wcas::Error;
 use wcas::error::Result;
 use wcas::manifest::{self, RouteOverride, VariantRequirement};
 use wcas::name::{CollectionName, ProjectName};
 use wcas::ops::{self, ExplainReport, RoutesReport, VariantReport, VariantSettings};
 use wcas::requirement::Spec;
 use wcas::wheel::DistributionFilename;
+use wcas::{Error, Store};
 
 /// Say where a variant's new distributions go
 ///
@@ -121,6 +121,16 @@ pub(super) fn read_requirements(app: &App, paths: &[PathBuf]) -> Result<(Vec<Var
         app.warn(&format!("refused {refused}"));
     }
     Ok((set.projects, set.refused.is_empty()))
+}
+
+/// Says when a variant's name may be a slip: the default collection alone would be searched in silence.
+pub(super) fn tell_unknown(app: &App, store: &Store, variant: &CollectionName) -> Result<()> {
+    if !ops::is_known_variant(store, variant)? {
+        app.note(&format!(
+            "nothing was said of a variant {variant}, and it has no collection: the default one is searched; see `wcas route list`"
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {

@@ -1,7 +1,7 @@
 //! `wcas view`
 
 use super::app::App;
-use super::route::Strategy;
+use super::route::{Strategy, tell_unknown};
 use super::{End, print};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -109,6 +109,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
 
 fn page(app: &App, args: Args) -> Result<End> {
     let store = app.open()?;
+    if let Some(variant) = &args.variant {
+        tell_unknown(app, &store, variant)?;
+    }
     let format = match args.format {
         // --json says it of every command's answer.
         _ if app.json => ops::Format::Json,
@@ -138,6 +141,9 @@ fn page(app: &App, args: Args) -> Result<End> {
 
 fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
     let store = app.open()?;
+    if let Some(variant) = &args.variant {
+        tell_unknown(app, &store, variant)?;
+    }
     let options = TreeOptions {
         shown: shown(args.collection, args.at, args.variant, args.strategy),
         to,

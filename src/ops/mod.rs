@@ -52,7 +52,7 @@ pub use route::{
 pub use search::Filter;
 pub use shown::{SeenFile, Shown, SightReport, sight};
 pub use stats::{CollectionStats, StatsReport, stats};
-pub use variant::SearchOrder;
+pub use variant::{SearchOrder, is_known_variant};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
 

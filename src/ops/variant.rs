@@ -7,6 +7,7 @@ use super::route::find_override;
 use crate::error::Result;
 use crate::manifest::{CollectionId, CollectionRow, RouteOverride, Rows};
 use crate::name::{CollectionName, ProjectName};
+use crate::store::Store;
 use std::collections::BTreeMap;
 
 /// The collections that a variant searches.
@@ -74,6 +75,12 @@ impl SearchOrder {
             _ => self.base.iter().position(|row| row.id == collection).map(|place| place + 1),
         }
     }
+}
+
+/// Tells whether anything was said of a variant, or it has a collection; else its name may be a slip.
+pub fn is_known_variant(store: &Store, variant: &CollectionName) -> Result<bool> {
+    let rows = store.manifest.read()?;
+    Ok(rows.find_variant(variant)?.is_some() || rows.find_collection(variant)?.is_some())
 }
 
 /// Returns the collections that a variant searches for a project, or (`None`: the project isn't known) for any.

@@ -219,6 +219,28 @@ fn a_collection_that_an_override_names_can_not_be_deleted() {
     env.ok(["collection", "delete", "cuda", "--yes"]);
 }
 
+#[test]
+fn a_variant_that_nothing_is_known_of_is_told_and_has_what_the_default_has() {
+    let env = routed();
+    assert_output!(env.run(["view", "--variant", "cdua", "--format", "requirements"]), @r"
+    exit 0
+    --- stdout
+    numpy==2.0 \
+        --hash=sha256:4fa48d75…
+    --- stderr
+    nothing was said of a variant cdua, and it has no collection: the default one is searched; see `wcas route list`
+    ");
+    assert_output!(env.run(["lookup", "torch", "--variant", "cdua"]), @r"
+    exit 4
+    --- stderr
+    nothing was said of a variant cdua, and it has no collection: the default one is searched; see `wcas route list`
+    no match for torch
+    ");
+    assert_eq!(env.ok(["lookup", "torch", "--variant", "cuda"]).stderr, "");
+    env.ok(["route", "set", "cpu"]);
+    assert_eq!(env.ok(["lookup", "numpy", "--variant", "cpu"]).stderr, "");
+}
+
 /// Returns `project version` of each file on a page of a variant.
 fn page(env: &Env, args: &[&str]) -> Vec<String> {
     let document = env.json([&["view", "--format", "json"], args].concat());

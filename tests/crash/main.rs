@@ -287,6 +287,18 @@ fn a_view_of_several_changed_projects_can_be_stopped_anywhere() {
 }
 
 #[test]
+fn a_merged_view_can_be_stopped_anywhere() {
+    let args = ["view", "--variant", "cuda", "--to", "views/cuda"];
+    let prepare = |sandbox: &Sandbox| {
+        prepare_store(sandbox);
+        sandbox.ok(&args);
+        sandbox.ok(&["import", "src/two"]);
+        sandbox.ok(&["route", "set", "cuda", "--strategy", "union"]);
+    };
+    stop_everywhere(prepare, &args, &[]);
+}
+
+#[test]
 fn a_first_flat_view_can_be_stopped_anywhere() {
     stop_everywhere(prepare_store, &["view", "--collection", "cuda", "--to", "views/cuda", "--layout", "flat"], &[]);
 }

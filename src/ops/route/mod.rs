@@ -194,14 +194,10 @@ fn variant_row(rows: &Rows, name: &CollectionName) -> Result<VariantRow> {
 }
 
 fn report(rows: &Rows, row: VariantRow) -> Result<VariantReport> {
-    let holds = |found: &RouteOverride| found.variant.as_ref().is_none_or(|variant| *variant == row.name);
-    let mut overrides = rows.overrides()?;
-    let own: Vec<ProjectName> = overrides
-        .iter()
-        .filter(|row_| row_.variant.as_ref() == Some(&row.name))
-        .map(|row| row.project.clone())
-        .collect();
-    overrides.retain(|found| holds(found) && (found.variant.is_some() || !own.contains(&found.project)));
+    let all = rows.overrides()?;
+    // Of the overrides for all, those that the variant has none of its own for.
+    let holds = |found: &&RouteOverride| find_override(&all, &row.name, &found.project) == Some(*found);
+    let overrides = all.iter().filter(holds).cloned().collect();
     Ok(VariantReport {
         has_collection: rows.find_collection(&row.name)?.is_some(),
         requirements: if row.has_requirements { Some(rows.variant_requirements(&row.name)?) } else { None },
