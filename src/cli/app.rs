@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 use wcas::ops::Context;
+use wcas::remote::{ClientOptions, LazyClient};
 use wcas::{Error, ErrorKind, Store, error::Result};
 
 pub(super) struct App {
@@ -17,6 +18,7 @@ pub(super) struct App {
     pub(super) now: i64,
     who: String,
     bar: Bar,
+    client: LazyClient,
 }
 
 #[derive(Serialize)]
@@ -38,6 +40,7 @@ impl App {
             now: now.cast_signed(),
             who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), wcas::fs::host_name()),
             bar: Bar::new(!quiet && io::stderr().is_terminal()),
+            client: LazyClient::new(client_options()),
         }
     }
 
@@ -62,7 +65,7 @@ impl App {
 
     pub(super) fn context(&self) -> Context<'_> {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        Context { now: self.now, who: &self.who, jobs, progress: &self.bar }
+        Context { now: self.now, who: &self.who, jobs, progress: &self.bar, client: Some(&self.client) }
     }
 
     /// Writes an answer to standard output.
@@ -148,6 +151,21 @@ impl App {
             ErrorKind::NotFound => 4,
             ErrorKind::Busy => 5,
         }
+    }
+}
+
+/// Returns how remotes are asked: as the environment says.
+fn client_options() -> ClientOptions {
+    let default = ClientOptions::default();
+    let seconds = |name: &str| std::env::var(name).ok()?.parse().ok().map(std::time::Duration::from_secs_f64);
+    let netrc = std::env::var_os("NETRC").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".netrc"));
+    ClientOptions {
+        connect_timeout: seconds("WCAS_CONNECT_TIMEOUT").unwrap_or(default.connect_timeout),
+        stall_timeout: seconds("WCAS_STALL_TIMEOUT").unwrap_or(default.stall_timeout),
+        netrc: netrc.or_else(home),
+        variable: std::sync::Arc::new(|name| std::env::var(name).ok()),
+        ..default
     }
 }
 

@@ -12,7 +12,8 @@ use wcas::requirement::Spec;
 /// Print the path of the best match for a specification
 ///
 /// Searches the collections in the order given, each followed by its fallbacks; the first that has a match answers. The highest
-/// version wins, then the highest build tag; an exactly equal version comes before one with a local part. Exits with 4 on a miss.
+/// version wins, then the highest build tag; an exactly equal version comes before one with a local part. A collection that has no
+/// match asks its remotes, in order, and keeps what they give; whatever is wrong with a remote is a note. Exits with 4 on a miss.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas lookup torch==2.5.1 --collection cuda --python 3.12 --platform linux_x86_64")]
 pub(super) struct Args {
@@ -37,9 +38,13 @@ pub(super) struct Args {
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let store = app.open()?;
     let filter = args.tags.filter(args.collection, Vec::new())?;
-    // No remote is asked so far, so being offline changes nothing yet.
-    let _ = args.offline;
-    let options = LookupOptions { spec: args.spec, filter, variant: args.variant, force_miss: args.no_cache };
+    let options = LookupOptions {
+        spec: args.spec,
+        filter,
+        variant: args.variant,
+        force_miss: args.no_cache,
+        is_offline: args.offline,
+    };
     if let Some(variant) = &options.variant {
         tell_unknown(app, &store, variant)?;
     }
@@ -48,6 +53,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         app.warn(&format!(
             "{filename} is listed, but its bytes are missing or wrong: import it again, or `wcas verify --repair`"
         ));
+    }
+    for note in &report.remotes {
+        app.note(&format!("{}: {}", note.remote, note.text));
     }
     app.report("lookup", &report, |out| match &report.path {
         Some(path) => writeln!(out, "{}", path.display()),

@@ -14,6 +14,7 @@ mod lookup;
 mod pin;
 mod print;
 mod progress;
+mod pull;
 mod rebuild;
 mod route;
 mod select;
@@ -58,6 +59,7 @@ struct Cli {
 enum Command {
     Import(import::Args),
     Lookup(lookup::Args),
+    Pull(pull::Args),
     View(view::Args),
     List(list::ListArgs),
     Show(list::ShowArgs),
@@ -119,6 +121,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
     match command {
         Command::Import(args) => import::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),
+        Command::Pull(args) => pull::run(app, args),
         Command::View(args) => view::run(app, args),
         Command::List(args) => list::list(app, args),
         Command::Show(args) => list::show(app, args),

@@ -120,6 +120,9 @@ pub(super) fn read_requirements(app: &App, paths: &[PathBuf]) -> Result<(Vec<Var
     for refused in &set.refused {
         app.warn(&format!("refused {refused}"));
     }
+    for note in &set.notes {
+        app.note(note);
+    }
     Ok((set.projects, set.refused.is_empty()))
 }
 

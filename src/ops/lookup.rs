@@ -5,15 +5,15 @@
 //! closest tags.
 
 use super::healing::{Health, check};
-use super::{Context, Filter, collection_rows, variant};
+use super::rank::{admits, rank};
+use super::{Context, Filter, PullNote, collection_rows, pull, variant};
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Entry, Outcome, Rows, State};
-use crate::name::{CollectionName, ProjectName};
+use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::requirement::Spec;
 use crate::store::Store;
-use crate::wheel::filename::WheelFilename;
-use crate::wheel::{BuildTag, DistributionFilename, Kind};
+use crate::wheel::{BuildTag, DistributionFilename};
 use pep440_rs::Version;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -30,10 +30,12 @@ pub struct LookupOptions {
     pub variant: Option<CollectionName>,
     /// Miss whatever is there, as a build that wants to start afresh does.
     pub force_miss: bool,
+    /// Ask no remote.
+    pub is_offline: bool,
 }
 
 /// What `lookup` found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct LookupReport {
     /// Whether anything was found.
     pub hit: bool,
@@ -44,7 +46,7 @@ pub struct LookupReport {
     /// The collection that has it.
     pub collection: Option<CollectionName>,
     /// The remote that it came from just now.
-    pub remote: Option<String>,
+    pub remote: Option<RemoteName>,
     /// Its SHA-256 digest.
     pub sha256: Option<Sha256>,
     /// The blob.
@@ -59,6 +61,8 @@ pub struct LookupReport {
     pub size: Option<u64>,
     /// Matches that could not be handed out: their bytes are missing or wrong.
     pub unusable: Vec<String>,
+    /// What remotes said that gave nothing.
+    pub remotes: Vec<PullNote>,
 }
 
 /// Finds the best distribution. A match whose bytes are missing or wrong is no match: the next best is taken.
@@ -68,55 +72,78 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
     } else {
         options.filter.collections.clone()
     };
-    let mut unusable = Vec::new();
-    let order = match &options.variant {
-        Some(variant) => variant::order(&store.manifest, variant, project(&options.spec).as_ref())?,
-        None => search_order(&store.manifest, &asked)?,
-    };
-    for collection in order.iter().filter(|_| !options.force_miss) {
+    let mut report = LookupReport::default();
+    let order = order(&store.manifest, &asked, options)?;
+    for (index, collection) in order.iter().enumerate().filter(|_| !options.force_miss) {
         for entry in candidates(&store.manifest, collection, options)? {
             let Some(row) = store.manifest.blob(entry.blob)? else { continue };
-            if row.state != State::Live || check(store, &row)? != Health::Good {
-                unusable.push(entry.filename);
-                continue;
+            if row.state == State::Live && check(store, &row)? == Health::Good {
+                return report.found(store, context, collection, entry, None);
             }
-            let path = match store.blobs.named(&entry.blake3, &entry.filename) {
-                // Who can't make the link gets the bytes all the same.
-                Err(_) if !store.is_writable() => store.blobs.path(&entry.blake3),
-                path => path?,
-            };
-            count(store, context, &collection.name, Outcome::Hit, Some(&entry));
-            return Ok(LookupReport {
-                hit: true,
-                path: Some(path),
-                collection: Some(collection.name.clone()),
-                remote: None,
-                sha256: Some(entry.sha256),
-                blake3: Some(entry.blake3),
-                build_tag: build_tag(&entry),
-                size: Some(entry.size),
-                filename: Some(entry.filename),
-                project: Some(entry.project),
-                version: Some(entry.version),
-                unusable,
-            });
+            report.unusable.push(entry.filename);
+        }
+        if options.is_offline || is_owned_nearer(store, &order[..index], &options.spec)? {
+            continue;
+        }
+        if let Some((remote, pulled)) = pull::find(store, context, collection, options, &mut report.remotes)? {
+            let entry = store.manifest.find_entry(collection.id, &pulled.filename)?;
+            if let Some(entry) = entry.filter(|entry| entry.sha256 == pulled.sha256) {
+                return report.found(store, context, collection, entry, Some(remote));
+            }
         }
     }
-    count(store, context, options.variant.as_ref().unwrap_or(&asked[0]), Outcome::Miss, None);
-    Ok(LookupReport {
-        hit: false,
-        filename: None,
-        path: None,
-        collection: None,
-        remote: None,
-        sha256: None,
-        blake3: None,
-        project: None,
-        version: None,
-        build_tag: None,
-        size: None,
-        unusable,
-    })
+    count(store, context, options.variant.as_ref().unwrap_or(&asked[0]), "", Outcome::Miss, None);
+    Ok(report)
+}
+
+impl LookupReport {
+    /// Counts a hit, and tells of it.
+    fn found(
+        self,
+        store: &Store,
+        context: &Context<'_>,
+        collection: &CollectionRow,
+        entry: Entry,
+        remote: Option<RemoteName>,
+    ) -> Result<Self> {
+        let path = match store.blobs.named(&entry.blake3, &entry.filename) {
+            // Who can't make the link gets the bytes all the same.
+            Err(_) if !store.is_writable() => store.blobs.path(&entry.blake3),
+            path => path?,
+        };
+        let from = remote.as_ref().map_or("", RemoteName::as_str);
+        count(store, context, &collection.name, from, Outcome::Hit, Some(&entry));
+        Ok(Self {
+            hit: true,
+            path: Some(path),
+            collection: Some(collection.name.clone()),
+            remote,
+            sha256: Some(entry.sha256),
+            blake3: Some(entry.blake3),
+            build_tag: build_tag(&entry),
+            size: Some(entry.size),
+            filename: Some(entry.filename),
+            project: Some(entry.project),
+            version: Some(entry.version),
+            ..self
+        })
+    }
+}
+
+/// Returns the collections to search for a specification.
+fn order(rows: &Rows, asked: &[CollectionName], options: &LookupOptions) -> Result<Vec<CollectionRow>> {
+    match &options.variant {
+        Some(variant) => variant::order(rows, variant, project(&options.spec).as_ref()),
+        None => search_order(rows, asked),
+    }
+}
+
+/// Tells whether a nearer collection has the project: then the remotes of a farther one are not asked for it.
+fn is_owned_nearer(store: &Store, nearer: &[CollectionRow], spec: &Spec) -> Result<bool> {
+    match project(spec) {
+        Some(project) => Ok(pull::owner(store, nearer, &project)?.is_some()),
+        None => Ok(false),
+    }
 }
 
 /// Returns the project that a specification is about, which a digest doesn't tell.
@@ -143,7 +170,7 @@ pub(super) fn search_order(rows: &Rows, asked: &[CollectionName]) -> Result<Vec<
 }
 
 /// Returns the matches in a collection, the best first.
-fn candidates(rows: &Rows, collection: &CollectionRow, options: &LookupOptions) -> Result<Vec<Entry>> {
+pub(super) fn candidates(rows: &Rows, collection: &CollectionRow, options: &LookupOptions) -> Result<Vec<Entry>> {
     let filter = Filter {
         specs: vec![options.spec.clone()],
         collections: vec![collection.name.clone()],
@@ -152,16 +179,10 @@ fn candidates(rows: &Rows, collection: &CollectionRow, options: &LookupOptions) 
     let found = super::search::entries(rows, &filter)?;
     let mut ranked: Vec<_> = found
         .into_iter()
+        .filter(|entry| admits(entry.requires_python.as_deref(), &options.filter.target))
         .filter_map(|entry| {
-            let version = version(&entry);
-            let is_exact = options.spec.is_exact(&version) || !matches!(options.spec, Spec::Project { .. });
-            // PEP 592: a yanked file answers only to its exact version.
-            if entry.yanked.is_some() && !is_exact {
-                return None;
-            }
-            let closeness = wheel_filename(&entry).and_then(|wheel| options.filter.target.rank(&wheel));
-            let is_wheel = entry.kind == Kind::Wheel;
-            Some(((is_exact, is_wheel, !version.any_prerelease(), version, build_tag(&entry), closeness), entry))
+            let name = DistributionFilename::parse(&entry.filename).ok()?;
+            Some((rank(&options.spec, &options.filter.target, &name, entry.yanked.is_some())?, entry))
         })
         .collect();
     ranked.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.filename.cmp(&other.filename)));
@@ -169,7 +190,14 @@ fn candidates(rows: &Rows, collection: &CollectionRow, options: &LookupOptions) 
 }
 
 /// Counts the lookup. An answer is never held up or lost for the sake of a count.
-fn count(store: &Store, context: &Context<'_>, collection: &CollectionName, outcome: Outcome, entry: Option<&Entry>) {
+fn count(
+    store: &Store,
+    context: &Context<'_>,
+    collection: &CollectionName,
+    remote: &str,
+    outcome: Outcome,
+    entry: Option<&Entry>,
+) {
     if !store.is_writable() || store.manifest.set_wait(Duration::from_millis(500)).is_err() {
         return;
     }
@@ -177,7 +205,7 @@ fn count(store: &Store, context: &Context<'_>, collection: &CollectionName, outc
         if let Some(entry) = entry {
             transaction.set_used(entry.blob, context.now)?;
         }
-        transaction.add_count(context.now, collection.as_str(), "", outcome, 1)
+        transaction.add_count(context.now, collection.as_str(), remote, outcome, 1)
     });
 }
 
@@ -189,12 +217,4 @@ pub(super) fn version(entry: &Entry) -> Version {
 /// Returns an entry's build tag.
 pub(super) fn build_tag(entry: &Entry) -> Option<BuildTag> {
     entry.build_tag.as_deref().and_then(|tag| tag.parse().ok())
-}
-
-/// Returns the parsed name of an entry that is a wheel.
-pub(super) fn wheel_filename(entry: &Entry) -> Option<WheelFilename> {
-    match DistributionFilename::parse(&entry.filename) {
-        Ok(DistributionFilename::Wheel(wheel)) => Some(wheel),
-        _ => None,
-    }
 }

@@ -15,6 +15,8 @@ mod merge;
 mod parallel;
 mod pin;
 mod promote;
+mod pull;
+mod rank;
 mod rebuild;
 mod requirements;
 mod retain;
@@ -42,8 +44,9 @@ pub use lookup::{LookupOptions, LookupReport, lookup};
 pub use merge::Fate;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
+pub use pull::{ProbeReport, PullNote, PullOptions, PullReport, Pulled, Sample, Unmet, Want, pull, test_remote};
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
-pub use requirements::{RequirementSet, names as requirement_names};
+pub use requirements::{RequirementSet, WantSet, names as requirement_names, wants};
 pub use route::{
     Accepting, Considered, Decision, ExplainReport, Router, RoutesReport, Rule, VariantReport, VariantSettings,
     delete_variant, explain, remove_override, router, routes, set_default_collection, set_override, set_variant,
@@ -57,8 +60,9 @@ pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
 
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, Rows};
-use crate::name::CollectionName;
+use crate::manifest::{CollectionRow, RemoteRow, Rows};
+use crate::name::{CollectionName, RemoteName};
+use crate::remote::LazyClient;
 
 /// What every verb is told: the time, the name of whoever asks, and where to show progress.
 #[derive(Clone, Copy)]
@@ -71,6 +75,8 @@ pub struct Context<'a> {
     pub jobs: usize,
     /// Where progress goes.
     pub progress: &'a dyn Progress,
+    /// Asks remotes; `None`: no remote is asked.
+    pub client: Option<&'a LazyClient>,
 }
 
 /// Shows how far long work has come.
@@ -97,6 +103,16 @@ pub(crate) fn collection_row(rows: &Rows, name: &CollectionName) -> Result<Colle
     }
     let known = rows.collections()?.into_iter().map(|row| row.name.to_string()).collect();
     Err(Error::NoCollection { name: name.to_string(), known })
+}
+
+/// Returns the remote of this name, or an error that names those that there are.
+pub(crate) fn remote_row(rows: &Rows, name: &RemoteName) -> Result<RemoteRow> {
+    if let Some(row) = rows.find_remote(name)? {
+        return Ok(row);
+    }
+    let known: Vec<String> = rows.remotes()?.into_iter().map(|row| row.name.to_string()).collect();
+    let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
+    Err(Error::NoSuch(format!("remote {name}; {known}")))
 }
 
 /// Returns the collections of these names, in this order; all, when none is named.

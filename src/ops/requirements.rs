@@ -1,10 +1,12 @@
-//! The projects that files of requirements name.
+//! Files of requirements, read from disk: the projects that they name, and what they want.
 
+use super::{Want, reason};
 use crate::error::{Error, Result};
-use crate::fs;
 use crate::manifest::VariantRequirement;
+use crate::requirement::{Environment, Place, Requirement, Requirements, read};
+use crate::wheel::Target;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What files of requirements name, and what in them names nothing.
 #[derive(Debug, Clone, Default)]
@@ -13,33 +15,80 @@ pub struct RequirementSet {
     pub projects: Vec<VariantRequirement>,
     /// Lines that name no project, and why.
     pub refused: Vec<String>,
+    /// Lines that are good and not obeyed in full.
+    pub notes: Vec<String>,
 }
 
-/// Reads files of requirements: the union of what they name.
+/// What files of requirements want for a target.
+#[derive(Debug, Clone, Default)]
+pub struct WantSet {
+    /// What to pull.
+    pub wants: Vec<Want>,
+    /// Lines that can't be met, and why.
+    pub refused: Vec<String>,
+    /// Lines that are good and not obeyed in full.
+    pub notes: Vec<String>,
+}
+
+/// Reads files of requirements: the union of what they name, whatever their markers say.
 pub fn names(paths: &[PathBuf]) -> Result<RequirementSet> {
     let mut projects = BTreeMap::new();
-    let mut refused = Vec::new();
+    let mut set = RequirementSet::default();
     for path in paths {
-        for (number, line) in lines(path)?.iter().enumerate() {
-            let line = line.split(" #").next().unwrap_or_default().trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let end = line.find(|letter: char| !(letter.is_ascii_alphanumeric() || "._-".contains(letter)));
-            match line[..end.unwrap_or(line.len())].parse() {
-                Ok(project) => {
-                    projects.entry(project).or_insert_with(|| line.to_owned());
-                }
-                Err(_) => refused.push(format!("{}:{}: {line:?} names no project", path.display(), number + 1)),
-            }
+        let found = open(path)?;
+        set.refused.extend(texts(&found.refused));
+        set.notes.extend(texts(&found.notes));
+        for requirement in found.requirements {
+            projects.entry(requirement.name).or_insert(requirement.text);
         }
     }
     let row = |(project, requirement)| VariantRequirement { project, requirement };
-    Ok(RequirementSet { projects: projects.into_iter().map(row).collect(), refused })
+    set.projects = projects.into_iter().map(row).collect();
+    Ok(set)
 }
 
-fn lines(path: &Path) -> Result<Vec<String>> {
-    let bytes = std::fs::read(path).map_err(fs::Error::at("read", path))?;
-    let text = String::from_utf8(bytes).map_err(|_| Error::Refused(format!("{} is not UTF-8", path.display())))?;
-    Ok(text.lines().map(str::to_owned).collect())
+/// Reads files of requirements as what a target wants: lines whose marker shuts it out are left out, constraints narrow.
+pub fn wants(paths: &[PathBuf], target: &Target) -> Result<WantSet> {
+    let python = target.python.as_ref().map(|python| (python.major, python.minor));
+    let environment = Environment::for_target(python, target.platform.as_ref().map(|platform| platform.as_str()));
+    let mut set = WantSet::default();
+    for path in paths {
+        let found = open(path)?;
+        set.refused.extend(texts(&found.refused));
+        set.notes.extend(texts(&found.notes));
+        for requirement in found.requirements.iter().filter(|line| line.applies(Some(&environment))) {
+            match want(requirement, &found.constraints, &environment) {
+                Ok(want) => set.wants.push(want),
+                Err(why) => set.refused.push(format!("{}: {}: {why}", requirement.place, requirement.text)),
+            }
+        }
+    }
+    Ok(set)
+}
+
+fn want(
+    requirement: &Requirement,
+    constraints: &[Requirement],
+    environment: &Environment,
+) -> std::result::Result<Want, String> {
+    if requirement.url.is_some() {
+        return Err("a direct URL is no remote's: fetch the file and `wcas import` it".to_owned());
+    }
+    if requirement.sha256.is_empty() && !requirement.other_digests.is_empty() {
+        return Err("it demands a digest, and none that indexes give: use sha256".to_owned());
+    }
+    let mut narrowed = requirement.clone();
+    let mine = constraints.iter().filter(|line| line.name == requirement.name && line.applies(Some(environment)));
+    for constraint in mine {
+        narrowed.specifiers = narrowed.specifiers.iter().chain(constraint.specifiers.iter()).cloned().collect();
+    }
+    Ok(Want { spec: narrowed.spec(), sha256: requirement.sha256.clone(), place: requirement.place.to_string() })
+}
+
+fn open(path: &std::path::Path) -> Result<Requirements> {
+    read(path, &mut |path| std::fs::read(path)).map_err(|error| Error::Refused(reason(&error)))
+}
+
+fn texts(lines: &[(Place, String)]) -> impl Iterator<Item = String> + '_ {
+    lines.iter().map(|(place, text)| format!("{place}: {text}"))
 }

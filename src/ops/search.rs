@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{Entry, Rows, Scope};
 use crate::name::CollectionName;
 use crate::requirement::Spec;
-use crate::wheel::{BuildTag, Target};
+use crate::wheel::{BuildTag, DistributionFilename, Target};
 use std::cmp::Ordering;
 
 /// What an entry must be.
@@ -30,16 +30,23 @@ impl Filter {
     }
 
     pub(super) fn matches_tags(&self, entry: &Entry) -> bool {
-        if self.build_tag.is_none() && self.target == Target::default() {
-            return true;
-        }
-        let Some(wheel) = lookup::wheel_filename(entry) else { return false };
+        // Parsing a name costs more than looking whether anything is asked of it.
+        self.takes_any() || DistributionFilename::parse(&entry.filename).is_ok_and(|name| self.fits(&name))
+    }
+
+    /// Tells whether a file of this name is meant, as far as build tag and target go.
+    pub(super) fn fits(&self, name: &DistributionFilename) -> bool {
+        let DistributionFilename::Wheel(wheel) = name else { return self.takes_any() };
         let is_build = self.build_tag.as_ref().is_none_or(|asked| {
             wheel.build_tag().is_some_and(|tag| {
                 tag.number == asked.number && (asked.suffix.is_empty() || tag.suffix == asked.suffix)
             })
         });
-        is_build && self.target.rank(&wheel).is_some()
+        is_build && self.target.rank(wheel).is_some()
+    }
+
+    fn takes_any(&self) -> bool {
+        self.build_tag.is_none() && self.target == Target::default()
     }
 }
 

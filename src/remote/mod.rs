@@ -13,6 +13,7 @@ mod download;
 mod exchange;
 mod failure;
 mod layout;
+mod lazy;
 mod metadata;
 mod netrc;
 mod page;
@@ -20,6 +21,7 @@ mod page;
 pub use download::{Downloaded, admit};
 pub use failure::{Failure, FailureKind, Place};
 pub use layout::{Discovery, Layout, LayoutError, discover, project_page_url};
+pub use lazy::LazyClient;
 pub use page::{Page, PageAnswer, Validators};
 
 use std::fmt;

@@ -214,6 +214,11 @@ impl Store {
         Ok(Lock::exclusive(&self.root.join("locks").join(format!("view-{}", &name[..16])))?)
     }
 
+    /// Returns what takes locks without a manifest, so that many threads can.
+    pub fn locks(&self) -> Locks {
+        Locks { dir: self.root.join("locks") }
+    }
+
     /// Gives the reserved room back to the disk. Returns whether there was any.
     pub fn give_reserve(&self) -> Result<bool> {
         Ok(fs::remove_file(&self.root.join("reserve"))?)
@@ -227,6 +232,24 @@ impl Store {
     /// Tells whether room is set aside.
     pub fn has_reserve(&self) -> bool {
         is_whole(&self.root.join("reserve"))
+    }
+}
+
+/// Takes locks that many threads of a process, and other processes, want.
+#[derive(Debug, Clone)]
+pub struct Locks {
+    dir: PathBuf,
+}
+
+impl Locks {
+    /// Takes the lock of a file that is being pulled, known by its digest or URL. Tells whether somebody else had it first.
+    pub fn pull(&self, key: &str) -> fs::Result<(Lock, bool)> {
+        let name = crate::digest::Sha256::of(key.as_bytes()).to_string();
+        let path = self.dir.join(format!("pull-{}", &name[..16]));
+        match Lock::try_exclusive(&path)? {
+            Some(lock) => Ok((lock, false)),
+            None => Ok((Lock::exclusive(&path)?, true)),
+        }
     }
 }
 

@@ -1,0 +1,526 @@
+//! `pull`: many requirements at a time, from the remotes of collections.
+//!
+//! Each requirement walks the search order: a collection's own files, then its remotes. In each round all pages are asked for at
+//! once, then all files; what has come is imported while the rest is on its way, so a pull that was interrupted goes on where it was.
+
+use super::choose::Wanted;
+use super::fetch::{Fetched, Task, Unfetched, count};
+use super::owner;
+use super::page::{self, Answer, Question};
+use crate::blobs::LinkMode;
+use crate::digest::Sha256;
+use crate::error::{Error, Result};
+use crate::index::read::ListedFile;
+use crate::manifest::{CollectionId, CollectionRow, RemoteOutcome, RemoteRow, State};
+use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::ops::healing::{Health, check};
+use crate::ops::import::{ImportOptions, Outcome, Target, import};
+use crate::ops::lookup::{self, LookupOptions};
+use crate::ops::{Context, Filter, collection_rows, parallel, reason, remote_row, variant};
+use crate::remote::Client;
+use crate::requirement::Spec;
+use crate::store::Store;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+/// As many files as are imported together while others are downloaded.
+const BATCH_FILES: usize = 256;
+/// A remote that could not be reached so many times in a row is left alone for the rest of the pull.
+const PATIENCE: u32 = 3;
+
+/// A requirement to be met.
+#[derive(Debug, Clone)]
+pub struct Want {
+    /// What is wanted.
+    pub spec: Spec,
+    /// What its bytes must hash to, one of these; empty: anything.
+    pub sha256: Vec<Sha256>,
+    /// Where it was asked for, for messages.
+    pub place: String,
+}
+
+/// What `pull` is told.
+#[derive(Debug, Clone)]
+pub struct PullOptions {
+    /// The requirements.
+    pub wants: Vec<Want>,
+    /// The collections to search, each followed by its fallbacks.
+    pub collections: Vec<CollectionName>,
+    /// Search in this variant's order instead.
+    pub variant: Option<CollectionName>,
+    /// Only from this remote.
+    pub from: Option<RemoteName>,
+    /// Where files go; `None`: to the collection whose remote has them.
+    pub target: Option<Target>,
+    /// Build tag and target; its collections and specifications are not looked at.
+    pub filter: Filter,
+    /// How many downloads run at a time.
+    pub downloads: usize,
+}
+
+/// A requirement that is met.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pulled {
+    /// The requirement.
+    pub requirement: String,
+    /// The filename.
+    pub filename: String,
+    /// The collection that has it.
+    pub collection: CollectionName,
+    /// The remote that it came from just now.
+    pub remote: Option<RemoteName>,
+    /// Its SHA-256 digest.
+    pub sha256: Sha256,
+    /// Size in bytes.
+    pub size: u64,
+    /// What became of it: `unchanged` when the store had it.
+    pub outcome: Outcome,
+}
+
+/// A requirement that is not met.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unmet {
+    /// The requirement.
+    pub requirement: String,
+    /// Where it was asked for.
+    pub place: String,
+    /// What the remotes said.
+    pub notes: Vec<super::PullNote>,
+}
+
+/// What `pull` did.
+#[derive(Debug, Serialize)]
+pub struct PullReport {
+    /// Requirements that are met, in their order.
+    pub distributions: Vec<Pulled>,
+    /// Requirements that are not.
+    pub missing: Vec<Unmet>,
+    /// Bytes that were downloaded.
+    pub downloaded_bytes: u64,
+    /// What remotes said that did not matter in the end.
+    pub notes: Vec<super::PullNote>,
+}
+
+/// A place to look, in a requirement's order.
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    Local(&'a CollectionRow),
+    Remote(&'a RemoteRow),
+}
+
+/// A requirement on its way.
+struct Item<'a> {
+    want: &'a Want,
+    project: Option<ProjectName>,
+    steps: VecDeque<Step<'a>>,
+    met: Option<Pulled>,
+    notes: Vec<super::PullNote>,
+    /// What the current remote offers, the best first.
+    offers: VecDeque<Task<'a>>,
+}
+
+/// Meets requirements from collections and their remotes.
+pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Result<PullReport> {
+    store.require_writable()?;
+    let Some(lazy) = context.client else {
+        return Err(Error::Refused("pull asks remotes, and none may be asked".to_owned()));
+    };
+    let client = lazy.get().map_err(|error| Error::Refused(reason(error)))?;
+    let rows = &store.manifest;
+    let only = options.from.as_ref().map(|name| remote_row(rows, name)).transpose()?;
+    let mut orders = Vec::with_capacity(options.wants.len());
+    let mut remotes = HashMap::new();
+    for want in &options.wants {
+        let order = match (&only, &options.variant) {
+            // What a remote's collection has, nobody needs to fetch from it.
+            (Some(remote), _) => collection_rows(rows, std::slice::from_ref(&remote.collection_name))?,
+            (None, Some(variant)) => variant::order(rows, variant, lookup::project(&want.spec).as_ref())?,
+            (None, None) => lookup::search_order(rows, &options.collections)?,
+        };
+        for collection in &order {
+            if !remotes.contains_key(&collection.id) {
+                remotes.insert(collection.id, rows.remotes_of(collection.id)?);
+            }
+        }
+        orders.push(order);
+    }
+    let mut items = Vec::with_capacity(options.wants.len());
+    for (want, order) in options.wants.iter().zip(&orders) {
+        let project = lookup::project(&want.spec);
+        let steps = steps(store, order, &remotes, only.as_ref(), project.as_ref())?;
+        items.push(Item { want, project, steps, met: None, notes: Vec::new(), offers: VecDeque::new() });
+    }
+    let mut run = Run { store, context, client, options, strikes: HashMap::new(), downloaded_bytes: 0 };
+    while run.round(&mut items)? {}
+    let mut report = PullReport {
+        distributions: Vec::new(),
+        missing: Vec::new(),
+        downloaded_bytes: run.downloaded_bytes,
+        notes: Vec::new(),
+    };
+    for item in items {
+        match item.met {
+            Some(pulled) => {
+                report.notes.extend(item.notes);
+                report.distributions.push(pulled);
+            }
+            None => report.missing.push(Unmet {
+                requirement: item.want.spec.to_string(),
+                place: item.want.place.clone(),
+                notes: item.notes,
+            }),
+        }
+    }
+    Ok(report)
+}
+
+/// Lays out where a requirement is looked for.
+fn steps<'a>(
+    store: &Store,
+    order: &'a [CollectionRow],
+    remotes: &'a HashMap<CollectionId, Vec<RemoteRow>>,
+    only: Option<&'a RemoteRow>,
+    project: Option<&ProjectName>,
+) -> Result<VecDeque<Step<'a>>> {
+    let mut steps = VecDeque::new();
+    for (index, collection) in order.iter().enumerate() {
+        steps.push_back(Step::Local(collection));
+        let is_free = match project {
+            Some(project) => owner(store, &order[..index], project)?.is_none(),
+            None => false,
+        };
+        match only {
+            Some(remote) => steps.push_back(Step::Remote(remote)),
+            None if is_free => steps.extend(remotes[&collection.id].iter().map(Step::Remote)),
+            None => {}
+        }
+    }
+    Ok(steps)
+}
+
+struct Run<'a> {
+    store: &'a Store,
+    context: &'a Context<'a>,
+    client: &'a Client,
+    options: &'a PullOptions,
+    /// Failures in a row, by remote.
+    strikes: HashMap<RemoteName, u32>,
+    downloaded_bytes: u64,
+}
+
+impl Run<'_> {
+    /// Takes each requirement one step on. Returns whether there was anything left to do.
+    fn round(&mut self, items: &mut [Item<'_>]) -> Result<bool> {
+        for item in items.iter_mut().filter(|item| item.met.is_none() && item.offers.is_empty()) {
+            while let Some(Step::Local(collection)) = item.steps.front() {
+                item.met = self.local(collection, item.want)?;
+                item.steps.pop_front();
+                if item.met.is_some() {
+                    break;
+                }
+            }
+        }
+        self.ask(items)?;
+        self.bring(items)?;
+        Ok(items.iter().any(|item| item.met.is_none() && !(item.steps.is_empty() && item.offers.is_empty())))
+    }
+
+    /// Looks into a collection.
+    fn local(&self, collection: &CollectionRow, want: &Want) -> Result<Option<Pulled>> {
+        let options = LookupOptions {
+            spec: want.spec.clone(),
+            filter: self.options.filter.clone(),
+            variant: None,
+            force_miss: false,
+            is_offline: true,
+        };
+        for entry in lookup::candidates(&self.store.manifest, collection, &options)? {
+            if !want.sha256.is_empty() && !want.sha256.contains(&entry.sha256) {
+                continue;
+            }
+            let Some(row) = self.store.manifest.blob(entry.blob)? else { continue };
+            if row.state == State::Live && check(self.store, &row)? == Health::Good {
+                return Ok(Some(Pulled {
+                    requirement: want.spec.to_string(),
+                    filename: entry.filename,
+                    collection: collection.name.clone(),
+                    remote: None,
+                    sha256: entry.sha256,
+                    size: entry.size,
+                    outcome: Outcome::Unchanged,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks, for each requirement that is at a remote, for that remote's page: all at a time.
+    fn ask(&mut self, items: &mut [Item<'_>]) -> Result<()> {
+        let mut answers: Vec<(usize, Answer)> = Vec::new();
+        let mut questions: Vec<(usize, Question<'_>)> = Vec::new();
+        let mut at = Vec::new();
+        for (index, item) in items.iter_mut().enumerate() {
+            if item.met.is_some() || !item.offers.is_empty() {
+                continue;
+            }
+            let (Some(Step::Remote(remote)), Some(project)) = (item.steps.pop_front(), item.project.clone()) else {
+                continue;
+            };
+            if self.strikes.get(&remote.name).is_some_and(|&strikes| strikes >= PATIENCE) {
+                item.notes.push(super::note(remote, "not asked: it failed several times in a row"));
+                continue;
+            }
+            at.push((index, remote, project, item.want));
+        }
+        for (index, remote, project, want) in &at {
+            let wanted = self.wanted(want);
+            match page::prepare(&self.store.manifest, remote, project, self.context.now)? {
+                Err(answer) => answers.push((*index, answer)),
+                Ok(question) => match question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
+                    Some(answer) => answers.push((*index, answer)),
+                    None => questions.push((*index, question)),
+                },
+            }
+        }
+        if !questions.is_empty() {
+            self.context.progress.start("asking", questions.len() as u64);
+            let fetch = |(_, question): &(usize, Question<'_>)| {
+                let done = question.fetch(self.client);
+                self.context.progress.add(1);
+                done
+            };
+            let done = parallel::map(self.options.downloads, &questions, fetch);
+            self.context.progress.finish();
+            let now = self.context.now;
+            let mut fetched = Vec::new();
+            for ((index, question), (answer, page)) in questions.iter().zip(done) {
+                answers.push((*index, answer));
+                fetched.push((question.remote, page));
+            }
+            // What can't be remembered is asked for again another time; the answers stand.
+            let _ = self.store.manifest.write_relaxed(|transaction| {
+                fetched.into_iter().try_for_each(|(remote, page)| page.record(transaction, remote, now))
+            });
+        }
+        answers.sort_by_key(|(index, _)| *index);
+        let remotes: HashMap<usize, &RemoteRow> = at.iter().map(|(index, remote, ..)| (*index, *remote)).collect();
+        for (index, answer) in answers {
+            self.take(&mut items[index], remotes[&index], answer);
+        }
+        Ok(())
+    }
+
+    /// Turns an answer into offers or notes.
+    fn take<'a>(&mut self, item: &mut Item<'a>, remote: &'a RemoteRow, answer: Answer) {
+        let note = |text: String| super::note(remote, text);
+        let page = match answer {
+            Answer::Page(page, stale) => {
+                self.strike(remote, stale.is_some());
+                item.notes.extend(stale.map(|reason| note(format!("{reason}; its remembered page is used"))));
+                page
+            }
+            Answer::Absent => {
+                self.strike(remote, false);
+                return count(self.store, self.context, remote, RemoteOutcome::Miss, 0, 0);
+            }
+            Answer::Excluded => return,
+            Answer::Failed(reason) => {
+                self.strike(remote, true);
+                count(self.store, self.context, remote, RemoteOutcome::Failure, 0, 0);
+                return item.notes.push(note(reason));
+            }
+        };
+        let Ok(source) = page::source(remote) else { return };
+        let (good, unfit) = self.wanted(item.want).choose(remote, &source, &page);
+        item.notes.extend(unfit.iter().map(|(file, why)| note(format!("{}: {why}", file.name.as_str()))));
+        if good.is_empty() {
+            count(self.store, self.context, remote, RemoteOutcome::Miss, 0, 0);
+        }
+        let task = |file: &ListedFile| Task { remote, source: source.clone(), file: file.clone() };
+        item.offers = good.into_iter().take(super::TRIES).map(task).collect();
+    }
+
+    fn strike(&mut self, remote: &RemoteRow, failed: bool) {
+        let strikes = self.strikes.entry(remote.name.clone()).or_default();
+        *strikes = if failed { *strikes + 1 } else { 0 };
+    }
+
+    fn wanted<'w>(&'w self, want: &'w Want) -> Wanted<'w> {
+        Wanted { spec: &want.spec, filter: &self.options.filter, sha256: &want.sha256, now: self.context.now }
+    }
+
+    /// Brings the best offer of each requirement; each file once, however many want it.
+    fn bring(&mut self, items: &mut [Item<'_>]) -> Result<()> {
+        let mut tasks: Vec<Task<'_>> = Vec::new();
+        let mut waiting: Vec<Vec<usize>> = Vec::new();
+        let mut places: HashMap<(RemoteName, String), usize> = HashMap::new();
+        for (index, item) in items.iter_mut().enumerate().filter(|(_, item)| item.met.is_none()) {
+            let Some(task) = item.offers.pop_front() else { continue };
+            let key = (task.remote.name.clone(), task.file.url.to_string());
+            let place = *places.entry(key).or_insert_with(|| {
+                tasks.push(task.clone());
+                waiting.push(Vec::new());
+                tasks.len() - 1
+            });
+            waiting[place].push(index);
+        }
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let done = self.download(&tasks)?;
+        for (place, result) in done {
+            let task = &tasks[place];
+            for &index in &waiting[place] {
+                let item = &mut items[index];
+                match &result {
+                    Ok(pulled) => item.met = Some(Pulled { requirement: item.want.spec.to_string(), ..pulled.clone() }),
+                    Err(Some(reason)) => {
+                        let text = format!("{}: {reason}", task.file.name.as_str());
+                        item.notes.push(super::note(task.remote, text));
+                    }
+                    // Another process was fetching it: the same offer once more, from the store by then.
+                    Err(None) => item.offers.push_front(task.clone()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Downloads files by several threads and imports what has come, batch by batch. The error of a file is the reason; none when
+    /// another process was at it.
+    fn download(&mut self, tasks: &[Task<'_>]) -> Result<Vec<(usize, std::result::Result<Pulled, Option<String>>)>> {
+        let (store, context, client) = (self.store, self.context, self.client);
+        let mut results = Vec::with_capacity(tasks.len());
+        let (mut known, mut wanted) = (Vec::new(), Vec::new());
+        for (place, task) in tasks.iter().enumerate() {
+            match task.known(store)? {
+                Some(path) => known.push((place, path)),
+                None => wanted.push(place),
+            }
+        }
+        self.import(tasks, known, LinkMode::Auto, &mut results)?;
+        let total = wanted.iter().filter_map(|&place| tasks[place].file.size).sum();
+        // The largest first: the small ones fill the gaps at the end.
+        wanted.sort_by_key(|&place| std::cmp::Reverse(tasks[place].file.size.unwrap_or(0)));
+        let scratch = store.scratch()?;
+        let locks = store.locks();
+        context.progress.start("downloading", total);
+        let (sender, receiver) = mpsc::channel();
+        let stop = AtomicBool::new(false);
+        let done = std::thread::scope(|scope| {
+            let (scratch, locks, wanted, stop) = (&scratch, &locks, &wanted, &stop);
+            let threads = self.options.downloads;
+            scope.spawn(move || {
+                let add = |bytes| context.progress.add(bytes);
+                parallel::map(threads, wanted, |&place| {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let to = scratch.dir().join(place.to_string());
+                    // A receiver that is gone has met an error of the store, which ends the pull.
+                    let _ = sender.send((place, tasks[place].download(client, locks, to, &add)));
+                });
+            });
+            let done = self.take_downloads(tasks, &receiver, &mut results);
+            stop.store(done.is_err(), Ordering::Relaxed);
+            done
+        });
+        context.progress.finish();
+        done.map(|()| results)
+    }
+
+    fn take_downloads(
+        &mut self,
+        tasks: &[Task<'_>],
+        receiver: &mpsc::Receiver<(usize, std::result::Result<Fetched, Unfetched>)>,
+        results: &mut Vec<(usize, std::result::Result<Pulled, Option<String>>)>,
+    ) -> Result<()> {
+        while let Ok(first) = receiver.recv() {
+            let mut batch = Vec::new();
+            for (place, result) in std::iter::once(first).chain(receiver.try_iter().take(BATCH_FILES)) {
+                match result {
+                    Ok(fetched) => batch.push((place, fetched)),
+                    Err(Unfetched::Store(error)) => return Err(error),
+                    Err(Unfetched::Elsewhere) => results.push((place, Err(None))),
+                    Err(Unfetched::Failed(reason)) => {
+                        count(self.store, self.context, tasks[place].remote, RemoteOutcome::Failure, 0, 0);
+                        results.push((place, Err(Some(reason))));
+                    }
+                }
+            }
+            for (place, fetched) in &batch {
+                self.downloaded_bytes += fetched.bytes;
+                let (bytes, milliseconds) = (fetched.bytes, fetched.milliseconds);
+                count(self.store, self.context, tasks[*place].remote, RemoteOutcome::Hit, bytes, milliseconds);
+            }
+            let paths = batch.iter().map(|(place, fetched)| (*place, fetched.path.clone())).collect();
+            self.import(tasks, paths, LinkMode::Move, results)?;
+            batch.into_iter().for_each(|(_, fetched)| fetched.release());
+        }
+        Ok(())
+    }
+
+    /// Imports files, those of one target together.
+    fn import(
+        &self,
+        tasks: &[Task<'_>],
+        files: Vec<(usize, std::path::PathBuf)>,
+        link: LinkMode,
+        results: &mut Vec<(usize, std::result::Result<Pulled, Option<String>>)>,
+    ) -> Result<()> {
+        let mut groups: BTreeMap<String, (Target, Vec<(usize, std::path::PathBuf)>)> = BTreeMap::new();
+        for (place, path) in files {
+            let own = &tasks[place].remote.collection_name;
+            let target = self.options.target.clone().unwrap_or_else(|| Target::Collection(own.clone()));
+            groups.entry(own.to_string()).or_insert_with(|| (target, Vec::new())).1.push((place, path));
+        }
+        for (target, files) in groups.into_values() {
+            self.import_group(tasks, target, files, link, results)?;
+        }
+        Ok(())
+    }
+
+    fn import_group(
+        &self,
+        tasks: &[Task<'_>],
+        target: Target,
+        files: Vec<(usize, std::path::PathBuf)>,
+        link: LinkMode,
+        results: &mut Vec<(usize, std::result::Result<Pulled, Option<String>>)>,
+    ) -> Result<()> {
+        let mut sources = Vec::with_capacity(files.len());
+        for (place, path) in &files {
+            sources.push(tasks[*place].import_source(path.clone())?);
+        }
+        let options = ImportOptions { target, link, keep_existing: true };
+        // The downloads' own bar goes on.
+        let report = import(self.store, &Context { progress: &(), ..*self.context }, sources, &options)?;
+        let mut left: HashSet<usize> = files.iter().map(|(place, _)| *place).collect();
+        for distribution in report.distributions {
+            let is_it = |place: &usize| tasks[*place].file.name.as_str() == distribution.filename;
+            let Some(place) = left.iter().copied().find(is_it) else { continue };
+            left.remove(&place);
+            let pulled = Pulled {
+                requirement: String::new(),
+                filename: distribution.filename,
+                collection: distribution.collection,
+                remote: Some(tasks[place].remote.name.clone()),
+                sha256: distribution.sha256,
+                size: distribution.size,
+                outcome: distribution.outcome,
+            };
+            results.push((place, Ok(pulled)));
+        }
+        for (place, path) in &files {
+            if left.contains(place) {
+                let refused = report.refused.iter().find(|refused| refused.path == *path);
+                let reason =
+                    refused.map_or_else(|| "nothing was imported".to_owned(), |refused| refused.reason.clone());
+                results.push((*place, Err(Some(reason))));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! Remotes: a collection that lacks a file asks other indexes for it, in order.
+//!
+//! Whatever goes wrong with a remote is a note, and the next one is asked; only the store's own faults are errors. A file is taken
+//! when its page, its digest and the guard of the collection admit it, and it is imported like any other: next time it is local.
+//! A project that a nearer collection has is not looked for farther away (dependency confusion).
+
+mod choose;
+mod fetch;
+mod list;
+mod page;
+mod probe;
+
+pub(super) use choose::Wanted;
+pub use list::{PullOptions, PullReport, Pulled, Unmet, Want, pull};
+pub use probe::{ProbeReport, Sample, test_remote};
+
+use super::lookup::{self, LookupOptions};
+use super::{Context, reason};
+use crate::error::Result;
+use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow};
+use crate::name::{ProjectName, RemoteName};
+use crate::ops::import::{ImportedDistribution, Target};
+use crate::remote::Client;
+use crate::store::Store;
+use fetch::{Task, bring, count, note};
+use page::Answer;
+use serde::Serialize;
+
+/// How many files of one remote are tried before the next remote is asked.
+const TRIES: usize = 3;
+
+/// What a remote said, when it gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PullNote {
+    /// The remote.
+    pub remote: RemoteName,
+    /// What it said, or why it wasn't asked.
+    pub text: String,
+}
+
+/// Asks a collection's remotes, in order, for the best file that a lookup may have.
+pub(super) fn find(
+    store: &Store,
+    context: &Context<'_>,
+    collection: &CollectionRow,
+    options: &LookupOptions,
+    notes: &mut Vec<PullNote>,
+) -> Result<Option<(RemoteName, ImportedDistribution)>> {
+    let Some(project) = lookup::project(&options.spec) else { return Ok(None) };
+    let Some(lazy) = context.client.filter(|_| store.is_writable()) else { return Ok(None) };
+    let wanted = Wanted { spec: &options.spec, filter: &options.filter, sha256: &[], now: context.now };
+    let target = Target::Collection(collection.name.clone());
+    for remote in store.manifest.remotes_of(collection.id)? {
+        let client = match lazy.get() {
+            Ok(client) => client,
+            Err(error) => {
+                notes.push(note(&remote, reason(error)));
+                continue;
+            }
+        };
+        let Some(page) = ask(store, context, client, &remote, &project, &wanted, notes)? else { continue };
+        let Ok(source) = page::source(&remote) else { continue };
+        let (good, unfit) = wanted.choose(&remote, &source, &page);
+        notes.extend(unfit.iter().map(|(file, why)| note(&remote, format!("{}: {why}", file.name.as_str()))));
+        if good.is_empty() {
+            count(store, context, &remote, RemoteOutcome::Miss, 0, 0);
+        }
+        for file in good.into_iter().take(TRIES) {
+            let task = Task { remote: &remote, source: source.clone(), file: file.clone() };
+            match bring(store, context, client, &task, &target)? {
+                Ok(distribution) => return Ok(Some((remote.name, distribution))),
+                Err(reason) => notes.push(note(&remote, format!("{}: {reason}", file.name.as_str()))),
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Returns a remote's page of a project, if it has one.
+fn ask(
+    store: &Store,
+    context: &Context<'_>,
+    client: &Client,
+    remote: &RemoteRow,
+    project: &ProjectName,
+    wanted: &Wanted<'_>,
+    notes: &mut Vec<PullNote>,
+) -> Result<Option<crate::index::read::ListedPage>> {
+    let answer = match page::prepare(&store.manifest, remote, project, context.now)? {
+        Err(answer) => answer,
+        Ok(question) => match question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
+            Some(answer) => answer,
+            None => {
+                let (answer, fetched) = question.fetch(client);
+                // A page that can't be remembered is asked for again; the answer stands.
+                let _ = store.manifest.write_relaxed(|transaction| fetched.record(transaction, remote, context.now));
+                answer
+            }
+        },
+    };
+    Ok(match answer {
+        Answer::Page(page, stale) => {
+            notes.extend(stale.map(|reason| note(remote, format!("{reason}; its remembered page is used"))));
+            Some(page)
+        }
+        Answer::Absent => {
+            count(store, context, remote, RemoteOutcome::Miss, 0, 0);
+            None
+        }
+        Answer::Excluded => None,
+        Answer::Failed(reason) => {
+            count(store, context, remote, RemoteOutcome::Failure, 0, 0);
+            notes.push(note(remote, reason));
+            None
+        }
+    })
+}
+
+/// Returns the nearer collection that has a project, if any: then farther remotes are not asked for it.
+pub(super) fn owner<'a>(
+    store: &Store,
+    nearer: &'a [CollectionRow],
+    project: &ProjectName,
+) -> Result<Option<&'a CollectionRow>> {
+    for collection in nearer {
+        if !store.manifest.project_entries(collection.id, project)?.is_empty() {
+            return Ok(Some(collection));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,269 @@
+//! A remote's page for a project: from the manifest while it is fresh, asked for anew with its validators, used stale when the
+//! remote is down.
+//!
+//! Three steps, so that many pages can be fetched at a time by threads that have no manifest: `prepare` reads, `fetch` asks, `record`
+//! writes.
+
+use crate::error::Result;
+use crate::index::read::{self, ListedPage};
+use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
+use crate::name::ProjectName;
+use crate::remote::{Auth, Client, Failure, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
+use crate::requirement::ProjectPattern;
+use url::Url;
+
+/// A page is believed for so many seconds without asking again.
+pub(super) const FRESH_SECONDS: i64 = 600;
+/// A page without the answer, and a page that isn't there, are believed for a shorter time: somebody may just have built it.
+pub(super) const MISS_SECONDS: i64 = 60;
+
+/// A question to a remote, with all that the manifest knows.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    pub(super) remote: &'a RemoteRow,
+    pub(super) source: Source,
+    project: &'a ProjectName,
+    layout: Option<Layout>,
+    cached: Option<PageRow>,
+    root: Option<PageRow>,
+    now: i64,
+}
+
+/// What a remote, or the memory of it, says about a project.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Its page; with the failure that made the remembered one be used, if it was.
+    Page(ListedPage, Option<String>),
+    /// It has no such project.
+    Absent,
+    /// It is not to be asked for this project.
+    Excluded,
+    /// It could not be asked.
+    Failed(String),
+}
+
+/// What came over the network, to be remembered.
+#[derive(Debug, Default)]
+pub(super) struct Fetched {
+    layout: Option<Layout>,
+    pages: Vec<(String, Kept)>,
+    failure: Option<String>,
+    asked: bool,
+}
+
+#[derive(Debug)]
+enum Kept {
+    New(PageRow),
+    Unchanged,
+}
+
+/// Returns what the client needs to know of a remote.
+pub(super) fn source(remote: &RemoteRow) -> std::result::Result<Source, String> {
+    let settings = &remote.settings;
+    let auth = match settings.auth.as_deref() {
+        None => Auth::None,
+        Some("netrc") => Auth::Netrc,
+        Some(text) => match text.strip_prefix("env:") {
+            Some(variable) => Auth::Variable(variable.to_owned()),
+            None => return Err(format!("its --auth {text:?} is neither netrc nor env:VARIABLE")),
+        },
+    };
+    Ok(Source {
+        url: Url::parse(&settings.url).map_err(|error| format!("its URL can't be read: {error}"))?,
+        auth,
+        not_found: settings.not_found.clone(),
+        allow_insecure: settings.allow_insecure,
+        trust_unhashed: settings.trust_unhashed,
+    })
+}
+
+/// Tells whether a remote's patterns let a project through.
+pub(super) fn is_included(remote: &RemoteRow, project: &ProjectName) -> bool {
+    // A pattern was checked when it was set; one that can't be read matches nothing.
+    let is_match = |text: &String| text.parse().is_ok_and(|pattern: ProjectPattern| pattern.matches(project));
+    let any = |patterns: &[String]| patterns.iter().any(is_match);
+    (remote.settings.only.is_empty() || any(&remote.settings.only)) && !any(&remote.settings.except)
+}
+
+/// Reads what the manifest knows.
+pub(super) fn prepare<'a>(
+    rows: &Rows,
+    remote: &'a RemoteRow,
+    project: &'a ProjectName,
+    now: i64,
+) -> Result<std::result::Result<Question<'a>, Answer>> {
+    if !is_included(remote, project) {
+        return Ok(Err(Answer::Excluded));
+    }
+    let source = match source(remote) {
+        Ok(source) => source,
+        Err(reason) => return Ok(Err(Answer::Failed(reason))),
+    };
+    let layout: Option<Layout> = remote.layout.as_deref().and_then(|text| text.parse().ok());
+    let key = key(layout.as_ref(), project);
+    let cached = rows.remote_page(remote.id, key)?;
+    let root = if remote.settings.is_listed { rows.remote_page(remote.id, "")? } else { None };
+    Ok(Ok(Question { remote, source, project, layout, cached, root, now }))
+}
+
+/// The name under which a page is kept: a flat layout has one page for all projects.
+fn key<'a>(layout: Option<&Layout>, project: &'a ProjectName) -> &'a str {
+    match layout {
+        Some(Layout::Flat(_)) => "",
+        _ => project.as_str(),
+    }
+}
+
+impl Question<'_> {
+    /// Answers from memory alone, if what is remembered is young enough. `is_enough` looks whether a page has what is wanted.
+    pub(super) fn remembered(&self, is_enough: impl Fn(&ListedPage) -> bool) -> Option<Answer> {
+        let age = |row: &PageRow| self.now.saturating_sub(row.fetched_at);
+        let row = self.cached.as_ref()?;
+        if row.is_absent {
+            return (0..MISS_SECONDS).contains(&age(row)).then_some(Answer::Absent);
+        }
+        let page = parse(row).ok()?;
+        let allowed = if is_enough(&page) { FRESH_SECONDS } else { MISS_SECONDS };
+        (0..allowed).contains(&age(row)).then_some(Answer::Page(page, None))
+    }
+
+    /// Asks the remote.
+    pub(super) fn fetch(&self, client: &Client) -> (Answer, Fetched) {
+        let mut fetched = Fetched::default();
+        if self.remote.settings.is_listed && !self.is_named_by_root(client, &mut fetched) {
+            return (Answer::Absent, fetched);
+        }
+        fetched.asked = true;
+        let answer = self.ask(client, &mut fetched).unwrap_or_else(|failure| {
+            let reason = failure.to_string();
+            fetched.failure = Some(reason.clone());
+            match self.cached.as_ref().filter(|row| !row.is_absent).map(parse) {
+                Some(Ok(page)) => Answer::Page(page, Some(reason)),
+                _ => Answer::Failed(reason),
+            }
+        });
+        (answer, fetched)
+    }
+
+    fn ask(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Answer, Failure> {
+        let Some(layout) = &self.layout else { return self.discover(client, fetched) };
+        let key = key(Some(layout), self.project).to_owned();
+        let known = self.cached.as_ref().filter(|row| !row.is_absent);
+        match client.page(&self.source, &project_page_url(layout, self.project), known.map(validators).as_ref())? {
+            PageAnswer::Page(page) => {
+                let listed = page.read()?;
+                fetched.pages.push((key, Kept::New(row(page, self.now))));
+                Ok(Answer::Page(listed, None))
+            }
+            PageAnswer::Absent => Ok(self.absent(key, fetched)),
+            PageAnswer::Unchanged => {
+                fetched.pages.push((key, Kept::Unchanged));
+                let row = known.expect("validators were sent");
+                match parse(row) {
+                    Ok(listed) => Ok(Answer::Page(listed, None)),
+                    // It could be read when it was kept.
+                    Err(error) => Ok(Answer::Failed(error.to_string())),
+                }
+            }
+        }
+    }
+
+    /// Asks for the first time: where the pages are is found out on the way.
+    fn discover(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Answer, Failure> {
+        let found = discover(client, &self.source, self.project)?;
+        let key = key(found.layout.as_ref(), self.project).to_owned();
+        fetched.layout = found.layout;
+        let Some((page, listed)) = found.page else { return Ok(self.absent(key, fetched)) };
+        fetched.pages.push((key, Kept::New(row(page, self.now))));
+        Ok(Answer::Page(listed, None))
+    }
+
+    fn absent(&self, key: String, fetched: &mut Fetched) -> Answer {
+        let row = PageRow {
+            is_absent: true,
+            url: self.remote.settings.url.clone(),
+            content_type: None,
+            etag: None,
+            last_modified: None,
+            fetched_at: self.now,
+            body: Vec::new(),
+        };
+        fetched.pages.push((key, Kept::New(row)));
+        Answer::Absent
+    }
+
+    /// Tells whether a remote that lists its projects names this one. Where the list can't be had, it hides nothing.
+    fn is_named_by_root(&self, client: &Client, fetched: &mut Fetched) -> bool {
+        let url = match &self.layout {
+            Some(Layout::Simple(url)) => url.clone(),
+            _ => return true,
+        };
+        let known = self.root.as_ref();
+        let is_fresh = known.is_some_and(|row| (0..FRESH_SECONDS).contains(&self.now.saturating_sub(row.fetched_at)));
+        let page = if is_fresh {
+            known.and_then(|row| parse(row).ok())
+        } else {
+            match client.page(&self.source, &url, known.map(validators).as_ref()) {
+                Ok(PageAnswer::Page(page)) => {
+                    let row = row(page, self.now);
+                    let listed = parse(&row).ok();
+                    fetched.pages.push((String::new(), Kept::New(row)));
+                    listed
+                }
+                Ok(PageAnswer::Unchanged) => {
+                    fetched.pages.push((String::new(), Kept::Unchanged));
+                    known.and_then(|row| parse(row).ok())
+                }
+                Ok(PageAnswer::Absent) | Err(_) => None,
+            }
+        };
+        page.is_none_or(|page| page.projects.is_empty() || page.projects.contains(self.project))
+    }
+}
+
+impl Fetched {
+    /// Remembers.
+    pub(super) fn record(
+        self,
+        transaction: &Transaction<'_>,
+        remote: &RemoteRow,
+        now: i64,
+    ) -> crate::manifest::Result<()> {
+        if let Some(layout) = self.layout {
+            transaction.set_remote_layout(remote.id, Some(&layout.to_string()))?;
+        }
+        for (key, kept) in self.pages {
+            match kept {
+                Kept::New(row) => transaction.put_remote_page(remote.id, &key, &row)?,
+                Kept::Unchanged => transaction.touch_remote_page(remote.id, &key, now)?,
+            }
+        }
+        match self.failure {
+            Some(failure) => transaction.set_remote_failure(remote.id, now, &failure)?,
+            None if self.asked => transaction.set_remote_ok(remote.id, now)?,
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+fn validators(row: &PageRow) -> Validators {
+    Validators { etag: row.etag.clone(), last_modified: row.last_modified.clone() }
+}
+
+fn row(page: Page, now: i64) -> PageRow {
+    PageRow {
+        is_absent: false,
+        url: page.url.to_string(),
+        content_type: page.content_type,
+        etag: page.validators.etag,
+        last_modified: page.validators.last_modified,
+        fetched_at: now,
+        body: page.body,
+    }
+}
+
+fn parse(row: &PageRow) -> std::result::Result<ListedPage, read::PageError> {
+    let base = Url::parse(&row.url).map_err(|error| read::PageError::Foreign(error.to_string()))?;
+    read::page(&row.body, row.content_type.as_deref(), &base)
+}
