@@ -54,7 +54,8 @@ pub(crate) fn real() -> Option<PathBuf> {
 
 /// Returns a store of so many small wheels, made once for a schema of the manifest.
 pub(crate) fn store(count: usize) -> PathBuf {
-    let schema = Sha256::of(include_bytes!("../../src/manifest/schema.sql")).to_string();
+    let steps = [include_str!("../../src/manifest/schema/1.sql"), include_str!("../../src/manifest/schema/2.sql")];
+    let schema = Sha256::of(steps.concat().as_bytes()).to_string();
     let wheels = small(count);
     prepared(&format!("store-{count}-{}", &schema[..8]), |dir| {
         let from = wheels.to_str().expect("the scratch folder's path is text");
