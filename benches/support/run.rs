@@ -111,6 +111,11 @@ fn cpu(stat: &str) -> Option<f64> {
     Some(ticks.sum::<f64>() / 100.0)
 }
 
+/// Returns the most memory that this process had, in MiB.
+pub(crate) fn own_memory() -> f64 {
+    peak("/proc/self/status").unwrap_or(f64::NAN)
+}
+
 fn peak(status: &str) -> Option<f64> {
     let text = fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -5,6 +5,10 @@
 //! the archive, as in a self-extracting one, are allowed: all offsets shift by their number, as in Python's `zipfile`.
 //! Nothing here panics on any bytes.
 
+mod stream;
+
+pub use stream::MemberReader;
+
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::borrow::Cow;
 use std::fs::File;
@@ -154,7 +158,8 @@ pub struct Entry<'a> {
     pub name: &'a [u8],
     /// The number of its bytes when unpacked.
     pub size: u64,
-    packed_size: u64,
+    /// The number of its bytes in the archive.
+    pub packed_size: u64,
     flags: u16,
     method: u16,
     crc: u32,

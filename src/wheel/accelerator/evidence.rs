@@ -1,0 +1,240 @@
+//! The names that give an accelerator away: libraries, sections, projects, versions. Data, and how to look it up.
+//!
+//! Taken from the vendors' own wheels and packages (CUDA 11-13, ROCm 5-7, oneAPI 2024-2026, Gaudi 1.2x) and from real wheels that
+//! need them. Left out on purpose: `OpenCL` and `ccl`, which run on any processor; `nvidia-ml-py`, `pynvml`, `cuda-pathfinder`,
+//! `amdsmi` and `habana-pyhlml`, pure bindings that work or fail politely anywhere; `triton`, which compiles for several.
+
+use super::Accelerator::{self, Cuda, Gaudi, Oneapi, Rocm};
+use super::Strength::{self, Carries, Is, Requires};
+
+/// Stems of libraries without `lib`; with `*` at the end, all that begin so.
+const LIBRARIES: [(Accelerator, &str); 4] = [
+    (
+        Cuda,
+        "cuda cudart cudart_static cudadevrt cublas cublaslt nvblas cudnn* cufft cufftw curand cusolver cusolvermg cusparse \
+         cusparselt nccl nvrtc nvrtc-builtins* nvjitlink nvjpeg nvjpeg2k nvtoolsext cupti nvperf_host nvperf_target nvinfer* \
+         nvonnxparser nppc nppial nppicc nppidei nppif nppig nppim nppist nppisu nppitc npps nvidia-ml nvshmem* cufile \
+         cufile_rdma cudss* cutensor* custatevec cutensornet nvvm nvfatbin nvptxcompiler* nvcuvid nvcomp* nvimgcodec* \
+         c10_cuda torch_cuda* caffe2_nvrtc cudf cuml rmm raft cuvs cugraph cvcuda",
+    ),
+    (
+        Rocm,
+        "amdhip64 hiprtc hiprtc-builtins hipblas hipblaslt hipfft hipfftw hiprand hipsolver hipsparse hipsparselt hiptensor \
+         rocblas rocfft rocrand rocsolver rocsparse rocalution roctx64 roctracer64 rocprofiler* rocm_smi64 rocm-core rccl \
+         miopen* hsa-runtime64 hsakmt amd_comgr amd_smi migraphx* rocm_sysdeps* rocsysdeps* c10_hip torch_hip caffe2_nvrtc_hip",
+    ),
+    (
+        Oneapi,
+        "sycl sycl-* sycld ze_loader ze_intel_gpu mkl_sycl* onemkl_sycl* dpctlsyclinterface intel-ext-pt-gpu c10_xpu torch_xpu \
+         ur_loader ur_adapter_level_zero* pi_level_zero",
+    ),
+    (Gaudi, "synapse synapseai* synapse_* synapsemme* habana* hl_logger hl-thunk hl_gcfg hcl tpc_kernels* tpcsim*"),
+];
+
+/// Sections of device code, and of what its host code registers; with `*` at the end, all that begin so.
+const SECTIONS: [(Accelerator, &str); 9] = [
+    (Cuda, ".nv_fatbin"),
+    (Cuda, ".nvFatBinSegment"),
+    (Cuda, "__nv_relfatbin"),
+    (Cuda, "__nv_module_id"),
+    (Cuda, "__CLANG_OFFLOAD_BUNDLE__cuda*"),
+    (Rocm, ".hip_fatbin*"),
+    (Rocm, ".hipFatBinSegment"),
+    (Rocm, "__CLANG_OFFLOAD_BUNDLE__hip*"),
+    (Oneapi, "__CLANG_OFFLOAD_BUNDLE__sycl*"),
+];
+
+/// Projects that are an accelerator's own, or of no use without it; with `*` at the end, all that begin so. The first one counts.
+const PROJECTS: [(Accelerator, Option<Strength>, &str); 6] = [
+    (Cuda, None, "nvidia-ml-py* pynvml cuda-pathfinder amdsmi habana-pyhlml cuda-cccl"),
+    // NCCL joins several processors: a project that can do without asks for it as well, and loads it when there are some.
+    (Cuda, Some(Carries), "nvidia-nccl*"),
+    (
+        Cuda,
+        Some(Is),
+        "nvidia-cublas* nvidia-cuda-* nvidia-cudnn* nvidia-cufft* nvidia-cufile* nvidia-curand* nvidia-cusolver* nvidia-cusparse* \
+         nvidia-nvjitlink* nvidia-nvshmem* nvidia-nvtx* nvidia-nvjpeg* nvidia-npp* nvidia-nvvm* nvidia-dali-cuda* cuda-toolkit \
+         tensorrt tensorrt-libs cutensor-cu*",
+    ),
+    (Rocm, Some(Is), "rocm rocm-sdk* _rocm_sdk*"),
+    (Oneapi, Some(Is), "intel-sycl-rt dpcpp-cpp-rt intel-cmplr-lib-ur intel-cmplr-lic-rt-sycl onemkl-sycl*"),
+    (Gaudi, Some(Requires), "habana*"),
+];
+
+/// Words in the names of projects, files and builds.
+const WORDS: [(Accelerator, &str); 4] =
+    [(Cuda, "cuda"), (Rocm, "rocm rocmsdk hip"), (Oneapi, "xpu sycl"), (Gaudi, "gaudi hpu habana")];
+
+/// Parts of search paths that lead to a vendor's libraries.
+const SEARCH_PATHS: [(Accelerator, &str); 5] = [
+    (Cuda, "/nvidia/"),
+    (Cuda, "/usr/local/cuda"),
+    (Rocm, "/opt/rocm"),
+    (Gaudi, "/habanalabs"),
+    (Oneapi, "/opt/intel/oneapi/compiler"),
+];
+
+fn is_listed(list: &str, name: &str) -> bool {
+    list.split_whitespace().any(|own| match own.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == own,
+    })
+}
+
+/// Returns the accelerator whose library has this file name or SONAME, hash and version aside.
+pub(super) fn library(name: &str) -> Option<Accelerator> {
+    let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
+    let end = [".so", ".dylib", ".dll", ".a", ".lib"].iter().filter_map(|end| extension(&name, end)).min()?;
+    let stem = &name[..end];
+    let stem = stem.strip_prefix("lib").unwrap_or(stem);
+    let stem = without_hash(stem);
+    // `cudart64_12.dll`, `sycl8.dll`, `libcudart.12.dylib`.
+    let bare = stem.trim_end_matches(|letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '_'));
+    let short = bare.strip_suffix("64").unwrap_or(bare);
+    let known = |stem: &str| LIBRARIES.iter().find(|(_, list)| is_listed(list, stem)).map(|(own, _)| *own);
+    let short = (!name[end..].starts_with(".so")).then(|| known(bare).or_else(|| known(short))).flatten();
+    known(stem).or(short)
+}
+
+/// Finds an extension that ends the name, or that only a version follows.
+fn extension(name: &str, extension: &str) -> Option<usize> {
+    let at = name.find(extension)?;
+    let rest = &name[at + extension.len()..];
+    (rest.is_empty() || rest.starts_with('.')).then_some(at)
+}
+
+/// Takes away the hash that repair tools put into the names of bundled libraries: `libcudart-41118559`, `libcudart.41118559`.
+fn without_hash(stem: &str) -> &str {
+    let Some((short, hash)) = stem.rsplit_once(['-', '.']) else { return stem };
+    let is_hash = hash.len() >= 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash { short } else { stem }
+}
+
+/// Returns the accelerator that a section of this name belongs to.
+pub(super) fn section(name: &str) -> Option<Accelerator> {
+    SECTIONS.iter().find(|(_, own)| is_listed(own, name)).map(|(own, _)| *own)
+}
+
+/// Returns what a project of this normalised name is bound to.
+pub(super) fn project(name: &str) -> Option<(Accelerator, Strength)> {
+    if let Some((accelerator, strength, _)) = PROJECTS.iter().find(|(_, _, list)| is_listed(list, name)) {
+        return strength.map(|strength| (*accelerator, strength));
+    }
+    name.split('-').find_map(word).map(|accelerator| (accelerator, Requires))
+}
+
+/// Returns the accelerator that a word names: `cuda`, `cuda12x`, `cu126`, `rocm6`, `xpu`.
+pub(super) fn word(word: &str) -> Option<Accelerator> {
+    let word = word.to_ascii_lowercase();
+    let digits = word.strip_prefix("cu").unwrap_or_default();
+    let digits = digits.strip_suffix('x').unwrap_or(digits);
+    if (2..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Cuda);
+    }
+    let stem = word.strip_suffix('x').unwrap_or(&word);
+    let stem = stem.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
+    WORDS.iter().find(|(_, list)| is_listed(list, if stem.is_empty() { &word } else { stem })).map(|(own, _)| *own)
+}
+
+/// Returns the accelerator that the segments of a local version name: `cu126`, `rocm6.2`, `cu12torch2.5`, `xpu`.
+pub(super) fn local_version(text: &str) -> Option<Accelerator> {
+    text.split(['.', '-', '_']).find_map(|segment| {
+        let start = segment.strip_prefix("cu").and_then(|rest| rest.get(..2));
+        let is_cuda = start.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        if is_cuda { Some(Cuda) } else { word(segment) }
+    })
+}
+
+/// Returns the accelerator whose folders a library search path names.
+pub(super) fn search_path(path: &str) -> Option<Accelerator> {
+    SEARCH_PATHS.iter().find(|(_, part)| path.contains(part)).map(|(own, _)| *own)
+}
+
+/// Returns the words of a shared library's file name, without its extensions.
+pub(super) fn words(file: &str) -> impl Iterator<Item = &str> {
+    let stem = ["so", "dll", "dylib", "pyd"].iter().filter_map(|end| file.find(&format!(".{end}"))).min();
+    file[..stem.unwrap_or(file.len())].split(['_', '-', '.']).map(|word| word.strip_prefix("lib").unwrap_or(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_known_with_any_version_hash_and_case() {
+        for name in [
+            "libcudart.so.12",
+            "libcudart.41118559.so.12",
+            "libcudart-41118559.so.12.4.127",
+            "libcuda.so.1",
+            "libcublasLt.so.11",
+            "libnvrtc-builtins.so.12.4",
+            "libcudnn_ops_infer.so.8",
+            "a/b/libtorch_cuda_cu.so",
+            "cudart64_12.dll",
+            "nvrtc64_120_0.dll",
+            "c10_cuda.dll",
+            "libcudart_static.a",
+            "libcupti.so.2025.1.1",
+            "libcudart.12.dylib",
+        ] {
+            assert_eq!(library(name), Some(Cuda), "{name}");
+        }
+        for name in ["libamdhip64.so.6", "libMIOpen.so.1", "libhsa-runtime64.so.1", "libhipblas.so", "amdhip64.dll"] {
+            assert_eq!(library(name), Some(Rocm), "{name}");
+        }
+        assert_eq!(library("libsycl.so.9"), Some(Oneapi));
+        assert_eq!(library("sycl8.dll"), Some(Oneapi));
+        assert_eq!(library("libSynapse.so"), Some(Gaudi));
+        for name in [
+            "libOpenCL.so.1",
+            "libtorch_cpu.so",
+            "libc10.so",
+            "cuda.cpython-312-x86_64-linux-gnu.so.py",
+            "libcudart.sow",
+            "libnvme.so",
+            "libc.so.6",
+            "cuda.py",
+            "libhipster.so",
+            "",
+            ".so",
+            "libmkl_core.so.3",
+            "nccl.cpython-312-x86_64-linux-gnu.sox",
+        ] {
+            assert_eq!(library(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn projects_are_known_by_their_own_names_or_by_a_word() {
+        assert_eq!(project("nvidia-cublas-cu12"), Some((Cuda, Is)));
+        assert_eq!(project("nvidia-nccl-cu12"), Some((Cuda, Carries)));
+        assert_eq!(project("cupy-cuda12x"), Some((Cuda, Requires)));
+        assert_eq!(project("jax-rocm60-plugin"), Some((Rocm, Requires)));
+        assert_eq!(project("rmm-cu12"), Some((Cuda, Requires)));
+        assert_eq!(project("habana-torch-plugin"), Some((Gaudi, Requires)));
+        for name in
+            ["nvidia-ml-py", "cuda-pathfinder", "numpy", "cu", "cubes", "xgboost-cpu", "hipaa", "torch", "triton"]
+        {
+            assert_eq!(project(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn local_versions_and_builds_name_accelerators() {
+        for (text, want) in [
+            ("cu126", Some(Cuda)),
+            ("rocm6.2", Some(Rocm)),
+            ("cu12torch2.5cxx11abifalse", Some(Cuda)),
+            ("cpu", None),
+            ("xpu", Some(Oneapi)),
+            ("gaudi", Some(Gaudi)),
+            ("git1a2b3c", None),
+            ("el9.rocm6", Some(Rocm)),
+            ("computecanada", None),
+            ("12", None),
+        ] {
+            assert_eq!(local_version(text), want, "{text}");
+        }
+    }
+}

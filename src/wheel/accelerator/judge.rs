@@ -1,0 +1,138 @@
+//! Puts findings together: bounded in number, strongest first, and weighed against what the wheel itself brings.
+
+use super::{Accelerator, Finding, Inspection, Strength};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many findings are kept of each strength, for each accelerator.
+const MAX_ALIKE: usize = 6;
+const MAX_PROBLEMS: usize = 20;
+const MAX_TEXT_BYTES: usize = 240;
+
+/// Collects what is found.
+#[derive(Default)]
+pub(super) struct Findings {
+    all: BTreeSet<Finding>,
+    counts: BTreeMap<(Accelerator, Strength), usize>,
+    left_out: usize,
+    problems: Vec<String>,
+    more_problems: usize,
+    architectures: BTreeSet<String>,
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, accelerator: Accelerator, strength: Strength, member: Option<&str>, evidence: String) {
+        let finding = Finding {
+            accelerator,
+            strength,
+            member: member.map(|name| shortened(name)),
+            evidence: shortened(&evidence),
+        };
+        if self.all.contains(&finding) {
+            return;
+        }
+        let count = self.counts.entry((accelerator, strength)).or_default();
+        if *count == MAX_ALIKE {
+            self.left_out += 1;
+            return;
+        }
+        *count += 1;
+        self.all.insert(finding);
+    }
+
+    pub(super) fn problem(&mut self, text: &str) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(shortened(text));
+        } else {
+            self.more_problems += 1;
+        }
+    }
+
+    pub(super) fn architectures(&mut self, found: impl IntoIterator<Item = String>) {
+        self.architectures.extend(found);
+    }
+
+    pub(super) fn finish(mut self, is_deep: bool, unread: usize) -> Inspection {
+        if self.more_problems > 0 {
+            self.problems.push(format!("{} more problems", self.more_problems));
+        }
+        let mut findings: Vec<Finding> = self.all.into_iter().collect();
+        findings.sort_by(|one, other| {
+            (one.accelerator, other.strength, &one.member, &one.evidence).cmp(&(
+                other.accelerator,
+                one.strength,
+                &other.member,
+                &other.evidence,
+            ))
+        });
+        Inspection {
+            is_deep,
+            findings,
+            more_findings: self.left_out,
+            architectures: self.architectures.into_iter().take(256).collect(),
+            unread,
+            problems: self.problems,
+        }
+    }
+}
+
+/// Cuts a text from an archive to what a report can hold.
+fn shortened(text: &str) -> String {
+    match text.char_indices().find(|(at, _)| *at > MAX_TEXT_BYTES) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// Returns a member's file name.
+pub(super) fn file_name(member: &str) -> &str {
+    member.rsplit('/').next().unwrap_or(member)
+}
+
+/// Tells whether a name is that of a shared library or an extension module, with any version behind.
+pub(super) fn is_shared(file: &str) -> bool {
+    let is_linux = file.find(".so").is_some_and(|at| matches!(file.as_bytes().get(at + 3), None | Some(b'.')));
+    is_linux || [".dll", ".pyd", ".dylib"].iter().any(|end| file.ends_with(end))
+}
+
+/// Tells whether a name is that of a module that Python itself imports.
+pub(super) fn is_module(file: &str) -> bool {
+    (file.contains(".cpython-") || file.contains(".abi3.") || file.ends_with(".pyd") || file == "_C.so")
+        && is_shared(file)
+}
+
+/// Tells whether the wheel is the vendor's: at least half of its native code is, and Python imports none of it.
+pub(super) fn is_vendors_own<'a>(members: impl Iterator<Item = (&'a str, u64, bool)>) -> bool {
+    let (mut own, mut all) = (0u64, 0u64);
+    for (member, size, is_library) in members {
+        if is_module(file_name(member)) {
+            return false;
+        }
+        all = all.saturating_add(size);
+        own = own.saturating_add(if is_library { size } else { 0 });
+    }
+    own > 0 && own >= all - own
+}
+
+/// Returns the members that are one of several builds of a library, of which the program picks one when it runs.
+///
+/// Told by a sibling that needs no accelerator: `libx_cuda118.so` beside `libx_cpu.so`. One that another member needs is none, since
+/// then nothing is left to pick.
+pub(super) fn alternatives<'a>(
+    members: &[(&'a str, Accelerator)],
+    siblings: &[&str],
+    needed: &BTreeSet<&str>,
+) -> BTreeSet<&'a str> {
+    let is_alternative = |member: &str| {
+        let file = file_name(member);
+        let folder = &member[..member.len() - file.len()];
+        let Some(at) = ["cuda", "rocm", "hip", "xpu", "sycl"].iter().filter_map(|word| file.find(word)).min() else {
+            return false;
+        };
+        if at == 0 || needed.contains(file) {
+            return false;
+        }
+        let start = format!("{folder}{}cpu", &file[..at]);
+        siblings.iter().any(|sibling| sibling.starts_with(&start))
+    };
+    members.iter().map(|(member, _)| *member).filter(|member| is_alternative(member)).collect()
+}

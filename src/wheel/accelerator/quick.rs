@@ -1,0 +1,258 @@
+//! The quick look: names in the archive's directory, METADATA, the version, and what the builder noted beside them.
+
+use super::judge::{Findings, file_name, is_shared, is_vendors_own};
+use super::{Inspection, Strength, device, evidence};
+use crate::wheel::zip::{Archive, Entry, ReadAt, ZipError};
+use crate::wheel::{DistributionFilename, Metadata, WheelFilename};
+use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl};
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+/// The largest note of a builder that is read.
+const MAX_NOTE_BYTES: u64 = 1 << 20;
+
+/// Looks at a distribution's names and metadata, not into its members; of an sdist, at its filename only.
+///
+/// `metadata` is what [`crate::wheel::read`] gave.
+pub fn quick<R: ReadAt + ?Sized>(
+    source: &R,
+    name: &DistributionFilename,
+    metadata: Option<&[u8]>,
+) -> Result<Inspection, ZipError> {
+    let mut findings = Findings::default();
+    let DistributionFilename::Wheel(wheel) = name else {
+        add_version(&mut findings, &name.version().to_string());
+        return Ok(findings.finish(false, 0));
+    };
+    let archive = Archive::open(source)?;
+    let unread = look(&archive, wheel, metadata, &mut findings)?;
+    Ok(findings.finish(false, unread))
+}
+
+/// Adds what the quick look finds, and returns the number of members that it can't judge.
+pub(super) fn look<R: ReadAt + ?Sized>(
+    archive: &Archive<'_, R>,
+    name: &WheelFilename,
+    metadata: Option<&[u8]>,
+    findings: &mut Findings,
+) -> Result<usize, ZipError> {
+    add_filename(findings, name);
+    if let Some(Ok(metadata)) = metadata.map(Metadata::parse) {
+        add_requirements(findings, &metadata, &environment(name));
+    }
+    let mut unread = 0;
+    let (mut libraries, mut notes) = (Vec::new(), Vec::new());
+    for entry in archive.entries() {
+        let entry = entry?;
+        // Most members are modules in Python, and most wheels have no others: this decides how fast the look is.
+        if entry.size == 0 || entry.name.ends_with(b".py") || entry.name.ends_with(b".pyi") {
+            continue;
+        }
+        let Ok(member) = std::str::from_utf8(entry.name) else { continue };
+        if member.contains(".dist-info/") {
+            if member.ends_with("/fromager-elf-requires.txt")
+                || member.ends_with("/fromager-elf-provides.txt")
+                || member.ends_with("/variant.json")
+            {
+                notes.push((member, entry));
+            }
+            continue;
+        }
+        unread += usize::from(is_native(member));
+        add_member(findings, member, entry.size, &mut libraries);
+    }
+    add_libraries(findings, &libraries);
+    add_notes(findings, archive, &notes);
+    Ok(unread)
+}
+
+/// Tells whether a name is that of native code, which only its own headers can judge.
+fn is_native(member: &str) -> bool {
+    let file = file_name(member);
+    let is_object = [".a", ".o", ".cubin", ".fatbin", ".hsaco", ".co"].iter().any(|end| file.ends_with(end));
+    let is_linux = file.find(".so").is_some_and(|at| matches!(file.as_bytes().get(at + 3), None | Some(b'.')));
+    let is_program = !file.contains('.') && (member.contains("/bin/") || member.contains(".data/scripts/"));
+    is_linux || is_object || is_program
+}
+
+/// Adds what a project's name, version and build tag say.
+fn add_filename(findings: &mut Findings, name: &WheelFilename) {
+    if let Some((accelerator, strength)) = evidence::project(name.project().as_str()) {
+        let strength = if strength == Strength::Carries { Strength::Is } else { strength };
+        findings.add(accelerator, strength, None, format!("project {}", name.project()));
+    }
+    add_version(findings, &name.version().to_string());
+    // A build's suffix tells where it was built; what it is needs not differ there.
+    if let Some(suffix) = name.build_tag().map(|tag| tag.suffix.as_str()).filter(|suffix| !suffix.is_empty())
+        && let Some(accelerator) = evidence::local_version(&suffix.to_ascii_lowercase())
+    {
+        findings.add(accelerator, Strength::Mentions, None, format!("build tag with {suffix}"));
+    }
+}
+
+fn add_version(findings: &mut Findings, version: &str) {
+    if let Some((_, local)) = version.split_once('+')
+        && let Some(accelerator) = evidence::local_version(local)
+    {
+        findings.add(accelerator, Strength::Requires, None, format!("local version +{local}"));
+    }
+}
+
+/// Adds what METADATA requires where the wheel runs, extras aside.
+fn add_requirements(findings: &mut Findings, metadata: &Metadata, environment: &MarkerEnvironment) {
+    for line in &metadata.requires_dist {
+        let end = line.find(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.')));
+        let project = line[..end.unwrap_or(line.len())].to_ascii_lowercase().replace(['_', '.'], "-");
+        let pinned = line.split_once("==").and_then(|(_, pin)| pin.split(';').next()?.split_once('+'));
+        let by_pin = || pinned.and_then(|(_, local)| evidence::local_version(local.trim_end_matches([')', ' '])));
+        let found = evidence::project(&project).or_else(|| by_pin().map(|own| (own, Strength::Requires)));
+        let Some((accelerator, strength)) = found else { continue };
+        // Only a line that matters is parsed, since most wheels have many and none that does.
+        let Ok(requirement) = Requirement::<VerbatimUrl>::from_str(line) else { continue };
+        if requirement.marker.evaluate(environment, &[]) {
+            findings.add(
+                accelerator,
+                strength.min(Strength::Requires),
+                Some("METADATA"),
+                format!("Requires-Dist: {line}"),
+            );
+        }
+    }
+}
+
+/// Returns the environment that a wheel is for, as its tags tell it; Linux, when they don't.
+fn environment(name: &WheelFilename) -> MarkerEnvironment {
+    let platform = name.platform_tags().next().unwrap_or_default();
+    let (os, system, sys) = match () {
+        () if platform.starts_with("win") => ("nt", "Windows", "win32"),
+        () if platform.starts_with("macosx") => ("posix", "Darwin", "darwin"),
+        () => ("posix", "Linux", "linux"),
+    };
+    let machine = match () {
+        () if platform.ends_with("aarch64") => "aarch64",
+        () if platform.ends_with("arm64") => "arm64",
+        () if platform.ends_with("amd64") => "AMD64",
+        () if platform.ends_with("ppc64le") => "ppc64le",
+        () => "x86_64",
+    };
+    let python = name.python_tags().filter_map(|tag| tag.strip_prefix("cp3")?.parse::<u8>().ok()).next_back();
+    let version = format!("3.{}", python.unwrap_or(12));
+    let full = format!("{version}.0");
+    let builder = MarkerEnvironmentBuilder {
+        implementation_name: "cpython",
+        implementation_version: &full,
+        os_name: os,
+        platform_machine: machine,
+        platform_python_implementation: "CPython",
+        platform_release: "",
+        platform_system: system,
+        platform_version: "",
+        python_full_version: &full,
+        python_version: &version,
+        sys_platform: sys,
+    };
+    builder.try_into().expect("3.N is a version")
+}
+
+/// Adds what a member's name says; libraries of accelerators are put aside with their sizes.
+fn add_member<'a>(findings: &mut Findings, member: &'a str, size: u64, libraries: &mut Vec<(&'a str, u64)>) {
+    let file = file_name(member);
+    let device_code = [
+        (".cubin", super::Accelerator::Cuda),
+        (".fatbin", super::Accelerator::Cuda),
+        (".ptx", super::Accelerator::Cuda),
+        (".hsaco", super::Accelerator::Rocm),
+    ];
+    if let Some((end, accelerator)) = device_code.iter().find(|(end, _)| file.ends_with(end)) {
+        // Compilers bring kernels for their own tests.
+        let is_test = member.split('/').any(|part| matches!(part, "test" | "tests" | "testing"));
+        let strength = if is_test { Strength::Mentions } else { Strength::Carries };
+        findings.add(*accelerator, strength, Some(member), format!("device code, {end}"));
+        if !is_test {
+            findings.architectures(device::named(file));
+        }
+        return;
+    }
+    if file.ends_with(".co") || file.ends_with(".dat") {
+        // Tensile's kernels, which rocBLAS loads: `TensileLibrary_…_gfx90a.co`.
+        if let Some(architecture) = device::named(file).filter(|name| name.starts_with("gfx")) {
+            findings.add(
+                super::Accelerator::Rocm,
+                Strength::Carries,
+                Some(member),
+                "device code, by its name".to_owned(),
+            );
+            findings.architectures([architecture]);
+        }
+        return;
+    }
+    if is_shared(file) {
+        libraries.push((member, size));
+    }
+}
+
+/// Adds the accelerators' libraries among the members: all the wheel is, or something that it brings.
+fn add_libraries(findings: &mut Findings, libraries: &[(&str, u64)]) {
+    for accelerator in super::Accelerator::ALL {
+        let is_own = |member: &str| evidence::library(file_name(member)) == Some(accelerator);
+        let own = is_vendors_own(libraries.iter().map(|(member, size)| (*member, *size, is_own(member))));
+        let strength = if own { Strength::Is } else { Strength::Carries };
+        for (member, _) in libraries {
+            let file = file_name(member);
+            if is_own(member) {
+                findings.add(accelerator, strength, Some(member), format!("library {file}"));
+            } else if evidence::words(file).find_map(evidence::word) == Some(accelerator) {
+                findings.add(accelerator, Strength::Carries, Some(member), "a library named after it".to_owned());
+            }
+        }
+    }
+}
+
+/// Adds what the builder noted: the libraries that fromager found needed and provided, and the variant.
+fn add_notes<R: ReadAt + ?Sized>(findings: &mut Findings, archive: &Archive<'_, R>, notes: &[(&str, Entry<'_>)]) {
+    let mut texts = Vec::new();
+    for (member, entry) in notes {
+        match archive.read(entry, MAX_NOTE_BYTES) {
+            Ok(bytes) => texts.push((*member, String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) => findings.problem(&error.to_string()),
+        }
+    }
+    // A line is `libcudart.so.12()(64bit)`: a library, the version of a symbol, the width.
+    let names = |text: &str| -> BTreeSet<String> {
+        text.lines().filter_map(|line| line.split('(').next()).map(|name| name.trim().to_owned()).collect()
+    };
+    let mut provided = BTreeSet::new();
+    for (_, text) in texts.iter().filter(|(member, _)| member.ends_with("provides.txt")) {
+        provided.extend(names(text));
+    }
+    for (member, text) in &texts {
+        if member.ends_with("requires.txt") {
+            for library in names(text).difference(&provided) {
+                if let Some(accelerator) = evidence::library(library) {
+                    findings.add(accelerator, Strength::Requires, Some(member), format!("needs {library}"));
+                }
+            }
+        } else if member.ends_with("variant.json") {
+            add_variant(findings, member, text);
+        }
+    }
+}
+
+/// Adds the accelerators that a wheel variant's properties name.
+fn add_variant(findings: &mut Findings, member: &str, text: &str) {
+    let Ok(document) = serde_json::from_str::<serde_json::Value>(text) else { return };
+    let variants = document.get("variants").and_then(serde_json::Value::as_object);
+    for (label, properties) in variants.into_iter().flatten() {
+        let namespaces = properties.as_object().into_iter().flatten().map(|(namespace, _)| namespace.as_str());
+        for namespace in namespaces {
+            let accelerator = match namespace {
+                "nvidia" | "cuda" => super::Accelerator::Cuda,
+                "amd" | "rocm" => super::Accelerator::Rocm,
+                "intel" | "xpu" => super::Accelerator::Oneapi,
+                "gaudi" | "habana" => super::Accelerator::Gaudi,
+                _ => continue,
+            };
+            findings.add(accelerator, Strength::Requires, Some(member), format!("variant {label} of {namespace}"));
+        }
+    }
+}
