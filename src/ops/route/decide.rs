@@ -6,6 +6,7 @@
 use crate::error::Result;
 use crate::manifest::{RouteOverride, Rows, VariantRequirement};
 use crate::name::{CollectionName, ProjectName};
+use crate::ops::counted;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -156,11 +157,7 @@ impl Router {
     fn unlisted(&self, project: &ProjectName, count: usize) -> String {
         match count {
             0 => format!("the requirements of variant {} are an empty set", self.variant),
-            _ => format!(
-                "{project} is not among the {} of variant {}",
-                super::super::counted(count, "requirement"),
-                self.variant
-            ),
+            _ => format!("{project} is not among the {} of variant {}", counted(count, "requirement"), self.variant),
         }
     }
 
