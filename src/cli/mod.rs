@@ -4,6 +4,7 @@
 
 mod app;
 mod collection;
+mod config;
 mod doctor;
 mod gc;
 mod generate;
@@ -15,6 +16,7 @@ mod pin;
 mod print;
 mod progress;
 mod rebuild;
+mod remote;
 mod select;
 mod stats;
 mod units;
@@ -63,6 +65,8 @@ enum Command {
     Why(list::WhyArgs),
     Stats(stats::Args),
     Collection(collection::Args),
+    Remote(remote::Args),
+    Config(config::Args),
     Invalidate(invalidate::InvalidateArgs),
     Undo(invalidate::UndoArgs),
     Pin(pin::PinArgs),
@@ -123,6 +127,8 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Why(args) => list::why(app, args),
         Command::Stats(args) => stats::run(app, args),
         Command::Collection(args) => collection::run(app, args),
+        Command::Remote(args) => remote::run(app, args),
+        Command::Config(args) => config::run(app, args),
         Command::Invalidate(args) => invalidate::invalidate(app, args),
         Command::Undo(args) => invalidate::undo(app, args),
         Command::Pin(args) => pin::pin(app, args),

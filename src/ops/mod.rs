@@ -4,8 +4,10 @@
 //! read no clock, no environment and no terminal.
 
 mod collection;
+pub mod config;
 mod doctor;
 mod gc;
+mod guard;
 mod healing;
 mod import;
 mod invalidate;
@@ -14,9 +16,11 @@ mod lookup;
 mod parallel;
 mod pin;
 mod rebuild;
+mod remote;
 mod retain;
 mod search;
 mod stats;
+pub mod units;
 mod verify;
 mod view;
 
@@ -25,8 +29,10 @@ pub use collection::{
     collections, copy_collection, create_collection, delete_collection, delete_snapshot, diff, log, rollback,
     set_collection, snapshot,
 };
+pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
+pub use guard::{ACCELERATORS, check_accelerators};
 pub use import::{
     ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, find_sources, import,
 };
@@ -35,8 +41,9 @@ pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use lookup::{LookupOptions, LookupReport, lookup};
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
+pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};
 pub use search::Filter;
-pub use stats::{CollectionStats, StatsReport, stats};
+pub use stats::{CollectionStats, RemoteStats, StatsReport, stats};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
 
