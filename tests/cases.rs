@@ -276,7 +276,7 @@ fn r3_an_override_whose_collection_is_gone_fails_the_import_and_names_it() {
         link: wcas::blobs::LinkMode::Copy,
         keep_existing: false,
     };
-    let context = wcas::ops::Context { now: 1_700_000_000, who: "test", jobs: 1, progress: &() };
+    let context = wcas::ops::Context { now: 1_700_000_000, who: "test", jobs: 1, progress: &(), client: None };
     let (sources, ..) = wcas::ops::find_sources(&[path], None);
     let error = wcas::ops::import(&store, &context, sources, &options).unwrap_err();
     assert!(error.to_string().contains("\"special\""), "{error}");

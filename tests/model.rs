@@ -248,7 +248,7 @@ impl Case {
     }
 
     fn context(&self) -> Context<'static> {
-        Context { now: self.model.now, who: "model", jobs: 2, progress: &() }
+        Context { now: self.model.now, who: "model", jobs: 2, progress: &(), client: None }
     }
 
     fn tree(&self, tree: usize) -> PathBuf {

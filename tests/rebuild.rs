@@ -15,7 +15,7 @@ use wcas::ops::{self, Context, Filter, ImportOptions, RebuildOptions, RebuildRep
 use wcas::{Error, ErrorKind, Store};
 use wheels::{Sdist, Wheel};
 
-const CONTEXT: Context<'_> = Context { now: 1_700_000_000, who: "test", jobs: 2, progress: &() };
+const CONTEXT: Context<'_> = Context { now: 1_700_000_000, who: "test", jobs: 2, progress: &(), client: None };
 
 /// A store with three distributions in two collections.
 struct Sample {

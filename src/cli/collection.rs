@@ -2,10 +2,11 @@
 
 use super::app::App;
 use super::{End, print, units};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use wcas::Error;
 use wcas::error::Result;
+use wcas::manifest::Guard;
 use wcas::name::CollectionName;
 use wcas::ops::{
     self, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion, RevisionSpec, Settings,
@@ -91,7 +92,7 @@ enum Command {
         #[arg(long)]
         delete: bool,
     },
-    /// Change a collection's fallbacks and its rules for gc; `none` takes a rule away
+    /// Change a collection's fallbacks, its rules for gc and its guard; `none` takes a rule away
     Set(SetArgs),
 }
 
@@ -114,17 +115,37 @@ struct SetArgs {
     /// Drop the least recently used until the collection's rest has at most this size
     #[arg(long, value_name = "BYTES", value_parser = rule(units::bytes))]
     max_bytes: Option<Rule<u64>>,
+    /// The accelerators that its wheels may be bound to: cuda, rocm, oneapi, gaudi; `none`, or `any`
+    #[arg(long, value_name = "A", value_delimiter = ',')]
+    accelerator: Vec<String>,
+    /// What happens to wheels that are bound to another
+    #[arg(long, value_enum)]
+    guard: Option<Action>,
+    /// Wheels that merely carry device code count, too
+    #[arg(long, overrides_with = "no_strict")]
+    strict: bool,
+    /// Only wheels that need an accelerator, or are a part of one, count
+    #[arg(long)]
+    no_strict: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Action {
+    /// They are refused
+    Refuse,
+    /// They are taken, with a warning
+    Warn,
 }
 
 /// A rule's value, or its absence.
 #[derive(Debug, Clone, Copy)]
-struct Rule<T>(Option<T>);
+pub(super) struct Rule<T>(pub(super) Option<T>);
 
 fn parse_count(text: &str) -> std::result::Result<u32, String> {
     text.parse().map_err(|_| "write a number".to_owned())
 }
 
-fn rule<T>(
+pub(super) fn rule<T>(
     parse: fn(&str) -> std::result::Result<T, String>,
 ) -> impl Fn(&str) -> std::result::Result<Rule<T>, String> + Clone + Send + Sync + 'static
 where
@@ -219,11 +240,21 @@ fn rules(row: &CollectionReport) -> String {
         rules.keep_versions.map(|count| format!("{count} versions")),
         rules.unused_for.map(|seconds| format!("used in {} d", seconds / 86_400)),
         rules.max_bytes.map(|bytes| format!("at most {}", print::size(bytes))),
+        guard(&row.guard),
     ];
     texts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn dash(text: String) -> String {
+fn guard(guard: &Guard) -> Option<String> {
+    let names = guard.accelerators.as_ref()?;
+    let names = if names.is_empty() { "none".to_owned() } else { names.join("+") };
+    let words = [guard.is_warning.then_some("warns"), guard.is_strict.then_some("strict")];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    let words = if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) };
+    Some(format!("accelerator {names}{words}"))
+}
+
+pub(super) fn dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
@@ -322,6 +353,11 @@ fn snapshot(app: &App, spec: &RevisionSpec, name: &str, delete: bool) -> Result<
     })
 }
 
+/// Returns what a pair of options, one for and one against, says.
+pub(super) fn switch(yes: bool, no: bool) -> Option<bool> {
+    if yes || no { Some(yes) } else { None }
+}
+
 fn set(app: &App, args: SetArgs) -> Result<()> {
     let fallbacks = match args.fallback.as_slice() {
         [] => None,
@@ -336,6 +372,14 @@ fn set(app: &App, args: SetArgs) -> Result<()> {
         keep_versions: args.keep_versions.map(|rule| rule.0),
         unused_for: args.unused_for.map(|rule| rule.0),
         max_bytes: args.max_bytes.map(|rule| rule.0),
+        accelerators: match args.accelerator.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] => None,
+            ["any"] => Some(None),
+            ["none"] => Some(Some(Vec::new())),
+            _ => Some(Some(args.accelerator)),
+        },
+        is_warning: args.guard.map(|action| action == Action::Warn),
+        is_strict: switch(args.strict, args.no_strict),
     };
     let report = ops::set_collection(&app.open()?, &args.name, &settings)?;
     app.report("collection-set", &report, |out| {

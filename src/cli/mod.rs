@@ -4,6 +4,7 @@
 
 mod app;
 mod collection;
+mod config;
 mod doctor;
 mod gc;
 mod generate;
@@ -16,6 +17,7 @@ mod print;
 mod progress;
 mod pull;
 mod rebuild;
+mod remote;
 mod route;
 mod select;
 mod stats;
@@ -66,6 +68,8 @@ enum Command {
     Why(list::WhyArgs),
     Stats(stats::Args),
     Collection(collection::Args),
+    Remote(remote::Args),
+    Config(config::Args),
     Route(route::Args),
     Invalidate(invalidate::InvalidateArgs),
     Undo(invalidate::UndoArgs),
@@ -128,6 +132,8 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Why(args) => list::why(app, args),
         Command::Stats(args) => stats::run(app, args),
         Command::Collection(args) => collection::run(app, args),
+        Command::Remote(args) => remote::run(app, args),
+        Command::Config(args) => config::run(app, args),
         Command::Route(args) => route::run(app, args),
         Command::Invalidate(args) => invalidate::invalidate(app, args),
         Command::Undo(args) => invalidate::undo(app, args),

@@ -43,7 +43,26 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
         writeln!(out)?;
         let rate = lookups.hit_rate * 100.0;
         let (hits, misses) = (lookups.hits, lookups.misses);
-        writeln!(out, "lookups: hits {hits}, misses {misses} ({rate:.1} % hits); stored {}", lookups.stores)
+        writeln!(out, "lookups: hits {hits}, misses {misses} ({rate:.1} % hits); stored {}", lookups.stores)?;
+        if !report.remotes.is_empty() {
+            writeln!(out)?;
+            let rows: Vec<[String; 6]> = report
+                .remotes
+                .iter()
+                .map(|row| {
+                    [
+                        row.name.clone(),
+                        row.hits.to_string(),
+                        row.misses.to_string(),
+                        row.failures.to_string(),
+                        print::size(row.bytes),
+                        format!("{:.1} s", row.milliseconds as f64 / 1000.0),
+                    ]
+                })
+                .collect();
+            print::table(out, ["REMOTE", "HITS", "MISSES", "FAILURES", "SIZE", "TIME"], &rows)?;
+        }
+        Ok(())
     })?;
     Ok(End::Done)
 }

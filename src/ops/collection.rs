@@ -1,8 +1,8 @@
 //! `collection`: named sets of distributions with a history.
 
-use super::{Context, collection_row, counted};
+use super::{Context, check_accelerators, collection_row, counted};
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, Retention, Rows, Scope};
+use crate::manifest::{CollectionRow, Guard, Retention, Rows, Scope};
 use crate::name::CollectionName;
 use crate::store::Store;
 use serde::Serialize;
@@ -78,6 +78,8 @@ pub struct CollectionReport {
     pub fallbacks: Vec<CollectionName>,
     /// Its rules for gc.
     pub retention: Retention,
+    /// What it holds of wheels that are bound to accelerators.
+    pub guard: Guard,
     /// Its snapshots and their revisions.
     pub snapshots: BTreeMap<String, i64>,
     /// The oldest revision from which on all are whole.
@@ -94,6 +96,7 @@ fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
         name: row.name,
         revision: row.revision,
         retention: row.retention,
+        guard: row.guard,
         complete_since: row.complete_since,
         created_at: row.created_at,
     })
@@ -118,7 +121,8 @@ pub fn create_collection(store: &Store, context: &Context<'_>, name: &Collection
     Ok(report)
 }
 
-/// Deletes a collection with its history. One that has distributions needs `is_sure`; one that a tree on disk shows is refused.
+/// Deletes a collection with its history and remotes. One that has distributions needs `is_sure`; one that a tree on disk shows or an
+/// override names is refused.
 pub fn delete_collection(store: &Store, name: &CollectionName, is_sure: bool) -> Result<u64> {
     store.require_writable()?;
     let transaction = store.manifest.write()?;
@@ -351,6 +355,12 @@ pub struct Settings {
     pub unused_for: Option<Option<i64>>,
     /// See [`Retention::max_bytes`].
     pub max_bytes: Option<Option<u64>>,
+    /// See [`Guard::accelerators`].
+    pub accelerators: Option<Option<Vec<String>>>,
+    /// See [`Guard::is_warning`].
+    pub is_warning: Option<bool>,
+    /// See [`Guard::is_strict`].
+    pub is_strict: Option<bool>,
 }
 
 /// Changes a collection's settings.
@@ -366,6 +376,16 @@ pub fn set_collection(store: &Store, name: &CollectionName, settings: &Settings)
         max_bytes: settings.max_bytes.unwrap_or(old.max_bytes),
     };
     transaction.set_retention(row.id, &retention)?;
+    let accelerators = match &settings.accelerators {
+        Some(names) => names.clone().map(check_accelerators).transpose()?,
+        None => row.guard.accelerators,
+    };
+    let guard = Guard {
+        accelerators,
+        is_warning: settings.is_warning.unwrap_or(row.guard.is_warning),
+        is_strict: settings.is_strict.unwrap_or(row.guard.is_strict),
+    };
+    transaction.set_guard(row.id, &guard)?;
     if let Some(names) = &settings.fallbacks {
         let mut ids = Vec::new();
         for fallback in names {

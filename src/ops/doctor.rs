@@ -13,6 +13,7 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// With less free room than this, a note says so.
 const LITTLE_ROOM_BYTES: u64 = 1 << 30;
@@ -171,7 +172,22 @@ impl Examination<'_> {
         self.unfinished(&rows)?;
         self.sessions()?;
         self.links(&rows)?;
-        self.views()
+        self.views()?;
+        self.remotes()
+    }
+
+    /// Tells of remotes whose last answer was a failure.
+    fn remotes(&mut self) -> Result<()> {
+        for remote in self.store.manifest.remotes()?.iter().filter(|remote| remote.is_failing()) {
+            let at = std::time::UNIX_EPOCH + Duration::from_secs(remote.failed_at.unwrap_or(0).max(0).cast_unsigned());
+            let at = humantime::format_rfc3339_seconds(at);
+            let failure = remote.failure.as_deref().unwrap_or("it gave no usable answer");
+            let detail = format!("{} ({}) last failed at {at}: {failure}", remote.name, remote.settings.url);
+            let advice =
+                format!("`wcas remote test {}` asks it; meanwhile pages that were seen before are used", remote.name);
+            self.note("remote", None, detail, &advice);
+        }
+        Ok(())
     }
 
     /// Compares rows with files. The walk comes first: a row is there before its file and after it.

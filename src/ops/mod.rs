@@ -4,8 +4,10 @@
 //! read no clock, no environment and no terminal.
 
 mod collection;
+pub mod config;
 mod doctor;
 mod gc;
+mod guard;
 mod healing;
 mod import;
 mod invalidate;
@@ -18,12 +20,14 @@ mod promote;
 mod pull;
 mod rank;
 mod rebuild;
+mod remote;
 mod requirements;
 mod retain;
 mod route;
 mod search;
 mod shown;
 mod stats;
+pub mod units;
 mod variant;
 mod verify;
 mod view;
@@ -32,8 +36,10 @@ pub use collection::{
     CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
     create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
 };
+pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
+pub use guard::{ACCELERATORS, check_accelerators};
 pub use import::{
     CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
     find_sources, import,
@@ -46,6 +52,7 @@ pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use pull::{ProbeReport, PullNote, PullOptions, PullReport, Pulled, Sample, Unmet, Want, pull, test_remote};
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
+pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};
 pub use requirements::{RequirementSet, WantSet, names as requirement_names, wants};
 pub use route::{
     Accepting, Considered, Decision, ExplainReport, Router, RoutesReport, Rule, VariantReport, VariantSettings,
@@ -54,7 +61,7 @@ pub use route::{
 };
 pub use search::Filter;
 pub use shown::{SeenFile, Shown, SightReport, sight};
-pub use stats::{CollectionStats, StatsReport, stats};
+pub use stats::{CollectionStats, RemoteStats, StatsReport, stats};
 pub use variant::{SearchOrder, is_known_variant};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};

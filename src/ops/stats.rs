@@ -1,7 +1,7 @@
 //! `stats`: what the store holds, saves and answers.
 
 use crate::error::Result;
-use crate::manifest::{Outcome, StoreTotals};
+use crate::manifest::{Outcome, RemoteOutcome, Rows, StoreTotals};
 use crate::name::CollectionName;
 use crate::store::Store;
 use serde::Serialize;
@@ -82,6 +82,43 @@ pub struct LookupStats {
     pub by_remote: BTreeMap<String, Lookups>,
 }
 
+/// What a remote answered, ever.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RemoteStats {
+    /// The remote; it may be gone by now.
+    pub name: String,
+    /// What it had.
+    pub hits: u64,
+    /// What it had not.
+    pub misses: u64,
+    /// What it gave no usable answer to.
+    pub failures: u64,
+    /// The bytes that came from it.
+    pub bytes: u64,
+    /// The time that its answers took.
+    pub milliseconds: u64,
+}
+
+fn remote_stats(rows: &Rows) -> Result<Vec<RemoteStats>> {
+    let mut remotes: BTreeMap<String, RemoteStats> = BTreeMap::new();
+    for row in rows.remotes()? {
+        let name = row.name.to_string();
+        remotes.insert(name.clone(), RemoteStats { name, ..RemoteStats::default() });
+    }
+    for row in rows.remote_counts()? {
+        let name = row.remote.clone();
+        let stats = remotes.entry(row.remote).or_insert_with(|| RemoteStats { name, ..RemoteStats::default() });
+        *match row.outcome {
+            RemoteOutcome::Hit => &mut stats.hits,
+            RemoteOutcome::Miss => &mut stats.misses,
+            RemoteOutcome::Failure => &mut stats.failures,
+        } += row.count;
+        stats.bytes += row.bytes;
+        stats.milliseconds += row.milliseconds;
+    }
+    Ok(remotes.into_values().collect())
+}
+
 /// What `stats` found.
 #[derive(Debug, Serialize)]
 pub struct StatsReport {
@@ -95,6 +132,8 @@ pub struct StatsReport {
     pub collections: Vec<CollectionStats>,
     /// Lookups.
     pub lookups: LookupStats,
+    /// Each remote, by name.
+    pub remotes: Vec<RemoteStats>,
     /// When all live blobs were last verified by: the least recent verification.
     pub verified_since: Option<i64>,
 }
@@ -136,6 +175,7 @@ pub fn stats(store: &Store) -> Result<StatsReport> {
             by_collection,
             by_remote,
         },
+        remotes: remote_stats(&transaction)?,
         verified_since: transaction.oldest_verification()?,
     })
 }

@@ -305,3 +305,42 @@ fn undo_refuses_a_name_that_came_back_and_what_gc_has_taken() {
     assert_eq!(env.run(["undo"]).code, 2, "nothing is left of it");
     assert_eq!(array(&env.json(["list"])["distributions"]).len(), 0);
 }
+
+#[test]
+fn a_guard_is_set_shown_and_taken_away() {
+    let env = Env::new();
+    env.ok(["collection", "create", "shared"]);
+    assert_output!(env.run(["collection", "set", "shared", "--accelerator", "none", "--strict"]), @r"
+    exit 0
+    --- stdout
+    shared: fallbacks -; rules accelerator none (strict)
+    ");
+    assert_output!(env.run(["collection", "set", "shared", "--accelerator", "rocm,cuda", "--guard", "warn"]), @r"
+    exit 0
+    --- stdout
+    shared: fallbacks -; rules accelerator cuda+rocm (warns, strict)
+    ");
+    assert_output!(env.run(["collection", "list"]), @r"
+    exit 0
+    --- stdout
+    COLLECTION  REVISION  DISTRIBUTIONS  FALLBACKS  RULES                                  SNAPSHOTS
+    shared      0         0              -          accelerator cuda+rocm (warns, strict)  -
+    ");
+    let row = env.json(["collection", "list"])["collections"][0]["guard"].clone();
+    assert_eq!(row, serde_json::json!({"accelerators": ["cuda", "rocm"], "is_warning": true, "is_strict": true}));
+    assert_output!(env.run(["collection", "set", "shared", "--keep-builds", "2", "--guard", "refuse", "--no-strict"]), @r"
+    exit 0
+    --- stdout
+    shared: fallbacks -; rules 2 builds, accelerator cuda+rocm
+    ");
+    assert_output!(env.run(["collection", "set", "shared", "--accelerator", "any"]), @r"
+    exit 0
+    --- stdout
+    shared: fallbacks -; rules 2 builds
+    ");
+    assert_output!(refused(&env, 2, &["collection", "set", "shared", "--accelerator", "tpu"]), @r#"
+    exit 2
+    --- stderr
+    wcas: "tpu" is no accelerator that this wcas knows: cuda, rocm, oneapi, gaudi
+    "#);
+}

@@ -11,10 +11,12 @@ mod support;
 
 mod clients;
 mod collection;
+mod config;
 mod gc;
 mod import;
 mod json;
 mod list;
+mod migration;
 mod misuse;
 mod remote;
 mod route;

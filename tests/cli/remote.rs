@@ -1,8 +1,9 @@
 //! `wcas remote`, and where distributions came from.
 
 use crate::support::{Env, Wheel};
+use crate::{assert_output, refused};
 use wcas::blobs::LinkMode;
-use wcas::manifest::Origin;
+use wcas::manifest::{Origin, RemoteOutcome};
 use wcas::name::CollectionName;
 use wcas::ops::{self, Context, ImportOptions, Target};
 
@@ -19,7 +20,7 @@ fn pull(env: &Env, uploaded_at: Option<i64>, yanked: Option<&str>) {
         source.yanked = yanked.map(str::to_owned);
     }
     let store = wcas::Store::open_or_create(&env.store()).unwrap();
-    let context = Context { now: 2_000_000_000, who: "test", jobs: 1, progress: &() };
+    let context = Context { now: 2_000_000_000, who: "test", jobs: 1, progress: &(), client: None };
     let options = ImportOptions {
         target: Target::Collection(CollectionName::shared()),
         link: LinkMode::Copy,
@@ -61,4 +62,152 @@ fn without_the_remotes_upload_time_the_time_of_the_pull_counts_and_local_files_h
     let show = env.json(["show", "demo", "local"]);
     assert_eq!(show["distributions"][0]["uploaded_at"], 2_000_000_000);
     assert_eq!(show["distributions"][1]["origins"], serde_json::json!({}));
+}
+
+#[test]
+fn remotes_are_added_changed_listed_and_removed() {
+    let env = Env::new();
+    assert_output!(env.run(["remote", "add", "mirror", "https://index.example/simple/"]), @r"
+    exit 0
+    --- stdout
+    mirror: https://index.example/simple/ for shared, priority 0; rules -
+    ");
+    env.ok([
+        "remote",
+        "add",
+        "first",
+        "http://127.0.0.1:9/",
+        "--collection",
+        "cuda",
+        "--priority",
+        "-1",
+        "--only",
+        "nvidia_*,Torch",
+    ]);
+    let rules = ["--min-age", "7d", "--not-found", "403", "--except", "internal-*", "--auth", "env:TOKEN", "--listed"];
+    env.ok([&["remote", "set", "mirror", "--collection", "cuda", "--allow-insecure", "--trust-unhashed"], &rules[..]]
+        .concat());
+    assert_output!(env.run(["remote", "list"]), @r"
+    exit 0
+    --- stdout
+    COLLECTION  PRIORITY  REMOTE  URL                            RULES                                                                                        HEALTH
+    cuda        -1        first   http://127.0.0.1:9/            only nvidia-* torch                                                                          unknown
+    cuda        0         mirror  https://index.example/simple/  except internal-*, older than 7d, not found 403, insecure, unhashed, listed, auth env:TOKEN  unknown
+    ");
+    assert_output!(env.run(["--json", "remote", "list"]), @r#"
+    exit 0
+    --- stdout
+    {"schema":"wcas.remote-list/1","remotes":[{"name":"first","url":"http://127.0.0.1:9/","collection":"cuda","priority":-1,"only":["nvidia-*","torch"],"except":[],"min_age":null,"not_found":[],"allow_insecure":false,"trust_unhashed":false,"is_listed":false,"auth":null,"health":"unknown","ok_at":null,"failed_at":null,"failure":null},{"name":"mirror","url":"https://index.example/simple/","collection":"cuda","priority":0,"only":[],"except":["internal-*"],"min_age":604800,"not_found":[403],"allow_insecure":true,"trust_unhashed":true,"is_listed":true,"auth":"env:TOKEN","health":"unknown","ok_at":null,"failed_at":null,"failure":null}]}
+    "#);
+    let none = ["--min-age", "none", "--not-found", "none", "--except", "none", "--auth", "none", "--no-listed"];
+    let off = ["--no-allow-insecure", "--no-trust-unhashed", "--priority", "5"];
+    assert_output!(env.run([&["remote", "set", "mirror"], &none[..], &off[..]].concat()), @r"
+    exit 0
+    --- stdout
+    mirror: https://index.example/simple/ for cuda, priority 5; rules -
+    ");
+    assert_output!(env.run(["remote", "remove", "mirror"]), @r"
+    exit 0
+    --- stderr
+    cuda pulls from mirror no longer
+    ");
+    assert_output!(refused(&env, 4, &["remote", "remove", "mirror"]), @r"
+    exit 4
+    --- stderr
+    wcas: there is no remote mirror; the remotes are: first
+    ");
+    assert_output!(env.run(["collection", "list"]), @r"
+    exit 0
+    --- stdout
+    COLLECTION  REVISION  DISTRIBUTIONS  FALLBACKS  RULES  SNAPSHOTS
+    cuda        0         0              -          -      -
+    shared      0         0              -          -      -
+    ");
+}
+
+#[test]
+fn a_remote_that_makes_no_sense_is_refused_and_no_secret_is_repeated() {
+    let env = Env::new();
+    env.ok(["remote", "add", "mirror", "https://index.example/simple/"]);
+    assert_output!(refused(&env, 2, &["remote", "add", "mirror", "https://other.example/"]), @r"
+    exit 2
+    --- stderr
+    wcas: the remote mirror is there already (https://index.example/simple/); `wcas remote set mirror` changes it
+    ");
+    assert_output!(refused(&env, 2, &["remote", "add", "a", "https://me:hunter2@index.example/"]), @r"
+    exit 2
+    --- stderr
+    wcas: the URL has credentials in it, which would be stored: say --auth netrc, or --auth env:VAR and put them in that variable
+    ");
+    assert_output!(refused(&env, 2, &["remote", "add", "a", "ftp://index.example/"]), @r"
+    exit 2
+    --- stderr
+    wcas: a remote's URL begins with https:// or http://, not ftp:
+    ");
+    assert_output!(refused(&env, 2, &["remote", "set", "mirror", "--auth", "hunter2"]), @r"
+    exit 2
+    --- stderr
+    wcas: credentials are found by `netrc`, or by `env:VAR` in the variable VAR; they are never stored
+    ");
+    assert_output!(refused(&env, 2, &["remote", "set", "mirror", "--only", "a b"]), @r#"
+    exit 2
+    --- stderr
+    wcas: "a b" is not a pattern of project names: letters, digits, '-', '_', '.', and '*' for any of them
+    "#);
+    assert_output!(refused(&env, 2, &["remote", "set", "mirror", "--not-found", "200"]), @r"
+    exit 2
+    --- stderr
+    wcas: 200 is no status of an error, 400 to 599
+    ");
+    assert_output!(refused(&env, 4, &["remote", "set", "absent", "--priority", "1"]), @r"
+    exit 4
+    --- stderr
+    wcas: there is no remote absent; the remotes are: mirror
+    ");
+    assert_eq!(env.json(["remote", "list"])["remotes"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn stats_and_doctor_tell_of_remotes() {
+    let env = Env::new();
+    env.ok(["remote", "add", "mirror", "https://index.example/simple/"]);
+    let store = wcas::Store::open(&env.store()).unwrap();
+    let transaction = store.manifest.write().unwrap();
+    let id = transaction.find_remote(&"mirror".parse().unwrap()).unwrap().unwrap().id;
+    transaction.set_remote_failure(id, 1_700_000_000, "connection refused").unwrap();
+    for (name, outcome) in
+        [("mirror", RemoteOutcome::Hit), ("mirror", RemoteOutcome::Failure), ("gone", RemoteOutcome::Miss)]
+    {
+        transaction.add_remote_count(1_700_000_000, name, outcome, 2, 1500, 250).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(store);
+    let stats = env.json(["stats"]);
+    assert_eq!(
+        stats["remotes"],
+        serde_json::json!([
+            {"name": "gone", "hits": 0, "misses": 2, "failures": 0, "bytes": 1500, "milliseconds": 250},
+            {"name": "mirror", "hits": 2, "misses": 0, "failures": 2, "bytes": 3000, "milliseconds": 500},
+        ])
+    );
+    assert!(stats["lookups"]["by_remote"].is_object());
+    let text = env.ok(["stats"]).stdout;
+    assert_output!(&text[text.find("REMOTE").unwrap()..], @r"
+    REMOTE  HITS  MISSES  FAILURES  SIZE    TIME
+    gone    0     2       0         1.5 kB  0.2 s
+    mirror  2     0       2         3.0 kB  0.5 s
+    ");
+    let text = env.ok(["doctor"]).stdout;
+    let finding =
+        text.lines().skip_while(|line| !line.starts_with("note: remote")).take(2).collect::<Vec<_>>().join("\n");
+    assert_output!(finding, @r"
+    note: remote: mirror (https://index.example/simple/) last failed at [time]: connection refused
+      `wcas remote test mirror` asks it; meanwhile pages that were seen before are used
+    ");
+    assert_output!(env.run(["remote", "list"]), @r"
+    exit 0
+    --- stdout
+    COLLECTION  PRIORITY  REMOTE  URL                            RULES  HEALTH
+    shared      0         mirror  https://index.example/simple/  -      failing, last at [time]: connection refused
+    ");
 }

@@ -26,7 +26,7 @@ pub(crate) fn open(store: &Path) -> Option<Store> {
 /// A context some seconds from now: triggers read the clock themselves, and nothing may be too young for gc without grace.
 pub(crate) fn context() -> Context<'static> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970").as_secs();
-    Context { now: now.cast_signed() + 5, who: "test", jobs: 2, progress: &() }
+    Context { now: now.cast_signed() + 5, who: "test", jobs: 2, progress: &(), client: None }
 }
 
 /// Returns what `list` shows, without revisions.

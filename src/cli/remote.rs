@@ -1,0 +1,193 @@
+//! `wcas remote`
+
+use super::app::App;
+use super::collection::{Rule, dash, rule, switch};
+use super::{End, print, units};
+use clap::Subcommand;
+use serde::Serialize;
+use wcas::Error;
+use wcas::error::Result;
+use wcas::name::{CollectionName, RemoteName};
+use wcas::ops::{self, Health, RemoteChange, RemoteReport};
+
+/// Say which other indexes a collection pulls from, and in which order
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: wcas remote add mirror https://index.example/simple/ --collection shared")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add a remote to a collection; it is not asked yet
+    Add {
+        /// Its name
+        name: RemoteName,
+        /// Its URL, with or without /simple/, or that of a page with links to files
+        url: String,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Change a remote; `none` takes a rule away
+    Set {
+        /// The remote
+        name: RemoteName,
+        /// Another URL; what was seen of the remote so far is forgotten
+        #[arg(long)]
+        url: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// Remove a remote; what came from it stays
+    Remove {
+        /// The remote
+        name: RemoteName,
+    },
+    /// List remotes, those of a collection in the order in which they are asked
+    List,
+}
+
+#[derive(Debug, clap::Args)]
+struct Settings {
+    /// The collection that pulls from it [default for a new one: shared]; made when there is none
+    #[arg(long, value_name = "C")]
+    collection: Option<CollectionName>,
+    /// The lower is asked first [default for a new one: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i64>,
+    /// Ask it only for these projects: names, `*` stands for any part; may be given several times
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Never ask it for these projects
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    except: Vec<String>,
+    /// Take only files that were uploaded at least this long ago
+    #[arg(long, value_name = "TIME", value_parser = rule(units::seconds))]
+    min_age: Option<Rule<i64>>,
+    /// A status that means "not found" there, beside 404; may be given several times
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    not_found: Vec<String>,
+    /// Take files without a digest over plain http, too
+    #[arg(long, overrides_with = "no_allow_insecure")]
+    allow_insecure: bool,
+    /// Refuse files without a digest over plain http
+    #[arg(long)]
+    no_allow_insecure: bool,
+    /// Take files without a digest
+    #[arg(long, overrides_with = "no_trust_unhashed")]
+    trust_unhashed: bool,
+    /// Refuse files without a digest
+    #[arg(long)]
+    no_trust_unhashed: bool,
+    /// Its root page names all its projects: others are not asked for
+    #[arg(long, overrides_with = "no_listed")]
+    listed: bool,
+    /// Its root page may name not all its projects
+    #[arg(long)]
+    no_listed: bool,
+    /// Where credentials are: `netrc`, or `env:VAR`; they are never stored
+    #[arg(long, value_name = "WHERE")]
+    auth: Option<String>,
+}
+
+impl Settings {
+    fn change(self, url: Option<String>) -> Result<RemoteChange> {
+        let codes = list(self.not_found).map(|codes| {
+            let parse =
+                |code: String| code.parse().map_err(|_| Error::Refused(format!("{code:?} is no status: write 403")));
+            codes.into_iter().map(parse).collect::<Result<Vec<u16>>>()
+        });
+        Ok(RemoteChange {
+            url,
+            collection: self.collection,
+            priority: self.priority,
+            only: list(self.only),
+            except: list(self.except),
+            min_age: self.min_age.map(|rule| rule.0),
+            not_found: codes.transpose()?,
+            allow_insecure: switch(self.allow_insecure, self.no_allow_insecure),
+            trust_unhashed: switch(self.trust_unhashed, self.no_trust_unhashed),
+            is_listed: switch(self.listed, self.no_listed),
+            auth: self.auth.map(|auth| Some(auth).filter(|auth| auth != "none")),
+        })
+    }
+}
+
+/// Tells an option that was not given from one that takes all away.
+fn list(items: Vec<String>) -> Option<Vec<String>> {
+    match items.as_slice() {
+        [] => None,
+        [none] if none == "none" => Some(Vec::new()),
+        _ => Some(items),
+    }
+}
+
+#[derive(Serialize)]
+struct ListDocument<'a> {
+    remotes: &'a [RemoteReport],
+}
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    match args.command {
+        Command::Add { name, url, settings } => {
+            let change = settings.change(Some(url))?;
+            let report = ops::add_remote(&app.open_or_create()?, &app.context(), &name, &change)?;
+            app.report("remote-add", &report, |out| writeln!(out, "{}", line(&report)))?;
+        }
+        Command::Set { name, url, settings } => {
+            let report = ops::set_remote(&app.open()?, &app.context(), &name, &settings.change(url)?)?;
+            app.report("remote-set", &report, |out| writeln!(out, "{}", line(&report)))?;
+        }
+        Command::Remove { name } => {
+            let report = ops::remove_remote(&app.open()?, &name)?;
+            app.report("remote-remove", &report, |_| Ok(()))?;
+            app.note(&format!("{} pulls from {name} no longer", report.collection));
+        }
+        Command::List => {
+            let remotes = ops::remotes(&app.open()?)?;
+            app.report("remote-list", &ListDocument { remotes: &remotes }, |out| {
+                let rows: Vec<_> = remotes.iter().map(row).collect();
+                print::table(out, ["COLLECTION", "PRIORITY", "REMOTE", "URL", "RULES", "HEALTH"], &rows)
+            })?;
+        }
+    }
+    Ok(End::Done)
+}
+
+fn line(report: &RemoteReport) -> String {
+    let (collection, rules) = (&report.collection, dash(rules(report)));
+    format!("{}: {} for {collection}, priority {}; rules {rules}", report.name, report.url, report.priority)
+}
+
+fn row(report: &RemoteReport) -> [String; 6] {
+    let failure = report.failure.as_deref().unwrap_or_default();
+    let health = match (report.health, report.failed_at) {
+        (Health::Failing, Some(at)) => format!("failing, last at {}: {failure}", print::time(at)),
+        (health, Some(at)) => format!("{}; failed at {}: {failure}", health.as_str(), print::time(at)),
+        (health, None) => health.as_str().to_owned(),
+    };
+    [
+        report.collection.to_string(),
+        report.priority.to_string(),
+        report.name.to_string(),
+        report.url.clone(),
+        dash(rules(report)),
+        health,
+    ]
+}
+
+fn rules(report: &RemoteReport) -> String {
+    let words = |word: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{word} {}", items.join(" ")));
+    let texts = [
+        words("only", report.only.clone()),
+        words("except", report.except.clone()),
+        report.min_age.map(|seconds| format!("older than {}", units::seconds_text(seconds))),
+        words("not found", report.not_found.iter().map(ToString::to_string).collect()),
+        report.allow_insecure.then(|| "insecure".to_owned()),
+        report.trust_unhashed.then(|| "unhashed".to_owned()),
+        report.is_listed.then(|| "listed".to_owned()),
+        report.auth.as_ref().map(|auth| format!("auth {auth}")),
+    ];
+    texts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}

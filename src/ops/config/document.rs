@@ -1,0 +1,363 @@
+//! The document: its shape, how it is read and written, and what makes sense in it.
+
+use crate::error::{Error, Result};
+use crate::manifest::{RemoteSettings, Strategy};
+use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::ops::{check_accelerators, remote, units};
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What `config show` writes first.
+const HEADING: &str = "# The settings of a wcas store: `wcas config apply FILE` makes a store match them.\n\n";
+
+/// All settings of a store; `None`: a section that says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The collection that takes what no rule sends elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<CollectionName>,
+    /// Fallbacks, rules for gc and guards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collections: Option<BTreeMap<CollectionName, CollectionConfig>>,
+    /// How new distributions of a variant are routed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variants: Option<BTreeMap<CollectionName, VariantConfig>>,
+    /// Projects that go to one collection for all variants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<BTreeMap<ProjectName, CollectionName>>,
+    /// Other indexes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remotes: Option<BTreeMap<RemoteName, RemoteConfig>>,
+}
+
+/// What happens to a wheel that a guard finds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GuardAction {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is taken, with a warning.
+    Warn,
+}
+
+/// A collection's settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct CollectionConfig {
+    /// Where a lookup goes on, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<CollectionName>,
+    /// See [`crate::manifest::Retention::keep_builds`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_builds: Option<u32>,
+    /// See [`crate::manifest::Retention::keep_versions`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_versions: Option<u32>,
+    /// See [`crate::manifest::Retention::unused_for`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused_for: Option<Seconds>,
+    /// See [`crate::manifest::Retention::max_bytes`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<Bytes>,
+    /// See [`crate::manifest::Guard::accelerators`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accelerators: Option<Vec<String>>,
+    /// What happens to what they don't allow.
+    #[serde(skip_serializing_if = "is_default")]
+    pub guard: GuardAction,
+    /// See [`crate::manifest::Guard::is_strict`].
+    #[serde(skip_serializing_if = "is_default")]
+    pub strict: bool,
+}
+
+/// How new distributions of a variant are routed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct VariantConfig {
+    /// Its own projects, as requirements; `None`: nothing is said, which is not an empty set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requirements: Option<Vec<String>>,
+    /// Whether unlisted wheels go by the accelerator that they are bound to.
+    #[serde(skip_serializing_if = "is_default")]
+    pub detect: bool,
+    /// How its view is made.
+    #[serde(skip_serializing_if = "is_nearest")]
+    pub strategy: Strategy,
+    /// Projects that go to one collection for this variant.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<ProjectName, CollectionName>,
+}
+
+impl Default for VariantConfig {
+    fn default() -> Self {
+        Self { requirements: None, detect: false, strategy: Strategy::Nearest, overrides: BTreeMap::new() }
+    }
+}
+
+/// A remote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RemoteConfig {
+    /// Its URL, without credentials.
+    pub url: String,
+    /// The collection that pulls from it.
+    pub collection: CollectionName,
+    /// See [`RemoteSettings::priority`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: i64,
+    /// See [`RemoteSettings::only`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// See [`RemoteSettings::except`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
+    /// See [`RemoteSettings::min_age`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_age: Option<Seconds>,
+    /// See [`RemoteSettings::not_found`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_found: Vec<u16>,
+    /// See [`RemoteSettings::allow_insecure`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub allow_insecure: bool,
+    /// See [`RemoteSettings::trust_unhashed`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trust_unhashed: bool,
+    /// See [`RemoteSettings::is_listed`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub listed: bool,
+    /// See [`RemoteSettings::auth`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+}
+
+impl RemoteConfig {
+    /// Takes a remote's settings from its row.
+    pub(super) fn new(collection: CollectionName, settings: RemoteSettings) -> Self {
+        Self {
+            url: settings.url,
+            collection,
+            priority: settings.priority,
+            only: settings.only,
+            except: settings.except,
+            min_age: settings.min_age.map(Seconds),
+            not_found: settings.not_found,
+            allow_insecure: settings.allow_insecure,
+            trust_unhashed: settings.trust_unhashed,
+            listed: settings.is_listed,
+            auth: settings.auth,
+        }
+    }
+
+    /// Returns the settings as a row has them.
+    pub(super) fn settings(&self) -> RemoteSettings {
+        let all = self.clone();
+        RemoteSettings {
+            url: all.url,
+            priority: all.priority,
+            only: all.only,
+            except: all.except,
+            min_age: all.min_age.map(|seconds| seconds.0),
+            not_found: all.not_found,
+            allow_insecure: all.allow_insecure,
+            trust_unhashed: all.trust_unhashed,
+            is_listed: all.listed,
+            auth: all.auth,
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_nearest(strategy: &Strategy) -> bool {
+    *strategy == Strategy::Nearest
+}
+
+impl Config {
+    /// Reads a document; `name` is what errors call it.
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let place = if line == 0 { name.to_owned() } else { format!("{name}, line {line}") };
+            Error::Refused(format!("{place}: {}", error.message()))
+        })
+    }
+
+    /// Writes the document.
+    pub fn to_toml(&self) -> Result<String> {
+        let text = toml::to_string_pretty(self).map_err(|error| Error::Refused(error.to_string()))?;
+        Ok(format!("{HEADING}{text}"))
+    }
+
+    /// Checks what the shape alone can't say, and brings all into the form that is stored.
+    pub(super) fn checked(mut self) -> Result<Self> {
+        for (name, collection) in self.collections.iter_mut().flatten() {
+            let mut seen = BTreeSet::new();
+            if collection.fallbacks.iter().any(|fallback| fallback == name || !seen.insert(fallback.clone())) {
+                let why = "no collection is its own fallback, or one twice";
+                return Err(Error::Refused(format!("collections.{name}.fallbacks: {why}")));
+            }
+            if let Some(names) = collection.accelerators.take() {
+                collection.accelerators = Some(within(&format!("collections.{name}"), check_accelerators(names))?);
+            }
+        }
+        for (name, variant) in self.variants.iter_mut().flatten() {
+            let Some(lines) = variant.requirements.take() else { continue };
+            let place = format!("variants.{name}.requirements");
+            let mut requirements = BTreeMap::new();
+            for line in lines {
+                let line = line.trim().to_owned();
+                let project = within(&place, required_project(&line))?;
+                if let Some(other) = requirements.insert(project, line.clone()).filter(|other| *other != line) {
+                    return Err(Error::Refused(format!("{place}: {other:?} and {line:?} are one project")));
+                }
+            }
+            variant.requirements = Some(requirements.into_values().collect());
+        }
+        for (name, remote) in self.remotes.iter_mut().flatten() {
+            let checked = within(&format!("remotes.{name}"), remote::check(remote.settings()))?;
+            *remote = RemoteConfig::new(remote.collection.clone(), checked);
+        }
+        Ok(self)
+    }
+}
+
+/// Says where in the document an error is.
+fn within<T>(place: &str, done: Result<T>) -> Result<T> {
+    done.map_err(|error| Error::Refused(format!("{place}: {error}")))
+}
+
+/// Returns the project that a requirement is about: the name that it begins with.
+pub(super) fn required_project(line: &str) -> Result<ProjectName> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let end = line.find(|c| !inner(c)).unwrap_or(line.len());
+    let (name, rest) = line.split_at(end);
+    if has_credentials(line) {
+        return Err(Error::Refused(format!("the URL of {name:?} has credentials in it, which would be stored")));
+    }
+    let rest = rest.trim_start();
+    if !rest.is_empty() && !rest.starts_with(['<', '>', '=', '!', '~', ';', '@', '[', '(', '#']) || line.contains('\n')
+    {
+        return Err(Error::Refused(format!("{line:?} is not a requirement: write torch, or torch==2.5.1")));
+    }
+    Ok(name.parse()?)
+}
+
+/// Tells whether a requirement has a URL with a user or password.
+pub(super) fn has_credentials(line: &str) -> bool {
+    let Some((_, rest)) = line.split_once("://") else { return false };
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}
+
+/// A time, written as `7d`; read also as a number of seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub i64);
+
+/// A size, written as `500G`; read also as a number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&units::seconds_text(self.0))
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&units::bytes_text(self.0))
+    }
+}
+
+/// Reads a number, or text with a unit.
+struct Measured<T>(fn(&str) -> std::result::Result<T, String>);
+
+impl<T> Visitor<'_> for Measured<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or text with a unit such as \"7d\" or \"500G\"")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> std::result::Result<T, E> {
+        (self.0)(&number.to_string()).map_err(E::custom)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<T, E> {
+        (self.0)(text).map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(Measured(units::seconds)).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(Measured(units::bytes)).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Strategy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "nearest" => Ok(Self::Nearest),
+            "union" => Ok(Self::Union),
+            other => Err(de::Error::unknown_variant(other, &["nearest", "union"])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Config::parse(text, "wcas.toml").and_then(Config::checked).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_slip_is_refused_with_its_line() {
+        for (text, expected) in [
+            ("\n[collections.cuda]\nkeep-build = 3\n", "wcas.toml, line 3: unknown field `keep-build`"),
+            ("remote = 1\n", "wcas.toml, line 1: unknown field `remote`"),
+            ("[remotes.a]\nurl = 'https://index.example/'\n", "wcas.toml, line 1: missing field `collection`"),
+            ("[collections.Cuda]\n", "wcas.toml, line 1: \"Cuda\" is not a collection name"),
+            ("[collections.a]\nunused-for = 'soon'\n", "wcas.toml, line 2: "),
+            ("[collections.a]\nmax-bytes = -1\n", "wcas.toml, line 2: "),
+            ("[collections.a]\nguard = 'panic'\n", "wcas.toml, line 2: unknown variant `panic`"),
+            ("[variants.a]\nstrategy = 'far'\n", "wcas.toml, line 2: unknown variant `far`"),
+            ("default = 'a'\ndefault = 'b'\n", "wcas.toml, line 2: duplicate key"),
+            ("[", "wcas.toml, line 1: "),
+            ("[collections.a]\naccelerators = ['cuda', 'tpu']\n", "collections.a: \"tpu\" is no accelerator"),
+            ("[collections.a]\nfallbacks = ['b', 'b']\n", "collections.a.fallbacks: "),
+            ("[variants.a]\nrequirements = ['torch==1', 'Torch==2']\n", "are one project"),
+            ("[variants.a]\nrequirements = ['-r other.txt']\n", "variants.a.requirements: "),
+            ("[variants.a]\nrequirements = ['a @ https://me:hunter2@index.example/a.whl']\n", "credentials"),
+            (
+                "[remotes.a]\ncollection = 'a'\nurl = 'https://me:hunter2@index.example/'\n",
+                "remotes.a: the URL has cred",
+            ),
+        ] {
+            let found = refusal(text);
+            assert!(found.contains(expected) && !found.contains("hunter2"), "{text}\n{found}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_texts_with_units_are_one() {
+        let parse = |text: &str| Config::parse(text, "x").unwrap();
+        assert_eq!(
+            parse("[collections.a]\nunused-for = 604800\nmax-bytes = 1000"),
+            parse("[collections.a]\nunused-for = '7d'\nmax-bytes = '1K'")
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! A store's settings as a document, and a document's as rows.
+
+use super::document::{Bytes, CollectionConfig, Config, GuardAction, RemoteConfig, Seconds, VariantConfig};
+use super::document::{has_credentials, required_project};
+use crate::error::Result;
+use crate::manifest::{Guard, Retention, Rows, Transaction, VariantSettings};
+use crate::name::{CollectionName, ProjectName};
+use crate::ops::{Context, collection_row, remote};
+use std::collections::BTreeMap;
+
+/// Reads all settings of a store.
+pub(super) fn read(rows: &Rows) -> Result<Config> {
+    let mut collections = BTreeMap::new();
+    for row in rows.collections()? {
+        let guard = if row.guard.is_warning { GuardAction::Warn } else { GuardAction::Refuse };
+        let config = CollectionConfig {
+            fallbacks: rows.fallbacks(row.id)?.into_iter().map(|row| row.name).collect(),
+            keep_builds: row.retention.keep_builds,
+            keep_versions: row.retention.keep_versions,
+            unused_for: row.retention.unused_for.map(Seconds),
+            max_bytes: row.retention.max_bytes.map(Bytes),
+            accelerators: row.guard.accelerators,
+            guard,
+            strict: row.guard.is_strict,
+        };
+        collections.insert(row.name, config);
+    }
+    let mut variants: BTreeMap<CollectionName, VariantConfig> = BTreeMap::new();
+    for row in rows.variant_settings()? {
+        let lines = row.requirements.map(|lines| lines.into_iter().map(written).collect());
+        let config = VariantConfig {
+            requirements: lines,
+            detect: row.is_detecting,
+            strategy: row.strategy,
+            overrides: BTreeMap::new(),
+        };
+        variants.insert(row.name, config);
+    }
+    let mut overrides = BTreeMap::new();
+    for row in rows.override_settings()? {
+        match row.variant {
+            Some(variant) => _ = variants.entry(variant).or_default().overrides.insert(row.project, row.collection),
+            None => _ = overrides.insert(row.project, row.collection),
+        }
+    }
+    let remotes =
+        rows.remotes()?.into_iter().map(|row| (row.name, RemoteConfig::new(row.collection_name, row.settings)));
+    Ok(Config {
+        default: Some(rows.default_collection()?),
+        collections: Some(collections),
+        variants: Some(variants),
+        overrides: Some(overrides),
+        remotes: Some(remotes.collect()),
+    })
+}
+
+/// Returns a requirement as it was written, where a document may have it so; else the project alone.
+fn written((project, line): (ProjectName, String)) -> String {
+    let is_plain = !has_credentials(&line) && required_project(&line).is_ok_and(|name| name == project);
+    if is_plain { line } else { project.to_string() }
+}
+
+/// Writes the settings that differ.
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    before: &Config,
+    wanted: &Config,
+) -> Result<()> {
+    if let Some(default) = wanted.default.as_ref().filter(|_| wanted.default != before.default) {
+        transaction.set_default_collection(default)?;
+    }
+    write_collections(transaction, context, before, wanted)?;
+    if wanted.variants != before.variants || wanted.overrides != before.overrides {
+        write_routes(transaction, wanted)?;
+    }
+    write_remotes(transaction, before, wanted)
+}
+
+fn write_collections(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    before: &Config,
+    wanted: &Config,
+) -> Result<()> {
+    let known = |name: &CollectionName| before.collections.as_ref().and_then(|collections| collections.get(name));
+    // All are made before the first is another's fallback.
+    for name in wanted.collections.iter().flat_map(|collections| collections.keys()) {
+        if known(name).is_none() {
+            transaction.insert_collection(name, context.now)?;
+        }
+    }
+    for (name, config) in wanted.collections.iter().flatten().filter(|(name, config)| known(name) != Some(*config)) {
+        let id = collection_row(transaction, name)?.id;
+        let retention = Retention {
+            keep_builds: config.keep_builds,
+            keep_versions: config.keep_versions,
+            unused_for: config.unused_for.map(|seconds| seconds.0),
+            max_bytes: config.max_bytes.map(|bytes| bytes.0),
+        };
+        transaction.set_retention(id, &retention)?;
+        let is_warning = config.guard == GuardAction::Warn;
+        let guard = Guard { accelerators: config.accelerators.clone(), is_warning, is_strict: config.strict };
+        transaction.set_guard(id, &guard)?;
+        let fallbacks = config.fallbacks.iter().map(|name| Ok(collection_row(transaction, name)?.id));
+        transaction.set_fallbacks(id, &fallbacks.collect::<Result<Vec<_>>>()?)?;
+    }
+    Ok(())
+}
+
+fn write_routes(transaction: &Transaction<'_>, wanted: &Config) -> Result<()> {
+    let mut variants = Vec::new();
+    let mut overrides = Vec::new();
+    for (project, collection) in wanted.overrides.iter().flatten() {
+        overrides.push((project, None, collection_row(transaction, collection)?.id));
+    }
+    for (name, config) in wanted.variants.iter().flatten() {
+        let pair = |line: &String| Ok((required_project(line)?, line.clone()));
+        let requirements = config.requirements.as_ref();
+        variants.push(VariantSettings {
+            name: name.clone(),
+            requirements: requirements.map(|lines| lines.iter().map(pair).collect::<Result<_>>()).transpose()?,
+            is_detecting: config.detect,
+            strategy: config.strategy,
+        });
+        for (project, collection) in &config.overrides {
+            overrides.push((project, Some(name), collection_row(transaction, collection)?.id));
+        }
+    }
+    transaction.replace_variants(&variants)?;
+    Ok(transaction.replace_overrides(&overrides)?)
+}
+
+fn write_remotes(transaction: &Transaction<'_>, before: &Config, wanted: &Config) -> Result<()> {
+    for row in transaction.remotes()? {
+        if wanted.remotes.as_ref().is_some_and(|remotes| !remotes.contains_key(&row.name)) {
+            transaction.delete_remote(row.id)?;
+        }
+    }
+    for (name, config) in wanted.remotes.iter().flatten() {
+        if before.remotes.as_ref().and_then(|remotes| remotes.get(name)) == Some(config) {
+            continue;
+        }
+        let collection = collection_row(transaction, &config.collection)?.id;
+        match transaction.find_remote(name)? {
+            // What is known of its health and pages stays.
+            Some(row) => remote::update(transaction, &row, collection, &config.settings())?,
+            None => _ = transaction.insert_remote(name, collection, &config.settings())?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,357 @@
+//! `remote`: the indexes that collections pull from, as people set them. Nothing here asks one.
+
+use super::{Context, collection_row};
+use crate::error::{Error, Result};
+use crate::manifest::{CollectionId, RemoteRow, RemoteSettings, Rows, Transaction};
+use crate::name::{CollectionName, RemoteName};
+use crate::store::Store;
+use serde::Serialize;
+use url::Url;
+
+/// How a remote is, as far as the last thing heard of it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Nobody asked it yet.
+    Unknown,
+    /// Its last answer could be used.
+    Ok,
+    /// It gave no answer, or none that could be used.
+    Failing,
+}
+
+impl Health {
+    /// Returns the word that stands in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Ok => "ok",
+            Self::Failing => "failing",
+        }
+    }
+}
+
+/// A remote as people see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct RemoteReport {
+    /// Its name.
+    pub name: RemoteName,
+    /// Its URL.
+    pub url: String,
+    /// The collection that pulls from it.
+    pub collection: CollectionName,
+    /// The lower is asked first.
+    pub priority: i64,
+    /// See [`RemoteSettings::only`].
+    pub only: Vec<String>,
+    /// See [`RemoteSettings::except`].
+    pub except: Vec<String>,
+    /// See [`RemoteSettings::min_age`].
+    pub min_age: Option<i64>,
+    /// See [`RemoteSettings::not_found`].
+    pub not_found: Vec<u16>,
+    /// See [`RemoteSettings::allow_insecure`].
+    pub allow_insecure: bool,
+    /// See [`RemoteSettings::trust_unhashed`].
+    pub trust_unhashed: bool,
+    /// See [`RemoteSettings::is_listed`].
+    pub is_listed: bool,
+    /// Where credentials are, never what they are.
+    pub auth: Option<String>,
+    /// How it is.
+    pub health: Health,
+    /// When it last gave an answer, in seconds since 1970.
+    pub ok_at: Option<i64>,
+    /// When it last failed.
+    pub failed_at: Option<i64>,
+    /// How it last failed.
+    pub failure: Option<String>,
+}
+
+impl From<RemoteRow> for RemoteReport {
+    fn from(row: RemoteRow) -> Self {
+        let health = match row.ok_at {
+            _ if row.is_failing() => Health::Failing,
+            Some(_) => Health::Ok,
+            None => Health::Unknown,
+        };
+        let settings = row.settings;
+        Self {
+            name: row.name,
+            url: settings.url,
+            collection: row.collection_name,
+            priority: settings.priority,
+            only: settings.only,
+            except: settings.except,
+            min_age: settings.min_age,
+            not_found: settings.not_found,
+            allow_insecure: settings.allow_insecure,
+            trust_unhashed: settings.trust_unhashed,
+            is_listed: settings.is_listed,
+            auth: settings.auth,
+            health,
+            ok_at: row.ok_at,
+            failed_at: row.failed_at,
+            failure: row.failure,
+        }
+    }
+}
+
+/// What `remote set` changes: `None` leaves as it is, `Some(None)` takes away.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteChange {
+    /// Another URL: what was seen of the remote so far is forgotten.
+    pub url: Option<String>,
+    /// Another collection; made when there is none.
+    pub collection: Option<CollectionName>,
+    /// See [`RemoteSettings::priority`].
+    pub priority: Option<i64>,
+    /// See [`RemoteSettings::only`].
+    pub only: Option<Vec<String>>,
+    /// See [`RemoteSettings::except`].
+    pub except: Option<Vec<String>>,
+    /// See [`RemoteSettings::min_age`].
+    pub min_age: Option<Option<i64>>,
+    /// See [`RemoteSettings::not_found`].
+    pub not_found: Option<Vec<u16>>,
+    /// See [`RemoteSettings::allow_insecure`].
+    pub allow_insecure: Option<bool>,
+    /// See [`RemoteSettings::trust_unhashed`].
+    pub trust_unhashed: Option<bool>,
+    /// See [`RemoteSettings::is_listed`].
+    pub is_listed: Option<bool>,
+    /// See [`RemoteSettings::auth`].
+    pub auth: Option<Option<String>>,
+}
+
+impl RemoteChange {
+    fn apply(&self, old: RemoteSettings) -> RemoteSettings {
+        let new = self.clone();
+        RemoteSettings {
+            url: new.url.unwrap_or(old.url),
+            priority: new.priority.unwrap_or(old.priority),
+            only: new.only.unwrap_or(old.only),
+            except: new.except.unwrap_or(old.except),
+            min_age: new.min_age.unwrap_or(old.min_age),
+            not_found: new.not_found.unwrap_or(old.not_found),
+            allow_insecure: new.allow_insecure.unwrap_or(old.allow_insecure),
+            trust_unhashed: new.trust_unhashed.unwrap_or(old.trust_unhashed),
+            is_listed: new.is_listed.unwrap_or(old.is_listed),
+            auth: new.auth.unwrap_or(old.auth),
+        }
+    }
+}
+
+/// Lists all remotes, those of a collection in the order in which they are asked.
+pub fn remotes(store: &Store) -> Result<Vec<RemoteReport>> {
+    let mut rows = store.manifest.remotes()?;
+    rows.sort_by(|a, b| {
+        let key = |row: &RemoteRow| (row.collection_name.clone(), row.settings.priority, row.name.clone());
+        key(a).cmp(&key(b))
+    });
+    Ok(rows.into_iter().map(RemoteReport::from).collect())
+}
+
+/// Adds a remote to a collection, `shared` when the change names none; the collection is made when there is none.
+pub fn add_remote(
+    store: &Store,
+    context: &Context<'_>,
+    name: &RemoteName,
+    settings: &RemoteChange,
+) -> Result<RemoteReport> {
+    let checked = check(settings.apply(RemoteSettings::default()))?;
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    if let Some(row) = transaction.find_remote(name)? {
+        let text =
+            format!("the remote {name} is there already ({}); `wcas remote set {name}` changes it", row.settings.url);
+        return Err(Error::Refused(text));
+    }
+    let collection = settings.collection.clone().unwrap_or_else(CollectionName::shared);
+    transaction.insert_remote(name, find_or_make(&transaction, context, &collection)?, &checked)?;
+    let report = remote_row(&transaction, name)?.into();
+    transaction.commit()?;
+    Ok(report)
+}
+
+/// Changes a remote.
+pub fn set_remote(
+    store: &Store,
+    context: &Context<'_>,
+    name: &RemoteName,
+    change: &RemoteChange,
+) -> Result<RemoteReport> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let row = remote_row(&transaction, name)?;
+    let collection = match &change.collection {
+        Some(collection) => find_or_make(&transaction, context, collection)?,
+        None => row.collection,
+    };
+    update(&transaction, &row, collection, &check(change.apply(row.settings.clone()))?)?;
+    let report = remote_row(&transaction, name)?.into();
+    transaction.commit()?;
+    Ok(report)
+}
+
+/// Writes a remote's settings. Where the URL is another, what was seen so far is another index's, and forgotten.
+pub(super) fn update(
+    transaction: &Transaction<'_>,
+    row: &RemoteRow,
+    collection: CollectionId,
+    settings: &RemoteSettings,
+) -> Result<()> {
+    transaction.update_remote(row.id, collection, settings)?;
+    if settings.url != row.settings.url {
+        transaction.set_remote_layout(row.id, None)?;
+        transaction.forget_remote_pages(row.id)?;
+    }
+    Ok(())
+}
+
+/// Removes a remote. What came from it stays, and so do its counts.
+pub fn remove_remote(store: &Store, name: &RemoteName) -> Result<RemoteReport> {
+    store.require_writable()?;
+    let transaction = store.manifest.write()?;
+    let row = remote_row(&transaction, name)?;
+    transaction.delete_remote(row.id)?;
+    transaction.commit()?;
+    Ok(row.into())
+}
+
+fn remote_row(rows: &Rows, name: &RemoteName) -> Result<RemoteRow> {
+    if let Some(row) = rows.find_remote(name)? {
+        return Ok(row);
+    }
+    let known: Vec<String> = rows.remotes()?.into_iter().map(|row| row.name.to_string()).collect();
+    let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+    Err(Error::NoSuch(format!("remote {name}; the remotes are: {known}")))
+}
+
+fn find_or_make(transaction: &Transaction<'_>, context: &Context<'_>, name: &CollectionName) -> Result<CollectionId> {
+    if transaction.find_collection(name)?.is_none() {
+        transaction.insert_collection(name, context.now)?;
+    }
+    Ok(collection_row(transaction, name)?.id)
+}
+
+/// Checks what people say of a remote, and brings it into the form that is stored.
+pub(super) fn check(mut settings: RemoteSettings) -> Result<RemoteSettings> {
+    settings.url = check_url(&settings.url)?;
+    for pattern in settings.only.iter_mut().chain(&mut settings.except) {
+        *pattern = check_pattern(pattern)?;
+    }
+    if settings.min_age.is_some_and(|seconds| seconds < 0) {
+        return Err(Error::Refused("a minimum age can't be negative".to_owned()));
+    }
+    if let Some(code) = settings.not_found.iter().find(|code| !(400..600).contains(*code)) {
+        return Err(Error::Refused(format!("{code} is no status of an error, 400 to 599")));
+    }
+    settings.not_found.sort_unstable();
+    settings.not_found.dedup();
+    if let Some(auth) = &settings.auth {
+        let is_name = |name: &str| {
+            let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            name.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && name.bytes().all(inner)
+        };
+        if auth != "netrc" && !auth.strip_prefix("env:").is_some_and(is_name) {
+            // What was given may be the secret itself: it is not repeated.
+            let text = "credentials are found by `netrc`, or by `env:VAR` in the variable VAR; they are never stored";
+            return Err(Error::Refused(text.to_owned()));
+        }
+    }
+    Ok(settings)
+}
+
+/// Checks a remote's URL. What may be a secret is not repeated in an error.
+fn check_url(text: &str) -> Result<String> {
+    let refuse = |why: String| Err(Error::Refused(why));
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => return refuse(format!("this is not a URL ({error}); write https://index.example/simple/")),
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return refuse(format!("a remote's URL begins with https:// or http://, not {}:", url.scheme()));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return refuse("the URL names no host; write https://index.example/simple/".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let hint = "say --auth netrc, or --auth env:VAR and put them in that variable";
+        return refuse(format!("the URL has credentials in it, which would be stored: {hint}"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refuse("a remote's URL ends with its path: no `?` (which may hold a secret) and no `#`".to_owned());
+    }
+    Ok(url.into())
+}
+
+/// Checks a pattern of project names, and normalises it as they are.
+fn check_pattern(text: &str) -> Result<String> {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*');
+    if text.is_empty() || !text.bytes().all(inner) {
+        let rule = "letters, digits, '-', '_', '.', and '*' for any of them";
+        return Err(Error::Refused(format!("{text:?} is not a pattern of project names: {rule}")));
+    }
+    let mut pattern = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '-' | '_' | '.' if pattern.ends_with('-') => {}
+            '-' | '_' | '.' => pattern.push('-'),
+            other => pattern.push(other.to_ascii_lowercase()),
+        }
+    }
+    Ok(pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_http_with_a_host_and_nothing_secret() {
+        for good in ["https://index.example/simple/", "http://127.0.0.1:8080/", "https://index.example/a%20b/c"] {
+            assert_eq!(check_url(good).unwrap(), good);
+        }
+        assert_eq!(check_url("HTTPS://Index.Example").unwrap(), "https://index.example/");
+        for bad in [
+            "",
+            "index.example/simple",
+            "ftp://index.example/",
+            "file:///etc",
+            "https://",
+            "https://me:hunter2@index.example/",
+            "https://hunter2@index.example/",
+            "https://index.example/?token=hunter2",
+            "https://index.example/#hunter2",
+        ] {
+            let text = check_url(bad).unwrap_err().to_string();
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_normalised_as_names_are() {
+        assert_eq!(check_pattern("NVIDIA_*").unwrap(), "nvidia-*");
+        assert_eq!(check_pattern("*").unwrap(), "*");
+        for bad in ["", "a b", "a/b", "a\n", "é", "[ab]"] {
+            assert!(check_pattern(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_without_repeating_secrets() {
+        let good = RemoteSettings { url: "https://index.example/".to_owned(), ..RemoteSettings::default() };
+        assert_eq!(check(good.clone()).unwrap(), good);
+        for auth in ["netrc", "env:TOKEN", "env:_t1"] {
+            assert!(check(RemoteSettings { auth: Some(auth.to_owned()), ..good.clone() }).is_ok(), "{auth}");
+        }
+        for auth in ["", "hunter2", "env:", "env:1A", "env:A B", "netrc:hunter2"] {
+            let text = check(RemoteSettings { auth: Some(auth.to_owned()), ..good.clone() }).unwrap_err().to_string();
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+        assert!(check(RemoteSettings { not_found: vec![200], ..good.clone() }).is_err());
+        let codes = check(RemoteSettings { not_found: vec![410, 403, 403], ..good }).unwrap().not_found;
+        assert_eq!(codes, [403, 410]);
+    }
+}

@@ -1,0 +1,300 @@
+//! `wcas config`: a store's settings as a file.
+
+use crate::support::{Env, Wheel};
+use crate::{array, assert_output, refused};
+use std::fs;
+
+const FULL: &str = r#"
+default = "shared"
+
+[collections.shared]
+keep-builds = 3
+keep-versions = 2
+unused-for = "90d"
+max-bytes = "500G"
+accelerators = []
+strict = true
+
+[collections.cuda]
+fallbacks = ["shared"]
+accelerators = ["cuda"]
+guard = "warn"
+
+[collections.rocm]
+fallbacks = ["shared"]
+
+[variants.cuda]
+requirements = ["vllm>=0.5", "Torch==2.5.1 ; python_version >= '3.11'"]
+detect = true
+strategy = "union"
+[variants.cuda.overrides]
+xformers = "shared"
+
+[variants.rocm]
+requirements = []
+
+[overrides]
+flash-attn = "cuda"
+
+[remotes.mirror]
+url = "https://index.example/simple/"
+collection = "shared"
+priority = 10
+only = ["nvidia-*"]
+except = ["internal-*"]
+min-age = "7d"
+not-found = [403, 410]
+allow-insecure = true
+trust-unhashed = true
+listed = true
+auth = "env:TOKEN"
+"#;
+
+fn apply(env: &Env, text: &str, args: &[&str]) -> crate::support::Output {
+    env.run_with_stdin(text, [&["config", "apply", "-"], args].concat())
+}
+
+#[test]
+fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
+    let env = Env::new();
+    assert_output!(apply(&env, FULL, &[]), @r#"
+    exit 0
+    --- stdout
+    + collection cuda: accelerators = ["cuda"], fallbacks = ["shared"], guard = "warn"
+    + collection rocm: fallbacks = ["shared"]
+    + collection shared: accelerators = [], keep-builds = 3, keep-versions = 2, max-bytes = "500G", strict = true, unused-for = "90d"
+    + variant cuda: detect = true, overrides = { xformers = "shared" }, requirements = ["Torch==2.5.1 ; python_version >= '3.11'", "vllm>=0.5"], strategy = "union"
+    + variant rocm: requirements = []
+    + override flash-attn: collection = "cuda"
+    + remote mirror: allow-insecure = true, auth = "env:TOKEN", collection = "shared", except = ["internal-*"], listed = true, min-age = "7d", not-found = [403, 410], only = ["nvidia-*"], priority = 10, trust-unhashed = true, url = "https://index.example/simple/"
+    --- stderr
+    7 changes made
+    "#);
+    let shown = env.ok(["config", "show"]).stdout;
+    assert_output!(&shown, @r#"
+    # The settings of a wcas store: `wcas config apply FILE` makes a store match them.
+
+    default = "shared"
+
+    [collections.cuda]
+    fallbacks = ["shared"]
+    accelerators = ["cuda"]
+    guard = "warn"
+
+    [collections.rocm]
+    fallbacks = ["shared"]
+
+    [collections.shared]
+    keep-builds = 3
+    keep-versions = 2
+    unused-for = "90d"
+    max-bytes = "500G"
+    accelerators = []
+    strict = true
+
+    [variants.cuda]
+    requirements = [
+        "Torch==2.5.1 ; python_version >= '3.11'",
+        "vllm>=0.5",
+    ]
+    detect = true
+    strategy = "union"
+
+    [variants.cuda.overrides]
+    xformers = "shared"
+
+    [variants.rocm]
+    requirements = []
+
+    [overrides]
+    flash-attn = "cuda"
+
+    [remotes.mirror]
+    url = "https://index.example/simple/"
+    collection = "shared"
+    priority = 10
+    only = ["nvidia-*"]
+    except = ["internal-*"]
+    min-age = "7d"
+    not-found = [
+        403,
+        410,
+    ]
+    allow-insecure = true
+    trust-unhashed = true
+    listed = true
+    auth = "env:TOKEN"
+    "#);
+    fs::write(env.path("wcas.toml"), &shown).unwrap();
+    env.ok(["--store", "other", "config", "apply", "wcas.toml"]);
+    assert_eq!(env.ok(["--store", "other", "config", "show"]).stdout, shown);
+    assert_output!(apply(&env, &shown, &[]), @r"
+    exit 0
+    --- stderr
+    nothing to change
+    ");
+    assert_output!(apply(&env, FULL, &["--json"]), @r#"
+    exit 0
+    --- stdout
+    {"schema":"wcas.config-apply/1","dry_run":false,"changes":[]}
+    --- stderr
+    nothing to change
+    "#);
+}
+
+#[test]
+fn settings_that_commands_made_are_shown_and_applied() {
+    let env = Env::new();
+    env.ok(["collection", "create", "shared"]);
+    env.ok(["collection", "create", "cuda"]);
+    env.ok([
+        "collection",
+        "set",
+        "cuda",
+        "--fallback",
+        "shared",
+        "--keep-builds",
+        "2",
+        "--unused-for",
+        "36h",
+        "--accelerator",
+        "cuda",
+    ]);
+    env.ok(["remote", "add", "mirror", "https://index.example/simple/", "--collection", "cuda", "--min-age", "90min"]);
+    let shown = env.ok(["config", "show"]).stdout;
+    fs::write(env.path("wcas.toml"), &shown).unwrap();
+    env.ok(["--store", "other", "config", "apply", "wcas.toml"]);
+    assert_eq!(env.ok(["--store", "other", "config", "show"]).stdout, shown);
+    assert_eq!(
+        env.json(["--store", "other", "collection", "list"])["collections"][0]["retention"],
+        env.json(["collection", "list"])["collections"][0]["retention"]
+    );
+}
+
+#[test]
+fn a_section_is_complete_and_one_that_is_left_out_changes_nothing() {
+    let env = Env::new();
+    assert_eq!(apply(&env, FULL, &[]).code, 0);
+    let before = env.ok(["config", "show"]).stdout;
+    let changed = r#"
+[remotes.other]
+url = "https://other.example/"
+collection = "cuda"
+[overrides]
+flash-attn = "shared"
+[variants.cuda]
+requirements = ["vllm"]
+[collections.cuda]
+fallbacks = ["shared"]
+keep-builds = 1
+"#;
+    assert_output!(apply(&env, changed, &["--dry-run"]), @r#"
+    exit 0
+    --- stdout
+    ~ collection cuda: accelerators = ["cuda"] -> unset, guard = "warn" -> unset, keep-builds = 1
+    ~ variant cuda: detect = true -> unset, overrides = { xformers = "shared" } -> unset, requirements = ["Torch==2.5.1 ; python_version >= '3.11'", "vllm>=0.5"] -> ["vllm"], strategy = "union" -> unset
+    - variant rocm
+    ~ override flash-attn: collection = "cuda" -> "shared"
+    - remote mirror
+    + remote other: collection = "cuda", url = "https://other.example/"
+    --- stderr
+    6 changes to make
+    "#);
+    assert_eq!(env.ok(["config", "show"]).stdout, before, "a dry run changes nothing");
+    assert_output!(apply(&env, changed, &[]), @r#"
+    exit 0
+    --- stdout
+    ~ collection cuda: accelerators = ["cuda"] -> unset, guard = "warn" -> unset, keep-builds = 1
+    ~ variant cuda: detect = true -> unset, overrides = { xformers = "shared" } -> unset, requirements = ["Torch==2.5.1 ; python_version >= '3.11'", "vllm>=0.5"] -> ["vllm"], strategy = "union" -> unset
+    - variant rocm
+    ~ override flash-attn: collection = "cuda" -> "shared"
+    - remote mirror
+    + remote other: collection = "cuda", url = "https://other.example/"
+    --- stderr
+    6 changes made
+    "#);
+    assert_output!(apply(&env, "[collections.cuda]\n", &["--prune"]), @r#"
+    exit 0
+    --- stdout
+    ~ collection cuda: fallbacks = ["shared"] -> unset, keep-builds = 1 -> unset
+    ~ collection rocm: fallbacks = ["shared"] -> unset
+    ~ collection shared: accelerators = [] -> unset, keep-builds = 3 -> unset, keep-versions = 2 -> unset, max-bytes = "500G" -> unset, strict = true -> unset, unused-for = "90d" -> unset
+    --- stderr
+    3 changes made
+    "#);
+    assert_output!(apply(&env, "", &["--prune"]), @r"
+    exit 0
+    --- stderr
+    nothing to change
+    ");
+}
+
+#[test]
+fn distributions_and_collections_stay_whatever_the_file_says() {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").write_to(env.path("in"));
+    env.ok(["import", "in", "--collection", "cuda"]);
+    let empty = "[collections]\n[variants]\n[overrides]\n[remotes]\n";
+    assert_output!(apply(&env, empty, &["--prune"]), @r"
+    exit 0
+    --- stderr
+    nothing to change
+    ");
+    assert_eq!(array(&env.json(["list"])["distributions"]).len(), 1);
+}
+
+#[test]
+fn health_and_pages_of_a_remote_outlive_an_apply_but_not_another_url() {
+    let env = Env::new();
+    assert_eq!(apply(&env, FULL, &[]).code, 0);
+    let layout = |set: Option<&str>| {
+        let store = wcas::Store::open(&env.store()).unwrap();
+        let transaction = store.manifest.write().unwrap();
+        let row = transaction.find_remote(&"mirror".parse().unwrap()).unwrap().unwrap();
+        if set.is_some() {
+            transaction.set_remote_layout(row.id, set).unwrap();
+            transaction.commit().unwrap();
+        }
+        row.layout
+    };
+    layout(Some("simple"));
+    assert_eq!(apply(&env, &FULL.replace("priority = 10", "priority = 11"), &[]).code, 0);
+    assert_eq!(layout(None).as_deref(), Some("simple"));
+    assert_eq!(apply(&env, &FULL.replace("index.example/simple", "index.example/other"), &[]).code, 0);
+    assert_eq!(layout(None), None);
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_told_with_its_line() {
+    let env = Env::new();
+    assert_eq!(apply(&env, FULL, &[]).code, 0);
+    let before = env.ok(["config", "show"]).stdout;
+    assert_output!(apply(&env, "[collections.cuda]\nkeep-build = 3\n", &[]), @r"
+    exit 2
+    --- stderr
+    wcas: standard input, line 2: unknown field `keep-build`, expected one of `fallbacks`, `keep-builds`, `keep-versions`, `unused-for`, `max-bytes`, `accelerators`, `guard`, `strict`
+    ");
+    assert_output!(apply(&env, "[collections.new]\n[overrides]\ntorch = 'cuuda'\n", &[]), @r"
+    exit 2
+    --- stderr
+    wcas: overrides.torch: there is no collection cuuda, in the file or in the store; add [collections.cuuda] to make it
+    ");
+    assert_output!(apply(&env, "[remotes.a]\nurl = 'https://me:hunter2@index.example/'\ncollection = 'cuda'\n", &[]), @r"
+    exit 2
+    --- stderr
+    wcas: remotes.a: the URL has credentials in it, which would be stored: say --auth netrc, or --auth env:VAR and put them in that variable
+    ");
+    assert_output!(refused(&env, 1, &["config", "apply", "absent.toml"]), @r"
+    exit 1
+    --- stderr
+    wcas: cannot read absent.toml
+      because: No such file or directory (os error 2)
+      hint: see whether the path is what you meant
+    ");
+    assert_eq!(env.ok(["config", "show"]).stdout, before);
+    assert_output!(refused(&env, 2, &["collection", "delete", "cuda"]), @r"
+    exit 2
+    --- stderr
+    wcas: an override sends flash-attn to cuda; take it away first
+    ");
+}

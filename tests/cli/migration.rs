@@ -1,0 +1,98 @@
+//! Manifests of older versions: brought up to date by whoever can write, once, with all their content.
+
+use crate::array;
+use crate::support::{Env, Wheel};
+use rusqlite::Connection;
+use std::path::Path;
+use wcas::manifest::{Access, Error, Manifest};
+
+/// The first schema's application id and tables, in an order in which rows can be copied.
+const FIRST: &str = include_str!("../../src/manifest/schema/1.sql");
+
+fn pragma(path: &Path, name: &str) -> i64 {
+    Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()
+}
+
+/// Makes a store with content and a manifest of version 1.
+fn old() -> Env {
+    let env = Env::new();
+    for version in ["1.0", "2.0"] {
+        Wheel::new("demo", version).write_to(env.path("in"));
+        env.ok(["import", "in", "--collection", "cuda"]);
+    }
+    env.ok(["invalidate", "demo==1.0"]);
+    env.ok(["collection", "create", "shared"]);
+    env.ok(["collection", "set", "cuda", "--fallback", "shared", "--keep-builds", "3"]);
+    env.ok(["pin", "demo==2.0"]);
+    let (new, old) = (env.path("store/manifest.sqlite"), env.path("old.sqlite"));
+    let id = pragma(&new, "application_id");
+    let connection = Connection::open(&old).unwrap();
+    connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL").unwrap();
+    connection.execute_batch(FIRST).unwrap();
+    connection.execute("ATTACH ?1 AS new", [new.to_str().unwrap()]).unwrap();
+    let names = |sql: &str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<rusqlite::Result<_>>().unwrap()
+    };
+    for table in names("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
+        let columns = names(&format!("SELECT name FROM pragma_table_info('{table}', 'main')")).join(", ");
+        let sql = format!("INSERT INTO main.{table}({columns}) SELECT {columns} FROM new.{table}");
+        connection.execute_batch(&sql).unwrap();
+    }
+    connection.execute_batch("DETACH new").unwrap();
+    connection.pragma_update(None, "application_id", id).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    drop(connection);
+    for end in ["-wal", "-shm"] {
+        // They are there only while the manifest is open, or after a kill.
+        drop(std::fs::remove_file(env.path(format!("store/manifest.sqlite{end}"))));
+    }
+    std::fs::rename(old, new).unwrap();
+    env
+}
+
+#[test]
+fn an_old_manifest_is_brought_up_to_date_with_its_content() {
+    let env = old();
+    let path = env.path("store/manifest.sqlite");
+    assert_eq!(pragma(&path, "user_version"), 1);
+    let listed = env.json(["list"]);
+    assert_eq!(listed["distributions"][0]["version"], "2.0");
+    assert_eq!(pragma(&path, "user_version"), 2);
+    env.ok(["undo"]);
+    assert_eq!(array(&env.json(["list"])["distributions"]).len(), 2);
+    let row = env.json(["collection", "list"])["collections"][0].clone();
+    assert_eq!(
+        (&row["name"], &row["fallbacks"][0], &row["retention"]["keep_builds"]),
+        (&"cuda".into(), &"shared".into(), &3.into())
+    );
+    assert_eq!(row["guard"], serde_json::json!({"accelerators": null, "is_warning": false, "is_strict": false}));
+    env.ok(["verify"]);
+    env.ok(["doctor"]);
+    env.ok(["remote", "add", "mirror", "https://index.example/"]);
+}
+
+#[test]
+fn whoever_only_reads_is_told_what_to_do_and_changes_nothing() {
+    let env = old();
+    let path = env.path("store/manifest.sqlite");
+    for access in [Access::Read, Access::Immutable] {
+        let error = Manifest::open(&path, access, std::time::Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(error, Error::Older { found: 1, .. }), "{error}");
+        assert!(error.to_string().contains("its owner brings it up to date with any command that writes"), "{error}");
+    }
+    assert_eq!(pragma(&path, "user_version"), 1);
+}
+
+#[test]
+fn several_processes_bring_a_manifest_up_to_date_at_once() {
+    let env = old();
+    let mut running: Vec<_> = (0..6).map(|_| env.spawn(["list"])).collect();
+    for child in &mut running {
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{}", std::fs::read_to_string(env.path("stderr")).unwrap());
+    }
+    assert_eq!(pragma(&env.path("store/manifest.sqlite"), "user_version"), 2);
+    assert_eq!(array(&env.json(["list"])["distributions"]).len(), 1);
+}
