@@ -588,8 +588,13 @@ impl Case {
     fn compare_lookups(&self, number: usize, live: &BTreeMap<usize, Content>) -> TestCaseResult {
         for project in ["a", "b", "c"] {
             let filter = Filter { collections: vec![name(number)], ..Filter::default() };
-            let options =
-                LookupOptions { spec: project.parse().expect("a spec"), filter, variant: None, force_miss: false };
+            let options = LookupOptions {
+                spec: project.parse().expect("a spec"),
+                filter,
+                variant: None,
+                force_miss: false,
+                is_offline: true,
+            };
             let report = ops::lookup(&self.store, &self.context(), &options).expect("a lookup answers");
             // Versions stand in their order.
             let good = live.values().filter(|content| !self.model.lost.contains(content));
