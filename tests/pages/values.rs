@@ -15,7 +15,7 @@ fn json_file(fields: &str) -> ListedFile {
 }
 
 fn with(sha256: &str) -> Option<Sidecar> {
-    Some(Sidecar { sha256: Some(sha256.parse().unwrap()) })
+    Some(Sidecar { sha256: Some(sha256.parse().expect("the test has a digest")) })
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! HTML pages: the anchors of whatever HTML it is, read token by token as browsers read it.
-//!
-//! A page without a file is believed only if it looks like an index: a login form or an error page that came with status 200
-//! must not make a project vanish.
 
 use super::link::{Link, Listing, Outcome, last_segment};
+use super::looks::Looks;
 use super::{ListedPage, PageError, Syntax, is_known};
 use crate::name::ProjectName;
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
@@ -33,10 +31,6 @@ fn scan<'a>(body: &[u8], url: &'a Url, base: Option<Url>) -> Scanner<'a> {
     let Ok(()) = Tokenizer::new_with_emitter(body, emitter).finish();
     scanner
 }
-
-/// Words in the titles of index pages and directory listings, in lower case.
-const TITLES: [&str; 6] =
-    ["links for", "simple index", "simple list", "index of", "directory listing", "simple repository"];
 
 /// A start tag that matters.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,19 +77,6 @@ enum Inside {
     Code,
 }
 
-/// What a page shows, beside its links.
-#[derive(Default)]
-struct Looks {
-    is_html: bool,
-    has_text: bool,
-    has_anchor: bool,
-    has_form: bool,
-    /// A link to an egg or the like: files that are not ours, but an index has them.
-    has_other_file: bool,
-    is_quarantined: bool,
-    title: String,
-}
-
 struct Scanner<'a> {
     listing: Listing<'a>,
     looks: Looks,
@@ -135,7 +116,7 @@ impl<'a> Scanner<'a> {
             CallbackEvent::AttributeName { name } => self.name_attribute(name),
             CallbackEvent::AttributeValue { value } => {
                 if let Some(attribute) = self.attribute.take() {
-                    self.values[attribute as usize] = Some(String::from_utf8_lossy(value).into_owned());
+                    self.values[attribute as usize] = Some(text(value));
                 }
             }
             CallbackEvent::CloseStartTag { .. } => self.close(),
@@ -205,10 +186,10 @@ impl<'a> Scanner<'a> {
 
     fn string(&mut self, value: &[u8]) {
         if self.pending.is_some() {
-            self.text.push_str(&String::from_utf8_lossy(value));
+            self.text.push_str(&text(value));
         }
         match self.inside {
-            Inside::Title => self.looks.title.push_str(&String::from_utf8_lossy(value)),
+            Inside::Title => self.looks.title.push_str(&text(value)),
             Inside::Body => self.looks.has_text |= !value.trim_ascii().is_empty(),
             Inside::Code => {}
         }
@@ -308,26 +289,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-impl Looks {
-    /// Returns why a page can't be an index, if so.
-    fn foreign(&self, page: &ListedPage) -> Option<String> {
-        let title = self.title.to_ascii_lowercase();
-        let is_marked = page.version.is_some() || TITLES.iter().any(|word| title.contains(word));
-        if is_marked || !page.files.is_empty() || !page.problems.is_empty() {
-            return None;
-        }
-        let is_blank = self.is_html && !self.has_text && !self.has_anchor;
-        let reason = if self.has_form {
-            "it has a form or a script, and no file"
-        } else if !page.projects.is_empty() || self.has_other_file || is_blank {
-            return None;
-        } else if self.is_html || self.has_anchor {
-            "it has no link to a file or a project"
-        } else {
-            "it is neither HTML nor JSON"
-        };
-        let title: String =
-            self.title.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim().chars().take(80).collect();
-        Some(if title.is_empty() { reason.to_owned() } else { format!("{reason}; its title is {title:?}") })
-    }
+/// Takes over bytes as text, the common case first: replacing looks at each byte.
+fn text(value: &[u8]) -> String {
+    str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value).into_owned(), str::to_owned)
 }

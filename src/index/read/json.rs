@@ -3,7 +3,8 @@
 //! Text is borrowed from the page. A field of a wrong kind costs that field, not the page: only what isn't JSON, or has neither
 //! `files` nor `projects`, is refused.
 
-use super::link::{Claim, Link, Listing};
+use super::claim::Claim;
+use super::link::{Link, Listing};
 use super::{ListedPage, PageError, Syntax, is_known};
 use crate::name::ProjectName;
 use serde::Deserialize;
@@ -15,7 +16,7 @@ use url::Url;
 /// Reads a page.
 pub(super) fn read(body: &[u8], url: &Url) -> Result<ListedPage, PageError> {
     // JSON is UTF-8; where it is not, the text is still readable, and a name with a replaced letter is refused.
-    let text = String::from_utf8_lossy(body);
+    let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     let document: Document<'_> = serde_json::from_str(&text).map_err(|error| PageError::Json(error.to_string()))?;
     let mut listing = Listing::new(url, url.clone(), Syntax::Json);
     listing.page.version = match document.meta.unwrap_or_default().api_version {
@@ -36,6 +37,7 @@ pub(super) fn read(body: &[u8], url: &Url) -> Result<ListedPage, PageError> {
             None => listing.problem("a project has no name".to_owned()),
         }
     }
+    listing.page.files.reserve(document.files.as_ref().map_or(0, Vec::len));
     for file in document.files.into_iter().flatten().flatten() {
         take(&mut listing, file);
     }

@@ -1,8 +1,9 @@
 //! One decision for a link, whichever syntax it comes from: a file, something wrong that is told, or nothing of ours.
 //!
 //! A name is what [`DistributionFilename::parse`] accepts of a whole decoded segment. A digest that can't be read takes the file
-//! off the page: to see it as a file without digest would make a typing error a way around the check.
+//! off the page.
 
+use super::claim::Claim;
 use super::{ListedFile, ListedPage, Sidecar, Syntax};
 use crate::digest::Sha256;
 use crate::wheel::DistributionFilename;
@@ -18,57 +19,6 @@ const PROBLEMS: usize = 20;
 
 /// The longest problem in bytes: it may quote a stranger's text.
 const PROBLEM_BYTES: usize = 300;
-
-/// What a link says of the digest of its file.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Claim {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// Only digests that are not checked here.
-    Other,
-    /// The digest.
-    Sha256(Sha256),
-    /// A SHA-256 digest that can't be read, or two that differ.
-    Bad,
-}
-
-impl Claim {
-    /// Takes in one more digest; `value` is `None` where it is not even a text.
-    pub(super) fn add(&mut self, algorithm: &str, value: Option<&str>) {
-        let new = if !algorithm.trim().eq_ignore_ascii_case("sha256") {
-            Self::Other
-        } else {
-            value.and_then(|text| text.trim().parse().ok()).map_or(Self::Bad, Self::Sha256)
-        };
-        *self = match (*self, new) {
-            (Self::Nothing, new) | (Self::Other, new) => new,
-            (old, Self::Other) => old,
-            (old, new) if old == new => old,
-            _ => Self::Bad,
-        };
-    }
-
-    /// Takes in a fragment: `name=value`, several with `&` between them.
-    fn add_fragment(&mut self, fragment: &str) {
-        for part in fragment.split('&') {
-            match part.split_once('=') {
-                Some((name, value)) if is_algorithm(name) => self.add(name, Some(value)),
-                // `#sha256:…` and `#sha256` are meant as a digest.
-                _ if part.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("sha256")) => {
-                    self.add("sha256", None)
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Returns whether a key of a fragment names a digest, as `egg` and `subdirectory` do not.
-fn is_algorithm(name: &str) -> bool {
-    let starts = |with: &str| name.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
-    ["md5", "sha", "blake"].iter().any(|with| starts(with))
-}
 
 /// A link as a page has it.
 #[derive(Debug, Default)]
@@ -192,7 +142,7 @@ impl<'a> Listing<'a> {
 
     /// Decides on a link.
     pub(super) fn take(&mut self, link: Link<'_>) -> Outcome {
-        let joined = self.base.join(link.href.trim());
+        let joined = self.base.join(link.href.split('#').next().unwrap_or_default().trim());
         let name = match (&link.filename, &joined) {
             (Some(name), _) => Some(name.as_ref().into()),
             (None, Ok(url)) => last_segment(url.path()),
@@ -229,10 +179,9 @@ impl<'a> Listing<'a> {
             scheme => return Err(format!("{name}: a link of the kind {scheme}: is not followed")),
         }
         let mut claim = link.claim;
-        if let Some(fragment) = url.fragment() {
+        if let Some((_, fragment)) = link.href.split_once('#') {
             claim.add_fragment(fragment);
         }
-        url.set_fragment(None);
         let sha256 = match claim {
             Claim::Sha256(sha256) => Some(sha256),
             Claim::Nothing => None,

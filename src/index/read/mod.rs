@@ -3,9 +3,11 @@
 //! A page is a stranger's text: whatever it says, the result is plain, checked values or a reason, never a panic. A file whose
 //! name or link can't be used is left out with a word; the others are good. Nothing here opens a connection.
 
+mod claim;
 mod html;
 mod json;
 mod link;
+mod looks;
 
 use crate::digest::Sha256;
 use crate::name::ProjectName;
