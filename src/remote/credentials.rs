@@ -70,7 +70,8 @@ impl Client {
 /// Reads what a variable holds: a whole header, `user:password`, or a token.
 fn in_variable(value: &str) -> Option<Authorization> {
     let scheme = value.split_once(' ').map(|(scheme, _)| scheme);
-    let is_header = scheme.is_some_and(|scheme| ["basic", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)));
+    let is_header =
+        scheme.is_some_and(|scheme| ["basic", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)));
     if let (false, Some((user, password))) = (is_header, value.split_once(':')) {
         return Some(Authorization::Basic(Login { user: user.to_owned(), password: password.to_owned() }));
     }

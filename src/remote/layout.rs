@@ -70,7 +70,8 @@ pub fn project_page_url(layout: &Layout, project: &ProjectName) -> Url {
 /// has many megabytes, and some have none.
 pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Result<Discovery, Failure> {
     let given = bare(&source.url);
-    let is_simple = given.path_segments().is_some_and(|parts| parts.rev().find(|part| !part.is_empty()) == Some("simple"));
+    let is_simple =
+        given.path_segments().is_some_and(|parts| parts.rev().find(|part| !part.is_empty()) == Some("simple"));
     let own = folder(&given);
     let bases = if is_simple { vec![own.clone()] } else { vec![own.clone(), below(&own, "simple")] };
     let mut weak = None;

@@ -179,7 +179,8 @@ impl RangedFile<'_> {
             return Err(self.bad("it does not say which bytes it sends"));
         };
         let count = size.saturating_sub(start);
-        if last.checked_add(1) != Some(size) || count > TAIL_BYTES || self.file.size.is_some_and(|known| known != size) {
+        if last.checked_add(1) != Some(size) || count > TAIL_BYTES || self.file.size.is_some_and(|known| known != size)
+        {
             return Err(self.bad(format!("asked for the last bytes, it sends {start}-{last} of {size}")));
         }
         let bytes = self.take_exactly(answer, count)?;

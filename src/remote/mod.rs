@@ -78,7 +78,10 @@ impl Default for ClientOptions {
 
 impl fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientOptions").field("netrc", &self.netrc).field("retries", &self.retries).finish_non_exhaustive()
+        f.debug_struct("ClientOptions")
+            .field("netrc", &self.netrc)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
     }
 }
 
