@@ -199,12 +199,13 @@ impl Transfer<'_> {
     fn ask_for_rest(&self, headers: &mut HeaderMap) -> bool {
         let origin = &self.origin;
         let validator = origin.strong_etag().or(origin.last_modified.as_ref().filter(|_| self.file.sha256.is_some()));
-        let range = HeaderValue::from_str(&format!("bytes={}-", self.part.size)).expect("digits make a header");
-        headers.insert(RANGE, range);
-        if let Some(validator) = validator {
-            headers.insert(IF_RANGE, validator.clone());
+        let is_safe = validator.is_some() || self.file.sha256.is_some();
+        if is_safe {
+            let range = format!("bytes={}-", self.part.size);
+            headers.insert(RANGE, HeaderValue::from_str(&range).expect("digits make a header"));
+            validator.map(|validator| headers.insert(IF_RANGE, validator.clone()));
         }
-        validator.is_some() || self.file.sha256.is_some()
+        is_safe
     }
 
     /// Notes what the server says of the whole file, and refuses what can't be right.
@@ -227,12 +228,12 @@ impl Transfer<'_> {
 
     /// Tells whether a partial answer goes on where the part ends, in the same file.
     fn fits(&self, answer: &Answer) -> bool {
-        let is_same = |before: Option<u64>, now: Option<u64>| before.is_none() || now.is_none() || before == now;
-        let etag = answer.headers.get(ETAG);
+        let is_other = |before: Option<u64>, now: Option<u64>| before.is_some() && now.is_some() && before != now;
+        let (before, now) = (self.origin.etag.as_ref(), answer.headers.get(ETAG));
         coding(answer).is_none()
-            && (etag.is_none() || etag == self.origin.etag.as_ref())
+            && (before.is_none() || now.is_none() || before == now)
             && answer.range().is_some_and(|(first, _, total)| {
-                first == self.part.size && is_same(self.origin.total, total) && is_same(self.file.size, total)
+                first == self.part.size && !is_other(self.origin.total, total) && !is_other(self.file.size, total)
             })
     }
 

@@ -3,7 +3,9 @@
 #![allow(unused_imports, reason = "each test crate uses its own part")]
 
 pub(crate) mod env;
+pub(crate) mod server;
 pub(crate) mod wheels;
 
 pub(crate) use env::{Env, Output, Running};
+pub(crate) use server::{Reply, Server};
 pub(crate) use wheels::{Sdist, Wheel};
