@@ -199,9 +199,14 @@ fn a_damaged_manifest_is_told_and_ends_nothing() {
     let sample = Sample::new();
     fs::remove_file(sample.root.join("reserve")).unwrap();
     let path = sample.root.join("manifest.sqlite");
+    // A page of rows, not one of the schema: without that the store can't be opened at all.
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'distribution'";
+    let page: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    drop(connection);
     let mut bytes = fs::read(&path).unwrap();
-    let last = bytes.len() - 4096;
-    bytes[last..][..64].fill(0xee);
+    let start = (usize::try_from(page).unwrap() - 1) * 4096;
+    bytes[start..][..64].fill(0xee);
     fs::write(&path, bytes).unwrap();
     let findings = sample.findings();
     assert_eq!((findings[0].0, findings[0].1), ("manifest", Severity::Problem), "{findings:?}");
