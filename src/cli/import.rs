@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::route::read_requirements;
+use super::select::Tags;
 use super::{End, print};
 use clap::ValueEnum;
 use std::collections::BTreeMap;
@@ -11,8 +12,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use wcas::blobs::LinkMode;
 use wcas::error::Result;
-use wcas::name::CollectionName;
-use wcas::ops::{self, ImportOptions, Outcome, Target};
+use wcas::name::{CollectionName, RemoteName};
+use wcas::ops::{self, ImportOptions, Outcome, PullOptions, Target, Want};
+use wcas::{Error, Store};
 
 /// Import wheels and sdists into a collection
 ///
@@ -33,6 +35,11 @@ pub(super) struct Args {
     /// A file that names the variant's own projects for this run, instead of its set; may be given several times
     #[arg(long, value_name = "FILE", requires = "variant", conflicts_with = "collection")]
     requirements: Vec<PathBuf>,
+    /// Take PATHs as specifications (`torch==2.5.1`) and fetch them from this remote, into its collection unless another is named
+    #[arg(long, value_name = "REMOTE", conflicts_with_all = ["link", "keep_existing"])]
+    from: Option<RemoteName>,
+    #[command(flatten)]
+    tags: Tags,
     /// How bytes come into the store: a hard link is fastest, but an edit in place of the source then corrupts the store
     #[arg(long, value_enum, default_value = "auto")]
     link: Link,
@@ -55,22 +62,21 @@ enum Link {
     Move,
 }
 
-pub(super) fn run(app: &App, args: Args) -> Result<End> {
+pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
+    if let Some(remote) = args.from.take() {
+        return fetch(app, args, remote);
+    }
+    if args.tags.is_given() {
+        return Err(Error::Refused("--build-tag, --python and --platform choose among what --from gives".to_owned()));
+    }
     let mut paths = Vec::new();
     for path in args.paths {
         if path == Path::new("-") { paths.extend(listed()?) } else { paths.push(path) }
     }
     let (sources, refused, skipped) = ops::find_sources(&paths, Some(&app.store_path()?));
-    let given = match args.requirements.as_slice() {
-        [] => None,
-        paths => Some(read_requirements(app, paths)?),
-    };
-    let is_understood = given.as_ref().is_none_or(|(_, is_whole)| *is_whole);
     let store = app.open_or_create()?;
-    let target = match &args.variant {
-        Some(variant) => Target::Route(ops::router(&store, variant, given.map(|(set, _)| set))?),
-        None => Target::Collection(args.collection.unwrap_or_else(CollectionName::shared)),
-    };
+    let (target, is_understood) = target(app, &store, args.variant.as_ref(), args.collection, &args.requirements)?;
+    let target = target.unwrap_or_else(|| Target::Collection(CollectionName::shared()));
     if let Target::Route(router) = &target
         && !router.is_known
         && router.requirements.is_none()
@@ -124,6 +130,45 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         app.warn(&format!("refused {}: {}", refused.path.display(), refused.reason));
     }
     Ok(if report.refused.is_empty() && is_understood { End::Done } else { End::Problems })
+}
+
+/// Returns where what comes in goes, if that was said, and whether the requirements were understood in full.
+fn target(
+    app: &App,
+    store: &Store,
+    variant: Option<&CollectionName>,
+    collection: Option<CollectionName>,
+    requirements: &[PathBuf],
+) -> Result<(Option<Target>, bool)> {
+    let Some(variant) = variant else { return Ok((collection.map(Target::Collection), true)) };
+    let given = match requirements {
+        [] => None,
+        paths => Some(read_requirements(app, paths)?),
+    };
+    let is_understood = given.as_ref().is_none_or(|(_, is_whole)| *is_whole);
+    Ok((Some(Target::Route(ops::router(store, variant, given.map(|(set, _)| set))?)), is_understood))
+}
+
+/// Imports from a remote.
+fn fetch(app: &App, args: Args, remote: RemoteName) -> Result<End> {
+    let want = |path: PathBuf| -> Result<Want> {
+        let spec = path.to_string_lossy().parse()?;
+        Ok(Want { spec, sha256: Vec::new(), place: "command line".to_owned() })
+    };
+    let wants = args.paths.into_iter().map(want).collect::<Result<Vec<_>>>()?;
+    let store = app.open()?;
+    let (target, is_understood) = target(app, &store, args.variant.as_ref(), args.collection, &args.requirements)?;
+    let options = PullOptions {
+        wants,
+        collections: Vec::new(),
+        variant: None,
+        from: Some(remote),
+        target,
+        filter: args.tags.filter(Vec::new(), Vec::new())?,
+        downloads: 8,
+    };
+    let end = super::pull::tell(app, &ops::pull(&store, &app.context(), &options)?)?;
+    Ok(if is_understood { end } else { End::Problems })
 }
 
 fn word(outcome: Outcome) -> &'static str {

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde::Serialize;
 use wcas::Error;
 use wcas::error::Result;
-use wcas::name::{CollectionName, RemoteName};
+use wcas::name::{CollectionName, ProjectName, RemoteName};
 use wcas::ops::{self, Health, RemoteChange, RemoteReport};
 
 /// Say which other indexes a collection pulls from, and in which order
@@ -46,6 +46,14 @@ enum Command {
     },
     /// List remotes, those of a collection in the order in which they are asked
     List,
+    /// Ask a remote what it speaks, how fast, and what its pages lack
+    Test {
+        /// The remote
+        name: RemoteName,
+        /// The project whose page is looked at [default: one that it names, or that the collection has]
+        #[arg(long, value_name = "P")]
+        project: Option<ProjectName>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -151,8 +159,48 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 print::table(out, ["COLLECTION", "PRIORITY", "REMOTE", "URL", "RULES", "HEALTH"], &rows)
             })?;
         }
+        Command::Test { name, project } => return test(app, &name, project.as_ref()),
     }
     Ok(End::Done)
+}
+
+fn test(app: &App, name: &RemoteName, project: Option<&ProjectName>) -> Result<End> {
+    let report = ops::test_remote(&app.open()?, &app.context(), name, project)?;
+    app.report("remote-test", &report, |out| {
+        writeln!(out, "{name}: {}", report.url)?;
+        if let Some(failure) = &report.failure {
+            writeln!(out, "  failed: {failure}")?;
+        }
+        match report.projects {
+            Some(count) => {
+                writeln!(out, "  root page: {}, {} ms", print::count(count, "project"), report.milliseconds)?
+            }
+            None if report.ok => writeln!(out, "  root page: names no projects; never say --listed")?,
+            None => {}
+        }
+        if let (Some(layout), Some(sample)) = (report.layout, &report.sample) {
+            let of = sample.project.as_ref().map(|project| format!(" of {project}")).unwrap_or_default();
+            let version = sample.api_version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+            let syntax = sample.syntax.unwrap_or("unknown");
+            writeln!(out, "  page{of}: {layout}, {syntax}{version}, {} ms", sample.milliseconds)?;
+            let has = |count: usize, what: &str| format!("{count} with {what}");
+            let facts = [
+                has(sample.hashes, "a sha256"),
+                has(sample.sizes, "a size"),
+                has(sample.metadata, "metadata"),
+                has(sample.upload_times, "an upload time"),
+            ];
+            writeln!(out, "  {}: {}", print::count(sample.files, "file"), facts.join(", "))?;
+            for problem in &sample.problems {
+                writeln!(out, "  left out: {problem}")?;
+            }
+        }
+        if let (Some(failure), Some(at)) = (&report.last_failure, report.last_failed_at) {
+            writeln!(out, "  last failure before: {}: {failure}", print::time(at))?;
+        }
+        Ok(())
+    })?;
+    Ok(if report.ok { End::Done } else { End::Problems })
 }
 
 fn line(report: &RemoteReport) -> String {

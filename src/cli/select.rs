@@ -21,6 +21,11 @@ pub(super) struct Tags {
 }
 
 impl Tags {
+    /// Tells whether any was asked for.
+    pub(super) fn is_given(&self) -> bool {
+        self.build_tag.is_some() || self.python.is_some() || self.platform.is_some()
+    }
+
     /// Makes a filter of these tags, collections and specifications.
     pub(super) fn filter(self, collections: Vec<CollectionName>, specs: Vec<Spec>) -> Result<Filter> {
         let target = Target::parse(self.python.as_deref(), self.platform.as_deref())?;

@@ -9,14 +9,14 @@ use super::owner;
 use super::page::{self, Answer, Question};
 use crate::blobs::LinkMode;
 use crate::digest::Sha256;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::read::ListedFile;
 use crate::manifest::{CollectionId, CollectionRow, RemoteOutcome, RemoteRow, State};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::healing::{Health, check};
 use crate::ops::import::{ImportOptions, Outcome, Target, import};
 use crate::ops::lookup::{self, LookupOptions};
-use crate::ops::{Context, Filter, collection_rows, parallel, reason, remote_row, variant};
+use crate::ops::{Context, Filter, collection_rows, parallel, remote_row, variant};
 use crate::remote::Client;
 use crate::requirement::Spec;
 use crate::store::Store;
@@ -124,10 +124,7 @@ struct Item<'a> {
 /// Meets requirements from collections and their remotes.
 pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Result<PullReport> {
     store.require_writable()?;
-    let Some(lazy) = context.client else {
-        return Err(Error::Refused("pull asks remotes, and none may be asked".to_owned()));
-    };
-    let client = lazy.get().map_err(|error| Error::Refused(reason(error)))?;
+    let client = super::client(context)?;
     let rows = &store.manifest;
     let only = options.from.as_ref().map(|name| remote_row(rows, name)).transpose()?;
     let mut orders = Vec::with_capacity(options.wants.len());

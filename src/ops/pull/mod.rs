@@ -16,7 +16,7 @@ pub use probe::{ProbeReport, Sample, test_remote};
 
 use super::lookup::{self, LookupOptions};
 use super::{Context, reason};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow};
 use crate::name::{ProjectName, RemoteName};
 use crate::ops::import::{ImportedDistribution, Target};
@@ -74,6 +74,14 @@ pub(super) fn find(
         }
     }
     Ok(None)
+}
+
+/// Returns the client, for verbs that are nothing without one.
+fn client<'a>(context: &Context<'a>) -> Result<&'a Client> {
+    let Some(lazy) = context.client else {
+        return Err(Error::Refused("this asks remotes, and none may be asked".to_owned()));
+    };
+    lazy.get().map_err(|error| Error::Refused(reason(error)))
 }
 
 /// Returns a remote's page of a project, if it has one.

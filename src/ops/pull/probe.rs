@@ -66,10 +66,10 @@ pub struct ProbeReport {
 pub fn test_remote(
     store: &Store,
     context: &Context<'_>,
-    client: &Client,
     name: &RemoteName,
     project: Option<&ProjectName>,
 ) -> Result<ProbeReport> {
+    let client = super::client(context)?;
     let remote = remote_row(&store.manifest, name)?;
     let mut report = ProbeReport {
         name: remote.name.clone(),
