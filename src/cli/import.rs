@@ -126,6 +126,9 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
     if report.skipped.len() > 5 && !app.verbose {
         app.note(&format!("skipped {} more; --verbose names them", report.skipped.len() - 5));
     }
+    for warned in &report.warned {
+        app.warn(&format!("warning: {}: {}", warned.path.display(), warned.reason));
+    }
     for refused in &report.refused {
         app.warn(&format!("refused {}: {}", refused.path.display(), refused.reason));
     }

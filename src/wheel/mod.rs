@@ -16,6 +16,7 @@ pub use metadata::{Metadata, MetadataError};
 pub use tags::{PlatformTarget, PythonTarget, Target, TargetError};
 
 use crate::name::ProjectName;
+use accelerator::Inspection;
 use pep440_rs::Version;
 use sdist::SdistError;
 use std::fs::File;
@@ -97,8 +98,21 @@ pub fn read(file: &File, name: &DistributionFilename) -> Result<Contents, Error>
 
 /// Reads a wheel's metadata from any bytes, as [`read`] does from a file.
 pub fn read_wheel<R: ReadAt + ?Sized>(source: &R, name: &WheelFilename) -> Result<Contents, Error> {
-    let archive = Archive::open(source)?;
-    let found = DistInfo::find(&archive)?;
+    read_archive(&Archive::open(source)?, name)
+}
+
+/// Reads a distribution as [`read`] does, and takes a quick look at what a wheel is bound to, in one go.
+pub fn read_and_inspect(file: &File, name: &DistributionFilename) -> Result<(Contents, Option<Inspection>), Error> {
+    let DistributionFilename::Wheel(wheel) = name else { return Ok((read(file, name)?, None)) };
+    let archive = Archive::open(file)?;
+    let contents = read_archive(&archive, wheel)?;
+    // What a quick look stumbles over, a deep one tells; the wheel is sound as far as an index goes.
+    let inspection = accelerator::quick_in(&archive, wheel, contents.metadata.as_deref()).ok();
+    Ok((contents, inspection))
+}
+
+fn read_archive<R: ReadAt + ?Sized>(archive: &Archive<'_, R>, name: &WheelFilename) -> Result<Contents, Error> {
+    let found = DistInfo::find(archive)?;
     check_directory(&found.directory, name)?;
     let wheel = (found.wheel.as_slice(), "WHEEL");
     let metadata = (found.metadata.as_slice(), "METADATA");

@@ -5,6 +5,7 @@
 
 mod enter;
 mod find;
+mod judge;
 mod publish;
 mod target;
 
@@ -21,6 +22,7 @@ use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
 use crate::wheel::{BuildTag, DistributionFilename};
 use enter::{Entered, enter};
+use judge::judge;
 use publish::Publisher;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -103,6 +105,8 @@ pub struct ImportReport {
     pub distributions: Vec<ImportedDistribution>,
     /// What was not, and why.
     pub refused: Vec<Refused>,
+    /// What was imported although the collection's guard speaks against it, and why.
+    pub warned: Vec<Refused>,
     /// What was passed over in folders, and why.
     pub skipped: Vec<Skipped>,
 }
@@ -161,6 +165,7 @@ pub fn import(
     let mut session = None;
     let total = unknown.iter().map(|&index| items[index].size).sum();
     context.progress.start("importing", total);
+    let mut warned;
     let (collections, outcomes) = loop {
         if !unknown.is_empty() {
             let session = match &mut session {
@@ -170,6 +175,7 @@ pub fn import(
             stage_all(store, context, session, options, &mut items, &mut unknown, &mut refused)?;
         }
         refuse_contradictions(&mut items, &mut refused);
+        warned = judge(store, context, options, &mut items, &mut refused)?;
         match enter(store, context, session.as_ref(), options, &items)? {
             Entered::Done { collections, outcomes } => break (collections, outcomes),
             Entered::Lost(indexes) => {
@@ -211,6 +217,7 @@ pub fn import(
         collections,
         distributions,
         refused,
+        warned,
         skipped: Vec::new(),
     })
 }

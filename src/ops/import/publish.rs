@@ -8,9 +8,9 @@ use crate::blobs::{Blobs, Found, LinkMode, Staging};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
-use crate::manifest::{BlobId, BlobRow, Distribution, State};
+use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State};
 use crate::ops::healing::finish_deletion;
-use crate::ops::{Context, parallel, reason};
+use crate::ops::{Context, guard, parallel, reason};
 use crate::store::{Session, Store};
 use crate::wheel::{self, DistributionFilename};
 use rayon::prelude::*;
@@ -50,7 +50,7 @@ struct Ready {
     staged: Option<(PathBuf, Signature)>,
     /// The stat of the source, while which stays its bytes are taken to stay.
     signature: Option<Signature>,
-    distribution: Distribution,
+    described: Described,
     /// The row as the first transaction saw it.
     row: Option<BlobRow>,
     is_new: bool,
@@ -160,7 +160,10 @@ impl Publisher<'_> {
             if item.is_healed && row.state == State::Live {
                 transaction.set_healed(row.id)?;
             }
-            transaction.insert_distribution(row.id, &item.distribution)?;
+            transaction.insert_distribution(row.id, &item.described.distribution)?;
+            if let Some(inspection) = &item.described.inspection {
+                transaction.put_inspection(row.id, inspection)?;
+            }
             if let Some(source) = item.signature.filter(|source| !source.is_racy(self.session.started_ns)) {
                 transaction.set_seen(&source, row.id)?;
             }
@@ -267,14 +270,14 @@ impl Files<'_> {
         }
         let staged = staged.map(|staged| (staged.path, staged.signature));
         match judged {
-            Ok(distribution) => Ok(Ok(Ready {
+            Ok(described) => Ok(Ok(Ready {
                 index,
                 source: source.clone(),
                 digests,
                 size,
                 staged,
                 signature,
-                distribution,
+                described,
                 row: None,
                 is_new: false,
                 is_healed: false,
@@ -356,18 +359,25 @@ impl Files<'_> {
     }
 }
 
+/// What a file is, and what a quick look found that it is bound to.
+struct Described {
+    distribution: Distribution,
+    inspection: Option<InspectionRow>,
+}
+
 /// Reads what a file is that was hashed where it lies, and makes sure that it still is the one that was hashed.
-fn describe_source(source: &Path, hashed: Option<Signature>, name: &DistributionFilename) -> PerItem<Distribution> {
+fn describe_source(source: &Path, hashed: Option<Signature>, name: &DistributionFilename) -> PerItem<Described> {
     let file = fs::open(source).map_err(|error| reason(&error))?;
-    let distribution = describe(&file, name)?;
+    let described = describe(&file, name)?;
     match file.metadata() {
-        Ok(metadata) if Some(Signature::of(&metadata)) == hashed => Ok(distribution),
+        Ok(metadata) if Some(Signature::of(&metadata)) == hashed => Ok(described),
         _ => Err("it changed while it was imported; import it again".to_owned()),
     }
 }
 
 /// Reads what a file is and checks that it is what its name says.
-pub(in crate::ops) fn describe(file: &std::fs::File, name: &DistributionFilename) -> PerItem<Distribution> {
-    let contents = wheel::read(file, name).map_err(|error| reason(&error))?;
-    Ok(Distribution::new(name, contents))
+fn describe(file: &std::fs::File, name: &DistributionFilename) -> PerItem<Described> {
+    let (contents, inspection) = wheel::read_and_inspect(file, name).map_err(|error| reason(&error))?;
+    let inspection = inspection.as_ref().map(guard::row);
+    Ok(Described { distribution: Distribution::new(name, contents), inspection })
 }

@@ -13,7 +13,7 @@ mod judge;
 mod quick;
 
 pub use deep::deep;
-pub use quick::quick;
+pub use quick::{quick, quick_in};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

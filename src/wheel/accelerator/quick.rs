@@ -19,13 +19,22 @@ pub fn quick<R: ReadAt + ?Sized>(
     name: &DistributionFilename,
     metadata: Option<&[u8]>,
 ) -> Result<Inspection, ZipError> {
-    let mut findings = Findings::default();
     let DistributionFilename::Wheel(wheel) = name else {
+        let mut findings = Findings::default();
         add_version(&mut findings, &name.version().to_string());
         return Ok(findings.finish(false, 0));
     };
-    let archive = Archive::open(source)?;
-    let unread = look(&archive, wheel, metadata, &mut findings)?;
+    quick_in(&Archive::open(source)?, wheel, metadata)
+}
+
+/// Looks as [`quick`] does at a wheel that is open already.
+pub fn quick_in<R: ReadAt + ?Sized>(
+    archive: &Archive<'_, R>,
+    name: &WheelFilename,
+    metadata: Option<&[u8]>,
+) -> Result<Inspection, ZipError> {
+    let mut findings = Findings::default();
+    let unread = look(archive, name, metadata, &mut findings)?;
     Ok(findings.finish(false, unread))
 }
 

@@ -1,0 +1,128 @@
+//! Between bytes and entries: where the route sends each file, and whether the collection's guard admits it.
+//!
+//! What a file is bound to is asked only where the answer matters, quickly first and deeply when that doesn't settle it.
+
+use super::{ImportOptions, Item, Refused, Target};
+use crate::error::Result;
+use crate::manifest::{BlobId, Guard};
+use crate::name::CollectionName;
+use crate::ops::Context;
+use crate::ops::guard::{self, Subject};
+use crate::store::Store;
+use crate::wheel::Kind;
+use crate::wheel::accelerator::Inspection;
+use std::collections::{HashMap, HashSet};
+
+/// Routes items by what they are bound to, and refuses those that their collection doesn't admit. Returns those that a guard only
+/// warns of.
+pub(super) fn judge(
+    store: &Store,
+    context: &Context<'_>,
+    options: &ImportOptions,
+    items: &mut Vec<Item>,
+    refused: &mut Vec<Refused>,
+) -> Result<Vec<Refused>> {
+    let mut inspected = HashMap::new();
+    if let Target::Route(router) = &options.target {
+        let asks = |item: &Item| item.name.kind() == Kind::Wheel && router.wants_accelerator(item.name.project());
+        let open = |_: &Item, inspection: &Inspection| inspection.bound().is_empty() && !inspection.is_conclusive();
+        inspect(store, context, items, asks, open, &mut inspected)?;
+        for item in items.iter_mut() {
+            let Some(inspection) = item.blob.and_then(|blob| inspected.get(&blob)) else { continue };
+            let bound: Vec<String> = inspection.bound().iter().map(ToString::to_string).collect();
+            item.decision = router.decide(item.name.project(), Some(&bound));
+        }
+    }
+    let guards = guards(store, items)?;
+    if guards.is_empty() {
+        return Ok(Vec::new());
+    }
+    let old = unchanged(store, items)?;
+    let guard_of = |item: &Item| guards.get(&item.decision.collection);
+    // What a collection has already was admitted, or was there before the guard: it's for doctor to tell.
+    let asks =
+        |item: &Item| item.name.kind() == Kind::Wheel && guard_of(item).is_some() && !old.contains(item.name.as_str());
+    let open =
+        |item: &Item, inspection: &Inspection| guard_of(item).is_some_and(|guard| guard::is_open(guard, inspection));
+    inspect(store, context, items, asks, open, &mut inspected)?;
+    let mut warned = Vec::new();
+    items.retain(|item| {
+        let (true, Some(guard)) = (asks(item), guard_of(item)) else { return true };
+        let inspection = item.blob.and_then(|blob| inspected.get(&blob));
+        if let Some(found) = inspection.filter(|found| !found.problems.is_empty()) {
+            let reason = format!("the guard could not look into all of it: {}", found.problems.join("; "));
+            warned.push(Refused { path: item.source.path.clone(), reason });
+        }
+        let Some(reason) = inspection.and_then(|inspection| guard::objection(guard, inspection)) else { return true };
+        let reason = format!("{} doesn't admit it: {reason}", item.decision.collection);
+        let list = if guard.is_warning { &mut warned } else { &mut *refused };
+        list.push(Refused { path: item.source.path.clone(), reason });
+        guard.is_warning
+    });
+    Ok(warned)
+}
+
+/// Returns the guards of the items' collections, as far as they have any.
+fn guards(store: &Store, items: &[Item]) -> Result<HashMap<CollectionName, Guard>> {
+    let names: HashSet<&CollectionName> = items.iter().map(|item| &item.decision.collection).collect();
+    let mut guards = HashMap::new();
+    for name in names {
+        if let Some(row) = store.manifest.find_collection(name)?.filter(|row| row.guard.accelerators.is_some()) {
+            guards.insert(row.name, row.guard);
+        }
+    }
+    Ok(guards)
+}
+
+/// Returns the filenames that their collections have with the same bytes.
+fn unchanged(store: &Store, items: &[Item]) -> Result<HashSet<String>> {
+    let mut ids = HashMap::new();
+    let mut old = HashSet::new();
+    for item in items {
+        let name = &item.decision.collection;
+        if !ids.contains_key(name) {
+            ids.insert(name.clone(), store.manifest.find_collection(name)?.map(|row| row.id));
+        }
+        let Some(collection) = ids[name] else { continue };
+        if item.blob.is_some() && store.manifest.find_entry_blob(collection, item.name.as_str())? == item.blob {
+            old.insert(item.name.as_str().to_owned());
+        }
+    }
+    Ok(old)
+}
+
+/// Finds out what the items are bound to that `asks` names: what is kept, else by a quick look, else, where that leaves the question
+/// `open`, by a deep one.
+fn inspect(
+    store: &Store,
+    context: &Context<'_>,
+    items: &[Item],
+    asks: impl Fn(&Item) -> bool,
+    open: impl Fn(&Item, &Inspection) -> bool,
+    inspected: &mut HashMap<BlobId, Inspection>,
+) -> Result<()> {
+    for is_deep in [false, true] {
+        let mut subjects = Vec::new();
+        for item in items.iter().filter(|item| asks(item)) {
+            let Some(blob) = item.blob else { continue };
+            if !inspected.contains_key(&blob)
+                && let Some(known) = guard::known(store, blob)?
+            {
+                inspected.insert(blob, known);
+            }
+            let is_left = match inspected.get(&blob) {
+                None => true,
+                Some(inspection) => is_deep && open(item, inspection),
+            };
+            if let Some(digests) = item.digests.filter(|_| is_left) {
+                subjects.push(Subject { blob, path: store.blobs.path(&digests.blake3), name: &item.name });
+            }
+        }
+        if !subjects.is_empty() {
+            for (subject, inspection) in subjects.iter().zip(guard::inspect(store, context, &subjects, is_deep)?) {
+                inspected.insert(subject.blob, inspection);
+            }
+        }
+    }
+    Ok(())
+}
