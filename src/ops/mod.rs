@@ -8,6 +8,7 @@ mod doctor;
 mod gc;
 mod healing;
 mod import;
+mod inspect;
 mod invalidate;
 mod list;
 mod lookup;
@@ -30,6 +31,7 @@ pub use gc::{GcOptions, GcReport, RemovedReference, gc};
 pub use import::{
     ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, find_sources, import,
 };
+pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use lookup::{LookupOptions, LookupReport, lookup};

@@ -13,6 +13,7 @@ mod clients;
 mod collection;
 mod gc;
 mod import;
+mod inspect;
 mod json;
 mod list;
 mod misuse;
