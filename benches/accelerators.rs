@@ -24,7 +24,7 @@ fn main() {
     let wheels: Vec<PathBuf> = std::env::split_paths(&folders).flat_map(|folder| data::files(&folder)).collect();
     let (mut quick_time, mut deep_time, mut read_time) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let (mut packed, mut count) = (0, 0);
-    let mut right: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
+    let mut right: BTreeMap<&str, [usize; 6]> = BTreeMap::new();
     for path in wheels.iter().filter(|path| path.extension().is_some_and(|end| end == "whl")) {
         let filename = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Ok(name) = DistributionFilename::parse(filename) else { continue };
@@ -51,6 +51,11 @@ fn main() {
                 let row = right.entry(look).or_default();
                 row[found] += 1;
                 row[3] += usize::from(strength);
+                // What a guard would do wrong: refuse a wheel that works anywhere, let one pass that doesn't.
+                let should = label.as_ref().is_some_and(|(_, strength)| matches!(strength.as_str(), "requires" | "is"));
+                let bound = !inspection.bound().is_empty();
+                row[4] += usize::from(bound && !should);
+                row[5] += usize::from(should && !bound);
                 if found != 0 || !strength {
                     verdict += &format!(
                         "  {look}: {} {}",
@@ -74,10 +79,10 @@ fn main() {
         }
     }
     say(&format!("\n{count} wheels of {} MB", packed / 1_000_000));
-    for (look, [right, missed, wrong, strength]) in right {
+    for (look, [right, missed, wrong, strength, refused, passed]) in right {
         let all = right + missed + wrong;
         say(&format!(
-            "{look}: {right} of {all} labelled right, {missed} missed, {wrong} wrong; the strength as labelled {strength}"
+            "{look}: {right} of {all} labelled right, {missed} missed, {wrong} wrong; the strength as labelled {strength}; bound by mistake {refused}, not found bound {passed}"
         ));
     }
     let micros = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(count.max(1));

@@ -9,6 +9,7 @@ mod doctor;
 mod gc;
 mod generate;
 mod import;
+mod inspect;
 mod invalidate;
 mod list;
 mod lookup;
@@ -60,6 +61,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Import(import::Args),
+    Inspect(inspect::Args),
     Lookup(lookup::Args),
     Pull(pull::Args),
     View(view::Args),
@@ -124,6 +126,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(app: &App, command: Command) -> wcas::error::Result<End> {
     match command {
         Command::Import(args) => import::run(app, args),
+        Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),
         Command::Pull(args) => pull::run(app, args),
         Command::View(args) => view::run(app, args),

@@ -10,6 +10,7 @@ mod gc;
 mod guard;
 mod healing;
 mod import;
+mod inspect;
 mod invalidate;
 mod list;
 mod lookup;
@@ -44,6 +45,7 @@ pub use import::{
     CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
     find_sources, import,
 };
+pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use lookup::{LookupOptions, LookupReport, lookup};

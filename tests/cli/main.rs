@@ -14,6 +14,7 @@ mod collection;
 mod config;
 mod gc;
 mod import;
+mod inspect;
 mod json;
 mod list;
 mod migration;

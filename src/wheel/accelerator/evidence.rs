@@ -1,7 +1,7 @@
 //! The names that give an accelerator away: libraries, sections, projects, versions. Data, and how to look it up.
 //!
 //! Taken from the vendors' own wheels and packages (CUDA 11-13, ROCm 5-7, oneAPI 2024-2026, Gaudi 1.2x) and from real wheels that
-//! need them. Left out on purpose: `OpenCL` and `ccl`, which run on any processor; `nvidia-ml-py`, `pynvml`, `cuda-pathfinder`,
+//! need them. Left out on purpose: `OpenCL` and `ccl`, which run on any processor; `intel-cmplr-lib-ur`, which `intel-openmp` asks for; `nvidia-ml-py`, `pynvml`, `cuda-pathfinder`,
 //! `amdsmi` and `habana-pyhlml`, pure bindings that work or fail politely anywhere; `triton`, which compiles for several.
 
 use super::Accelerator::{self, Cuda, Gaudi, Oneapi, Rocm};
@@ -57,7 +57,7 @@ const PROJECTS: [(Accelerator, Option<Strength>, &str); 6] = [
          tensorrt tensorrt-libs cutensor-cu*",
     ),
     (Rocm, Some(Is), "rocm rocm-sdk* _rocm_sdk*"),
-    (Oneapi, Some(Is), "intel-sycl-rt dpcpp-cpp-rt intel-cmplr-lib-ur intel-cmplr-lic-rt-sycl onemkl-sycl*"),
+    (Oneapi, Some(Is), "intel-sycl-rt dpcpp-cpp-rt onemkl-sycl*"),
     (Gaudi, Some(Requires), "habana*"),
 ];
 
@@ -75,7 +75,7 @@ const SEARCH_PATHS: [(Accelerator, &str); 5] = [
 ];
 
 fn is_listed(list: &str, name: &str) -> bool {
-    list.split_whitespace().any(|own| match own.strip_suffix('*') {
+    list.split(' ').any(|own| match own.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == own,
     })

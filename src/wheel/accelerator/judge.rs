@@ -24,7 +24,7 @@ impl Findings {
         let finding = Finding {
             accelerator,
             strength,
-            member: member.map(|name| shortened(name)),
+            member: member.map(shortened),
             evidence: shortened(&evidence),
         };
         if self.all.contains(&finding) {
@@ -115,8 +115,8 @@ pub(super) fn is_vendors_own<'a>(members: impl Iterator<Item = (&'a str, u64, bo
 
 /// Returns the members that are one of several builds of a library, of which the program picks one when it runs.
 ///
-/// Told by a sibling that needs no accelerator: `libx_cuda118.so` beside `libx_cpu.so`. One that another member needs is none, since
-/// then nothing is left to pick.
+/// Told by a sibling that needs no accelerator: `libx_cuda118.so` beside `libx_cpu.so` (another build), `libx.sycl.so` beside
+/// `libx.so` (an addition to it). One that another member needs is none, since then nothing is left to pick.
 pub(super) fn alternatives<'a>(
     members: &[(&'a str, Accelerator)],
     siblings: &[&str],
@@ -131,8 +131,9 @@ pub(super) fn alternatives<'a>(
         if at == 0 || needed.contains(file) {
             return false;
         }
-        let start = format!("{folder}{}cpu", &file[..at]);
-        siblings.iter().any(|sibling| sibling.starts_with(&start))
+        let build = format!("{folder}{}cpu", &file[..at]);
+        let base = format!("{folder}{}.so", file[..at].trim_end_matches(['_', '-', '.']));
+        siblings.iter().any(|sibling| sibling.starts_with(&build) || *sibling == base)
     };
     members.iter().map(|(member, _)| *member).filter(|member| is_alternative(member)).collect()
 }

@@ -47,7 +47,7 @@ pub(super) fn look<R: ReadAt + ?Sized>(
 ) -> Result<usize, ZipError> {
     add_filename(findings, name);
     if let Some(Ok(metadata)) = metadata.map(Metadata::parse) {
-        add_requirements(findings, &metadata, &environment(name));
+        add_requirements(findings, &metadata, name);
     }
     let mut unread = 0;
     let (mut libraries, mut notes) = (Vec::new(), Vec::new());
@@ -108,7 +108,7 @@ fn add_version(findings: &mut Findings, version: &str) {
 }
 
 /// Adds what METADATA requires where the wheel runs, extras aside.
-fn add_requirements(findings: &mut Findings, metadata: &Metadata, environment: &MarkerEnvironment) {
+fn add_requirements(findings: &mut Findings, metadata: &Metadata, name: &WheelFilename) {
     for line in &metadata.requires_dist {
         let end = line.find(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.')));
         let project = line[..end.unwrap_or(line.len())].to_ascii_lowercase().replace(['_', '.'], "-");
@@ -118,7 +118,7 @@ fn add_requirements(findings: &mut Findings, metadata: &Metadata, environment: &
         let Some((accelerator, strength)) = found else { continue };
         // Only a line that matters is parsed, since most wheels have many and none that does.
         let Ok(requirement) = Requirement::<VerbatimUrl>::from_str(line) else { continue };
-        if requirement.marker.evaluate(environment, &[]) {
+        if requirement.marker.evaluate(&environment(name), &[]) {
             findings.add(
                 accelerator,
                 strength.min(Strength::Requires),
