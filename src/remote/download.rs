@@ -74,6 +74,7 @@ impl Client {
             origin: Origin::default(),
             is_resumed: false,
             restarts: 0,
+            came: 0,
         };
         let done = transfer.run();
         if done.is_err() {
@@ -138,13 +139,15 @@ struct Transfer<'a> {
     /// Whether the bytes came in several answers.
     is_resumed: bool,
     restarts: u32,
+    /// The number of bytes that this attempt brought.
+    came: u64,
 }
 
 impl Transfer<'_> {
     fn run(&mut self) -> Result<(Digests, Url), Failure> {
         let mut failures = 0;
         loop {
-            let before = self.part.size;
+            self.came = 0;
             let done = self.attempt().and_then(|url| Ok((self.check()?, url)));
             match done {
                 // The parts may be of two files: only the whole from one answer convicts a server.
@@ -152,9 +155,9 @@ impl Transfer<'_> {
                     self.start_over("its bytes changed meanwhile")?;
                 }
                 // Who has waited in vain once does not wait again; after a stall on the way the rest may come.
-                Err(failure @ Failure::TimedOut { .. }) if self.part.size <= before => return Err(failure),
+                Err(failure @ Failure::TimedOut { .. }) if self.came == 0 => return Err(failure),
                 Err(failure) => {
-                    if self.part.size >= before + PROGRESS_BYTES {
+                    if self.came >= PROGRESS_BYTES {
                         failures = 0;
                     }
                     let Some(wait) = self.client.pause(&failure, failures) else { return Err(failure) };
@@ -272,6 +275,7 @@ impl Transfer<'_> {
             fs::append(&self.part.file, self.to, bytes)?;
             self.part.hasher.update(bytes);
             self.part.size = size;
+            self.came += bytes.len() as u64;
             (self.progress)(size);
         }
         Ok(())
