@@ -535,12 +535,17 @@ fn m3_plain_http_without_a_digest_needs_leave_and_with_one_it_does_not() {
     server.route(PATH, Reply::file(bytes.as_slice()));
     let unhashed = ListedFile { sha256: None, ..listed(&server.url(PATH), &bytes) };
     let mut source = source(&server);
-    source.trust_unhashed = true;
     let failure = download(&client(), &source, &unhashed, &folder).unwrap_err();
     assert_eq!((failure.kind(), server.requests().len()), (FailureKind::Insecure, 0), "{failure}");
     assert!(failure.to_string().ends_with("--allow-insecure takes it"), "{failure}");
     assert!(folder.is_empty());
+    // Trust alone is enough on the own machine, and nowhere else.
+    source.trust_unhashed = true;
+    wcas::remote::admit(&source, &unhashed).unwrap();
+    let far = ListedFile { url: url("http://index.example/demo-1.0-py3-none-any.whl"), ..unhashed.clone() };
+    assert_eq!(wcas::remote::admit(&source, &far).unwrap_err().kind(), FailureKind::Insecure);
     source.allow_insecure = true;
+    wcas::remote::admit(&source, &far).unwrap();
     assert_eq!(download(&client(), &source, &unhashed, &folder).unwrap().digests, Digests::of(&bytes));
 }
 

@@ -12,7 +12,7 @@ use reqwest::header::{
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
-use url::Url;
+use url::{Host, Url};
 
 /// A transfer that brought so many bytes before it broke off has its retries anew.
 const PROGRESS_BYTES: u64 = 1 << 20;
@@ -35,16 +35,27 @@ pub struct Downloaded {
 /// Tells whether a source may give this file: with a digest always, without one as far as the source is trusted.
 ///
 /// By https the source must be trusted to be right (`trust_unhashed`); by plain http everybody on the way must be, too
-/// (`allow_insecure`, which includes the other). The own machine is no exception.
+/// (`allow_insecure`, which includes the other). Nobody is on the way to a server of the own machine, as a builder's own is.
 pub fn admit(source: &Source, file: &ListedFile) -> Result<(), Failure> {
     let refused = |why| Err(Failure::Insecure { place: Place::from(&file.url), why });
     match (file.url.scheme(), file.sha256) {
         ("http" | "https", Some(_)) => Ok(()),
-        ("https", None) if source.trust_unhashed || source.allow_insecure => Ok(()),
-        ("http", None) if source.allow_insecure => Ok(()),
+        ("http" | "https", None) if source.allow_insecure => Ok(()),
+        ("https", None) if source.trust_unhashed => Ok(()),
+        ("http", None) if source.trust_unhashed && is_loopback(&file.url) => Ok(()),
         ("https", None) => refused("the index gives no SHA-256 digest; --trust-unhashed takes it"),
         ("http", None) => refused("plain http, and the index gives no SHA-256 digest; --allow-insecure takes it"),
         _ => refused("its URL is neither https nor http"),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        // A name may resolve to anything, but for this one (RFC 6761).
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 
