@@ -66,7 +66,7 @@ pub fn project_page_url(layout: &Layout, project: &ProjectName) -> Url {
 
 /// Finds out where a remote's pages are, by asking for a project's page.
 ///
-/// A failure says nothing about the layout, and is returned. A project page is asked for first: the root page of a large index
+/// A failure says nothing about the layout, and is returned; so is one to read what is there, where nothing else is. A project page is asked for first: the root page of a large index
 /// has many megabytes, and some have none.
 pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Result<Discovery, Failure> {
     let given = bare(&source.url);
@@ -75,9 +75,17 @@ pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Resu
     let own = folder(&given);
     let bases = if is_simple { vec![own.clone()] } else { vec![own.clone(), below(&own, "simple")] };
     let mut weak = None;
+    let mut bad = Vec::new();
     for base in &bases {
         let url = below(base, project.as_str());
-        let Some((page, listed)) = look(client, source, &url)? else { continue };
+        let (page, listed) = match look(client, source, &url)? {
+            Look::Page(page, listed) => (page, listed),
+            Look::Absent => continue,
+            Look::Bad(failure) => {
+                bad.push((base.clone(), failure));
+                continue;
+            }
+        };
         let base = base_of(source, &page.url, project).unwrap_or_else(|| base.clone());
         let found = Discovery { layout: Some(Layout::Simple(base)), page: Some((page, listed)) };
         let listed = found.page.as_ref().map(|(_, listed)| listed);
@@ -91,30 +99,46 @@ pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Resu
         return Ok(found);
     }
     if is_simple {
+        // What can't be read is no answer: not even that the project isn't there.
+        if let Some((_, failure)) = bad.pop() {
+            return Err(failure);
+        }
         // The name says it; the root page may be large, and can't say more.
         return Ok(Discovery { layout: Some(Layout::Simple(own)), page: None });
     }
     let mut roots = vec![given, own.clone(), below(&own, "simple")];
     roots.dedup();
     for url in roots {
-        let Some((page, listed)) = look(client, source, &url)? else { continue };
+        let Look::Page(page, listed) = look(client, source, &url)? else { continue };
         if !listed.files.is_empty() {
             return Ok(Discovery { layout: Some(Layout::Flat(url)), page: Some((page, listed)) });
         }
         if !listed.projects.is_empty() {
-            return Ok(Discovery { layout: Some(Layout::Simple(folder(&url))), page: None });
+            let base = folder(&url);
+            return match bad.into_iter().find(|(tried, _)| *tried == base) {
+                Some((_, failure)) => Err(failure),
+                None => Ok(Discovery { layout: Some(Layout::Simple(base)), page: None }),
+            };
         }
     }
-    Ok(Discovery { layout: None, page: None })
+    bad.pop().map_or(Ok(Discovery { layout: None, page: None }), |(_, failure)| Err(failure))
 }
 
-/// Fetches and reads a page; one that isn't there, or isn't one, is none.
-fn look(client: &Client, source: &Source, url: &Url) -> Result<Option<(Page, ListedPage)>, Failure> {
-    let PageAnswer::Page(page) = client.page(source, url, None)? else { return Ok(None) };
-    match page.read() {
-        Ok(listed) => Ok(Some((page, listed))),
-        Err(_) => Ok(None),
-    }
+/// What is at a URL.
+enum Look {
+    Page(Page, ListedPage),
+    Absent,
+    /// Something, but no page.
+    Bad(Failure),
+}
+
+/// Fetches and reads a page.
+fn look(client: &Client, source: &Source, url: &Url) -> Result<Look, Failure> {
+    let PageAnswer::Page(page) = client.page(source, url, None)? else { return Ok(Look::Absent) };
+    Ok(match page.read() {
+        Ok(listed) => Look::Page(page, listed),
+        Err(failure) => Look::Bad(failure),
+    })
 }
 
 /// Returns the base that a redirect on the same server led to, to go there at once the next time.

@@ -155,7 +155,7 @@ pub(super) fn bring(
                 return Ok(imported);
             }
             Err(Unfetched::Failed(reason)) => {
-                count(store, context, task.remote, RemoteOutcome::Failure, 0, 0);
+                count_failure(store, context, task, &reason);
                 return Ok(Err(reason));
             }
             Err(Unfetched::Store(error)) => return Err(error),
@@ -200,6 +200,16 @@ pub(super) fn count(
     }
     let _ = store.manifest.write_relaxed(|transaction| {
         transaction.add_remote_count(context.now, remote.name.as_str(), outcome, 1, bytes, milliseconds)
+    });
+}
+
+/// Counts a file that a remote lists and doesn't give, and remembers why.
+pub(super) fn count_failure(store: &Store, context: &Context<'_>, task: &Task<'_>, reason: &str) {
+    let (name, now) = (&task.remote.name, context.now);
+    let text = format!("{}: {reason}", task.file.name.as_str());
+    let _ = store.manifest.write_relaxed(|transaction| {
+        transaction.set_remote_failure(task.remote.id, now, &text)?;
+        transaction.add_remote_count(now, name.as_str(), RemoteOutcome::Failure, 1, 0, 0)
     });
 }
 

@@ -4,7 +4,7 @@
 //! once, then all files; what has come is imported while the rest is on its way, so a pull that was interrupted goes on where it was.
 
 use super::choose::Wanted;
-use super::fetch::{Fetched, Task, Unfetched, count};
+use super::fetch::{Fetched, Task, Unfetched, count, count_failure};
 use super::owner;
 use super::page::{self, Answer, Question};
 use crate::blobs::LinkMode;
@@ -442,7 +442,7 @@ impl Run<'_> {
                     Err(Unfetched::Store(error)) => return Err(error),
                     Err(Unfetched::Elsewhere) => results.push((place, Err(None))),
                     Err(Unfetched::Failed(reason)) => {
-                        count(self.store, self.context, tasks[place].remote, RemoteOutcome::Failure, 0, 0);
+                        count_failure(self.store, self.context, &tasks[place], &reason);
                         results.push((place, Err(Some(reason))));
                     }
                 }

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::index::read::{self, ListedPage};
 use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
 use crate::name::ProjectName;
+use crate::ops::reason;
 use crate::remote::{Auth, Client, Failure, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
 use crate::requirement::ProjectPattern;
 use url::Url;
@@ -143,7 +144,7 @@ impl Question<'_> {
         }
         fetched.asked = true;
         let answer = self.ask(client, &mut fetched).unwrap_or_else(|failure| {
-            let reason = failure.to_string();
+            let reason = reason(&failure);
             fetched.failure = Some(reason.clone());
             match self.cached.as_ref().filter(|row| !row.is_absent).map(parse) {
                 Some(Ok(page)) => Answer::Page(page, Some(reason)),
