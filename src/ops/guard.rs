@@ -4,10 +4,10 @@
 //! question that the quick one can't answer; its result is kept, so a blob is read whole once.
 
 use super::{Context, parallel, reason};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::manifest::{BlobId, Guard, InspectionRow};
 use crate::store::Store;
-use crate::wheel::accelerator::{self, ENGINE, Finding, Inspection, Strength};
+use crate::wheel::accelerator::{self, Accelerator, ENGINE, Finding, Inspection, Strength};
 use crate::wheel::{self, DistributionFilename};
 use std::path::PathBuf;
 
@@ -23,9 +23,7 @@ pub(super) struct Subject<'a> {
 pub(super) fn objection(guard: &Guard, inspection: &Inspection) -> Option<String> {
     let admitted = guard.accelerators.as_ref()?;
     let least = if guard.is_strict { Strength::Carries } else { Strength::Requires };
-    let is_foreign = |finding: &&Finding| {
-        finding.strength >= least && !admitted.iter().any(|name| *name == finding.accelerator.to_string())
-    };
+    let is_foreign = |finding: &&Finding| finding.strength >= least && !admitted.contains(&finding.accelerator);
     // The strongest speaks: what the wheel is, before what it needs.
     let finding = inspection.findings.iter().filter(is_foreign).max_by_key(|finding| finding.strength)?;
     let word = match finding.strength {
@@ -34,7 +32,10 @@ pub(super) fn objection(guard: &Guard, inspection: &Inspection) -> Option<String
         _ => "carries code for",
     };
     let place = finding.member.as_ref().map(|member| format!("{member}: ")).unwrap_or_default();
-    let takes = if admitted.is_empty() { "no accelerator".to_owned() } else { format!("only {}", admitted.join(", ")) };
+    let takes = match admitted.as_slice() {
+        [] => "no accelerator".to_owned(),
+        some => format!("only {}", some.iter().map(|own| own.as_str()).collect::<Vec<_>>().join(", ")),
+    };
     Some(format!("it {word} {} ({place}{}), and the collection takes {takes}", finding.accelerator, finding.evidence))
 }
 
@@ -94,15 +95,9 @@ fn look(subject: &Subject<'_>, is_deep: bool) -> std::result::Result<Inspection,
     look(&file, subject.name, contents.metadata.as_deref()).map_err(|error| reason(&error))
 }
 
-/// The accelerators that a guard knows.
-pub const ACCELERATORS: [&str; 4] = ["cuda", "rocm", "oneapi", "gaudi"];
-
-/// Checks names of accelerators; returns each once, in a fixed order.
-pub fn check_accelerators(names: Vec<String>) -> Result<Vec<String>> {
-    if let Some(unknown) = names.iter().find(|name| !ACCELERATORS.contains(&name.as_str())) {
-        let known = ACCELERATORS.join(", ");
-        return Err(Error::Refused(format!("{unknown:?} is no accelerator that this wcas knows: {known}")));
-    }
-    let listed = ACCELERATORS.iter().filter(|known| names.iter().any(|name| name == *known));
-    Ok(listed.map(|name| (*name).to_owned()).collect())
+/// Returns accelerators each once, in the order of reports.
+pub(super) fn in_order(mut accelerators: Vec<Accelerator>) -> Vec<Accelerator> {
+    accelerators.sort_unstable();
+    accelerators.dedup();
+    accelerators
 }

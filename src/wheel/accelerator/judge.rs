@@ -21,12 +21,7 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn add(&mut self, accelerator: Accelerator, strength: Strength, member: Option<&str>, evidence: String) {
-        let finding = Finding {
-            accelerator,
-            strength,
-            member: member.map(shortened),
-            evidence: shortened(&evidence),
-        };
+        let finding = Finding { accelerator, strength, member: member.map(shortened), evidence: shortened(&evidence) };
         if self.all.contains(&finding) {
             return;
         }
