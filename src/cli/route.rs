@@ -283,6 +283,7 @@ fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[Path
 
 fn word(rule: ops::Rule) -> &'static str {
     match rule {
+        ops::Rule::Named => "named",
         ops::Rule::Override => "override",
         ops::Rule::Requirement => "requirement",
         ops::Rule::Accelerator => "accelerator",

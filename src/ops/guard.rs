@@ -7,7 +7,7 @@ use super::{Context, parallel, reason};
 use crate::error::{Error, Result};
 use crate::manifest::{BlobId, Entry, Guard, InspectionRow};
 use crate::store::Store;
-use crate::wheel::accelerator::{self, ENGINE, Finding, Inspection, Strength};
+use crate::wheel::accelerator::{self, Accelerator, ENGINE, Finding, Inspection, Strength};
 use crate::wheel::{self, DistributionFilename, Kind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,7 @@ pub(super) struct Subject<'a> {
 pub(super) fn objection(guard: &Guard, inspection: &Inspection) -> Option<String> {
     let admitted = guard.accelerators.as_ref()?;
     let least = if guard.is_strict { Strength::Carries } else { Strength::Requires };
-    let is_foreign = |finding: &&Finding| {
-        finding.strength >= least && !admitted.iter().any(|name| *name == finding.accelerator.to_string())
-    };
+    let is_foreign = |finding: &&Finding| finding.strength >= least && !admitted.contains(&finding.accelerator);
     // The strongest speaks: what the wheel is, before what it needs.
     let finding = inspection.findings.iter().filter(is_foreign).max_by_key(|finding| finding.strength)?;
     let word = match finding.strength {
@@ -35,7 +33,10 @@ pub(super) fn objection(guard: &Guard, inspection: &Inspection) -> Option<String
         _ => "carries code for",
     };
     let place = finding.member.as_ref().map(|member| format!("{member}: ")).unwrap_or_default();
-    let takes = if admitted.is_empty() { "no accelerator".to_owned() } else { format!("only {}", admitted.join(", ")) };
+    let takes = match admitted.as_slice() {
+        [] => "no accelerator".to_owned(),
+        some => format!("only {}", some.iter().map(|own| own.as_str()).collect::<Vec<_>>().join(", ")),
+    };
     Some(format!("it {word} {} ({place}{}), and the collection takes {takes}", finding.accelerator, finding.evidence))
 }
 
@@ -91,13 +92,13 @@ pub(super) fn inspect(
 }
 
 /// Returns the accelerators that a file on disk requires or is: a quick look, and a deep one where that finds none and can't be sure.
-pub fn bound_to(path: &Path, name: &DistributionFilename) -> Result<Vec<String>> {
+pub fn bound_to(path: &Path, name: &DistributionFilename) -> Result<Vec<Accelerator>> {
     let look = |is_deep| look(path, name, is_deep).map_err(|why| Error::Refused(format!("{}: {why}", path.display())));
     let mut found = look(false)?;
     if found.bound().is_empty() && !found.is_conclusive() {
         found = look(true)?;
     }
-    Ok(found.bound().iter().map(ToString::to_string).collect())
+    Ok(found.bound())
 }
 
 /// Returns why a guard doesn't admit some of these blobs, by their filenames.
@@ -149,15 +150,9 @@ fn look(path: &Path, name: &DistributionFilename, is_deep: bool) -> std::result:
     look(&file, name, contents.metadata.as_deref()).map_err(|error| reason(&error))
 }
 
-/// The accelerators that a guard knows.
-pub const ACCELERATORS: [&str; 4] = ["cuda", "rocm", "oneapi", "gaudi"];
-
-/// Checks names of accelerators; returns each once, in a fixed order.
-pub fn check_accelerators(names: Vec<String>) -> Result<Vec<String>> {
-    if let Some(unknown) = names.iter().find(|name| !ACCELERATORS.contains(&name.as_str())) {
-        let known = ACCELERATORS.join(", ");
-        return Err(Error::Refused(format!("{unknown:?} is no accelerator that this wcas knows: {known}")));
-    }
-    let listed = ACCELERATORS.iter().filter(|known| names.iter().any(|name| name == *known));
-    Ok(listed.map(|name| (*name).to_owned()).collect())
+/// Returns accelerators each once, in the order of reports.
+pub(super) fn in_order(mut accelerators: Vec<Accelerator>) -> Vec<Accelerator> {
+    accelerators.sort_unstable();
+    accelerators.dedup();
+    accelerators
 }

@@ -40,7 +40,7 @@ pub use collection::{
 pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
-pub use guard::{ACCELERATORS, bound_to, check_accelerators};
+pub use guard::bound_to;
 pub use import::{
     CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
     find_sources, import,
@@ -123,8 +123,8 @@ pub(crate) fn remote_row(rows: &Rows, name: &RemoteName) -> Result<RemoteRow> {
         return Ok(row);
     }
     let known: Vec<String> = rows.remotes()?.into_iter().map(|row| row.name.to_string()).collect();
-    let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
-    Err(Error::NoSuch(format!("remote {name}; {known}")))
+    let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+    Err(Error::NoSuch(format!("remote {name}; the remotes are: {known}")))
 }
 
 /// Returns the collections of these names, in this order; all, when none is named.

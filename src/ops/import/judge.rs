@@ -29,8 +29,7 @@ pub(super) fn judge(
         inspect(store, context, items, asks, open, &mut inspected)?;
         for item in items.iter_mut() {
             let Some(inspection) = item.blob.and_then(|blob| inspected.get(&blob)) else { continue };
-            let bound: Vec<String> = inspection.bound().iter().map(ToString::to_string).collect();
-            item.decision = router.decide(item.name.project(), Some(&bound));
+            item.decision = router.decide(item.name.project(), Some(&inspection.bound()));
         }
     }
     let guards = guards(store, items)?;

@@ -80,9 +80,7 @@ pub(super) fn source(remote: &RemoteRow) -> std::result::Result<Source, String> 
 
 /// Tells whether a remote's patterns let a project through.
 pub(super) fn is_included(remote: &RemoteRow, project: &ProjectName) -> bool {
-    // A pattern was checked when it was set; one that can't be read matches nothing.
-    let is_match = |text: &String| text.parse().is_ok_and(|pattern: ProjectPattern| pattern.matches(project));
-    let any = |patterns: &[String]| patterns.iter().any(is_match);
+    let any = |patterns: &[ProjectPattern]| patterns.iter().any(|pattern| pattern.matches(project));
     (remote.settings.only.is_empty() || any(&remote.settings.only)) && !any(&remote.settings.except)
 }
 
