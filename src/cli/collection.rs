@@ -276,7 +276,10 @@ fn copy(app: &App, from: &RevisionSpec, to: &CollectionName, replace: bool) -> R
     for filename in &report.refused {
         app.warn(&format!("{to} has {filename} with other bytes and keeps it; --replace takes the new ones"));
     }
-    Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
+    for barred in &report.barred {
+        app.warn(&format!("refused {}: {}", barred.filename, barred.reason));
+    }
+    Ok(if report.refused.is_empty() && report.barred.is_empty() { End::Done } else { End::Problems })
 }
 
 fn promote(app: &App, options: &PromoteOptions) -> Result<End> {

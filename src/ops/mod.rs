@@ -40,6 +40,7 @@ pub use collection::{
 pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
+pub use guard::bound_to;
 pub use import::{
     CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
     find_sources, import,
@@ -47,11 +48,14 @@ pub use import::{
 pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
-pub use lookup::{LookupOptions, LookupReport, lookup};
+pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
-pub use pull::{ProbeReport, PullNote, PullOptions, PullReport, Pulled, Sample, Unmet, Want, pull, test_remote};
+pub use pull::{
+    ProbeReport, PullNote, PullOptions, PullReport, Pulled, RemoteFile, RemoteSight, Sample, Unmet, Want, pull,
+    test_remote,
+};
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};
 pub use requirements::{RequirementSet, WantSet, names as requirement_names, wants};

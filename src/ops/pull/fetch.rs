@@ -195,6 +195,9 @@ pub(super) fn count(
     bytes: u64,
     milliseconds: u64,
 ) {
+    if !store.is_writable() {
+        return;
+    }
     let _ = store.manifest.write_relaxed(|transaction| {
         transaction.add_remote_count(context.now, remote.name.as_str(), outcome, 1, bytes, milliseconds)
     });

@@ -125,6 +125,14 @@ impl Question<'_> {
         (0..allowed).contains(&age(row)).then_some(Answer::Page(page, None))
     }
 
+    /// Returns what is remembered, however old, and since when.
+    pub(super) fn kept(&self) -> (Option<i64>, Option<Answer>) {
+        let Some(row) = &self.cached else { return (None, None) };
+        let answer =
+            if row.is_absent { Some(Answer::Absent) } else { parse(row).ok().map(|page| Answer::Page(page, None)) };
+        (Some(row.fetched_at), answer)
+    }
+
     /// Asks the remote.
     pub(super) fn fetch(&self, client: &Client) -> (Answer, Fetched) {
         let mut fetched = Fetched::default();
