@@ -22,7 +22,7 @@ fn tables_and_details_read_well() {
     --- stdout
     COLLECTION  PROJECT  VERSION  BUILD  SIZE   FILENAME
     cuda        idna     3.10     -      882 B  idna-3.10-py3-none-any.whl
-    cuda        torch    2.5.1    7      950 B  torch-2.5.1-7-py3-none-any.whl
+    cuda        torch    2.5.1    7      953 B  torch-2.5.1-7-py3-none-any.whl
     shared      idna     3.10     -      882 B  idna-3.10-py3-none-any.whl
     ");
     assert_output!(env.run(["list", "--collection", "shared"]), @r"
@@ -41,11 +41,11 @@ fn tables_and_details_read_well() {
       version          2.5.1
       build tag        7
       tags             py3-none-any
-      size             950 B (950 bytes)
-      sha256           b262a403…
-      blake3           1004aede…
+      size             953 B (953 bytes)
+      sha256           7e9d2fbd…
+      blake3           97505e2f…
       state            live
-      path             $STORE/blobs/b3/10/1004aede…
+      path             $STORE/blobs/b3/97/97505e2f…
       uploaded         [time]
       verified         never
       used             never
@@ -56,7 +56,7 @@ fn tables_and_details_read_well() {
     assert_output!(env.run(["why", "idna"]), @r"
     exit 0
     --- stdout
-    idna-3.10-py3-none-any.whl  882 B  live  5c00ff15…
+    idna-3.10-py3-none-any.whl  882 B  live  8dbf3f9b…
       collection cuda: idna-3.10-py3-none-any.whl since [time]
                  freed by: wcas invalidate idna-3.10-py3-none-any.whl --collection cuda
       collection shared: idna-3.10-py3-none-any.whl since [time]
@@ -70,7 +70,7 @@ fn tables_and_details_read_well() {
     not all verified yet
 
     COLLECTION  REVISION  DISTRIBUTIONS  SIZE    ITS OWN  SHARED
-    cuda        1         2              1.8 kB  950 B    882 B
+    cuda        1         2              1.8 kB  953 B    882 B
     shared      1         1              882 B   0 B      882 B
 
     lookups: hits 0, misses 0 (0.0 % hits); stored 3

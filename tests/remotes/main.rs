@@ -135,7 +135,7 @@ pub(crate) fn below(env: &Env, folder: &str) -> Vec<PathBuf> {
 /// Checks that nothing is half done: staging is empty, and the store is as it says it is.
 #[track_caller]
 pub(crate) fn assert_whole(env: &Env) {
-    assert_eq!(below(env, "staging"), [PathBuf::new(); 0], "staging is empty");
+    assert_eq!(below(env, "staging"), Vec::<PathBuf>::new(), "staging is empty");
     env.ok(["verify"]);
 }
 
