@@ -113,7 +113,7 @@ fn pins_win_over_every_rule() {
     assert_output!(env.run(["unpin", &digest, "--owner", "somebody"]), @r"
     exit 4
     --- stderr
-    wcas: there is no pin of ad2e4d9b…
+    wcas: there is no pin of 233a060a…
     ");
     env.ok(["unpin", &digest, "--owner", "release"]);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 1);
@@ -148,12 +148,12 @@ fn verify_tells_what_is_wrong_where_and_whom_it_hits() {
     assert_output!(env.run(["verify"]), @r"
     exit 3
     --- stdout
-    corrupt: $STORE/blobs/b3/ad/ad2e4d9b…
-      its bytes have the digest 2579468b… (2027 of 2027 bytes)
+    corrupt: $STORE/blobs/b3/23/233a060a…
+      its bytes have the digest 9c5d950f… (2029 of 2029 bytes)
       files: demo-1.0-py3-none-any.whl
       collections: cuda, shared
-      quarantine: $STORE/quarantine/ad2e4d9b….0
-    missing: $STORE/blobs/b3/4a/4ae103cb…
+      quarantine: $STORE/quarantine/233a060a….0
+    missing: $STORE/blobs/b3/b6/b645af3b…
       there is no such file
       files: demo-2.0-py3-none-any.whl
       collections: cuda, shared

@@ -52,7 +52,7 @@ fn every_kind_of_bad_file_is_refused_with_its_reason_and_the_good_one_beside_it_
     aged-1.0-py3-none-any.whl: expected Version "1.0" in METADATA, as the filename says, found "2.0"
     b-1.0-x1-py3-none-any.whl: "x1" is not a build tag: expected a number up to 18446744073709551615 and any suffix, without '-' or '/'
     bare-1.0-py3-none-any.whl: expected the member "bare-1.0.dist-info/METADATA" once in the wheel, found it 0 times
-    cut-1.0-py3-none-any.whl: expected a wheel, which is a zip archive: expected a zip archive's end record in the last 1513 bytes of 1513, found none
+    cut-1.0-py3-none-any.whl: expected a wheel, which is a zip archive: expected a zip archive's end record in the last 1514 bytes of 1514, found none
     empty-1.0-py3-none-any.whl: expected a wheel, which is a zip archive: expected a zip archive's end record in the last 0 bytes of 0, found none
     honest-1.0-py3-none-any.whl: expected the directory "honest-1.0.dist-info" in the wheel, found "liar-1.0.dist-info"
     named-1.0-py3-none-any.whl: expected Name "named" in METADATA, as the filename says, found "other"
@@ -150,16 +150,18 @@ fn a_folder_that_has_the_store_in_it_is_imported_without_the_store() {
 #[test]
 fn importing_again_is_unchanged_until_the_bytes_change() {
     let env = Env::new();
+    let wheel = |seed| Wheel::new("demo", "1.0").payload(100, seed).bytes();
     let path = Wheel::new("demo", "1.0").payload(100, 1).write_to(env.path("in"));
     assert_eq!(outcomes(&env.json(["import", "in"])), ["new"]);
     assert_eq!(outcomes(&env.json(["import", "in"])), ["unchanged"]);
     // Touched, and written again with the same bytes: other times, same content.
-    fs::write(&path, Wheel::new("demo", "1.0").payload(100, 1).bytes()).unwrap();
+    fs::write(&path, wheel(1)).unwrap();
     let same = env.json(["import", "in"]);
     assert_eq!((outcomes(&same), &same["revision"]), (vec!["unchanged"], &json!(1)));
     // Same size, same modification time, other bytes.
     let before = fs::metadata(&path).unwrap();
-    fs::write(&path, Wheel::new("demo", "1.0").payload(100, 2).bytes()).unwrap();
+    let other = (2..).map(wheel).find(|bytes| bytes.len() as u64 == before.len()).unwrap();
+    fs::write(&path, other).unwrap();
     fs::File::options().write(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), before.len());
     assert_eq!(outcomes(&env.json(["import", "in"])), ["replaced"]);
@@ -182,7 +184,7 @@ fn keep_existing_refuses_other_bytes_under_a_known_name() {
     --- stdout
     1 distribution in shared@2 (1 new)
     --- stderr
-    refused new/demo-1.0-py3-none-any.whl: the collection has other bytes under this name (sha256 1eddf29a…), and existing ones are kept
+    refused new/demo-1.0-py3-none-any.whl: the collection has other bytes under this name (sha256 318e2e7d…), and existing ones are kept
     ");
     assert_eq!(env.json(["lookup", "demo"])["sha256"], old);
     assert_eq!(outcomes(&env.json(["import", "old", "--keep-existing"])), ["unchanged"]);

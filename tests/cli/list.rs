@@ -22,7 +22,7 @@ fn tables_and_details_read_well() {
     --- stdout
     COLLECTION  PROJECT  VERSION  BUILD  SIZE   FILENAME
     cuda        idna     3.10     -      882 B  idna-3.10-py3-none-any.whl
-    cuda        torch    2.5.1    7      950 B  torch-2.5.1-7-py3-none-any.whl
+    cuda        torch    2.5.1    7      953 B  torch-2.5.1-7-py3-none-any.whl
     shared      idna     3.10     -      882 B  idna-3.10-py3-none-any.whl
     ");
     assert_output!(env.run(["list", "--collection", "shared"]), @r"
@@ -41,11 +41,11 @@ fn tables_and_details_read_well() {
       version          2.5.1
       build tag        7
       tags             py3-none-any
-      size             950 B (950 bytes)
-      sha256           b262a403…
-      blake3           1004aede…
+      size             953 B (953 bytes)
+      sha256           7e9d2fbd…
+      blake3           97505e2f…
       state            live
-      path             $STORE/blobs/b3/10/1004aede…
+      path             $STORE/blobs/b3/97/97505e2f…
       uploaded         [time]
       verified         never
       used             never

@@ -229,7 +229,7 @@ fn a_variant_that_nothing_is_known_of_is_told_and_has_what_the_default_has() {
     exit 0
     --- stdout
     numpy==2.0 \
-        --hash=sha256:4fa48d75…
+        --hash=sha256:768770bd…
     --- stderr
     nothing was said of a variant cdua, and it has no collection: the default one is searched; see `wcas route list`
     ");
