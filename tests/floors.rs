@@ -47,8 +47,13 @@ const MUTATING_METHODS: [&str; 4] = ["set_len", "set_permissions", "set_modified
 const OPEN_OPTIONS: [&str; 5] = ["write", "append", "create", "create_new", "truncate"];
 
 /// Crates and paths that belong to one part of the house, and that part.
-const HOMES: [(&[&str], &[&str]); 9] = [
+const HOMES: [(&[&str], &[&str]); 14] = [
     (&["rusqlite"], &["manifest"]),
+    (&["reqwest"], &["remote"]),
+    (&["rustls"], &["remote"]),
+    (&["rustls_platform_verifier"], &["remote"]),
+    (&["html5gum"], &["index"]),
+    (&["toml"], &["ops"]),
     (&["std", "env"], &["cli", "main"]),
     (&["std", "time", "SystemTime", "now"], &["cli", "main"]),
     (&["std", "time", "UNIX_EPOCH", "elapsed"], &["cli", "main"]),
@@ -371,6 +376,7 @@ fn each_kind_of_breach_is_found() {
         ),
         ("store.rs", "fn f() { eprintln!(\"x\") }", "`eprintln!` belongs to cli and main"),
         ("ops/gc.rs", "use clap::Parser;", "`clap` belongs to cli and main"),
+        ("ops/pull.rs", "use reqwest::blocking::Client;", "`reqwest` belongs to remote"),
     ] {
         let found = breaches(name, source);
         assert!(

@@ -35,11 +35,11 @@ fn options() -> ClientOptions {
 }
 
 fn client() -> Client {
-    Client::new(options()).unwrap()
+    Client::new(options()).expect("a client can be made")
 }
 
 fn url(text: &str) -> Url {
-    text.parse().unwrap()
+    text.parse().expect("a good URL")
 }
 
 fn source(server: &Server) -> Source {
@@ -50,7 +50,13 @@ fn source(server: &Server) -> Source {
 fn listed(address: &str, bytes: &[u8]) -> ListedFile {
     let url = url(address);
     ListedFile {
-        name: url.path_segments().unwrap().next_back().unwrap().parse().unwrap(),
+        name: url
+            .path_segments()
+            .expect("a distribution's address")
+            .next_back()
+            .expect("a distribution's address")
+            .parse()
+            .expect("a distribution's address"),
         url,
         sha256: Some(Sha256::of(bytes)),
         size: None,
@@ -66,7 +72,7 @@ struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
-        Self(TempDir::new().unwrap())
+        Self(TempDir::new().expect("a temporary folder can be made"))
     }
 
     fn path(&self) -> PathBuf {
@@ -74,7 +80,7 @@ impl Folder {
     }
 
     fn is_empty(&self) -> bool {
-        fs::read_dir(self.0.path()).unwrap().next().is_none()
+        fs::read_dir(self.0.path()).expect("a temporary folder can be listed").next().is_none()
     }
 }
 
@@ -529,12 +535,17 @@ fn m3_plain_http_without_a_digest_needs_leave_and_with_one_it_does_not() {
     server.route(PATH, Reply::file(bytes.as_slice()));
     let unhashed = ListedFile { sha256: None, ..listed(&server.url(PATH), &bytes) };
     let mut source = source(&server);
-    source.trust_unhashed = true;
     let failure = download(&client(), &source, &unhashed, &folder).unwrap_err();
     assert_eq!((failure.kind(), server.requests().len()), (FailureKind::Insecure, 0), "{failure}");
     assert!(failure.to_string().ends_with("--allow-insecure takes it"), "{failure}");
     assert!(folder.is_empty());
+    // Trust alone is enough on the own machine, and nowhere else.
+    source.trust_unhashed = true;
+    wcas::remote::admit(&source, &unhashed).unwrap();
+    let far = ListedFile { url: url("http://index.example/demo-1.0-py3-none-any.whl"), ..unhashed.clone() };
+    assert_eq!(wcas::remote::admit(&source, &far).unwrap_err().kind(), FailureKind::Insecure);
     source.allow_insecure = true;
+    wcas::remote::admit(&source, &far).unwrap();
     assert_eq!(download(&client(), &source, &unhashed, &folder).unwrap().digests, Digests::of(&bytes));
 }
 
@@ -587,10 +598,13 @@ fn lenient(server: &Server) -> Source {
 }
 
 fn metadata_of(bytes: &[u8]) -> Vec<u8> {
-    let dir = TempDir::new().unwrap();
-    fs::write(dir.path().join("0"), bytes).unwrap();
-    let name = "demo-1.0-py3-none-any.whl".parse().unwrap();
-    wcas::wheel::read(&fs::File::open(dir.path().join("0")).unwrap(), &name).unwrap().metadata.unwrap()
+    let dir = TempDir::new().expect("a temporary folder can be made");
+    fs::write(dir.path().join("0"), bytes).expect("a temporary folder can be written");
+    let name = "demo-1.0-py3-none-any.whl".parse().expect("a distribution's filename");
+    wcas::wheel::read(&fs::File::open(dir.path().join("0")).expect("a wheel with METADATA"), &name)
+        .expect("a wheel with METADATA")
+        .metadata
+        .expect("a wheel with METADATA")
 }
 
 #[test]
@@ -801,12 +815,13 @@ fn certificates() -> PathBuf {
 }
 
 fn tls() -> rustls::ServerConfig {
-    let key = PrivateKeyDer::from_pem_file(certificates().join("own.key.pem")).unwrap();
-    let certificate = CertificateDer::from_pem_file(certificates().join("own.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(certificates().join("own.key.pem")).expect("the tests' own key");
+    let certificate =
+        CertificateDer::from_pem_file(certificates().join("own.pem")).expect("the tests' own certificate");
     rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("ring has them")
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
-        .unwrap()
+        .expect("ring has them")
 }

@@ -12,6 +12,7 @@ use wcas::ops::{
     self, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion, RevisionSpec, Settings,
 };
 use wcas::requirement::Spec;
+use wcas::wheel::accelerator::{Accelerator, AcceleratorError};
 
 /// Create, list, compare and change collections and their history
 #[derive(Debug, clap::Args)]
@@ -247,11 +248,19 @@ fn rules(row: &CollectionReport) -> String {
 
 fn guard(guard: &Guard) -> Option<String> {
     let names = guard.accelerators.as_ref()?;
-    let names = if names.is_empty() { "none".to_owned() } else { names.join("+") };
+    let names = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.iter().map(|own| own.as_str()).collect::<Vec<_>>().join("+")
+    };
     let words = [guard.is_warning.then_some("warns"), guard.is_strict.then_some("strict")];
     let words: Vec<&str> = words.into_iter().flatten().collect();
     let words = if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) };
     Some(format!("accelerator {names}{words}"))
+}
+
+fn accelerator(name: &str) -> Result<Accelerator> {
+    name.parse().map_err(|error: AcceleratorError| Error::Refused(error.to_string()))
 }
 
 pub(super) fn dash(text: String) -> String {
@@ -267,7 +276,10 @@ fn copy(app: &App, from: &RevisionSpec, to: &CollectionName, replace: bool) -> R
     for filename in &report.refused {
         app.warn(&format!("{to} has {filename} with other bytes and keeps it; --replace takes the new ones"));
     }
-    Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
+    for barred in &report.barred {
+        app.warn(&format!("refused {}: {}", barred.filename, barred.reason));
+    }
+    Ok(if report.refused.is_empty() && report.barred.is_empty() { End::Done } else { End::Problems })
 }
 
 fn promote(app: &App, options: &PromoteOptions) -> Result<End> {
@@ -376,7 +388,7 @@ fn set(app: &App, args: SetArgs) -> Result<()> {
             [] => None,
             ["any"] => Some(None),
             ["none"] => Some(Some(Vec::new())),
-            _ => Some(Some(args.accelerator)),
+            ref names => Some(Some(names.iter().map(|name| accelerator(name)).collect::<Result<_>>()?)),
         },
         is_warning: args.guard.map(|action| action == Action::Warn),
         is_strict: switch(args.strict, args.no_strict),

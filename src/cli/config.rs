@@ -24,7 +24,8 @@ enum Command {
     /// Make the store match a file, all or nothing
     ///
     /// A section of the file is complete: remotes that it doesn't list are removed, if it lists any, and so on. A section that
-    /// is left out changes nothing. Distributions stay in any case, and so do all collections.
+    /// is left out changes nothing. Distributions stay in any case, and so do all collections. Files of requirements that a variant
+    /// names (requirements-files) are found beside the file.
     Apply {
         /// The file; `-`: standard input
         file: PathBuf,
@@ -51,7 +52,10 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         }
         Command::Apply { file, dry_run, prune } => {
             let place = if file == Path::new("-") { PathBuf::from("standard input") } else { file.clone() };
-            let config = Config::parse(&read(&file, &place)?, &place.display().to_string())?;
+            let mut config = Config::parse(&read(&file, &place)?, &place.display().to_string())?;
+            for note in config.read_files(file.parent().unwrap_or(Path::new("")))? {
+                app.note(&note);
+            }
             let store = if dry_run { app.open()? } else { app.open_or_create()? };
             let report = ops::apply_config(&store, &app.context(), &config, prune, dry_run)?;
             app.report("config-apply", &report, |out| {

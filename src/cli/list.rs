@@ -176,11 +176,19 @@ pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
 fn sight(app: &App, variant: &CollectionName, strategy: Option<Strategy>, filter: &Filter) -> Result<End> {
     let store = app.open()?;
     tell_unknown(app, &store, variant)?;
-    let report = ops::sight(&store, variant, strategy.map(Into::into), filter)?;
+    let report = ops::sight(&store, &app.context(), variant, strategy.map(Into::into), filter)?;
     app.report("why", &report, |out| {
         let row = |file: &SeenFile| [file.collection.to_string(), file.filename.clone(), fate(&file.fate)];
         let rows: Vec<_> = report.files.iter().map(row).collect();
-        print::table(out, ["COLLECTION", "FILENAME", "FATE"], &rows)
+        print::table(out, ["COLLECTION", "FILENAME", "FATE"], &rows)?;
+        for remote in &report.remotes {
+            let when = remote.fetched_at.map(|at| format!(", page of {}", print::time(at))).unwrap_or_default();
+            writeln!(out, "remote {} of {}: {}{when}", remote.remote, remote.collection, remote.state)?;
+            for file in &remote.files {
+                writeln!(out, "  {}: {}", file.filename, file.verdict)?;
+            }
+        }
+        Ok(())
     })?;
     Ok(End::Done)
 }

@@ -4,6 +4,7 @@ use super::End;
 use super::app::App;
 use super::route::tell_unknown;
 use super::select::Tags;
+use wcas::Store;
 use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::{self, LookupOptions};
@@ -30,6 +31,9 @@ pub(super) struct Args {
     /// Answer that there is nothing, whatever there is: the lookup is counted as a miss
     #[arg(long)]
     no_cache: bool,
+    /// Print METADATA instead of the path; of a remote's file nothing else is fetched
+    #[arg(long)]
+    metadata: bool,
     /// Ask no remote
     #[arg(long)]
     offline: bool,
@@ -48,6 +52,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if let Some(variant) = &options.variant {
         tell_unknown(app, &store, variant)?;
     }
+    if args.metadata {
+        return metadata(app, &store, &options);
+    }
     let report = ops::lookup(&store, &app.context(), &options)?;
     for filename in &report.unusable {
         app.warn(&format!(
@@ -61,6 +68,18 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Some(path) => writeln!(out, "{}", path.display()),
         None => Ok(()),
     })?;
+    if !report.hit {
+        app.note(&format!("no match for {}", options.spec));
+    }
+    Ok(if report.hit { End::Done } else { End::NotFound })
+}
+
+fn metadata(app: &App, store: &Store, options: &LookupOptions) -> Result<End> {
+    let report = ops::metadata(store, &app.context(), options)?;
+    for note in &report.remotes {
+        app.note(&format!("{}: {}", note.remote, note.text));
+    }
+    app.report("lookup-metadata", &report, |out| write!(out, "{}", report.metadata.as_deref().unwrap_or_default()))?;
     if !report.hit {
         app.note(&format!("no match for {}", options.spec));
     }

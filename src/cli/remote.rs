@@ -5,10 +5,13 @@ use super::collection::{Rule, dash, rule, switch};
 use super::{End, print, units};
 use clap::Subcommand;
 use serde::Serialize;
+use std::fmt::Display;
+use std::str::FromStr;
 use wcas::Error;
 use wcas::error::Result;
 use wcas::name::{CollectionName, ProjectName, RemoteName};
 use wcas::ops::{self, Health, RemoteChange, RemoteReport};
+use wcas::requirement::ProjectPattern;
 
 /// Say which other indexes a collection pulls from, and in which order
 #[derive(Debug, clap::Args)]
@@ -101,19 +104,15 @@ struct Settings {
 
 impl Settings {
     fn change(self, url: Option<String>) -> Result<RemoteChange> {
-        let codes = list(self.not_found).map(|codes| {
-            let parse =
-                |code: String| code.parse().map_err(|_| Error::Refused(format!("{code:?} is no status: write 403")));
-            codes.into_iter().map(parse).collect::<Result<Vec<u16>>>()
-        });
         Ok(RemoteChange {
             url,
             collection: self.collection,
             priority: self.priority,
-            only: list(self.only),
-            except: list(self.except),
+            only: list(&self.only)?,
+            except: list(&self.except)?,
             min_age: self.min_age.map(|rule| rule.0),
-            not_found: codes.transpose()?,
+            not_found: list(&self.not_found)
+                .map_err(|_| Error::Refused(format!("{:?} is no status: write 403", self.not_found.join(","))))?,
             allow_insecure: switch(self.allow_insecure, self.no_allow_insecure),
             trust_unhashed: switch(self.trust_unhashed, self.no_trust_unhashed),
             is_listed: switch(self.listed, self.no_listed),
@@ -123,11 +122,14 @@ impl Settings {
 }
 
 /// Tells an option that was not given from one that takes all away.
-fn list(items: Vec<String>) -> Option<Vec<String>> {
-    match items.as_slice() {
-        [] => None,
-        [none] if none == "none" => Some(Vec::new()),
-        _ => Some(items),
+fn list<T: FromStr<Err: Display>>(items: &[String]) -> Result<Option<Vec<T>>> {
+    match items {
+        [] => Ok(None),
+        [none] if none == "none" => Ok(Some(Vec::new())),
+        _ => {
+            let parse = |item: &String| item.parse().map_err(|error: T::Err| Error::Refused(error.to_string()));
+            items.iter().map(parse).collect::<Result<_>>().map(Some)
+        }
     }
 }
 
@@ -227,9 +229,10 @@ fn row(report: &RemoteReport) -> [String; 6] {
 
 fn rules(report: &RemoteReport) -> String {
     let words = |word: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{word} {}", items.join(" ")));
-    let texts = [
-        words("only", report.only.clone()),
-        words("except", report.except.clone()),
+    let texts = |patterns: &[ProjectPattern]| patterns.iter().map(ToString::to_string).collect();
+    let rules = [
+        words("only", texts(&report.only)),
+        words("except", texts(&report.except)),
         report.min_age.map(|seconds| format!("older than {}", units::seconds_text(seconds))),
         words("not found", report.not_found.iter().map(ToString::to_string).collect()),
         report.allow_insecure.then(|| "insecure".to_owned()),
@@ -237,5 +240,5 @@ fn rules(report: &RemoteReport) -> String {
         report.is_listed.then(|| "listed".to_owned()),
         report.auth.as_ref().map(|auth| format!("auth {auth}")),
     ];
-    texts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    rules.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

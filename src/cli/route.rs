@@ -262,7 +262,12 @@ fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[Path
         paths => read_requirements(app, paths).map(|(set, is_whole)| (Some(set), is_whole))?,
     };
     let router = ops::router(&store, variant, given)?;
-    let report = ops::explain(&store, &router, &project, None)?;
+    let path = Path::new(what);
+    let bound = match path.file_name().and_then(|name| DistributionFilename::parse(name.to_str()?).ok()) {
+        Some(name) if router.wants_accelerator(&project) && path.is_file() => Some(ops::bound_to(path, &name)?),
+        _ => None,
+    };
+    let report = ops::explain(&store, &router, &project, bound.as_deref())?;
     app.report("route-explain", &report, |out| {
         let ExplainReport { decision, .. } = &report;
         let made = if report.has_collection { "" } else { " (made by the first import that needs it)" };
@@ -278,6 +283,7 @@ fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[Path
 
 fn word(rule: ops::Rule) -> &'static str {
     match rule {
+        ops::Rule::Named => "named",
         ops::Rule::Override => "override",
         ops::Rule::Requirement => "requirement",
         ops::Rule::Accelerator => "accelerator",

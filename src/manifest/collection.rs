@@ -1,8 +1,9 @@
 //! Collections, their revisions and snapshots, and the operations that made them.
 
-use super::types::{items, row_id};
+use super::types::{joined, list, row_id};
 use super::{CollectionId, Result, Rows, Transaction};
 use crate::name::CollectionName;
+use crate::wheel::accelerator::Accelerator;
 use rusqlite::{OptionalExtension, Row, named_params};
 
 row_id! {
@@ -39,7 +40,7 @@ pub struct Retention {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Guard {
     /// The accelerators that it may hold; `None`: anything goes, empty: none.
-    pub accelerators: Option<Vec<String>>,
+    pub accelerators: Option<Vec<Accelerator>>,
     /// Whether it only warns of others, instead of refusing them.
     pub is_warning: bool,
     /// Whether wheels that merely carry device code count, too.
@@ -67,7 +68,7 @@ pub struct CollectionRow {
 
 impl CollectionRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let accelerators: Option<String> = row.get("accelerators")?;
+        let has_guard = row.get::<_, Option<String>>("accelerators")?.is_some();
         Ok(Self {
             id: row.get("id")?,
             name: row.get("name")?,
@@ -81,7 +82,7 @@ impl CollectionRow {
                 max_bytes: row.get::<_, Option<i64>>("max_bytes")?.map(i64::cast_unsigned),
             },
             guard: Guard {
-                accelerators: accelerators.map(|names| items(&names, ',')),
+                accelerators: if has_guard { Some(list(row, "accelerators", ',')?) } else { None },
                 is_warning: row.get::<_, String>("guard")? == "warn",
                 is_strict: row.get("guard_strict")?,
             },
@@ -231,7 +232,7 @@ impl Transaction<'_> {
     /// Sets a collection's guard.
     pub fn set_guard(&self, id: CollectionId, guard: &Guard) -> Result<()> {
         let sql = "UPDATE collection SET accelerators = ?2, guard = ?3, guard_strict = ?4 WHERE id = ?1";
-        let accelerators = guard.accelerators.as_ref().map(|names| names.join(","));
+        let accelerators = guard.accelerators.as_ref().map(|accelerators| joined(accelerators, ","));
         let word = if guard.is_warning { "warn" } else { "refuse" };
         self.conn.prepare_cached(sql)?.execute((id, accelerators, word, guard.is_strict))?;
         Ok(())

@@ -5,7 +5,6 @@
 
 mod blob;
 mod collection;
-mod config;
 mod count;
 mod distribution;
 mod entry;
@@ -20,7 +19,6 @@ mod view;
 
 pub use blob::{BlobRow, State};
 pub use collection::{CollectionRow, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
-pub use config::{OverrideSettings, VariantSettings};
 pub use count::{LookupCount, Outcome, StoreTotals};
 pub use distribution::Distribution;
 pub use entry::{Entry, NewEntry, Origin, Scope};

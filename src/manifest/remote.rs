@@ -2,9 +2,10 @@
 //!
 //! Counts are by name and outlive the remote; pages go with it. No row holds a secret.
 
-use super::types::{items, row_id, text_column};
+use super::types::{joined, list, row_id, text_column};
 use super::{CollectionId, Result, Rows, Transaction};
 use crate::name::{CollectionName, RemoteName};
+use crate::requirement::ProjectPattern;
 use flate2::Compression;
 use flate2::read::{DeflateDecoder, DeflateEncoder};
 use rusqlite::types::Type;
@@ -36,9 +37,9 @@ pub struct RemoteSettings {
     /// The lower is asked first.
     pub priority: i64,
     /// Patterns of the projects that it is asked for; none: all.
-    pub only: Vec<String>,
+    pub only: Vec<ProjectPattern>,
     /// Patterns of the projects that it is never asked for.
-    pub except: Vec<String>,
+    pub except: Vec<ProjectPattern>,
     /// How many seconds ago a file must have been uploaded.
     pub min_age: Option<i64>,
     /// The status codes that mean 404 there.
@@ -84,16 +85,6 @@ impl RemoteRow {
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let lines = |column: &str| Ok::<_, rusqlite::Error>(items(&row.get::<_, String>(column)?, '\n'));
-        let codes = items(&row.get::<_, String>("not_found")?, ',').into_iter().map(|code| {
-            code.parse().map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(
-                    row.as_ref().column_index("not_found").unwrap_or(0),
-                    Type::Text,
-                    Box::new(error) as _,
-                )
-            })
-        });
         Ok(Self {
             id: row.get("id")?,
             name: row.get("name")?,
@@ -102,10 +93,10 @@ impl RemoteRow {
             settings: RemoteSettings {
                 url: row.get("url")?,
                 priority: row.get("priority")?,
-                only: lines("only_patterns")?,
-                except: lines("except_patterns")?,
+                only: list(row, "only_patterns", '\n')?,
+                except: list(row, "except_patterns", '\n')?,
                 min_age: row.get("min_age")?,
-                not_found: codes.collect::<rusqlite::Result<_>>()?,
+                not_found: list(row, "not_found", ',')?,
                 allow_insecure: row.get("allow_insecure")?,
                 trust_unhashed: row.get("trust_unhashed")?,
                 is_listed: row.get("is_listed")?,
@@ -247,11 +238,10 @@ impl Transaction<'_> {
                except_patterns = :except, min_age = :min_age, not_found = :not_found, allow_insecure = :allow_insecure,
                trust_unhashed = :trust_unhashed, is_listed = :is_listed, auth = :auth WHERE id = :id",
         )?;
-        let codes: Vec<String> = settings.not_found.iter().map(ToString::to_string).collect();
         statement.execute(named_params! {
             ":id": id, ":url": settings.url, ":collection": collection, ":priority": settings.priority,
-            ":only": settings.only.join("\n"), ":except": settings.except.join("\n"), ":min_age": settings.min_age,
-            ":not_found": codes.join(","), ":allow_insecure": settings.allow_insecure,
+            ":only": joined(&settings.only, "\n"), ":except": joined(&settings.except, "\n"), ":min_age": settings.min_age,
+            ":not_found": joined(&settings.not_found, ","), ":allow_insecure": settings.allow_insecure,
             ":trust_unhashed": settings.trust_unhashed, ":is_listed": settings.is_listed, ":auth": settings.auth,
         })?;
         Ok(())
@@ -339,6 +329,7 @@ impl Transaction<'_> {
 mod tests {
     use super::super::{Access, Manifest};
     use super::*;
+    use crate::wheel::accelerator::Accelerator;
     use std::time::Duration;
 
     fn manifest() -> (tempfile::TempDir, Manifest) {
@@ -352,8 +343,8 @@ mod tests {
         RemoteSettings {
             url: "https://index.example/simple/".to_owned(),
             priority: -3,
-            only: vec!["nvidia-*".to_owned(), "torch".to_owned()],
-            except: vec!["internal-*".to_owned()],
+            only: vec!["nvidia-*".parse().unwrap(), "torch".parse().unwrap()],
+            except: vec!["internal-*".parse().unwrap()],
             min_age: Some(604_800),
             not_found: vec![403, 410],
             allow_insecure: true,
@@ -469,7 +460,7 @@ mod tests {
         let name: CollectionName = "shared".parse().unwrap();
         let shared = transaction.insert_collection(&name, 1).unwrap();
         assert_eq!(transaction.find_collection(&name).unwrap().unwrap().guard, super::super::Guard::default());
-        for accelerators in [None, Some(vec![]), Some(vec!["cuda".to_owned(), "rocm".to_owned()])] {
+        for accelerators in [None, Some(vec![]), Some(vec![Accelerator::Cuda, Accelerator::Rocm])] {
             let guard = super::super::Guard { accelerators, is_warning: true, is_strict: true };
             transaction.set_guard(shared, &guard).unwrap();
             assert_eq!(transaction.find_collection(&name).unwrap().unwrap().guard, guard);

@@ -4,7 +4,6 @@ use super::types::text_column;
 use super::{CollectionId, Result, Rows, Transaction};
 use crate::name::{CollectionName, ProjectName};
 use rusqlite::{OptionalExtension, Row};
-use std::collections::BTreeMap;
 
 text_column! {
     /// How a merged view puts together what several collections have of a project.
@@ -117,18 +116,6 @@ impl Rows {
         let found = statement.query_row([], |row| row.get("value")).optional()?;
         Ok(found.unwrap_or_else(CollectionName::shared))
     }
-
-    /// Returns the accelerators that collections were told to hold; those that hold anything are not in it.
-    pub fn accepted_accelerators(&self) -> Result<BTreeMap<CollectionName, Vec<String>>> {
-        let sql = "SELECT name, accelerators FROM collection WHERE accelerators IS NOT NULL";
-        let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map([], |row| {
-            let names: String = row.get("accelerators")?;
-            let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-            Ok((row.get("name")?, names.map(str::to_owned).collect()))
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
 }
 
 impl Transaction<'_> {
@@ -158,6 +145,13 @@ impl Transaction<'_> {
     pub fn delete_variant(&self, variant: &CollectionName) -> Result<bool> {
         self.conn.prepare_cached("DELETE FROM route_override WHERE variant = ?1")?.execute([variant])?;
         Ok(self.conn.prepare_cached("DELETE FROM variant WHERE name = ?1")?.execute([variant])? == 1)
+    }
+
+    /// Deletes all variants and overrides, to be put anew.
+    pub fn delete_routes(&self) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM route_override")?.execute([])?;
+        self.conn.prepare_cached("DELETE FROM variant")?.execute([])?;
+        Ok(())
     }
 
     /// Sends a project to a collection, for one variant or for all.

@@ -3,7 +3,10 @@
 use crate::digest::{Blake3, Sha256};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::wheel::Kind;
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
+use std::error::Error;
+use std::str::FromStr;
 
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -143,7 +146,23 @@ macro_rules! text_column {
 }
 pub(super) use text_column;
 
-/// Returns the items of a list in one column; an empty column is an empty list.
-pub(super) fn items(column: &str, separator: char) -> Vec<String> {
-    column.split(separator).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+/// Returns the items of a list that is one column of a row; an empty text is an empty list.
+pub(super) fn list<T>(row: &Row<'_>, column: &str, separator: char) -> rusqlite::Result<Vec<T>>
+where
+    T: FromStr<Err: Error + Send + Sync + 'static>,
+{
+    let text: String = row.get(column)?;
+    let items = text.split(separator).filter(|item| !item.is_empty());
+    let parsed = items.map(|item| {
+        item.parse().map_err(|error| {
+            let at = row.as_ref().column_index(column).unwrap_or(0);
+            rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
+        })
+    });
+    parsed.collect()
+}
+
+/// Returns a list as the text of one column.
+pub(super) fn joined<T: ToString>(items: &[T], separator: &str) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }

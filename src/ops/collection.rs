@@ -1,10 +1,11 @@
 //! `collection`: named sets of distributions with a history.
 
-use super::{Context, check_accelerators, collection_row, counted};
+use super::{Context, collection_row, counted, guard};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, Guard, Retention, Rows, Scope};
 use crate::name::CollectionName;
 use crate::store::Store;
+use crate::wheel::accelerator::Accelerator;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -356,7 +357,7 @@ pub struct Settings {
     /// See [`Retention::max_bytes`].
     pub max_bytes: Option<Option<u64>>,
     /// See [`Guard::accelerators`].
-    pub accelerators: Option<Option<Vec<String>>>,
+    pub accelerators: Option<Option<Vec<Accelerator>>>,
     /// See [`Guard::is_warning`].
     pub is_warning: Option<bool>,
     /// See [`Guard::is_strict`].
@@ -377,7 +378,7 @@ pub fn set_collection(store: &Store, name: &CollectionName, settings: &Settings)
     };
     transaction.set_retention(row.id, &retention)?;
     let accelerators = match &settings.accelerators {
-        Some(names) => names.clone().map(check_accelerators).transpose()?,
+        Some(accelerators) => accelerators.clone().map(guard::in_order),
         None => row.guard.accelerators,
     };
     let guard = Guard {

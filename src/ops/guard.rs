@@ -5,11 +5,12 @@
 
 use super::{Context, parallel, reason};
 use crate::error::{Error, Result};
-use crate::manifest::{BlobId, Guard, InspectionRow};
+use crate::manifest::{BlobId, Entry, Guard, InspectionRow};
 use crate::store::Store;
-use crate::wheel::accelerator::{self, ENGINE, Finding, Inspection, Strength};
-use crate::wheel::{self, DistributionFilename};
-use std::path::PathBuf;
+use crate::wheel::accelerator::{self, Accelerator, ENGINE, Finding, Inspection, Strength};
+use crate::wheel::{self, DistributionFilename, Kind};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 /// A blob to be judged.
 #[derive(Debug, Clone)]
@@ -23,9 +24,7 @@ pub(super) struct Subject<'a> {
 pub(super) fn objection(guard: &Guard, inspection: &Inspection) -> Option<String> {
     let admitted = guard.accelerators.as_ref()?;
     let least = if guard.is_strict { Strength::Carries } else { Strength::Requires };
-    let is_foreign = |finding: &&Finding| {
-        finding.strength >= least && !admitted.iter().any(|name| *name == finding.accelerator.to_string())
-    };
+    let is_foreign = |finding: &&Finding| finding.strength >= least && !admitted.contains(&finding.accelerator);
     // The strongest speaks: what the wheel is, before what it needs.
     let finding = inspection.findings.iter().filter(is_foreign).max_by_key(|finding| finding.strength)?;
     let word = match finding.strength {
@@ -34,7 +33,10 @@ pub(super) fn objection(guard: &Guard, inspection: &Inspection) -> Option<String
         _ => "carries code for",
     };
     let place = finding.member.as_ref().map(|member| format!("{member}: ")).unwrap_or_default();
-    let takes = if admitted.is_empty() { "no accelerator".to_owned() } else { format!("only {}", admitted.join(", ")) };
+    let takes = match admitted.as_slice() {
+        [] => "no accelerator".to_owned(),
+        some => format!("only {}", some.iter().map(|own| own.as_str()).collect::<Vec<_>>().join(", ")),
+    };
     Some(format!("it {word} {} ({place}{}), and the collection takes {takes}", finding.accelerator, finding.evidence))
 }
 
@@ -62,8 +64,11 @@ pub(super) fn inspect(
     subjects: &[Subject<'_>],
     is_deep: bool,
 ) -> Result<Vec<Inspection>> {
+    if subjects.is_empty() {
+        return Ok(Vec::new());
+    }
     let look = |subject: &Subject<'_>| {
-        let found = look(subject, is_deep);
+        let found = look(&subject.path, subject.name, is_deep);
         context.progress.add(1);
         found
     };
@@ -86,23 +91,68 @@ pub(super) fn inspect(
     Ok(inspections)
 }
 
-/// Looks into one blob; the error is what a person reads.
-fn look(subject: &Subject<'_>, is_deep: bool) -> std::result::Result<Inspection, String> {
-    let file = crate::fs::open(&subject.path).map_err(|error| reason(&error))?;
-    let contents = wheel::read(&file, subject.name).map_err(|error| reason(&error))?;
-    let look = if is_deep { accelerator::deep } else { accelerator::quick };
-    look(&file, subject.name, contents.metadata.as_deref()).map_err(|error| reason(&error))
+/// Returns the accelerators that a file on disk requires or is: a quick look, and a deep one where that finds none and can't be sure.
+pub fn bound_to(path: &Path, name: &DistributionFilename) -> Result<Vec<Accelerator>> {
+    let look = |is_deep| look(path, name, is_deep).map_err(|why| Error::Refused(format!("{}: {why}", path.display())));
+    let mut found = look(false)?;
+    if found.bound().is_empty() && !found.is_conclusive() {
+        found = look(true)?;
+    }
+    Ok(found.bound())
 }
 
-/// The accelerators that a guard knows.
-pub const ACCELERATORS: [&str; 4] = ["cuda", "rocm", "oneapi", "gaudi"];
-
-/// Checks names of accelerators; returns each once, in a fixed order.
-pub fn check_accelerators(names: Vec<String>) -> Result<Vec<String>> {
-    if let Some(unknown) = names.iter().find(|name| !ACCELERATORS.contains(&name.as_str())) {
-        let known = ACCELERATORS.join(", ");
-        return Err(Error::Refused(format!("{unknown:?} is no accelerator that this wcas knows: {known}")));
+/// Returns why a guard doesn't admit some of these blobs, by their filenames.
+pub(super) fn objections(
+    store: &Store,
+    context: &Context<'_>,
+    guard: &Guard,
+    entries: &[Entry],
+) -> Result<HashMap<String, String>> {
+    let mut objections = HashMap::new();
+    if guard.accelerators.is_none() {
+        return Ok(objections);
     }
-    let listed = ACCELERATORS.iter().filter(|known| names.iter().any(|name| name == *known));
-    Ok(listed.map(|name| (*name).to_owned()).collect())
+    let wheel =
+        |entry: &Entry| DistributionFilename::parse(&entry.filename).ok().filter(|name| name.kind() == Kind::Wheel);
+    let named: Vec<(&Entry, DistributionFilename)> =
+        entries.iter().filter_map(|entry| Some((entry, wheel(entry)?))).collect();
+    let mut known = HashMap::new();
+    for is_deep in [false, true] {
+        let mut subjects = Vec::new();
+        for (entry, name) in &named {
+            if !known.contains_key(&entry.blob)
+                && let Some(kept) = self::known(store, entry.blob)?
+            {
+                known.insert(entry.blob, kept);
+            }
+            let is_left = known.get(&entry.blob).map_or(!is_deep, |found| is_deep && is_open(guard, found));
+            if is_left {
+                subjects.push(Subject { blob: entry.blob, path: store.blobs.path(&entry.blake3), name });
+            }
+        }
+        for (subject, found) in subjects.iter().zip(inspect(store, context, &subjects, is_deep)?) {
+            known.insert(subject.blob, found);
+        }
+    }
+    for (entry, _) in &named {
+        if let Some(why) = known.get(&entry.blob).and_then(|found| objection(guard, found)) {
+            objections.insert(entry.filename.clone(), why);
+        }
+    }
+    Ok(objections)
+}
+
+/// Looks into one file; the error is what a person reads.
+fn look(path: &Path, name: &DistributionFilename, is_deep: bool) -> std::result::Result<Inspection, String> {
+    let file = crate::fs::open(path).map_err(|error| reason(&error))?;
+    let contents = wheel::read(&file, name).map_err(|error| reason(&error))?;
+    let look = if is_deep { accelerator::deep } else { accelerator::quick };
+    look(&file, name, contents.metadata.as_deref()).map_err(|error| reason(&error))
+}
+
+/// Returns accelerators each once, in the order of reports.
+pub(super) fn in_order(mut accelerators: Vec<Accelerator>) -> Vec<Accelerator> {
+    accelerators.sort_unstable();
+    accelerators.dedup();
+    accelerators
 }

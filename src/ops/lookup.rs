@@ -67,11 +67,7 @@ pub struct LookupReport {
 
 /// Finds the best distribution. A match whose bytes are missing or wrong is no match: the next best is taken.
 pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> Result<LookupReport> {
-    let asked = if options.filter.collections.is_empty() {
-        vec![CollectionName::shared()]
-    } else {
-        options.filter.collections.clone()
-    };
+    let asked = asked(options);
     let mut report = LookupReport::default();
     let order = order(&store.manifest, &asked, options)?;
     for (index, collection) in order.iter().enumerate().filter(|_| !options.force_miss) {
@@ -94,6 +90,65 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
     }
     count(store, context, options.variant.as_ref().unwrap_or(&asked[0]), "", Outcome::Miss, None);
     Ok(report)
+}
+
+/// What is said of a distribution without its bytes.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct MetadataReport {
+    /// Whether there is a match whose METADATA can be had.
+    pub hit: bool,
+    /// The filename.
+    pub filename: Option<String>,
+    /// The collection that has it, or whose remote has.
+    pub collection: Option<CollectionName>,
+    /// The remote that told.
+    pub remote: Option<RemoteName>,
+    /// METADATA, as text.
+    pub metadata: Option<String>,
+    /// What remotes said that gave nothing.
+    pub remotes: Vec<PullNote>,
+}
+
+/// Tells the METADATA of what a lookup would find; a remote is asked for no more than that, and nothing is imported or counted.
+pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -> Result<MetadataReport> {
+    let mut report = MetadataReport::default();
+    let order = order(&store.manifest, &asked(options), options)?;
+    for (index, collection) in order.iter().enumerate() {
+        for entry in candidates(&store.manifest, collection, options)? {
+            let Some(sha256) = entry.metadata_sha256 else { continue };
+            let Some(bytes) = store.manifest.metadata(&sha256)? else { continue };
+            return Ok(report.found(&collection.name, entry.filename, &bytes, None));
+        }
+        if options.is_offline || is_owned_nearer(store, &order[..index], &options.spec)? {
+            continue;
+        }
+        let found = pull::find_metadata(store, context, collection, options, &mut report.remotes)?;
+        if let Some((remote, (filename, bytes))) = found {
+            return Ok(report.found(&collection.name, filename, &bytes, Some(remote)));
+        }
+    }
+    Ok(report)
+}
+
+impl MetadataReport {
+    fn found(self, collection: &CollectionName, filename: String, bytes: &[u8], remote: Option<RemoteName>) -> Self {
+        Self {
+            hit: true,
+            filename: Some(filename),
+            collection: Some(collection.clone()),
+            remote,
+            metadata: Some(String::from_utf8_lossy(bytes).into_owned()),
+            ..self
+        }
+    }
+}
+
+/// Returns the collections that were asked for.
+fn asked(options: &LookupOptions) -> Vec<CollectionName> {
+    match options.filter.collections.as_slice() {
+        [] => vec![CollectionName::shared()],
+        named => named.to_vec(),
+    }
 }
 
 impl LookupReport {

@@ -40,7 +40,7 @@ pub use collection::{
 pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
-pub use guard::{ACCELERATORS, check_accelerators};
+pub use guard::bound_to;
 pub use import::{
     CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
     find_sources, import,
@@ -48,11 +48,14 @@ pub use import::{
 pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
-pub use lookup::{LookupOptions, LookupReport, lookup};
+pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
-pub use pull::{ProbeReport, PullNote, PullOptions, PullReport, Pulled, Sample, Unmet, Want, pull, test_remote};
+pub use pull::{
+    ProbeReport, PullNote, PullOptions, PullReport, Pulled, RemoteFile, RemoteSight, Sample, Unmet, Want, pull,
+    test_remote,
+};
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};
 pub use requirements::{RequirementSet, WantSet, names as requirement_names, wants};
@@ -120,8 +123,8 @@ pub(crate) fn remote_row(rows: &Rows, name: &RemoteName) -> Result<RemoteRow> {
         return Ok(row);
     }
     let known: Vec<String> = rows.remotes()?.into_iter().map(|row| row.name.to_string()).collect();
-    let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
-    Err(Error::NoSuch(format!("remote {name}; {known}")))
+    let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+    Err(Error::NoSuch(format!("remote {name}; the remotes are: {known}")))
 }
 
 /// Returns the collections of these names, in this order; all, when none is named.

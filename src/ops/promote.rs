@@ -2,13 +2,14 @@
 
 use super::collection::{RevisionSpec, resolve};
 use super::search::is_meant;
-use super::{Context, collection_row};
+use super::{Context, collection_row, guard};
 use crate::error::{Error, Result};
-use crate::manifest::{Entry, Scope, State, Transaction};
+use crate::manifest::{Entry, Rows, Scope, State, Transaction};
 use crate::name::CollectionName;
 use crate::requirement::Spec;
 use crate::store::Store;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// What `collection copy` did.
 #[derive(Debug, Serialize)]
@@ -27,6 +28,8 @@ pub struct CopyReport {
     pub unchanged: usize,
     /// What it has with other bytes, and keeps.
     pub refused: Vec<String>,
+    /// What its guard doesn't admit.
+    pub barred: Vec<RefusedPromotion>,
 }
 
 /// What `collection promote` is told.
@@ -85,8 +88,10 @@ pub fn copy_collection(
     replace: bool,
 ) -> Result<CopyReport> {
     store.require_writable()?;
+    let objections = objections(store, context, from, to, &[])?;
     let transaction = store.manifest.write()?;
-    let (from_revision, entries) = read(&transaction, from)?;
+    let (from_revision, mut entries) = read(&transaction, from)?;
+    let barred: Vec<Entry> = entries.extract_if(.., |entry| objections.contains_key(&entry.filename)).collect();
     let request = Request { kind: "copy", from, from_revision, to, replace };
     let done = request.transfer(&transaction, context, &entries)?;
     transaction.commit()?;
@@ -100,20 +105,28 @@ pub fn copy_collection(
         copied: copied.map(|(entry, _)| entry.filename.clone()).collect(),
         unchanged: done.received.iter().filter(|of| **of == Received::Unchanged).count(),
         refused: done.names(&entries, Received::Refused),
+        barred: barred.into_iter().map(|entry| not_admitted(to, entry, &objections)).collect(),
     })
+}
+
+fn not_admitted(to: &CollectionName, entry: Entry, objections: &HashMap<String, String>) -> RefusedPromotion {
+    let reason = format!("{to} doesn't admit it: {}", objections[&entry.filename]);
+    RefusedPromotion { filename: entry.filename, reason }
 }
 
 /// Promotes distributions from one collection to another. A dry run is the real one in a transaction that is rolled back.
 pub fn promote(store: &Store, context: &Context<'_>, options: &PromoteOptions) -> Result<PromoteReport> {
     store.require_writable()?;
-    let transaction = store.manifest.write()?;
     let PromoteOptions { from, to, specs, replace, is_dry_run } = options;
+    let objections = objections(store, context, from, to, specs)?;
+    let transaction = store.manifest.write()?;
     let (from_revision, mut entries) = read(&transaction, from)?;
     if let Some(spec) = specs.iter().find(|spec| !entries.iter().any(|entry| is_meant(spec, entry))) {
         return Err(Error::NoMatch(format!("{spec} in {from}")));
     }
     entries.retain(|entry| specs.is_empty() || specs.iter().any(|spec| is_meant(spec, entry)));
     let lost: Vec<Entry> = entries.extract_if(.., |entry| entry.state != State::Live).collect();
+    let barred: Vec<Entry> = entries.extract_if(.., |entry| objections.contains_key(&entry.filename)).collect();
     let request = Request { kind: "promote", from, from_revision, to, replace: *replace };
     let done = request.transfer(&transaction, context, &entries)?;
     if !is_dry_run {
@@ -123,6 +136,7 @@ pub fn promote(store: &Store, context: &Context<'_>, options: &PromoteOptions) -
     let kept = done.names(&entries, Received::Refused).into_iter();
     let mut refused: Vec<_> = kept.map(|name| refuse(name, &format!("{to} has it with other bytes"))).collect();
     refused.extend(lost.into_iter().map(|entry| refuse(entry.filename, "its bytes are lost")));
+    refused.extend(barred.into_iter().map(|entry| not_admitted(to, entry, &objections)));
     Ok(PromoteReport {
         dry_run: *is_dry_run,
         from: from.collection.clone(),
@@ -136,7 +150,31 @@ pub fn promote(store: &Store, context: &Context<'_>, options: &PromoteOptions) -
     })
 }
 
-fn read(transaction: &Transaction<'_>, from: &RevisionSpec) -> Result<(i64, Vec<Entry>)> {
+/// Returns why the receiving collection's guard doesn't admit some of the distributions, by filename. Asked before the transaction: a
+/// deep look takes its time.
+fn objections(
+    store: &Store,
+    context: &Context<'_>,
+    from: &RevisionSpec,
+    to: &CollectionName,
+    specs: &[Spec],
+) -> Result<HashMap<String, String>> {
+    let Some(target) = store.manifest.find_collection(to)?.filter(|row| !row.guard.is_warning) else {
+        return Ok(HashMap::new());
+    };
+    let mut entries = read(&store.manifest, from)?.1;
+    entries.retain(|entry| entry.state == State::Live);
+    entries.retain(|entry| specs.is_empty() || specs.iter().any(|spec| is_meant(spec, entry)));
+    let mut new = Vec::new();
+    for entry in entries {
+        if store.manifest.find_entry_blob(target.id, &entry.filename)? != Some(entry.blob) {
+            new.push(entry);
+        }
+    }
+    guard::objections(store, context, &target.guard, &new)
+}
+
+fn read(transaction: &Rows, from: &RevisionSpec) -> Result<(i64, Vec<Entry>)> {
     let source = collection_row(transaction, &from.collection)?;
     let revision = resolve(transaction, &source, from.revision.as_deref())?;
     Ok((revision, transaction.entries(source.id, Scope::At(revision))?))

@@ -1,9 +1,10 @@
 //! `remote`: the indexes that collections pull from, as people set them. Nothing here asks one.
 
-use super::{Context, collection_row};
+use super::{Context, collection_row, remote_row};
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionId, RemoteRow, RemoteSettings, Rows, Transaction};
+use crate::manifest::{CollectionId, RemoteRow, RemoteSettings, Transaction};
 use crate::name::{CollectionName, RemoteName};
+use crate::requirement::ProjectPattern;
 use crate::store::Store;
 use serde::Serialize;
 use url::Url;
@@ -43,9 +44,9 @@ pub struct RemoteReport {
     /// The lower is asked first.
     pub priority: i64,
     /// See [`RemoteSettings::only`].
-    pub only: Vec<String>,
+    pub only: Vec<ProjectPattern>,
     /// See [`RemoteSettings::except`].
-    pub except: Vec<String>,
+    pub except: Vec<ProjectPattern>,
     /// See [`RemoteSettings::min_age`].
     pub min_age: Option<i64>,
     /// See [`RemoteSettings::not_found`].
@@ -107,9 +108,9 @@ pub struct RemoteChange {
     /// See [`RemoteSettings::priority`].
     pub priority: Option<i64>,
     /// See [`RemoteSettings::only`].
-    pub only: Option<Vec<String>>,
+    pub only: Option<Vec<ProjectPattern>>,
     /// See [`RemoteSettings::except`].
-    pub except: Option<Vec<String>>,
+    pub except: Option<Vec<ProjectPattern>>,
     /// See [`RemoteSettings::min_age`].
     pub min_age: Option<Option<i64>>,
     /// See [`RemoteSettings::not_found`].
@@ -219,15 +220,6 @@ pub fn remove_remote(store: &Store, name: &RemoteName) -> Result<RemoteReport> {
     Ok(row.into())
 }
 
-fn remote_row(rows: &Rows, name: &RemoteName) -> Result<RemoteRow> {
-    if let Some(row) = rows.find_remote(name)? {
-        return Ok(row);
-    }
-    let known: Vec<String> = rows.remotes()?.into_iter().map(|row| row.name.to_string()).collect();
-    let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-    Err(Error::NoSuch(format!("remote {name}; the remotes are: {known}")))
-}
-
 fn find_or_make(transaction: &Transaction<'_>, context: &Context<'_>, name: &CollectionName) -> Result<CollectionId> {
     if transaction.find_collection(name)?.is_none() {
         transaction.insert_collection(name, context.now)?;
@@ -238,9 +230,6 @@ fn find_or_make(transaction: &Transaction<'_>, context: &Context<'_>, name: &Col
 /// Checks what people say of a remote, and brings it into the form that is stored.
 pub(super) fn check(mut settings: RemoteSettings) -> Result<RemoteSettings> {
     settings.url = check_url(&settings.url)?;
-    for pattern in settings.only.iter_mut().chain(&mut settings.except) {
-        *pattern = check_pattern(pattern)?;
-    }
     if settings.min_age.is_some_and(|seconds| seconds < 0) {
         return Err(Error::Refused("a minimum age can't be negative".to_owned()));
     }
@@ -286,24 +275,6 @@ fn check_url(text: &str) -> Result<String> {
     Ok(url.into())
 }
 
-/// Checks a pattern of project names, and normalises it as they are.
-fn check_pattern(text: &str) -> Result<String> {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*');
-    if text.is_empty() || !text.bytes().all(inner) {
-        let rule = "letters, digits, '-', '_', '.', and '*' for any of them";
-        return Err(Error::Refused(format!("{text:?} is not a pattern of project names: {rule}")));
-    }
-    let mut pattern = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '-' | '_' | '.' if pattern.ends_with('-') => {}
-            '-' | '_' | '.' => pattern.push('-'),
-            other => pattern.push(other.to_ascii_lowercase()),
-        }
-    }
-    Ok(pattern)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,15 +298,6 @@ mod tests {
         ] {
             let text = check_url(bad).unwrap_err().to_string();
             assert!(!text.contains("hunter2"), "{text}");
-        }
-    }
-
-    #[test]
-    fn patterns_are_normalised_as_names_are() {
-        assert_eq!(check_pattern("NVIDIA_*").unwrap(), "nvidia-*");
-        assert_eq!(check_pattern("*").unwrap(), "*");
-        for bad in ["", "a b", "a/b", "a\n", "é", "[ab]"] {
-            assert!(check_pattern(bad).is_err(), "{bad:?}");
         }
     }
 

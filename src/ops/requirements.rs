@@ -3,10 +3,10 @@
 use super::{Want, reason};
 use crate::error::{Error, Result};
 use crate::manifest::VariantRequirement;
-use crate::requirement::{Environment, Place, Requirement, Requirements, read};
+use crate::requirement::{Environment, FileError, Place, Requirement, Requirements, read};
 use crate::wheel::Target;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What files of requirements name, and what in them names nothing.
 #[derive(Debug, Clone, Default)]
@@ -39,12 +39,43 @@ pub fn names(paths: &[PathBuf]) -> Result<RequirementSet> {
         set.refused.extend(texts(&found.refused));
         set.notes.extend(texts(&found.notes));
         for requirement in found.requirements {
-            projects.entry(requirement.name).or_insert(requirement.text);
+            // What is stored has no secret: a URL with one is not needed to know the project.
+            let text = if requirement.has_credentials() { requirement.name.to_string() } else { requirement.text };
+            projects.entry(requirement.name).or_insert(text);
         }
     }
     let row = |(project, requirement)| VariantRequirement { project, requirement };
     set.projects = projects.into_iter().map(row).collect();
     Ok(set)
+}
+
+/// Reads lines of requirements that stand in a list, whose place is what errors call it: the projects, by name, each with its first.
+pub(super) fn named(place: &str, lines: &[String]) -> Result<Vec<VariantRequirement>> {
+    let mut projects = BTreeMap::new();
+    for (at, line) in lines.iter().enumerate() {
+        let mut is_first = true;
+        let mut open = |_: &Path| match std::mem::take(&mut is_first) {
+            true => Ok(line.clone().into_bytes()),
+            false => Err(std::io::Error::other("name it in requirements-files")),
+        };
+        let refuse = |why: &str| Err(Error::Refused(format!("{place}, item {}: {why}", at + 1)));
+        let found = read(Path::new(""), &mut open).map_err(|error| Error::Refused(reason(&error)))?;
+        if let Some((_, why)) = found.refused.first() {
+            return refuse(why);
+        }
+        for requirement in found.requirements {
+            // A file may be fetched with them; a list is kept for all to see.
+            if requirement.has_credentials() {
+                return refuse(&format!(
+                    "the URL of {} has credentials in it, which would be stored",
+                    requirement.name
+                ));
+            }
+            projects.entry(requirement.name).or_insert(requirement.text);
+        }
+    }
+    let row = |(project, requirement)| VariantRequirement { project, requirement };
+    Ok(projects.into_iter().map(row).collect())
 }
 
 /// Reads files of requirements as what a target wants: lines whose marker shuts it out are left out, constraints narrow.
@@ -85,8 +116,11 @@ fn want(
     Ok(Want { spec: narrowed.spec(), sha256: requirement.sha256.clone(), place: requirement.place.to_string() })
 }
 
-fn open(path: &std::path::Path) -> Result<Requirements> {
-    read(path, &mut |path| std::fs::read(path)).map_err(|error| Error::Refused(reason(&error)))
+fn open(path: &Path) -> Result<Requirements> {
+    read(path, &mut |path| std::fs::read(path)).map_err(|error| match error {
+        FileError::Open { path, source } => crate::fs::Error::at("read", path)(source).into(),
+        FileError::Encoding { .. } => Error::Refused(reason(&error)),
+    })
 }
 
 fn texts(lines: &[(Place, String)]) -> impl Iterator<Item = String> + '_ {

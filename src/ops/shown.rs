@@ -3,7 +3,7 @@
 use super::collection::resolve;
 use super::merge::{Fate, merge};
 use super::variant::SearchOrder;
-use super::{CollectionAt, Filter, collection_row, lookup, search};
+use super::{CollectionAt, Context, Filter, RemoteSight, collection_row, lookup, pull, search};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionId, CollectionRow, Entry, Rows, Scope, Strategy};
@@ -184,11 +184,14 @@ pub struct SightReport {
     pub order: Vec<CollectionName>,
     /// The files, by project and nearness.
     pub files: Vec<SeenFile>,
+    /// What remotes have, as far as is remembered, in the order in which they are asked.
+    pub remotes: Vec<RemoteSight>,
 }
 
 /// Tells of each file in the collections that a variant searches whether it is listed, and if not, why.
 pub fn sight(
     store: &Store,
+    context: &Context<'_>,
     variant: &CollectionName,
     strategy: Option<Strategy>,
     filter: &Filter,
@@ -196,8 +199,14 @@ pub fn sight(
     let rows = store.manifest.read()?;
     let order = SearchOrder::read(&rows, variant)?;
     let strategy = strategy_of(&rows, variant, strategy)?;
-    let mut files = Vec::new();
+    let (mut files, mut remotes) = (Vec::new(), Vec::new());
     for spec in &filter.specs {
+        let searched = match lookup::project(spec) {
+            Some(project) => order.of(&project),
+            None => order.all(),
+        };
+        let has_remotes = remotes.len();
+        remotes.extend(pull::remotes_of(store, &searched, spec, filter, context.now)?);
         // What hides a file may be of another version than is asked for: all of the project is looked at.
         let fates = fates(&rows, &order, strategy, lookup::project(spec).as_ref())?;
         let before = files.len();
@@ -212,10 +221,10 @@ pub fn sight(
             size: entry.size,
             fate,
         }));
-        if files.len() == before {
+        if files.len() == before && remotes.len() == has_remotes {
             return Err(Error::NoMatch(format!("{spec} in what variant {variant} searches")));
         }
     }
     let order = order.base().iter().map(|row| row.name.clone()).collect();
-    Ok(SightReport { variant: variant.clone(), strategy, order, files })
+    Ok(SightReport { variant: variant.clone(), strategy, order, files, remotes })
 }

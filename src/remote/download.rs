@@ -12,7 +12,7 @@ use reqwest::header::{
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
-use url::Url;
+use url::{Host, Url};
 
 /// A transfer that brought so many bytes before it broke off has its retries anew.
 const PROGRESS_BYTES: u64 = 1 << 20;
@@ -35,16 +35,27 @@ pub struct Downloaded {
 /// Tells whether a source may give this file: with a digest always, without one as far as the source is trusted.
 ///
 /// By https the source must be trusted to be right (`trust_unhashed`); by plain http everybody on the way must be, too
-/// (`allow_insecure`, which includes the other). The own machine is no exception.
+/// (`allow_insecure`, which includes the other). Nobody is on the way to a server of the own machine, as a builder's own is.
 pub fn admit(source: &Source, file: &ListedFile) -> Result<(), Failure> {
     let refused = |why| Err(Failure::Insecure { place: Place::from(&file.url), why });
     match (file.url.scheme(), file.sha256) {
         ("http" | "https", Some(_)) => Ok(()),
-        ("https", None) if source.trust_unhashed || source.allow_insecure => Ok(()),
-        ("http", None) if source.allow_insecure => Ok(()),
+        ("http" | "https", None) if source.allow_insecure => Ok(()),
+        ("https", None) if source.trust_unhashed => Ok(()),
+        ("http", None) if source.trust_unhashed && is_loopback(&file.url) => Ok(()),
         ("https", None) => refused("the index gives no SHA-256 digest; --trust-unhashed takes it"),
         ("http", None) => refused("plain http, and the index gives no SHA-256 digest; --allow-insecure takes it"),
         _ => refused("its URL is neither https nor http"),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        // A name may resolve to anything, but for this one (RFC 6761).
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 
@@ -74,6 +85,7 @@ impl Client {
             origin: Origin::default(),
             is_resumed: false,
             restarts: 0,
+            came: 0,
         };
         let done = transfer.run();
         if done.is_err() {
@@ -138,13 +150,15 @@ struct Transfer<'a> {
     /// Whether the bytes came in several answers.
     is_resumed: bool,
     restarts: u32,
+    /// The number of bytes that this attempt brought.
+    came: u64,
 }
 
 impl Transfer<'_> {
     fn run(&mut self) -> Result<(Digests, Url), Failure> {
         let mut failures = 0;
         loop {
-            let before = self.part.size;
+            self.came = 0;
             let done = self.attempt().and_then(|url| Ok((self.check()?, url)));
             match done {
                 // The parts may be of two files: only the whole from one answer convicts a server.
@@ -152,9 +166,9 @@ impl Transfer<'_> {
                     self.start_over("its bytes changed meanwhile")?;
                 }
                 // Who has waited in vain once does not wait again; after a stall on the way the rest may come.
-                Err(failure @ Failure::TimedOut { .. }) if self.part.size <= before => return Err(failure),
+                Err(failure @ Failure::TimedOut { .. }) if self.came == 0 => return Err(failure),
                 Err(failure) => {
-                    if self.part.size >= before + PROGRESS_BYTES {
+                    if self.came >= PROGRESS_BYTES {
                         failures = 0;
                     }
                     let Some(wait) = self.client.pause(&failure, failures) else { return Err(failure) };
@@ -272,6 +286,7 @@ impl Transfer<'_> {
             fs::append(&self.part.file, self.to, bytes)?;
             self.part.hasher.update(bytes);
             self.part.size = size;
+            self.came += bytes.len() as u64;
             (self.progress)(size);
         }
         Ok(())

@@ -92,6 +92,12 @@ impl Requirement {
         self.specifiers.iter().all(|specifier| spec::contains(specifier, pin)).then_some(pin)
     }
 
+    /// Returns whether its URL has a user or a password in it.
+    pub fn has_credentials(&self) -> bool {
+        let authority = self.url.as_deref().and_then(|url| url.split_once("://")).map_or("", |(_, rest)| rest);
+        authority.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+    }
+
     /// Returns whether the requirement is for this environment; where that isn't known, it is.
     pub fn applies(&self, environment: Option<&Environment>) -> bool {
         environment.is_none_or(|environment| self.marker.evaluate(environment) != Some(false))

@@ -1,6 +1,6 @@
 //! Environment markers (`; python_version < "3.12" and sys_platform == "linux"`), judged for a target.
 //!
-//! Judged as `packaging` 26.3 does, but a variable may be unknown, and then the answer may be, too. `pep508_rs` is not used: its
+//! Judged as `packaging` 26.3 does, but a variable may be unknown, and then the answer may be, too. A library for it exists, whose
 //! markers need every variable, and each stays in a table of the process for good.
 
 use super::environment::{Environment, Known};

@@ -70,6 +70,12 @@ impl serde::Serialize for ProjectPattern {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for ProjectPattern {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

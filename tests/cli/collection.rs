@@ -341,6 +341,6 @@ fn a_guard_is_set_shown_and_taken_away() {
     assert_output!(refused(&env, 2, &["collection", "set", "shared", "--accelerator", "tpu"]), @r#"
     exit 2
     --- stderr
-    wcas: "tpu" is no accelerator that this wcas knows: cuda, rocm, oneapi, gaudi
+    wcas: "tpu" is no accelerator: expected cuda, rocm, oneapi or gaudi
     "#);
 }

@@ -63,7 +63,7 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     + collection cuda: accelerators = ["cuda"], fallbacks = ["shared"], guard = "warn"
     + collection rocm: fallbacks = ["shared"]
     + collection shared: accelerators = [], keep-builds = 3, keep-versions = 2, max-bytes = "500G", strict = true, unused-for = "90d"
-    + variant cuda: detect = true, overrides = { xformers = "shared" }, requirements = ["Torch==2.5.1 ; python_version >= '3.11'", "vllm>=0.5"], strategy = "union"
+    + variant cuda: detect = true, overrides = { xformers = "shared" }, requirements = ['torch==2.5.1 ; python_version >= "3.11"', "vllm>=0.5"], strategy = "union"
     + variant rocm: requirements = []
     + override flash-attn: collection = "cuda"
     + remote mirror: allow-insecure = true, auth = "env:TOKEN", collection = "shared", except = ["internal-*"], listed = true, min-age = "7d", not-found = [403, 410], only = ["nvidia-*"], priority = 10, trust-unhashed = true, url = "https://index.example/simple/"
@@ -94,7 +94,7 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
 
     [variants.cuda]
     requirements = [
-        "Torch==2.5.1 ; python_version >= '3.11'",
+        'torch==2.5.1 ; python_version >= "3.11"',
         "vllm>=0.5",
     ]
     detect = true
@@ -192,7 +192,7 @@ keep-builds = 1
     exit 0
     --- stdout
     ~ collection cuda: accelerators = ["cuda"] -> unset, guard = "warn" -> unset, keep-builds = 1
-    ~ variant cuda: detect = true -> unset, overrides = { xformers = "shared" } -> unset, requirements = ["Torch==2.5.1 ; python_version >= '3.11'", "vllm>=0.5"] -> ["vllm"], strategy = "union" -> unset
+    ~ variant cuda: detect = true -> unset, overrides = { xformers = "shared" } -> unset, requirements = ['torch==2.5.1 ; python_version >= "3.11"', "vllm>=0.5"] -> ["vllm"], strategy = "union" -> unset
     - variant rocm
     ~ override flash-attn: collection = "cuda" -> "shared"
     - remote mirror
@@ -205,7 +205,7 @@ keep-builds = 1
     exit 0
     --- stdout
     ~ collection cuda: accelerators = ["cuda"] -> unset, guard = "warn" -> unset, keep-builds = 1
-    ~ variant cuda: detect = true -> unset, overrides = { xformers = "shared" } -> unset, requirements = ["Torch==2.5.1 ; python_version >= '3.11'", "vllm>=0.5"] -> ["vllm"], strategy = "union" -> unset
+    ~ variant cuda: detect = true -> unset, overrides = { xformers = "shared" } -> unset, requirements = ['torch==2.5.1 ; python_version >= "3.11"', "vllm>=0.5"] -> ["vllm"], strategy = "union" -> unset
     - variant rocm
     ~ override flash-attn: collection = "cuda" -> "shared"
     - remote mirror
@@ -295,6 +295,50 @@ fn a_bad_file_changes_nothing_and_is_told_with_its_line() {
     assert_output!(refused(&env, 2, &["collection", "delete", "cuda"]), @r"
     exit 2
     --- stderr
-    wcas: an override sends flash-attn to cuda; take it away first
+    wcas: flash-attn is sent to cuda; `wcas route override flash-attn --remove` first
     ");
+}
+
+#[test]
+fn files_of_requirements_are_found_beside_the_document_and_shown_as_their_lines() {
+    let env = Env::new();
+    let write = |name: &str, text: &str| {
+        let path = env.path(name);
+        fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder can be made");
+        fs::write(path, text).expect("a test's folder can be written");
+    };
+    write("team/wcas.toml", "[variants.cuda]\nrequirements = ['vllm']\nrequirements-files = ['sets/cuda.txt']\n");
+    write("team/sets/cuda.txt", "Torch==2.5.1\nprivate @ https://me:hunter2@index.example/private-1.zip\n--pre\n");
+    assert_output!(env.run(["config", "apply", "team/wcas.toml"]), @r#"
+    exit 0
+    --- stdout
+    + collection cuda
+    + variant cuda: requirements = ["private", "torch==2.5.1", "vllm"]
+    --- stderr
+    team/sets/cuda.txt:3: --pre is for an installer, and is not obeyed
+    2 changes made
+    "#);
+    let before = env.ok(["config", "show"]).stdout;
+    assert!(!before.contains("files") && !before.contains("hunter2"), "{before}");
+    assert_output!(env.run_with_stdin(&before, ["config", "apply", "-"]), @r"
+    exit 0
+    --- stderr
+    nothing to change
+    ");
+    // A line that can't be read would send its project elsewhere: all or nothing.
+    write("team/sets/cuda.txt", "torch\nnumpy=2\n");
+    assert_output!(refused(&env, 2, &["config", "apply", "team/wcas.toml"]), @r#"
+    exit 2
+    --- stderr
+    wcas: variants.cuda.requirements-files: team/sets/cuda.txt:2: "=2" is not a version specifier such as ==2.5.1, >=2 or ~=2.5, with commas between several: no such comparison operator "=", must be one of ~= == != <= >= < > ===
+    "#);
+    fs::remove_file(env.path("team/sets/cuda.txt")).expect("it is there");
+    assert_output!(refused(&env, 1, &["config", "apply", "team/wcas.toml"]), @r"
+    exit 1
+    --- stderr
+    wcas: cannot read team/sets/cuda.txt
+      because: No such file or directory (os error 2)
+      hint: see whether the path is what you meant
+    ");
+    assert_eq!(env.ok(["config", "show"]).stdout, before);
 }

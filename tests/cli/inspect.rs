@@ -1,27 +1,12 @@
 //! `wcas inspect`: what wheels are bound to, in both depths, and what can't be read.
 
-use crate::support::{Env, Wheel};
+use crate::support::{Env, Wheel, elf_needing};
 use crate::{assert_output, json_with_code, refused};
 use std::fs;
 
-/// Makes a little-endian ELF file of 64 bits that needs one library and has no sections.
-fn module(library: &str) -> Vec<u8> {
-    let strings = [b"\0", library.as_bytes(), b"\0"].concat();
-    let words = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-    let strings_at = 64 + 2 * 56;
-    let table = words(&[1, 1, 5, strings_at, 10, strings.len() as u64, 0, 0]);
-    let table_at = strings_at + strings.len() as u64;
-    let end = table_at + table.len() as u64;
-    let segment = |kind: u64, at: u64, len: u64| words(&[kind | 4 << 32, at, at, at, len, len, 8]);
-    let ident = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0";
-    let sizes = [0u16, 0, 64, 56, 2, 64, 0, 0].iter().flat_map(|size| size.to_le_bytes()).collect::<Vec<u8>>();
-    let header = [&ident[..], &words(&[0, 64, 0]), &sizes].concat();
-    [header, segment(1, 0, end), segment(2, table_at, table.len() as u64), strings, table].concat()
-}
-
 fn extension() -> Wheel {
     let name = "demo/_C.cpython-312-x86_64-linux-gnu.so";
-    Wheel::new("demo", "1.0").tags("cp312-cp312-manylinux_2_28_x86_64").member(name, module("libcudart.so.12"))
+    Wheel::new("demo", "1.0").tags("cp312-cp312-manylinux_2_28_x86_64").member(name, elf_needing("libcudart.so.12"))
 }
 
 #[test]
@@ -86,7 +71,7 @@ fn bad_files_are_told_and_the_others_are_done() {
     let env = Env::new();
     Wheel::new("plain", "1.0").write_to(env.path(""));
     fs::write(env.path("bad-1.0-py3-none-any.whl"), "bad").unwrap();
-    let cut = &module("libcudart.so.12")[..150];
+    let cut = &elf_needing("libcudart.so.12")[..150];
     Wheel::new("cut", "1.0").tags("py3-none-linux_x86_64").member("cut/cut.so", cut).write_to(env.path(""));
     let names = ["bad-1.0-py3-none-any.whl", "none-1.0-py3-none-any.whl", "cut-1.0-py3-none-linux_x86_64.whl"];
     let output = env.run([&["inspect", "--deep"][..], &names, &["plain-1.0-py3-none-any.whl"]].concat());

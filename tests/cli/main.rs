@@ -13,6 +13,7 @@ mod clients;
 mod collection;
 mod config;
 mod gc;
+mod guard;
 mod import;
 mod inspect;
 mod json;

@@ -152,7 +152,7 @@ fn a_remote_that_makes_no_sense_is_refused_and_no_secret_is_repeated() {
     assert_output!(refused(&env, 2, &["remote", "set", "mirror", "--only", "a b"]), @r#"
     exit 2
     --- stderr
-    wcas: "a b" is not a pattern of project names: letters, digits, '-', '_', '.', and '*' for any of them
+    wcas: "a b" is not a pattern of project names: a name such as torch, or a part with '*' for the rest, such as nvidia-*
     "#);
     assert_output!(refused(&env, 2, &["remote", "set", "mirror", "--not-found", "200"]), @r"
     exit 2

@@ -8,4 +8,4 @@ pub(crate) mod wheels;
 
 pub(crate) use env::{Env, Output, Running};
 pub(crate) use server::{Reply, Server};
-pub(crate) use wheels::{Sdist, Wheel};
+pub(crate) use wheels::{Sdist, Wheel, elf_needing};

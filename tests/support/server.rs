@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// What a path answers.
@@ -301,6 +301,10 @@ impl Reply {
     }
 }
 
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no thread panics while it holds this")
+}
+
 /// Reads `bytes=A-B`, `bytes=A-` or `bytes=-N`.
 fn part(range: &str, size: usize) -> Option<std::ops::Range<usize>> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
@@ -322,8 +326,9 @@ fn until_gone(stream: &mut impl Read) -> io::Result<bool> {
 /// What the server was asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// The method and path as they came, with the query.
+    /// The method as it came.
     pub(crate) method: String,
+    /// The path as it came, with the query.
     pub(crate) path: String,
     headers: Vec<(String, String)>,
 }
@@ -406,7 +411,7 @@ impl Server {
                 let (Ok(stream), false) = (stream, own.is_over.load(Ordering::SeqCst)) else { break };
                 own.connections.fetch_add(1, Ordering::SeqCst);
                 if !own.is_resetting {
-                    own.sockets.lock().unwrap().extend(stream.try_clone());
+                    held(&own.sockets).extend(stream.try_clone());
                 }
                 let shared = Arc::clone(&own);
                 std::thread::spawn(move || shared.talk(stream));
@@ -432,7 +437,7 @@ impl Server {
 
     /// Says what a path answers, one after the other; the last stays.
     pub(crate) fn sequence(&self, path: &str, replies: impl IntoIterator<Item = Reply>) -> &Self {
-        self.shared.routes.lock().unwrap().insert(path.to_owned(), replies.into_iter().collect());
+        held(&self.shared.routes).insert(path.to_owned(), replies.into_iter().collect());
         self
     }
 
@@ -444,7 +449,7 @@ impl Server {
 
     /// Returns what was asked so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
-        self.shared.requests.lock().unwrap().clone()
+        held(&self.shared.requests).clone()
     }
 
     /// Returns the paths that were asked for so far, in order.
@@ -464,7 +469,7 @@ impl Drop for Server {
         // The listener is woken up to see that.
         let _ = TcpStream::connect(self.address);
         let _ = self.thread.take().map(std::thread::JoinHandle::join);
-        for stream in self.shared.sockets.lock().unwrap().iter() {
+        for stream in held(&self.shared.sockets).iter() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -492,9 +497,9 @@ impl Shared {
     fn answer(&self, stream: impl Read + Write) {
         let mut stream = BufReader::new(stream);
         while let Some(request) = Request::read(&mut stream) {
-            self.requests.lock().unwrap().push(request.clone());
+            held(&self.requests).push(request.clone());
             let path = request.path.split('?').next().unwrap_or_default();
-            let reply = match self.routes.lock().unwrap().get_mut(path) {
+            let reply = match held(&self.routes).get_mut(path) {
                 Some(replies) if replies.len() > 1 => replies.remove(0),
                 Some(replies) => replies[0].clone(),
                 None => Reply::status(404),

@@ -348,3 +348,18 @@ fn write_to(dir: &Path, filename: &str, bytes: &[u8]) -> PathBuf {
     fs::create_dir_all(dir).and_then(|()| fs::write(&path, bytes)).expect("a test's folder can be written");
     path
 }
+
+/// Makes a little-endian ELF file of 64 bits that needs one library and has no sections.
+pub(crate) fn elf_needing(library: &str) -> Vec<u8> {
+    let strings = [b"\0", library.as_bytes(), b"\0"].concat();
+    let words = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let strings_at = 64 + 2 * 56;
+    let table = words(&[1, 1, 5, strings_at, 10, strings.len() as u64, 0, 0]);
+    let table_at = strings_at + strings.len() as u64;
+    let end = table_at + table.len() as u64;
+    let segment = |kind: u64, at: u64, len: u64| words(&[kind | 4 << 32, at, at, at, len, len, 8]);
+    let ident = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0\x01\0\0\0";
+    let sizes = [0u16, 0, 64, 56, 2, 64, 0, 0].iter().flat_map(|size| size.to_le_bytes()).collect::<Vec<u8>>();
+    let header = [&ident[..], &words(&[0, 64, 0]), &sizes].concat();
+    [header, segment(1, 0, end), segment(2, table_at, table.len() as u64), strings, table].concat()
+}

@@ -3,11 +3,14 @@
 use crate::error::{Error, Result};
 use crate::manifest::{RemoteSettings, Strategy};
 use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::ops::{check_accelerators, remote, units};
+use crate::ops::{guard, remote, requirements, units};
+use crate::requirement::ProjectPattern;
+use crate::wheel::accelerator::Accelerator;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// What `config show` writes first.
 const HEADING: &str = "# The settings of a wcas store: `wcas config apply FILE` makes a store match them.\n\n";
@@ -65,7 +68,7 @@ pub struct CollectionConfig {
     pub max_bytes: Option<Bytes>,
     /// See [`crate::manifest::Guard::accelerators`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub accelerators: Option<Vec<String>>,
+    pub accelerators: Option<Vec<Accelerator>>,
     /// What happens to what they don't allow.
     #[serde(skip_serializing_if = "is_default")]
     pub guard: GuardAction,
@@ -81,6 +84,9 @@ pub struct VariantConfig {
     /// Its own projects, as requirements; `None`: nothing is said, which is not an empty set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Vec<String>>,
+    /// Files with more of them; what is stored, and shown, is what they say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requirements_files: Vec<PathBuf>,
     /// Whether unlisted wheels go by the accelerator that they are bound to.
     #[serde(skip_serializing_if = "is_default")]
     pub detect: bool,
@@ -94,7 +100,13 @@ pub struct VariantConfig {
 
 impl Default for VariantConfig {
     fn default() -> Self {
-        Self { requirements: None, detect: false, strategy: Strategy::Nearest, overrides: BTreeMap::new() }
+        Self {
+            requirements: None,
+            requirements_files: Vec::new(),
+            detect: false,
+            strategy: Strategy::Nearest,
+            overrides: BTreeMap::new(),
+        }
     }
 }
 
@@ -111,10 +123,10 @@ pub struct RemoteConfig {
     pub priority: i64,
     /// See [`RemoteSettings::only`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub only: Vec<String>,
+    pub only: Vec<ProjectPattern>,
     /// See [`RemoteSettings::except`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub except: Vec<String>,
+    pub except: Vec<ProjectPattern>,
     /// See [`RemoteSettings::min_age`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_age: Option<Seconds>,
@@ -189,6 +201,25 @@ impl Config {
         })
     }
 
+    /// Reads the files of requirements that the document names, relative to `folder`, into it. Returns what is told of their lines.
+    pub fn read_files(&mut self, folder: &Path) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        for (name, variant) in self.variants.iter_mut().flatten().filter(|(_, row)| !row.requirements_files.is_empty())
+        {
+            let paths: Vec<PathBuf> = variant.requirements_files.drain(..).map(|path| folder.join(path)).collect();
+            let place = format!("variants.{name}.requirements-files");
+            let set = requirements::names(&paths)?;
+            // All or nothing: a line that is left out would send its project elsewhere.
+            if let Some(refused) = set.refused.first() {
+                return Err(Error::Refused(format!("{place}: {refused}")));
+            }
+            notes.extend(set.notes);
+            let lines = set.projects.into_iter().map(|row| row.requirement);
+            variant.requirements.get_or_insert_default().extend(lines);
+        }
+        Ok(notes)
+    }
+
     /// Writes the document.
     pub fn to_toml(&self) -> Result<String> {
         let text = toml::to_string_pretty(self).map_err(|error| Error::Refused(error.to_string()))?;
@@ -203,22 +234,16 @@ impl Config {
                 let why = "no collection is its own fallback, or one twice";
                 return Err(Error::Refused(format!("collections.{name}.fallbacks: {why}")));
             }
-            if let Some(names) = collection.accelerators.take() {
-                collection.accelerators = Some(within(&format!("collections.{name}"), check_accelerators(names))?);
-            }
+            collection.accelerators = collection.accelerators.take().map(guard::in_order);
         }
         for (name, variant) in self.variants.iter_mut().flatten() {
-            let Some(lines) = variant.requirements.take() else { continue };
-            let place = format!("variants.{name}.requirements");
-            let mut requirements = BTreeMap::new();
-            for line in lines {
-                let line = line.trim().to_owned();
-                let project = within(&place, required_project(&line))?;
-                if let Some(other) = requirements.insert(project, line.clone()).filter(|other| *other != line) {
-                    return Err(Error::Refused(format!("{place}: {other:?} and {line:?} are one project")));
-                }
+            if let Some(path) = variant.requirements_files.first() {
+                let why = format!("{} was not read", path.display());
+                return Err(Error::Refused(format!("variants.{name}.requirements-files: {why}")));
             }
-            variant.requirements = Some(requirements.into_values().collect());
+            let Some(lines) = variant.requirements.take() else { continue };
+            let set = requirements::named(&format!("variants.{name}.requirements"), &lines)?;
+            variant.requirements = Some(set.into_iter().map(|row| row.requirement).collect());
         }
         for (name, remote) in self.remotes.iter_mut().flatten() {
             let checked = within(&format!("remotes.{name}"), remote::check(remote.settings()))?;
@@ -231,28 +256,6 @@ impl Config {
 /// Says where in the document an error is.
 fn within<T>(place: &str, done: Result<T>) -> Result<T> {
     done.map_err(|error| Error::Refused(format!("{place}: {error}")))
-}
-
-/// Returns the project that a requirement is about: the name that it begins with.
-pub(super) fn required_project(line: &str) -> Result<ProjectName> {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let end = line.find(|c| !inner(c)).unwrap_or(line.len());
-    let (name, rest) = line.split_at(end);
-    if has_credentials(line) {
-        return Err(Error::Refused(format!("the URL of {name:?} has credentials in it, which would be stored")));
-    }
-    let rest = rest.trim_start();
-    if !rest.is_empty() && !rest.starts_with(['<', '>', '=', '!', '~', ';', '@', '[', '(', '#']) || line.contains('\n')
-    {
-        return Err(Error::Refused(format!("{line:?} is not a requirement: write torch, or torch==2.5.1")));
-    }
-    Ok(name.parse()?)
-}
-
-/// Tells whether a requirement has a URL with a user or password.
-pub(super) fn has_credentials(line: &str) -> bool {
-    let Some((_, rest)) = line.split_once("://") else { return false };
-    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 /// A time, written as `7d`; read also as a number of seconds.
@@ -337,10 +340,12 @@ mod tests {
             ("[variants.a]\nstrategy = 'far'\n", "wcas.toml, line 2: unknown variant `far`"),
             ("default = 'a'\ndefault = 'b'\n", "wcas.toml, line 2: duplicate key"),
             ("[", "wcas.toml, line 1: "),
-            ("[collections.a]\naccelerators = ['cuda', 'tpu']\n", "collections.a: \"tpu\" is no accelerator"),
+            ("[collections.a]\naccelerators = ['cuda', 'tpu']\n", "wcas.toml, line 2: unknown variant `tpu`"),
             ("[collections.a]\nfallbacks = ['b', 'b']\n", "collections.a.fallbacks: "),
-            ("[variants.a]\nrequirements = ['torch==1', 'Torch==2']\n", "are one project"),
-            ("[variants.a]\nrequirements = ['-r other.txt']\n", "variants.a.requirements: "),
+            ("[variants.a]\nrequirements = ['torch', 'torch=2']\n", "variants.a.requirements, item 2: "),
+            ("[variants.a]\nrequirements = ['-r other.txt']\n", "name it in requirements-files"),
+            ("[variants.a]\nrequirements-files = ['other.txt']\n", "other.txt was not read"),
+            ("[remotes.a]\ncollection = 'a'\nurl = 'https://h/'\nonly = ['a b']\n", "line 4: \"a b\" is not a pattern"),
             ("[variants.a]\nrequirements = ['a @ https://me:hunter2@index.example/a.whl']\n", "credentials"),
             (
                 "[remotes.a]\ncollection = 'a'\nurl = 'https://me:hunter2@index.example/'\n",

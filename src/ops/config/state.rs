@@ -1,11 +1,10 @@
 //! A store's settings as a document, and a document's as rows.
 
 use super::document::{Bytes, CollectionConfig, Config, GuardAction, RemoteConfig, Seconds, VariantConfig};
-use super::document::{has_credentials, required_project};
 use crate::error::Result;
-use crate::manifest::{Guard, Retention, Rows, Transaction, VariantSettings};
-use crate::name::{CollectionName, ProjectName};
-use crate::ops::{Context, collection_row, remote};
+use crate::manifest::{Guard, Retention, Rows, Transaction, VariantRow};
+use crate::name::CollectionName;
+use crate::ops::{Context, collection_row, remote, requirements};
 use std::collections::BTreeMap;
 
 /// Reads all settings of a store.
@@ -26,10 +25,11 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
         collections.insert(row.name, config);
     }
     let mut variants: BTreeMap<CollectionName, VariantConfig> = BTreeMap::new();
-    for row in rows.variant_settings()? {
-        let lines = row.requirements.map(|lines| lines.into_iter().map(written).collect());
+    for row in rows.variants()? {
+        let lines = rows.variant_requirements(&row.name)?.into_iter().map(|row| row.requirement);
         let config = VariantConfig {
-            requirements: lines,
+            requirements: row.has_requirements.then(|| lines.collect()),
+            requirements_files: Vec::new(),
             detect: row.is_detecting,
             strategy: row.strategy,
             overrides: BTreeMap::new(),
@@ -37,7 +37,7 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
         variants.insert(row.name, config);
     }
     let mut overrides = BTreeMap::new();
-    for row in rows.override_settings()? {
+    for row in rows.overrides()? {
         match row.variant {
             Some(variant) => _ = variants.entry(variant).or_default().overrides.insert(row.project, row.collection),
             None => _ = overrides.insert(row.project, row.collection),
@@ -52,12 +52,6 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
         overrides: Some(overrides),
         remotes: Some(remotes.collect()),
     })
-}
-
-/// Returns a requirement as it was written, where a document may have it so; else the project alone.
-fn written((project, line): (ProjectName, String)) -> String {
-    let is_plain = !has_credentials(&line) && required_project(&line).is_ok_and(|name| name == project);
-    if is_plain { line } else { project.to_string() }
 }
 
 /// Writes the settings that differ.
@@ -109,26 +103,25 @@ fn write_collections(
 }
 
 fn write_routes(transaction: &Transaction<'_>, wanted: &Config) -> Result<()> {
-    let mut variants = Vec::new();
-    let mut overrides = Vec::new();
+    transaction.delete_routes()?;
     for (project, collection) in wanted.overrides.iter().flatten() {
-        overrides.push((project, None, collection_row(transaction, collection)?.id));
+        transaction.put_override(project, None, collection_row(transaction, collection)?.id)?;
     }
     for (name, config) in wanted.variants.iter().flatten() {
-        let pair = |line: &String| Ok((required_project(line)?, line.clone()));
-        let requirements = config.requirements.as_ref();
-        variants.push(VariantSettings {
+        transaction.put_variant(&VariantRow {
             name: name.clone(),
-            requirements: requirements.map(|lines| lines.iter().map(pair).collect::<Result<_>>()).transpose()?,
+            has_requirements: config.requirements.is_some(),
             is_detecting: config.detect,
             strategy: config.strategy,
-        });
+        })?;
+        let place = format!("variants.{name}.requirements");
+        let set = requirements::named(&place, config.requirements.as_deref().unwrap_or_default())?;
+        transaction.set_variant_requirements(name, &set)?;
         for (project, collection) in &config.overrides {
-            overrides.push((project, Some(name), collection_row(transaction, collection)?.id));
+            transaction.put_override(project, Some(name), collection_row(transaction, collection)?.id)?;
         }
     }
-    transaction.replace_variants(&variants)?;
-    Ok(transaction.replace_overrides(&overrides)?)
+    Ok(())
 }
 
 fn write_remotes(transaction: &Transaction<'_>, before: &Config, wanted: &Config) -> Result<()> {

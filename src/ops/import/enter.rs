@@ -129,7 +129,7 @@ fn receivers(
         add(name, true)?;
     }
     for item in items {
-        add(&item.decision.collection, options.target.makes(&item.decision))?;
+        add(&item.decision.collection, item.decision.makes_collection())?;
     }
     Ok(receivers)
 }

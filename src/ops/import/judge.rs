@@ -29,8 +29,7 @@ pub(super) fn judge(
         inspect(store, context, items, asks, open, &mut inspected)?;
         for item in items.iter_mut() {
             let Some(inspection) = item.blob.and_then(|blob| inspected.get(&blob)) else { continue };
-            let bound: Vec<String> = inspection.bound().iter().map(ToString::to_string).collect();
-            item.decision = router.decide(item.name.project(), Some(&bound));
+            item.decision = router.decide(item.name.project(), Some(&inspection.bound()));
         }
     }
     let guards = guards(store, items)?;
@@ -48,16 +47,20 @@ pub(super) fn judge(
     let mut warned = Vec::new();
     items.retain(|item| {
         let (true, Some(guard)) = (asks(item), guard_of(item)) else { return true };
-        let inspection = item.blob.and_then(|blob| inspected.get(&blob));
-        if let Some(found) = inspection.filter(|found| !found.problems.is_empty()) {
-            let reason = format!("the guard could not look into all of it: {}", found.problems.join("; "));
-            warned.push(Refused { path: item.source.path.clone(), reason });
-        }
-        let Some(reason) = inspection.and_then(|inspection| guard::objection(guard, inspection)) else { return true };
-        let reason = format!("{} doesn't admit it: {reason}", item.decision.collection);
-        let list = if guard.is_warning { &mut warned } else { &mut *refused };
+        let Some(inspection) = item.blob.and_then(|blob| inspected.get(&blob)) else { return true };
+        let name = &item.decision.collection;
+        let (reason, is_refused) = if let Some(reason) = guard::objection(guard, inspection) {
+            (format!("{name} doesn't admit it: {reason}"), !guard.is_warning)
+        } else if !inspection.problems.is_empty() {
+            // Nothing speaks against what could be read: only a strict guard takes that for too little.
+            let problems = inspection.problems.join("; ");
+            (format!("the guard could not look into all of it: {problems}"), guard.is_strict && !guard.is_warning)
+        } else {
+            return true;
+        };
+        let list = if is_refused { &mut *refused } else { &mut warned };
         list.push(Refused { path: item.source.path.clone(), reason });
-        guard.is_warning
+        !is_refused
     });
     Ok(warned)
 }

@@ -3,6 +3,7 @@
 use super::CollectionAt;
 use crate::name::{CollectionName, ProjectName};
 use crate::ops::{Decision, Router, Rule};
+use crate::wheel::accelerator::Accelerator;
 
 /// Where an import's distributions go.
 #[derive(Debug, Clone)]
@@ -15,21 +16,16 @@ pub enum Target {
 
 impl Target {
     /// Decides where a project's file goes. `bound` are the accelerators that the file is bound to; `None`: not known.
-    pub(super) fn decide(&self, project: &ProjectName, bound: Option<&[String]>) -> Decision {
+    pub(super) fn decide(&self, project: &ProjectName, bound: Option<&[Accelerator]>) -> Decision {
         match self {
             Self::Collection(name) => Decision {
                 collection: name.clone(),
-                rule: Rule::Override,
+                rule: Rule::Named,
                 reason: "the collection was named".to_owned(),
                 considered: Vec::new(),
             },
             Self::Route(router) => router.decide(project, bound),
         }
-    }
-
-    /// Tells whether a collection that a decision names may be made when there is none.
-    pub(super) fn makes(&self, decision: &Decision) -> bool {
-        matches!(self, Self::Collection(_)) || decision.rule != Rule::Override
     }
 
     /// Returns the collection that the report names first.

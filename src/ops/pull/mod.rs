@@ -9,10 +9,13 @@ mod fetch;
 mod list;
 mod page;
 mod probe;
+mod seen;
 
 pub(super) use choose::Wanted;
 pub use list::{PullOptions, PullReport, Pulled, Unmet, Want, pull};
 pub use probe::{ProbeReport, Sample, test_remote};
+pub(super) use seen::remotes_of;
+pub use seen::{RemoteFile, RemoteSight};
 
 use super::lookup::{self, LookupOptions};
 use super::{Context, reason};
@@ -38,7 +41,7 @@ pub struct PullNote {
     pub text: String,
 }
 
-/// Asks a collection's remotes, in order, for the best file that a lookup may have.
+/// Asks a collection's remotes, in order, for the best file that a lookup may have, and brings it into the collection.
 pub(super) fn find(
     store: &Store,
     context: &Context<'_>,
@@ -46,10 +49,43 @@ pub(super) fn find(
     options: &LookupOptions,
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, ImportedDistribution)>> {
-    let Some(project) = lookup::project(&options.spec) else { return Ok(None) };
-    let Some(lazy) = context.client.filter(|_| store.is_writable()) else { return Ok(None) };
-    let wanted = Wanted { spec: &options.spec, filter: &options.filter, sha256: &[], now: context.now };
+    if !store.is_writable() {
+        return Ok(None);
+    }
     let target = Target::Collection(collection.name.clone());
+    let give = |client: &Client, task: &Task<'_>| bring(store, context, client, task, &target);
+    first(store, context, collection, options, notes, give)
+}
+
+/// A filename and its METADATA.
+type Metadata = (String, Vec<u8>);
+
+/// Asks a collection's remotes, in order, for the METADATA of the best file that a lookup may have; the file stays where it is.
+pub(super) fn find_metadata(
+    store: &Store,
+    context: &Context<'_>,
+    collection: &CollectionRow,
+    options: &LookupOptions,
+    notes: &mut Vec<PullNote>,
+) -> Result<Option<(RemoteName, Metadata)>> {
+    let give = |client: &Client, task: &Task<'_>| {
+        let bytes = client.metadata(&task.source, &task.file);
+        Ok(bytes.map(|bytes| (task.file.name.as_str().to_owned(), bytes)).map_err(|failure| reason(&failure)))
+    };
+    first(store, context, collection, options, notes, give)
+}
+
+/// Offers the files of a collection's remotes, the best first, until one is taken. The inner error is the reason why one isn't.
+fn first<T>(
+    store: &Store,
+    context: &Context<'_>,
+    collection: &CollectionRow,
+    options: &LookupOptions,
+    notes: &mut Vec<PullNote>,
+    give: impl Fn(&Client, &Task<'_>) -> Result<std::result::Result<T, String>>,
+) -> Result<Option<(RemoteName, T)>> {
+    let (Some(project), Some(lazy)) = (lookup::project(&options.spec), context.client) else { return Ok(None) };
+    let wanted = Wanted { spec: &options.spec, filter: &options.filter, sha256: &[], now: context.now };
     for remote in store.manifest.remotes_of(collection.id)? {
         let client = match lazy.get() {
             Ok(client) => client,
@@ -67,8 +103,8 @@ pub(super) fn find(
         }
         for file in good.into_iter().take(TRIES) {
             let task = Task { remote: &remote, source: source.clone(), file: file.clone() };
-            match bring(store, context, client, &task, &target)? {
-                Ok(distribution) => return Ok(Some((remote.name, distribution))),
+            match give(client, &task)? {
+                Ok(given) => return Ok(Some((remote.name, given))),
                 Err(reason) => notes.push(note(&remote, format!("{}: {reason}", file.name.as_str()))),
             }
         }

@@ -80,9 +80,7 @@ pub(super) fn source(remote: &RemoteRow) -> std::result::Result<Source, String> 
 
 /// Tells whether a remote's patterns let a project through.
 pub(super) fn is_included(remote: &RemoteRow, project: &ProjectName) -> bool {
-    // A pattern was checked when it was set; one that can't be read matches nothing.
-    let is_match = |text: &String| text.parse().is_ok_and(|pattern: ProjectPattern| pattern.matches(project));
-    let any = |patterns: &[String]| patterns.iter().any(is_match);
+    let any = |patterns: &[ProjectPattern]| patterns.iter().any(|pattern| pattern.matches(project));
     (remote.settings.only.is_empty() || any(&remote.settings.only)) && !any(&remote.settings.except)
 }
 
@@ -142,6 +140,14 @@ impl Question<'_> {
         let page = parse(row).ok()?;
         let allowed = if is_enough(&page) { FRESH_SECONDS } else { MISS_SECONDS };
         (0..allowed).contains(&age(row)).then_some(Answer::Page(page, None))
+    }
+
+    /// Returns what is remembered, however old, and since when.
+    pub(super) fn kept(&self) -> (Option<i64>, Option<Answer>) {
+        let Some(row) = &self.cached else { return (None, None) };
+        let answer =
+            if row.is_absent { Some(Answer::Absent) } else { parse(row).ok().map(|page| Answer::Page(page, None)) };
+        (Some(row.fetched_at), answer)
     }
 
     /// Asks the remote.

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::manifest::{RouteOverride, Rows, VariantRequirement};
 use crate::name::{CollectionName, ProjectName};
 use crate::ops::counted;
+use crate::wheel::accelerator::Accelerator;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rule {
+    /// The collection was named; no rule was asked.
+    Named,
     /// The project has a collection of its own.
     Override,
     /// The project is in the variant's requirements.
@@ -46,20 +49,27 @@ pub struct Decision {
     pub considered: Vec<Considered>,
 }
 
+impl Decision {
+    /// Tells whether the collection is made when there is none: an override's was there when people set it.
+    pub(in crate::ops) fn makes_collection(&self) -> bool {
+        self.rule != Rule::Override
+    }
+}
+
 /// A variant's collection as far as accelerators go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepting {
     /// The variant, whose collection has its name.
     pub variant: CollectionName,
     /// What the collection was told to hold; `None`: it was told nothing, and its name says it.
-    pub accelerators: Option<Vec<String>>,
+    pub accelerators: Option<Vec<Accelerator>>,
 }
 
 impl Accepting {
-    fn accepts(&self, bound: &[String]) -> bool {
-        bound.iter().all(|name| match &self.accelerators {
-            Some(accepted) => accepted.contains(name),
-            None => self.variant.as_str() == name,
+    fn accepts(&self, bound: &[Accelerator]) -> bool {
+        bound.iter().all(|own| match &self.accelerators {
+            Some(accepted) => accepted.contains(own),
+            None => self.variant.as_str() == own.as_str(),
         })
     }
 }
@@ -92,7 +102,9 @@ impl Router {
             None if row.as_ref().is_some_and(|row| row.has_requirements) => Some(rows.variant_requirements(variant)?),
             None => None,
         };
-        let mut accelerators = rows.accepted_accelerators()?;
+        let guards = rows.collections()?.into_iter();
+        let mut accelerators: BTreeMap<CollectionName, _> =
+            guards.filter_map(|row| Some((row.name, row.guard.accelerators?))).collect();
         let mut variants: Vec<CollectionName> = rows.variants()?.into_iter().map(|row| row.name).collect();
         if row.is_none() {
             variants.push(variant.clone());
@@ -115,7 +127,7 @@ impl Router {
     }
 
     /// Decides. `bound` are the accelerators that the file is bound to; `None`: not known.
-    pub fn decide(&self, project: &ProjectName, bound: Option<&[String]>) -> Decision {
+    pub fn decide(&self, project: &ProjectName, bound: Option<&[Accelerator]>) -> Decision {
         let mut considered = Vec::new();
         let mut pass = |rule, because: String| considered.push(Considered { rule, because });
         let (collection, rule, reason) = 'decided: {
@@ -162,7 +174,7 @@ impl Router {
     }
 
     /// Returns the collection that accepts what a file is bound to: the variant's own before another's; or why there is none.
-    fn accepting(&self, bound: Option<&[String]>) -> std::result::Result<(CollectionName, String), String> {
+    fn accepting(&self, bound: Option<&[Accelerator]>) -> std::result::Result<(CollectionName, String), String> {
         if !self.is_detecting {
             return Err(format!("variant {} doesn't detect accelerators", self.variant));
         }
@@ -170,7 +182,7 @@ impl Router {
         if bound.is_empty() {
             return Err("the file is bound to no accelerator".to_owned());
         }
-        let names = bound.join(" and ");
+        let names = bound.iter().map(|own| own.as_str()).collect::<Vec<_>>().join(" and ");
         let own = self.accepting.iter().filter(|accepting| accepting.variant == self.variant);
         let others = self.accepting.iter().filter(|accepting| accepting.variant != self.variant);
         match own.chain(others).find(|accepting| accepting.accepts(bound)) {
@@ -197,6 +209,7 @@ pub(in crate::ops) fn find_override<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Accelerator::{Cuda, Gaudi, Rocm};
 
     fn name(text: &str) -> CollectionName {
         text.parse().unwrap()
@@ -223,9 +236,8 @@ mod tests {
         RouteOverride { project: project(project_name), variant: variant.map(name), collection: name(collection) }
     }
 
-    fn went(router: &Router, project_name: &str, bound: Option<&[&str]>) -> (String, Rule) {
-        let bound: Option<Vec<String>> = bound.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-        let decision = router.decide(&project(project_name), bound.as_deref());
+    fn went(router: &Router, project_name: &str, bound: Option<&[Accelerator]>) -> (String, Rule) {
+        let decision = router.decide(&project(project_name), bound);
         (decision.collection.to_string(), decision.rule)
     }
 
@@ -267,29 +279,25 @@ mod tests {
     #[test]
     fn a_detected_accelerator_goes_to_the_own_collection_then_to_another_that_accepts_it() {
         let mut router = router(Some(&["torch"]));
-        let accepting = |variant: &str, accelerators: Option<&[&str]>| Accepting {
+        let accepting = |variant: &str, accelerators: Option<&[Accelerator]>| Accepting {
             variant: name(variant),
-            accelerators: accelerators.map(|names| names.iter().map(|&name| name.to_owned()).collect()),
+            accelerators: accelerators.map(<[_]>::to_vec),
         };
         router.accepting = vec![
-            accepting("a-both", Some(&["cuda", "rocm"])),
+            accepting("a-both", Some(&[Cuda, Rocm])),
             accepting("cuda", None),
             accepting("gaudi", Some(&[])),
             accepting("rocm", None),
         ];
-        assert_eq!(went(&router, "xformers", Some(&["cuda"])).1, Rule::Default, "it wasn't asked to detect");
+        assert_eq!(went(&router, "xformers", Some(&[Cuda])).1, Rule::Default, "it wasn't asked to detect");
         router.is_detecting = true;
-        assert_eq!(went(&router, "xformers", Some(&["cuda"])), ("cuda".into(), Rule::Accelerator));
-        assert_eq!(
-            went(&router, "xformers", Some(&["rocm"])),
-            ("a-both".into(), Rule::Accelerator),
-            "the first by name"
-        );
-        assert_eq!(went(&router, "xformers", Some(&["rocm", "cuda"])), ("a-both".into(), Rule::Accelerator));
-        assert_eq!(went(&router, "xformers", Some(&["gaudi"])), ("shared".into(), Rule::Default), "it accepts none");
+        assert_eq!(went(&router, "xformers", Some(&[Cuda])), ("cuda".into(), Rule::Accelerator));
+        assert_eq!(went(&router, "xformers", Some(&[Rocm])), ("a-both".into(), Rule::Accelerator), "the first by name");
+        assert_eq!(went(&router, "xformers", Some(&[Rocm, Cuda])), ("a-both".into(), Rule::Accelerator));
+        assert_eq!(went(&router, "xformers", Some(&[Gaudi])), ("shared".into(), Rule::Default), "it accepts none");
         assert_eq!(went(&router, "xformers", Some(&[])), ("shared".into(), Rule::Default));
         assert_eq!(went(&router, "xformers", None), ("shared".into(), Rule::Default));
-        assert_eq!(went(&router, "torch", Some(&["rocm"])), ("cuda".into(), Rule::Requirement));
+        assert_eq!(went(&router, "torch", Some(&[Rocm])), ("cuda".into(), Rule::Requirement));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{RouteOverride, Rows, Strategy, VariantRequirement, VariantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
+use crate::wheel::accelerator::Accelerator;
 use serde::Serialize;
 
 /// What `route set` changes: `None` leaves as it is.
@@ -164,7 +165,7 @@ pub fn explain(
     store: &Store,
     router: &Router,
     project: &ProjectName,
-    bound: Option<&[String]>,
+    bound: Option<&[Accelerator]>,
 ) -> Result<ExplainReport> {
     let rows = store.manifest.read()?;
     let decision = router.decide(project, bound);

@@ -2,11 +2,10 @@
 
 use super::judge::{Findings, file_name, is_shared, is_vendors_own};
 use super::{Inspection, Strength, device, evidence};
+use crate::requirement::{Environment, Marker};
 use crate::wheel::zip::{Archive, Entry, ReadAt, ZipError};
 use crate::wheel::{DistributionFilename, Metadata, WheelFilename};
-use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl};
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
 /// The largest note of a builder that is read.
 const MAX_NOTE_BYTES: u64 = 1 << 20;
@@ -117,8 +116,11 @@ fn add_requirements(findings: &mut Findings, metadata: &Metadata, name: &WheelFi
         let found = evidence::project(&project).or_else(|| by_pin().map(|own| (own, Strength::Requires)));
         let Some((accelerator, strength)) = found else { continue };
         // Only a line that matters is parsed, since most wheels have many and none that does.
-        let Ok(requirement) = Requirement::<VerbatimUrl>::from_str(line) else { continue };
-        if requirement.marker.evaluate(&environment(name), &[]) {
+        let marker = line.split_once(';').map_or("", |(_, marker)| marker);
+        // What can't be read or known is no reason to overlook the line.
+        let is_meant = marker.trim().is_empty()
+            || marker.parse::<Marker>().ok().and_then(|marker| marker.evaluate(&environment(name))) != Some(false);
+        if is_meant {
             findings.add(
                 accelerator,
                 strength.min(Strength::Requires),
@@ -130,37 +132,10 @@ fn add_requirements(findings: &mut Findings, metadata: &Metadata, name: &WheelFi
 }
 
 /// Returns the environment that a wheel is for, as its tags tell it; Linux, when they don't.
-fn environment(name: &WheelFilename) -> MarkerEnvironment {
-    let platform = name.platform_tags().next().unwrap_or_default();
-    let (os, system, sys) = match () {
-        () if platform.starts_with("win") => ("nt", "Windows", "win32"),
-        () if platform.starts_with("macosx") => ("posix", "Darwin", "darwin"),
-        () => ("posix", "Linux", "linux"),
-    };
-    let machine = match () {
-        () if platform.ends_with("aarch64") => "aarch64",
-        () if platform.ends_with("arm64") => "arm64",
-        () if platform.ends_with("amd64") => "AMD64",
-        () if platform.ends_with("ppc64le") => "ppc64le",
-        () => "x86_64",
-    };
-    let python = name.python_tags().filter_map(|tag| tag.strip_prefix("cp3")?.parse::<u8>().ok()).next_back();
-    let version = format!("3.{}", python.unwrap_or(12));
-    let full = format!("{version}.0");
-    let builder = MarkerEnvironmentBuilder {
-        implementation_name: "cpython",
-        implementation_version: &full,
-        os_name: os,
-        platform_machine: machine,
-        platform_python_implementation: "CPython",
-        platform_release: "",
-        platform_system: system,
-        platform_version: "",
-        python_full_version: &full,
-        python_version: &version,
-        sys_platform: sys,
-    };
-    builder.try_into().expect("3.N is a version")
+fn environment(name: &WheelFilename) -> Environment {
+    let platform = name.platform_tags().next().filter(|tag| *tag != "any").unwrap_or("linux_x86_64");
+    let python = name.python_tags().filter_map(|tag| tag.strip_prefix("cp3")?.parse().ok()).next_back();
+    Environment::for_target(Some((3, python.unwrap_or(12))), Some(platform))
 }
 
 /// Adds what a member's name says; libraries of accelerators are put aside with their sizes.

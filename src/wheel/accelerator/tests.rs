@@ -224,7 +224,7 @@ fn metadata_binds_where_the_wheel_runs_and_not_by_an_extra() {
     assert_eq!(of(linux, "torch==2.6.0+rocm6.2"), "requires rocm");
     assert_eq!(of(linux, "intel-sycl-rt>=2026"), "requires oneapi");
     assert_eq!(of(linux, "nvidia-ml-py>=12"), "");
-    assert_eq!(of(linux, "nvidia-cublas-cu12 and nonsense"), "");
+    assert_eq!(of(linux, "nvidia-cublas-cu12 and nonsense"), "requires cuda", "a slip is no reason to overlook it");
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! What is known of remotes without asking them: for `why`.
+
+use super::choose::Wanted;
+use super::{owner, page};
+use crate::error::Result;
+use crate::index::read::ListedFile;
+use crate::manifest::{CollectionRow, RemoteRow};
+use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::ops::{Filter, lookup};
+use crate::requirement::Spec;
+use crate::store::Store;
+use serde::Serialize;
+
+/// What a remote has of a specification, as far as is remembered.
+#[derive(Debug, Clone, Serialize)]
+pub struct RemoteSight {
+    /// The remote.
+    pub remote: RemoteName,
+    /// The collection that pulls from it.
+    pub collection: CollectionName,
+    /// Whether and why it is asked, and how it answered last.
+    pub state: String,
+    /// When its page was last fetched or found unchanged.
+    pub fetched_at: Option<i64>,
+    /// The files of its remembered page that are meant.
+    pub files: Vec<RemoteFile>,
+}
+
+/// A file of a remote.
+#[derive(Debug, Clone, Serialize)]
+pub struct RemoteFile {
+    /// Its filename.
+    pub filename: String,
+    /// `can be pulled`, or why not.
+    pub verdict: String,
+}
+
+/// Tells what the remotes of these collections have of a specification, without asking them.
+pub(in crate::ops) fn remotes_of(
+    store: &Store,
+    order: &[&CollectionRow],
+    spec: &Spec,
+    filter: &Filter,
+    now: i64,
+) -> Result<Vec<RemoteSight>> {
+    let Some(project) = lookup::project(spec) else { return Ok(Vec::new()) };
+    let wanted = Wanted { spec, filter, sha256: &[], now };
+    let mut seen = Vec::new();
+    let mut nearer: Vec<CollectionRow> = Vec::new();
+    for collection in order {
+        let owner = owner(store, &nearer, &project)?.map(|row| row.name.clone());
+        for remote in store.manifest.remotes_of(collection.id)? {
+            seen.push(sight(store, &remote, &project, owner.as_ref(), &wanted)?);
+        }
+        nearer.push((*collection).clone());
+    }
+    Ok(seen)
+}
+
+fn sight(
+    store: &Store,
+    remote: &RemoteRow,
+    project: &ProjectName,
+    owner: Option<&CollectionName>,
+    wanted: &Wanted<'_>,
+) -> Result<RemoteSight> {
+    let mut sight = RemoteSight {
+        remote: remote.name.clone(),
+        collection: remote.collection_name.clone(),
+        state: String::new(),
+        fetched_at: None,
+        files: Vec::new(),
+    };
+    if let Some(owner) = owner {
+        sight.state = format!("not asked: {owner} is nearer and has {project}");
+        return Ok(sight);
+    }
+    let question = match page::prepare(&store.manifest, remote, project, wanted.now)? {
+        Ok(question) => question,
+        Err(page::Answer::Failed(reason)) => {
+            sight.state = reason;
+            return Ok(sight);
+        }
+        Err(_) => {
+            sight.state = format!("not asked: its patterns leave {project} out");
+            return Ok(sight);
+        }
+    };
+    let down = remote.is_failing().then(|| remote.failure.as_deref().unwrap_or("unknown"));
+    let (fetched_at, answer) = question.kept();
+    sight.fetched_at = fetched_at;
+    sight.state = match (&answer, down) {
+        (_, Some(why)) => format!("down: {why}"),
+        (None, None) => "not asked yet".to_owned(),
+        (Some(page::Answer::Absent), None) => format!("has no {project}"),
+        (Some(_), None) => "has a page".to_owned(),
+    };
+    if let (Some(page::Answer::Page(page, _)), Ok(source)) = (&answer, page::source(remote)) {
+        let (good, unfit) = wanted.choose(remote, &source, page);
+        let file = |file: &ListedFile, verdict: String| RemoteFile { filename: file.name.as_str().to_owned(), verdict };
+        sight.files.extend(good.into_iter().map(|good| file(good, "can be pulled".to_owned())));
+        sight.files.extend(unfit.into_iter().map(|(bad, why)| file(bad, why.to_string())));
+    }
+    Ok(sight)
+}
