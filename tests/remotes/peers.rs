@@ -223,6 +223,6 @@ fn a_public_index_is_a_remote() {
     assert_eq!(names, ["packaging-24.2-py3-none-any.whl", "iniconfig-2.0.0-py3-none-any.whl"]);
     let test = env.run_with_env(&vars, ["--json", "remote", "test", "public", "--project", "packaging"]);
     let test = crate::document(&test, 0);
-    assert_eq!((&test["layout"], &test["sample"]["files"] == &test["sample"]["hashes"]), (&"simple".into(), true));
+    assert_eq!((&test["layout"], test["sample"]["files"] == test["sample"]["hashes"]), (&"simple".into(), true));
     assert_whole(&env);
 }

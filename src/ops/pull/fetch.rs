@@ -214,6 +214,9 @@ pub(super) fn count(
 
 /// Counts a file that a remote lists and doesn't give, and remembers why.
 pub(super) fn count_failure(store: &Store, context: &Context<'_>, task: &Task<'_>, reason: &str) {
+    if !store.is_writable() {
+        return;
+    }
     let (name, now) = (&task.remote.name, context.now);
     let text = format!("{}: {reason}", task.file.name.as_str());
     let _ = store.manifest.write_relaxed(|transaction| {

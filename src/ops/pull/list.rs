@@ -21,6 +21,7 @@ use crate::remote::Client;
 use crate::requirement::Spec;
 use crate::store::Store;
 use serde::Serialize;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -141,8 +142,8 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
             (None, None) => lookup::search_order(rows, &options.collections)?,
         };
         for collection in &order {
-            if !remotes.contains_key(&collection.id) {
-                remotes.insert(collection.id, rows.remotes_of(collection.id)?);
+            if let Entry::Vacant(place) = remotes.entry(collection.id) {
+                place.insert(rows.remotes_of(collection.id)?);
             }
         }
         orders.push(order);
@@ -200,6 +201,9 @@ fn steps<'a>(
     steps.extend(only.map(Step::Remote));
     Ok(steps)
 }
+
+/// A task by its place, and how it ended: the error is the reason, none when another process was at it.
+type Brought = (usize, std::result::Result<Pulled, Option<String>>);
 
 /// A requirement that asks a remote.
 struct Asking<'a> {
@@ -446,9 +450,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Downloads files by several threads and imports what has come, batch by batch. The error of a file is the reason; none when
-    /// another process was at it.
-    fn download(&mut self, tasks: &[Task<'_>]) -> Result<Vec<(usize, std::result::Result<Pulled, Option<String>>)>> {
+    /// Downloads files by several threads and imports what has come, batch by batch.
+    fn download(&mut self, tasks: &[Task<'_>]) -> Result<Vec<Brought>> {
         let (store, context, client) = (self.store, self.context, self.client);
         let mut results = Vec::with_capacity(tasks.len());
         let (mut known, mut wanted) = (Vec::new(), Vec::new());
@@ -497,7 +500,7 @@ impl Run<'_> {
         &mut self,
         tasks: &[Task<'_>],
         receiver: &mpsc::Receiver<(usize, std::result::Result<Fetched, Unfetched>)>,
-        results: &mut Vec<(usize, std::result::Result<Pulled, Option<String>>)>,
+        results: &mut Vec<Brought>,
     ) -> Result<()> {
         while let Ok(first) = receiver.recv() {
             let mut batch = Vec::new();
@@ -530,7 +533,7 @@ impl Run<'_> {
         tasks: &[Task<'_>],
         files: Vec<(usize, std::path::PathBuf)>,
         link: LinkMode,
-        results: &mut Vec<(usize, std::result::Result<Pulled, Option<String>>)>,
+        results: &mut Vec<Brought>,
     ) -> Result<()> {
         let mut groups: BTreeMap<String, (Target, Vec<(usize, std::path::PathBuf)>)> = BTreeMap::new();
         for (place, path) in files {
@@ -550,7 +553,7 @@ impl Run<'_> {
         target: Target,
         files: Vec<(usize, std::path::PathBuf)>,
         link: LinkMode,
-        results: &mut Vec<(usize, std::result::Result<Pulled, Option<String>>)>,
+        results: &mut Vec<Brought>,
     ) -> Result<()> {
         let mut sources = Vec::with_capacity(files.len());
         for (place, path) in &files {
