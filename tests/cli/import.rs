@@ -150,18 +150,18 @@ fn a_folder_that_has_the_store_in_it_is_imported_without_the_store() {
 #[test]
 fn importing_again_is_unchanged_until_the_bytes_change() {
     let env = Env::new();
+    let wheel = |seed| Wheel::new("demo", "1.0").payload(100, seed).bytes();
     let path = Wheel::new("demo", "1.0").payload(100, 1).write_to(env.path("in"));
     assert_eq!(outcomes(&env.json(["import", "in"])), ["new"]);
     assert_eq!(outcomes(&env.json(["import", "in"])), ["unchanged"]);
     // Touched, and written again with the same bytes: other times, same content.
-    fs::write(&path, Wheel::new("demo", "1.0").payload(100, 1).bytes()).unwrap();
+    fs::write(&path, wheel(1)).unwrap();
     let same = env.json(["import", "in"]);
     assert_eq!((outcomes(&same), &same["revision"]), (vec!["unchanged"], &json!(1)));
-    // Same size, same modification time, other bytes. How well a member packs depends on its bytes.
+    // Same size, same modification time, other bytes.
     let before = fs::metadata(&path).unwrap();
-    let others = (2..).map(|seed| Wheel::new("demo", "1.0").payload(100, seed).bytes());
-    let mut same_size = others.filter(|bytes| bytes.len() as u64 == before.len());
-    fs::write(&path, same_size.next().expect("one of many has the size")).unwrap();
+    let other = (2..).map(wheel).find(|bytes| bytes.len() as u64 == before.len()).unwrap();
+    fs::write(&path, other).unwrap();
     fs::File::options().write(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), before.len());
     assert_eq!(outcomes(&env.json(["import", "in"])), ["replaced"]);

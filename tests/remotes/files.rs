@@ -99,13 +99,31 @@ fn l4_a_remotes_other_bytes_never_replace_what_a_collection_has() {
 #[test]
 fn m3_x9_a_file_without_a_digest_is_refused_by_default_and_told() {
     let bytes = wheel("demo", "1.0", 1).bytes();
+    // By way of a proxy, as if it were far away.
+    let server = Server::start();
+    server.route("http://index.example/simple/demo/", Reply::html(format!("<a href=\"{FILE}\">x</a>")));
+    server.route(&format!("http://index.example{FILE}"), Reply::file(bytes.as_slice()));
+    let proxy = server.url("");
+    let vars = [("http_proxy", proxy.as_str())];
+    let env = Env::new();
+    env.ok(["remote", "add", "mirror", "http://index.example/simple/"]);
+    let told = || notes(&document(&env.run_with_env(&vars, ["--json", "lookup", "demo"]), 4)["remotes"]);
+    assert!(told().contains("--allow-insecure takes it"), "{}", told());
+    env.ok(["remote", "set", "mirror", "--trust-unhashed"]);
+    assert!(told().contains("plain http"), "trust in the index is none in the way to it");
+    assert_eq!(asked(&server, &format!("http://index.example{FILE}")), 0);
+    env.ok(["remote", "set", "mirror", "--allow-insecure"]);
+    assert_unhashed(&env, &bytes, &vars);
+}
+
+#[test]
+fn x9_a_server_of_the_own_machine_needs_trust_in_itself_only() {
+    let bytes = wheel("demo", "1.0", 1).bytes();
     let server = serve_page(Reply::html(format!("<a href=\"{FILE}\">x</a>")), FILE, &bytes);
     let env = with_remote(&server, &[]);
-    assert!(missed(&env, &["demo"]).contains("--allow-insecure takes it"));
-    env.ok(["remote", "set", "mirror", "--trust-unhashed"]);
-    assert!(missed(&env, &["demo"]).contains("plain http"), "trust in the index is none in the way to it");
+    missed(&env, &["demo"]);
     assert_eq!(asked(&server, FILE), 0);
-    env.ok(["remote", "set", "mirror", "--allow-insecure"]);
+    env.ok(["remote", "set", "mirror", "--trust-unhashed"]);
     assert_unhashed(&env, &bytes, &[]);
 }
 

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use support::{Env, Output, Reply, Server, Wheel};
 
 /// Short enough for a test, and long enough for a busy machine.
-pub(crate) const PATIENCE: [(&str, &str); 2] = [("WCAS_CONNECT_TIMEOUT", "5"), ("WCAS_STALL_TIMEOUT", "0.3")];
+pub(crate) const PATIENCE: [(&str, &str); 2] = [("WCAS_CONNECT_TIMEOUT", "5"), ("WCAS_STALL_TIMEOUT", "1")];
 
 /// A wheel whose bytes differ with the seed.
 pub(crate) fn wheel(project: &str, version: &str, seed: u64) -> Wheel {
@@ -68,7 +68,7 @@ pub(crate) fn with_remote(server: &Server, options: &[&str]) -> Env {
 /// Runs a command with `--json`, whose code must be this one, and returns its document.
 #[track_caller]
 pub(crate) fn json(env: &Env, code: i32, args: &[&str]) -> Value {
-    document(&env.run_with_env(&PATIENCE, [&["--json"], args].concat()), code)
+    document(&env.run([&["--json"], args].concat()), code)
 }
 
 /// Reads the document of a command whose code must be this one.
@@ -135,7 +135,8 @@ pub(crate) fn below(env: &Env, folder: &str) -> Vec<PathBuf> {
 /// Checks that nothing is half done: staging is empty, and the store is as it says it is.
 #[track_caller]
 pub(crate) fn assert_whole(env: &Env) {
-    assert_eq!(below(env, "staging"), Vec::<PathBuf>::new(), "staging is empty");
+    let staged = below(env, "staging");
+    assert!(staged.is_empty(), "staging is not empty: {staged:?}");
     env.ok(["verify"]);
 }
 

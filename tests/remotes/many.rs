@@ -194,6 +194,8 @@ fn import_from_a_remote_goes_to_its_collection_or_where_it_is_told() {
     let env = with_remote(&server, &["--collection", "upstream"]);
     json(&env, 0, &["import", "demo==1.0", "--from", "mirror"]);
     json(&env, 0, &["import", "demo==2.0", "--from", "mirror", "--collection", "cuda"]);
+    // That another collection has it is no reason to leave this one without.
+    json(&env, 0, &["import", "demo==1.0", "--from", "mirror", "--collection", "cuda"]);
     fs::write(env.path("cuda.txt"), "torch\n").unwrap();
     env.ok(["route", "set", "gpu", "--requirements", "cuda.txt"]);
     json(&env, 0, &["import", "torch", "demo", "--from", "mirror", "--variant", "gpu"]);
@@ -203,12 +205,14 @@ fn import_from_a_remote_goes_to_its_collection_or_where_it_is_told() {
         .unwrap()
         .iter()
         .map(|row| {
-            let collections = row["collections"].as_array().map(|all| format!("{all:?}")).unwrap_or_default();
-            format!("{}-{} {collections}", row["project"].as_str().unwrap(), row["version"].as_str().unwrap())
+            let text = |field: &str| row[field].as_str().unwrap();
+            format!("{}: {}-{}", text("collection"), text("project"), text("version"))
         })
         .collect();
     rows.sort_unstable();
-    assert_eq!(rows, [""; 0], "{list}");
+    let expected = ["cuda: demo-1.0", "cuda: demo-2.0", "gpu: torch-2.5.1", "shared: demo-2.0", "upstream: demo-1.0"];
+    assert_eq!(rows, expected, "{list}");
+    assert_eq!(asked(&server, "/files/demo-1.0-py3-none-any.whl"), 1, "what the store has isn't fetched again");
     assert_eq!(env.run(["import", "absent", "--from", "mirror"]).code, 3);
     assert_eq!(env.run(["import", "demo", "--from", "nobody"]).code, 4);
     assert_whole(&env);

@@ -70,9 +70,9 @@ fn m6_a_404_is_remembered_for_a_while() {
     missed(&env, &["demo"]);
     assert_eq!(asked(&server, PAGE), 1);
     offer(&server, "demo", &[wheel("demo", "1.0", 1)]);
-    age(&env, 59);
+    age(&env, 30);
     missed(&env, &["demo"]);
-    age(&env, 2);
+    age(&env, 31);
     found(&env, &["demo"]);
     assert_eq!(counts(&env, "mirror"), (1, 3, 0));
 }
@@ -117,7 +117,7 @@ fn a_page_without_the_answer_is_asked_for_again_soon_and_one_with_it_later_both_
     // It was found unchanged: young again, and still good.
     missed(&env, &["demo==2.0"]);
     assert_eq!(asked(&server, PAGE), 2);
-    age(&env, 599);
+    age(&env, 500);
     found(&env, &["demo==1.0"]);
     assert_eq!(asked(&server, PAGE), 2, "what it has it is believed for longer");
 }

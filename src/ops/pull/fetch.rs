@@ -48,24 +48,33 @@ impl Task<'_> {
         self.file.sha256.map_or_else(|| self.file.url.to_string(), |digest| digest.to_string())
     }
 
-    /// Takes the lock of the file; an error tells that somebody had it.
-    fn lock(&self, locks: &Locks) -> std::result::Result<Lock, Unfetched> {
+    /// Takes the lock of the file; an error tells that somebody had it, or has brought the file meanwhile.
+    fn lock(
+        &self,
+        locks: &Locks,
+        is_there: &dyn Fn() -> Result<Option<PathBuf>>,
+    ) -> std::result::Result<Lock, Unfetched> {
         match locks.pull(&self.key()) {
-            Ok((lock, false)) => Ok(lock),
+            Ok((lock, false)) => match is_there() {
+                Ok(None) => Ok(lock),
+                Ok(Some(_)) => Err(Unfetched::Elsewhere),
+                Err(error) => Err(Unfetched::Store(error)),
+            },
             Ok((_, true)) => Err(Unfetched::Elsewhere),
             Err(error) => Err(Unfetched::Store(error.into())),
         }
     }
 
-    /// Downloads the file into a folder. Needs no manifest, so that many can run at a time.
+    /// Downloads the file into a folder, unless it is there by the time that it's our turn. Many can run at a time.
     pub(super) fn download(
         &self,
         client: &Client,
         locks: &Locks,
+        is_there: &dyn Fn() -> Result<Option<PathBuf>>,
         to: PathBuf,
         progress: &(dyn Fn(u64) + Sync),
     ) -> std::result::Result<Fetched, Unfetched> {
-        let lock = self.lock(locks)?;
+        let lock = self.lock(locks, is_there)?;
         let start = Instant::now();
         // The client tells how much is there, which falls when a transfer starts over.
         let there = std::cell::Cell::new(0);
@@ -145,7 +154,7 @@ pub(super) fn bring(
         let scratch = store.scratch()?;
         context.progress.start(&format!("downloading {}", task.file.name.as_str()), task.file.size.unwrap_or(0));
         let add = |bytes| context.progress.add(bytes);
-        let done = task.download(client, &store.locks(), scratch.dir().join("0"), &add);
+        let done = task.download(client, &store.locks(), &|| task.known(store), scratch.dir().join("0"), &add);
         context.progress.finish();
         match done {
             Ok(fetched) => {
@@ -205,6 +214,9 @@ pub(super) fn count(
 
 /// Counts a file that a remote lists and doesn't give, and remembers why.
 pub(super) fn count_failure(store: &Store, context: &Context<'_>, task: &Task<'_>, reason: &str) {
+    if !store.is_writable() {
+        return;
+    }
     let (name, now) = (&task.remote.name, context.now);
     let text = format!("{}: {reason}", task.file.name.as_str());
     let _ = store.manifest.write_relaxed(|transaction| {

@@ -23,8 +23,8 @@ use crate::store::Store;
 use serde::Serialize;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
 
 /// As many files as are imported together while others are downloaded.
 const BATCH_FILES: usize = 256;
@@ -132,14 +132,18 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
     let mut remotes = HashMap::new();
     for want in &options.wants {
         let order = match (&only, &options.variant) {
-            // What a remote's collection has, nobody needs to fetch from it.
-            (Some(remote), _) => collection_rows(rows, std::slice::from_ref(&remote.collection_name))?,
+            // What is where it should go, nobody needs to fetch.
+            (Some(remote), _) => match &options.target {
+                None => collection_rows(rows, std::slice::from_ref(&remote.collection_name))?,
+                Some(Target::Collection(name)) => rows.find_collection(name)?.into_iter().collect(),
+                Some(Target::Route(_)) => Vec::new(),
+            },
             (None, Some(variant)) => variant::order(rows, variant, lookup::project(&want.spec).as_ref())?,
             (None, None) => lookup::search_order(rows, &options.collections)?,
         };
         for collection in &order {
-            if let Entry::Vacant(unknown) = remotes.entry(collection.id) {
-                unknown.insert(rows.remotes_of(collection.id)?);
+            if let Entry::Vacant(place) = remotes.entry(collection.id) {
+                place.insert(rows.remotes_of(collection.id)?);
             }
         }
         orders.push(order);
@@ -150,7 +154,8 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
         let steps = steps(store, order, &remotes, only.as_ref(), project.as_ref())?;
         items.push(Item { want, project, steps, met: None, notes: Vec::new(), offers: VecDeque::new() });
     }
-    let mut run = Run { store, context, client, options, strikes: HashMap::new(), downloaded_bytes: 0 };
+    let mut run =
+        Run { store, context, client, options, strikes: HashMap::new(), known: HashSet::new(), downloaded_bytes: 0 };
     while run.round(&mut items)? {}
     let mut report = PullReport {
         distributions: Vec::new(),
@@ -189,17 +194,24 @@ fn steps<'a>(
             Some(project) => owner(store, &order[..index], project)?.is_none(),
             None => false,
         };
-        match only {
-            Some(remote) => steps.push_back(Step::Remote(remote)),
-            None if is_free => steps.extend(remotes[&collection.id].iter().map(Step::Remote)),
-            None => {}
+        if is_free && only.is_none() {
+            steps.extend(remotes[&collection.id].iter().map(Step::Remote));
         }
     }
+    steps.extend(only.map(Step::Remote));
     Ok(steps)
 }
 
-/// A file that came, or why it didn't; none when another process was at it.
-type Brought = std::result::Result<Pulled, Option<String>>;
+/// A task by its place, and how it ended: the error is the reason, none when another process was at it.
+type Brought = (usize, std::result::Result<Pulled, Option<String>>);
+
+/// A requirement that asks a remote.
+struct Asking<'a> {
+    index: usize,
+    remote: &'a RemoteRow,
+    project: ProjectName,
+    want: &'a Want,
+}
 
 struct Run<'a> {
     store: &'a Store,
@@ -208,6 +220,8 @@ struct Run<'a> {
     options: &'a PullOptions,
     /// Failures in a row, by remote.
     strikes: HashMap<RemoteName, u32>,
+    /// Remotes that have been asked in this pull.
+    known: HashSet<RemoteName>,
     downloaded_bytes: u64,
 }
 
@@ -257,10 +271,8 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Asks, for each requirement that is at a remote, for that remote's page: all at a time.
+    /// Asks, for each requirement that is at a remote, for that remote's page.
     fn ask(&mut self, items: &mut [Item<'_>]) -> Result<()> {
-        let mut answers: Vec<(usize, Answer)> = Vec::new();
-        let mut questions: Vec<(usize, Question<'_>)> = Vec::new();
         let mut at = Vec::new();
         for (index, item) in items.iter_mut().enumerate() {
             if item.met.is_some() || !item.offers.is_empty() {
@@ -269,48 +281,97 @@ impl Run<'_> {
             let (Some(Step::Remote(remote)), Some(project)) = (item.steps.pop_front(), item.project.clone()) else {
                 continue;
             };
-            if self.strikes.get(&remote.name).is_some_and(|&strikes| strikes >= PATIENCE) {
-                item.notes.push(super::note(remote, "not asked: it failed several times in a row"));
+            at.push(Asking { index, remote, project, want: item.want });
+        }
+        let mut left: Vec<&Asking<'_>> = at.iter().collect();
+        while !left.is_empty() {
+            left = self.ask_at_once(items, left)?;
+        }
+        Ok(())
+    }
+
+    /// Asks for different pages, all at a time. Returns who waits for a page that another one asks for, or for the first answer of a
+    /// remote, which tells where its pages are.
+    fn ask_at_once<'q, 'a>(&mut self, items: &mut [Item<'a>], at: Vec<&'q Asking<'a>>) -> Result<Vec<&'q Asking<'a>>> {
+        let (mut keys, mut answers) = (HashSet::new(), Vec::new());
+        let (mut questions, mut later) = (Vec::new(), Vec::new());
+        for asking in at {
+            if self.strikes.get(&asking.remote.name).is_some_and(|&strikes| strikes >= PATIENCE) {
+                answers.push((asking, None));
                 continue;
             }
-            at.push((index, remote, project, item.want));
-        }
-        for (index, remote, project, want) in &at {
-            let wanted = self.wanted(want);
-            match page::prepare(&self.store.manifest, remote, project, self.context.now)? {
-                Err(answer) => answers.push((*index, answer)),
-                Ok(question) => match question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
-                    Some(answer) => answers.push((*index, answer)),
-                    None => questions.push((*index, question)),
-                },
+            let (wanted, now) = (self.wanted(asking.want), self.context.now);
+            let question = match page::prepare(&self.store.manifest, asking.remote, &asking.project, now)? {
+                Ok(question) => question,
+                Err(answer) => {
+                    answers.push((asking, Some(answer)));
+                    continue;
+                }
+            };
+            if let Some(answer) = question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
+                answers.push((asking, Some(answer)));
+                continue;
+            }
+            let name = &asking.remote.name;
+            if keys.insert((name.clone(), question.key(self.known.contains(name)).map(str::to_owned))) {
+                questions.push((asking, question));
+            } else {
+                later.push(asking);
             }
         }
         if !questions.is_empty() {
-            self.context.progress.start("asking", questions.len() as u64);
-            let fetch = |(_, question): &(usize, Question<'_>)| {
-                let done = question.fetch(self.client);
-                self.context.progress.add(1);
-                done
-            };
-            let done = parallel::map(self.options.downloads, &questions, fetch);
-            self.context.progress.finish();
-            let now = self.context.now;
-            let mut fetched = Vec::new();
-            for ((index, question), (answer, page)) in questions.iter().zip(done) {
-                answers.push((*index, answer));
-                fetched.push((question.remote, page));
+            answers.extend(self.fetch_pages(questions));
+        }
+        answers.sort_by_key(|(asking, _)| asking.index);
+        for (asking, answer) in answers {
+            let item = &mut items[asking.index];
+            match answer {
+                Some(answer) => self.take(item, asking.remote, answer),
+                None => item.notes.push(super::note(asking.remote, "not asked: it failed several times in a row")),
             }
-            // What can't be remembered is asked for again another time; the answers stand.
-            let _ = self.store.manifest.write_relaxed(|transaction| {
-                fetched.into_iter().try_for_each(|(remote, page)| page.record(transaction, remote, now))
+        }
+        Ok(later)
+    }
+
+    /// Asks by several threads, and remembers what was said. A remote that fails too often is given up on the way.
+    fn fetch_pages<'q, 'a>(
+        &mut self,
+        questions: Vec<(&'q Asking<'a>, Question<'q>)>,
+    ) -> Vec<(&'q Asking<'a>, Option<Answer>)> {
+        let now = self.context.now;
+        let strikes = |asking: &Asking<'_>| AtomicU32::new(*self.strikes.get(&asking.remote.name).unwrap_or(&0));
+        let failures: HashMap<&RemoteName, AtomicU32> =
+            questions.iter().map(|(asking, _)| (&asking.remote.name, strikes(asking))).collect();
+        self.context.progress.start("asking", questions.len() as u64);
+        let done = parallel::map(self.options.downloads, &questions, |(asking, question)| {
+            let failures = &failures[&asking.remote.name];
+            // One that hangs costs its time-out for each question.
+            let done = (failures.load(Ordering::Relaxed) < PATIENCE).then(|| question.fetch(self.client));
+            match &done {
+                Some((Answer::Failed(_) | Answer::Page(_, Some(_)), _)) => {
+                    failures.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(_) => failures.store(0, Ordering::Relaxed),
+                None => {}
+            }
+            self.context.progress.add(1);
+            done
+        });
+        self.context.progress.finish();
+        let (mut answers, mut fetched) = (Vec::new(), Vec::new());
+        for ((asking, _), done) in questions.into_iter().zip(done) {
+            self.known.insert(asking.remote.name.clone());
+            let answer = done.map(|(answer, page)| {
+                fetched.push((asking.remote, page));
+                answer
             });
+            answers.push((asking, answer));
         }
-        answers.sort_by_key(|(index, _)| *index);
-        let remotes: HashMap<usize, &RemoteRow> = at.iter().map(|(index, remote, ..)| (*index, *remote)).collect();
-        for (index, answer) in answers {
-            self.take(&mut items[index], remotes[&index], answer);
-        }
-        Ok(())
+        // What can't be remembered is asked for again another time; the answers stand.
+        let _ = self.store.manifest.write_relaxed(|transaction| {
+            fetched.into_iter().try_for_each(|(remote, page)| page.record(transaction, remote, now))
+        });
+        answers
     }
 
     /// Turns an answer into offers or notes.
@@ -390,7 +451,7 @@ impl Run<'_> {
     }
 
     /// Downloads files by several threads and imports what has come, batch by batch.
-    fn download(&mut self, tasks: &[Task<'_>]) -> Result<Vec<(usize, Brought)>> {
+    fn download(&mut self, tasks: &[Task<'_>]) -> Result<Vec<Brought>> {
         let (store, context, client) = (self.store, self.context, self.client);
         let mut results = Vec::with_capacity(tasks.len());
         let (mut known, mut wanted) = (Vec::new(), Vec::new());
@@ -406,11 +467,13 @@ impl Run<'_> {
         wanted.sort_by_key(|&place| std::cmp::Reverse(tasks[place].file.size.unwrap_or(0)));
         let scratch = store.scratch()?;
         let locks = store.locks();
+        // Threads look into the manifest by a connection of their own.
+        let beside = Mutex::new(Store::open(store.root())?);
         context.progress.start("downloading", total);
         let (sender, receiver) = mpsc::channel();
         let stop = AtomicBool::new(false);
         let done = std::thread::scope(|scope| {
-            let (scratch, locks, wanted, stop) = (&scratch, &locks, &wanted, &stop);
+            let (scratch, locks, wanted, stop, beside) = (&scratch, &locks, &wanted, &stop, &beside);
             let threads = self.options.downloads;
             scope.spawn(move || {
                 let add = |bytes| context.progress.add(bytes);
@@ -420,7 +483,9 @@ impl Run<'_> {
                     }
                     let to = scratch.dir().join(place.to_string());
                     // A receiver that is gone has met an error of the store, which ends the pull.
-                    let _ = sender.send((place, tasks[place].download(client, locks, to, &add)));
+                    let task = &tasks[place];
+                    let is_there = || task.known(&beside.lock().unwrap_or_else(PoisonError::into_inner));
+                    let _ = sender.send((place, task.download(client, locks, &is_there, to, &add)));
                 });
             });
             let done = self.take_downloads(tasks, &receiver, &mut results);
@@ -435,7 +500,7 @@ impl Run<'_> {
         &mut self,
         tasks: &[Task<'_>],
         receiver: &mpsc::Receiver<(usize, std::result::Result<Fetched, Unfetched>)>,
-        results: &mut Vec<(usize, Brought)>,
+        results: &mut Vec<Brought>,
     ) -> Result<()> {
         while let Ok(first) = receiver.recv() {
             let mut batch = Vec::new();
@@ -468,7 +533,7 @@ impl Run<'_> {
         tasks: &[Task<'_>],
         files: Vec<(usize, std::path::PathBuf)>,
         link: LinkMode,
-        results: &mut Vec<(usize, Brought)>,
+        results: &mut Vec<Brought>,
     ) -> Result<()> {
         let mut groups: BTreeMap<String, (Target, Vec<(usize, std::path::PathBuf)>)> = BTreeMap::new();
         for (place, path) in files {
@@ -488,7 +553,7 @@ impl Run<'_> {
         target: Target,
         files: Vec<(usize, std::path::PathBuf)>,
         link: LinkMode,
-        results: &mut Vec<(usize, Brought)>,
+        results: &mut Vec<Brought>,
     ) -> Result<()> {
         let mut sources = Vec::with_capacity(files.len());
         for (place, path) in &files {

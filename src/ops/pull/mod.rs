@@ -57,8 +57,8 @@ pub(super) fn find(
     first(store, context, collection, options, notes, give)
 }
 
-/// A file's name and its METADATA.
-pub(super) type NamedMetadata = (String, Vec<u8>);
+/// A filename and its METADATA.
+type Metadata = (String, Vec<u8>);
 
 /// Asks a collection's remotes, in order, for the METADATA of the best file that a lookup may have; the file stays where it is.
 pub(super) fn find_metadata(
@@ -67,7 +67,7 @@ pub(super) fn find_metadata(
     collection: &CollectionRow,
     options: &LookupOptions,
     notes: &mut Vec<PullNote>,
-) -> Result<Option<(RemoteName, NamedMetadata)>> {
+) -> Result<Option<(RemoteName, Metadata)>> {
     let give = |client: &Client, task: &Task<'_>| {
         let bytes = client.metadata(&task.source, &task.file);
         Ok(bytes.map(|bytes| (task.file.name.as_str().to_owned(), bytes)).map_err(|failure| reason(&failure)))

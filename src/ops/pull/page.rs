@@ -98,7 +98,9 @@ pub(super) fn prepare<'a>(
         Ok(source) => source,
         Err(reason) => return Ok(Err(Answer::Failed(reason))),
     };
-    let layout: Option<Layout> = remote.layout.as_deref().and_then(|text| text.parse().ok());
+    // Read anew: the remote's first answer may have told it meanwhile.
+    let row = rows.find_remote(&remote.name)?;
+    let layout: Option<Layout> = row.and_then(|row| row.layout?.parse().ok());
     let key = key(layout.as_ref(), project);
     let cached = rows.remote_page(remote.id, key)?;
     let root = if remote.settings.is_listed { rows.remote_page(remote.id, "")? } else { None };
@@ -114,6 +116,20 @@ fn key<'a>(layout: Option<&Layout>, project: &'a ProjectName) -> &'a str {
 }
 
 impl Question<'_> {
+    /// Tells which page is asked for. None: that must be found out first, or the root page must, and so only one asks.
+    pub(super) fn key(&self, is_known: bool) -> Option<&str> {
+        let is_ready = self.layout.is_some() && (!self.remote.settings.is_listed || self.fresh_root().is_some());
+        (is_known || is_ready).then(|| key(self.layout.as_ref(), self.project))
+    }
+
+    /// Returns the root page as it is remembered, while it is young enough.
+    fn fresh_root(&self) -> Option<&PageRow> {
+        self.root.as_ref().filter(|row| {
+            let allowed = if row.is_absent { MISS_SECONDS } else { FRESH_SECONDS };
+            (0..allowed).contains(&self.now.saturating_sub(row.fetched_at))
+        })
+    }
+
     /// Answers from memory alone, if what is remembered is young enough. `is_enough` looks whether a page has what is wanted.
     pub(super) fn remembered(&self, is_enough: impl Fn(&ListedPage) -> bool) -> Option<Answer> {
         let age = |row: &PageRow| self.now.saturating_sub(row.fetched_at);
@@ -186,7 +202,12 @@ impl Question<'_> {
     }
 
     fn absent(&self, key: String, fetched: &mut Fetched) -> Answer {
-        let row = PageRow {
+        fetched.pages.push((key, Kept::New(self.absent_row())));
+        Answer::Absent
+    }
+
+    fn absent_row(&self) -> PageRow {
+        PageRow {
             is_absent: true,
             url: self.remote.settings.url.clone(),
             content_type: None,
@@ -194,9 +215,7 @@ impl Question<'_> {
             last_modified: None,
             fetched_at: self.now,
             body: Vec::new(),
-        };
-        fetched.pages.push((key, Kept::New(row)));
-        Answer::Absent
+        }
     }
 
     /// Tells whether a remote that lists its projects names this one. Where the list can't be had, it hides nothing.
@@ -205,10 +224,9 @@ impl Question<'_> {
             Some(Layout::Simple(url)) => url.clone(),
             _ => return true,
         };
-        let known = self.root.as_ref();
-        let is_fresh = known.is_some_and(|row| (0..FRESH_SECONDS).contains(&self.now.saturating_sub(row.fetched_at)));
-        let page = if is_fresh {
-            known.and_then(|row| parse(row).ok())
+        let known = self.root.as_ref().filter(|row| !row.is_absent);
+        let page = if let Some(row) = self.fresh_root() {
+            if row.is_absent { None } else { parse(row).ok() }
         } else {
             match client.page(&self.source, &url, known.map(validators).as_ref()) {
                 Ok(PageAnswer::Page(page)) => {
@@ -221,7 +239,11 @@ impl Question<'_> {
                     fetched.pages.push((String::new(), Kept::Unchanged));
                     known.and_then(|row| parse(row).ok())
                 }
-                Ok(PageAnswer::Absent) | Err(_) => None,
+                // For a while nobody asks again, whatever the reason: all projects are asked for meanwhile.
+                Ok(PageAnswer::Absent) | Err(_) => {
+                    fetched.pages.push((String::new(), Kept::New(self.absent_row())));
+                    None
+                }
             }
         };
         page.is_none_or(|page| page.projects.is_empty() || page.projects.contains(self.project))
