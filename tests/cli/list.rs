@@ -56,7 +56,7 @@ fn tables_and_details_read_well() {
     assert_output!(env.run(["why", "idna"]), @r"
     exit 0
     --- stdout
-    idna-3.10-py3-none-any.whl  882 B  live  5c00ff15…
+    idna-3.10-py3-none-any.whl  882 B  live  8dbf3f9b…
       collection cuda: idna-3.10-py3-none-any.whl since [time]
                  freed by: wcas invalidate idna-3.10-py3-none-any.whl --collection cuda
       collection shared: idna-3.10-py3-none-any.whl since [time]
@@ -70,7 +70,7 @@ fn tables_and_details_read_well() {
     not all verified yet
 
     COLLECTION  REVISION  DISTRIBUTIONS  SIZE    ITS OWN  SHARED
-    cuda        1         2              1.8 kB  950 B    882 B
+    cuda        1         2              1.8 kB  953 B    882 B
     shared      1         1              882 B   0 B      882 B
 
     lookups: hits 0, misses 0 (0.0 % hits); stored 3
