@@ -21,10 +21,10 @@ pub use seen::{RemoteFile, RemoteSight};
 use super::lookup::{self, LookupOptions};
 use super::{Context, reason};
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow};
+use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow, Transaction};
 use crate::name::{ProjectName, RemoteName};
 use crate::ops::import::{ImportedDistribution, Target};
-use crate::remote::Client;
+use crate::remote::{Client, LazyClient};
 use crate::store::Store;
 use fetch::{Task, bring, count, note};
 use page::Answer;
@@ -88,14 +88,7 @@ fn first<T>(
     let (Some(project), Some(lazy)) = (lookup::project(&options.spec), context.client) else { return Ok(None) };
     let wanted = Wanted { spec: &options.spec, filter: &options.filter, sha256: &[], now: context.now };
     for remote in store.manifest.remotes_of(collection.id)? {
-        let client = match lazy.get() {
-            Ok(client) => client,
-            Err(error) => {
-                notes.push(note(&remote, reason(error)));
-                continue;
-            }
-        };
-        let Some(page) = ask(store, context, client, &remote, &project, &wanted, notes)? else { continue };
+        let Some(page) = ask(store, context, lazy, &remote, &project, &wanted, notes)? else { continue };
         let Ok(source) = page::source(&remote) else { continue };
         let (good, unfit) = wanted.choose(&remote, &source, &page);
         if good.is_empty() {
@@ -103,6 +96,13 @@ fn first<T>(
             count(store, context, &remote, RemoteOutcome::Miss, 0, 0);
         }
         for file in good.into_iter().take(TRIES) {
+            let client = match lazy.get() {
+                Ok(client) => client,
+                Err(error) => {
+                    notes.push(note(&remote, reason(error)));
+                    break;
+                }
+            };
             let task = Task { remote: &remote, source: source.clone(), file: file.clone() };
             match give(client, &task)? {
                 Ok(given) => return Ok(Some((remote.name, given))),
@@ -121,11 +121,11 @@ fn client<'a>(context: &Context<'a>) -> Result<&'a Client> {
     lazy.get().map_err(|error| Error::Refused(reason(error)))
 }
 
-/// Returns a remote's page of a project, if it has one.
+/// Returns a remote's page of a project, if it has one. What is remembered is told without a client, which takes time to make.
 fn ask(
     store: &Store,
     context: &Context<'_>,
-    client: &Client,
+    lazy: &LazyClient,
     remote: &RemoteRow,
     project: &ProjectName,
     wanted: &Wanted<'_>,
@@ -135,12 +135,16 @@ fn ask(
         Err(answer) => answer,
         Ok(question) => match question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
             Some(answer) => answer,
-            None => {
-                let (answer, fetched) = question.fetch(client);
-                // A page that can't be remembered is asked for again; the answer stands.
-                let _ = store.manifest.write_relaxed(|transaction| fetched.record(transaction, remote, context.now));
-                answer
-            }
+            None => match lazy.get() {
+                Ok(client) => {
+                    let (answer, fetched) = question.fetch(client);
+                    // A page that can't be remembered is asked for again; the answer stands.
+                    let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, context.now);
+                    let _ = store.manifest.write_relaxed(record);
+                    answer
+                }
+                Err(error) => Answer::Failed(reason(error)),
+            },
         },
     };
     Ok(match answer {
