@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use wcas::Store;
 use wcas::blobs::LinkMode;
 use wcas::digest::{Blake3, Digests};
-use wcas::manifest::{Layout, LinkKind, SessionRow};
+use wcas::manifest::{Layout, LinkKind, SessionRow, VariantRequirement, VariantRow};
 use wcas::name::CollectionName;
 use wcas::ops::{self, Context, ImportOptions, Severity};
 use wheels::Wheel;
@@ -224,4 +224,50 @@ fn a_store_that_may_not_be_written_is_still_examined() {
     let kinds: Vec<_> = findings.iter().map(|(kind, ..)| *kind).collect();
     assert_eq!(kinds, ["unwritable", "reserve"], "{findings:?}");
     assert!(!ops::doctor(&sample.open(), &CONTEXT).unwrap().is_writable);
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_notes() {
+    let sample = Sample::new();
+    let store = sample.open();
+    let name = |text: &str| text.parse::<CollectionName>().unwrap();
+    let project = "torch".parse().unwrap();
+    let transaction = store.manifest.write().unwrap();
+    let shared = transaction.find_collection(&CollectionName::shared()).unwrap().unwrap().id;
+    let variant = VariantRow { has_requirements: true, ..VariantRow::new(name("cuda")) };
+    transaction.put_variant(&variant).unwrap();
+    let set = [VariantRequirement { project, requirement: "torch>=2".to_owned() }];
+    transaction.set_variant_requirements(&variant.name, &set).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(sample.findings(), []);
+
+    let transaction = store.manifest.write().unwrap();
+    transaction.put_override(&set[0].project, Some(&variant.name), shared).unwrap();
+    transaction.commit().unwrap();
+    sample.finds("route", Severity::Note, "variant cuda requires torch, which is sent to shared");
+
+    let transaction = store.manifest.write().unwrap();
+    transaction.delete_override(&set[0].project, Some(&variant.name)).unwrap();
+    transaction.commit().unwrap();
+    let wheel = Wheel::new("nvidia-cublas-cu12", "12.1").write_to(sample.dir.path().join("gpu"));
+    let options = ImportOptions {
+        target: ops::Target::Collection(CollectionName::shared()),
+        link: LinkMode::Copy,
+        keep_existing: false,
+    };
+    ops::import(&store, &CONTEXT, ops::find_sources(&[wheel], None).0, &options).unwrap();
+    assert_eq!(sample.findings(), [], "there is no guard yet");
+    let settings = |is_warning| ops::Settings {
+        accelerators: Some(Some(Vec::new())),
+        is_warning: Some(is_warning),
+        ..ops::Settings::default()
+    };
+    ops::set_collection(&store, &CollectionName::shared(), &settings(false)).unwrap();
+    sample.finds(
+        "guard",
+        Severity::Note,
+        "shared has 1 distribution that its guard would refuse, such as nvidia_cublas_cu12-12.1",
+    );
+    ops::set_collection(&store, &CollectionName::shared(), &settings(true)).unwrap();
+    assert_eq!(sample.findings(), [], "it was let in knowingly");
 }

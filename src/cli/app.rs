@@ -157,7 +157,10 @@ impl App {
 /// Returns how remotes are asked: as the environment says.
 fn client_options() -> ClientOptions {
     let default = ClientOptions::default();
-    let seconds = |name: &str| std::env::var(name).ok()?.parse().ok().map(std::time::Duration::from_secs_f64);
+    let seconds = |name: &str| {
+        let number = std::env::var(name).ok()?.parse().ok()?;
+        std::time::Duration::try_from_secs_f64(number).ok()
+    };
     let netrc = std::env::var_os("NETRC").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".netrc"));
     ClientOptions {

@@ -9,6 +9,7 @@ use crate::remote::{Source, admit};
 use crate::requirement::Spec;
 use crate::wheel::Kind;
 use std::fmt;
+use std::mem::discriminant;
 
 /// Why a file of a page that is the right project and version is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,4 +114,20 @@ impl Wanted<'_> {
         good.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.name.as_str().cmp(other.name.as_str())));
         (good.into_iter().map(|(_, file)| file).collect(), unfit)
     }
+}
+
+/// Says why a page gives nothing: each kind of reason once, with the first of the files that it is about.
+pub(super) fn complaints(unfit: &[(&ListedFile, Unfit)]) -> Vec<String> {
+    let mut kinds: Vec<(&ListedFile, &Unfit, usize)> = Vec::new();
+    for (file, why) in unfit {
+        match kinds.iter_mut().find(|(_, known, _)| discriminant(*known) == discriminant(why)) {
+            Some((_, _, count)) => *count += 1,
+            None => kinds.push((file, why, 0)),
+        }
+    }
+    let line = |(file, why, more): (&ListedFile, &Unfit, usize)| match more {
+        0 => format!("{}: {why}", file.name.as_str()),
+        more => format!("{}: {why} (and {more} more)", file.name.as_str()),
+    };
+    kinds.into_iter().map(line).collect()
 }

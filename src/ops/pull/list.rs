@@ -3,7 +3,7 @@
 //! Each requirement walks the search order: a collection's own files, then its remotes. In each round all pages are asked for at
 //! once, then all files; what has come is imported while the rest is on its way, so a pull that was interrupted goes on where it was.
 
-use super::choose::Wanted;
+use super::choose::{Wanted, complaints};
 use super::fetch::{Fetched, Task, Unfetched, count, count_failure};
 use super::owner;
 use super::page::{self, Answer, Question};
@@ -396,8 +396,8 @@ impl Run<'_> {
         };
         let Ok(source) = page::source(remote) else { return };
         let (good, unfit) = self.wanted(item.want).choose(remote, &source, &page);
-        item.notes.extend(unfit.iter().map(|(file, why)| note(format!("{}: {why}", file.name.as_str()))));
         if good.is_empty() {
+            item.notes.extend(complaints(&unfit).into_iter().map(note));
             count(self.store, self.context, remote, RemoteOutcome::Miss, 0, 0);
         }
         let task = |file: &ListedFile| Task { remote, source: source.clone(), file: file.clone() };

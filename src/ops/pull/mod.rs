@@ -12,6 +12,7 @@ mod probe;
 mod seen;
 
 pub(super) use choose::Wanted;
+use choose::complaints;
 pub use list::{PullOptions, PullReport, Pulled, Unmet, Want, pull};
 pub use probe::{ProbeReport, Sample, test_remote};
 pub(super) use seen::remotes_of;
@@ -90,8 +91,8 @@ fn first<T>(
         let Some(page) = ask(store, context, lazy, &remote, &project, &wanted, notes)? else { continue };
         let Ok(source) = page::source(&remote) else { continue };
         let (good, unfit) = wanted.choose(&remote, &source, &page);
-        notes.extend(unfit.iter().map(|(file, why)| note(&remote, format!("{}: {why}", file.name.as_str()))));
         if good.is_empty() {
+            notes.extend(complaints(&unfit).into_iter().map(|text| note(&remote, text)));
             count(store, context, &remote, RemoteOutcome::Miss, 0, 0);
         }
         for file in good.into_iter().take(TRIES) {

@@ -6,7 +6,7 @@ use crate::index::read::{ListedPage, Syntax};
 use crate::manifest::{RemoteRow, Scope};
 use crate::name::{ProjectName, RemoteName};
 use crate::ops::{Context, reason, remote_row};
-use crate::remote::{Client, Layout, PageAnswer, discover};
+use crate::remote::{Client, Failure, Layout, PageAnswer, Source, discover};
 use crate::store::Store;
 use serde::Serialize;
 use std::time::Instant;
@@ -115,13 +115,8 @@ fn probe(
         Err(reason) => return Ok(Err(reason)),
     };
     let start = Instant::now();
-    let mut url = source.url.clone();
-    if !url.path().ends_with('/') {
-        url.set_path(&format!("{}/", url.path()));
-    }
-    let root: Option<ListedPage> = match client.page(&source, &url, None) {
-        Ok(PageAnswer::Page(page)) => page.read().ok(),
-        Ok(_) => None,
+    let root = match root_page(client, &source) {
+        Ok(root) => root,
         Err(failure) => return Ok(Err(reason(&failure))),
     };
     report.milliseconds = start.elapsed().as_millis() as u64;
@@ -161,6 +156,26 @@ fn probe(
     });
     report.sample = found.page.map(|(_, page)| sample(&page, Some(project), milliseconds));
     Ok(Ok(Some(layout)))
+}
+
+/// Returns the root page: at the URL, or below `simple/`, where an index of its own name may be.
+fn root_page(client: &Client, source: &Source) -> std::result::Result<Option<ListedPage>, Failure> {
+    let mut url = source.url.clone();
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    for below in ["", "simple/"] {
+        let url = url.join(below).expect("a relative path fits any URL with a host");
+        let PageAnswer::Page(page) = client.page(source, &url, None)? else { continue };
+        // A folder that holds nothing but the index names one project, "simple".
+        let is_index = |page: &ListedPage| {
+            !page.files.is_empty() || page.projects.iter().any(|project| project.as_str() != "simple")
+        };
+        if let Some(page) = page.read().ok().filter(is_index) {
+            return Ok(Some(page));
+        }
+    }
+    Ok(None)
 }
 
 fn sample(page: &ListedPage, project: Option<ProjectName>, milliseconds: u64) -> Sample {

@@ -1,11 +1,10 @@
-//! `collection`: named sets of distributions with a history.
+//! What happened to a collection: revisions, what differs between them, snapshots, and the way back.
 
-use super::{Context, collection_row, counted, guard};
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, Guard, Retention, Rows, Scope};
+use crate::manifest::{CollectionRow, Rows, Scope};
 use crate::name::CollectionName;
+use crate::ops::{Context, collection_row};
 use crate::store::Store;
-use crate::wheel::accelerator::Accelerator;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +41,7 @@ impl fmt::Display for RevisionSpec {
 }
 
 /// Finds the revision that a number or a snapshot's name means, and refuses one whose entries gc has taken.
-pub(super) fn resolve(rows: &Rows, collection: &CollectionRow, asked: Option<&str>) -> Result<i64> {
+pub(in crate::ops) fn resolve(rows: &Rows, collection: &CollectionRow, asked: Option<&str>) -> Result<i64> {
     let Some(asked) = asked else { return Ok(collection.revision) };
     let no = |why: &str| Error::NoRevision {
         collection: collection.name.to_string(),
@@ -64,88 +63,6 @@ pub(super) fn resolve(rows: &Rows, collection: &CollectionRow, asked: Option<&st
         )));
     }
     Ok(number)
-}
-
-/// A collection as people see it.
-#[derive(Debug, Clone, Serialize)]
-pub struct CollectionReport {
-    /// Its name.
-    pub name: CollectionName,
-    /// Its newest revision.
-    pub revision: i64,
-    /// How many distributions it has.
-    pub distributions: u64,
-    /// Where a lookup goes on.
-    pub fallbacks: Vec<CollectionName>,
-    /// Its rules for gc.
-    pub retention: Retention,
-    /// What it holds of wheels that are bound to accelerators.
-    pub guard: Guard,
-    /// Its snapshots and their revisions.
-    pub snapshots: BTreeMap<String, i64>,
-    /// The oldest revision from which on all are whole.
-    pub complete_since: i64,
-    /// When it was created, in seconds since 1970.
-    pub created_at: i64,
-}
-
-fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
-    Ok(CollectionReport {
-        distributions: rows.live_count(row.id)?,
-        fallbacks: rows.fallbacks(row.id)?.into_iter().map(|row| row.name).collect(),
-        snapshots: rows.snapshots(row.id)?.into_iter().map(|snapshot| (snapshot.name, snapshot.revision)).collect(),
-        name: row.name,
-        revision: row.revision,
-        retention: row.retention,
-        guard: row.guard,
-        complete_since: row.complete_since,
-        created_at: row.created_at,
-    })
-}
-
-/// Lists all collections.
-pub fn collections(store: &Store) -> Result<Vec<CollectionReport>> {
-    let transaction = store.manifest.read()?;
-    transaction.collections()?.into_iter().map(|row| report(&transaction, row)).collect()
-}
-
-/// Creates an empty collection; one that is there already is refused.
-pub fn create_collection(store: &Store, context: &Context<'_>, name: &CollectionName) -> Result<CollectionReport> {
-    store.require_writable()?;
-    let transaction = store.manifest.write()?;
-    if transaction.find_collection(name)?.is_some() {
-        return Err(Error::Refused(format!("the collection {name} is there already")));
-    }
-    transaction.insert_collection(name, context.now)?;
-    let report = report(&transaction, collection_row(&transaction, name)?)?;
-    transaction.commit()?;
-    Ok(report)
-}
-
-/// Deletes a collection with its history and remotes. One that has distributions needs `is_sure`; one that a tree on disk shows or an
-/// override names is refused.
-pub fn delete_collection(store: &Store, name: &CollectionName, is_sure: bool) -> Result<u64> {
-    store.require_writable()?;
-    let transaction = store.manifest.write()?;
-    let row = collection_row(&transaction, name)?;
-    let count = transaction.live_count(row.id)?;
-    if count > 0 && !is_sure {
-        let count = counted(count as usize, "distribution");
-        return Err(Error::Refused(format!("{name} has {count} and its history; say --yes to delete it")));
-    }
-    if let Some(path) = transaction.views_of(row.id)?.first() {
-        return Err(Error::Refused(format!("the tree {path} shows {name}; `wcas view --remove {path}` first")));
-    }
-    if let Some(found) = transaction.overrides()?.iter().find(|found| found.collection == *name) {
-        let whose = found.variant.as_ref().map(|variant| format!(" --variant {variant}")).unwrap_or_default();
-        let project = &found.project;
-        return Err(Error::Refused(format!(
-            "{project} is sent to {name}; `wcas route override {project} --remove{whose}` first"
-        )));
-    }
-    transaction.delete_collection(row.id)?;
-    transaction.commit()?;
-    Ok(count)
 }
 
 /// A filename that two revisions have differently.
@@ -341,64 +258,4 @@ pub fn delete_snapshot(store: &Store, collection: &CollectionName, name: &str) -
     transaction.delete_snapshot(row.id, name)?;
     transaction.commit()?;
     Ok(snapshot.revision)
-}
-
-/// What `collection set` changes: `None` leaves as it is, `Some(None)` takes away.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// Where a lookup goes on, in this order.
-    pub fallbacks: Option<Vec<CollectionName>>,
-    /// See [`Retention::keep_builds`].
-    pub keep_builds: Option<Option<u32>>,
-    /// See [`Retention::keep_versions`].
-    pub keep_versions: Option<Option<u32>>,
-    /// See [`Retention::unused_for`].
-    pub unused_for: Option<Option<i64>>,
-    /// See [`Retention::max_bytes`].
-    pub max_bytes: Option<Option<u64>>,
-    /// See [`Guard::accelerators`].
-    pub accelerators: Option<Option<Vec<Accelerator>>>,
-    /// See [`Guard::is_warning`].
-    pub is_warning: Option<bool>,
-    /// See [`Guard::is_strict`].
-    pub is_strict: Option<bool>,
-}
-
-/// Changes a collection's settings.
-pub fn set_collection(store: &Store, name: &CollectionName, settings: &Settings) -> Result<CollectionReport> {
-    store.require_writable()?;
-    let transaction = store.manifest.write()?;
-    let row = collection_row(&transaction, name)?;
-    let old = row.retention;
-    let retention = Retention {
-        keep_builds: settings.keep_builds.unwrap_or(old.keep_builds),
-        keep_versions: settings.keep_versions.unwrap_or(old.keep_versions),
-        unused_for: settings.unused_for.unwrap_or(old.unused_for),
-        max_bytes: settings.max_bytes.unwrap_or(old.max_bytes),
-    };
-    transaction.set_retention(row.id, &retention)?;
-    let accelerators = match &settings.accelerators {
-        Some(accelerators) => accelerators.clone().map(guard::in_order),
-        None => row.guard.accelerators,
-    };
-    let guard = Guard {
-        accelerators,
-        is_warning: settings.is_warning.unwrap_or(row.guard.is_warning),
-        is_strict: settings.is_strict.unwrap_or(row.guard.is_strict),
-    };
-    transaction.set_guard(row.id, &guard)?;
-    if let Some(names) = &settings.fallbacks {
-        let mut ids = Vec::new();
-        for fallback in names {
-            let id = collection_row(&transaction, fallback)?.id;
-            if id == row.id || ids.contains(&id) {
-                return Err(Error::Refused(format!("{fallback} can't be a fallback of {name} twice, or of itself")));
-            }
-            ids.push(id);
-        }
-        transaction.set_fallbacks(row.id, &ids)?;
-    }
-    let report = report(&transaction, collection_row(&transaction, name)?)?;
-    transaction.commit()?;
-    Ok(report)
 }

@@ -1,197 +1,27 @@
-//! `view`: a collection at a revision or what a variant sees, printed as a page or list, or written as a tree.
+//! `view --to`: a tree on disk, written, brought up to date, taken away.
 
-use super::healing::{Health, absolute, check};
-use super::shown::{Shown, ShownEntries};
-use super::{CollectionAt, Context, search};
+use super::{file, split_lost};
 use crate::blobs::{Blobs, Found};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::index::{self, File, Page, html, json, lines};
+use crate::index::{self, File, Page, html, json};
 use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, ViewRow};
 use crate::name::{CollectionName, ProjectName};
+use crate::ops::healing::{Health, absolute, check};
+use crate::ops::shown::{Shown, ShownEntries};
+use crate::ops::{CollectionAt, Context, search};
 use crate::store::Store;
 use crate::view::{Content, FileLink, FlatTree, LinkMaker, Project, SimpleTree};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Moves whenever pages or the layout of a tree change, so that trees are made anew then.
 const TREE_VERSION: u8 = 1;
 /// Sidecars of so many files are made and synced at a time.
 const CHUNK_FILES: usize = 4096;
-
-/// How a collection is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A page for pip and uv (PEP 503).
-    Html,
-    /// A document (PEP 691).
-    Json,
-    /// `name==version --hash=sha256:…`.
-    Requirements,
-    /// A path a line.
-    Paths,
-}
-
-/// What `view` is told.
-#[derive(Debug, Clone)]
-pub struct ViewOptions {
-    /// What is shown.
-    pub shown: Shown,
-    /// One project only.
-    pub project: Option<ProjectName>,
-    /// How it is printed.
-    pub format: Format,
-    /// What links begin with; `None`: files of the store.
-    pub base_url: Option<String>,
-}
-
-/// What `view` printed.
-#[derive(Debug, Serialize)]
-pub struct ViewReport {
-    /// The collection or variant.
-    pub collection: CollectionName,
-    /// The revision; of a variant that of the nearest collection.
-    pub revision: i64,
-    /// The collections that are shown, the nearest first.
-    pub collections: Vec<CollectionAt>,
-    /// How many files it shows.
-    pub files: usize,
-    /// The files that it doesn't show, since their bytes are lost.
-    pub left_out: Vec<String>,
-}
-
-/// Prints a collection.
-pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result<ViewReport> {
-    let mut read = options.shown.read(&*store.manifest.read()?, options.project.as_ref())?;
-    let mut entries = std::mem::take(&mut read.entries);
-    let collection = options.shown.name();
-    if let Some(project) = options.project.as_ref().filter(|_| entries.is_empty()) {
-        return Err(Error::NoMatch(format!("{project} in {collection}")));
-    }
-    let left_out = split_lost(&mut entries);
-    search::sort_projects(&mut entries);
-    let done = match options.format {
-        Format::Paths => {
-            let blobs = &store.blobs;
-            let paths = entries.par_iter().map(|entry| blobs.named(&entry.blake3, &entry.filename));
-            lines::paths(out, paths.collect::<fs::Result<Vec<_>>>()?)
-        }
-        format => {
-            let (blobs, base) = (&store.blobs, options.base_url.as_deref());
-            let urls = entries.par_iter().map(|entry| url(blobs, entry, format, base));
-            let urls: Vec<String> = urls.collect::<Result<_>>().map_err(|error| explain(store, error))?;
-            // A sidecar is announced only where it can be had beside the file: in trees.
-            let files: Vec<File<'_>> =
-                entries.iter().zip(&urls).map(|(entry, url)| file(entry, Cow::Borrowed(url), false)).collect();
-            let name = options.project.as_ref().map_or(collection.as_str(), ProjectName::as_str);
-            let page = Page { serial: Some(read.serial().cast_unsigned()), ..Page::new(name, &files) };
-            match (format, options.project.is_some()) {
-                (Format::Html, true) => html::project(out, &page),
-                (Format::Html, false) => html::collection(out, &page),
-                (Format::Json, true) => json::project(out, &page),
-                (Format::Json, false) => json::collection(out, &page),
-                _ => lines::requirements(out, &files),
-            }
-        }
-    };
-    done.and_then(|()| out.flush()).map_err(fs::Error::at("write", "standard output"))?;
-    Ok(ViewReport {
-        collection: collection.clone(),
-        revision: read.revision(),
-        collections: read.collections(),
-        files: entries.len(),
-        left_out,
-    })
-}
-
-/// A page's links end in filenames, which who can't write to the store can't make.
-fn explain(store: &Store, error: Error) -> Error {
-    match error {
-        Error::Disk(error) if !store.is_writable() => Error::Refused(format!(
-            "{} can't be written, so links that end in filenames can't be made there ({}): say --base-url, or let its owner \
-             print the page once",
-            store.root().display(),
-            error.source
-        )),
-        error => error,
-    }
-}
-
-fn url(blobs: &Blobs, entry: &Entry, format: Format, base: Option<&str>) -> Result<String> {
-    Ok(match (format, base) {
-        (Format::Requirements, _) => String::new(),
-        (_, Some(base)) => format!("{}/{}", base.trim_end_matches('/'), index::href(&entry.filename)),
-        (_, None) => index::file_url(&blobs.named(&entry.blake3, &entry.filename)?),
-    })
-}
-
-/// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
-fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
-    let blobs = &store.blobs;
-    let is_known = |entry: &Entry| match (blobs.find(&entry.blake3), entry.inode, entry.modified_ns) {
-        (Ok(Found::File(found)), Some(inode), Some(ns)) => found.is_same_file(inode, entry.size, ns),
-        _ => false,
-    };
-    let is_suspect = |entry: &&mut Entry| entry.state == State::Live && !is_known(entry);
-    let suspects: Vec<&mut Entry> = entries.into_par_iter().filter(is_suspect).collect();
-    for entry in suspects {
-        let Some(row) = store.manifest.blob(entry.blob)? else { continue };
-        if row.state != State::Live || check(store, &row)? != Health::Good {
-            entry.state = State::Lost;
-        }
-    }
-    Ok(())
-}
-
-/// Returns the projects whose folders readers don't see yet as they should be: their blobs are about to be linked.
-fn changed_projects(store: &Store, path: &Path, entries: &[Entry], link: LinkKind) -> Result<HashSet<ProjectName>> {
-    let tree = SimpleTree::open(path)?;
-    let wanted = wanted(store, &by_project(entries), link);
-    let changed = tree.plan(&wanted).make.into_iter().filter_map(|index| wanted[index].name.parse().ok());
-    Ok(changed.collect())
-}
-
-/// Groups entries, which are in the order of their projects.
-fn by_project(entries: &[Entry]) -> Vec<&[Entry]> {
-    entries.chunk_by(|a, b| a.project == b.project).collect()
-}
-
-/// Names each project's folder by what it shall show.
-fn wanted(store: &Store, projects: &[&[Entry]], link: LinkKind) -> Vec<Project> {
-    let root = store.root();
-    let project = |entries: &&[Entry]| Project {
-        name: entries[0].project.to_string(),
-        fingerprint: fingerprint(root, entries, link),
-    };
-    projects.par_iter().map(project).collect()
-}
-
-/// Takes out the entries whose bytes are lost, and returns their filenames.
-fn split_lost(entries: &mut Vec<Entry>) -> Vec<String> {
-    let lost = entries.extract_if(.., |entry| entry.state != State::Live);
-    lost.map(|entry| entry.filename).collect()
-}
-
-fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> {
-    File {
-        filename: &entry.filename,
-        project: entry.project.as_str(),
-        version: &entry.version,
-        url,
-        sha256: entry.sha256,
-        blake3: entry.blake3,
-        size: entry.size,
-        upload_time: entry.uploaded_at,
-        requires_python: entry.requires_python.as_deref(),
-        yanked: entry.yanked.as_deref(),
-        metadata_sha256: entry.metadata_sha256.filter(|_| has_sidecar),
-    }
-}
 
 /// What `view --to` is told.
 #[derive(Debug, Clone)]
@@ -285,6 +115,47 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
         is_new: known.is_none(),
         left_out,
     })
+}
+
+/// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
+fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
+    let blobs = &store.blobs;
+    let is_known = |entry: &Entry| match (blobs.find(&entry.blake3), entry.inode, entry.modified_ns) {
+        (Ok(Found::File(found)), Some(inode), Some(ns)) => found.is_same_file(inode, entry.size, ns),
+        _ => false,
+    };
+    let is_suspect = |entry: &&mut Entry| entry.state == State::Live && !is_known(entry);
+    let suspects: Vec<&mut Entry> = entries.into_par_iter().filter(is_suspect).collect();
+    for entry in suspects {
+        let Some(row) = store.manifest.blob(entry.blob)? else { continue };
+        if row.state != State::Live || check(store, &row)? != Health::Good {
+            entry.state = State::Lost;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the projects whose folders readers don't see yet as they should be: their blobs are about to be linked.
+fn changed_projects(store: &Store, path: &Path, entries: &[Entry], link: LinkKind) -> Result<HashSet<ProjectName>> {
+    let tree = SimpleTree::open(path)?;
+    let wanted = wanted(store, &by_project(entries), link);
+    let changed = tree.plan(&wanted).make.into_iter().filter_map(|index| wanted[index].name.parse().ok());
+    Ok(changed.collect())
+}
+
+/// Groups entries, which are in the order of their projects.
+fn by_project(entries: &[Entry]) -> Vec<&[Entry]> {
+    entries.chunk_by(|a, b| a.project == b.project).collect()
+}
+
+/// Names each project's folder by what it shall show.
+fn wanted(store: &Store, projects: &[&[Entry]], link: LinkKind) -> Vec<Project> {
+    let root = store.root();
+    let project = |entries: &&[Entry]| Project {
+        name: entries[0].project.to_string(),
+        fingerprint: fingerprint(root, entries, link),
+    };
+    projects.par_iter().map(project).collect()
 }
 
 /// Makes the folder's path absolute and free of symlinks; the folder itself is made where the layout wants it.
@@ -502,7 +373,7 @@ pub fn drop_tree(store: &Store, to: &Path) -> Result<PathBuf> {
 }
 
 /// Returns the files in trees that have a blob's bytes of their own.
-pub(super) fn copies(store: &Store, row: &BlobRow, filenames: &BTreeSet<String>) -> Result<Vec<PathBuf>> {
+pub(in crate::ops) fn copies(store: &Store, row: &BlobRow, filenames: &BTreeSet<String>) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for view in store.manifest.views()? {
         if !matches!(view.link, LinkKind::Copy | LinkKind::Reflink) {

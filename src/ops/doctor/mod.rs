@@ -3,7 +3,9 @@
 //! Nothing is changed: what the filesystem can do is tried out in a staging folder that goes at once. Imports and gc may run
 //! meanwhile; what looks wrong is looked at once more before it is said. Bytes are verify's matter.
 
-use super::{Context, reason};
+mod settings;
+
+use super::{Context, counted, reason};
 use crate::digest::Blake3;
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock};
@@ -13,7 +15,6 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// With less free room than this, a note says so.
 const LITTLE_ROOM_BYTES: u64 = 1 << 30;
@@ -173,21 +174,9 @@ impl Examination<'_> {
         self.sessions()?;
         self.links(&rows)?;
         self.views()?;
-        self.remotes()
-    }
-
-    /// Tells of remotes whose last answer was a failure.
-    fn remotes(&mut self) -> Result<()> {
-        for remote in self.store.manifest.remotes()?.iter().filter(|remote| remote.is_failing()) {
-            let at = std::time::UNIX_EPOCH + Duration::from_secs(remote.failed_at.unwrap_or(0).max(0).cast_unsigned());
-            let at = humantime::format_rfc3339_seconds(at);
-            let failure = remote.failure.as_deref().unwrap_or("it gave no usable answer");
-            let detail = format!("{} ({}) last failed at {at}: {failure}", remote.name, remote.settings.url);
-            let advice =
-                format!("`wcas remote test {}` asks it; meanwhile pages that were seen before are used", remote.name);
-            self.note("remote", None, detail, &advice);
-        }
-        Ok(())
+        self.remotes()?;
+        self.routes()?;
+        self.guards()
     }
 
     /// Compares rows with files. The walk comes first: a row is there before its file and after it.
@@ -372,8 +361,4 @@ fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
         Some(metadata) if metadata.is_dir() => Ok(fs::names(dir)?.into_iter().map(|name| dir.join(name)).collect()),
         _ => Ok(Vec::new()),
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

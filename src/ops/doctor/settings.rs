@@ -1,0 +1,72 @@
+//! What people set, and what doesn't go with it: remotes that fail, routes that lead elsewhere, guards that came late.
+
+use super::Examination;
+use crate::error::Result;
+use crate::manifest::Scope;
+use crate::ops::counted;
+use crate::ops::guard;
+use crate::ops::route::find_override;
+use std::time::Duration;
+
+impl Examination<'_> {
+    /// Tells of remotes whose last answer was a failure.
+    pub(super) fn remotes(&mut self) -> Result<()> {
+        for remote in self.store.manifest.remotes()?.iter().filter(|remote| remote.is_failing()) {
+            let at = std::time::UNIX_EPOCH + Duration::from_secs(remote.failed_at.unwrap_or(0).max(0).cast_unsigned());
+            let at = humantime::format_rfc3339_seconds(at);
+            let failure = remote.failure.as_deref().unwrap_or("it gave no usable answer");
+            let detail = format!("{} ({}) last failed at {at}: {failure}", remote.name, remote.settings.url);
+            let advice =
+                format!("`wcas remote test {}` asks it; meanwhile pages that were seen before are used", remote.name);
+            self.note("remote", None, detail, &advice);
+        }
+        Ok(())
+    }
+
+    /// Tells of projects that a variant requires and an override sends elsewhere.
+    pub(super) fn routes(&mut self) -> Result<()> {
+        let overrides = self.store.manifest.overrides()?;
+        for variant in self.store.manifest.variants()? {
+            for row in self.store.manifest.variant_requirements(&variant.name)? {
+                let Some(found) = find_override(&overrides, &variant.name, &row.project) else { continue };
+                if found.collection == variant.name {
+                    continue;
+                }
+                let (project, option) = (&row.project, found.variant.as_ref().map(|name| format!(" --variant {name}")));
+                let detail =
+                    format!("variant {} requires {project}, which is sent to {}", variant.name, found.collection);
+                let option = option.unwrap_or_default();
+                let advice = format!("`wcas route override {project} --remove{option}`, if that isn't meant");
+                self.note("route", None, detail, &advice);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of what guarded collections have and their guards would refuse. No file is looked into: what is kept is asked.
+    pub(super) fn guards(&mut self) -> Result<()> {
+        for row in self.store.manifest.collections()? {
+            if row.guard.accelerators.is_none() || row.guard.is_warning {
+                continue;
+            }
+            let mut foreign = Vec::new();
+            for entry in self.store.manifest.entries(row.id, Scope::Live)? {
+                let Some(inspection) = guard::known(self.store, entry.blob)? else { continue };
+                if let Some(why) = guard::objection(&row.guard, &inspection) {
+                    foreign.push(format!("{}: {why}", entry.filename));
+                }
+            }
+            if let Some(first) = foreign.first() {
+                let files = counted(foreign.len(), "distribution");
+                let detail = format!("{} has {files} that its guard would refuse, such as {first}", row.name);
+                self.note(
+                    "guard",
+                    None,
+                    detail,
+                    "they came before the guard: `wcas invalidate` drops them, if they should go",
+                );
+            }
+        }
+        Ok(())
+    }
+}

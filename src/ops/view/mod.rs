@@ -1,0 +1,34 @@
+//! `view`: a collection at a revision or what a variant sees, printed as a page or list, or written as a tree.
+
+mod page;
+mod tree;
+
+pub use page::{Format, ViewOptions, ViewReport, view};
+pub(super) use tree::copies;
+pub use tree::{TreeOptions, TreeReport, drop_tree, view_tree};
+
+use crate::index::File;
+use crate::manifest::{Entry, State};
+use std::borrow::Cow;
+
+/// Takes out the entries whose bytes are lost, and returns their filenames.
+fn split_lost(entries: &mut Vec<Entry>) -> Vec<String> {
+    let lost = entries.extract_if(.., |entry| entry.state != State::Live);
+    lost.map(|entry| entry.filename).collect()
+}
+
+fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> {
+    File {
+        filename: &entry.filename,
+        project: entry.project.as_str(),
+        version: &entry.version,
+        url,
+        sha256: entry.sha256,
+        blake3: entry.blake3,
+        size: entry.size,
+        upload_time: entry.uploaded_at,
+        requires_python: entry.requires_python.as_deref(),
+        yanked: entry.yanked.as_deref(),
+        metadata_sha256: entry.metadata_sha256.filter(|_| has_sidecar),
+    }
+}

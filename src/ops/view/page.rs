@@ -1,0 +1,122 @@
+//! `view` without a folder: a page or a list, printed.
+
+use super::{file, split_lost};
+use crate::blobs::Blobs;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::index::{self, File, Page, html, json, lines};
+use crate::manifest::Entry;
+use crate::name::{CollectionName, ProjectName};
+use crate::ops::shown::Shown;
+use crate::ops::{CollectionAt, search};
+use crate::store::Store;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::io::Write;
+
+/// How a collection is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A page for pip and uv (PEP 503).
+    Html,
+    /// A document (PEP 691).
+    Json,
+    /// `name==version --hash=sha256:…`.
+    Requirements,
+    /// A path a line.
+    Paths,
+}
+
+/// What `view` is told.
+#[derive(Debug, Clone)]
+pub struct ViewOptions {
+    /// What is shown.
+    pub shown: Shown,
+    /// One project only.
+    pub project: Option<ProjectName>,
+    /// How it is printed.
+    pub format: Format,
+    /// What links begin with; `None`: files of the store.
+    pub base_url: Option<String>,
+}
+
+/// What `view` printed.
+#[derive(Debug, Serialize)]
+pub struct ViewReport {
+    /// The collection or variant.
+    pub collection: CollectionName,
+    /// The revision; of a variant that of the nearest collection.
+    pub revision: i64,
+    /// The collections that are shown, the nearest first.
+    pub collections: Vec<CollectionAt>,
+    /// How many files it shows.
+    pub files: usize,
+    /// The files that it doesn't show, since their bytes are lost.
+    pub left_out: Vec<String>,
+}
+
+/// Prints a collection.
+pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result<ViewReport> {
+    let mut read = options.shown.read(&*store.manifest.read()?, options.project.as_ref())?;
+    let mut entries = std::mem::take(&mut read.entries);
+    let collection = options.shown.name();
+    if let Some(project) = options.project.as_ref().filter(|_| entries.is_empty()) {
+        return Err(Error::NoMatch(format!("{project} in {collection}")));
+    }
+    let left_out = split_lost(&mut entries);
+    search::sort_projects(&mut entries);
+    let done = match options.format {
+        Format::Paths => {
+            let blobs = &store.blobs;
+            let paths = entries.par_iter().map(|entry| blobs.named(&entry.blake3, &entry.filename));
+            lines::paths(out, paths.collect::<fs::Result<Vec<_>>>()?)
+        }
+        format => {
+            let (blobs, base) = (&store.blobs, options.base_url.as_deref());
+            let urls = entries.par_iter().map(|entry| url(blobs, entry, format, base));
+            let urls: Vec<String> = urls.collect::<Result<_>>().map_err(|error| explain(store, error))?;
+            // A sidecar is announced only where it can be had beside the file: in trees.
+            let files: Vec<File<'_>> =
+                entries.iter().zip(&urls).map(|(entry, url)| file(entry, Cow::Borrowed(url), false)).collect();
+            let name = options.project.as_ref().map_or(collection.as_str(), ProjectName::as_str);
+            let page = Page { serial: Some(read.serial().cast_unsigned()), ..Page::new(name, &files) };
+            match (format, options.project.is_some()) {
+                (Format::Html, true) => html::project(out, &page),
+                (Format::Html, false) => html::collection(out, &page),
+                (Format::Json, true) => json::project(out, &page),
+                (Format::Json, false) => json::collection(out, &page),
+                _ => lines::requirements(out, &files),
+            }
+        }
+    };
+    done.and_then(|()| out.flush()).map_err(fs::Error::at("write", "standard output"))?;
+    Ok(ViewReport {
+        collection: collection.clone(),
+        revision: read.revision(),
+        collections: read.collections(),
+        files: entries.len(),
+        left_out,
+    })
+}
+
+/// A page's links end in filenames, which who can't write to the store can't make.
+fn explain(store: &Store, error: Error) -> Error {
+    match error {
+        Error::Disk(error) if !store.is_writable() => Error::Refused(format!(
+            "{} can't be written, so links that end in filenames can't be made there ({}): say --base-url, or let its owner \
+             print the page once",
+            store.root().display(),
+            error.source
+        )),
+        error => error,
+    }
+}
+
+fn url(blobs: &Blobs, entry: &Entry, format: Format, base: Option<&str>) -> Result<String> {
+    Ok(match (format, base) {
+        (Format::Requirements, _) => String::new(),
+        (_, Some(base)) => format!("{}/{}", base.trim_end_matches('/'), index::href(&entry.filename)),
+        (_, None) => index::file_url(&blobs.named(&entry.blake3, &entry.filename)?),
+    })
+}
