@@ -189,3 +189,16 @@ fn x8_a_remote_may_be_named_without_simple() {
     assert_eq!(found(&env, &["demo", "--collection", "again"]).0.as_deref(), Some("again"));
     assert_eq!(asked(&server, "/files/demo-1.0-py3-none-any.whl"), 1, "bytes that the store has aren't fetched");
 }
+
+#[test]
+fn metadata_alone_is_told_and_nothing_is_imported() {
+    let server = serve("demo", &[wheel("demo", "1.0", 1)]);
+    let env = with_remote(&server, &["--allow-insecure"]);
+    let told = env.ok(["lookup", "demo", "--metadata"]);
+    assert!(told.stdout.starts_with("Metadata-Version: ") && told.stdout.contains("\nName: demo\n"), "{told}");
+    assert_eq!(env.json(["list"])["distributions"], serde_json::json!([]));
+    found(&env, &["demo"]);
+    let requests = server.connections();
+    assert_eq!(env.ok(["lookup", "demo", "--metadata"]).stdout, told.stdout, "the store says the same");
+    assert_eq!(server.connections(), requests);
+}
