@@ -25,6 +25,8 @@ pub mod store;
 pub mod error;
 // Floor 5: one verb a file.
 pub mod ops;
+// Floor 6: the index server.
+pub mod server;
 
 pub use error::{Error, ErrorKind};
 pub use store::Store;

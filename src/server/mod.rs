@@ -1,0 +1,84 @@
+//! The index server: collections and variants under their own URLs, for pip, uv, poetry, twine, build tools and people.
+//!
+//! What a request means ([`endpoint`]) and what its answer is ([`Server::respond`]) are plain functions, without sockets and
+//! without waiting for one another; [`http`] alone is async. It hands requests in and answers out.
+//!
+//! Every handle on the store is borrowed from a small pool, for a manifest belongs to one thread at a time. No lock of the store is
+//! held between requests, so that imports, gc and verify of other processes go on beside it, and what they do is seen at once.
+
+pub mod endpoint;
+
+mod answer;
+mod respond;
+mod stores;
+
+pub use answer::{Answer, Body};
+pub use stores::{Borrowed, Stores};
+
+use crate::remote::LazyClient;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Tells the time, in seconds since 1970: only the binary reads the clock.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What anybody may do without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Anonymous {
+    /// Nothing.
+    Nothing,
+    /// Read pages and files.
+    Read,
+    /// Upload, too.
+    Upload,
+}
+
+/// What the server is told, beside where it listens.
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// The store's folder.
+    pub store: PathBuf,
+    /// What is allowed without a token.
+    pub anonymous: Anonymous,
+    /// What comes before every path, for a proxy that leaves it there; empty, or `/…` without a slash at its end.
+    pub base_path: String,
+    /// The largest file that is taken, in bytes.
+    pub max_upload_bytes: u64,
+    /// The clock.
+    pub clock: Clock,
+    /// Whose name goes into the log for what the server does by itself.
+    pub who: String,
+}
+
+/// Who asks, as far as the connection tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// The address; behind a trusted proxy the one that the proxy names.
+    pub address: IpAddr,
+    /// Whether the client speaks TLS, to us or to a trusted proxy.
+    pub is_secure: bool,
+}
+
+/// A request without its body.
+pub type Request = ::http::Request<Peer>;
+
+/// A server's state: what all connections share.
+pub struct Server {
+    pub(in crate::server) options: ServerOptions,
+    pub(in crate::server) stores: Stores,
+    pub(in crate::server) client: LazyClient,
+}
+
+impl Server {
+    /// Opens the store. `client` asks remotes.
+    pub fn new(options: ServerOptions, client: LazyClient) -> crate::error::Result<Self> {
+        let stores = Stores::open(&options.store)?;
+        Ok(Self { options, stores, client })
+    }
+
+    /// Returns the time, in seconds since 1970.
+    pub(in crate::server) fn now(&self) -> i64 {
+        (self.options.clock)()
+    }
+}

@@ -1,0 +1,60 @@
+//! Handles on one store, borrowed by threads: a handle has one connection to the manifest, which one thread uses at a time.
+
+use crate::error::Result;
+use crate::store::Store;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// So many idle handles are kept; more are opened when more threads want one.
+const IDLE: usize = 4;
+
+/// The handles.
+#[derive(Debug)]
+pub struct Stores {
+    root: PathBuf,
+    idle: Mutex<Vec<Store>>,
+}
+
+/// A handle; it goes back when the value is dropped.
+#[derive(Debug)]
+pub struct Borrowed<'a> {
+    stores: &'a Stores,
+    store: Option<Store>,
+}
+
+impl Stores {
+    /// Opens the first handle.
+    pub fn open(root: &Path) -> Result<Self> {
+        let store = Store::open(root)?;
+        Ok(Self { root: store.root().to_owned(), idle: Mutex::new(vec![store]) })
+    }
+
+    /// Borrows a handle.
+    pub fn borrow(&self) -> Result<Borrowed<'_>> {
+        let idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+        let store = idle.map_or_else(|| Store::open(&self.root), Ok)?;
+        Ok(Borrowed { stores: self, store: Some(store) })
+    }
+}
+
+impl Deref for Borrowed<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.store.as_ref().expect("it is taken on drop only")
+    }
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        // A panic may have left a transaction open: then the handle is not used again.
+        if std::thread::panicking() {
+            return;
+        }
+        let mut idle = self.stores.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.extend(self.store.take());
+        }
+    }
+}
