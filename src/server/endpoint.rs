@@ -65,6 +65,16 @@ pub enum Astray {
     NotFound,
 }
 
+/// Returns what a path asks for. The path begins with a slash, is percent-encoded, and has no query.
+pub fn parse(path: &str) -> Result<Endpoint, Astray> {
+    match path {
+        "/" => Ok(Endpoint::Home),
+        "/healthz" => Ok(Endpoint::Health),
+        "/metrics" => Ok(Endpoint::Metrics),
+        _ => Err(Astray::NotFound),
+    }
+}
+
 impl fmt::Display for ViewName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.at {

@@ -8,12 +8,20 @@
 
 pub mod endpoint;
 
+mod access;
 mod answer;
+mod files;
+mod metrics;
+mod pages;
+mod people;
 mod respond;
 mod stores;
+mod upload;
 
-pub use answer::{Answer, Body};
+pub use access::Scope;
+pub use answer::{Answer, Body, Reason};
 pub use stores::{Borrowed, Stores};
+pub use upload::Piece;
 
 use crate::remote::LazyClient;
 use std::net::IpAddr;
