@@ -48,18 +48,17 @@ impl Server {
         let path = request.uri().path();
         let base = &self.options.base_path;
         let path = path.strip_prefix(base.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(path);
-        endpoint::parse(path).map_err(|astray| match astray {
+        // An upload's body would be lost on the way: twine and uv stop at any redirect.
+        let is_upload = request.method() == Method::POST;
+        let parsed = if is_upload { endpoint::parse_upload(path) } else { endpoint::parse(path) };
+        parsed.map_err(|astray| match astray {
+            Astray::Moved(_) if is_upload => plain(StatusCode::NOT_FOUND, "there is nothing here"),
             Astray::NotFound => plain(StatusCode::NOT_FOUND, "there is nothing here"),
-            // An upload's body would be lost on the way: twine and uv stop at any redirect.
-            Astray::Moved(_) if request.method() == Method::POST => {
-                plain(StatusCode::NOT_FOUND, "there is nothing here")
-            }
             Astray::Moved(mut location) => {
                 if let Some(query) = request.uri().query() {
                     location = format!("{location}?{query}");
                 }
-                let mut answer = plain(StatusCode::PERMANENT_REDIRECT, "it is called otherwise");
-                *answer.status_mut() = StatusCode::MOVED_PERMANENTLY;
+                let mut answer = plain(StatusCode::MOVED_PERMANENTLY, "it is called otherwise");
                 answer.extensions_mut().remove::<Reason>();
                 set(&mut answer, LOCATION, &location);
                 answer
