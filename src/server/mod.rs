@@ -8,6 +8,8 @@
 
 pub mod endpoint;
 
+pub mod http;
+
 mod access;
 mod answer;
 mod files;
@@ -84,6 +86,9 @@ impl Server {
         let stores = Stores::open(&options.store)?;
         Ok(Self { options, stores, client })
     }
+
+    /// Ends what the server does beside answering.
+    pub fn close(&self) {}
 
     /// Returns the time, in seconds since 1970.
     pub(in crate::server) fn now(&self) -> i64 {
