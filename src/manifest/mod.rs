@@ -244,6 +244,11 @@ impl Manifest {
         Ok(self.conn.busy_timeout(wait)?)
     }
 
+    /// Returns a number that moves when another connection has changed the manifest. It means nothing to other connections.
+    pub fn version(&self) -> Result<i64> {
+        Ok(self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+    }
+
     /// Asks SQLite whether the file is sound; returns its complaints.
     pub fn complaints(&self) -> Result<Vec<String>> {
         let mut lines = Vec::new();

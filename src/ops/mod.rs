@@ -9,6 +9,7 @@ mod doctor;
 mod gc;
 mod guard;
 mod healing;
+mod holding;
 mod import;
 mod inspect;
 mod invalidate;
@@ -41,6 +42,8 @@ pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
 pub use guard::bound_to;
+pub use healing::open_blob;
+pub use holding::{find_listed, find_listed_anywhere};
 pub use import::{
     CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
     find_sources, import,

@@ -80,6 +80,10 @@ impl SearchOrder {
 /// Tells whether anything was said of a variant, or it has a collection; else its name may be a slip.
 pub fn is_known_variant(store: &Store, variant: &CollectionName) -> Result<bool> {
     let rows = store.manifest.read()?;
+    is_known_in(&rows, variant)
+}
+
+pub(super) fn is_known_in(rows: &Rows, variant: &CollectionName) -> Result<bool> {
     Ok(rows.find_variant(variant)?.is_some() || rows.find_collection(variant)?.is_some())
 }
 

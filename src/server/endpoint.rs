@@ -152,8 +152,9 @@ const METADATA: &str = ".metadata";
 fn project(name: &str, ending: Ending, page: impl FnOnce(ProjectName) -> Endpoint) -> Result<Endpoint, Astray> {
     let project: ProjectName = name.parse().map_err(|_| Astray::NotFound)?;
     match ending {
-        Ending::Slash if project.as_str() != name => Err(Astray::Moved(format!("../{project}/"))),
-        _ => ending.page(&project.to_string(), page(project)),
+        Ending::Slash if project.as_str() == name => Ok(page(project)),
+        Ending::Slash => Err(Astray::Moved(format!("../{project}/"))),
+        Ending::Name => Err(Astray::Moved(format!("{project}/"))),
     }
 }
 
