@@ -101,9 +101,6 @@ impl Server {
         })
     }
 
-    /// Ends what the server does beside answering.
-    pub fn close(&self) {}
-
     /// Returns the time, in seconds since 1970.
     pub(in crate::server) fn now(&self) -> i64 {
         (self.options.clock)()
