@@ -56,8 +56,8 @@ pub use merge::Fate;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use pull::{
-    ProbeReport, PullNote, PullOptions, PullReport, Pulled, RemoteFile, RemoteSight, Sample, Unmet, Want, pull,
-    test_remote,
+    Offer, ProbeReport, PullNote, PullOptions, PullReport, Pulled, Refusal, RemoteFile, RemoteSight, Sample, Told,
+    Unmet, Want, pull, pull_through, remote_metadata, sidecar_of, test_remote,
 };
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};

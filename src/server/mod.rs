@@ -8,6 +8,8 @@
 
 pub mod endpoint;
 
+pub mod http;
+
 mod access;
 mod answer;
 mod coding;
