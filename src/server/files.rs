@@ -20,7 +20,7 @@ use crate::store::Store;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-    VARY, X_CONTENT_TYPE_OPTIONS,
+    VARY,
 };
 use http::{Method, StatusCode};
 use std::collections::{HashMap, VecDeque};
@@ -192,7 +192,6 @@ pub(super) fn describe(answer: &mut Answer, of: &Representation<'_>) {
     if of.size.is_some() {
         set(answer, ACCEPT_RANGES, "bytes");
     }
-    set(answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
 }
 
 /// Makes the answer of a verdict that asks for no bytes.
