@@ -28,6 +28,7 @@ pub use answer::{Answer, Body, Cause, Reason};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
 
+use crate::ops::Context;
 use crate::remote::LazyClient;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -84,6 +85,7 @@ pub struct Server {
     pub(in crate::server) counters: counters::Counters,
     pub(in crate::server) files: files::Files,
     pub(in crate::server) totals: metrics::Totals,
+    pub(in crate::server) pages: pages::Pages,
 }
 
 impl Server {
@@ -98,7 +100,13 @@ impl Server {
             counters: counters::Counters::default(),
             files,
             totals: metrics::Totals::default(),
+            pages: pages::Pages::default(),
         })
+    }
+
+    /// Returns what a verb is told.
+    pub(in crate::server) fn context(&self) -> Context<'_> {
+        Context { now: self.now(), who: &self.options.who, jobs: 1, progress: &(), client: Some(&self.client) }
     }
 
     /// Returns the time, in seconds since 1970.

@@ -39,6 +39,12 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
     Ok(Some(hasher.finish()))
 }
 
+/// Returns a number that grows whenever a collection of a view changes: mirrors compare it. 0: there is no such view.
+pub fn serial(store: &Store, shown: &Shown) -> Result<i64> {
+    let sources = shown.sources(&*store.manifest.read()?);
+    Ok(sources.map_or(0, |sources| sources.iter().map(|(_, source)| source.revision).sum()))
+}
+
 fn remotes(rows: &Rows, collection: crate::manifest::CollectionId, hasher: &mut DefaultHasher) -> Result<()> {
     for remote in rows.remotes_of(collection)? {
         // Rare rows, few of them: their text is all that they say.

@@ -1,0 +1,244 @@
+//! Index pages: root and project, HTML and JSON, and the documents about variant wheels.
+//!
+//! What a page shows is decided by `ops::listing`; here it gets its links, its form and its headers, and is kept as long as it holds.
+
+mod cache;
+mod negotiate;
+mod render;
+
+use super::answer::{Body, failure, plain, set, unavailable};
+use super::coding::Coding;
+use super::conditional::{Representation, Verdict, judge};
+use super::counters::Asked;
+use super::endpoint::ViewName;
+use super::{Anonymous, Answer, Request, Server};
+use crate::digest::Sha256;
+use crate::error::Result;
+use crate::name::ProjectName;
+use crate::ops::{self, Flights, PullNote, Shown};
+use bytes::Bytes;
+use cache::{Cache, Key, Page};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, VARY,
+};
+use http::{Method, StatusCode};
+use negotiate::negotiate;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// A page may have changed the next moment, and asking whether it has costs little.
+const ASK_ALWAYS: &str = "max-age=0, must-revalidate";
+/// A revision's pages stay as they are, until gc takes the revision.
+const FOR_A_DAY: &str = "max-age=86400";
+/// The header that names remotes whose files are missing from a page.
+const INCOMPLETE: HeaderName = HeaderName::from_static("x-wcas-incomplete");
+const SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
+
+/// What is remembered of pages.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    cache: Cache,
+    /// The stamps of views at a version of the manifest.
+    stamps: Mutex<HashMap<ViewName, (i64, Option<u64>)>>,
+    /// Questions to remotes.
+    pub(super) flights: Flights,
+}
+
+/// What a page is about.
+#[derive(Debug, Clone, Copy)]
+enum Subject<'a> {
+    Root,
+    Project(&'a ProjectName),
+}
+
+/// Why there is no page.
+enum Lack {
+    Unknown,
+    Unavailable(Vec<PullNote>),
+}
+
+/// Answers with the list of projects.
+pub(super) fn root(server: &Server, request: &Request, view: &ViewName) -> Answer {
+    page(server, request, view, Subject::Root)
+}
+
+/// Answers with the files of a project.
+pub(super) fn project(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Answer {
+    page(server, request, view, Subject::Project(project))
+}
+
+/// Answers with what the variant wheels of a version say of their variants.
+pub(super) fn variants(
+    server: &Server,
+    request: &Request,
+    view: &ViewName,
+    sha256: Option<&Sha256>,
+    filename: &str,
+) -> Answer {
+    let _ = (server, request, view, sha256, filename);
+    plain(StatusCode::NOT_FOUND, "there is nothing here")
+}
+
+/// Returns what a view shows.
+pub(super) fn shown(view: &ViewName) -> Shown {
+    match &view.at {
+        Some(_) => Shown::Collection { name: view.name.clone(), at: view.at.clone() },
+        None => Shown::Variant { name: view.name.clone(), strategy: None },
+    }
+}
+
+fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_>) -> Answer {
+    let Some(form) = negotiate(request.uri().query(), request.headers()) else {
+        return plain(StatusCode::NOT_ACCEPTABLE, "this is to be had as JSON (PEP 691) or HTML (PEP 503)");
+    };
+    let key: Key = (request.uri().path().into(), form);
+    let made = valid(server, view, &key).and_then(|page| match page {
+        Some(page) => Ok(Ok(page)),
+        None => make(server, view, subject, key),
+    });
+    match made {
+        Ok(Ok(page)) => give(request, &page, true).expect("a page that may be coded now can be given"),
+        Ok(Err(Lack::Unknown)) => plain(StatusCode::NOT_FOUND, unknown(view, subject)),
+        Ok(Err(Lack::Unavailable(notes))) => {
+            let text =
+                notes.iter().map(|note| format!("{}: {}", note.remote, note.text)).collect::<Vec<_>>().join("; ");
+            let mut answer = unavailable(format!("a remote that may have it can't be asked ({text})"));
+            set(&mut answer, RETRY_AFTER, "30");
+            answer
+        }
+        Err(error) => failure(&error),
+    }
+}
+
+fn unknown(view: &ViewName, subject: Subject<'_>) -> String {
+    match subject {
+        Subject::Root => format!("there is no collection {view}"),
+        Subject::Project(project) => format!("{view} has no project {project}"),
+    }
+}
+
+/// Returns a page that is kept and right.
+fn valid(server: &Server, view: &ViewName, key: &Key) -> Result<Option<Arc<Page>>> {
+    let Some(page) = server.pages.cache.get(key) else { return Ok(None) };
+    if page.until.is_some_and(|until| server.now() >= until) {
+        return Ok(None);
+    }
+    let version = server.stores.version()?;
+    if page.version.load(Relaxed) == version {
+        return Ok(Some(page));
+    }
+    if stamp(server, view, version)? != Some(page.stamp) {
+        return Ok(None);
+    }
+    page.version.store(version, Relaxed);
+    Ok(Some(page))
+}
+
+/// Returns a view's stamp at a version of the manifest, found once.
+fn stamp(server: &Server, view: &ViewName, version: i64) -> Result<Option<u64>> {
+    let stamps = || server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, stamp)) = stamps().get(view).filter(|(at, _)| *at == version) {
+        return Ok(*stamp);
+    }
+    let found = ops::stamp(&*server.stores.borrow()?, &shown(view))?;
+    let mut stamps = stamps();
+    if stamps.len() > 1024 {
+        stamps.clear();
+    }
+    stamps.insert(view.clone(), (version, found));
+    Ok(found)
+}
+
+/// Makes a page and keeps it.
+fn make(
+    server: &Server,
+    view: &ViewName,
+    subject: Subject<'_>,
+    key: Key,
+) -> Result<std::result::Result<Arc<Page>, Lack>> {
+    // Version and stamp are taken first: what changes while the page is made makes it an old one.
+    let version = server.stores.version()?;
+    let Some(stamp) = stamp(server, view, version)? else { return Ok(Err(Lack::Unknown)) };
+    let cache_control = if is_number(view) { FOR_A_DAY } else { ASK_ALWAYS };
+    let base = render::Basis { version, stamp, cache_control, form: key.1 };
+    let made = match subject {
+        Subject::Root => render::root(server, view, base)?,
+        Subject::Project(project) => render::project(server, view, project, base)?,
+    };
+    server.counters.made_pages.add(1);
+    Ok(made.map(|made| {
+        let page = Arc::new(Page::new(made));
+        server.pages.cache.put(key, &page);
+        page
+    }))
+}
+
+/// Tells whether a view is that of a revision's number: a snapshot's name can be given to another.
+fn is_number(view: &ViewName) -> bool {
+    view.at.as_ref().is_some_and(|at| at.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Answers with a page; `None`: it must be coded first, which takes a while.
+fn give(request: &Request, page: &Page, may_code: bool) -> Option<Answer> {
+    let coding = Coding::accepted(request.headers()).of_size(page.bytes.len());
+    let etag = format!("\"{}{}\"", page.tag, coding.suffix());
+    let verdict =
+        judge(request.method(), request.headers(), &Representation { etag: &etag, modified: None, size: None });
+    let mut answer = if verdict == Verdict::NotModified {
+        let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        answer
+    } else if verdict == Verdict::Failed {
+        plain(StatusCode::PRECONDITION_FAILED, "it is another than you expect")
+    } else {
+        let bytes = page.ready(coding).or_else(|| may_code.then(|| page.coded(coding)))?;
+        let mut answer = Answer::new(Body::Bytes(bytes));
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(page.form.content_type()));
+        if let Some(name) = coding.header() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+        }
+        answer
+    };
+    set(&mut answer, ETAG, &etag);
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(page.cache_control));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    headers.insert(SERIAL, HeaderValue::from(page.serial));
+    if let Some(remotes) = page.incomplete.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        headers.insert(INCOMPLETE, remotes);
+    }
+    Some(answer)
+}
+
+impl Server {
+    /// Answers from memory what can be, in microseconds; anything else is `None`.
+    pub fn cached(&self, request: &Request) -> Option<Answer> {
+        if *request.method() != Method::GET
+            || self.options.anonymous < Anonymous::Read
+            || request.headers().contains_key(AUTHORIZATION)
+        {
+            return None;
+        }
+        let started = Instant::now();
+        let form = negotiate(request.uri().query(), request.headers())?;
+        let key: Key = (request.uri().path().into(), form);
+        let page = self.pages.cache.get(&key)?;
+        // A page whose view changed is looked at by a thread that may wait.
+        let is_right = page.until.is_none_or(|until| self.now() < until)
+            && page.version.load(Relaxed) == self.stores.version().ok()?;
+        let answer = is_right.then(|| give(request, &page, false)).flatten()?;
+        self.counters.cached_pages.add(1);
+        self.counters.answered(Asked::Project, answer.status().as_u16(), started.elapsed());
+        Some(answer)
+    }
+}
+
+/// Returns the names of remotes as a header has them.
+fn remote_names(notes: &[PullNote]) -> String {
+    let mut names: Vec<String> = notes.iter().map(|note| note.remote.to_string()).collect();
+    names.dedup();
+    names.join(", ")
+}

@@ -1,0 +1,151 @@
+//! A page's bytes: what is listed, with its links.
+
+use super::cache::Made;
+use super::negotiate::Form;
+use super::{Lack, remote_names, shown};
+use crate::error::Result;
+use crate::fs;
+use crate::index::read::Sidecar;
+use crate::index::{File, Page, href, html, json};
+use crate::manifest::Entry;
+use crate::name::ProjectName;
+use crate::ops::{self, Asking, Held, ListedProject, Listing, Offer, Shown};
+use crate::server::Server;
+use crate::server::endpoint::ViewName;
+use crate::store::Store;
+use crate::wheel::DistributionFilename;
+use bytes::Bytes;
+use std::borrow::Cow;
+
+/// What is known before a page is made.
+pub(super) struct Basis {
+    pub(super) version: i64,
+    pub(super) stamp: u64,
+    pub(super) cache_control: &'static str,
+    pub(super) form: Form,
+}
+
+impl Basis {
+    fn made(self, bytes: Vec<u8>, serial: i64) -> Made {
+        let (stamp, version, form, cache_control) = (self.stamp, self.version, self.form, self.cache_control);
+        Made { stamp, version, until: None, form, bytes: Bytes::from(bytes), serial, cache_control, incomplete: None }
+    }
+}
+
+/// Makes the root page.
+pub(super) fn root(server: &Server, view: &ViewName, basis: Basis) -> Result<std::result::Result<Made, Lack>> {
+    let store = server.stores.borrow()?;
+    let shown = shown(view);
+    let Some(projects) = ops::projects(&store, &shown)? else { return Ok(Err(Lack::Unknown)) };
+    let serial = serial(&store, &shown)?;
+    let names: Vec<&str> = projects.iter().map(ProjectName::as_str).collect();
+    let mut bytes = Vec::with_capacity(64 * names.len() + 512);
+    let done = match basis.form.is_html() {
+        true => html::root(&mut bytes, Some(serial.cast_unsigned()), &names),
+        false => json::root(&mut bytes, Some(serial.cast_unsigned()), &names),
+    };
+    done.map_err(fs::Error::at("write", "a page"))?;
+    Ok(Ok(basis.made(bytes, serial)))
+}
+
+/// Makes the page of a project.
+pub(super) fn project(
+    server: &Server,
+    view: &ViewName,
+    project: &ProjectName,
+    basis: Basis,
+) -> Result<std::result::Result<Made, Lack>> {
+    let store = server.stores.borrow()?;
+    let shown = shown(view);
+    let asking = Asking::Fresh(&server.pages.flights);
+    let listing = match ops::listing(&store, &server.context(), &shown, project, &asking)? {
+        ListedProject::Found(listing) => listing,
+        ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
+        ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
+    };
+    let serial = serial(&store, &shown)?;
+    let bytes = bytes(&store, view, project, &listing, serial, basis.form)?;
+    let incomplete = listing.is_incomplete.then(|| remote_names(&listing.notes));
+    Ok(Ok(Made { until: listing.fresh_until, incomplete, ..basis.made(bytes, serial) }))
+}
+
+fn bytes(
+    store: &Store,
+    view: &ViewName,
+    project: &ProjectName,
+    listing: &Listing,
+    serial: i64,
+    form: Form,
+) -> Result<Vec<u8>> {
+    let versions: Vec<String> = listing.files.iter().map(version).collect();
+    let mut files = Vec::with_capacity(listing.files.len());
+    for (held, version) in listing.files.iter().zip(&versions) {
+        files.push(match held {
+            Held::Local(entry) => own(view, entry),
+            Held::Remote(offer) => remotes(store, view, offer, version)?,
+        });
+    }
+    let order = |file: &File<'_>| DistributionFilename::parse(file.filename).ok().map(|name| name.version().clone());
+    files.sort_by_cached_key(|file| (order(file), file.filename));
+    let page = Page { serial: Some(serial.cast_unsigned()), ..Page::new(project.as_str(), &files) };
+    let mut bytes = Vec::with_capacity(512 * files.len() + 512);
+    let done = if form.is_html() { html::project(&mut bytes, &page) } else { json::project(&mut bytes, &page) };
+    done.map_err(fs::Error::at("write", "a page"))?;
+    Ok(bytes)
+}
+
+fn version(held: &Held) -> String {
+    match held {
+        Held::Local(entry) => entry.version.clone(),
+        Held::Remote(offer) => offer.file.name.version().to_string(),
+    }
+}
+
+/// Returns where a file is, from its project's page: the same before and after it came from a remote, so that lock files keep it.
+fn url(view: &ViewName, sha256: Option<&crate::digest::Sha256>, filename: &str) -> Cow<'static, str> {
+    let up = if view.at.is_some() || sha256.is_none() { "../.." } else { "../../.." };
+    let digest = sha256.map_or_else(|| "unhashed".to_owned(), ToString::to_string);
+    format!("{up}/files/{digest}/{}", href(filename)).into()
+}
+
+fn own<'a>(view: &ViewName, entry: &'a Entry) -> File<'a> {
+    File {
+        filename: &entry.filename,
+        project: entry.project.as_str(),
+        version: &entry.version,
+        url: url(view, Some(&entry.sha256), &entry.filename),
+        sha256: Some(entry.sha256),
+        blake3: Some(entry.blake3),
+        size: Some(entry.size),
+        upload_time: Some(entry.uploaded_at),
+        requires_python: entry.requires_python.as_deref(),
+        yanked: entry.yanked.as_deref(),
+        sidecar: entry.metadata_sha256.map(|sha256| Sidecar { sha256: Some(sha256) }),
+    }
+}
+
+fn remotes<'a>(store: &Store, view: &ViewName, offer: &'a Offer, version: &'a str) -> Result<File<'a>> {
+    let file = &offer.file;
+    let kept = match &file.sha256 {
+        Some(sha256) => store.manifest.remote_metadata_digest(sha256)?,
+        None => None,
+    };
+    Ok(File {
+        filename: file.name.as_str(),
+        project: file.name.project().as_str(),
+        version,
+        url: url(view, file.sha256.as_ref(), file.name.as_str()),
+        sha256: file.sha256,
+        blake3: None,
+        size: file.size,
+        upload_time: file.uploaded_at,
+        requires_python: file.requires_python.as_deref(),
+        yanked: file.yanked.as_deref(),
+        sidecar: ops::sidecar_of(file, kept),
+    })
+}
+
+/// Returns a number that only grows while a view changes.
+fn serial(store: &Store, shown: &Shown) -> Result<i64> {
+    ops::serial(store, shown)
+}
