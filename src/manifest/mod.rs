@@ -14,7 +14,9 @@ mod pin;
 mod remote;
 mod route;
 mod session;
+mod status;
 mod types;
+mod variant_wheel;
 mod view;
 
 pub use blob::{BlobRow, State};
@@ -28,6 +30,7 @@ pub use pin::{PinRow, Reference};
 pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings};
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
+pub use status::StatusRow;
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 

@@ -30,5 +30,6 @@ fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> 
         requires_python: entry.requires_python.as_deref(),
         yanked: entry.yanked.as_deref(),
         metadata_sha256: entry.metadata_sha256.filter(|_| has_sidecar),
+        provenance: entry.origin.as_ref().and_then(|origin| origin.provenance.as_deref()),
     }
 }
