@@ -47,11 +47,17 @@ const MUTATING_METHODS: [&str; 4] = ["set_len", "set_permissions", "set_modified
 const OPEN_OPTIONS: [&str; 5] = ["write", "append", "create", "create_new", "truncate"];
 
 /// Crates and paths that belong to one part of the house, and that part.
-const HOMES: [(&[&str], &[&str]); 14] = [
+const HOMES: [(&[&str], &[&str]); 20] = [
     (&["rusqlite"], &["manifest"]),
     (&["reqwest"], &["remote"]),
     (&["rustls"], &["remote"]),
     (&["rustls_platform_verifier"], &["remote"]),
+    (&["hyper"], &["server"]),
+    (&["hyper_util"], &["server"]),
+    (&["tokio"], &["server"]),
+    (&["tokio_rustls"], &["server"]),
+    (&["multer"], &["server"]),
+    (&["maud"], &["server"]),
     (&["html5gum"], &["index"]),
     (&["toml"], &["ops"]),
     (&["std", "env"], &["cli", "main"]),

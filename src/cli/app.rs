@@ -5,6 +5,8 @@ use serde::Serialize;
 use std::error::Error as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use wcas::ops::Context;
 use wcas::remote::{ClientOptions, LazyClient};
@@ -19,6 +21,8 @@ pub(super) struct App {
     who: String,
     bar: Bar,
     client: LazyClient,
+    /// Whether an interrupt ends the process.
+    interrupts_end: Arc<AtomicBool>,
 }
 
 #[derive(Serialize)]
@@ -29,7 +33,13 @@ struct Document<'a, T> {
 }
 
 impl App {
-    pub(super) fn new(store: Option<PathBuf>, json: bool, quiet: bool, verbose: bool) -> Self {
+    pub(super) fn new(
+        store: Option<PathBuf>,
+        json: bool,
+        quiet: bool,
+        verbose: bool,
+        interrupts_end: Arc<AtomicBool>,
+    ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
         Self {
@@ -41,6 +51,7 @@ impl App {
             who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), wcas::fs::host_name()),
             bar: Bar::new(!quiet && io::stderr().is_terminal()),
             client: LazyClient::new(client_options()),
+            interrupts_end,
         }
     }
 
@@ -66,6 +77,21 @@ impl App {
     pub(super) fn context(&self) -> Context<'_> {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         Context { now: self.now, who: &self.who, jobs, progress: &self.bar, client: Some(&self.client) }
+    }
+
+    /// Returns whose name goes into the log.
+    pub(super) fn who(&self) -> &str {
+        &self.who
+    }
+
+    /// Returns another client, for a command that keeps it.
+    pub(super) fn new_client(&self) -> LazyClient {
+        LazyClient::new(client_options())
+    }
+
+    /// Takes interrupts from the default handler, for a command that ends by its own.
+    pub(super) fn own_interrupts(&self) {
+        self.interrupts_end.store(false, Ordering::SeqCst);
     }
 
     /// Writes an answer to standard output.

@@ -21,6 +21,7 @@ mod rebuild;
 mod remote;
 mod route;
 mod select;
+mod serve;
 mod stats;
 mod units;
 mod verify;
@@ -83,6 +84,7 @@ enum Command {
     Gc(gc::Args),
     Doctor(doctor::Args),
     Rebuild(rebuild::Args),
+    Serve(serve::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -106,10 +108,11 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     // A store survives the end of a process at any point, so an interrupt needs no more than its exit code. Without the handler, the
     // signal's default does as well.
-    let _ = flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::new(AtomicBool::new(true)));
+    let ends = Arc::new(AtomicBool::new(true));
+    let _ = flag::register_conditional_shutdown(SIGINT, INTERRUPTED, ends.clone());
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
-    let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose);
+    let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, ends);
     let code = match run(&app, cli.command) {
         Ok(End::Done) => 0,
         Ok(End::Problems) => 3,
@@ -148,6 +151,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Gc(args) => gc::run(app, args),
         Command::Doctor(args) => doctor::run(app, args),
         Command::Rebuild(args) => rebuild::run(app, args),
+        Command::Serve(args) => serve::run(app, args),
         Command::Completions(args) => generate::completions(app, args, &mut Cli::command()),
         Command::Man(args) => generate::man(app, args, Cli::command()),
     }

@@ -248,3 +248,16 @@ pub fn parent(path: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+/// Lets this process open as many files as the system allows it to; returns how many, or `None` where there is no limit.
+pub fn raise_open_files() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = raised;
+        }
+    }
+    limit.current
+}

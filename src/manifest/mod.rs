@@ -11,7 +11,9 @@ mod entry;
 mod garbage;
 mod inspection;
 mod pin;
+mod refusal;
 mod remote;
+mod remote_metadata;
 mod route;
 mod session;
 mod status;
@@ -27,6 +29,7 @@ pub use entry::{Entry, NewEntry, Origin, Scope};
 pub use garbage::{Garbage, PrunedEntry};
 pub use inspection::InspectionRow;
 pub use pin::{PinRow, Reference};
+pub use refusal::RefusalRow;
 pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings};
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
@@ -245,6 +248,11 @@ impl Manifest {
     /// Changes how long a statement waits for another process.
     pub fn set_wait(&self, wait: Duration) -> Result<()> {
         Ok(self.conn.busy_timeout(wait)?)
+    }
+
+    /// Returns a number that moves when another connection has changed the manifest. It means nothing to other connections.
+    pub fn version(&self) -> Result<i64> {
+        Ok(self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
     }
 
     /// Asks SQLite whether the file is sound; returns its complaints.

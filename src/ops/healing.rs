@@ -1,10 +1,12 @@
 //! Steps that more than one verb takes towards a sound store.
 
+use crate::blobs::{Blobs, Found};
 use crate::digest::Blake3;
 use crate::error::Result;
-use crate::fs;
+use crate::fs::{self, Signature};
 use crate::manifest::{BlobRow, State};
 use crate::store::Store;
+use std::fs::File;
 use std::path::Path;
 
 /// Waits for gc to delete a blob that it has set to be deleted; a gc that died is finished for.
@@ -44,7 +46,6 @@ pub(super) enum Health {
 /// Looks whether a blob can be handed out. Bytes are read only when the file's stat is not the one that was recorded; what is
 /// found bad is recorded as lost, so that nothing else hands it out.
 pub(super) fn check(store: &Store, row: &BlobRow) -> Result<Health> {
-    use crate::blobs::{Blobs, Found};
     let health = match store.blobs.find(&row.blake3)? {
         Found::Absent => Health::Missing,
         Found::Foreign => Health::Corrupt,
@@ -70,6 +71,38 @@ pub(super) fn check(store: &Store, row: &BlobRow) -> Result<Health> {
         transaction.commit()?;
     }
     Ok(health)
+}
+
+/// Opens a blob to hand it out, with the stat by which its bytes are known to be right. `None`: they are missing or wrong, which is
+/// recorded.
+pub fn open_blob(store: &Store, blake3: &Blake3) -> Result<Option<(File, Signature)>> {
+    for _ in 0..2 {
+        let row = store.manifest.find_blob(blake3)?.filter(|row| row.state == State::Live);
+        let Some(row) = row else { return Ok(None) };
+        let file = match store.blobs.open(blake3) {
+            Ok(file) => file,
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            Err(_) => {
+                check(store, &row)?;
+                return Ok(None);
+            }
+        };
+        let path = store.blobs.path(blake3);
+        let signature = Signature::of(&file.metadata().map_err(fs::Error::at("look at", &path))?);
+        if row.is_file(&signature) {
+            return Ok(Some((file, signature)));
+        }
+        if check(store, &row)? != Health::Good {
+            return Ok(None);
+        }
+        if !store.is_writable() {
+            // The stat that a look at the bytes vouches for can't be recorded: the open file itself is looked at.
+            let is_right = Blobs::hash_open(&file, &path)?.0 == *blake3;
+            return Ok(is_right.then_some((file, signature)));
+        }
+        // The stat of what was read is recorded now: it must be that of the file that is opened.
+    }
+    Ok(None)
 }
 
 /// Makes a folder's path durable and absolute: views are known by it.

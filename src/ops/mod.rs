@@ -9,10 +9,12 @@ mod doctor;
 mod gc;
 mod guard;
 mod healing;
+mod holding;
 mod import;
 mod inspect;
 mod invalidate;
 mod list;
+mod listing;
 mod lookup;
 mod merge;
 mod parallel;
@@ -43,6 +45,8 @@ pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
 pub use guard::bound_to;
+pub use healing::open_blob;
+pub use holding::{find_listed, find_listed_anywhere};
 pub use import::{
     CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
     find_sources, import,
@@ -50,13 +54,16 @@ pub use import::{
 pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
+pub use listing::{
+    Asking, Flights, Held, Listed as ListedProject, Listing, find as find_held, listing, projects, stamp,
+};
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use pull::{
-    ProbeReport, PullNote, PullOptions, PullReport, Pulled, RemoteFile, RemoteSight, Sample, Unmet, Want, pull,
-    test_remote,
+    Offer, ProbeReport, PullNote, PullOptions, PullReport, Pulled, Refusal, RemoteFile, RemoteSight, Sample, Told,
+    Unmet, Want, pull, pull_through, remote_metadata, sidecar_of, test_remote,
 };
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};

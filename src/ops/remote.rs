@@ -203,6 +203,7 @@ pub(super) fn update(
     settings: &RemoteSettings,
 ) -> Result<()> {
     transaction.update_remote(row.id, collection, settings)?;
+    transaction.forget_refusals(collection)?;
     if settings.url != row.settings.url {
         transaction.set_remote_layout(row.id, None)?;
         transaction.forget_remote_pages(row.id)?;

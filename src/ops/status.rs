@@ -88,7 +88,7 @@ pub fn status_in(rows: &Rows, collections: &[&CollectionRow], project: &ProjectN
 }
 
 /// Returns the stricter of two, the first of equals.
-fn stricter(first: Option<StatusRow>, second: Option<StatusRow>) -> Option<StatusRow> {
+pub(super) fn stricter(first: Option<StatusRow>, second: Option<StatusRow>) -> Option<StatusRow> {
     let rank = |row: &Option<StatusRow>| row.as_ref().map_or(Status::Active, |row| row.status);
     if rank(&second) > rank(&first) { second } else { first }
 }

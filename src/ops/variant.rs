@@ -57,6 +57,11 @@ impl SearchOrder {
         first.into_iter().chain(rest).collect()
     }
 
+    /// Returns the projects that are looked for in a collection of their own first.
+    pub(super) fn overridden(&self) -> impl Iterator<Item = (&ProjectName, &CollectionRow)> {
+        self.overrides.iter()
+    }
+
     /// Returns all collections that any project is looked for in, each once.
     pub fn all(&self) -> Vec<&CollectionRow> {
         let mut all: Vec<&CollectionRow> = self.base.iter().collect();
@@ -80,6 +85,10 @@ impl SearchOrder {
 /// Tells whether anything was said of a variant, or it has a collection; else its name may be a slip.
 pub fn is_known_variant(store: &Store, variant: &CollectionName) -> Result<bool> {
     let rows = store.manifest.read()?;
+    is_known_in(&rows, variant)
+}
+
+pub(super) fn is_known_in(rows: &Rows, variant: &CollectionName) -> Result<bool> {
     Ok(rows.find_variant(variant)?.is_some() || rows.find_collection(variant)?.is_some())
 }
 

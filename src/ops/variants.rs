@@ -43,13 +43,13 @@ impl VariantsDocument {
             // That of its wheels, so it adds none to a page.
             version: &self.version,
             url,
-            sha256: self.sha256,
-            blake3: Digests::of(&self.bytes).blake3,
-            size: self.bytes.len() as u64,
-            upload_time: self.uploaded_at,
+            sha256: Some(self.sha256),
+            blake3: Some(Digests::of(&self.bytes).blake3),
+            size: Some(self.bytes.len() as u64),
+            upload_time: Some(self.uploaded_at),
             requires_python: None,
             yanked: None,
-            metadata_sha256: None,
+            sidecar: None,
             provenance: None,
         }
     }

@@ -32,6 +32,23 @@ pub struct Downloaded {
     pub url: Url,
 }
 
+/// What whoever watches a download hears of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Moment<'a> {
+    /// A transfer begins, the first or another: its bytes come into this file, which is empty.
+    Began {
+        /// The file, open for reading as well.
+        file: &'a File,
+        /// The number of bytes that are announced.
+        size: Option<u64>,
+    },
+    /// So many bytes are there.
+    Grown(u64),
+}
+
+/// Watches a download; an error, which says why, ends it.
+pub type Watch<'a> = &'a dyn Fn(Moment<'_>) -> Result<(), String>;
+
 /// Tells whether a source may give this file: with a digest always, without one as far as the source is trusted.
 ///
 /// By https the source must be trusted to be right (`trust_unhashed`); by plain http everybody on the way must be, too
@@ -69,6 +86,23 @@ impl Client {
         to: &Path,
         progress: &dyn Fn(u64),
     ) -> Result<Downloaded, Failure> {
+        let watch = |moment: Moment<'_>| {
+            if let Moment::Grown(bytes) = moment {
+                progress(bytes);
+            }
+            Ok(())
+        };
+        self.download_watched(source, file, to, &watch)
+    }
+
+    /// Fetches a file as [`Client::download`] does, for somebody who reads it while it grows.
+    pub fn download_watched(
+        &self,
+        source: &Source,
+        file: &ListedFile,
+        to: &Path,
+        watch: Watch<'_>,
+    ) -> Result<Downloaded, Failure> {
         admit(source, file)?;
         let cap = self.options.max_file_bytes;
         if file.size.is_some_and(|size| size > cap) {
@@ -80,7 +114,7 @@ impl Client {
             source,
             file,
             to,
-            progress,
+            watch,
             part,
             origin: Origin::default(),
             is_resumed: false,
@@ -144,7 +178,7 @@ struct Transfer<'a> {
     source: &'a Source,
     file: &'a ListedFile,
     to: &'a Path,
-    progress: &'a dyn Fn(u64),
+    watch: Watch<'a>,
     part: Part,
     origin: Origin,
     /// Whether the bytes came in several answers.
@@ -236,8 +270,12 @@ impl Transfer<'_> {
             (Some(found), _) if found > self.client.options.max_file_bytes => {
                 Err(Failure::TooLarge { place, cap: self.client.options.max_file_bytes })
             }
-            _ => Ok(()),
+            (total, announced) => self.tell(Moment::Began { file: &self.part.file, size: announced.or(total) }),
         }
+    }
+
+    fn tell(&self, moment: Moment<'_>) -> Result<(), Failure> {
+        (self.watch)(moment).map_err(|why| Failure::Declined { place: Place::from(&self.file.url), why })
     }
 
     /// Tells whether a partial answer goes on where the part ends, in the same file.
@@ -287,7 +325,7 @@ impl Transfer<'_> {
             self.part.hasher.update(bytes);
             self.part.size = size;
             self.came += bytes.len() as u64;
-            (self.progress)(size);
+            self.tell(Moment::Grown(size))?;
         }
         Ok(())
     }

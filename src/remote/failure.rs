@@ -181,6 +181,14 @@ pub enum Failure {
         /// Why not.
         why: String,
     },
+    /// Whoever asked would not have it: no fault of the remote.
+    #[error("{place} is not taken: {why}")]
+    Declined {
+        /// What was asked for.
+        place: Place,
+        /// Why not.
+        why: String,
+    },
     /// The own disk failed: no fault of the remote.
     #[error(transparent)]
     Disk(#[from] fs::Error),
@@ -219,6 +227,8 @@ pub enum FailureKind {
     BadMetadata,
     /// [`Failure::Credentials`].
     Credentials,
+    /// [`Failure::Declined`].
+    Declined,
     /// [`Failure::Disk`].
     Disk,
 }
@@ -242,6 +252,7 @@ impl Failure {
             Self::BadRange { .. } => FailureKind::BadRange,
             Self::BadMetadata { .. } | Self::NoMetadata { .. } => FailureKind::BadMetadata,
             Self::Credentials { .. } => FailureKind::Credentials,
+            Self::Declined { .. } => FailureKind::Declined,
             Self::Disk(_) => FailureKind::Disk,
         }
     }

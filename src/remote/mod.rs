@@ -18,7 +18,7 @@ mod metadata;
 mod netrc;
 mod page;
 
-pub use download::{Downloaded, admit};
+pub use download::{Downloaded, Moment, Watch, admit};
 pub use failure::{Failure, FailureKind, Place};
 pub use layout::{Discovery, Layout, LayoutError, discover, project_page_url};
 pub use lazy::LazyClient;

@@ -1,7 +1,8 @@
 //! Answers as plain values: status, headers, and where the body's bytes are.
 
+use crate::error::{Error, ErrorKind};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use std::fs::File;
 use std::ops::Range;
@@ -29,6 +30,28 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Answer {
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer.extensions_mut().insert(Reason(text));
+    answer
+}
+
+/// Makes the answer that something can't be had just now: clients must not take it for absent.
+pub(super) fn unavailable(text: impl Into<String>) -> Answer {
+    let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}
+
+/// Why an answer failed, for the log: clients are told less, since paths of the server are none of their business.
+#[derive(Debug, Clone)]
+pub struct Cause(pub String);
+
+/// Makes the answer that the store failed.
+pub(super) fn failure(error: &Error) -> Answer {
+    let mut answer = match error.kind() {
+        ErrorKind::Busy => unavailable("the store is busy"),
+        _ if error.is_full() => plain(StatusCode::INSUFFICIENT_STORAGE, "the server's disk is full"),
+        _ => unavailable("the store can't be read"),
+    };
+    answer.extensions_mut().insert(Cause(crate::ops::reason(error)));
     answer
 }
 

@@ -5,6 +5,8 @@
 
 use crate::digest::Sha256;
 use crate::name::{CollectionName, ProjectName};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A collection or variant, as it is served: what it sees now, or the collection alone as it was at a revision.
@@ -65,14 +67,135 @@ pub enum Astray {
     NotFound,
 }
 
+/// The longest path that is looked at: a collection's name, a digest and a filename at their longest, each byte percent-encoded, fit.
+const MAX_BYTES: usize = 4096;
+/// The longest segment, decoded: no filesystem holds a longer filename than 255 bytes, and its sidecar's is longer.
+const MAX_SEGMENT_BYTES: usize = 255 + METADATA.len();
+
 /// Returns what a path asks for. The path begins with a slash, is percent-encoded, and has no query.
 pub fn parse(path: &str) -> Result<Endpoint, Astray> {
-    match path {
-        "/" => Ok(Endpoint::Home),
-        "/healthz" => Ok(Endpoint::Health),
-        "/metrics" => Ok(Endpoint::Metrics),
+    let rest = path.strip_prefix('/').filter(|_| path.len() <= MAX_BYTES).ok_or(Astray::NotFound)?;
+    if rest.is_empty() {
+        return Ok(Endpoint::Home);
+    }
+    let (rest, ending) = match rest.strip_suffix('/') {
+        Some(rest) => (rest, Ending::Slash),
+        None => (rest, Ending::Name),
+    };
+    let segments = rest.split('/').map(segment).collect::<Option<Vec<_>>>().ok_or(Astray::NotFound)?;
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    match (&segments[..], ending) {
+        (["healthz"], Ending::Name) => Ok(Endpoint::Health),
+        (["metrics"], Ending::Name) => Ok(Endpoint::Metrics),
+        (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
+        // Any other path under `files` is of a collection that is called so.
+        (["files", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
+        ([first, rest @ ..], ending) => of_view(view(first).ok_or(Astray::NotFound)?, rest, ending),
+        ([], _) => Err(Astray::NotFound),
+    }
+}
+
+/// Returns what the path of an upload asks for: with or without a slash at its end, since clients stop at a redirect or lose the file.
+pub fn parse_upload(path: &str) -> Result<Endpoint, Astray> {
+    match parse(path) {
+        Err(Astray::Moved(_)) if !path.ends_with('/') => parse(&format!("{path}/")),
+        other => other,
+    }
+}
+
+/// How a path ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Slash,
+    Name,
+}
+
+impl Ending {
+    /// Returns the endpoint where the path ends in a slash; else it is that path with one.
+    fn page(self, name: &str, endpoint: Endpoint) -> Result<Endpoint, Astray> {
+        match self {
+            Self::Slash => Ok(endpoint),
+            Self::Name => Err(Astray::Moved(format!("{name}/"))),
+        }
+    }
+}
+
+fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, Astray> {
+    match (rest, ending) {
+        ([], _) => ending.page(&view.to_string(), Endpoint::Collection(view)),
+        (["simple"], _) => ending.page("simple", Endpoint::Root(view)),
+        (["legacy"], _) => ending.page("legacy", Endpoint::Legacy(view)),
+        (["simple", name], _) => project(name, ending, |project| Endpoint::Project(view, project)),
+        (["projects", name], _) => project(name, ending, |project| Endpoint::ProjectPage(view, project)),
+        // Who shortens the address of a project's page gets the list of projects.
+        (["projects"], Ending::Slash) => Err(Astray::Moved("../".to_owned())),
+        (["projects"], Ending::Name) => Err(Astray::Moved("./".to_owned())),
+        (["files", digest, filename], Ending::Name) => file(Some(view), digest, filename),
+        (["variants", digest, filename], Ending::Name) if filename.ends_with(VARIANTS) => {
+            Ok(Endpoint::Variants(view, Some(sha256(digest)?), (*filename).to_owned()))
+        }
+        ([filename], Ending::Name) if filename.ends_with(VARIANTS) => {
+            Ok(Endpoint::Variants(view, None, (*filename).to_owned()))
+        }
         _ => Err(Astray::NotFound),
     }
+}
+
+/// How the documents about variant wheels are called (PEP 825).
+const VARIANTS: &str = "-variants.json";
+/// What stands for the digest of a file that has none.
+const UNHASHED: &str = "unhashed";
+/// How a sidecar is called, after the file (PEP 658).
+const METADATA: &str = ".metadata";
+
+/// Finds the page of a project under its normalised name.
+fn project(name: &str, ending: Ending, page: impl FnOnce(ProjectName) -> Endpoint) -> Result<Endpoint, Astray> {
+    let project: ProjectName = name.parse().map_err(|_| Astray::NotFound)?;
+    match ending {
+        Ending::Slash if project.as_str() == name => Ok(page(project)),
+        Ending::Slash => Err(Astray::Moved(format!("../{project}/"))),
+        Ending::Name => Err(Astray::Moved(format!("{project}/"))),
+    }
+}
+
+fn file(view: Option<ViewName>, digest: &str, filename: &str) -> Result<Endpoint, Astray> {
+    let sha256 = match digest {
+        UNHASHED if view.is_some() => None,
+        _ => Some(sha256(digest)?),
+    };
+    let (filename, is_metadata) = match filename.strip_suffix(METADATA) {
+        Some(of) if !of.is_empty() => (of, true),
+        _ => (filename, false),
+    };
+    Ok(Endpoint::File(FileAddress { view, sha256, filename: filename.to_owned(), is_metadata }))
+}
+
+/// Takes a digest as pages write it; there is one way, so that a file has one URL.
+fn sha256(text: &str) -> Result<Sha256, Astray> {
+    let digest = text.parse::<Sha256>().map_err(|_| Astray::NotFound)?;
+    if digest.to_string() == text { Ok(digest) } else { Err(Astray::NotFound) }
+}
+
+fn view(segment: &str) -> Option<ViewName> {
+    let (name, at) = match segment.split_once('@') {
+        Some((name, at)) => (name, Some(at)),
+        None => (segment, None),
+    };
+    // A snapshot is called as a collection may be, and so is a number.
+    let at = at.map(|at| at.parse::<CollectionName>().map(|at| at.to_string())).transpose().ok()?;
+    Some(ViewName { name: name.parse().ok()?, at })
+}
+
+/// Decodes a segment, once. Nothing comes out that could be more than one segment, or another, wherever it is written.
+fn segment(raw: &str) -> Option<Cow<'_, str>> {
+    let is_escaped = |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    if !raw.split('%').skip(1).all(is_escaped) {
+        return None;
+    }
+    let text = percent_decode_str(raw).decode_utf8().ok()?;
+    let is_plain = |letter: char| !letter.is_control() && letter != '/' && letter != '\\';
+    let is_fit = !text.is_empty() && text.len() <= MAX_SEGMENT_BYTES && text != "." && text != "..";
+    (is_fit && text.chars().all(is_plain)).then_some(text)
 }
 
 impl fmt::Display for ViewName {
@@ -80,6 +203,230 @@ impl fmt::Display for ViewName {
         match &self.at {
             Some(at) => write!(f, "{}@{at}", self.name),
             None => self.name.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DIGEST: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    fn of(text: &str) -> ViewName {
+        view(text).unwrap()
+    }
+
+    fn moved(path: &str) -> String {
+        match parse(path) {
+            Err(Astray::Moved(location)) => location,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn address(view: Option<&str>, sha256: Option<&str>, filename: &str, is_metadata: bool) -> Endpoint {
+        let sha256 = sha256.map(|digest| digest.parse().unwrap());
+        Endpoint::File(FileAddress { view: view.map(of), sha256, filename: filename.to_owned(), is_metadata })
+    }
+
+    /// What a client goes to after a redirect.
+    fn followed(path: &str) -> String {
+        let base = url::Url::parse("http://index.example/behind/a/proxy").unwrap();
+        let from = base.join(&format!("/behind{path}")).unwrap();
+        from.join(&moved(path)).unwrap().path().strip_prefix("/behind").unwrap().to_owned()
+    }
+
+    #[test]
+    fn each_endpoint_has_its_path() {
+        let torch = || "torch".parse().unwrap();
+        for (path, endpoint) in [
+            ("/", Endpoint::Home),
+            ("/healthz", Endpoint::Health),
+            ("/metrics", Endpoint::Metrics),
+            ("/-/style.css", Endpoint::Asset("style.css".to_owned())),
+            ("/cuda/", Endpoint::Collection(of("cuda"))),
+            ("/cuda@41/", Endpoint::Collection(of("cuda@41"))),
+            ("/cuda%4041/", Endpoint::Collection(of("cuda@41"))),
+            ("/cuda/simple/", Endpoint::Root(of("cuda"))),
+            ("/cuda@release-1/simple/", Endpoint::Root(of("cuda@release-1"))),
+            ("/cuda/simple/torch/", Endpoint::Project(of("cuda"), torch())),
+            ("/cuda/simple/t%6Frch/", Endpoint::Project(of("cuda"), torch())),
+            ("/cuda/projects/torch/", Endpoint::ProjectPage(of("cuda"), torch())),
+            ("/cuda/legacy/", Endpoint::Legacy(of("cuda"))),
+            ("/files/", Endpoint::Collection(of("files"))),
+            ("/metrics/simple/", Endpoint::Root(of("metrics"))),
+        ] {
+            assert_eq!(parse(path), Ok(endpoint), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_revision_is_a_part_of_the_name() {
+        assert_eq!(of("cuda@41"), ViewName { name: "cuda".parse().unwrap(), at: Some("41".to_owned()) });
+        assert_eq!(of("cuda@41").to_string(), "cuda@41");
+        for bad in ["/cuda@/", "/@41/", "/cuda@-1/", "/cuda@1@2/", "/cuda@A/", "/cuda@a%2Fb/", "/Cuda/", "/cuda@../"] {
+            assert_eq!(parse(bad), Err(Astray::NotFound), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a1_a_page_without_its_slash_is_moved_behind_any_prefix() {
+        for (path, to) in [
+            ("/cuda", "/cuda/"),
+            ("/c%75da@4", "/cuda@4/"),
+            ("/cuda/simple", "/cuda/simple/"),
+            ("/cuda/legacy", "/cuda/legacy/"),
+            ("/cuda/simple/torch", "/cuda/simple/torch/"),
+            ("/cuda/projects/torch", "/cuda/projects/torch/"),
+            ("/cuda/projects", "/cuda/"),
+            ("/cuda/projects/", "/cuda/"),
+        ] {
+            assert_eq!(followed(path), to, "{path}");
+            assert!(parse(to).is_ok(), "one redirect is enough: {to}");
+        }
+    }
+
+    #[test]
+    fn a2_a_project_is_moved_to_its_normalised_name() {
+        for name in ["Foo_Bar", "foo..bar", "FOO-BAR", "foo%5Fbar", "f%4Fo_%42ar", "foo-_.bar"] {
+            for page in ["simple", "projects"] {
+                let to = format!("/cuda/{page}/foo-bar/");
+                assert_eq!(followed(&format!("/cuda/{page}/{name}/")), to, "{name}");
+                assert_eq!(followed(&format!("/cuda/{page}/{name}")), to, "at once, without the slash, too: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a2_a_name_with_other_characters_is_no_project() {
+        for name in
+            ["foo%20bar", "foo+bar", "f%C3%B6", "-foo", "foo-", "_", "foo@1", "foo%00", "foo:bar", "~", "%", "%4"]
+        {
+            for end in ["", "/"] {
+                assert_eq!(parse(&format!("/cuda/simple/{name}{end}")), Err(Astray::NotFound), "{name}{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn a7_a_filename_is_one_segment_whether_its_plus_is_encoded_or_not() {
+        let name = "torch-1!2.5.1+cu121-cp312-cp312-linux_x86_64.whl";
+        for written in [name.to_owned(), name.replace('+', "%2B"), name.replace('+', "%2b").replace('!', "%21")] {
+            for (suffix, is_metadata) in [("", false), (".metadata", true), ("%2Emetadata", true)] {
+                let path = format!("/files/{DIGEST}/{written}{suffix}");
+                assert_eq!(parse(&path), Ok(address(None, Some(DIGEST), name, is_metadata)), "{path}");
+                let path = format!("/cuda@3/files/{DIGEST}/{written}{suffix}");
+                assert_eq!(parse(&path), Ok(address(Some("cuda@3"), Some(DIGEST), name, is_metadata)), "{path}");
+                let path = format!("/cuda/files/unhashed/{written}{suffix}");
+                assert_eq!(parse(&path), Ok(address(Some("cuda"), None, name, is_metadata)), "{path}");
+            }
+        }
+        let twice = format!("/files/{DIGEST}/a%252Bb.whl");
+        assert_eq!(parse(&twice), Ok(address(None, Some(DIGEST), "a%2Bb.whl", false)), "decoded once");
+    }
+
+    #[test]
+    fn a_file_has_one_url() {
+        let upper = DIGEST.to_uppercase();
+        for path in [
+            format!("/files/{upper}/a.whl"),
+            format!("/cuda/files/{upper}/a.whl"),
+            format!("/files/{}/a.whl", &DIGEST[1..]),
+            format!("/files/{DIGEST}0/a.whl"),
+            format!("/files/{DIGEST}/a.whl/"),
+            format!("/files/{DIGEST}/"),
+            format!("/files/{DIGEST}"),
+            format!("/files/{DIGEST}/a/b.whl"),
+            "/files/unhashed/a.whl".to_owned(),
+            "/cuda/files/a.whl".to_owned(),
+        ] {
+            let is_page = matches!(parse(&path), Ok(Endpoint::File(_)));
+            assert!(!is_page, "{path}");
+        }
+    }
+
+    #[test]
+    fn v2_the_document_about_variants_is_found_by_its_name_and_by_its_digest() {
+        let name = "demo-1.0-variants.json";
+        let found = Endpoint::Variants(of("cuda"), None, name.to_owned());
+        assert_eq!(parse(&format!("/cuda/{name}")), Ok(found));
+        let found = Endpoint::Variants(of("cuda"), Some(DIGEST.parse().unwrap()), name.to_owned());
+        assert_eq!(parse(&format!("/cuda/variants/{DIGEST}/{name}")), Ok(found));
+        for bad in [format!("/cuda/{name}/"), "/cuda/demo.json".to_owned(), format!("/cuda/variants/{DIGEST}/a.whl")] {
+            assert_eq!(parse(&bad), Err(Astray::NotFound), "{bad}");
+        }
+    }
+
+    #[test]
+    fn g7_an_upload_needs_no_slash_and_is_never_sent_elsewhere() {
+        for end in ["", "/"] {
+            assert_eq!(parse_upload(&format!("/cuda{end}")), Ok(Endpoint::Collection(of("cuda"))));
+            assert_eq!(parse_upload(&format!("/cuda/simple{end}")), Ok(Endpoint::Root(of("cuda"))));
+            assert_eq!(parse_upload(&format!("/cuda/legacy{end}")), Ok(Endpoint::Legacy(of("cuda"))));
+            let page = Endpoint::Project(of("cuda"), "torch".parse().unwrap());
+            assert_eq!(parse_upload(&format!("/cuda/simple/torch{end}")), Ok(page), "which then takes no upload");
+        }
+    }
+
+    #[test]
+    fn a10_nothing_in_any_place_of_a_path_leads_outside() {
+        let long = "a".repeat(265);
+        let bad = [
+            "..",
+            ".",
+            "%2e%2e",
+            "%2E.",
+            "%2e",
+            "%2F",
+            "..%2F..",
+            "a%2Fb",
+            "a\\b",
+            "%5C",
+            "%00",
+            "a%00",
+            "%0A",
+            "a%7F",
+            "",
+            "%ff",
+            "%C3%28",
+            "%c0%ae%c0%ae",
+            "%u002e",
+            "%2",
+            &long,
+        ];
+        let paths = ["/X", "/X/simple/", "/cuda/X/", "/cuda/simple/X/", "/cuda/projects/X/", "/cuda@X/simple/", "/-/X"];
+        let file_paths = [format!("/files/{DIGEST}/X"), format!("/cuda/files/{DIGEST}/X"), "/files/X/a.whl".to_owned()];
+        for path in paths.iter().map(|path| (*path).to_owned()).chain(file_paths) {
+            for segment in bad {
+                let path = path.replace('X', segment);
+                let is_home = path.len() == 1 || path == "/-/";
+                assert!(is_home || parse(&path) == Err(Astray::NotFound), "{path}: {:?}", parse(&path));
+            }
+        }
+        for path in ["", "*", "cuda/", "//", "//cuda/", "/cuda//simple/", "/cuda/simple//", "http://index.example/"] {
+            assert_eq!(parse(path), Err(Astray::NotFound), "{path}");
+        }
+        assert_eq!(parse(&format!("/cuda/simple/{}/", "a/".repeat(3000))), Err(Astray::NotFound));
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_has_an_answer_and_a_redirect_leads_to_one_that_has_no_other(
+            path in "(/|/(cuda|files|[a-zA-Z0-9@%._-]{1,8}))(/(simple|files|projects|\\.\\.|%2e|[ -~]{0,6}|.{0,4})){0,4}/?"
+        ) {
+            if let Err(Astray::Moved(to)) = parse(&path) {
+                prop_assert!(to.is_ascii() && !to.contains("//") && !to.starts_with('/'), "{to}");
+                let to = followed(&path);
+                prop_assert!(parse(&to).is_ok(), "{path} to {to}");
+            }
+        }
+
+        #[test]
+        fn what_a_path_names_is_never_more_than_one_segment(raw in "(%[0-9a-fA-F]{2}|[ -~]){1,12}") {
+            if let Ok(Endpoint::File(FileAddress { filename, .. })) = parse(&format!("/files/{DIGEST}/{raw}")) {
+                prop_assert!(!filename.contains(['/', '\\', '\0']) && filename != ".." && filename != ".");
+            }
         }
     }
 }

@@ -1,12 +1,305 @@
 //! Files and their METADATA.
+//!
+//! A file is given when a view lists it (`ops::find_listed`), under the digest that the URL names; its bytes are opened by their
+//! BLAKE3 digest, never by anything that a client wrote, and looked at before they go out: a stat, and the bytes where the stat is
+//! another than the known one. What was decided is remembered until the manifest changes, so that a hot file costs no SQL.
 
-use super::answer::plain;
-use super::endpoint::FileAddress;
+use super::answer::{Body, failure, plain, set, unavailable};
+use super::coding::Coding;
+use super::conditional::{Representation, Verdict, judge};
+use super::counters::Tally;
+use super::endpoint::{FileAddress, ViewName};
 use super::{Answer, Request, Server};
-use http::StatusCode;
+use crate::blobs::Blobs;
+use crate::digest::{Blake3, Sha256};
+use crate::error::Result;
+use crate::fs::Signature;
+use crate::manifest::{BlobId, Entry};
+use crate::ops::{self, Shown};
+use crate::store::Store;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
+    VARY,
+};
+use http::{Method, StatusCode};
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The bytes behind a URL with a digest are the same forever.
+pub(super) const FOREVER: &str = "max-age=31536000, immutable";
+/// So many decisions are remembered.
+const MAX_KNOWN: usize = 4096;
+/// So many bytes of sidecars are remembered.
+const MAX_SIDECAR_BYTES: usize = 4 << 20;
+
+/// What is remembered of files.
+#[derive(Debug)]
+pub(super) struct Files {
+    blobs: Blobs,
+    known: Mutex<HashMap<FileAddress, Arc<Known>>>,
+    sidecars: Mutex<Sidecars>,
+}
+
+/// What was decided of a file.
+#[derive(Debug)]
+struct Known {
+    /// What the manifest's version was before it was decided.
+    version: i64,
+    blob: BlobId,
+    blake3: Blake3,
+    sha256: Sha256,
+    size: u64,
+    modified: i64,
+    metadata: Option<Sha256>,
+    tally: Arc<Tally>,
+    /// The stat of the file whose bytes are known to be right.
+    signature: Mutex<Option<Signature>>,
+    /// The day on which it was last noted as used.
+    used_day: AtomicI64,
+}
+
+/// METADATA as it goes out, by its digest and coding; the oldest goes first.
+#[derive(Debug, Default)]
+struct Sidecars {
+    bytes: HashMap<(Sha256, Coding), Bytes>,
+    order: VecDeque<(Sha256, Coding)>,
+    total: usize,
+}
+
+impl Files {
+    /// Takes the store's folder.
+    pub(super) fn new(root: &Path) -> Self {
+        Self { blobs: Blobs::new(root), known: Mutex::default(), sidecars: Mutex::default() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<FileAddress, Arc<Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, address: &FileAddress, known: &Arc<Known>) {
+        let mut all = self.known();
+        if all.len() >= MAX_KNOWN {
+            // Rare, and cheaper than an order of use that every request would have to write down.
+            all.clear();
+        }
+        all.insert(address.clone(), Arc::clone(known));
+    }
+
+    fn sidecars(&self) -> MutexGuard<'_, Sidecars> {
+        self.sidecars.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sidecars {
+    fn insert(&mut self, key: (Sha256, Coding), bytes: &Bytes) {
+        if bytes.len() > MAX_SIDECAR_BYTES / 4 || self.bytes.insert(key, bytes.clone()).is_some() {
+            return;
+        }
+        self.order.push_back(key);
+        self.total += bytes.len();
+        while self.total > MAX_SIDECAR_BYTES {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.total -= self.bytes.remove(&oldest).map_or(0, |bytes| bytes.len());
+        }
+    }
+}
 
 /// Answers with a file's bytes, or a part of them, or its METADATA.
 pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) -> Answer {
-    let _ = (server, request, address);
-    plain(StatusCode::NOT_FOUND, "there is nothing here")
+    let given = if address.is_metadata { metadata(server, request, address) } else { whole(server, request, address) };
+    let given = given.map(|given| given.or_else(|| of_remote(server, request, address)).unwrap_or_else(nothing));
+    given.unwrap_or_else(|error| failure(&error))
+}
+
+/// Answers with a file that the store has not, and a remote lists.
+fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Option<Answer> {
+    let _ = (&server.client, request, address);
+    None
+}
+
+fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
+    let Some(known) = find(server, address)? else { return Ok(None) };
+    let etag = format!("\"{}\"", known.sha256);
+    let of = Representation { etag: &etag, modified: Some(known.modified), size: Some(known.size) };
+    let verdict = judge(request.method(), request.headers(), &of);
+    let range = match &verdict {
+        Verdict::Whole => 0..known.size,
+        Verdict::Part(range) => range.clone(),
+        Verdict::NotModified | Verdict::Failed | Verdict::Unsatisfiable => {
+            return Ok(Some(without_bytes(&verdict, &of)));
+        }
+    };
+    let Some(file) = open(server, &known)? else {
+        server.counters.bad_blobs.add(1);
+        let text = format!("the bytes of {} are damaged or missing: they need repair", address.filename);
+        return Ok(Some(unavailable(text)));
+    };
+    if *request.method() == Method::GET && range.start == 0 {
+        count(server, &known);
+    }
+    let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+    describe(&mut answer, &of);
+    set(&mut answer, CONTENT_TYPE, "application/octet-stream");
+    set(&mut answer, CONTENT_LENGTH, &(range.end - range.start).to_string());
+    if verdict != Verdict::Whole {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        set(&mut answer, CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, known.size));
+    }
+    *answer.body_mut() = Body::File(file, range);
+    Ok(Some(answer))
+}
+
+fn metadata(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
+    // What is announced of the file is announced of its sidecar: one decision for both.
+    let file = FileAddress { is_metadata: false, ..address.clone() };
+    let Some(known) = find(server, &file)? else { return Ok(None) };
+    let Some(sha256) = known.metadata else { return Ok(None) };
+    let Some(plain_bytes) = sidecar(server, &sha256, Coding::Identity)? else { return Ok(None) };
+    let coding = Coding::accepted(request.headers()).of_size(plain_bytes.len());
+    let etag = format!("\"{sha256}{}\"", coding.suffix());
+    let of = Representation { etag: &etag, modified: Some(known.modified), size: None };
+    let verdict = judge(request.method(), request.headers(), &of);
+    let mut answer = match verdict {
+        Verdict::Whole | Verdict::Part(_) => {
+            let bytes = sidecar(server, &sha256, coding)?.unwrap_or(plain_bytes);
+            let mut answer = Answer::new(Body::Bytes(bytes));
+            describe(&mut answer, &of);
+            set(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
+            answer
+        }
+        _ => without_bytes(&verdict, &of),
+    };
+    if let Some(name) = coding.header().filter(|_| answer.status() == StatusCode::OK) {
+        set(&mut answer, CONTENT_ENCODING, name);
+    }
+    set(&mut answer, VARY, "Accept-Encoding");
+    Ok(Some(answer))
+}
+
+/// Sets what all answers with a file or about one tell.
+pub(super) fn describe(answer: &mut Answer, of: &Representation<'_>) {
+    set(answer, ETAG, of.etag);
+    set(answer, CACHE_CONTROL, FOREVER);
+    // Before 1970 there were no wheels.
+    if let Some(seconds) = of.modified.and_then(|modified| u64::try_from(modified).ok()) {
+        set(answer, LAST_MODIFIED, &httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)));
+    }
+    if of.size.is_some() {
+        set(answer, ACCEPT_RANGES, "bytes");
+    }
+}
+
+/// Makes the answer of a verdict that asks for no bytes.
+pub(super) fn without_bytes(verdict: &Verdict, of: &Representation<'_>) -> Answer {
+    match verdict {
+        Verdict::Failed => plain(StatusCode::PRECONDITION_FAILED, "it is another than you expect"),
+        Verdict::Unsatisfiable => {
+            let mut answer = plain(StatusCode::RANGE_NOT_SATISFIABLE, "the file ends before that range");
+            set(&mut answer, CONTENT_RANGE, &format!("bytes */{}", of.size.unwrap_or(0)));
+            answer
+        }
+        _ => {
+            let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+            *answer.status_mut() = StatusCode::NOT_MODIFIED;
+            describe(&mut answer, of);
+            answer
+        }
+    }
+}
+
+fn nothing() -> Answer {
+    plain(StatusCode::NOT_FOUND, "there is no such file")
+}
+
+/// Finds what the store has of a file that a view lists.
+fn find(server: &Server, address: &FileAddress) -> Result<Option<Arc<Known>>> {
+    // Taken first: what changes while it is being decided makes the decision an old one.
+    let version = server.stores.version()?;
+    let remembered = server.files.known().get(address).filter(|known| known.version == version).cloned();
+    if remembered.is_some() {
+        return Ok(remembered);
+    }
+    let store = server.stores.borrow()?;
+    let Some(entry) = decide(&store, address)? else { return Ok(None) };
+    let known = Arc::new(Known {
+        version,
+        blob: entry.blob,
+        blake3: entry.blake3,
+        sha256: entry.sha256,
+        size: entry.size,
+        modified: entry.uploaded_at,
+        metadata: entry.metadata_sha256,
+        tally: server.counters.tally(entry.collection.as_str(), ""),
+        signature: Mutex::default(),
+        used_day: AtomicI64::new(i64::MIN),
+    });
+    server.files.remember(address, &known);
+    Ok(Some(known))
+}
+
+/// Decides whether a file is given: what is listed is, and nothing else.
+fn decide(store: &Store, address: &FileAddress) -> Result<Option<Entry>> {
+    let Some(sha256) = &address.sha256 else { return Ok(None) };
+    match &address.view {
+        Some(view) => ops::find_listed(store, &shown(view), sha256, &address.filename),
+        None => ops::find_listed_anywhere(store, None, sha256, &address.filename),
+    }
+}
+
+/// Returns what a view shows.
+fn shown(view: &ViewName) -> Shown {
+    match &view.at {
+        Some(_) => Shown::Collection { name: view.name.clone(), at: view.at.clone() },
+        None => Shown::Variant { name: view.name.clone(), strategy: None },
+    }
+}
+
+/// Opens a file's bytes; `None`: they are missing or wrong, which is recorded.
+fn open(server: &Server, known: &Known) -> Result<Option<File>> {
+    let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = *right();
+    if let Some(last) = last
+        && let Ok(file) = server.files.blobs.open(&known.blake3)
+        && let Ok(found) = file.metadata()
+        && Signature::of(&found).is_same_file(last.inode, last.size, last.modified_ns)
+    {
+        return Ok(Some(file));
+    }
+    let Some((file, signature)) = ops::open_blob(&*server.stores.borrow()?, &known.blake3)? else { return Ok(None) };
+    *right() = Some(signature);
+    Ok(Some(file))
+}
+
+/// Returns METADATA as it goes out, made once.
+fn sidecar(server: &Server, sha256: &Sha256, coding: Coding) -> Result<Option<Bytes>> {
+    let key = (*sha256, coding);
+    let known = server.files.sidecars().bytes.get(&key).cloned();
+    if known.is_some() {
+        return Ok(known);
+    }
+    let bytes = if coding == Coding::Identity {
+        server.stores.borrow()?.manifest.metadata(sha256)?.map(Bytes::from)
+    } else {
+        let plain_bytes = sidecar(server, sha256, Coding::Identity)?;
+        // Memory is all that coding needs; without it the bytes go out as they are.
+        plain_bytes.and_then(|bytes| coding.encode(&bytes).ok())
+    };
+    if let Some(bytes) = &bytes {
+        server.files.sidecars().insert(key, bytes);
+    }
+    Ok(bytes)
+}
+
+/// Counts a file as given.
+fn count(server: &Server, known: &Known) {
+    known.tally.hit();
+    let day = server.now().div_euclid(86_400);
+    if known.used_day.swap(day, Relaxed) != day {
+        server.counters.used(known.blob);
+    }
 }

@@ -8,8 +8,13 @@
 
 pub mod endpoint;
 
+pub mod http;
+
 mod access;
 mod answer;
+mod coding;
+mod conditional;
+mod counters;
 mod files;
 mod metrics;
 mod pages;
@@ -19,7 +24,7 @@ mod stores;
 mod upload;
 
 pub use access::Scope;
-pub use answer::{Answer, Body, Reason};
+pub use answer::{Answer, Body, Cause, Reason};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
 
@@ -76,13 +81,24 @@ pub struct Server {
     pub(in crate::server) options: ServerOptions,
     pub(in crate::server) stores: Stores,
     pub(in crate::server) client: LazyClient,
+    pub(in crate::server) counters: counters::Counters,
+    pub(in crate::server) files: files::Files,
+    pub(in crate::server) totals: metrics::Totals,
 }
 
 impl Server {
     /// Opens the store. `client` asks remotes.
     pub fn new(options: ServerOptions, client: LazyClient) -> crate::error::Result<Self> {
         let stores = Stores::open(&options.store)?;
-        Ok(Self { options, stores, client })
+        let files = files::Files::new(stores.root());
+        Ok(Self {
+            options,
+            stores,
+            client,
+            counters: counters::Counters::default(),
+            files,
+            totals: metrics::Totals::default(),
+        })
     }
 
     /// Returns the time, in seconds since 1970.

@@ -2,26 +2,45 @@
 
 use super::access::{self, Scope};
 use super::answer::{Body, Reason, plain, set};
-use super::endpoint::{Astray, Endpoint};
-use super::{Answer, Request, Server, endpoint, files, metrics, pages, people};
+use super::counters::Asked;
+use super::endpoint::{Astray, Endpoint, FileAddress};
+use super::{Answer, Borrowed, Request, Server, endpoint, files, metrics, pages, people};
+use crate::ops;
 use bytes::Bytes;
-use http::header::{ALLOW, LOCATION};
+use http::header::{ALLOW, CONTENT_LENGTH, LOCATION};
 use http::{Method, StatusCode};
+use std::time::Instant;
 
 impl Server {
     /// Answers a request without its body; one with an upload goes to [`Server::upload`]. It may wait for the disk and for remotes.
     pub fn respond(&self, request: &Request) -> Answer {
-        let endpoint = match self.endpoint(request) {
-            Ok(endpoint) => endpoint,
-            Err(answer) => return answer,
+        let (started, _in_flight) = (Instant::now(), self.counters.begin());
+        let (asked, mut answer) = match self.endpoint(request) {
+            Ok(endpoint) => {
+                let answer = self.answer(request, &endpoint);
+                if answer.status() == StatusCode::NOT_FOUND {
+                    self.missed(&endpoint);
+                }
+                (Asked::of(&endpoint), answer)
+            }
+            Err(answer) => (Asked::Astray, answer),
         };
-        if ![Method::GET, Method::HEAD].contains(request.method()) {
-            return not_allowed(&endpoint);
+        if request.method() == Method::HEAD {
+            empty(&mut answer);
         }
-        if let Err(answer) = access::permit(self, request, Scope::Read, &endpoint) {
+        self.counters.answered(asked, answer.status().as_u16(), started.elapsed());
+        self.tick();
+        answer
+    }
+
+    fn answer(&self, request: &Request, endpoint: &Endpoint) -> Answer {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return not_allowed(endpoint);
+        }
+        if let Err(answer) = access::permit(self, request, Scope::Read, endpoint) {
             return answer;
         }
-        let mut answer = match &endpoint {
+        match endpoint {
             Endpoint::Root(view) => pages::root(self, request, view),
             Endpoint::Project(view, project) => pages::project(self, request, view, project),
             Endpoint::Variants(view, sha256, filename) => {
@@ -30,17 +49,25 @@ impl Server {
             Endpoint::File(address) => files::file(self, request, address),
             Endpoint::Health => metrics::health(self),
             Endpoint::Metrics => metrics::metrics(self),
-            Endpoint::Legacy(_) => not_allowed(&endpoint),
+            Endpoint::Legacy(_) => not_allowed(endpoint),
             Endpoint::Home => people::home(self, request),
             Endpoint::Collection(view) => people::collection(self, request, view),
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
             Endpoint::Asset(name) => people::asset(request, name),
-        };
-        if request.method() == Method::HEAD {
-            // The headers are those of GET; hyper keeps the length that they tell.
-            *answer.body_mut() = Body::Bytes(Bytes::new());
         }
-        answer
+    }
+
+    /// Counts a page or file that a view has not. Names that there are not are not counted: anybody may ask for any.
+    fn missed(&self, endpoint: &Endpoint) {
+        let view = match endpoint {
+            Endpoint::Project(view, _) => view,
+            Endpoint::File(FileAddress { view: Some(view), is_metadata: false, .. }) => view,
+            _ => return,
+        };
+        let is_known = |store: Borrowed<'_>| ops::is_known_variant(&store, &view.name).unwrap_or(false);
+        if self.stores.borrow().is_ok_and(is_known) {
+            self.counters.tally(view.name.as_str(), "").miss();
+        }
     }
 
     /// Returns what a request's path asks for, or the answer that it asks for nothing.
@@ -48,24 +75,36 @@ impl Server {
         let path = request.uri().path();
         let base = &self.options.base_path;
         let path = path.strip_prefix(base.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(path);
-        endpoint::parse(path).map_err(|astray| match astray {
+        // An upload's body would be lost on the way: twine and uv stop at any redirect.
+        let is_upload = request.method() == Method::POST;
+        let parsed = if is_upload { endpoint::parse_upload(path) } else { endpoint::parse(path) };
+        parsed.map_err(|astray| match astray {
+            Astray::Moved(_) if is_upload => plain(StatusCode::NOT_FOUND, "there is nothing here"),
             Astray::NotFound => plain(StatusCode::NOT_FOUND, "there is nothing here"),
-            // An upload's body would be lost on the way: twine and uv stop at any redirect.
-            Astray::Moved(_) if request.method() == Method::POST => {
-                plain(StatusCode::NOT_FOUND, "there is nothing here")
-            }
             Astray::Moved(mut location) => {
-                if let Some(query) = request.uri().query() {
+                if let Some(query) = request.uri().query().filter(|query| query.is_ascii()) {
                     location = format!("{location}?{query}");
                 }
-                let mut answer = plain(StatusCode::PERMANENT_REDIRECT, "it is called otherwise");
-                *answer.status_mut() = StatusCode::MOVED_PERMANENTLY;
+                let mut answer = plain(StatusCode::MOVED_PERMANENTLY, "it is called otherwise");
                 answer.extensions_mut().remove::<Reason>();
                 set(&mut answer, LOCATION, &location);
                 answer
             }
         })
     }
+}
+
+/// Takes an answer's body away and leaves its headers: those of GET, with the length.
+fn empty(answer: &mut Answer) {
+    let length = match answer.body() {
+        Body::Bytes(bytes) => Some(bytes.len() as u64),
+        Body::File(_, range) => Some(range.end - range.start),
+    };
+    let has_none = matches!(answer.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
+    if let Some(length) = length.filter(|_| !has_none) {
+        set(answer, CONTENT_LENGTH, &length.to_string());
+    }
+    *answer.body_mut() = Body::Bytes(Bytes::new());
 }
 
 fn not_allowed(endpoint: &Endpoint) -> Answer {

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::store::Store;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// So many idle handles are kept; more are opened when more threads want one.
 const IDLE: usize = 4;
@@ -14,6 +14,8 @@ const IDLE: usize = 4;
 pub struct Stores {
     root: PathBuf,
     idle: Mutex<Vec<Store>>,
+    /// A handle that only looks: its own changes would not be seen.
+    watch: Mutex<Store>,
 }
 
 /// A handle; it goes back when the value is dropped.
@@ -24,15 +26,28 @@ pub struct Borrowed<'a> {
 }
 
 impl Stores {
-    /// Opens the first handle.
+    /// Opens the first handles.
     pub fn open(root: &Path) -> Result<Self> {
         let store = Store::open(root)?;
-        Ok(Self { root: store.root().to_owned(), idle: Mutex::new(vec![store]) })
+        let root = store.root().to_owned();
+        let watch = Mutex::new(Store::open(&root)?);
+        Ok(Self { root, idle: Mutex::new(vec![store]), watch })
+    }
+
+    /// Returns the store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns a number that moves whenever anybody, this process too, has changed the manifest: microseconds.
+    pub fn version(&self) -> Result<i64> {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(watch.manifest.version()?)
     }
 
     /// Borrows a handle.
     pub fn borrow(&self) -> Result<Borrowed<'_>> {
-        let idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let store = idle.map_or_else(|| Store::open(&self.root), Ok)?;
         Ok(Borrowed { stores: self, store: Some(store) })
     }
@@ -52,7 +67,7 @@ impl Drop for Borrowed<'_> {
         if std::thread::panicking() {
             return;
         }
-        let mut idle = self.stores.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut idle = self.stores.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE {
             idle.extend(self.store.take());
         }

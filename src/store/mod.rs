@@ -31,7 +31,7 @@ use std::time::Duration;
 /// How many bytes `reserve` sets aside.
 const RESERVE_BYTES: u64 = 8 << 20;
 /// How long a command waits for another process's transaction or batch.
-const WAIT: Duration = Duration::from_secs(60);
+pub const WAIT: Duration = Duration::from_secs(60);
 
 /// How often a store that can't be written is tried to be opened while others start and end.
 const READ_TRIES: u32 = 50;

@@ -42,12 +42,13 @@ CREATE TABLE remote_refusal(                               -- a remote's file th
   filename TEXT NOT NULL,
   sha256 BLOB NOT NULL CHECK(length(sha256) IN (0, 32)),   -- what the page announced; '': nothing
   refused_at INTEGER NOT NULL,
+  until INTEGER NOT NULL,                                  -- then it is listed and tried again
   reason TEXT NOT NULL,
   PRIMARY KEY(remote_id, filename, sha256)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE remote_metadata(                              -- METADATA of files that are not in the store yet
   file_sha256 BLOB PRIMARY KEY CHECK(length(file_sha256) = 32),
   metadata_sha256 BLOB NOT NULL CHECK(length(metadata_sha256) = 32),
-  bytes BLOB NOT NULL,
-  fetched_at INTEGER NOT NULL
+  fetched_at INTEGER NOT NULL,
+  bytes BLOB NOT NULL                                      -- deflated
 ) STRICT;

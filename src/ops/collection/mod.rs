@@ -153,6 +153,7 @@ pub fn set_collection(
         is_strict: settings.is_strict.unwrap_or(row.guard.is_strict),
     };
     transaction.set_guard(row.id, &guard)?;
+    transaction.forget_refusals(row.id)?;
     if let Some(names) = &settings.fallbacks {
         let mut ids = Vec::new();
         for fallback in names {

@@ -106,6 +106,7 @@ fn write_collections(
         let is_warning = config.guard == GuardAction::Warn;
         let guard = Guard { accelerators: config.accelerators.clone(), is_warning, is_strict: config.strict };
         transaction.set_guard(id, &guard)?;
+        transaction.forget_refusals(id)?;
         let fallbacks = config.fallbacks.iter().map(|name| Ok(collection_row(transaction, name)?.id));
         transaction.set_fallbacks(id, &fallbacks.collect::<Result<Vec<_>>>()?)?;
         let before = known(name).cloned().unwrap_or_default();

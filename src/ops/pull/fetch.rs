@@ -9,7 +9,7 @@ use crate::manifest::{Origin, RemoteOutcome, RemoteRow, State};
 use crate::ops::healing::{Health, check};
 use crate::ops::import::{ImportOptions, ImportedDistribution, Source as ImportSource, Target, import};
 use crate::ops::{Context, reason};
-use crate::remote::{Client, Failure, Source};
+use crate::remote::{Client, Failure, Moment, Source, Watch};
 use crate::store::{Locks, Store};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -37,7 +37,7 @@ pub(super) enum Unfetched {
     /// Somebody else was fetching the file: look into the store again.
     Elsewhere,
     /// The remote failed.
-    Failed(String),
+    Failed(Failure),
     /// The store's disk did.
     Store(crate::Error),
 }
@@ -72,14 +72,11 @@ impl Task<'_> {
         locks: &Locks,
         is_there: &dyn Fn() -> Result<Option<PathBuf>>,
         to: PathBuf,
-        progress: &(dyn Fn(u64) + Sync),
+        watch: Watch<'_>,
     ) -> std::result::Result<Fetched, Unfetched> {
         let lock = self.lock(locks, is_there)?;
         let start = Instant::now();
-        // The client tells how much is there, which falls when a transfer starts over.
-        let there = std::cell::Cell::new(0);
-        let tell = |bytes: u64| progress(bytes.saturating_sub(there.replace(bytes.max(there.get()))));
-        let done = client.download(&self.source, &self.file, &to, &tell);
+        let done = client.download_watched(&self.source, &self.file, &to, watch);
         let milliseconds = start.elapsed().as_millis() as u64;
         match done {
             Ok(downloaded) => Ok(Fetched { path: to, bytes: downloaded.size, milliseconds, lock }),
@@ -88,7 +85,7 @@ impl Task<'_> {
                 let _ = lock.remove();
                 Err(match failure {
                     Failure::Disk(error) => Unfetched::Store(error.into()),
-                    failure => Unfetched::Failed(reason(&failure)),
+                    failure => Unfetched::Failed(failure),
                 })
             }
         }
@@ -138,6 +135,36 @@ impl Fetched {
     }
 }
 
+/// Why a file of a remote is not in the collection that should have it.
+#[derive(Debug)]
+pub(super) enum Unbrought {
+    /// The remote failed.
+    Remote(Failure),
+    /// It came, and the import refused it.
+    Import(String),
+}
+
+impl Unbrought {
+    /// Returns the reason as a text.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Remote(failure) => reason(failure),
+            Self::Import(reason) => reason.clone(),
+        }
+    }
+}
+
+/// Returns what adds to a progress bar, from what a download tells: how much is there, which falls when a transfer starts over.
+pub(super) fn added(add: &(dyn Fn(u64) + Sync)) -> impl Fn(Moment<'_>) -> std::result::Result<(), String> {
+    let there = std::cell::Cell::new(0);
+    move |moment| {
+        if let Moment::Grown(bytes) = moment {
+            add(bytes.saturating_sub(there.replace(bytes.max(there.get()))));
+        }
+        Ok(())
+    }
+}
+
 /// Brings one file into a collection. The inner error is the reason why not.
 pub(super) fn bring(
     store: &Store,
@@ -146,27 +173,43 @@ pub(super) fn bring(
     task: &Task<'_>,
     target: &Target,
 ) -> Result<std::result::Result<ImportedDistribution, String>> {
+    let add = |bytes| context.progress.add(bytes);
+    let done = bring_watched(store, context, client, task, target, &added(&add))?;
+    Ok(done.map_err(|unbrought| unbrought.reason()))
+}
+
+/// Brings one file into a collection, for somebody who reads it on the way. The inner error tells why not.
+pub(super) fn bring_watched(
+    store: &Store,
+    context: &Context<'_>,
+    client: &Client,
+    task: &Task<'_>,
+    target: &Target,
+    watch: Watch<'_>,
+) -> Result<std::result::Result<ImportedDistribution, Unbrought>> {
     loop {
         if let Some(path) = task.known(store)? {
             let imported = import_one(store, context, task, path, LinkMode::Auto, target)?;
             count(store, context, task.remote, outcome_of(&imported), 0, 0);
-            return Ok(imported);
+            return Ok(imported.map_err(Unbrought::Import));
         }
         let scratch = store.scratch()?;
         context.progress.start(&format!("downloading {}", task.file.name.as_str()), task.file.size.unwrap_or(0));
-        let add = |bytes| context.progress.add(bytes);
-        let done = task.download(client, &store.locks(), &|| task.known(store), scratch.dir().join("0"), &add);
+        let done = task.download(client, &store.locks(), &|| task.known(store), scratch.dir().join("0"), watch);
         context.progress.finish();
         match done {
             Ok(fetched) => {
                 let imported = import_one(store, context, task, fetched.path.clone(), LinkMode::Move, target)?;
                 count(store, context, task.remote, outcome_of(&imported), fetched.bytes, fetched.milliseconds);
                 fetched.release();
-                return Ok(imported);
+                return Ok(imported.map_err(Unbrought::Import));
             }
-            Err(Unfetched::Failed(reason)) => {
-                count_failure(store, context, task, &reason);
-                return Ok(Err(reason));
+            Err(Unfetched::Failed(failure)) => {
+                // What was declined here is no fault of the remote.
+                if !matches!(failure, Failure::Declined { .. }) {
+                    count_failure(store, context, task, &reason(&failure));
+                }
+                return Ok(Err(Unbrought::Remote(failure)));
             }
             Err(Unfetched::Store(error)) => return Err(error),
             // Whoever fetched it has it in the store by now, or has failed: then it's our turn.

@@ -4,7 +4,7 @@
 //! once, then all files; what has come is imported while the rest is on its way, so a pull that was interrupted goes on where it was.
 
 use super::choose::{Wanted, complaints};
-use super::fetch::{Fetched, Task, Unfetched, count, count_failure};
+use super::fetch::{Fetched, Task, Unfetched, added, count, count_failure};
 use super::owner;
 use super::page::{self, Answer, Question};
 use crate::blobs::LinkMode;
@@ -17,7 +17,7 @@ use crate::ops::healing::{Health, check};
 use crate::ops::import::{ImportOptions, Outcome, Target, import};
 use crate::ops::lookup::{self, LookupOptions};
 use crate::ops::status::quarantine_in;
-use crate::ops::{Context, Filter, collection_rows, parallel, remote_row, variant};
+use crate::ops::{Context, Filter, collection_rows, parallel, reason, remote_row, variant};
 use crate::remote::Client;
 use crate::requirement::Spec;
 use crate::store::Store;
@@ -495,7 +495,7 @@ impl Run<'_> {
                     // A receiver that is gone has met an error of the store, which ends the pull.
                     let task = &tasks[place];
                     let is_there = || task.known(&beside.lock().unwrap_or_else(PoisonError::into_inner));
-                    let _ = sender.send((place, task.download(client, locks, &is_there, to, &add)));
+                    let _ = sender.send((place, task.download(client, locks, &is_there, to, &added(&add))));
                 });
             });
             let done = self.take_downloads(tasks, &receiver, &mut results);
@@ -519,7 +519,8 @@ impl Run<'_> {
                     Ok(fetched) => batch.push((place, fetched)),
                     Err(Unfetched::Store(error)) => return Err(error),
                     Err(Unfetched::Elsewhere) => results.push((place, Err(None))),
-                    Err(Unfetched::Failed(reason)) => {
+                    Err(Unfetched::Failed(failure)) => {
+                        let reason = reason(&failure);
                         count_failure(self.store, self.context, &tasks[place], &reason);
                         results.push((place, Err(Some(reason))));
                     }

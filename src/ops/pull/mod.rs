@@ -7,9 +7,10 @@
 mod choose;
 mod fetch;
 mod list;
-mod page;
+pub(in crate::ops) mod page;
 mod probe;
 mod seen;
+mod through;
 
 pub(super) use choose::Wanted;
 use choose::complaints;
@@ -17,6 +18,7 @@ pub use list::{PullOptions, PullReport, Pulled, Unmet, Want, pull};
 pub use probe::{ProbeReport, Sample, test_remote};
 pub(super) use seen::remotes_of;
 pub use seen::{RemoteFile, RemoteSight};
+pub use through::{Offer, Refusal, Told, pull_through, remote_metadata, sidecar_of};
 
 use super::lookup::{self, LookupOptions};
 use super::{Context, reason};

@@ -1,0 +1,202 @@
+//! `wcas serve`
+
+use super::app::App;
+use super::{End, INTERRUPTED, units};
+use clap::ValueEnum;
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::fs::File;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wcas::Error;
+use wcas::error::Result;
+use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
+use wcas::server::{Anonymous, Server, ServerOptions};
+
+/// Serve collections to pip, uv, poetry, twine, build tools and people
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The first line on standard output is the URL. A collection's index is at URL/COLLECTION/simple/, uploads go to \
+                        URL/COLLECTION/legacy/ with a token (`wcas token create`).\n\
+                        Example: wcas serve --listen 127.0.0.1:8080"
+)]
+pub(super) struct Args {
+    /// Where to listen; port 0 is any free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// What is allowed without a token
+    #[arg(long, value_name = "WHAT", default_value = "read")]
+    anonymous: Allowed,
+    /// The certificate chain (PEM), for TLS without a proxy
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// What a proxy in front leaves before every path, such as /wheels
+    #[arg(long, value_name = "PATH", default_value = "", value_parser = base_path)]
+    base_path: String,
+    /// Believe X-Forwarded-For and -Proto from this proxy; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    trust_proxy: Vec<IpAddr>,
+    /// The largest file that is taken
+    #[arg(long, value_name = "SIZE", default_value = "16G", value_parser = units::bytes)]
+    max_upload_size: u64,
+    /// Connections at a time; more wait
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    max_connections: usize,
+    /// Uploads at a time; more are told to come back
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    max_uploads: usize,
+    /// Threads that handle connections [default: one a processor]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// How long a client may be silent before its request, or in the midst of a body
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = units::duration)]
+    client_timeout: Duration,
+    /// How long the end waits for what is in flight
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration)]
+    grace_time: Duration,
+    /// Write a line on standard error for each request
+    #[arg(long)]
+    access_log: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Allowed {
+    /// Nothing: every page and file needs a token
+    Nothing,
+    /// Pages and files
+    Read,
+    /// Uploads, too
+    Upload,
+}
+
+#[derive(Serialize)]
+struct Listening {
+    url: String,
+}
+
+/// A request's head comes within this time, also where clients may be slower elsewhere.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests that wait for the disk or a remote at a time.
+const WAITING: usize = 64;
+/// Descriptors beside those of connections: the manifest's, locks, files on their way in and out.
+const OTHER_FILES: usize = 256;
+
+pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    let store = app.open_or_create()?;
+    let root = store.root().to_owned();
+    drop(store);
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificates), Some(key)) => Some(tls(certificates, key)?),
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let anonymous = match args.anonymous {
+        Allowed::Nothing => Anonymous::Nothing,
+        Allowed::Read => Anonymous::Read,
+        Allowed::Upload => Anonymous::Upload,
+    };
+    let options = ServerOptions {
+        store: root,
+        anonymous,
+        base_path: args.base_path.clone(),
+        max_upload_bytes: args.max_upload_size,
+        clock: Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed()),
+        who: app.who().to_owned(),
+    };
+    let server = Arc::new(Server::new(options, app.new_client())?);
+    let listener = TcpListener::bind(args.listen).map_err(|error| {
+        Error::Refused(format!("{} can't be listened on ({error}): say another --listen", args.listen))
+    })?;
+    let address = listener.local_addr().unwrap_or(args.listen);
+    let max_connections = fit(args.max_connections, wcas::fs::raise_open_files());
+    if max_connections < args.max_connections {
+        app.note(&format!("connections are limited to {max_connections}, for this process may open no more files"));
+    }
+    if anonymous == Anonymous::Upload && !address.ip().is_loopback() {
+        app.warn(&format!("warning: whoever reaches {address} may upload"));
+    }
+    let http = HttpOptions {
+        workers: args.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        max_connections,
+        max_waiting: WAITING,
+        max_uploads: args.max_uploads.max(1),
+        head_timeout: args.client_timeout.min(HEAD_TIMEOUT),
+        stall_timeout: args.client_timeout,
+        grace: args.grace_time,
+        tls,
+        proxies: Proxies(args.trust_proxy),
+        access_log: args.access_log.then(|| Box::new(line) as Line),
+        complain: Box::new(line),
+    };
+    let (stopper, stop) = http::stopper();
+    app.own_interrupts();
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| Error::Refused(error.to_string()))?;
+    let handle = signals.handle();
+    let heard = std::thread::spawn(move || {
+        let mut first = None;
+        for signal in &mut signals {
+            if first.is_some() {
+                // Asked twice: whoever waits has waited enough.
+                std::process::exit(if signal == SIGINT { INTERRUPTED } else { 1 });
+            }
+            first = Some(signal);
+            stopper.stop();
+        }
+        first
+    });
+    let url = format!("{scheme}://{address}{}/", args.base_path);
+    app.report("serve", &Listening { url: url.clone() }, |out| writeln!(out, "{url}"))?;
+    let left = http::serve(server.clone(), listener, http, stop)
+        .map_err(|error| Error::Refused(format!("the server can't run: {error}")))?;
+    server.close();
+    handle.close();
+    if left > 0 {
+        app.warn(&format!("{left} requests were cut off"));
+    }
+    match heard.join() {
+        Ok(Some(SIGINT)) => std::process::exit(INTERRUPTED),
+        _ => Ok(End::Done),
+    }
+}
+
+fn line(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Fits the number of connections to the number of files that may be open.
+fn fit(connections: usize, open_files: Option<u64>) -> usize {
+    let open_files = open_files.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    // A connection that gets a file has that open, too.
+    connections.min(open_files.saturating_sub(OTHER_FILES) / 2).max(16)
+}
+
+fn tls(certificates: &Path, key: &Path) -> Result<Tls> {
+    let read = |path: &Path| {
+        let mut bytes = Vec::new();
+        let done = File::open(path).and_then(|mut file| std::io::Read::read_to_end(&mut file, &mut bytes));
+        done.map(|_| bytes).map_err(wcas::fs::Error::at("read", path))
+    };
+    Tls::new(&read(certificates)?, &read(key)?).map_err(|error| {
+        let because = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        Error::Refused(format!(
+            "TLS can't be offered with {} and {}: {error}{because}",
+            certificates.display(),
+            key.display()
+        ))
+    })
+}
+
+fn base_path(text: &str) -> std::result::Result<String, String> {
+    let path = text.trim_end_matches('/');
+    if !path.is_empty() && (!path.starts_with('/') || path.contains(['?', '#', '%', ' ', '"'])) {
+        return Err("a path such as /wheels is wanted".to_owned());
+    }
+    Ok(path.to_owned())
+}

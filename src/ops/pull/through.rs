@@ -1,0 +1,242 @@
+//! Pull-through: a client of the server asks for a file that a remote lists and the store lacks.
+//!
+//! The file goes the way of every pulled file; whoever asked may read it while it comes. What the store won't have is remembered, so
+//! that pages stop to list it. METADATA is had without the file where that is possible, and kept until the file comes.
+
+use super::fetch::{Task, Unbrought, bring_watched};
+use super::page;
+use crate::digest::Sha256;
+use crate::error::Result;
+use crate::index::read::{ListedFile, Sidecar};
+use crate::manifest::{RefusalRow, RemoteRow};
+use crate::ops::import::{ImportedDistribution, Target};
+use crate::ops::{Context, reason};
+use crate::remote::{Client, Failure, Watch};
+use crate::store::Store;
+use crate::wheel::Kind;
+
+/// What an import refused stays refused for so many seconds, unless the settings change: its bytes will be the same.
+const REFUSED_SECONDS: i64 = 7 * 86_400;
+/// What a remote lists and says not to have is tried again soon: it may be about to come.
+const ABSENT_SECONDS: i64 = 600;
+
+/// A file that a remote lists.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The remote, whose collection gets the file.
+    pub remote: RemoteRow,
+    /// The file.
+    pub file: ListedFile,
+}
+
+/// Why a file of a remote is not to be had. The text names the remote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The remote failed, or gave other bytes than its page announces.
+    #[error("{0}")]
+    Failed(String),
+    /// The remote has it no longer. It is not listed for a while.
+    #[error("{0}")]
+    Absent(String),
+    /// The collection won't have it. It is not listed any more.
+    #[error("{0}")]
+    Unwanted(String),
+    /// There is no room for it.
+    #[error("{0}")]
+    NoRoom(String),
+}
+
+/// What is known of a remote's METADATA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Its exact bytes.
+    Metadata(Vec<u8>),
+    /// It can only be had with the whole file.
+    WithFile,
+}
+
+/// Brings a file of a remote into the remote's collection; it may be there already. `watch` hears of its bytes as they come.
+pub fn pull_through(
+    store: &Store,
+    context: &Context<'_>,
+    offer: &Offer,
+    watch: Watch<'_>,
+) -> Result<std::result::Result<ImportedDistribution, Refusal>> {
+    let client = match client(context, offer) {
+        Ok(client) => client,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let task = match offer.task() {
+        Ok(task) => task,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let target = Target::Collection(offer.remote.collection_name.clone());
+    match bring_watched(store, context, client, &task, &target, watch)? {
+        Ok(imported) => {
+            forget_metadata(store, &imported.sha256);
+            Ok(Ok(imported))
+        }
+        Err(unbrought) => offer.refuse(store, context, unbrought).map(Err),
+    }
+}
+
+/// Returns the METADATA of a remote's file that is not in the store: what is kept, else what the remote tells; that is kept then.
+pub fn remote_metadata(
+    store: &Store,
+    context: &Context<'_>,
+    offer: &Offer,
+) -> Result<std::result::Result<Told, Refusal>> {
+    // Without a digest nothing says that the next bytes of this name are the same.
+    let Some(sha256) = offer.file.sha256 else { return Ok(Ok(Told::WithFile)) };
+    if let Some(bytes) = store.manifest.remote_metadata(&sha256)? {
+        return Ok(Ok(Told::Metadata(bytes)));
+    }
+    let done = offer.task().and_then(|task| Ok((client(context, offer)?, task)));
+    let (client, task) = match done {
+        Ok(done) => done,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let bytes = match client.metadata(&task.source, &task.file) {
+        Ok(bytes) => bytes,
+        // The whole file has a digest that vouches for it, and needs no ranges.
+        Err(Failure::NoMetadata { .. } | Failure::BadRange { .. } | Failure::Insecure { .. })
+            if offer.file.name.kind() == Kind::Wheel =>
+        {
+            return Ok(Ok(Told::WithFile));
+        }
+        Err(failure) => return offer.refuse_metadata(store, context, failure).map(Err),
+    };
+    if store.is_writable() {
+        // What can't be kept is asked for again; the answer stands.
+        let keep = |transaction: &crate::manifest::Transaction<'_>| {
+            transaction.put_remote_metadata(&sha256, &bytes, context.now)
+        };
+        let _ = store.manifest.write_relaxed(keep);
+    }
+    let announced = offer.file.sidecar.and_then(|sidecar| sidecar.sha256);
+    if announced.is_some_and(|digest| digest != Sha256::of(&bytes)) {
+        // The sidecar was promised and not there, and the wheel says something else: the next page announces what it says.
+        let text = offer.says("announces other metadata than the file has, and doesn't give it");
+        return Ok(Err(Refusal::Failed(text)));
+    }
+    Ok(Ok(Told::Metadata(bytes)))
+}
+
+/// Tells what a page may announce of the METADATA of a remote's file; `kept` is the digest of what is kept of it.
+///
+/// A wheel's can always be had, if only with the whole wheel; an sdist's only where the remote has it.
+pub fn sidecar_of(file: &ListedFile, kept: Option<Sha256>) -> Option<Sidecar> {
+    let announced = file.sidecar.and_then(|sidecar| sidecar.sha256);
+    match file.name.kind() {
+        // Of what nothing vouches for, the next bytes may be others.
+        Kind::Wheel if file.sha256.is_none() => Some(Sidecar { sha256: None }),
+        Kind::Wheel => Some(Sidecar { sha256: kept.or(announced) }),
+        Kind::Sdist => file.sidecar.map(|_| Sidecar { sha256: kept.or(announced) }),
+    }
+}
+
+fn client<'a>(context: &Context<'a>, offer: &Offer) -> std::result::Result<&'a Client, Refusal> {
+    super::client(context).map_err(|error| Refusal::Failed(offer.says(&reason(&error))))
+}
+
+/// What the store itself has is no longer needed twice.
+fn forget_metadata(store: &Store, sha256: &Sha256) {
+    let is_kept = store.manifest.remote_metadata_digest(sha256).is_ok_and(|kept| kept.is_some());
+    if is_kept && store.is_writable() {
+        // What stays behind does no harm.
+        let _ = store.manifest.write_relaxed(|transaction| transaction.forget_remote_metadata(sha256));
+    }
+}
+
+impl Offer {
+    fn task(&self) -> std::result::Result<Task<'_>, Refusal> {
+        let source = page::source(&self.remote).map_err(|why| Refusal::Failed(self.says(&why)))?;
+        Ok(Task { remote: &self.remote, source, file: self.file.clone() })
+    }
+
+    /// Returns a text about the file and the remote.
+    fn says(&self, what: &str) -> String {
+        format!("{} of remote {}: {what}", self.file.name.as_str(), self.remote.name)
+    }
+
+    /// Turns a failure into what a client is told, and remembers what will not change soon.
+    fn refuse(&self, store: &Store, context: &Context<'_>, unbrought: Unbrought) -> Result<Refusal> {
+        let text = self.says(&unbrought.reason());
+        Ok(match unbrought {
+            Unbrought::Remote(Failure::Absent { .. }) => {
+                self.remember(store, context, ABSENT_SECONDS, "the remote lists it and does not have it");
+                Refusal::Absent(text)
+            }
+            Unbrought::Remote(Failure::Declined { .. }) => Refusal::NoRoom(text),
+            Unbrought::Remote(_) => Refusal::Failed(text),
+            Unbrought::Import(reason) => {
+                // Where the collection got an own file of this name meanwhile, that one is listed.
+                let own = store.manifest.find_entry(self.remote.collection, self.file.name.as_str())?;
+                if own.is_none() {
+                    self.remember(store, context, REFUSED_SECONDS, &reason);
+                }
+                Refusal::Unwanted(text)
+            }
+        })
+    }
+
+    fn refuse_metadata(&self, store: &Store, context: &Context<'_>, failure: Failure) -> Result<Refusal> {
+        match failure {
+            Failure::Disk(error) => Err(error.into()),
+            // An sdist's sidecar that was announced and isn't there: the file itself may be.
+            Failure::Absent { .. } | Failure::NoMetadata { .. } if self.file.name.kind() == Kind::Sdist => {
+                Ok(Refusal::Absent(self.says(&reason(&failure))))
+            }
+            failure => self.refuse(store, context, Unbrought::Remote(failure)),
+        }
+    }
+
+    fn remember(&self, store: &Store, context: &Context<'_>, seconds: i64, reason: &str) {
+        if !store.is_writable() {
+            return;
+        }
+        let row = RefusalRow {
+            filename: self.file.name.as_str().to_owned(),
+            sha256: self.file.sha256,
+            refused_at: context.now,
+            until: context.now.saturating_add(seconds),
+            reason: reason.to_owned(),
+        };
+        // What can't be remembered is tried again.
+        let _ = store.manifest.write_relaxed(|transaction| transaction.put_refusal(self.remote.id, &row));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, sha256: Option<Sha256>, sidecar: Option<Option<Sha256>>) -> ListedFile {
+        ListedFile {
+            name: name.parse().unwrap(),
+            url: "https://index.example/x".parse().unwrap(),
+            sha256,
+            size: None,
+            requires_python: None,
+            yanked: None,
+            sidecar: sidecar.map(|sha256| Sidecar { sha256 }),
+            uploaded_at: None,
+            provenance: None,
+        }
+    }
+
+    #[test]
+    fn d4_a_page_announces_of_a_remotes_file_what_can_be_had() {
+        let (own, announced, kept) = (Sha256::of(b"own"), Sha256::of(b"announced"), Sha256::of(b"kept"));
+        let told = |name, sidecar, kept| sidecar_of(&file(name, Some(own), sidecar), kept).map(|told| told.sha256);
+        let (wheel, sdist) = ("demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz");
+        assert_eq!(told(wheel, None, None), Some(None), "with the whole wheel, if need be");
+        assert_eq!(told(wheel, Some(Some(announced)), None), Some(Some(announced)));
+        assert_eq!(told(wheel, Some(Some(announced)), Some(kept)), Some(Some(kept)), "these bytes are served");
+        assert_eq!(told(wheel, None, Some(kept)), Some(Some(kept)));
+        assert_eq!(told(sdist, None, None), None);
+        assert_eq!(told(sdist, Some(None), None), Some(None));
+        let unhashed = sidecar_of(&file(wheel, None, Some(Some(announced))), None);
+        assert_eq!(unhashed, Some(Sidecar { sha256: None }), "its next bytes may be others");
+    }
+}

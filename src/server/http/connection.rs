@@ -1,0 +1,291 @@
+//! Connections: accepted within a limit, each request answered, ended when the server ends.
+
+use super::body::{Counted, Outgoing};
+use super::{HttpOptions, Stop, form};
+use crate::server::answer::{Cause, Reason, plain};
+use crate::server::counters::Asked;
+use crate::server::{Answer, Request, Server};
+use http::header::{self, HeaderValue};
+use http::{Method, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Sleep, sleep};
+
+/// A request's head may have so many bytes.
+const HEAD_BYTES: usize = 32 << 10;
+/// After a failed accept (no descriptors left, as a rule) the next one waits, so that the processor isn't kept busy with it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all connections share.
+pub(super) struct Connections {
+    pub(super) server: Arc<Server>,
+    pub(super) options: HttpOptions,
+    pub(super) uploads: Arc<Semaphore>,
+    waiting: Semaphore,
+    in_flight: AtomicUsize,
+}
+
+impl Connections {
+    pub(super) fn new(server: Arc<Server>, options: HttpOptions) -> Self {
+        let uploads = Arc::new(Semaphore::new(options.max_uploads));
+        let waiting = Semaphore::new(options.max_waiting);
+        Self { server, uploads, waiting, options, in_flight: AtomicUsize::new(0) }
+    }
+
+    /// Returns how many requests are not finished.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Accepts connections until the end.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, permits: Arc<Semaphore>, mut stop: Stop) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.stopped() => return,
+                accepted = async {
+                    let permit = permits.clone().acquire_owned().await.expect("nobody closes it");
+                    listener.accept().await.map(|connection| (connection, permit))
+                } => accepted,
+            };
+            match accepted {
+                Ok(((stream, address), permit)) => {
+                    let (connections, stop) = (self.clone(), stop.clone());
+                    tokio::spawn(async move {
+                        connections.run(stream, address, stop).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) if is_of_the_client(&error) => {}
+                Err(error) => {
+                    (self.options.complain)(&format!("a connection can't be accepted: {error}"));
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn run(self: Arc<Self>, stream: TcpStream, address: SocketAddr, stop: Stop) {
+        let _ = stream.set_nodelay(true);
+        match self.options.tls.clone() {
+            None => self.talk(stream, address, false, stop).await,
+            Some(tls) => {
+                let shaken = tokio::time::timeout(self.options.head_timeout, tls.0.accept(stream)).await;
+                // A client that doesn't trust the certificate, or speaks no TLS, knows it best itself.
+                if let Ok(Ok(stream)) = shaken {
+                    self.talk(stream, address, true, stop).await;
+                }
+            }
+        }
+    }
+
+    async fn talk(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        address: SocketAddr,
+        is_tls: bool,
+        mut stop: Stop,
+    ) {
+        let stream = TokioIo::new(Impatient::new(stream, self.options.stall_timeout));
+        let connections = self.clone();
+        let service = service_fn(move |request| {
+            let connections = connections.clone();
+            async move { Ok::<_, Infallible>(connections.handle(request, address, is_tls).await) }
+        });
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(self.options.head_timeout);
+        builder.max_buf_size(HEAD_BYTES.max(8192)).pipeline_flush(true).half_close(false);
+        let mut connection = pin!(builder.serve_connection(stream, service));
+        let is_ended = tokio::select! {
+            // What goes wrong with a connection is the client's to notice.
+            _ = connection.as_mut() => true,
+            () = stop.stopped() => false,
+        };
+        if !is_ended {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+
+    async fn handle(
+        self: Arc<Self>,
+        request: hyper::Request<Incoming>,
+        address: SocketAddr,
+        is_tls: bool,
+    ) -> Response<Counted> {
+        let start = Instant::now();
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let _flight = Flight(&self.in_flight);
+        let (parts, body) = request.into_parts();
+        let peer = self.options.proxies.peer(address, is_tls, &parts.headers);
+        let request = Request::from_parts(parts, peer);
+        let log = self.options.access_log.as_ref();
+        let line = log.map(|_| format!("{} {} {}", peer.address, request.method(), request.uri()));
+        let mut answer = self.answer(request, body).await;
+        if let Some(Cause(text)) = answer.extensions_mut().remove() {
+            (self.options.complain)(&text);
+        }
+        if let (Some(log), Some(line)) = (log, line) {
+            let length =
+                answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).unwrap_or("-");
+            log(&format!("{line} {} {length} {:.1?}", answer.status().as_u16(), start.elapsed()));
+        }
+        let server = self.server.clone();
+        answer.map(|body| Counted::new(body, server))
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
+        if let Some(answer) = self.server.cached(&request) {
+            let (parts, body) = answer.into_parts();
+            if let Ok(body) = Outgoing::ready(body) {
+                return finish(Response::from_parts(parts, body));
+            }
+        }
+        if *request.method() == Method::POST {
+            let (start, in_flight) = (Instant::now(), self.server.counters.begin());
+            let answer = form::upload(self, request, body).await;
+            drop(in_flight);
+            self.server.counters.answered(Asked::Upload, answer.status().as_u16(), start.elapsed());
+            return self.prepare(answer);
+        }
+        let server = self.server.clone();
+        let answered = self.waiting(move || {
+            let (parts, body) = server.respond(&request).into_parts();
+            Outgoing::prepare(body).map(|body| Response::from_parts(parts, body))
+        });
+        match answered.await {
+            Ok(Ok(answer)) => finish(answer),
+            Ok(Err(error)) => {
+                (self.options.complain)(&format!("a file can't be read: {error}"));
+                self.prepare(plain(StatusCode::SERVICE_UNAVAILABLE, "the file can't be read just now"))
+            }
+            Err(answer) => self.prepare(answer),
+        }
+    }
+
+    /// Does work that may wait, on a thread for that; a panic there is an answer.
+    pub(super) async fn waiting<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Answer> {
+        let _permit = self.waiting.acquire().await;
+        tokio::task::spawn_blocking(work).await.map_err(|error| {
+            (self.options.complain)(&format!("a request failed: {error}"));
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log may tell why")
+        })
+    }
+
+    /// Makes an answer whose body is in memory ready.
+    fn prepare(&self, answer: Answer) -> Response<Outgoing> {
+        let (parts, body) = answer.into_parts();
+        match Outgoing::ready(body) {
+            Ok(body) => finish(Response::from_parts(parts, body)),
+            Err(_) => finish(Response::new(Outgoing::Bytes(bytes::Bytes::new()))),
+        }
+    }
+}
+
+/// A request that is not finished yet.
+struct Flight<'a>(&'a AtomicUsize);
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sets what every answer has.
+fn finish(mut answer: Response<Outgoing>) -> Response<Outgoing> {
+    const SERVER: HeaderValue = HeaderValue::from_static(concat!("wcas/", env!("CARGO_PKG_VERSION")));
+    let headers = answer.headers_mut();
+    headers.insert(header::SERVER, SERVER);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(Reason(text)) = answer.extensions_mut().remove::<Reason>() {
+        // A reason phrase is one line of a few words; the whole text is in the body.
+        let line: String =
+            text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).take(400).collect();
+        if let Ok(reason) = hyper::ext::ReasonPhrase::try_from(line.into_bytes()) {
+            answer.extensions_mut().insert(reason);
+        }
+    }
+    answer
+}
+
+/// Tells whether an accept failed for a reason that only its client has.
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// A stream whose writes fail when the client takes nothing for too long.
+struct Impatient<S> {
+    stream: S,
+    patience: Duration,
+    /// Runs while a write waits.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Impatient<S> {
+    fn new(stream: S, patience: Duration) -> Self {
+        Self { stream, patience, stall: None }
+    }
+
+    fn watch<T>(&mut self, context: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if done.is_ready() {
+            self.stall = None;
+            return done;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+        ready!(stall.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(context, done)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.watch(context, done)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let done = Pin::new(&mut self.stream).poll_flush(context);
+        self.watch(context, done)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let done = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.watch(context, done)
+    }
+}

@@ -1,0 +1,187 @@
+//! Bodies of requests: forms, piece by piece, for a thread that may wait; and what is thrown away.
+
+use super::connection::Connections;
+use crate::server::answer::plain;
+use crate::server::{Answer, Piece, Request};
+use bytes::{Buf, Bytes};
+use futures_core::Stream;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep};
+
+/// So much of a body that nobody wants is read, so that the client gets to read its answer instead of a broken connection.
+const DRAIN_BYTES: u64 = 1 << 30;
+const DRAIN_TIME: Duration = Duration::from_secs(30);
+/// So much more than the file itself a form may have.
+const FORM_BYTES: u64 = 16 << 20;
+/// Pieces on their way to the thread that takes them.
+const PIECES: usize = 4;
+
+/// A request's body, shared by who reads the form and who throws the rest away.
+#[derive(Clone)]
+struct Upload(Arc<Mutex<Flow>>);
+
+struct Flow {
+    body: Incoming,
+    stall: Pin<Box<Sleep>>,
+    patience: Duration,
+    taken: u64,
+    limit: u64,
+    is_ended: bool,
+}
+
+impl Flow {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            if self.is_ended {
+                return Poll::Ready(None);
+            }
+            match Pin::new(&mut self.body).poll_frame(context) {
+                Poll::Ready(None) => self.is_ended = true,
+                Poll::Ready(Some(Err(error))) => {
+                    self.is_ended = true;
+                    return Poll::Ready(Some(Err(io::Error::other(error))));
+                }
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.stall.as_mut().reset(tokio::time::Instant::now() + self.patience);
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.taken += data.remaining() as u64;
+                    if self.taken > self.limit {
+                        return Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())));
+                    }
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Poll::Pending => {
+                    if self.stall.as_mut().poll(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.is_ended = true;
+                    return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+                }
+            }
+        }
+    }
+}
+
+impl Upload {
+    fn new(body: Incoming, patience: Duration, limit: u64) -> Self {
+        let stall = Box::pin(sleep(patience));
+        Self(Arc::new(Mutex::new(Flow { body, stall, patience, taken: 0, limit, is_ended: false })))
+    }
+
+    /// Reads what is left and throws it away, as far as that is bearable.
+    async fn drain(self) {
+        {
+            let mut flow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            flow.limit = flow.taken.saturating_add(DRAIN_BYTES);
+        }
+        let end = Instant::now() + DRAIN_TIME;
+        let mut stream = self;
+        while let Some(Ok(_)) = std::future::poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
+            if Instant::now() > end {
+                return;
+            }
+        }
+    }
+}
+
+impl Stream for Upload {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll(context)
+    }
+}
+
+/// Takes an upload: its form goes to a thread that may wait, piece by piece.
+pub(super) async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+    let limit = connections.server.options.max_upload_bytes.saturating_add(FORM_BYTES);
+    let is_too_large = body.size_hint().lower() > limit;
+    let body = Upload::new(body, connections.options.stall_timeout, limit);
+    let Ok(permit) = connections.uploads.clone().try_acquire_owned() else {
+        body.drain().await;
+        let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "there are too many uploads just now; try again");
+        crate::server::answer::set(&mut answer, http::header::RETRY_AFTER, "5");
+        return answer;
+    };
+    let request = Arc::new(request);
+    let boundary = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let boundary = boundary.and_then(|text| multer::parse_boundary(text).ok());
+    let admitted = {
+        let (server, request) = (connections.server.clone(), request.clone());
+        connections.waiting(move || server.admit_upload(&request)).await
+    };
+    let answer = match (admitted, boundary) {
+        (Err(answer) | Ok(Err(answer)), _) => answer,
+        (Ok(Ok(())), _) if is_too_large => too_large(connections.server.options.max_upload_bytes),
+        (Ok(Ok(())), None) => {
+            plain(StatusCode::BAD_REQUEST, "an upload is a form: multipart/form-data with a boundary")
+        }
+        (Ok(Ok(())), Some(boundary)) => take(connections, request, &body, boundary).await,
+    };
+    drop(permit);
+    body.drain().await;
+    answer
+}
+
+/// Answers that a file is larger than is taken.
+fn too_large(limit: u64) -> Answer {
+    plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the file is larger than the {limit} bytes that are taken here"))
+}
+
+async fn take(connections: &Arc<Connections>, request: Arc<Request>, body: &Upload, boundary: String) -> Answer {
+    let (sender, mut receiver) = mpsc::channel::<io::Result<Piece>>(PIECES);
+    let server = connections.server.clone();
+    let taking = tokio::task::spawn_blocking(move || {
+        server.upload(&request, &mut std::iter::from_fn(|| receiver.blocking_recv()))
+    });
+    if let Err(error) = send(body.clone(), boundary, &sender).await {
+        let _ = sender.send(Err(error)).await;
+    }
+    drop(sender);
+    match taking.await {
+        Ok(answer) => answer,
+        Err(error) => {
+            (connections.options.complain)(&format!("an upload failed: {error}"));
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log may tell why")
+        }
+    }
+}
+
+/// Cuts a form into pieces. An error is the connection's or the form's; who takes the pieces may end early.
+async fn send(body: Upload, boundary: String, to: &mpsc::Sender<io::Result<Piece>>) -> io::Result<()> {
+    let mut form = multer::Multipart::new(body, boundary);
+    while let Some(mut field) = form.next_field().await.map_err(fault)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let filename = field.file_name().map(str::to_owned);
+        if to.send(Ok(Piece::Field { name, filename })).await.is_err() {
+            return Ok(());
+        }
+        while let Some(data) = field.chunk().await.map_err(fault)? {
+            if to.send(Ok(Piece::Data(data))).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tells the connection's faults from the form's.
+fn fault(error: multer::Error) -> io::Error {
+    match error {
+        multer::Error::StreamReadFailed(source) => match source.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(error) => io::Error::other(error),
+        },
+        error => io::Error::new(io::ErrorKind::InvalidData, error),
+    }
+}
