@@ -10,6 +10,7 @@
 pub mod digest;
 pub mod name;
 pub mod requirement;
+pub mod status;
 // Floor 1: what is in a wheel; the only module that changes the disk.
 pub mod fs;
 pub mod wheel;

@@ -262,12 +262,12 @@ fn settings_that_do_not_go_together_are_notes() {
         is_warning: Some(is_warning),
         ..ops::Settings::default()
     };
-    ops::set_collection(&store, &CollectionName::shared(), &settings(false)).unwrap();
+    ops::set_collection(&store, &CONTEXT, &CollectionName::shared(), &settings(false)).unwrap();
     sample.finds(
         "guard",
         Severity::Note,
         "shared has 1 distribution that its guard would refuse, such as nvidia_cublas_cu12-12.1",
     );
-    ops::set_collection(&store, &CollectionName::shared(), &settings(true)).unwrap();
+    ops::set_collection(&store, &CONTEXT, &CollectionName::shared(), &settings(true)).unwrap();
     assert_eq!(sample.findings(), [], "it was let in knowingly");
 }

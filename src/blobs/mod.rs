@@ -9,7 +9,7 @@ mod staging;
 
 pub use staging::{LinkMode, Staged, Staging};
 
-use crate::digest::Blake3;
+use crate::digest::{Blake3, Sha256};
 use crate::fs::{self, Error, Lock, Result, Signature};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -37,6 +37,7 @@ pub struct Blobs {
     root: PathBuf,
     quarantine: PathBuf,
     named: PathBuf,
+    documents: PathBuf,
     sidecars: PathBuf,
     reap: PathBuf,
 }
@@ -48,6 +49,7 @@ impl Blobs {
             root: store.join("blobs/b3"),
             quarantine: store.join("quarantine"),
             named: store.join("named"),
+            documents: store.join("documents"),
             sidecars: store.join("metadata"),
             reap: store.join("locks/reap"),
         }
@@ -218,6 +220,25 @@ impl Blobs {
             }
         }
         fs::symlink(&target, &path).map(|()| path)
+    }
+
+    /// Returns a path that ends in `filename` and has these bytes, for what pages list beside distributions. It is derived, and
+    /// made when first asked for.
+    pub fn document(&self, filename: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let dir = self.documents.join(Sha256::of(bytes).to_string());
+        let path = dir.join(filename);
+        let is_there = || std::fs::read(&path).is_ok_and(|found| found == bytes);
+        if is_there() {
+            return Ok(path);
+        }
+        for dir in [&self.documents, &dir] {
+            fs::create_dir(dir)?;
+        }
+        match fs::write_durable(&path, bytes) {
+            // Another process was faster.
+            Err(_) if is_there() => Ok(path),
+            done => done.map(|()| path),
+        }
     }
 
     /// Returns the folder of the links that end in a filename of the blob; it may not be there.

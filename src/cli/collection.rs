@@ -4,14 +4,17 @@ use super::app::App;
 use super::{End, print, units};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
+use std::io::Write;
 use wcas::Error;
 use wcas::error::Result;
-use wcas::manifest::Guard;
-use wcas::name::CollectionName;
+use wcas::manifest::{Guard, StatusRow};
+use wcas::name::{CollectionName, ProjectName};
 use wcas::ops::{
     self, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion, RevisionSpec, Settings,
+    StatusReport,
 };
 use wcas::requirement::Spec;
+use wcas::status::Status;
 use wcas::wheel::accelerator::{Accelerator, AcceleratorError};
 
 /// Create, list, compare and change collections and their history
@@ -95,6 +98,21 @@ enum Command {
     },
     /// Change a collection's fallbacks, its rules for gc and its guard; `none` takes a rule away
     Set(SetArgs),
+    /// Tell or change the status of projects (PEP 792): of one in quarantine no file is offered
+    Status(StatusArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    /// The collection
+    name: CollectionName,
+    /// The project; without one, all that aren't simply active are listed
+    project: Option<ProjectName>,
+    /// Its status from now on: active, deprecated (as active, with a word), archived (no more uploads), quarantined (no file is offered)
+    status: Option<Status>,
+    /// Why, for people and clients
+    #[arg(long, value_name = "TEXT", requires = "status")]
+    reason: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -128,6 +146,17 @@ struct SetArgs {
     /// Only wheels that need an accelerator, or are a part of one, count
     #[arg(long)]
     no_strict: bool,
+    /// Whether views have its variant wheels (PEP 825)
+    #[arg(long, value_enum)]
+    variants: Option<Variants>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Variants {
+    /// Pages list them, with the documents that tell what their labels stand for
+    Show,
+    /// Pages leave them out, as for clients that mistake them for plain wheels
+    Hide,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -207,6 +236,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         }
         Command::Snapshot { collection, name, delete } => snapshot(app, &collection, &name, delete)?,
         Command::Set(args) => set(app, args)?,
+        Command::Status(args) => status(app, args)?,
     }
     Ok(End::Done)
 }
@@ -242,6 +272,7 @@ fn rules(row: &CollectionReport) -> String {
         rules.unused_for.map(|seconds| format!("used in {} d", seconds / 86_400)),
         rules.max_bytes.map(|bytes| format!("at most {}", print::size(bytes))),
         guard(&row.guard),
+        row.hides_variants.then(|| "variants hidden".to_owned()),
     ];
     texts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -392,10 +423,33 @@ fn set(app: &App, args: SetArgs) -> Result<()> {
         },
         is_warning: args.guard.map(|action| action == Action::Warn),
         is_strict: switch(args.strict, args.no_strict),
+        hides_variants: args.variants.map(|variants| variants == Variants::Hide),
     };
-    let report = ops::set_collection(&app.open()?, &args.name, &settings)?;
+    let report = ops::set_collection(&app.open()?, &app.context(), &args.name, &settings)?;
     app.report("collection-set", &report, |out| {
         let fallbacks: Vec<&str> = report.fallbacks.iter().map(CollectionName::as_str).collect();
         writeln!(out, "{}: fallbacks {}; rules {}", report.name, dash(fallbacks.join(", ")), dash(rules(&report)))
     })
+}
+
+fn status(app: &App, args: StatusArgs) -> Result<()> {
+    let StatusArgs { name, project, status, reason } = args;
+    let report = match (project, status) {
+        (Some(project), Some(status)) => {
+            ops::set_project_status(&app.open()?, &app.context(), &name, StatusRow { project, status, reason })?
+        }
+        (project, _) => ops::project_status(&app.open()?, &name, project.as_ref())?,
+    };
+    app.report("collection-status", &report, |out| tell_statuses(out, &report))
+}
+
+fn tell_statuses(out: &mut dyn Write, report: &StatusReport) -> std::io::Result<()> {
+    if report.projects.is_empty() {
+        return Ok(());
+    }
+    let row = |row: &StatusRow| {
+        [row.project.to_string(), row.status.to_string(), dash(row.reason.clone().unwrap_or_default())]
+    };
+    let rows: Vec<[String; 3]> = report.projects.iter().map(row).collect();
+    print::table(out, ["PROJECT", "STATUS", "REASON"], &rows)
 }

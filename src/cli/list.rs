@@ -10,6 +10,7 @@ use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::{self, Fate, Filter, Listed, SeenFile, ShowReport, WhyReport};
 use wcas::requirement::Spec;
+use wcas::wheel::VariantLabel;
 
 /// List distributions
 #[derive(Debug, clap::Args)]
@@ -124,6 +125,7 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
     line("version", &report.version)?;
     line("build tag", &report.build_tag.as_ref().map(ToString::to_string).unwrap_or_default())?;
     line("tags", &report.tags)?;
+    line("variant label", report.variant_label.as_ref().map(VariantLabel::as_str).unwrap_or_default())?;
     line("size", &format!("{} ({} bytes)", print::size(report.size), report.size))?;
     line("sha256", &report.sha256.to_string())?;
     line("blake3", &report.blake3.to_string())?;
@@ -144,6 +146,7 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
     for (collection, origin) in &report.origins {
         let vouched = if origin.is_unhashed { " (no digest vouched for it)" } else { "" };
         line("from", &format!("{} for {collection}: {}{vouched}", origin.remote, origin.url))?;
+        line("provenance", origin.provenance.as_deref().unwrap_or_default())?;
     }
     Ok(())
 }
@@ -199,6 +202,7 @@ fn fate(fate: &Fate) -> String {
         Fate::Yanked { reason } if reason.is_empty() => "listed, yanked".to_owned(),
         Fate::Yanked { reason } => format!("listed, yanked: {reason}"),
         Fate::Shadowed { by } => format!("shadowed by {by}"),
+        Fate::Withheld { reason } => format!("left out: {reason}"),
         Fate::Lost => "left out: its bytes are lost".to_owned(),
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     for note in &report.remotes {
         app.note(&format!("{}: {}", note.remote, note.text));
     }
+    report.notes.iter().for_each(|note| app.note(note));
     app.report("lookup", &report, |out| match &report.path {
         Some(path) => writeln!(out, "{}", path.display()),
         None => Ok(()),
@@ -79,6 +80,7 @@ fn metadata(app: &App, store: &Store, options: &LookupOptions) -> Result<End> {
     for note in &report.remotes {
         app.note(&format!("{}: {}", note.remote, note.text));
     }
+    report.notes.iter().for_each(|note| app.note(note));
     app.report("lookup-metadata", &report, |out| write!(out, "{}", report.metadata.as_deref().unwrap_or_default()))?;
     if !report.hit {
         app.note(&format!("no match for {}", options.spec));

@@ -86,6 +86,7 @@ pub(super) fn tell(app: &App, report: &PullReport) -> Result<End> {
     }
     for unmet in &report.missing {
         app.warn(&format!("no match for {} ({})", unmet.requirement, unmet.place));
+        unmet.quarantine.iter().for_each(|reason| app.warn(&format!("  {reason}")));
         for note in &unmet.notes {
             app.warn(&format!("  {}: {}", note.remote, note.text));
         }

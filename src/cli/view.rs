@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::ops::{self, Shown, TreeOptions, ViewOptions};
+use wcas::ops::{self, Shown, TreeOptions, ViewOptions, WithheldFile};
 
 /// Print a collection as a page or list, or write it as a tree
 ///
@@ -129,14 +129,14 @@ fn page(app: &App, args: Args) -> Result<End> {
         format,
         base_url: args.base_url,
     };
-    let mut report = Ok(Vec::new());
+    let mut report = Ok((Vec::new(), Vec::new()));
     let written = app.answer(|out| {
-        report = ops::view(&store, &options, out).map(|report| report.left_out);
+        report = ops::view(&store, &options, out).map(|report| (report.left_out, report.withheld));
         Ok(())
     });
-    let left_out = report?;
+    let (left_out, withheld) = report?;
     written?;
-    Ok(tell_left_out(app, &left_out))
+    Ok(tell_left_out(app, &left_out, &withheld))
 }
 
 fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
@@ -171,7 +171,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
             "the tree's files are hard links: an edit in place of one corrupts the store (`wcas verify` finds it)",
         );
     }
-    Ok(tell_left_out(app, &report.left_out))
+    Ok(tell_left_out(app, &report.left_out, &report.withheld))
 }
 
 fn shown(
@@ -186,7 +186,10 @@ fn shown(
     }
 }
 
-fn tell_left_out(app: &App, left_out: &[String]) -> End {
+fn tell_left_out(app: &App, left_out: &[String], withheld: &[WithheldFile]) -> End {
+    for file in withheld {
+        app.note(&format!("left out {}: {}", file.filename, file.reason));
+    }
     for filename in left_out {
         app.warn(&format!("left out {filename}: its bytes are lost; import it again, or `wcas verify --repair`"));
     }

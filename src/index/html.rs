@@ -1,4 +1,4 @@
-//! HTML pages: PEP 503 with what PEP 592, 629, 658, 714 and 792 add.
+//! HTML pages: PEP 503 with what PEP 592, 629, 658, 714, 740 and 792 add.
 //!
 //! An anchor's text is the bare name without spaces around it, for some clients compare it as it is. `data-size` and
 //! `data-upload-time` are no standard, but uv reads them. There is no `<base>`: pip and uv fail on a relative one.
@@ -61,6 +61,9 @@ fn anchor(out: &mut dyn Write, file: &File<'_>) -> Result<()> {
     }
     if let Some(reason) = file.yanked {
         attribute(out, " data-yanked", reason)?;
+    }
+    if let Some(url) = file.secure_provenance() {
+        attribute(out, " data-provenance", url)?;
     }
     out.write_all(b">")?;
     escape(out, file.filename)?;

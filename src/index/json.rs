@@ -1,4 +1,4 @@
-//! JSON pages: PEP 691 with what PEP 592, 700, 714 and 792 add.
+//! JSON pages: PEP 691 with what PEP 592, 700, 714, 740 and 792 add.
 //!
 //! Keys that begin with an underscore are ours: PEP 700 leaves them to servers.
 
@@ -129,6 +129,8 @@ struct FileJson<'a> {
     core_metadata: Option<CoreMetadata>,
     #[serde(skip_serializing_if = "Option::is_none")]
     yanked: Option<Yanked<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<&'a str>,
     #[serde(rename = "_blake3", skip_serializing_if = "Option::is_none")]
     blake3: Option<Blake3>,
 }
@@ -172,6 +174,7 @@ impl<'a> From<&'a File<'a>> for FileJson<'a> {
             yanked: file
                 .yanked
                 .map(|reason| if reason.is_empty() { Yanked::Flag(true) } else { Yanked::Reason(reason) }),
+            provenance: file.secure_provenance(),
             blake3: file.blake3,
         }
     }

@@ -12,6 +12,7 @@ pub mod lines;
 pub mod read;
 
 use crate::digest::{Blake3, Sha256};
+pub use crate::status::Status;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use read::Sidecar;
 use std::borrow::Cow;
@@ -47,6 +48,8 @@ pub struct File<'a> {
     pub yanked: Option<&'a str>,
     /// What `{url}.metadata` answers; `None` where nothing is there, since pip fails on a promise not kept.
     pub sidecar: Option<Sidecar>,
+    /// Where its attestations are (PEP 740); left out unless it is an https URL, as the standard demands.
+    pub provenance: Option<&'a str>,
 }
 
 /// A page of files: of one project, or of a whole collection.
@@ -71,17 +74,11 @@ pub struct ProjectStatus<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// The statuses of PEP 792.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// As ever.
-    Active,
-    /// No more uploads are to come.
-    Archived,
-    /// Unsafe: its pages offer no file.
-    Quarantined,
-    /// Superseded, though nothing else changes.
-    Deprecated,
+impl File<'_> {
+    /// Returns where the file's attestations are, if pages may say so.
+    fn secure_provenance(&self) -> Option<&str> {
+        self.provenance.filter(|url| url.starts_with("https://"))
+    }
 }
 
 impl<'a> Page<'a> {
@@ -95,18 +92,6 @@ impl<'a> Page<'a> {
         match self.status {
             Some(ProjectStatus { status: Status::Quarantined, .. }) => &[],
             _ => self.files,
-        }
-    }
-}
-
-impl Status {
-    /// Returns the word that pages carry.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Archived => "archived",
-            Self::Quarantined => "quarantined",
-            Self::Deprecated => "deprecated",
         }
     }
 }
@@ -159,6 +144,7 @@ mod fixtures {
             requires_python: None,
             yanked: None,
             sidecar: None,
+            provenance: None,
         }
     }
 

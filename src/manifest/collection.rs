@@ -64,6 +64,8 @@ pub struct CollectionRow {
     pub retention: Retention,
     /// Its guard.
     pub guard: Guard,
+    /// Whether views of it leave its variant wheels out.
+    pub hides_variants: bool,
 }
 
 impl CollectionRow {
@@ -86,6 +88,7 @@ impl CollectionRow {
                 is_warning: row.get::<_, String>("guard")? == "warn",
                 is_strict: row.get("guard_strict")?,
             },
+            hides_variants: row.get("hide_variants")?,
         })
     }
 }

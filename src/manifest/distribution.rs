@@ -3,7 +3,7 @@
 use super::{BlobId, Result, Rows, Transaction};
 use crate::digest::Sha256;
 use crate::name::ProjectName;
-use crate::wheel::{Contents, DistributionFilename, Kind};
+use crate::wheel::{Contents, DistributionFilename, Kind, VariantLabel};
 use rusqlite::{OptionalExtension, named_params};
 
 /// A distribution as a row holds it.
@@ -25,6 +25,10 @@ pub struct Distribution {
     pub requires_python: Option<String>,
     /// METADATA or PKG-INFO, where it may be served as a sidecar.
     pub metadata: Option<Vec<u8>>,
+    /// A variant wheel's label.
+    pub variant: Option<VariantLabel>,
+    /// A variant wheel's `variant.json`.
+    pub variant_json: Option<Vec<u8>>,
 }
 
 impl Distribution {
@@ -40,6 +44,8 @@ impl Distribution {
             requires_python: contents.requires_python,
             // Only what may be served as a sidecar is kept: an old sdist's PKG-INFO may differ from what it builds.
             metadata: contents.metadata.filter(|_| contents.metadata_may_be_served),
+            variant: name.variant().cloned(),
+            variant_json: contents.variant,
         }
     }
 }
@@ -80,14 +86,17 @@ impl Transaction<'_> {
         }
         let metadata = distribution.metadata.as_ref().map(|bytes| self.insert_metadata(bytes)).transpose()?;
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO distribution(blob_id, filename, kind, project, version, build_tag, tags, requires_python, metadata_sha256)
-             VALUES(:blob, :filename, :kind, :project, :version, :build_tag, :tags, :requires_python, :metadata)",
+            "INSERT INTO distribution(blob_id, filename, kind, project, version, build_tag, tags, requires_python,
+               metadata_sha256, variant)
+             VALUES(:blob, :filename, :kind, :project, :version, :build_tag, :tags, :requires_python, :metadata, :variant)",
         )?;
         statement.execute(named_params! {
             ":blob": blob, ":filename": distribution.filename, ":kind": distribution.kind, ":project": distribution.project,
             ":version": distribution.version, ":build_tag": distribution.build_tag, ":tags": distribution.tags,
             ":requires_python": distribution.requires_python, ":metadata": metadata,
+            ":variant": distribution.variant,
         })?;
+        distribution.variant_json.as_ref().map_or(Ok(()), |bytes| self.insert_variant_json(blob, bytes))?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::{BlobId, CollectionId, Result, Rows, State, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::name::{CollectionName, ProjectName};
-use crate::wheel::Kind;
+use crate::wheel::{Kind, VariantLabel};
 use rusqlite::{OptionalExtension, Params, Row, named_params};
 
 /// An entry with its distribution and blob.
@@ -57,6 +57,8 @@ pub struct Entry {
     pub modified_ns: Option<i64>,
     /// Where its bytes came from, when not from a local file.
     pub origin: Option<Origin>,
+    /// A variant wheel's label.
+    pub variant: Option<VariantLabel>,
 }
 
 /// Where an entry's bytes came from.
@@ -70,6 +72,9 @@ pub struct Origin {
     pub uploaded_at: Option<i64>,
     /// Whether nothing but the transfer vouched for its bytes.
     pub is_unhashed: bool,
+    /// Where its attestations are, an https URL (PEP 740).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<String>,
 }
 
 /// What an entry is to say.
@@ -107,7 +112,7 @@ macro_rules! select_entries {
             "SELECT c.name AS collection, e.filename, d.kind, d.project, d.version, d.build_tag, d.tags,
                     d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, b.state,
                     e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at, b.epoch, b.inode, b.modified_ns,
-                    e.remote, e.url, e.is_unhashed
+                    e.remote, e.url, e.is_unhashed, e.provenance, d.variant
              FROM entry e
              JOIN collection c ON c.id = e.collection_id
              JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
@@ -129,7 +134,7 @@ impl Entry {
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        // By position, in the order of `select_entries`: by name costs a search for each of 26 columns and row.
+        // By position, in the order of `select_entries`: by name costs a search for each of 28 columns and row.
         let uploaded_at = row.get(17)?;
         let origin = match row.get(23)? {
             Some(remote) => Some(Origin {
@@ -137,6 +142,7 @@ impl Entry {
                 url: row.get::<_, Option<String>>(24)?.unwrap_or_default(),
                 uploaded_at: Some(uploaded_at),
                 is_unhashed: row.get(25)?,
+                provenance: row.get(26)?,
             }),
             None => None,
         };
@@ -165,6 +171,7 @@ impl Entry {
             inode: row.get(21)?,
             modified_ns: row.get(22)?,
             origin,
+            variant: row.get(27)?,
         })
     }
 }
@@ -249,10 +256,11 @@ impl Transaction<'_> {
     /// else now.
     pub fn insert_entry(&self, collection: CollectionId, entry: &NewEntry<'_>, revision: i64, now: i64) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at, yanked, remote, url, is_unhashed)
+            "INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at, yanked, remote, url, is_unhashed,
+               provenance)
              VALUES(:collection, :filename, :blob, :revision, coalesce((SELECT min(uploaded_at) FROM entry
                WHERE blob_id = :blob AND filename = :filename AND collection_id = :collection), :uploaded_at), :yanked,
-               :remote, :url, :is_unhashed)",
+               :remote, :url, :is_unhashed, :provenance)",
         )?;
         let origin = entry.origin;
         statement.execute(named_params! {
@@ -260,6 +268,7 @@ impl Transaction<'_> {
             ":uploaded_at": origin.and_then(|origin| origin.uploaded_at).unwrap_or(now), ":yanked": entry.yanked,
             ":remote": origin.map(|origin| &origin.remote), ":url": origin.map(|origin| &origin.url),
             ":is_unhashed": origin.is_some_and(|origin| origin.is_unhashed),
+            ":provenance": origin.and_then(|origin| origin.provenance.as_ref()),
         })?;
         Ok(())
     }

@@ -16,7 +16,9 @@ mod remote;
 mod remote_metadata;
 mod route;
 mod session;
+mod status;
 mod types;
+mod variant_wheel;
 mod view;
 
 pub use blob::{BlobRow, State};
@@ -31,6 +33,7 @@ pub use refusal::RefusalRow;
 pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings};
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
+pub use status::StatusRow;
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 

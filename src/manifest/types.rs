@@ -2,7 +2,8 @@
 
 use crate::digest::{Blake3, Sha256};
 use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::wheel::Kind;
+use crate::status::Status;
+use crate::wheel::{Kind, VariantLabel};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 use std::error::Error;
@@ -82,6 +83,8 @@ macro_rules! name_column {
 name_column!(ProjectName);
 name_column!(CollectionName);
 name_column!(RemoteName);
+name_column!(Status);
+name_column!(VariantLabel);
 
 impl ToSql for Kind {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -8,7 +8,7 @@ use crate::manifest::{BlobRow, Entry, Origin, Reference, State};
 use crate::name::{CollectionName, ProjectName};
 use crate::requirement::{DigestSpec, Spec};
 use crate::store::Store;
-use crate::wheel::{BuildTag, Metadata};
+use crate::wheel::{BuildTag, Metadata, VariantLabel};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +26,8 @@ pub struct Listed {
     pub version: String,
     /// A wheel's build tag.
     pub build_tag: Option<BuildTag>,
+    /// A variant wheel's label.
+    pub variant_label: Option<VariantLabel>,
     /// Its SHA-256 digest.
     pub sha256: Sha256,
     /// The blob.
@@ -49,6 +51,7 @@ impl From<Entry> for Listed {
             filename: entry.filename,
             project: entry.project,
             version: entry.version,
+            variant_label: entry.variant,
             sha256: entry.sha256,
             blake3: entry.blake3,
             size: entry.size,
@@ -79,6 +82,8 @@ pub struct ShowReport {
     pub build_tag: Option<BuildTag>,
     /// A wheel's tags.
     pub tags: String,
+    /// A variant wheel's label.
+    pub variant_label: Option<VariantLabel>,
     /// The collections that have it, each with the revision that added it.
     pub collections: BTreeMap<CollectionName, i64>,
     /// Size in bytes.
@@ -130,6 +135,7 @@ pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
                     version: entry.version.clone(),
                     build_tag: lookup::build_tag(&entry),
                     tags: entry.tags.clone(),
+                    variant_label: entry.variant.clone(),
                     collections: BTreeMap::new(),
                     size: entry.size,
                     sha256: entry.sha256,

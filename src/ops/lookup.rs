@@ -6,7 +6,7 @@
 
 use super::healing::{Health, check};
 use super::rank::{admits, rank};
-use super::{Context, Filter, PullNote, collection_rows, pull, variant};
+use super::{Context, Filter, PullNote, collection_rows, pull, status, variant};
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Entry, Outcome, Rows, State};
@@ -63,20 +63,28 @@ pub struct LookupReport {
     pub unusable: Vec<String>,
     /// What remotes said that gave nothing.
     pub remotes: Vec<PullNote>,
+    /// Why something is not handed out, though it may be there.
+    pub notes: Vec<String>,
 }
 
-/// Finds the best distribution. A match whose bytes are missing or wrong is no match: the next best is taken.
+/// Finds the best distribution. A match whose bytes are missing or wrong is no match: the next best is taken. Of a project in
+/// quarantine nothing is found, there and farther away.
 pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> Result<LookupReport> {
     let asked = asked(options);
     let mut report = LookupReport::default();
     let order = order(&store.manifest, &asked, options)?;
     for (index, collection) in order.iter().enumerate().filter(|_| !options.force_miss) {
-        for entry in candidates(&store.manifest, collection, options)? {
+        let (entries, quarantine) = offered(&store.manifest, collection, options)?;
+        report.notes.extend(quarantine.clone());
+        for entry in entries {
             let Some(row) = store.manifest.blob(entry.blob)? else { continue };
             if row.state == State::Live && check(store, &row)? == Health::Good {
                 return report.found(store, context, collection, entry, None);
             }
             report.unusable.push(entry.filename);
+        }
+        if quarantine.is_some() {
+            break;
         }
         if options.is_offline || is_owned_nearer(store, &order[..index], &options.spec)? {
             continue;
@@ -107,6 +115,8 @@ pub struct MetadataReport {
     pub metadata: Option<String>,
     /// What remotes said that gave nothing.
     pub remotes: Vec<PullNote>,
+    /// Why something is not handed out, though it may be there.
+    pub notes: Vec<String>,
 }
 
 /// Tells the METADATA of what a lookup would find; a remote is asked for no more than that, and nothing is imported or counted.
@@ -114,10 +124,15 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
     let mut report = MetadataReport::default();
     let order = order(&store.manifest, &asked(options), options)?;
     for (index, collection) in order.iter().enumerate() {
-        for entry in candidates(&store.manifest, collection, options)? {
+        let (entries, quarantine) = offered(&store.manifest, collection, options)?;
+        report.notes.extend(quarantine.clone());
+        for entry in entries {
             let Some(sha256) = entry.metadata_sha256 else { continue };
             let Some(bytes) = store.manifest.metadata(&sha256)? else { continue };
             return Ok(report.found(&collection.name, entry.filename, &bytes, None));
+        }
+        if quarantine.is_some() {
+            break;
         }
         if options.is_offline || is_owned_nearer(store, &order[..index], &options.spec)? {
             continue;
@@ -242,6 +257,18 @@ pub(super) fn candidates(rows: &Rows, collection: &CollectionRow, options: &Look
         .collect();
     ranked.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.filename.cmp(&other.filename)));
     Ok(ranked.into_iter().map(|(_, entry)| entry).collect())
+}
+
+/// Returns the matches in a collection, the best first, without those whose project is in quarantine, and a word about that.
+fn offered(rows: &Rows, collection: &CollectionRow, options: &LookupOptions) -> Result<(Vec<Entry>, Option<String>)> {
+    let mut entries = candidates(rows, collection, options)?;
+    let project = project(&options.spec).or_else(|| entries.first().map(|entry| entry.project.clone()));
+    let quarantine = status::quarantine_in(rows, collection, project.as_ref())?;
+    if quarantine.is_some() {
+        // A digest may mean a file of another project, too; that is not handed out instead.
+        entries.clear();
+    }
+    Ok((entries, quarantine))
 }
 
 /// Counts the lookup. An answer is never held up or lost for the sake of a count.

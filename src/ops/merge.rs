@@ -23,12 +23,22 @@ pub enum Fate {
     },
     /// It would be listed, but its bytes are lost.
     Lost,
+    /// It would be listed, but isn't to be: its project is in quarantine, or its collection hides variant wheels.
+    Withheld {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Fate {
     /// Tells whether it is hidden by another collection; what is lost is not, and hides others.
     pub fn is_shadowed(&self) -> bool {
         matches!(self, Self::Shadowed { .. })
+    }
+
+    /// Tells whether a page has it, once lost bytes are left out.
+    pub(super) fn is_shown(&self) -> bool {
+        matches!(self, Self::Listed | Self::Yanked { .. } | Self::Lost)
     }
 }
 
@@ -88,6 +98,7 @@ mod tests {
             inode: None,
             modified_ns: None,
             origin: None,
+            variant: None,
         }
     }
 
@@ -97,6 +108,7 @@ mod tests {
             Fate::Yanked { reason } => format!("{} {} yanked {reason}", entry.collection, entry.version),
             Fate::Shadowed { by } => format!("{} {} behind {by}", entry.collection, entry.version),
             Fate::Lost => format!("{} {} lost", entry.collection, entry.version),
+            Fate::Withheld { reason } => format!("{} {} withheld: {reason}", entry.collection, entry.version),
         };
         merge(strategy, entries).into_iter().map(text).collect()
     }

@@ -30,8 +30,10 @@ mod route;
 mod search;
 mod shown;
 mod stats;
+mod status;
 pub mod units;
 mod variant;
+mod variants;
 mod verify;
 mod view;
 
@@ -72,9 +74,11 @@ pub use route::{
     show_variant,
 };
 pub use search::Filter;
-pub use shown::{SeenFile, Shown, SightReport, sight};
+pub use shown::{SeenFile, Shown, SightReport, WithheldFile, sight};
 pub use stats::{CollectionStats, RemoteStats, StatsReport, stats};
+pub use status::{StatusReport, project_status, set_project_status, shown_status, status_in};
 pub use variant::{SearchOrder, is_known_variant};
+pub use variants::{VariantsDocument, variants_of};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
 

@@ -2,7 +2,7 @@
 
 use super::collection::{RevisionSpec, resolve};
 use super::search::is_meant;
-use super::{Context, collection_row, guard};
+use super::{Context, collection_row, guard, variants};
 use crate::error::{Error, Result};
 use crate::manifest::{Entry, Rows, Scope, State, Transaction};
 use crate::name::CollectionName;
@@ -28,7 +28,7 @@ pub struct CopyReport {
     pub unchanged: usize,
     /// What it has with other bytes, and keeps.
     pub refused: Vec<String>,
-    /// What its guard doesn't admit.
+    /// What its guard doesn't admit, and variant wheels that contradict those that it has.
     pub barred: Vec<RefusedPromotion>,
 }
 
@@ -105,7 +105,7 @@ pub fn copy_collection(
         copied: copied.map(|(entry, _)| entry.filename.clone()).collect(),
         unchanged: done.received.iter().filter(|of| **of == Received::Unchanged).count(),
         refused: done.names(&entries, Received::Refused),
-        barred: barred.into_iter().map(|entry| not_admitted(to, entry, &objections)).collect(),
+        barred: barred.into_iter().map(|entry| not_admitted(to, entry, &objections)).chain(done.conflicts).collect(),
     })
 }
 
@@ -137,6 +137,7 @@ pub fn promote(store: &Store, context: &Context<'_>, options: &PromoteOptions) -
     let mut refused: Vec<_> = kept.map(|name| refuse(name, &format!("{to} has it with other bytes"))).collect();
     refused.extend(lost.into_iter().map(|entry| refuse(entry.filename, "its bytes are lost")));
     refused.extend(barred.into_iter().map(|entry| not_admitted(to, entry, &objections)));
+    refused.extend(done.conflicts.iter().cloned());
     Ok(PromoteReport {
         dry_run: *is_dry_run,
         from: from.collection.clone(),
@@ -188,6 +189,8 @@ enum Received {
     Unchanged,
     /// The collection has other bytes under this name, and keeps them.
     Refused,
+    /// It is a variant wheel that contradicts the collection's.
+    Conflicting,
 }
 
 struct Request<'a> {
@@ -203,6 +206,7 @@ struct Transfer {
     revision: i64,
     /// One for each entry.
     received: Vec<Received>,
+    conflicts: Vec<RefusedPromotion>,
 }
 
 impl Transfer {
@@ -220,14 +224,20 @@ impl Request<'_> {
             None => (transaction.insert_collection(self.to, context.now)?, 0),
         };
         let revision = newest + 1;
-        let mut received = Vec::with_capacity(entries.len());
+        let (mut received, mut conflicts) = (Vec::with_capacity(entries.len()), Vec::new());
         for entry in entries {
-            let outcome = match transaction.find_entry_blob(target, &entry.filename)? {
+            let mut outcome = match transaction.find_entry_blob(target, &entry.filename)? {
                 Some(blob) if blob == entry.blob => Received::Unchanged,
                 Some(_) if !self.replace => Received::Refused,
                 Some(_) => Received::Replaced,
                 None => Received::Added,
             };
+            if matches!(outcome, Received::Added | Received::Replaced)
+                && let Some(reason) = variants::objection(transaction, target, &entry.filename, entry.blob)?
+            {
+                conflicts.push(RefusedPromotion { filename: entry.filename.clone(), reason });
+                outcome = Received::Conflicting;
+            }
             if outcome == Received::Replaced {
                 transaction.remove_entry(target, &entry.filename, revision, context.now)?;
             }
@@ -239,11 +249,11 @@ impl Request<'_> {
         let count = |wanted: Received| received.iter().filter(|its| **its == wanted).count();
         let (removed, added) = (count(Received::Replaced), count(Received::Added) + count(Received::Replaced));
         if added == 0 {
-            return Ok(Transfer { revision: newest, received });
+            return Ok(Transfer { revision: newest, received, conflicts });
         }
         let what = format!("{} (revision {})", self.from, self.from_revision);
         let operation = transaction.insert_operation(self.kind, &what, context.who, context.now)?;
         transaction.insert_revision(target, revision, operation, added, removed)?;
-        Ok(Transfer { revision, received })
+        Ok(Transfer { revision, received, conflicts })
     }
 }

@@ -16,10 +16,17 @@ pub(super) struct Rank {
     closeness: Option<u32>,
 }
 
-/// Ranks a file that a specification means; `None` for one that is yanked and wasn't asked for by its very version (PEP 592).
+/// Tells whether a specification doesn't mean a file although it is of the project and version: a variant wheel fits some machines
+/// only, and nothing tells whether this one is among them, so that it must be named.
+pub(super) fn is_other_variant(spec: &Spec, name: &DistributionFilename) -> bool {
+    name.variant().is_some() && matches!(spec, Spec::Project { .. })
+}
+
+/// Ranks a file that a specification means; `None` for one that is yanked and wasn't asked for by its very version (PEP 592), and for
+/// a variant wheel that wasn't named.
 pub(super) fn rank(spec: &Spec, target: &Target, name: &DistributionFilename, is_yanked: bool) -> Option<Rank> {
     let is_exact = spec.is_exact(name.version()) || !matches!(spec, Spec::Project { .. });
-    if is_yanked && !is_exact {
+    if is_yanked && !is_exact || is_other_variant(spec, name) {
         return None;
     }
     let closeness = match name {

@@ -37,8 +37,8 @@ pub(super) fn plan(entries: &[Entry], rules: &Retention, kept: &HashSet<BlobId>,
     going.into_iter().collect()
 }
 
-/// All but the highest builds of each project, version, tags **and suffix**: a build for another accelerator carries another
-/// suffix and is no older build of this one.
+/// All but the highest builds of each project, version, tags, variant label **and suffix**: a build for another accelerator carries
+/// another label or suffix and is no older build of this one.
 fn beyond_builds(entries: &[Entry], count: usize) -> Vec<Decision> {
     let mut groups: HashMap<_, Vec<_>> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -47,14 +47,17 @@ fn beyond_builds(entries: &[Entry], count: usize) -> Vec<Decision> {
             // A wheel without a build tag sorts before all builds (PEP 427), of the plain ones.
             None => (None, String::new()),
         };
-        groups.entry((&entry.project, &entry.version, &entry.tags, suffix)).or_default().push((number, index));
+        groups
+            .entry((&entry.project, &entry.version, &entry.tags, &entry.variant, suffix))
+            .or_default()
+            .push((number, index));
     }
     beyond(groups.into_values(), count, |count, newest| {
         format!("not among the {count} highest builds; {} is higher", entries[newest].filename)
     })
 }
 
-/// All but the highest versions of each project. Wheels with different tags, and versions with differently named local parts
+/// All but the highest versions of each project. Wheels with different tags or labels, and versions with differently named local parts
 /// (`+cu126`, `+rocm6.2`), don't stand in for each other, so they are counted apart.
 fn beyond_versions(entries: &[Entry], count: usize) -> Vec<Decision> {
     let mut groups: HashMap<_, BTreeMap<_, Vec<usize>>> = HashMap::new();
@@ -62,7 +65,7 @@ fn beyond_versions(entries: &[Entry], count: usize) -> Vec<Decision> {
         let local = entry.version.split_once('+').map_or("", |(_, local)| local);
         let family = local.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
         let family = &family[..family.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(family.len())];
-        let group = groups.entry((&entry.project, entry.kind, &entry.tags, family)).or_default();
+        let group = groups.entry((&entry.project, entry.kind, &entry.tags, &entry.variant, family)).or_default();
         group.entry(Reverse(version(entry))).or_default().push(index);
     }
     let mut decisions = Vec::new();
@@ -171,6 +174,7 @@ mod tests {
             inode: None,
             modified_ns: None,
             origin: None,
+            variant: name.variant().cloned(),
         }
     }
 

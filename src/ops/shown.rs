@@ -2,15 +2,17 @@
 
 use super::collection::resolve;
 use super::merge::{Fate, merge};
+use super::status::{Statuses, quarantine};
 use super::variant::SearchOrder;
 use super::{CollectionAt, Context, Filter, RemoteSight, collection_row, lookup, pull, search};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionId, CollectionRow, Entry, Rows, Scope, Strategy};
+use crate::manifest::{CollectionId, CollectionRow, Entry, Rows, Scope, StatusRow, Strategy};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
 use crate::wheel::BuildTag;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What a view shows.
 #[derive(Debug, Clone)]
@@ -38,6 +40,19 @@ pub(super) struct ShownEntries {
     pub(super) sources: Vec<(CollectionId, CollectionAt)>,
     /// What is listed or would be but for its lost bytes, by project.
     pub(super) entries: Vec<Entry>,
+    /// What would be shown and is withheld, and why.
+    pub(super) withheld: Vec<WithheldFile>,
+    /// The projects among them that aren't simply active.
+    pub(super) statuses: BTreeMap<ProjectName, StatusRow>,
+}
+
+/// A file that a view withholds.
+#[derive(Debug, Clone, Serialize)]
+pub struct WithheldFile {
+    /// The filename.
+    pub filename: String,
+    /// Why.
+    pub reason: String,
 }
 
 impl Shown {
@@ -72,7 +87,18 @@ impl Shown {
                 let scope = if revision == row.revision { Scope::Live } else { Scope::At(revision) };
                 let mut entries = rows.entries(row.id, scope)?;
                 entries.retain(|entry| project.is_none_or(|project| entry.project == *project));
-                Ok(ShownEntries { sources: vec![source(&row, revision)], entries })
+                let sources = vec![source(&row, revision)];
+                // Also of an older revision: what is unsafe now is no safer there.
+                let withholding = Withholding::read(rows, vec![&row])?;
+                if withholding.is_idle() {
+                    return Ok(ShownEntries { sources, entries, withheld: Vec::new(), statuses: BTreeMap::new() });
+                }
+                let mut judged = Judged::default();
+                for of_project in by_project(entries) {
+                    let fates = of_project.into_iter().map(|entry| (entry, Fate::Listed)).collect();
+                    withholding.judge(fates, |_, _| vec![&row], &mut judged);
+                }
+                Ok(ShownEntries::new(sources, judged))
             }
             Self::Variant { name, strategy } => {
                 let order = SearchOrder::read(rows, name)?;
@@ -81,21 +107,26 @@ impl Shown {
                     collection_row(rows, name)?;
                 }
                 let strategy = strategy_of(rows, name, *strategy)?;
-                let fates = fates(rows, &order, strategy, project)?;
-                Ok(ShownEntries {
-                    sources: order.all().into_iter().map(|row| source(row, row.revision)).collect(),
-                    entries: fates
-                        .into_iter()
-                        .filter(|(_, fate)| !fate.is_shadowed())
-                        .map(|(entry, _)| entry)
-                        .collect(),
-                })
+                let sources = order.all().into_iter().map(|row| source(row, row.revision)).collect();
+                Ok(ShownEntries::new(sources, judged(rows, &order, strategy, project)?))
             }
         }
     }
 }
 
 impl ShownEntries {
+    fn new(sources: Vec<(CollectionId, CollectionAt)>, judged: Judged) -> Self {
+        let (mut entries, mut withheld) = (Vec::with_capacity(judged.fates.len()), Vec::new());
+        for (entry, fate) in judged.fates {
+            match fate {
+                Fate::Listed | Fate::Yanked { .. } | Fate::Lost => entries.push(entry),
+                Fate::Withheld { reason } => withheld.push(WithheldFile { filename: entry.filename, reason }),
+                Fate::Shadowed { .. } => {}
+            }
+        }
+        Self { sources, entries, withheld, statuses: judged.statuses }
+    }
+
     /// Returns the revision of the nearest collection.
     pub(super) fn revision(&self) -> i64 {
         self.sources.first().map_or(0, |(_, source)| source.revision)
@@ -122,6 +153,13 @@ pub(super) fn strategy_of(rows: &Rows, variant: &CollectionName, asked: Option<S
     asked.map_or_else(own, Ok)
 }
 
+/// Entries by project and nearness, each with what became of it, and the projects that aren't simply active.
+#[derive(Debug, Default)]
+struct Judged {
+    fates: Vec<(Entry, Fate)>,
+    statuses: BTreeMap<ProjectName, StatusRow>,
+}
+
 /// Returns the live entries of the collections that a variant searches, by project and nearness, each with what became of it.
 pub(super) fn fates(
     rows: &Rows,
@@ -129,6 +167,11 @@ pub(super) fn fates(
     strategy: Strategy,
     project: Option<&ProjectName>,
 ) -> Result<Vec<(Entry, Fate)>> {
+    Ok(judged(rows, order, strategy, project)?.fates)
+}
+
+/// Judges the live entries of the collections that a variant searches.
+fn judged(rows: &Rows, order: &SearchOrder, strategy: Strategy, project: Option<&ProjectName>) -> Result<Judged> {
     let mut ranked = Vec::new();
     for row in order.all() {
         let entries = match project {
@@ -139,16 +182,78 @@ pub(super) fn fates(
     }
     // One collection's entries are in order already, and a stable sort finds that out.
     ranked.sort_by(|(a, one), (b, other)| one.project.cmp(&other.project).then(a.cmp(b)));
-    let mut fates = Vec::with_capacity(ranked.len());
-    let mut ranked = ranked.into_iter().map(|(_, entry)| entry).peekable();
-    while let Some(first) = ranked.next() {
-        let mut of_project = vec![first];
-        while let Some(next) = ranked.next_if(|entry| entry.project == of_project[0].project) {
+    let withholding = Withholding::read(rows, order.all())?;
+    let mut judged = Judged::default();
+    for of_project in by_project(ranked.into_iter().map(|(_, entry)| entry)) {
+        let seen = |project: &ProjectName, nearest: &CollectionName| {
+            let mut searched = order.of(project);
+            if strategy == Strategy::Nearest {
+                searched.truncate(1 + searched.iter().position(|row| row.name == *nearest).unwrap_or(searched.len()));
+            }
+            searched
+        };
+        withholding.judge(merge(strategy, of_project), seen, &mut judged);
+    }
+    Ok(judged)
+}
+
+/// Groups entries, which are in the order of their projects.
+fn by_project(entries: impl IntoIterator<Item = Entry>) -> impl Iterator<Item = Vec<Entry>> {
+    let mut entries = entries.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let mut of_project = vec![entries.next()?];
+        while let Some(next) = entries.next_if(|entry| entry.project == of_project[0].project) {
             of_project.push(next);
         }
-        fates.extend(merge(strategy, of_project));
+        Some(of_project)
+    })
+}
+
+/// What a view withholds although a collection has it: the files of projects in quarantine, and variant wheels that are hidden.
+struct Withholding<'a> {
+    collections: Vec<&'a CollectionRow>,
+    statuses: Statuses,
+}
+
+impl<'a> Withholding<'a> {
+    fn read(rows: &Rows, collections: Vec<&'a CollectionRow>) -> Result<Self> {
+        Ok(Self { statuses: Statuses::read(rows, &collections)?, collections })
     }
-    Ok(fates)
+
+    /// Tells whether nothing is withheld, and all projects are active.
+    fn is_idle(&self) -> bool {
+        self.statuses.is_empty() && !self.collections.iter().any(|row| row.hides_variants)
+    }
+
+    /// Judges the entries of one project, of which the first is in the nearest collection. `seen` tells which collections count.
+    fn judge<'o>(
+        &self,
+        fates: Vec<(Entry, Fate)>,
+        seen: impl Fn(&ProjectName, &CollectionName) -> Vec<&'o CollectionRow>,
+        judged: &mut Judged,
+    ) {
+        let Some((first, _)) = fates.first() else { return };
+        let status = match self.statuses.is_empty() {
+            true => None,
+            false => self.statuses.of(&first.project, seen(&first.project, &first.collection).into_iter()),
+        };
+        let quarantine = quarantine(status.as_ref());
+        judged.statuses.extend(status.map(|row| (row.project.clone(), row)));
+        let hides =
+            |entry: &Entry| self.collections.iter().any(|row| row.hides_variants && row.name == entry.collection);
+        judged.fates.extend(fates.into_iter().map(|(entry, fate)| {
+            let reason = match &quarantine {
+                _ if !fate.is_shown() => None,
+                Some(reason) => Some(reason.clone()),
+                None if entry.variant.is_some() && hides(&entry) => {
+                    Some(format!("{} hides variant wheels", entry.collection))
+                }
+                None => None,
+            };
+            let fate = reason.map_or(fate, |reason| Fate::Withheld { reason });
+            (entry, fate)
+        }));
+    }
 }
 
 /// A file of a collection that a variant searches, and what became of it.

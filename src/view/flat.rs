@@ -2,7 +2,7 @@
 //!
 //! The folder itself is the generation: the next one is made beside it and the two names are exchanged in one step.
 
-use super::{Error, FileLink, LinkMaker, Result};
+use super::{Document, Error, FileLink, LinkMaker, Result};
 use crate::fs;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -55,10 +55,13 @@ impl FlatTree {
     }
 
     /// Makes the tree anew and shows it, durably, by one exchange of names.
-    pub fn show(&mut self, files: &[FileLink], links: &LinkMaker, html: &[u8]) -> Result<()> {
+    pub fn show(&mut self, files: &[FileLink], documents: &[Document], links: &LinkMaker, html: &[u8]) -> Result<()> {
         let next = self.beside();
         fs::create_dir(&next)?;
         files.par_iter().try_for_each(|file| links.link(&file.blob, &next.join(&file.filename)))?;
+        for document in documents {
+            fs::write_new(&next.join(&document.filename), &document.bytes)?;
+        }
         fs::write_new(&next.join(MARKER), b"made by wcas; replaced as a whole\n")?;
         fs::write_new(&next.join("index.html"), html)?;
         fs::sync_filesystem(&next)?;

@@ -33,6 +33,15 @@ pub enum Error {
 /// The result of working on a tree.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// A small file that a tree has of its own.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Its name.
+    pub filename: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
 /// A file of a tree.
 #[derive(Debug, Clone)]
 pub struct FileLink {

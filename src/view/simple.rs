@@ -11,7 +11,7 @@
 //! project changed, its one link is replaced; else a generation of links is made and `simple` goes over to it. What was not shown
 //! yet may be torn by a power cut: it is made anew.
 
-use super::{Error, FileLink, LinkMaker, Result};
+use super::{Document, Error, FileLink, LinkMaker, Result};
 use crate::fs;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -41,6 +41,8 @@ pub struct Content {
     pub json: Vec<u8>,
     /// Its files.
     pub files: Vec<FileLink>,
+    /// What is beside them.
+    pub documents: Vec<Document>,
 }
 
 /// What is to be done.
@@ -163,6 +165,9 @@ impl SimpleTree {
             if let Some(sidecar) = &file.sidecar {
                 links.link(sidecar, &dir.join(format!("{}.metadata", file.filename)))?;
             }
+        }
+        for document in &content.documents {
+            fs::write_new(&dir.join(&document.filename), &document.bytes)?;
         }
         fs::write_new(&dir.join("index.json"), &content.json)?;
         fs::write_new(&dir.join("index.html"), &content.html)?;

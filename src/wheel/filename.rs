@@ -2,11 +2,13 @@
 //!
 //! Accepts what `packaging.utils` 26.3 accepts, with the same meaning, except names that are no single safe path
 //! segment ([`FilenameError::Unsafe`]), project names that [`ProjectName`] refuses, interpreter tags outside ASCII, and
-//! numbers of a build tag or version above `u64::MAX`.
+//! numbers of a build tag or version above `u64::MAX`; and, beyond that, the labels of variant wheels (PEP 825).
 
+use super::variant::{LabelError, VariantLabel};
 use crate::name::{NameError, ProjectName};
 use pep440_rs::{Version, VersionParseError};
 use std::fmt;
+use std::ops::Range;
 use std::str::{FromStr, Split};
 
 /// The longest name that common filesystems hold.
@@ -24,7 +26,7 @@ pub enum FilenameError {
     #[error("{0:?} is not a distribution's filename: expected '.whl', '.tar.gz' or '.zip' at its end")]
     Extension(String),
     /// A wheel's name with too few or too many dashes.
-    #[error("{name:?} is not a wheel's filename: expected 5 or 6 parts between dashes, found {found}")]
+    #[error("{name:?} is not a wheel's filename: expected 5 to 7 parts between dashes, found {found}")]
     Parts {
         /// The filename.
         name: String,
@@ -63,6 +65,14 @@ pub enum FilenameError {
     /// A bad part of the tags.
     #[error("{0:?} is not a wheel's tags: expected python-abi-platform, no part empty, python an ASCII identifier")]
     Tags(String),
+    /// A bad variant label.
+    #[error("the filename {name:?} has no good variant label")]
+    Label {
+        /// The filename.
+        name: String,
+        /// What is wrong with the label.
+        source: LabelError,
+    },
 }
 
 /// A wheel or an sdist.
@@ -117,8 +127,9 @@ pub struct WheelFilename {
     project: ProjectName,
     version: Version,
     build_tag: Option<BuildTag>,
-    /// Where the tags begin in `text`.
-    tags_start: usize,
+    /// Where the tags are in `text`.
+    tags: Range<usize>,
+    variant: Option<VariantLabel>,
 }
 
 impl WheelFilename {
@@ -144,7 +155,12 @@ impl WheelFilename {
 
     /// Returns the compressed tags `python-abi-platform` as they are in the filename.
     pub fn tags(&self) -> &str {
-        &self.text[self.tags_start..self.text.len() - ".whl".len()]
+        &self.text[self.tags.clone()]
+    }
+
+    /// Returns the variant label, if this is a variant wheel.
+    pub fn variant(&self) -> Option<&VariantLabel> {
+        self.variant.as_ref()
     }
 
     /// Returns the alternatives of the interpreter tag.
@@ -174,28 +190,46 @@ impl FromStr for WheelFilename {
         check_safe(text)?;
         let stem = text.strip_suffix(".whl").ok_or_else(|| FilenameError::Extension(text.to_owned()))?;
         let parts: Vec<&str> = stem.split('-').collect();
-        let (project, version, build_tag, tags) = match parts[..] {
-            [project, version, python, abi, platform] => (project, version, None, [python, abi, platform]),
+        let (project, version, build_tag, tags, label) = match parts[..] {
+            [project, version, python, abi, platform] => (project, version, None, [python, abi, platform], None),
+            // A build tag begins with a digit, and no interpreter's tag does.
+            [project, version, python, abi, platform, label] if !is_build_tag(python, label) => {
+                (project, version, None, [python, abi, platform], Some(label))
+            }
             [project, version, build, python, abi, platform] => {
-                (project, version, Some(build), [python, abi, platform])
+                (project, version, Some(build), [python, abi, platform], None)
+            }
+            [project, version, build, python, abi, platform, label] => {
+                (project, version, Some(build), [python, abi, platform], Some(label))
             }
             _ => return Err(FilenameError::Parts { name: text.to_owned(), found: parts.len() }),
         };
-        let tags_start = stem.len() - (tags.iter().map(|tag| tag.len()).sum::<usize>() + 2);
+        let end = stem.len() - label.map_or(0, |label| label.len() + 1);
+        let start = end - (tags.iter().map(|tag| tag.len()).sum::<usize>() + 2);
         if project.contains("__") {
             return Err(FilenameError::Escape(project.to_owned()));
         }
         if !tags[0].split('.').all(is_identifier) || tags.iter().any(|tag| tag.split('.').any(str::is_empty)) {
-            return Err(FilenameError::Tags(stem[tags_start..].to_owned()));
+            return Err(FilenameError::Tags(stem[start..end].to_owned()));
         }
+        let variant = label.map(str::parse).transpose();
         Ok(Self {
             project: parse_project(text, project)?,
             version: parse_version(text, version)?,
             build_tag: build_tag.map(str::parse).transpose()?,
-            tags_start,
+            tags: start..end,
+            variant: variant.map_err(|source| FilenameError::Label { name: text.to_owned(), source })?,
             text: text.to_owned(),
         })
     }
+}
+
+/// Tells whether the third of six parts is meant as a build tag, where `last` is the sixth. A wheel for some platform whose build tag
+/// is a bad one must not pass for a variant wheel, so no label is the name of a platform.
+fn is_build_tag(third: &str, last: &str) -> bool {
+    const PLATFORMS: [&str; 5] = ["linux_", "manylinux", "musllinux_", "macosx_", "win_"];
+    let is_platform = matches!(last, "any" | "win32") || PLATFORMS.iter().any(|start| last.starts_with(start));
+    third.is_empty() || third.starts_with(|first: char| first.is_ascii_digit()) || is_platform
 }
 
 /// An sdist's filename.
@@ -288,6 +322,14 @@ impl DistributionFilename {
     pub fn build_tag(&self) -> Option<&BuildTag> {
         match self {
             Self::Wheel(wheel) => wheel.build_tag(),
+            Self::Sdist(_) => None,
+        }
+    }
+
+    /// Returns the variant label of a variant wheel.
+    pub fn variant(&self) -> Option<&VariantLabel> {
+        match self {
+            Self::Wheel(wheel) => wheel.variant(),
             Self::Sdist(_) => None,
         }
     }
@@ -400,7 +442,8 @@ mod tests {
             "demo-1.0-py3-none-any.WHL",
             "demo-1.0-a1-py3-none-any.whl",
             "demo-1.0--py3-none-any.whl",
-            "demo-1.0-1-py3-none-any-variant.whl",
+            "demo-1.0-a1-cp312-cp312-manylinux_2_28_x86_64.whl",
+            "demo-1.0-a1-cp312-cp312-win_amd64.whl",
             "demo-1.0-none-any.whl",
             "demo-1.0.x-py3-none-any.whl",
             "demo-1.0-3-none-any.whl",
@@ -465,6 +508,35 @@ mod tests {
         };
         assert_eq!(key("Flask.RESTful-1.0-02-py3-none-any.whl"), key("flask_restful-v1.0-2-cp312-none-any.whl"));
         assert_ne!(key("flask_restful-1.0-2-py3-none-any.whl"), key("flask_restful-1.0-py3-none-any.whl"));
+    }
+
+    #[test]
+    fn h1_v1_a_label_stands_last_and_a_build_tag_third() {
+        for (text, build_tag, tags, label) in [
+            ("demo-1.0-py3-none-any-cuda12.whl", "", "py3-none-any", "cuda12"),
+            ("demo-1.0-1-py3-none-any-cuda12.whl", "1", "py3-none-any", "cuda12"),
+            ("demo-1.0-1a-py3-none-any.whl", "1a", "py3-none-any", ""),
+            ("demo-1.0-cp312-cp312-linux_x86_64-null.whl", "", "cp312-cp312-linux_x86_64", "null"),
+            ("demo-1.0-py2.py3-none-any-12.8_x.whl", "", "py2.py3-none-any", "12.8_x"),
+            ("demo-1.0-py3-none-any-winter.whl", "", "py3-none-any", "winter"),
+            ("demo-1.0-py3-none-any.whl", "", "py3-none-any", ""),
+        ] {
+            let name: WheelFilename = text.parse().unwrap();
+            assert_eq!(name.build_tag().map(BuildTag::to_string).unwrap_or_default(), build_tag, "{text}");
+            assert_eq!((name.tags(), name.variant().map_or("", VariantLabel::as_str)), (tags, label), "{text}");
+            assert_eq!(name.platform_tags().collect::<Vec<_>>().join("."), tags.rsplit('-').next().unwrap());
+        }
+        for text in [
+            "demo-1.0-py3-none-any-CUDA.whl",
+            "demo-1.0-py3-none-any-.whl",
+            "demo-1.0-py3-none-any-a+b.whl",
+            "demo-1.0-1-py3-none-any-a-b.whl",
+            "demo-1.0--py3-none-any-cuda12.whl",
+            "demo-1.0-x-py3-none-any-cuda12.whl",
+            "demo-1.0-1-2-py3-none-any.whl",
+        ] {
+            assert!(text.parse::<WheelFilename>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! holds all of it. What comes out has passed [`super::read`]; what is not plain is no guess at all.
 
 use super::zip::Archive;
-use super::{DistInfo, DistributionFilename, MAX_METADATA_BYTES, Metadata};
+use super::{DistInfo, DistributionFilename, MAX_METADATA_BYTES, MAX_VARIANT_BYTES, Metadata, variant};
 use flate2::bufread::MultiGzDecoder;
 use pep440_rs::Version;
 use std::collections::BTreeSet;
@@ -60,7 +60,13 @@ fn wheel(archive: &Archive<'_>) -> Option<String> {
         headers.filter(move |(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, value)| value.trim())
     };
     let build = values("Build").next().filter(|tag| !tag.is_empty()).map(|tag| format!("-{tag}")).unwrap_or_default();
-    Some(format!("{project}-{version}{build}-{}.whl", compress(values("Tag"))?))
+    // Without its label a variant wheel would pass for a plain one.
+    let label = match found.variant.as_slice() {
+        [] => String::new(),
+        [entry] => format!("-{}", variant::only_label(&archive.read(entry, MAX_VARIANT_BYTES).ok()?)?),
+        _ => return None,
+    };
+    Some(format!("{project}-{version}{build}-{}{label}.whl", compress(values("Tag"))?))
 }
 
 /// Compresses tags into one set of alternatives for each of their parts, as a filename carries them; `None` when that would name

@@ -9,6 +9,7 @@ pub mod guess;
 pub mod metadata;
 pub mod sdist;
 pub mod tags;
+pub mod variant;
 pub mod zip;
 
 pub use filename::{BuildTag, DistributionFilename, FilenameError, Kind, SdistFilename, WheelFilename};
@@ -20,10 +21,15 @@ use accelerator::Inspection;
 use pep440_rs::Version;
 use sdist::SdistError;
 use std::fs::File;
+use variant::VariantError;
+pub use variant::VariantLabel;
 use zip::{Archive, Entry, ReadAt, ZipError};
 
 /// The largest METADATA that is read.
 const MAX_METADATA_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The largest `variant.json` that is read.
+const MAX_VARIANT_BYTES: u64 = 1024 * 1024;
 
 /// Why a file is not the distribution that its name says.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +79,9 @@ pub enum Error {
         /// What the metadata says.
         found: String,
     },
+    /// A variant wheel that doesn't say what its variant is.
+    #[error("expected a variant wheel, as the filename says")]
+    Variant(#[from] VariantError),
 }
 
 /// What the store keeps of a distribution's contents.
@@ -84,6 +93,8 @@ pub struct Contents {
     pub requires_python: Option<String>,
     /// Whether `metadata` may be served as the distribution's `.metadata` file: see [`Metadata::may_be_served`].
     pub metadata_may_be_served: bool,
+    /// The exact bytes of a variant wheel's `variant.json`.
+    pub variant: Option<Vec<u8>>,
 }
 
 /// Reads a distribution's metadata and makes sure that the file is what `name` says.
@@ -123,7 +134,24 @@ fn read_archive<R: ReadAt + ?Sized>(archive: &Archive<'_, R>, name: &WheelFilena
         }
     }
     let bytes = archive.read(&found.metadata[0], MAX_METADATA_BYTES)?;
-    judge(bytes, "METADATA", Kind::Wheel, name.project(), name.version())
+    let contents = judge(bytes, "METADATA", Kind::Wheel, name.project(), name.version())?;
+    // Without a label it is a plain wheel, whatever else is in it.
+    let variant = name.variant().map(|label| read_variant(archive, &found, label)).transpose()?;
+    Ok(Contents { variant, ..contents })
+}
+
+fn read_variant<R: ReadAt + ?Sized>(
+    archive: &Archive<'_, R>,
+    found: &DistInfo<'_>,
+    label: &VariantLabel,
+) -> Result<Vec<u8>, Error> {
+    let [entry] = found.variant.as_slice() else {
+        let member = format!("{}/{}", found.directory, variant::MEMBER);
+        return Err(Error::Member { member, found: found.variant.len() });
+    };
+    let bytes = archive.read(entry, MAX_VARIANT_BYTES)?;
+    variant::check(&bytes, label)?;
+    Ok(bytes)
 }
 
 /// Makes sure that the bytes of a METADATA file are of the project and version that `name` says.
@@ -135,7 +163,7 @@ fn read_sdist(file: &File, name: &SdistFilename) -> Result<Contents, Error> {
     let found = if name.is_zip() { sdist::pkg_info_in_zip(file)? } else { sdist::pkg_info_in_tar(file)? };
     match found {
         Some(bytes) => judge(bytes, "PKG-INFO", Kind::Sdist, name.project(), name.version()),
-        None => Ok(Contents { metadata: None, requires_python: None, metadata_may_be_served: false }),
+        None => Ok(Contents { metadata: None, requires_python: None, metadata_may_be_served: false, variant: None }),
     }
 }
 
@@ -144,13 +172,14 @@ struct DistInfo<'a> {
     directory: String,
     metadata: Vec<Entry<'a>>,
     wheel: Vec<Entry<'a>>,
+    variant: Vec<Entry<'a>>,
 }
 
 impl<'a> DistInfo<'a> {
     /// Walks the whole directory, so that a bad member name anywhere is found.
     fn find<R: ReadAt + ?Sized>(archive: &'a Archive<'_, R>) -> Result<Self, Error> {
         let mut directory: Option<&[u8]> = None;
-        let (mut metadata, mut wheel) = (Vec::new(), Vec::new());
+        let (mut metadata, mut wheel, mut variant) = (Vec::new(), Vec::new(), Vec::new());
         for entry in archive.entries() {
             let entry = entry?;
             let Some(slash) = entry.name.iter().position(|byte| *byte == b'/') else { continue };
@@ -165,11 +194,12 @@ impl<'a> DistInfo<'a> {
             match rest {
                 b"METADATA" => metadata.push(entry),
                 b"WHEEL" => wheel.push(entry),
+                member if member == variant::MEMBER.as_bytes() => variant.push(entry),
                 _ => {}
             }
         }
         let directory = directory.ok_or_else(|| Error::DistInfo("none".to_owned()))?;
-        Ok(Self { directory: String::from_utf8_lossy(directory).into_owned(), metadata, wheel })
+        Ok(Self { directory: String::from_utf8_lossy(directory).into_owned(), metadata, wheel, variant })
     }
 }
 
@@ -217,7 +247,8 @@ fn judge(
         return Err(Error::Mismatch { file, field: "Version", expected, found: metadata.version });
     }
     let metadata_may_be_served = metadata.may_be_served(kind);
-    Ok(Contents { requires_python: metadata.requires_python, metadata: Some(bytes), metadata_may_be_served })
+    let requires_python = metadata.requires_python;
+    Ok(Contents { requires_python, metadata: Some(bytes), metadata_may_be_served, variant: None })
 }
 
 #[cfg(test)]
@@ -303,7 +334,10 @@ mod tests {
             contents
         };
         let none = read_zip("demo.pkg-1.0.zip", &[("demo/PKG-INFO/x", METADATA)]).unwrap();
-        assert_eq!(none, Contents { metadata: None, requires_python: None, metadata_may_be_served: false });
+        assert_eq!(
+            none,
+            Contents { metadata: None, requires_python: None, metadata_may_be_served: false, variant: None }
+        );
         let old = read_zip("demo.pkg-1.0.zip", &[("demo/PKG-INFO", METADATA)]).unwrap();
         assert_eq!((old.metadata.as_deref(), old.metadata_may_be_served), (Some(METADATA), false));
         assert!(read_zip("demo.pkg-2.zip", &[("demo/PKG-INFO", METADATA)]).is_err());

@@ -22,8 +22,10 @@ mod migration;
 mod misuse;
 mod remote;
 mod route;
+mod status;
 mod store;
 mod tree;
+mod variants;
 mod view;
 
 use serde_json::Value;

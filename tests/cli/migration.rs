@@ -6,15 +6,18 @@ use rusqlite::Connection;
 use std::path::Path;
 use wcas::manifest::{Access, Error, Manifest};
 
-/// The first schema's application id and tables, in an order in which rows can be copied.
-const FIRST: &str = include_str!("../../src/manifest/schema/1.sql");
+/// The schema's older steps.
+const STEPS: [&str; 2] =
+    [include_str!("../../src/manifest/schema/1.sql"), include_str!("../../src/manifest/schema/2.sql")];
+/// The version that this program writes.
+const NEWEST: i64 = 3;
 
 fn pragma(path: &Path, name: &str) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()
 }
 
-/// Makes a store with content and a manifest of version 1.
-fn old() -> Env {
+/// Makes a store with content and a manifest of an older version.
+fn old(version: usize) -> Env {
     let env = Env::new();
     for version in ["1.0", "2.0"] {
         Wheel::new("demo", version).write_to(env.path("in"));
@@ -24,11 +27,14 @@ fn old() -> Env {
     env.ok(["collection", "create", "shared"]);
     env.ok(["collection", "set", "cuda", "--fallback", "shared", "--keep-builds", "3"]);
     env.ok(["pin", "demo==2.0"]);
+    env.ok(["collection", "set", "cuda", "--accelerator", "cuda"]);
+    env.ok(["remote", "add", "mirror", "https://index.example/", "--collection", "cuda", "--priority", "7"]);
+    env.ok(["route", "override", "demo", "cuda"]);
     let (new, old) = (env.path("store/manifest.sqlite"), env.path("old.sqlite"));
     let id = pragma(&new, "application_id");
     let connection = Connection::open(&old).unwrap();
     connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL").unwrap();
-    connection.execute_batch(FIRST).unwrap();
+    STEPS[..version].iter().for_each(|step| connection.execute_batch(step).unwrap());
     connection.execute("ATTACH ?1 AS new", [new.to_str().unwrap()]).unwrap();
     let names = |sql: &str| -> Vec<String> {
         let mut statement = connection.prepare(sql).unwrap();
@@ -42,7 +48,7 @@ fn old() -> Env {
     }
     connection.execute_batch("DETACH new").unwrap();
     connection.pragma_update(None, "application_id", id).unwrap();
-    connection.pragma_update(None, "user_version", 1).unwrap();
+    connection.pragma_update(None, "user_version", version as i64).unwrap();
     drop(connection);
     for end in ["-wal", "-shm"] {
         // They are there only while the manifest is open, or after a kill.
@@ -54,28 +60,54 @@ fn old() -> Env {
 
 #[test]
 fn an_old_manifest_is_brought_up_to_date_with_its_content() {
-    let env = old();
-    let path = env.path("store/manifest.sqlite");
-    assert_eq!(pragma(&path, "user_version"), 1);
-    let listed = env.json(["list"]);
-    assert_eq!(listed["distributions"][0]["version"], "2.0");
-    assert_eq!(pragma(&path, "user_version"), 2);
-    env.ok(["undo"]);
-    assert_eq!(array(&env.json(["list"])["distributions"]).len(), 2);
-    let row = env.json(["collection", "list"])["collections"][0].clone();
-    assert_eq!(
-        (&row["name"], &row["fallbacks"][0], &row["retention"]["keep_builds"]),
-        (&"cuda".into(), &"shared".into(), &3.into())
-    );
-    assert_eq!(row["guard"], serde_json::json!({"accelerators": null, "is_warning": false, "is_strict": false}));
-    env.ok(["verify"]);
-    env.ok(["doctor"]);
-    env.ok(["remote", "add", "mirror", "https://index.example/"]);
+    for version in [1, 2] {
+        let env = old(version);
+        let path = env.path("store/manifest.sqlite");
+        assert_eq!(pragma(&path, "user_version"), version as i64);
+        let listed = env.json(["list"]);
+        let row = &listed["distributions"][0];
+        assert_eq!((&row["version"], &row["variant_label"]), (&"2.0".into(), &serde_json::Value::Null));
+        assert_eq!(pragma(&path, "user_version"), NEWEST);
+        env.ok(["undo"]);
+        assert_eq!(array(&env.json(["list"])["distributions"]).len(), 2);
+        let row = env.json(["collection", "list"])["collections"][0].clone();
+        assert_eq!(
+            (&row["name"], &row["fallbacks"][0], &row["retention"]["keep_builds"], &row["hides_variants"]),
+            (&"cuda".into(), &"shared".into(), &3.into(), &false.into())
+        );
+        let accelerators = if version == 1 { serde_json::Value::Null } else { serde_json::json!(["cuda"]) };
+        assert_eq!(
+            row["guard"],
+            serde_json::json!({"accelerators": accelerators, "is_warning": false, "is_strict": false})
+        );
+        env.ok(["verify"]);
+        env.ok(["doctor"]);
+        if version == 2 {
+            let remote = env.json(["remote", "list"])["remotes"][0].clone();
+            assert_eq!((&remote["name"], &remote["priority"]), (&"mirror".into(), &7.into()));
+        }
+    }
+}
+
+#[test]
+fn what_the_newest_version_adds_can_be_used_at_once() {
+    for version in [1, 2] {
+        let env = old(version);
+        env.ok(["collection", "status", "cuda", "demo", "quarantined"]);
+        assert_eq!(env.run(["lookup", "demo", "--collection", "cuda", "--offline"]).code, 4);
+        env.ok(["collection", "status", "cuda", "demo", "active"]);
+        assert_eq!(env.run(["lookup", "demo", "--collection", "cuda", "--offline"]).code, 0);
+        Wheel::new("demo", "2.0").property("cuda12", &["nvidia"], ("nvidia", "sm", "90")).write_to(env.path("new"));
+        env.ok(["import", "new", "--collection", "cuda"]);
+        env.ok(["collection", "set", "cuda", "--variants", "hide"]);
+        env.ok(["remote", "add", "another", "https://index.example/"]);
+        env.ok(["verify"]);
+    }
 }
 
 #[test]
 fn whoever_only_reads_is_told_what_to_do_and_changes_nothing() {
-    let env = old();
+    let env = old(1);
     let path = env.path("store/manifest.sqlite");
     for access in [Access::Read, Access::Immutable] {
         let error = Manifest::open(&path, access, std::time::Duration::from_secs(1)).unwrap_err();
@@ -87,12 +119,12 @@ fn whoever_only_reads_is_told_what_to_do_and_changes_nothing() {
 
 #[test]
 fn several_processes_bring_a_manifest_up_to_date_at_once() {
-    let env = old();
+    let env = old(2);
     let mut running: Vec<_> = (0..6).map(|_| env.spawn(["list"])).collect();
     for child in &mut running {
         drop(child.stdout.take());
         assert_eq!(child.wait().unwrap().code(), Some(0), "{}", std::fs::read_to_string(env.path("stderr")).unwrap());
     }
-    assert_eq!(pragma(&env.path("store/manifest.sqlite"), "user_version"), 2);
+    assert_eq!(pragma(&env.path("store/manifest.sqlite"), "user_version"), NEWEST);
     assert_eq!(array(&env.json(["list"])["distributions"]).len(), 1);
 }

@@ -16,7 +16,7 @@ fn pull(env: &Env, uploaded_at: Option<i64>, yanked: Option<&str>) {
     assert!(refused.is_empty());
     for source in &mut sources {
         let (remote, url) = ("mirror".to_owned(), URL.to_owned());
-        source.origin = Some(Origin { remote, url, uploaded_at, is_unhashed: true });
+        source.origin = Some(Origin { remote, url, uploaded_at, is_unhashed: true, provenance: None });
         source.yanked = yanked.map(str::to_owned);
     }
     let store = wcas::Store::open_or_create(&env.store()).unwrap();

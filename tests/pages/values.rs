@@ -184,6 +184,7 @@ fn m2_the_pages_of_this_program_read_back_the_same_facts() {
             requires_python: (n % 2 == 0).then_some(">=3.9,<\"4\" & 'é'\n"),
             yanked: [None, Some(""), Some("<b>&amp;")][usize::from(n) % 3],
             metadata_sha256: (n < 3).then(|| digest(n + 100)),
+            provenance: [None, Some("https://index.example/integrity/a")][usize::from(n) % 2],
         })
         .collect();
     let (mut html, mut json) = (Vec::new(), Vec::new());

@@ -18,6 +18,7 @@ pub(crate) struct Wheel {
     project: String,
     version: String,
     build: Option<String>,
+    label: Option<String>,
     tags: String,
     headers: String,
     members: Vec<(String, Vec<u8>)>,
@@ -31,6 +32,7 @@ impl Wheel {
             project: project.to_owned(),
             version: version.to_owned(),
             build: None,
+            label: None,
             tags: "py3-none-any".to_owned(),
             headers: String::new(),
             members: Vec::new(),
@@ -42,6 +44,30 @@ impl Wheel {
     pub(crate) fn build(mut self, tag: &str) -> Self {
         self.build = Some(tag.to_owned());
         self
+    }
+
+    /// Makes it a variant wheel (PEP 825): its filename has the label, and its `variant.json` is the JSON.
+    pub(crate) fn variant(mut self, label: &str, json: &str) -> Self {
+        self.label = Some(label.to_owned());
+        let name = format!("{}.dist-info/variant.json", self.stem());
+        self.member(&name, json)
+    }
+
+    /// Makes it a variant wheel whose label stands for one property, where the namespaces are in this order.
+    pub(crate) fn property(
+        self,
+        label: &str,
+        namespaces: &[&str],
+        (namespace, feature, value): (&str, &str, &str),
+    ) -> Self {
+        let list: Vec<String> = namespaces.iter().map(|namespace| format!("{namespace:?}")).collect();
+        let json = format!(
+            r#"{{"$schema": "https://variants-schema.wheelnext.dev/peps/825/v0.1.1.json",
+                "default-priorities": {{"namespace": [{}]}},
+                "variants": {{{label:?}: {{{namespace:?}: {{{feature:?}: [{value:?}]}}}}}}}}"#,
+            list.join(", ")
+        );
+        self.variant(label, &json)
     }
 
     /// Sets the compatibility tags as a filename carries them: `cp312-cp312-manylinux_2_28_x86_64`.
@@ -87,7 +113,8 @@ impl Wheel {
     /// Returns the filename.
     pub(crate) fn filename(&self) -> String {
         let build = self.build.as_ref().map(|tag| format!("-{tag}")).unwrap_or_default();
-        format!("{}{build}-{}.whl", self.stem(), self.tags)
+        let label = self.label.as_ref().map(|label| format!("-{label}")).unwrap_or_default();
+        format!("{}{build}-{}{label}.whl", self.stem(), self.tags)
     }
 
     /// Returns the wheel's bytes.

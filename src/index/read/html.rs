@@ -53,9 +53,10 @@ enum Attribute {
     DistInfoMetadata,
     Size,
     UploadTime,
+    Provenance,
 }
 
-const ATTRIBUTES: [(&[u8], Attribute); 9] = [
+const ATTRIBUTES: [(&[u8], Attribute); 10] = [
     (b"href", Attribute::Href),
     (b"name", Attribute::Name),
     (b"content", Attribute::Content),
@@ -65,6 +66,7 @@ const ATTRIBUTES: [(&[u8], Attribute); 9] = [
     (b"data-dist-info-metadata", Attribute::DistInfoMetadata),
     (b"data-size", Attribute::Size),
     (b"data-upload-time", Attribute::UploadTime),
+    (b"data-provenance", Attribute::Provenance),
 ];
 
 /// The element whose text is being read.
@@ -215,7 +217,13 @@ impl<'a> Scanner<'a> {
         if is("pypi:repository-version") && self.listing.page.version.is_none() {
             self.listing.page.version = Some(content.trim().to_owned());
         } else if is("pypi:project-status") {
-            self.looks.is_quarantined |= content.trim().eq_ignore_ascii_case("quarantined");
+            // Said twice, the stricter word counts.
+            let is_quarantined = |word: &str| word.trim().eq_ignore_ascii_case("quarantined");
+            if !self.looks.status.as_deref().is_some_and(is_quarantined) {
+                self.looks.status = Some(content);
+            }
+        } else if is("pypi:project-status-reason") {
+            self.looks.status_reason = Some(content);
         }
     }
 
@@ -234,6 +242,7 @@ impl<'a> Scanner<'a> {
             link.size = size.trim().parse().ok();
             link.size.is_none().then(|| link.doubts.push("its size is no whole number"));
         }
+        link.provenance = self.value(Attribute::Provenance).map(Cow::Owned);
         self.value(Attribute::UploadTime).iter().for_each(|text| link.set_upload_time(text));
         if let Outcome::Elsewhere(Some(url)) = self.listing.take(link) {
             self.elsewhere(&url);
@@ -282,8 +291,8 @@ impl<'a> Scanner<'a> {
         if let Some(reason) = self.looks.foreign(page) {
             return Err(PageError::Foreign(reason));
         }
-        if self.looks.is_quarantined {
-            self.listing.quarantine();
+        if let Some(word) = &self.looks.status {
+            self.listing.set_status(word, self.looks.status_reason.as_deref());
         }
         Ok(self.listing.finish())
     }

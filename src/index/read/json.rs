@@ -1,4 +1,4 @@
-//! JSON pages: PEP 691 with what PEP 592, 700, 714 and 792 add.
+//! JSON pages: PEP 691 with what PEP 592, 700, 714, 740 and 792 add.
 //!
 //! Text is borrowed from the page. A field of a wrong kind costs that field, not the page: only what isn't JSON, or has neither
 //! `files` nor `projects`, is refused.
@@ -41,8 +41,13 @@ pub(super) fn read(body: &[u8], url: &Url) -> Result<ListedPage, PageError> {
     for file in document.files.into_iter().flatten().flatten() {
         take(&mut listing, file);
     }
-    if matches!(document.project_status.get("status"), Some(Fact::Text(status)) if status == "quarantined") {
-        listing.quarantine();
+    let text = |key: &str| match document.project_status.get(key) {
+        Some(Fact::Text(text)) => Some(text.as_ref()),
+        _ => None,
+    };
+    // The PEP's prose says `state`, its example and the living specification say `status`.
+    if let Some(status) = text("status").or_else(|| text("state")) {
+        listing.set_status(status, text("reason"));
     }
     Ok(listing.finish())
 }
@@ -91,6 +96,8 @@ fn take(listing: &mut Listing<'_>, file: FileJson<'_>) {
         Fact::Text(text) => link.requires_python = Some(text),
         _ => link.doubts.push("its Requires-Python is no text"),
     }
+    // What is no URL that may be passed on is no loss: it changes nothing of the file.
+    link.provenance = file.provenance.text();
     listing.take(link);
 }
 
@@ -139,6 +146,8 @@ struct FileJson<'a> {
     size: Fact<'a>,
     #[serde(borrow)]
     upload_time: Fact<'a>,
+    #[serde(borrow)]
+    provenance: Fact<'a>,
 }
 
 /// Any value, of which only the kinds that pages use are kept.

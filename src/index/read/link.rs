@@ -6,6 +6,7 @@
 use super::claim::Claim;
 use super::{ListedFile, ListedPage, Sidecar, Syntax};
 use crate::digest::Sha256;
+use crate::status::Status;
 use crate::wheel::DistributionFilename;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
@@ -34,6 +35,7 @@ pub(super) struct Link<'a> {
     pub(super) sidecar: Option<Sidecar>,
     pub(super) size: Option<u64>,
     pub(super) uploaded_at: Option<i64>,
+    pub(super) provenance: Option<Cow<'a, str>>,
     /// What was left out of it.
     pub(super) doubts: Vec<&'static str>,
 }
@@ -131,9 +133,12 @@ impl<'a> Listing<'a> {
         self.page
     }
 
-    /// Drops all files of a project in quarantine (PEP 792): a page should not have offered any.
-    pub(super) fn quarantine(&mut self) {
-        if !self.page.files.is_empty() {
+    /// Sets the project's status (PEP 792). A page of one in quarantine should not have offered any file: all are dropped.
+    pub(super) fn set_status(&mut self, word: &str, reason: Option<&str>) {
+        let Ok(status) = word.trim().to_ascii_lowercase().parse() else { return };
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        self.page.status = Some((status, reason.map(str::to_owned)));
+        if status == Status::Quarantined && !self.page.files.is_empty() {
             self.problem(format!("the project is in quarantine: {} files are left out", self.page.files.len()));
             self.page.files.clear();
             self.unchecked = 0;
@@ -230,8 +235,16 @@ impl<'a> Listing<'a> {
             yanked: link.yanked.map(Cow::into_owned),
             sidecar: link.sidecar,
             uploaded_at: link.uploaded_at,
+            provenance: link.provenance.and_then(|text| provenance(&text)),
         });
     }
+}
+
+/// Returns the URL of a file's attestations, if it is one that may be passed on: absolute, https, no secret in it.
+fn provenance(text: &str) -> Option<String> {
+    let url = Url::parse(text.trim()).ok()?;
+    let is_good = url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
+    is_good.then(|| url.into())
 }
 
 /// Returns the path of a link as it is written.

@@ -18,7 +18,8 @@ pub(super) struct Looks {
     pub(super) has_form: bool,
     /// A link to an egg or the like: files that are not ours, but an index has them.
     pub(super) has_other_file: bool,
-    pub(super) is_quarantined: bool,
+    pub(super) status: Option<String>,
+    pub(super) status_reason: Option<String>,
     pub(super) title: String,
 }
 

@@ -11,6 +11,7 @@ mod looks;
 
 use crate::digest::Sha256;
 use crate::name::ProjectName;
+use crate::status::Status;
 use crate::wheel::DistributionFilename;
 use url::Url;
 
@@ -33,6 +34,8 @@ pub struct ListedFile {
     pub sidecar: Option<Sidecar>,
     /// When it was uploaded, in seconds since 1970 (PEP 700).
     pub uploaded_at: Option<i64>,
+    /// Where its attestations are, an https URL (PEP 740).
+    pub provenance: Option<String>,
 }
 
 /// A sidecar that a page announces.
@@ -64,6 +67,8 @@ pub struct ListedPage {
     pub syntax: Option<Syntax>,
     /// The API version that the page claims.
     pub version: Option<String>,
+    /// The project's status and why it has it (PEP 792); a word that nobody knows is none.
+    pub status: Option<(Status, Option<String>)>,
 }
 
 impl ListedPage {

@@ -7,6 +7,7 @@ pub use revision::{
     DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, delete_snapshot, diff, log, rollback, snapshot,
 };
 
+use super::status::revise;
 use super::{Context, collection_row, counted, guard};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, Guard, Retention, Rows};
@@ -31,6 +32,8 @@ pub struct CollectionReport {
     pub retention: Retention,
     /// What it holds of wheels that are bound to accelerators.
     pub guard: Guard,
+    /// Whether views leave its variant wheels out.
+    pub hides_variants: bool,
     /// Its snapshots and their revisions.
     pub snapshots: BTreeMap<String, i64>,
     /// The oldest revision from which on all are whole.
@@ -48,6 +51,7 @@ fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
         revision: row.revision,
         retention: row.retention,
         guard: row.guard,
+        hides_variants: row.hides_variants,
         complete_since: row.complete_since,
         created_at: row.created_at,
     })
@@ -117,10 +121,17 @@ pub struct Settings {
     pub is_warning: Option<bool>,
     /// See [`Guard::is_strict`].
     pub is_strict: Option<bool>,
+    /// See [`CollectionRow::hides_variants`].
+    pub hides_variants: Option<bool>,
 }
 
 /// Changes a collection's settings.
-pub fn set_collection(store: &Store, name: &CollectionName, settings: &Settings) -> Result<CollectionReport> {
+pub fn set_collection(
+    store: &Store,
+    context: &Context<'_>,
+    name: &CollectionName,
+    settings: &Settings,
+) -> Result<CollectionReport> {
     store.require_writable()?;
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, name)?;
@@ -134,7 +145,7 @@ pub fn set_collection(store: &Store, name: &CollectionName, settings: &Settings)
     transaction.set_retention(row.id, &retention)?;
     let accelerators = match &settings.accelerators {
         Some(accelerators) => accelerators.clone().map(guard::in_order),
-        None => row.guard.accelerators,
+        None => row.guard.accelerators.clone(),
     };
     let guard = Guard {
         accelerators,
@@ -153,6 +164,11 @@ pub fn set_collection(store: &Store, name: &CollectionName, settings: &Settings)
             ids.push(id);
         }
         transaction.set_fallbacks(row.id, &ids)?;
+    }
+    if let Some(hides_variants) = settings.hides_variants.filter(|hides| *hides != row.hides_variants) {
+        transaction.set_hide_variants(row.id, hides_variants)?;
+        let what = if hides_variants { "variants hide" } else { "variants show" };
+        revise(&transaction, context, &row, "set", what)?;
     }
     let report = report(&transaction, collection_row(&transaction, name)?)?;
     transaction.commit()?;

@@ -5,6 +5,7 @@ use crate::manifest::{RemoteSettings, Strategy};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::{guard, remote, requirements, units};
 use crate::requirement::ProjectPattern;
+use crate::status::Status;
 use crate::wheel::accelerator::Accelerator;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -75,6 +76,23 @@ pub struct CollectionConfig {
     /// See [`crate::manifest::Guard::is_strict`].
     #[serde(skip_serializing_if = "is_default")]
     pub strict: bool,
+    /// See [`crate::manifest::CollectionRow::hides_variants`].
+    #[serde(skip_serializing_if = "is_default")]
+    pub hide_variants: bool,
+    /// The projects that aren't simply active.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub projects: BTreeMap<ProjectName, ProjectConfig>,
+}
+
+/// The status of a project in a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProjectConfig {
+    /// The status.
+    pub status: Status,
+    /// Why, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How new distributions of a variant are routed.
@@ -235,6 +253,8 @@ impl Config {
                 return Err(Error::Refused(format!("collections.{name}.fallbacks: {why}")));
             }
             collection.accelerators = collection.accelerators.take().map(guard::in_order);
+            // No row says so, and so no document does.
+            collection.projects.retain(|_, project| project.status != Status::Active);
         }
         for (name, variant) in self.variants.iter_mut().flatten() {
             if let Some(path) = variant.requirements_files.first() {

@@ -10,7 +10,7 @@ mod document;
 mod state;
 
 pub use changes::{ConfigChange, SettingChange};
-pub use document::{Bytes, CollectionConfig, Config, GuardAction, RemoteConfig, Seconds, VariantConfig};
+pub use document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, RemoteConfig, Seconds, VariantConfig};
 
 use super::Context;
 use crate::error::{Error, Result};

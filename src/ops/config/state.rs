@@ -1,10 +1,13 @@
 //! A store's settings as a document, and a document's as rows.
 
-use super::document::{Bytes, CollectionConfig, Config, GuardAction, RemoteConfig, Seconds, VariantConfig};
+use super::document::{
+    Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, RemoteConfig, Seconds, VariantConfig,
+};
 use crate::error::Result;
-use crate::manifest::{Guard, Retention, Rows, Transaction, VariantRow};
-use crate::name::CollectionName;
-use crate::ops::{Context, collection_row, remote, requirements};
+use crate::manifest::{CollectionRow, Guard, Retention, Rows, StatusRow, Transaction, VariantRow};
+use crate::name::{CollectionName, ProjectName};
+use crate::ops::{Context, collection_row, remote, requirements, status};
+use crate::status::Status;
 use std::collections::BTreeMap;
 
 /// Reads all settings of a store.
@@ -21,6 +24,8 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
             accelerators: row.guard.accelerators,
             guard,
             strict: row.guard.is_strict,
+            hide_variants: row.hides_variants,
+            projects: rows.project_statuses(row.id)?.into_iter().map(project).collect(),
         };
         collections.insert(row.name, config);
     }
@@ -54,6 +59,10 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
     })
 }
 
+fn project(row: StatusRow) -> (ProjectName, ProjectConfig) {
+    (row.project, ProjectConfig { status: row.status, reason: row.reason })
+}
+
 /// Writes the settings that differ.
 pub(super) fn write(
     transaction: &Transaction<'_>,
@@ -85,7 +94,8 @@ fn write_collections(
         }
     }
     for (name, config) in wanted.collections.iter().flatten().filter(|(name, config)| known(name) != Some(*config)) {
-        let id = collection_row(transaction, name)?.id;
+        let row = collection_row(transaction, name)?;
+        let id = row.id;
         let retention = Retention {
             keep_builds: config.keep_builds,
             keep_versions: config.keep_versions,
@@ -99,8 +109,32 @@ fn write_collections(
         transaction.forget_refusals(id)?;
         let fallbacks = config.fallbacks.iter().map(|name| Ok(collection_row(transaction, name)?.id));
         transaction.set_fallbacks(id, &fallbacks.collect::<Result<Vec<_>>>()?)?;
+        let before = known(name).cloned().unwrap_or_default();
+        if (before.hide_variants, &before.projects) != (config.hide_variants, &config.projects) {
+            write_shown(transaction, context, &row, &before, config)?;
+        }
     }
     Ok(())
+}
+
+/// Writes what changes the collection's pages, as a revision.
+fn write_shown(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    row: &CollectionRow,
+    before: &CollectionConfig,
+    config: &CollectionConfig,
+) -> Result<()> {
+    transaction.set_hide_variants(row.id, config.hide_variants)?;
+    for project in before.projects.keys().filter(|project| !config.projects.contains_key(*project)) {
+        let active = StatusRow { project: project.clone(), status: Status::Active, reason: None };
+        transaction.set_project_status(row.id, &active)?;
+    }
+    for (project, wanted) in &config.projects {
+        let (project, reason) = (project.clone(), wanted.reason.clone());
+        transaction.set_project_status(row.id, &StatusRow { project, status: wanted.status, reason })?;
+    }
+    status::revise(transaction, context, row, "config", "what views show").map(drop)
 }
 
 fn write_routes(transaction: &Transaction<'_>, wanted: &Config) -> Result<()> {

@@ -4,7 +4,7 @@ use super::{CollectionAt, ImportOptions, Item, Outcome, Target};
 use crate::error::Result;
 use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, State, Transaction};
 use crate::name::CollectionName;
-use crate::ops::{Context, collection_row, counted};
+use crate::ops::{Context, collection_row, counted, variants};
 use crate::store::{Session, Store};
 use std::collections::BTreeMap;
 
@@ -149,6 +149,10 @@ fn put(
         Some(known) if known == blob => Ok(if item.is_healed { Outcome::Healed } else { Outcome::Unchanged }),
         Some(known) if options.keep_existing => Err(existing(transaction, known)?),
         before => {
+            // What this import has brought before it counts, too.
+            if let Some(reason) = variants::objection(transaction, collection, filename, blob)? {
+                return Ok(Err(reason));
+            }
             if before.is_some() {
                 transaction.remove_entry(collection, filename, revision, context.now)?;
                 receiver.removed += 1;

@@ -17,12 +17,14 @@ use super::Context;
 use super::merge::Fate;
 use super::pull::{Offer, PullNote};
 use super::shown::{Shown, fates, strategy_of};
+use super::status::stricter;
 use super::variant::{SearchOrder, is_known_in};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
-use crate::manifest::{Entry, RemoteRow, State, Strategy};
+use crate::manifest::{Entry, RemoteRow, State, StatusRow, Strategy};
 use crate::name::ProjectName;
+use crate::status::Status;
 use crate::store::Store;
 use crate::wheel::DistributionFilename;
 use remote::Sight;
@@ -48,6 +50,8 @@ pub struct Listing {
     pub notes: Vec<PullNote>,
     /// Whether a remote's files are missing.
     pub is_incomplete: bool,
+    /// The project's status, if it isn't simply active; in quarantine there are no files.
+    pub status: Option<StatusRow>,
 }
 
 /// Whether a view lists a project.
@@ -100,7 +104,8 @@ pub fn listing(
         for row in order.of(project) {
             let own = fates.extract_if(.., |(entry, _)| entry.collection == row.name).collect();
             let remotes = if asking.has_remotes() { rows.remotes_of(row.id)? } else { Vec::new() };
-            parts.push(Part { own, remotes });
+            let status = rows.project_status(row.id, project)?;
+            parts.push(Part { own, remotes, status });
         }
         (strategy, parts)
     };
@@ -115,12 +120,13 @@ fn alone(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Listed> 
         Err(Error::NoRevision { .. } | Error::NoCollection { .. }) => return Ok(Listed::Unknown),
         Err(error) => return Err(error),
     };
-    if read.entries.is_empty() {
+    if read.entries.is_empty() && read.withheld.is_empty() {
         return Ok(Listed::Unknown);
     }
+    let status = read.statuses.get(project).cloned();
     let live = read.entries.into_iter().filter(|entry| entry.state == State::Live);
     let files = live.map(|entry| Held::Local(Box::new(entry))).collect();
-    Ok(Listed::Found(Listing { files, ..Listing::default() }))
+    Ok(Listed::Found(Listing { files, status, ..Listing::default() }))
 }
 
 /// Returns the file that a view lists under a filename, with this digest or, for `None`, without one.
@@ -142,6 +148,7 @@ pub fn find(
 struct Part {
     own: Vec<(Entry, Fate)>,
     remotes: Vec<RemoteRow>,
+    status: Option<StatusRow>,
 }
 
 struct View<'a> {
@@ -160,6 +167,11 @@ impl View<'_> {
             let has_own = !part.own.is_empty();
             has_project |= has_own;
             listing.add_own(part.own, &mut names);
+            listing.status = stricter(listing.status.take(), part.status);
+            if listing.is_quarantined() {
+                // What is unsafe here is not looked for elsewhere.
+                return Ok(Listed::Found(Listing { files: Vec::new(), ..listing }));
+            }
             for remote in &part.remotes {
                 match remote::look(self.store, self.context, remote, self.project, self.asking)? {
                     Sight::Excluded => continue,
@@ -167,8 +179,9 @@ impl View<'_> {
                         listing.until(until);
                         continue;
                     }
-                    Sight::Files { files, until, note } => {
+                    Sight::Files { files, until, note, status } => {
                         has_project = true;
+                        listing.status = stricter(listing.status.take(), status);
                         listing.until(until);
                         listing.notes.extend(note);
                         listing.add_remote(remote, files, &mut names);
@@ -189,6 +202,9 @@ impl View<'_> {
             if is_first_only && has_project {
                 break;
             }
+        }
+        if listing.is_quarantined() {
+            listing.files.clear();
         }
         Ok(match (has_project, listing.is_incomplete) {
             (true, _) => Listed::Found(listing),
@@ -219,6 +235,11 @@ impl Listing {
                 self.files.push(Held::Remote(Box::new(Offer { remote: remote.clone(), file })));
             }
         }
+    }
+
+    /// Tells whether nothing of the project is offered.
+    fn is_quarantined(&self) -> bool {
+        self.status.as_ref().is_some_and(|row| row.status == Status::Quarantined)
     }
 
     fn until(&mut self, until: i64) {

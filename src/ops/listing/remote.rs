@@ -3,12 +3,13 @@
 
 use crate::error::Result;
 use crate::index::read::{ListedFile, ListedPage};
-use crate::manifest::{RemoteId, RemoteRow, Transaction};
+use crate::manifest::{RemoteId, RemoteRow, StatusRow, Transaction};
 use crate::name::ProjectName;
 use crate::ops::pull::page::{Answer, FAILED_SECONDS, MISS_SECONDS};
 use crate::ops::pull::{PullNote, page};
 use crate::ops::{Context, reason};
 use crate::remote::{Source, admit};
+use crate::status::Status;
 use crate::store::Store;
 use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -44,7 +45,7 @@ pub(super) enum Sight {
     /// It has no such project.
     Absent { until: i64 },
     /// These files of it may be had; with a note when its page is an old one.
-    Files { files: Vec<ListedFile>, until: i64, note: Option<PullNote> },
+    Files { files: Vec<ListedFile>, until: i64, note: Option<PullNote>, status: Option<StatusRow> },
     /// It can't be asked, and nothing is remembered.
     Failed { note: PullNote, until: i64 },
 }
@@ -93,21 +94,21 @@ pub(super) fn look(
             Err(Answer::Excluded) => return Ok(Sight::Excluded),
             Err(Answer::Failed(reason)) => return Ok(failed(remote, reason, now + FAILED_SECONDS)),
             Err(Answer::Absent) => return Ok(Sight::Absent { until: now + MISS_SECONDS }),
-            Err(Answer::Page(page, _)) => return seen(store, context, remote, page, now + MISS_SECONDS, None),
+            Err(Answer::Page(page, _)) => return seen(store, context, remote, project, page, now + MISS_SECONDS, None),
         };
         let (fetched_at, kept) = question.kept();
         let until = fetched_at.map_or(now, |at| at.min(now)) + MISS_SECONDS;
         let is_fresh = fetched_at.is_some_and(|at| (0..MISS_SECONDS).contains(&(now - at)));
         if is_fresh || matches!(asking, Asking::Remembered) {
             return match kept {
-                Some(Answer::Page(page, _)) => seen(store, context, remote, page, until.max(now + 1), None),
+                Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until.max(now + 1), None),
                 _ => Ok(Sight::Absent { until: until.max(now + 1) }),
             };
         }
         if let Some((failed_at, text)) = question.recent_failure(&store.manifest)? {
             let until = (failed_at + FAILED_SECONDS).max(now + 1);
             return match kept {
-                Some(Answer::Page(page, _)) => seen(store, context, remote, page, until, Some(text)),
+                Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until, Some(text)),
                 Some(Answer::Absent) => Ok(Sight::Absent { until }),
                 _ => Ok(failed(remote, text, until)),
             };
@@ -125,8 +126,8 @@ pub(super) fn look(
         let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, now);
         let _ = store.manifest.write_relaxed(record);
         return match answer {
-            Answer::Page(page, None) => seen(store, context, remote, page, now + MISS_SECONDS, None),
-            Answer::Page(page, stale) => seen(store, context, remote, page, now + FAILED_SECONDS, stale),
+            Answer::Page(page, None) => seen(store, context, remote, project, page, now + MISS_SECONDS, None),
+            Answer::Page(page, stale) => seen(store, context, remote, project, page, now + FAILED_SECONDS, stale),
             Answer::Absent => Ok(Sight::Absent { until: now + MISS_SECONDS }),
             Answer::Excluded => Ok(Sight::Excluded),
             Answer::Failed(text) => Ok(failed(remote, text, now + FAILED_SECONDS)),
@@ -143,6 +144,7 @@ fn seen(
     store: &Store,
     context: &Context<'_>,
     remote: &RemoteRow,
+    project: &ProjectName,
     page: ListedPage,
     until: i64,
     stale: Option<String>,
@@ -154,12 +156,18 @@ fn seen(
     let refusals = store.manifest.refusals(remote.id, context.now)?;
     let (mut files, mut until) = (page.files, until);
     files.retain(|file| {
+        // A flat page lists many projects.
+        if file.name.project() != project {
+            return false;
+        }
         let is_refused = refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref()));
         !is_refused && may_be_had(remote, &source, file, context.now, &mut until)
     });
     let note = stale
         .map(|reason| PullNote { remote: remote.name.clone(), text: format!("{reason}; its remembered page is used") });
-    Ok(Sight::Files { files, until, note })
+    let status = page.status.filter(|(status, _)| *status != Status::Active);
+    let status = status.map(|(status, reason)| StatusRow { project: project.clone(), status, reason });
+    Ok(Sight::Files { files, until, note, status })
 }
 
 /// Tells whether the settings of a remote let a file through; one that is too young shortens what holds until then.

@@ -20,7 +20,7 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
             // A snapshot's name can be given to another revision, and gc takes history away.
             (row.id, row.complete_since, &row.created_at, at).hash(&mut hasher);
             rows.snapshots(row.id)?.iter().for_each(|row| (&row.name, row.revision).hash(&mut hasher));
-            row.revision.hash(&mut hasher);
+            (row.revision, row.hides_variants).hash(&mut hasher);
         }
         Shown::Variant { name, strategy } => {
             if !is_known_in(&rows, name)? {
@@ -29,7 +29,7 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
             let order = SearchOrder::read(&rows, name)?;
             (strategy_of(&rows, name, *strategy)?.as_str()).hash(&mut hasher);
             for row in order.all() {
-                (row.id, row.revision).hash(&mut hasher);
+                (row.id, row.revision, row.hides_variants).hash(&mut hasher);
                 remotes(&rows, row.id, &mut hasher)?;
             }
             order.base().iter().for_each(|row| row.id.hash(&mut hasher));

@@ -4,7 +4,7 @@ use crate::digest::Sha256;
 use crate::index::read::{ListedFile, ListedPage};
 use crate::manifest::RemoteRow;
 use crate::ops::Filter;
-use crate::ops::rank::{Rank, admits, rank};
+use crate::ops::rank::{Rank, admits, is_other_variant, rank};
 use crate::remote::{Source, admit};
 use crate::requirement::Spec;
 use crate::wheel::Kind;
@@ -26,6 +26,8 @@ pub(in crate::ops) enum Unfit {
     NoUploadTime,
     /// A source distribution; only a filename names one.
     Sdist,
+    /// A variant wheel; only a filename names one.
+    Variant,
     /// Nothing vouches for the bytes.
     Insecure(String),
     /// Its digest is none of those that the requirement demands.
@@ -44,6 +46,7 @@ impl fmt::Display for Unfit {
             }
             Self::NoUploadTime => f.write_str("--min-age is set and the page tells no upload time"),
             Self::Sdist => f.write_str("a source distribution, which only its filename names"),
+            Self::Variant => f.write_str("a variant wheel, which only its filename names"),
             Self::Insecure(reason) => f.write_str(reason),
             Self::Digest => f.write_str("its digest is none of those that the requirement demands"),
         }
@@ -80,6 +83,9 @@ impl Wanted<'_> {
         }
         if file.name.kind() == Kind::Sdist && matches!(self.spec, Spec::Project { .. }) {
             return Err(Unfit::Sdist);
+        }
+        if is_other_variant(self.spec, &file.name) {
+            return Err(Unfit::Variant);
         }
         if !self.filter.fits(&file.name) {
             return Err(Unfit::Tags);

@@ -121,6 +121,7 @@ impl Task<'_> {
                 url: url.to_string(),
                 uploaded_at: self.file.uploaded_at,
                 is_unhashed: self.file.sha256.is_none(),
+                provenance: self.file.provenance.clone(),
             }),
             yanked: self.file.yanked.clone(),
         })

@@ -16,6 +16,7 @@ use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::healing::{Health, check};
 use crate::ops::import::{ImportOptions, Outcome, Target, import};
 use crate::ops::lookup::{self, LookupOptions};
+use crate::ops::status::quarantine_in;
 use crate::ops::{Context, Filter, collection_rows, parallel, reason, remote_row, variant};
 use crate::remote::Client;
 use crate::requirement::Spec;
@@ -89,6 +90,9 @@ pub struct Unmet {
     pub place: String,
     /// What the remotes said.
     pub notes: Vec<super::PullNote>,
+    /// Why nobody was asked, if the project is in quarantine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
 }
 
 /// What `pull` did.
@@ -118,6 +122,7 @@ struct Item<'a> {
     steps: VecDeque<Step<'a>>,
     met: Option<Pulled>,
     notes: Vec<super::PullNote>,
+    quarantine: Option<String>,
     /// What the current remote offers, the best first.
     offers: VecDeque<Task<'a>>,
 }
@@ -151,8 +156,8 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
     let mut items = Vec::with_capacity(options.wants.len());
     for (want, order) in options.wants.iter().zip(&orders) {
         let project = lookup::project(&want.spec);
-        let steps = steps(store, order, &remotes, only.as_ref(), project.as_ref())?;
-        items.push(Item { want, project, steps, met: None, notes: Vec::new(), offers: VecDeque::new() });
+        let (steps, quarantine) = steps(store, order, &remotes, only.as_ref(), project.as_ref())?;
+        items.push(Item { want, project, steps, met: None, notes: Vec::new(), quarantine, offers: VecDeque::new() });
     }
     let mut run =
         Run { store, context, client, options, strikes: HashMap::new(), known: HashSet::new(), downloaded_bytes: 0 };
@@ -173,22 +178,27 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
                 requirement: item.want.spec.to_string(),
                 place: item.want.place.clone(),
                 notes: item.notes,
+                quarantine: item.quarantine,
             }),
         }
     }
     Ok(report)
 }
 
-/// Lays out where a requirement is looked for.
+/// Lays out where a requirement is looked for: as far as the first collection that has its project in quarantine, which the text is
+/// about.
 fn steps<'a>(
     store: &Store,
     order: &'a [CollectionRow],
     remotes: &'a HashMap<CollectionId, Vec<RemoteRow>>,
     only: Option<&'a RemoteRow>,
     project: Option<&ProjectName>,
-) -> Result<VecDeque<Step<'a>>> {
+) -> Result<(VecDeque<Step<'a>>, Option<String>)> {
     let mut steps = VecDeque::new();
     for (index, collection) in order.iter().enumerate() {
+        if let Some(reason) = quarantine_in(&store.manifest, collection, project)? {
+            return Ok((steps, Some(reason)));
+        }
         steps.push_back(Step::Local(collection));
         let is_free = match project {
             Some(project) => owner(store, &order[..index], project)?.is_none(),
@@ -199,7 +209,7 @@ fn steps<'a>(
         }
     }
     steps.extend(only.map(Step::Remote));
-    Ok(steps)
+    Ok((steps, None))
 }
 
 /// A task by its place, and how it ended: the error is the reason, none when another process was at it.

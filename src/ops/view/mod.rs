@@ -31,5 +31,6 @@ fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> 
         requires_python: entry.requires_python.as_deref(),
         yanked: entry.yanked.as_deref(),
         sidecar: entry.metadata_sha256.filter(|_| has_sidecar).map(|sha256| Sidecar { sha256: Some(sha256) }),
+        provenance: entry.origin.as_ref().and_then(|origin| origin.provenance.as_deref()),
     }
 }

@@ -7,7 +7,9 @@ use crate::fs;
 use crate::index::{self, File, Page, html, json, lines};
 use crate::manifest::Entry;
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::shown::Shown;
+use crate::ops::shown::{Shown, WithheldFile};
+use crate::ops::status::shown_status;
+use crate::ops::variants::{VariantsDocument, variants_of};
 use crate::ops::{CollectionAt, search};
 use crate::store::Store;
 use rayon::prelude::*;
@@ -54,17 +56,25 @@ pub struct ViewReport {
     pub files: usize,
     /// The files that it doesn't show, since their bytes are lost.
     pub left_out: Vec<String>,
+    /// The files that it doesn't show, since their project is in quarantine or their collection hides variant wheels.
+    pub withheld: Vec<WithheldFile>,
 }
 
 /// Prints a collection.
 pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result<ViewReport> {
-    let mut read = options.shown.read(&*store.manifest.read()?, options.project.as_ref())?;
+    let transaction = store.manifest.read()?;
+    let mut read = options.shown.read(&transaction, options.project.as_ref())?;
     let mut entries = std::mem::take(&mut read.entries);
     let collection = options.shown.name();
-    if let Some(project) = options.project.as_ref().filter(|_| entries.is_empty()) {
+    if let Some(project) = options.project.as_ref().filter(|_| entries.is_empty() && read.withheld.is_empty()) {
         return Err(Error::NoMatch(format!("{project} in {collection}")));
     }
     let left_out = split_lost(&mut entries);
+    let documents = match options.format {
+        Format::Html | Format::Json => variants_of(&transaction, &entries)?,
+        Format::Requirements | Format::Paths => Vec::new(),
+    };
+    drop(transaction);
     search::sort_projects(&mut entries);
     let done = match options.format {
         Format::Paths => {
@@ -75,12 +85,16 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
         format => {
             let (blobs, base) = (&store.blobs, options.base_url.as_deref());
             let urls = entries.par_iter().map(|entry| url(blobs, entry, format, base));
-            let urls: Vec<String> = urls.collect::<Result<_>>().map_err(|error| explain(store, error))?;
+            let urls = urls.collect::<Result<Vec<String>>>().map_err(|error| explain(store, error))?;
+            let links = documents.iter().map(|document| document_url(blobs, document, base));
+            let links = links.collect::<Result<Vec<String>>>().map_err(|error| explain(store, error))?;
             // A sidecar is announced only where it can be had beside the file: in trees.
-            let files: Vec<File<'_>> =
-                entries.iter().zip(&urls).map(|(entry, url)| file(entry, Cow::Borrowed(url), false)).collect();
+            let files = entries.iter().zip(&urls).map(|(entry, url)| file(entry, Cow::Borrowed(url), false));
+            let beside = documents.iter().zip(&links).map(|(document, url)| document.file(Cow::Borrowed(url)));
+            let files: Vec<File<'_>> = files.chain(beside).collect();
+            let status = options.project.as_ref().and_then(|project| read.statuses.get(project)).map(shown_status);
             let name = options.project.as_ref().map_or(collection.as_str(), ProjectName::as_str);
-            let page = Page { serial: Some(read.serial().cast_unsigned()), ..Page::new(name, &files) };
+            let page = Page { serial: Some(read.serial().cast_unsigned()), status, ..Page::new(name, &files) };
             match (format, options.project.is_some()) {
                 (Format::Html, true) => html::project(out, &page),
                 (Format::Html, false) => html::collection(out, &page),
@@ -97,6 +111,7 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
         collections: read.collections(),
         files: entries.len(),
         left_out,
+        withheld: read.withheld,
     })
 }
 
@@ -118,5 +133,12 @@ fn url(blobs: &Blobs, entry: &Entry, format: Format, base: Option<&str>) -> Resu
         (Format::Requirements, _) => String::new(),
         (_, Some(base)) => format!("{}/{}", base.trim_end_matches('/'), index::href(&entry.filename)),
         (_, None) => index::file_url(&blobs.named(&entry.blake3, &entry.filename)?),
+    })
+}
+
+fn document_url(blobs: &Blobs, document: &VariantsDocument, base: Option<&str>) -> Result<String> {
+    Ok(match base {
+        Some(base) => format!("{}/{}", base.trim_end_matches('/'), index::href(&document.filename)),
+        None => index::file_url(&blobs.document(&document.filename, &document.bytes)?),
     })
 }

@@ -6,16 +6,19 @@ use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::index::{self, File, Page, html, json};
-use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, ViewRow};
+use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, StatusRow, ViewRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::ops::healing::{Health, absolute, check};
-use crate::ops::shown::{Shown, ShownEntries};
+use crate::ops::shown::{Shown, ShownEntries, WithheldFile};
+use crate::ops::status::shown_status;
+use crate::ops::variants::{VariantsDocument, variants_of};
 use crate::ops::{CollectionAt, Context, search};
+use crate::status::Status;
 use crate::store::Store;
-use crate::view::{Content, FileLink, FlatTree, LinkMaker, Project, SimpleTree};
+use crate::view::{Content, Document, FileLink, FlatTree, LinkMaker, Project, SimpleTree};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Moves whenever pages or the layout of a tree change, so that trees are made anew then.
@@ -57,6 +60,16 @@ pub struct TreeReport {
     pub is_new: bool,
     /// The files that it doesn't show, since their bytes are lost.
     pub left_out: Vec<String>,
+    /// The files that it doesn't show, since their project is in quarantine or their collection hides variant wheels.
+    pub withheld: Vec<WithheldFile>,
+}
+
+/// A project as its folder shows it; of one in quarantine there are no entries.
+struct Shelf<'a> {
+    project: &'a ProjectName,
+    entries: &'a [Entry],
+    status: Option<&'a StatusRow>,
+    documents: &'a [VariantsDocument],
 }
 
 /// Writes a collection as a tree, or brings the tree up to date. Readers see the old or the new one, never a mixture.
@@ -89,15 +102,16 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
     // Before bytes are looked at: what is found bad from here on is noticed by the next run.
     let losses = store.manifest.losses()?;
     let doubtful = match options.layout {
-        Layout::Simple => changed_projects(store, &path, &entries, options.link)?,
+        Layout::Simple => changed_projects(store, &path, &shelves(&entries, &read.statuses, &[]), options.link)?,
         Layout::Flat => entries.iter().map(|entry| entry.project.clone()).collect(),
     };
     look(store, entries.iter_mut().filter(|entry| doubtful.contains(&entry.project)).collect())?;
     let left_out = split_lost(&mut entries);
-    let projects = by_project(&entries);
+    let documents = variants_of(&store.manifest, &entries)?;
+    let projects = shelves(&entries, &read.statuses, &documents);
     let made = match options.layout {
         Layout::Simple => make_simple(store, context, options, &path, &projects, generation)?,
-        Layout::Flat => make_flat(store, options, &path, &entries)?,
+        Layout::Flat => make_flat(store, options, &path, &entries, &documents)?,
     };
     let transaction = store.manifest.write()?;
     let counts = (entries.len(), projects.len());
@@ -114,6 +128,7 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
         made,
         is_new: known.is_none(),
         left_out,
+        withheld: read.withheld,
     })
 }
 
@@ -136,25 +151,47 @@ fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
 }
 
 /// Returns the projects whose folders readers don't see yet as they should be: their blobs are about to be linked.
-fn changed_projects(store: &Store, path: &Path, entries: &[Entry], link: LinkKind) -> Result<HashSet<ProjectName>> {
+fn changed_projects(
+    store: &Store,
+    path: &Path,
+    projects: &[Shelf<'_>],
+    link: LinkKind,
+) -> Result<HashSet<ProjectName>> {
     let tree = SimpleTree::open(path)?;
-    let wanted = wanted(store, &by_project(entries), link);
+    let wanted = wanted(store, projects, link);
     let changed = tree.plan(&wanted).make.into_iter().filter_map(|index| wanted[index].name.parse().ok());
     Ok(changed.collect())
 }
 
-/// Groups entries, which are in the order of their projects.
-fn by_project(entries: &[Entry]) -> Vec<&[Entry]> {
-    entries.chunk_by(|a, b| a.project == b.project).collect()
+/// Puts together what each project's folder shows. The entries, and the documents, are in the order of their projects.
+fn shelves<'a>(
+    entries: &'a [Entry],
+    statuses: &'a BTreeMap<ProjectName, StatusRow>,
+    documents: &'a [VariantsDocument],
+) -> Vec<Shelf<'a>> {
+    let documents: BTreeMap<&ProjectName, &[VariantsDocument]> =
+        documents.chunk_by(|a, b| a.project == b.project).map(|all| (&all[0].project, all)).collect();
+    let mut shelves: Vec<Shelf<'_>> = entries
+        .chunk_by(|a, b| a.project == b.project)
+        .map(|entries| {
+            let project = &entries[0].project;
+            let documents = documents.get(project).copied().unwrap_or_default();
+            Shelf { project, entries, status: statuses.get(project), documents }
+        })
+        .collect();
+    // Clients take a project without a page for one that another index may have.
+    let quarantined = statuses.values().filter(|row| row.status == Status::Quarantined);
+    let empty = |row: &'a StatusRow| Shelf { project: &row.project, entries: &[], status: Some(row), documents: &[] };
+    shelves.extend(quarantined.map(empty));
+    shelves.sort_by_key(|shelf| shelf.project);
+    shelves
 }
 
 /// Names each project's folder by what it shall show.
-fn wanted(store: &Store, projects: &[&[Entry]], link: LinkKind) -> Vec<Project> {
+fn wanted(store: &Store, projects: &[Shelf<'_>], link: LinkKind) -> Vec<Project> {
     let root = store.root();
-    let project = |entries: &&[Entry]| Project {
-        name: entries[0].project.to_string(),
-        fingerprint: fingerprint(root, entries, link),
-    };
+    let project =
+        |shelf: &Shelf<'_>| Project { name: shelf.project.to_string(), fingerprint: fingerprint(root, shelf, link) };
     projects.par_iter().map(project).collect()
 }
 
@@ -203,12 +240,18 @@ fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&V
     }
     let transaction = store.manifest.read()?;
     let asked = options.shown.sources(&transaction)?;
+    // What is withheld of an older revision may have changed since, which makes a newer one.
+    let Shown::Collection { name, .. } = &options.shown else { return Ok(None) };
+    let newest = transaction.find_collection(name)?.map(|row| row.revision);
+    if !asked.iter().all(|(_, source)| Some(source.revision) == newest) {
+        return Ok(None);
+    }
     let sources = transaction.view_sources(known.id, known.generation)?;
     let is_last = transaction.last_generation(known.id)? == known.generation;
     if !is_last || !asked.iter().map(|(id, source)| (*id, source.revision)).eq(sources) {
         return Ok(None);
     }
-    let read = ShownEntries { sources: asked, entries: Vec::new() };
+    let read = ShownEntries { sources: asked, entries: Vec::new(), withheld: Vec::new(), statuses: BTreeMap::new() };
     Ok(Some(TreeReport {
         collection: options.shown.name().clone(),
         revision: read.revision(),
@@ -219,6 +262,7 @@ fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&V
         made: 0,
         is_new: false,
         left_out: Vec::new(),
+        withheld: Vec::new(),
     }))
 }
 
@@ -227,7 +271,7 @@ fn make_simple(
     context: &Context<'_>,
     options: &TreeOptions,
     path: &Path,
-    projects: &[&[Entry]],
+    projects: &[Shelf<'_>],
     generation: i64,
 ) -> Result<usize> {
     let mut tree = SimpleTree::open(path)?;
@@ -237,23 +281,24 @@ fn make_simple(
     let plan = tree.plan(&wanted);
     // A project's folder is one level below the folder of projects.
     let links = maker(store, options.link, &tree.projects_dir().join("x"));
-    let total: usize = plan.make.iter().map(|&index| projects[index].len()).sum();
+    let count_of = |index: usize| projects[index].entries.len();
+    let total: usize = plan.make.iter().map(|&index| count_of(index)).sum();
     context.progress.start("linking", total as u64);
     let mut start = 0;
     while start < plan.make.len() {
         let mut files = 0;
         let fits = |&&index: &&usize| {
-            files += projects[index].len();
-            files <= CHUNK_FILES || files == projects[index].len()
+            files += count_of(index);
+            files <= CHUNK_FILES || files == count_of(index)
         };
         let count = plan.make[start..].iter().take_while(fits).count();
         let chunk = &plan.make[start..start + count];
         start += count;
-        make_sidecars(store, chunk.iter().flat_map(|&index| projects[index]))?;
+        make_sidecars(store, chunk.iter().flat_map(|&index| projects[index].entries))?;
         let blobs = &store.blobs;
         chunk.par_iter().try_for_each(|&index| {
-            let done = tree.make(&wanted[index], &content(blobs, projects[index]), &links);
-            context.progress.add(projects[index].len() as u64);
+            let done = tree.make(&wanted[index], &content(blobs, &projects[index]), &links);
+            context.progress.add(count_of(index) as u64);
             done
         })?;
     }
@@ -287,11 +332,11 @@ fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) ->
 }
 
 /// Renders a project's pages and lists its files.
-fn content(blobs: &Blobs, entries: &[Entry]) -> Content {
-    let mut entries = entries.to_vec();
+fn content(blobs: &Blobs, shelf: &Shelf<'_>) -> Content {
+    let mut entries = shelf.entries.to_vec();
     search::sort_projects(&mut entries);
-    let files: Vec<File<'_>> = entries.iter().map(|entry| file(entry, index::href(&entry.filename), true)).collect();
-    let page = Page::new(entries[0].project.as_str(), &files);
+    let files = files(&entries, shelf.documents, true);
+    let page = Page { status: shelf.status.map(shown_status), ..Page::new(shelf.project.as_str(), &files) };
     let (mut html, mut json) = (Vec::new(), Vec::new());
     html::project(&mut html, &page).expect("memory takes all bytes");
     json::project(&mut json, &page).expect("memory takes all bytes");
@@ -301,15 +346,31 @@ fn content(blobs: &Blobs, entries: &[Entry]) -> Content {
         sidecar: entry.metadata_sha256.map(|sha256| blobs.sidecar(&sha256)),
     });
     let files = links.collect();
-    Content { html, json, files }
+    Content { html, json, files, documents: shelf.documents.iter().map(beside).collect() }
 }
 
-fn make_flat(store: &Store, options: &TreeOptions, path: &Path, entries: &[Entry]) -> Result<usize> {
+/// Lists distributions, and after them the documents about variant wheels among them, all in the page's own folder.
+fn files<'a>(entries: &'a [Entry], documents: &'a [VariantsDocument], has_sidecars: bool) -> Vec<File<'a>> {
+    let files = entries.iter().map(|entry| file(entry, index::href(&entry.filename), has_sidecars));
+    files.chain(documents.iter().map(|document| document.file(index::href(&document.filename)))).collect()
+}
+
+fn beside(document: &VariantsDocument) -> Document {
+    Document { filename: document.filename.clone(), bytes: document.bytes.clone() }
+}
+
+fn make_flat(
+    store: &Store,
+    options: &TreeOptions,
+    path: &Path,
+    entries: &[Entry],
+    documents: &[VariantsDocument],
+) -> Result<usize> {
     let mut tree = FlatTree::open(path)?;
     tree.sweep()?;
     let mut sorted = entries.to_vec();
     search::sort_projects(&mut sorted);
-    let files: Vec<File<'_>> = sorted.iter().map(|entry| file(entry, index::href(&entry.filename), false)).collect();
+    let files = files(&sorted, documents, false);
     let mut page = Vec::new();
     html::collection(&mut page, &Page::new(options.shown.name().as_str(), &files)).expect("memory takes all bytes");
     let links: Vec<FileLink> = entries
@@ -320,7 +381,8 @@ fn make_flat(store: &Store, options: &TreeOptions, path: &Path, entries: &[Entry
             sidecar: None,
         })
         .collect();
-    tree.show(&links, &maker(store, options.link, tree.links_dir()), &page)?;
+    let documents: Vec<Document> = documents.iter().map(beside).collect();
+    tree.show(&links, &documents, &maker(store, options.link, tree.links_dir()), &page)?;
     Ok(links.len())
 }
 
@@ -333,13 +395,17 @@ fn maker(store: &Store, link: LinkKind, dir: &Path) -> LinkMaker {
     }
 }
 
-/// Digests all that a project's folder shows.
-fn fingerprint(root: &Path, entries: &[Entry], link: LinkKind) -> String {
+/// Digests all that a project's folder shows. (What the entries are says what their documents are, too.)
+fn fingerprint(root: &Path, shelf: &Shelf<'_>, link: LinkKind) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[TREE_VERSION]).update(link.as_str().as_bytes());
     // Relative links lead to the store where it was then.
     hasher.update(root.as_os_str().as_encoded_bytes()).update(b"\0");
-    for entry in entries {
+    if let Some(StatusRow { status, reason, .. }) = shelf.status {
+        hasher.update(status.as_str().as_bytes()).update(b"\0");
+        hasher.update(reason.as_deref().unwrap_or_default().as_bytes()).update(b"\0");
+    }
+    for entry in shelf.entries {
         let optional = |text: &Option<String>| text.as_ref().map_or(String::from("-"), |text| format!("+{text}"));
         hasher.update(entry.filename.as_bytes()).update(b"\0").update(entry.blake3.as_bytes());
         // A folder made before bytes were found bad may hold copies of them.
@@ -348,6 +414,9 @@ fn fingerprint(root: &Path, entries: &[Entry], link: LinkKind) -> String {
         hasher.update(entry.metadata_sha256.map_or([0; 32], |sha256| *sha256.as_bytes()).as_slice());
         hasher.update(optional(&entry.requires_python).as_bytes()).update(b"\0");
         hasher.update(optional(&entry.yanked).as_bytes()).update(b"\0");
+        if let Some(provenance) = entry.origin.as_ref().and_then(|origin| origin.provenance.as_ref()) {
+            hasher.update(provenance.as_bytes()).update(b"\0");
+        }
     }
     hasher.finalize().to_hex()[..16].to_owned()
 }

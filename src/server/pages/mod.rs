@@ -11,7 +11,7 @@ use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Asked;
 use super::endpoint::ViewName;
-use super::{Anonymous, Answer, Request, Server};
+use super::{Anonymous, Answer, Request, Server, files};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
@@ -77,8 +77,25 @@ pub(super) fn variants(
     sha256: Option<&Sha256>,
     filename: &str,
 ) -> Answer {
-    let _ = (server, request, view, sha256, filename);
-    plain(StatusCode::NOT_FOUND, "there is nothing here")
+    let document = match render::variants(server, view, sha256, filename) {
+        Ok(Some(document)) => document,
+        Ok(None) => return plain(StatusCode::NOT_FOUND, "there is no such document"),
+        Err(error) => return failure(&error),
+    };
+    let etag = format!("\"{}\"", document.sha256);
+    let of = Representation { etag: &etag, modified: None, size: Some(document.bytes.len() as u64) };
+    let mut answer = match judge(request.method(), request.headers(), &of) {
+        Verdict::Whole | Verdict::Part(_) => {
+            let mut answer = Answer::new(Body::Bytes(Bytes::from(document.bytes)));
+            set(&mut answer, CONTENT_TYPE, "application/json");
+            answer
+        }
+        verdict => files::without_bytes(&verdict, &of),
+    };
+    // uv checks the digest that a page gave: only under that digest are the bytes the same forever.
+    set(&mut answer, ETAG, &etag);
+    set(&mut answer, CACHE_CONTROL, if sha256.is_some() { files::FOREVER } else { ASK_ALWAYS });
+    answer
 }
 
 /// Returns what a view shows.

@@ -3,13 +3,14 @@
 use super::cache::Made;
 use super::negotiate::Form;
 use super::{Lack, remote_names, shown};
+use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs;
 use crate::index::read::Sidecar;
 use crate::index::{File, Page, href, html, json};
 use crate::manifest::Entry;
 use crate::name::ProjectName;
-use crate::ops::{self, Asking, Held, ListedProject, Listing, Offer, Shown};
+use crate::ops::{self, Asking, Held, ListedProject, Listing, Offer, Shown, VariantsDocument};
 use crate::server::Server;
 use crate::server::endpoint::ViewName;
 use crate::store::Store;
@@ -85,13 +86,49 @@ fn bytes(
             Held::Remote(offer) => remotes(store, view, offer, version)?,
         });
     }
+    let documents = documents(store, listing)?;
+    files.extend(documents.iter().map(|document| {
+        let url = format!("../../variants/{}/{}", document.sha256, href(&document.filename));
+        document.file(url.into())
+    }));
     let order = |file: &File<'_>| DistributionFilename::parse(file.filename).ok().map(|name| name.version().clone());
     files.sort_by_cached_key(|file| (order(file), file.filename));
-    let page = Page { serial: Some(serial.cast_unsigned()), ..Page::new(project.as_str(), &files) };
+    let status = listing.status.as_ref().map(ops::shown_status);
+    let page = Page { serial: Some(serial.cast_unsigned()), status, ..Page::new(project.as_str(), &files) };
     let mut bytes = Vec::with_capacity(512 * files.len() + 512);
     let done = if form.is_html() { html::project(&mut bytes, &page) } else { json::project(&mut bytes, &page) };
     done.map_err(fs::Error::at("write", "a page"))?;
     Ok(bytes)
+}
+
+/// Makes the documents about the variant wheels that the store has.
+fn documents(store: &Store, listing: &Listing) -> Result<Vec<VariantsDocument>> {
+    let entries = listing.files.iter().filter_map(|held| match held {
+        Held::Local(entry) => Some(&**entry),
+        Held::Remote(_) => None,
+    });
+    ops::variants_of(&store.manifest, entries)
+}
+
+/// Returns a document about variant wheels that a view's page lists; with a digest, that one.
+pub(super) fn variants(
+    server: &Server,
+    view: &ViewName,
+    sha256: Option<&Sha256>,
+    filename: &str,
+) -> Result<Option<VariantsDocument>> {
+    // The project's name has no hyphen in a document's filename, nor has the version.
+    let Some(project) = filename.split('-').next().and_then(|name| name.parse::<ProjectName>().ok()) else {
+        return Ok(None);
+    };
+    let store = server.stores.borrow()?;
+    // Remotes have nothing to say of it.
+    let listed = ops::listing(&store, &server.context(), &shown(view), &project, &Asking::Never)?;
+    let ListedProject::Found(listing) = listed else { return Ok(None) };
+    let is_meant = |document: &VariantsDocument| {
+        document.filename == filename && sha256.is_none_or(|sha256| document.sha256 == *sha256)
+    };
+    Ok(documents(&store, &listing)?.into_iter().find(is_meant))
 }
 
 fn version(held: &Held) -> String {
@@ -102,7 +139,7 @@ fn version(held: &Held) -> String {
 }
 
 /// Returns where a file is, from its project's page: the same before and after it came from a remote, so that lock files keep it.
-fn url(view: &ViewName, sha256: Option<&crate::digest::Sha256>, filename: &str) -> Cow<'static, str> {
+fn url(view: &ViewName, sha256: Option<&Sha256>, filename: &str) -> Cow<'static, str> {
     let up = if view.at.is_some() || sha256.is_none() { "../.." } else { "../../.." };
     let digest = sha256.map_or_else(|| "unhashed".to_owned(), ToString::to_string);
     format!("{up}/files/{digest}/{}", href(filename)).into()
@@ -121,6 +158,7 @@ fn own<'a>(view: &ViewName, entry: &'a Entry) -> File<'a> {
         requires_python: entry.requires_python.as_deref(),
         yanked: entry.yanked.as_deref(),
         sidecar: entry.metadata_sha256.map(|sha256| Sidecar { sha256: Some(sha256) }),
+        provenance: entry.origin.as_ref().and_then(|origin| origin.provenance.as_deref()),
     }
 }
 
@@ -142,6 +180,7 @@ fn remotes<'a>(store: &Store, view: &ViewName, offer: &'a Offer, version: &'a st
         requires_python: file.requires_python.as_deref(),
         yanked: file.yanked.as_deref(),
         sidecar: ops::sidecar_of(file, kept),
+        provenance: file.provenance.as_deref(),
     })
 }
 
