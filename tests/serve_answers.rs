@@ -12,6 +12,7 @@ use http::header::{
     LOCATION, RANGE, RETRY_AFTER, VARY,
 };
 use http::{Method, Request};
+use proptest::prelude::*;
 use std::fs;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -502,6 +503,29 @@ fn a_probe_tells_whether_the_store_can_be_read() {
 }
 
 #[test]
+fn a_store_that_cannot_be_written_is_served_all_the_same() {
+    let wheel = demo();
+    let env = store(&[("cuda", &wheel), ("cuda", &Wheel::new("other", "1.0"))]);
+    let identity = env.store().join("wcas.json");
+    let mut format: serde_json::Value = serde_json::from_slice(&fs::read(&identity).unwrap()).unwrap();
+    format["ro_compat"] = serde_json::json!(["what-a-later-version-does"]);
+    fs::write(&identity, format.to_string()).unwrap();
+    let site = Site::of(env);
+    let (path, blob) = (file_path(&wheel), site.blob(&wheel.bytes()));
+    assert_eq!(site.get(&path).body, wheel.bytes());
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, wheel.bytes()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(site.get(&path).body, wheel.bytes(), "the same bytes, though nobody can note their new stat");
+    }
+    fs::write(&blob, vec![7; wheel.bytes().len()]).unwrap();
+    assert_eq!([site.status(&path), site.status(&path)], [503; 2], "nobody can note that they are lost");
+    assert_eq!(site.status(&file_path(&Wheel::new("other", "1.0"))), 200);
+    site.server.close();
+    assert_eq!(site.status("/healthz"), 200);
+}
+
+#[test]
 fn many_clients_at_once_get_the_right_bytes_while_the_collection_changes() {
     let wheels: Vec<Wheel> = (0..8).map(|n| Wheel::new("demo", &format!("{n}.0")).payload(20_000, n)).collect();
     let wheels: Vec<(&str, &Wheel)> = wheels.iter().map(|wheel| ("cuda", wheel)).collect();
@@ -523,4 +547,28 @@ fn many_clients_at_once_get_the_right_bytes_while_the_collection_changes() {
     });
     assert!(site.get("/metrics").text().contains("wcas_hits_total{collection=\"cuda\",remote=\"\"} 1200\n"));
     assert!(site.get("/metrics").text().contains("wcas_requests_in_flight 1\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_request_has_an_answer_that_is_no_fault_of_the_server(
+        path in "(/|/(cuda|files|healthz|[a-zA-Z0-9@%._-]{1,8}))(/(simple|files|unhashed|legacy|DIGEST|\\.\\.|.{0,6})){0,3}/?(\\?.{0,5})?",
+        lines in proptest::collection::vec((0..6usize, "[ -~]{0,12}|\"[a-z]*\"|bytes=[0-9,-]*"), 0..3),
+        method in prop::sample::select(vec![Method::GET, Method::HEAD, Method::POST, Method::OPTIONS]),
+    ) {
+        thread_local!(static SITE: Site = Site::of(store(&[("cuda", &demo())])));
+        let names = [ACCEPT_ENCODING, IF_NONE_MATCH, IF_MATCH, IF_RANGE, RANGE, IF_MODIFIED_SINCE];
+        let path = path.replace("DIGEST", &Digests::of(&demo().bytes()).sha256.to_string());
+        let mut request = Request::builder().method(method).uri(&path);
+        for (name, value) in &lines {
+            request = request.header(&names[*name], value);
+        }
+        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), is_secure: false };
+        if let Ok(request) = request.body(peer) {
+            let status = SITE.with(|site| site.server.respond(&request)).status();
+            prop_assert!(!status.is_server_error() && !status.is_informational(), "{path}: {status}");
+        }
+    }
 }

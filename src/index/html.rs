@@ -44,14 +44,20 @@ fn files(out: &mut dyn Write, title: &str, page: &Page<'_>) -> Result<()> {
 fn anchor(out: &mut dyn Write, file: &File<'_>) -> Result<()> {
     out.write_all(b"<a href=\"")?;
     escape(out, &file.url)?;
-    write!(out, "#sha256={}\" data-size=\"{}\"", file.sha256, file.size)?;
-    write!(out, " data-upload-time=\"{}\"", UploadTime(file.upload_time))?;
+    file.sha256.map_or(Ok(()), |sha256| write!(out, "#sha256={sha256}"))?;
+    out.write_all(b"\"")?;
+    file.size.map_or(Ok(()), |size| write!(out, " data-size=\"{size}\""))?;
+    file.upload_time.map_or(Ok(()), |time| write!(out, " data-upload-time=\"{}\"", UploadTime(time)))?;
     if let Some(specifiers) = file.requires_python {
         attribute(out, " data-requires-python", specifiers)?;
     }
-    if let Some(metadata) = file.metadata_sha256 {
-        // The second name is what PEP 658 said before PEP 714; old clients know only that one.
-        write!(out, " data-core-metadata=\"sha256={metadata}\" data-dist-info-metadata=\"sha256={metadata}\"")?;
+    // The second name is what PEP 658 said before PEP 714; old clients know only that one.
+    match file.sidecar.map(|sidecar| sidecar.sha256) {
+        Some(Some(sha256)) => {
+            write!(out, " data-core-metadata=\"sha256={sha256}\" data-dist-info-metadata=\"sha256={sha256}\"")?;
+        }
+        Some(None) => out.write_all(b" data-core-metadata=\"true\" data-dist-info-metadata=\"true\"")?,
+        None => {}
     }
     if let Some(reason) = file.yanked {
         attribute(out, " data-yanked", reason)?;
@@ -126,13 +132,14 @@ mod tests {
     use super::super::{ProjectStatus, Status};
     use super::*;
     use crate::digest::Sha256;
+    use crate::index::read::Sidecar;
 
     #[test]
     fn a_project_page_has_one_anchor_a_file_with_all_that_is_known() {
         let mut full = file("demo-1.0+cu1-py3-none-any.whl", "demo", "1.0+cu1");
         full.requires_python = Some(">=3.9,<4");
         full.yanked = Some("");
-        full.metadata_sha256 = Some(Sha256::from_bytes([0x0f; 32]));
+        full.sidecar = Some(Sidecar { sha256: Some(Sha256::from_bytes([0x0f; 32])) });
         let files = [full, file("demo-2.0.tar.gz", "demo", "2.0")];
         let (wheel, metadata) = ("ab".repeat(32), "0f".repeat(32));
         let expected = format!(

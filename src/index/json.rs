@@ -118,22 +118,34 @@ struct FileJson<'a> {
     filename: &'a str,
     url: &'a str,
     hashes: Hashes,
-    size: u64,
-    upload_time: UploadTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_time: Option<UploadTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     requires_python: Option<&'a str>,
     // Under this name alone: PEP 714 tells servers to leave out the older one, which breaks old pips.
     #[serde(skip_serializing_if = "Option::is_none")]
-    core_metadata: Option<Hashes>,
+    core_metadata: Option<CoreMetadata>,
     #[serde(skip_serializing_if = "Option::is_none")]
     yanked: Option<Yanked<'a>>,
-    #[serde(rename = "_blake3")]
-    blake3: Blake3,
+    #[serde(rename = "_blake3", skip_serializing_if = "Option::is_none")]
+    blake3: Option<Blake3>,
 }
 
+/// Always there, even when empty: uv refuses a file without it.
 #[derive(Serialize)]
 struct Hashes {
-    sha256: Sha256,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Sha256>,
+}
+
+/// The digest of the metadata, or `true` where it is there and its digest not known yet.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum CoreMetadata {
+    Hashes(Hashes),
+    Flag(bool),
 }
 
 /// A reason, or `true` for want of one: an empty reason would read as false.
@@ -151,9 +163,12 @@ impl<'a> From<&'a File<'a>> for FileJson<'a> {
             url: &file.url,
             hashes: Hashes { sha256: file.sha256 },
             size: file.size,
-            upload_time: UploadTime(file.upload_time),
+            upload_time: file.upload_time.map(UploadTime),
             requires_python: file.requires_python,
-            core_metadata: file.metadata_sha256.map(|sha256| Hashes { sha256 }),
+            core_metadata: file.sidecar.map(|sidecar| match sidecar.sha256 {
+                Some(sha256) => CoreMetadata::Hashes(Hashes { sha256: Some(sha256) }),
+                None => CoreMetadata::Flag(true),
+            }),
             yanked: file
                 .yanked
                 .map(|reason| if reason.is_empty() { Yanked::Flag(true) } else { Yanked::Reason(reason) }),
@@ -173,6 +188,7 @@ mod tests {
     use super::super::fixtures::{HOSTILE, file, text};
     use super::super::{ProjectStatus, Status};
     use super::*;
+    use crate::index::read::Sidecar;
     use serde_json::{Value, json};
 
     fn parse(page: &str) -> Value {
@@ -183,7 +199,7 @@ mod tests {
     fn a_project_page_has_exactly_the_keys_that_have_a_value() {
         let mut full = file("demo-1.0-py3-none-any.whl", "demo", "1.0");
         (full.requires_python, full.yanked) = (Some(HOSTILE), Some(HOSTILE));
-        full.metadata_sha256 = Some(Sha256::from_bytes([0x0f; 32]));
+        full.sidecar = Some(Sidecar { sha256: Some(Sha256::from_bytes([0x0f; 32])) });
         let mut yanked = file("demo-2.0.tar.gz", "demo", "2.0");
         yanked.yanked = Some("");
         let files = [full, file("demo-1.0.zip", "demo", "1.0"), yanked];

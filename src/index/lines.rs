@@ -11,7 +11,8 @@ use std::path::Path;
 /// They are sorted by project, version and digest. Of a project with several versions there are as many requirements, of which an
 /// installer takes only one.
 pub fn requirements(out: &mut dyn Write, files: &[File<'_>]) -> Result<()> {
-    let mut pins: Vec<Pin<'_>> = files.iter().map(Pin::from).collect();
+    // What nobody vouches for can't be pinned.
+    let mut pins: Vec<Pin<'_>> = files.iter().filter_map(Pin::of).collect();
     pins.sort_unstable();
     pins.dedup_by(|a, b| a.release() == b.release() && a.sha256 == b.sha256);
     for pins in pins.chunk_by(|a, b| a.release() == b.release()) {
@@ -35,17 +36,16 @@ struct Pin<'a> {
 }
 
 impl<'a> Pin<'a> {
+    fn of(file: &File<'a>) -> Option<Self> {
+        let version = file.version.parse().map_err(|_| file.version);
+        Some(Self { project: file.project, version, sha256: file.sha256?, text: file.version })
+    }
+
     fn release(&self) -> impl PartialEq + use<'_, 'a> {
         (self.project, &self.version)
     }
 }
 
-impl<'a> From<&File<'a>> for Pin<'a> {
-    fn from(file: &File<'a>) -> Self {
-        let version = file.version.parse().map_err(|_| file.version);
-        Self { project: file.project, version, sha256: file.sha256, text: file.version }
-    }
-}
 
 /// Writes one path a line, byte for byte.
 pub fn paths(out: &mut dyn Write, paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn requirements_are_sorted_and_hold_each_digest_once() {
         let with =
-            |project, version, byte| File { sha256: Sha256::from_bytes([byte; 32]), ..file("x.whl", project, version) };
+            |project, version, byte| File { sha256: Some(Sha256::from_bytes([byte; 32])), ..file("x.whl", project, version) };
         let files = [
             with("torch", "2.10", 3),
             with("torch", "2.9+cu121", 2),

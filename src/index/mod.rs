@@ -12,6 +12,7 @@ pub mod lines;
 pub mod read;
 
 use crate::digest::{Blake3, Sha256};
+use read::Sidecar;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use std::borrow::Cow;
 use std::fmt;
@@ -32,20 +33,20 @@ pub struct File<'a> {
     pub version: &'a str,
     /// Where the file is: percent-encoded (see [`href`]), absolute or relative to the page, without a fragment.
     pub url: Cow<'a, str>,
-    /// The digest that clients check.
-    pub sha256: Sha256,
+    /// The digest that clients check; `None`: nobody vouches for the bytes.
+    pub sha256: Option<Sha256>,
     /// The digest that names the blob: in JSON under a private key, for pip fails on a hash that `hashlib` does not know.
-    pub blake3: Blake3,
-    /// The file's length in bytes.
-    pub size: u64,
-    /// When the collection first had the file, in seconds since 1970.
-    pub upload_time: i64,
+    pub blake3: Option<Blake3>,
+    /// The file's length in bytes, where it is known.
+    pub size: Option<u64>,
+    /// When the collection first had the file, or its remote did, in seconds since 1970.
+    pub upload_time: Option<i64>,
     /// `Requires-Python` of the metadata, good or not.
     pub requires_python: Option<&'a str>,
     /// Why the file is yanked; empty if nobody said why.
     pub yanked: Option<&'a str>,
-    /// The digest of what `{url}.metadata` answers; `None` where nothing is there, since pip fails on a promise not kept.
-    pub metadata_sha256: Option<Sha256>,
+    /// What `{url}.metadata` answers; `None` where nothing is there, since pip fails on a promise not kept.
+    pub sidecar: Option<Sidecar>,
 }
 
 /// A page of files: of one project, or of a whole collection.
@@ -151,13 +152,13 @@ mod fixtures {
             project,
             version,
             url: format!("../../files/{}", href(filename)).into(),
-            sha256: Sha256::from_bytes([0xab; 32]),
-            blake3: Blake3::from_bytes([0xcd; 32]),
-            size: 1234,
-            upload_time: 1_735_689_599,
+            sha256: Some(Sha256::from_bytes([0xab; 32])),
+            blake3: Some(Blake3::from_bytes([0xcd; 32])),
+            size: Some(1234),
+            upload_time: Some(1_735_689_599),
             requires_python: None,
             yanked: None,
-            metadata_sha256: None,
+            sidecar: None,
         }
     }
 

@@ -133,6 +133,12 @@ impl Rows {
         Ok(self.meta("losses")?.and_then(|count| count.parse().ok()).unwrap_or(0))
     }
 
+    /// Returns how many blobs have lost their bytes and not found them again.
+    pub fn lost_count(&self) -> Result<i64> {
+        let sql = "SELECT count(*) FROM blob WHERE state = 'lost' AND state <> 'live'";
+        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    }
+
     /// Returns the moment of the least recent verification among live blobs; `None` when there are none or one never was.
     pub fn oldest_verification(&self) -> Result<Option<i64>> {
         let sql =

@@ -195,6 +195,17 @@ impl Rows {
         Ok(entries)
     }
 
+    /// Returns the projects of a collection's live entries, each once, in no order.
+    pub fn project_names(&self, collection: CollectionId) -> Result<Vec<ProjectName>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT DISTINCT d.project FROM entry e
+             JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+             WHERE e.collection_id = ?1 AND e.removed IS NULL",
+        )?;
+        let rows = statement.query_map([collection], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Returns the live entries of a project in a collection.
     pub fn project_entries(&self, collection: CollectionId, project: &ProjectName) -> Result<Vec<Entry>> {
         self.entries_where(

@@ -53,6 +53,12 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Returns how many refusals of a remote's files there are, and the newest's time.
+    pub fn refusal_count(&self, remote: RemoteId) -> Result<(i64, i64)> {
+        let sql = "SELECT count(*), coalesce(max(refused_at), 0) FROM remote_refusal WHERE remote_id = ?1";
+        Ok(self.conn.prepare_cached(sql)?.query_row([remote], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+
     /// Returns the refusal of one file, if it holds at a time.
     pub fn find_refusal(
         &self,

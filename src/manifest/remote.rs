@@ -198,6 +198,16 @@ impl Rows {
         Ok(page.optional()?)
     }
 
+    /// Returns when and how a question for a project's page last failed, or one to the remote as a whole, after a time.
+    pub fn page_failure(&self, id: RemoteId, project: &str, after: i64) -> Result<Option<(i64, String)>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT failed_at, reason FROM remote_failure
+             WHERE remote_id = ?1 AND project IN ('', ?2) AND failed_at > ?3 ORDER BY failed_at DESC LIMIT 1",
+        )?;
+        let failure = statement.query_row((id, project, after), |row| Ok((row.get("failed_at")?, row.get("reason")?)));
+        Ok(failure.optional()?)
+    }
+
     /// Returns all counts of remotes, those of remotes that are gone as well.
     pub fn remote_counts(&self) -> Result<Vec<RemoteCount>> {
         let mut statement = self.conn.prepare_cached(
@@ -269,6 +279,21 @@ impl Transaction<'_> {
     pub fn set_remote_failure(&self, id: RemoteId, at: i64, text: &str) -> Result<()> {
         let sql = "UPDATE remote SET failed_at = ?2, failure = ?3 WHERE id = ?1";
         self.conn.prepare_cached(sql)?.execute((id, at, text))?;
+        Ok(())
+    }
+
+    /// Remembers that a project's page (empty: the remote as a whole) can't be had.
+    pub fn put_page_failure(&self, id: RemoteId, project: &str, at: i64, reason: &str) -> Result<()> {
+        let sql = "INSERT INTO remote_failure(remote_id, project, failed_at, reason) VALUES(?1, ?2, ?3, ?4)
+                   ON CONFLICT DO UPDATE SET failed_at = excluded.failed_at, reason = excluded.reason";
+        self.conn.prepare_cached(sql)?.execute((id, project, at, reason))?;
+        Ok(())
+    }
+
+    /// Forgets failures of a project's page and of the remote as a whole: it answers.
+    pub fn forget_page_failures(&self, id: RemoteId, project: &str) -> Result<()> {
+        let sql = "DELETE FROM remote_failure WHERE remote_id = ?1 AND project IN ('', ?2)";
+        self.conn.prepare_cached(sql)?.execute((id, project))?;
         Ok(())
     }
 

@@ -57,6 +57,11 @@ impl SearchOrder {
         first.into_iter().chain(rest).collect()
     }
 
+    /// Returns the projects that are looked for in a collection of their own first.
+    pub(super) fn overridden(&self) -> impl Iterator<Item = (&ProjectName, &CollectionRow)> {
+        self.overrides.iter()
+    }
+
     /// Returns all collections that any project is looked for in, each once.
     pub fn all(&self) -> Vec<&CollectionRow> {
         let mut all: Vec<&CollectionRow> = self.base.iter().collect();

@@ -20,14 +20,14 @@ use crate::store::Store;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-    VARY, X_CONTENT_TYPE_OPTIONS,
+    VARY,
 };
 use http::{Method, StatusCode};
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The bytes behind a URL with a digest are the same forever.
@@ -58,7 +58,7 @@ struct Known {
     metadata: Option<Sha256>,
     tally: Arc<Tally>,
     /// The stat of the file whose bytes are known to be right.
-    signature: OnceLock<Signature>,
+    signature: Mutex<Option<Signature>>,
     /// The day on which it was last noted as used.
     used_day: AtomicI64,
 }
@@ -192,7 +192,6 @@ pub(super) fn describe(answer: &mut Answer, of: &Representation<'_>) {
     if of.size.is_some() {
         set(answer, ACCEPT_RANGES, "bytes");
     }
-    set(answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
 }
 
 /// Makes the answer of a verdict that asks for no bytes.
@@ -236,7 +235,7 @@ fn find(server: &Server, address: &FileAddress) -> Result<Option<Arc<Known>>> {
         modified: entry.uploaded_at,
         metadata: entry.metadata_sha256,
         tally: server.counters.tally(entry.collection.as_str(), ""),
-        signature: OnceLock::new(),
+        signature: Mutex::default(),
         used_day: AtomicI64::new(i64::MIN),
     });
     server.files.remember(address, &known);
@@ -262,16 +261,17 @@ fn shown(view: &ViewName) -> Shown {
 
 /// Opens a file's bytes; `None`: they are missing or wrong, which is recorded.
 fn open(server: &Server, known: &Known) -> Result<Option<File>> {
-    if let Some(right) = known.signature.get()
+    let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = *right();
+    if let Some(last) = last
         && let Ok(file) = server.files.blobs.open(&known.blake3)
         && let Ok(found) = file.metadata()
-        && Signature::of(&found).is_same_file(right.inode, right.size, right.modified_ns)
+        && Signature::of(&found).is_same_file(last.inode, last.size, last.modified_ns)
     {
         return Ok(Some(file));
     }
     let Some((file, signature)) = ops::open_blob(&*server.stores.borrow()?, &known.blake3)? else { return Ok(None) };
-    // Another thread may have set it; where it is another file's by now, each request looks anew until the manifest tells.
-    let _ = known.signature.set(signature);
+    *right() = Some(signature);
     Ok(Some(file))
 }
 

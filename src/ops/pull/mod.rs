@@ -7,7 +7,7 @@
 mod choose;
 mod fetch;
 mod list;
-mod page;
+pub(in crate::ops) mod page;
 mod probe;
 mod seen;
 mod through;

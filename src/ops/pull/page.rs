@@ -9,18 +9,21 @@ use crate::index::read::{self, ListedPage};
 use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
 use crate::name::ProjectName;
 use crate::ops::reason;
-use crate::remote::{Auth, Client, Failure, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
+use crate::remote::{Auth, Client, Failure, FailureKind, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
 use crate::requirement::ProjectPattern;
 use url::Url;
 
 /// A page is believed for so many seconds without asking again.
-pub(super) const FRESH_SECONDS: i64 = 600;
+pub(in crate::ops) const FRESH_SECONDS: i64 = 600;
 /// A page without the answer, and a page that isn't there, are believed for a shorter time: somebody may just have built it.
-pub(super) const MISS_SECONDS: i64 = 60;
+pub(in crate::ops) const MISS_SECONDS: i64 = 60;
+
+/// A remote that failed is not asked again for so many seconds by those who can do without.
+pub(in crate::ops) const FAILED_SECONDS: i64 = 30;
 
 /// A question to a remote, with all that the manifest knows.
 #[derive(Debug)]
-pub(super) struct Question<'a> {
+pub(in crate::ops) struct Question<'a> {
     pub(super) remote: &'a RemoteRow,
     pub(super) source: Source,
     project: &'a ProjectName,
@@ -32,7 +35,7 @@ pub(super) struct Question<'a> {
 
 /// What a remote, or the memory of it, says about a project.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(in crate::ops) enum Answer {
     /// Its page; with the failure that made the remembered one be used, if it was.
     Page(ListedPage, Option<String>),
     /// It has no such project.
@@ -45,10 +48,13 @@ pub(super) enum Answer {
 
 /// What came over the network, to be remembered.
 #[derive(Debug, Default)]
-pub(super) struct Fetched {
+pub(in crate::ops) struct Fetched {
     layout: Option<Layout>,
     pages: Vec<(String, Kept)>,
+    project: String,
     failure: Option<String>,
+    /// Whether what failed was the way to the remote, not this page of it.
+    is_down: bool,
     asked: bool,
 }
 
@@ -59,7 +65,7 @@ enum Kept {
 }
 
 /// Returns what the client needs to know of a remote.
-pub(super) fn source(remote: &RemoteRow) -> std::result::Result<Source, String> {
+pub(in crate::ops) fn source(remote: &RemoteRow) -> std::result::Result<Source, String> {
     let settings = &remote.settings;
     let auth = match settings.auth.as_deref() {
         None => Auth::None,
@@ -85,7 +91,7 @@ pub(super) fn is_included(remote: &RemoteRow, project: &ProjectName) -> bool {
 }
 
 /// Reads what the manifest knows.
-pub(super) fn prepare<'a>(
+pub(in crate::ops) fn prepare<'a>(
     rows: &Rows,
     remote: &'a RemoteRow,
     project: &'a ProjectName,
@@ -131,7 +137,7 @@ impl Question<'_> {
     }
 
     /// Answers from memory alone, if what is remembered is young enough. `is_enough` looks whether a page has what is wanted.
-    pub(super) fn remembered(&self, is_enough: impl Fn(&ListedPage) -> bool) -> Option<Answer> {
+    pub(in crate::ops) fn remembered(&self, is_enough: impl Fn(&ListedPage) -> bool) -> Option<Answer> {
         let age = |row: &PageRow| self.now.saturating_sub(row.fetched_at);
         let row = self.cached.as_ref()?;
         if row.is_absent {
@@ -142,8 +148,15 @@ impl Question<'_> {
         (0..allowed).contains(&age(row)).then_some(Answer::Page(page, None))
     }
 
+    /// Returns how a recent question failed, if it did: the remote is left alone for a while.
+    pub(in crate::ops) fn recent_failure(&self, rows: &Rows) -> Result<Option<(i64, String)>> {
+        let failed = rows.page_failure(self.remote.id, self.project.as_str(), self.now - FAILED_SECONDS)?;
+        // What was asked for at a time that is yet to come was asked for by another clock.
+        Ok(failed.filter(|(at, _)| *at <= self.now))
+    }
+
     /// Returns what is remembered, however old, and since when.
-    pub(super) fn kept(&self) -> (Option<i64>, Option<Answer>) {
+    pub(in crate::ops) fn kept(&self) -> (Option<i64>, Option<Answer>) {
         let Some(row) = &self.cached else { return (None, None) };
         let answer =
             if row.is_absent { Some(Answer::Absent) } else { parse(row).ok().map(|page| Answer::Page(page, None)) };
@@ -151,8 +164,8 @@ impl Question<'_> {
     }
 
     /// Asks the remote.
-    pub(super) fn fetch(&self, client: &Client) -> (Answer, Fetched) {
-        let mut fetched = Fetched::default();
+    pub(in crate::ops) fn fetch(&self, client: &Client) -> (Answer, Fetched) {
+        let mut fetched = Fetched { project: self.project.to_string(), ..Fetched::default() };
         if self.remote.settings.is_listed && !self.is_named_by_root(client, &mut fetched) {
             return (Answer::Absent, fetched);
         }
@@ -160,6 +173,7 @@ impl Question<'_> {
         let answer = self.ask(client, &mut fetched).unwrap_or_else(|failure| {
             let reason = reason(&failure);
             fetched.failure = Some(reason.clone());
+            fetched.is_down = matches!(failure.kind(), FailureKind::Unreachable | FailureKind::TimedOut);
             match self.cached.as_ref().filter(|row| !row.is_absent).map(parse) {
                 Some(Ok(page)) => Answer::Page(page, Some(reason)),
                 _ => Answer::Failed(reason),
@@ -252,7 +266,7 @@ impl Question<'_> {
 
 impl Fetched {
     /// Remembers.
-    pub(super) fn record(
+    pub(in crate::ops) fn record(
         self,
         transaction: &Transaction<'_>,
         remote: &RemoteRow,
@@ -268,8 +282,15 @@ impl Fetched {
             }
         }
         match self.failure {
-            Some(failure) => transaction.set_remote_failure(remote.id, now, &failure)?,
-            None if self.asked => transaction.set_remote_ok(remote.id, now)?,
+            Some(failure) => {
+                transaction.set_remote_failure(remote.id, now, &failure)?;
+                let project = if self.is_down { "" } else { &self.project };
+                transaction.put_page_failure(remote.id, project, now, &failure)?;
+            }
+            None if self.asked => {
+                transaction.set_remote_ok(remote.id, now)?;
+                transaction.forget_page_failures(remote.id, &self.project)?;
+            }
             None => {}
         }
         Ok(())

@@ -8,6 +8,7 @@ pub(super) use tree::copies;
 pub use tree::{TreeOptions, TreeReport, drop_tree, view_tree};
 
 use crate::index::File;
+use crate::index::read::Sidecar;
 use crate::manifest::{Entry, State};
 use std::borrow::Cow;
 
@@ -23,12 +24,12 @@ fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> 
         project: entry.project.as_str(),
         version: &entry.version,
         url,
-        sha256: entry.sha256,
-        blake3: entry.blake3,
-        size: entry.size,
-        upload_time: entry.uploaded_at,
+        sha256: Some(entry.sha256),
+        blake3: Some(entry.blake3),
+        size: Some(entry.size),
+        upload_time: Some(entry.uploaded_at),
         requires_python: entry.requires_python.as_deref(),
         yanked: entry.yanked.as_deref(),
-        metadata_sha256: entry.metadata_sha256.filter(|_| has_sidecar),
+        sidecar: entry.metadata_sha256.filter(|_| has_sidecar).map(|sha256| Sidecar { sha256: Some(sha256) }),
     }
 }

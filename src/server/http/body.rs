@@ -3,7 +3,7 @@
 //! A file is read piece by piece by threads that may wait, one piece ahead of the client and no more, so that a slow client holds
 //! neither a thread nor much memory.
 
-use crate::server::Body;
+use crate::server::{Body, Server};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::fs::File;
@@ -121,5 +121,39 @@ impl http_body::Body for Outgoing {
             Self::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::File(reading) => SizeHint::with_exact(reading.left),
         }
+    }
+}
+
+/// A body whose bytes are counted as they go out.
+pub(super) struct Counted {
+    body: Outgoing,
+    server: Arc<Server>,
+}
+
+impl Counted {
+    pub(super) fn new(body: Outgoing, server: Arc<Server>) -> Self {
+        Self { body, server }
+    }
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let own = self.get_mut();
+        let frame = ready!(Pin::new(&mut own.body).poll_frame(context));
+        if let Some(bytes) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+            own.server.counters.sent_bytes.add(bytes.len() as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

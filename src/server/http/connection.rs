@@ -1,8 +1,9 @@
 //! Connections: accepted within a limit, each request answered, ended when the server ends.
 
-use super::body::Outgoing;
+use super::body::{Counted, Outgoing};
 use super::{HttpOptions, Stop, form};
-use crate::server::answer::{Reason, plain};
+use crate::server::answer::{Cause, Reason, plain};
+use crate::server::counters::Asked;
 use crate::server::{Answer, Request, Server};
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -124,7 +125,7 @@ impl Connections {
         request: hyper::Request<Incoming>,
         address: SocketAddr,
         is_tls: bool,
-    ) -> Response<Outgoing> {
+    ) -> Response<Counted> {
         let start = Instant::now();
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let _flight = Flight(&self.in_flight);
@@ -133,13 +134,17 @@ impl Connections {
         let request = Request::from_parts(parts, peer);
         let log = self.options.access_log.as_ref();
         let line = log.map(|_| format!("{} {} {}", peer.address, request.method(), request.uri()));
-        let answer = self.answer(request, body).await;
+        let mut answer = self.answer(request, body).await;
+        if let Some(Cause(text)) = answer.extensions_mut().remove() {
+            (self.options.complain)(&text);
+        }
         if let (Some(log), Some(line)) = (log, line) {
             let length =
                 answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).unwrap_or("-");
             log(&format!("{line} {} {length} {:.1?}", answer.status().as_u16(), start.elapsed()));
         }
-        answer
+        let server = self.server.clone();
+        answer.map(|body| Counted::new(body, server))
     }
 
     async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
@@ -150,7 +155,10 @@ impl Connections {
             }
         }
         if *request.method() == Method::POST {
+            let (start, in_flight) = (Instant::now(), self.server.counters.begin());
             let answer = form::upload(self, request, body).await;
+            drop(in_flight);
+            self.server.counters.answered(Asked::Upload, answer.status().as_u16(), start.elapsed());
             return self.prepare(answer);
         }
         let server = self.server.clone();

@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
+/// How often the server looks whether there is anything to save.
+const TICK: Duration = Duration::from_secs(5);
+
 /// How the server treats its connections.
 pub struct HttpOptions {
     /// Threads that handle connections; what waits for the disk has threads of its own.
@@ -88,6 +91,7 @@ pub fn serve(server: Arc<Server>, listener: TcpListener, options: HttpOptions, m
         .enable_time()
         .build()?;
     let grace = options.grace;
+    runtime.spawn(tick(server.clone()));
     let connections = Arc::new(Connections::new(server, options));
     let left = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -106,4 +110,14 @@ pub fn serve(server: Arc<Server>, listener: TcpListener, options: HttpOptions, m
     // Threads that still wait for a remote end with the process.
     runtime.shutdown_timeout(Duration::from_millis(200));
     Ok(left)
+}
+
+/// Saves what is counted also when nobody asks for anything any more.
+async fn tick(server: Arc<Server>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let server = server.clone();
+        // A panic there would be told with the next request.
+        let _ = tokio::task::spawn_blocking(move || server.tick()).await;
+    }
 }

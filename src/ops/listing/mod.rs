@@ -1,0 +1,232 @@
+//! What an index lists of a project: the one decision for pages and downloads alike.
+//!
+//! A view looks into its collections in order. A collection's files are its own and those of its remotes, own filenames first. Under
+//! `nearest` the first collection that has the project, itself or by a remote, hides it in all farther ones, and of a collection's
+//! remotes the first that has it answers; under `union` all are put together, the nearest of one filename wins. A remote that
+//! can't be asked is never passed over for one farther away: its remembered page answers, else nobody does.
+
+mod remote;
+mod roots;
+mod stamp;
+
+pub use remote::{Asking, Flights};
+pub use roots::projects;
+pub use stamp::stamp;
+
+use super::merge::Fate;
+use super::pull::{Offer, PullNote};
+use super::shown::{Shown, fates, strategy_of};
+use super::variant::{SearchOrder, is_known_in};
+use super::Context;
+use crate::digest::Sha256;
+use crate::error::{Error, Result};
+use crate::index::read::ListedFile;
+use crate::manifest::{Entry, RemoteRow, State, Strategy};
+use crate::name::ProjectName;
+use crate::store::Store;
+use crate::wheel::DistributionFilename;
+use remote::Sight;
+use std::collections::HashSet;
+
+/// A file that is listed.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// The store has it. What is lost is not among them.
+    Local(Box<Entry>),
+    /// A remote has it.
+    Remote(Box<Offer>),
+}
+
+/// What a view lists of a project.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// The files: those of nearer collections first, own before remotes'.
+    pub files: Vec<Held>,
+    /// When it should be looked at again because of what remotes said, in seconds since 1970; `None`: when the manifest changes.
+    pub fresh_until: Option<i64>,
+    /// The remotes whose files are missing from it, or are as they were remembered, and why.
+    pub notes: Vec<PullNote>,
+    /// Whether a remote's files are missing.
+    pub is_incomplete: bool,
+}
+
+/// Whether a view lists a project.
+#[derive(Debug, Clone)]
+pub enum Listed {
+    /// It does.
+    Found(Listing),
+    /// It doesn't, or there is no such view.
+    Unknown,
+    /// A remote that may have it can't be asked.
+    Unavailable(Vec<PullNote>),
+}
+
+impl Held {
+    /// Returns the filename.
+    pub fn filename(&self) -> &str {
+        match self {
+            Self::Local(entry) => &entry.filename,
+            Self::Remote(offer) => offer.file.name.as_str(),
+        }
+    }
+
+    /// Returns the digest, where one vouches for the bytes.
+    pub fn sha256(&self) -> Option<Sha256> {
+        match self {
+            Self::Local(entry) => Some(entry.sha256),
+            Self::Remote(offer) => offer.file.sha256,
+        }
+    }
+}
+
+/// Returns what a view lists of a project. `asking` says how remotes are asked.
+pub fn listing(
+    store: &Store,
+    context: &Context<'_>,
+    shown: &Shown,
+    project: &ProjectName,
+    asking: &Asking<'_>,
+) -> Result<Listed> {
+    let Shown::Variant { name, strategy } = shown else { return alone(store, shown, project) };
+    let (strategy, parts) = {
+        let rows = store.manifest.read()?;
+        if !is_known_in(&rows, name)? {
+            return Ok(Listed::Unknown);
+        }
+        let strategy = strategy_of(&rows, name, *strategy)?;
+        let order = SearchOrder::read(&rows, name)?;
+        let mut fates = fates(&rows, &order, strategy, Some(project))?;
+        let mut parts = Vec::new();
+        for row in order.of(project) {
+            let own = fates.extract_if(.., |(entry, _)| entry.collection == row.name).collect();
+            let remotes = if asking.has_remotes() { rows.remotes_of(row.id)? } else { Vec::new() };
+            parts.push(Part { own, remotes });
+        }
+        (strategy, parts)
+    };
+    // Remotes are asked without a transaction: that could last, and would keep the log from being shortened.
+    View { store, context, project, asking, strategy }.look(parts)
+}
+
+/// Returns what a collection alone lists of a project at a revision.
+fn alone(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Listed> {
+    let read = match shown.read(&*store.manifest.read()?, Some(project)) {
+        Ok(read) => read,
+        Err(Error::NoRevision { .. } | Error::NoCollection { .. }) => return Ok(Listed::Unknown),
+        Err(error) => return Err(error),
+    };
+    if read.entries.is_empty() {
+        return Ok(Listed::Unknown);
+    }
+    let live = read.entries.into_iter().filter(|entry| entry.state == State::Live);
+    let files = live.map(|entry| Held::Local(Box::new(entry))).collect();
+    Ok(Listed::Found(Listing { files, ..Listing::default() }))
+}
+
+/// Returns the file that a view lists under a filename, with this digest or, for `None`, without one.
+pub fn find(
+    store: &Store,
+    context: &Context<'_>,
+    shown: &Shown,
+    sha256: Option<&Sha256>,
+    filename: &str,
+    asking: &Asking<'_>,
+) -> Result<Option<Held>> {
+    let Ok(name) = DistributionFilename::parse(filename) else { return Ok(None) };
+    let Listed::Found(listing) = listing(store, context, shown, name.project(), asking)? else { return Ok(None) };
+    let is_meant = |held: &Held| held.filename() == filename && held.sha256().as_ref() == sha256;
+    Ok(listing.files.into_iter().find(is_meant))
+}
+
+/// A collection of a view, and what it has of the project.
+struct Part {
+    own: Vec<(Entry, Fate)>,
+    remotes: Vec<RemoteRow>,
+}
+
+struct View<'a> {
+    store: &'a Store,
+    context: &'a Context<'a>,
+    project: &'a ProjectName,
+    asking: &'a Asking<'a>,
+    strategy: Strategy,
+}
+
+impl View<'_> {
+    fn look(&self, parts: Vec<Part>) -> Result<Listed> {
+        let is_first_only = self.strategy == Strategy::Nearest;
+        let (mut listing, mut names, mut has_project) = (Listing::default(), HashSet::new(), false);
+        for part in parts {
+            let has_own = !part.own.is_empty();
+            has_project |= has_own;
+            listing.add_own(part.own, &mut names);
+            for remote in &part.remotes {
+                match remote::look(self.store, self.context, remote, self.project, self.asking)? {
+                    Sight::Excluded => continue,
+                    Sight::Absent { until } => {
+                        listing.until(until);
+                        continue;
+                    }
+                    Sight::Files { files, until, note } => {
+                        has_project = true;
+                        listing.until(until);
+                        listing.notes.extend(note);
+                        listing.add_remote(remote, files, &mut names);
+                    }
+                    Sight::Failed { note, until } => {
+                        listing.until(until);
+                        listing.notes.push(note);
+                        listing.is_incomplete = true;
+                        if is_first_only && !has_own {
+                            return Ok(Listed::Unavailable(listing.notes));
+                        }
+                    }
+                }
+                if is_first_only {
+                    break;
+                }
+            }
+            if is_first_only && has_project {
+                break;
+            }
+        }
+        Ok(match (has_project, listing.is_incomplete) {
+            (true, _) => Listed::Found(listing),
+            (false, true) => Listed::Unavailable(listing.notes),
+            (false, false) => Listed::Unknown,
+        })
+    }
+}
+
+impl Listing {
+    /// Adds a collection's own files; `names` are those that nearer ones have.
+    fn add_own(&mut self, fates: Vec<(Entry, Fate)>, names: &mut HashSet<String>) {
+        for (entry, fate) in fates {
+            if fate.is_shadowed() {
+                continue;
+            }
+            // What is lost hides what lies farther away, as a nearer collection's project does.
+            names.insert(entry.filename.clone());
+            if matches!(fate, Fate::Listed | Fate::Yanked { .. }) {
+                self.files.push(Held::Local(Box::new(entry)));
+            }
+        }
+    }
+
+    fn add_remote(
+        &mut self,
+        remote: &RemoteRow,
+        files: Vec<ListedFile>,
+        names: &mut HashSet<String>,
+    ) {
+        for file in files {
+            if names.insert(file.name.as_str().to_owned()) {
+                self.files.push(Held::Remote(Box::new(Offer { remote: remote.clone(), file })));
+            }
+        }
+    }
+
+    fn until(&mut self, until: i64) {
+        self.fresh_until = Some(self.fresh_until.map_or(until, |before| before.min(until)));
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether what was listed still is: a number for all that a view's pages depend on.
+
+use crate::error::Result;
+use crate::manifest::Rows;
+use crate::ops::shown::{Shown, strategy_of};
+use crate::ops::variant::{SearchOrder, is_known_in};
+use crate::store::Store;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Returns a number that changes with whatever a view's pages depend on in the manifest, and not with what they don't; `None`: there
+/// is no such view. What remotes say has its own time.
+pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
+    let rows = store.manifest.read()?;
+    let mut hasher = DefaultHasher::new();
+    // The bytes of any file may have been lost, or found again.
+    (rows.losses()?, rows.lost_count()?).hash(&mut hasher);
+    match shown {
+        Shown::Collection { name, at } => {
+            let Some(row) = rows.find_collection(name)? else { return Ok(None) };
+            // A snapshot's name can be given to another revision, and gc takes history away.
+            (row.id, row.complete_since, &row.created_at, at).hash(&mut hasher);
+            rows.snapshots(row.id)?.iter().for_each(|row| (&row.name, row.revision).hash(&mut hasher));
+            row.revision.hash(&mut hasher);
+        }
+        Shown::Variant { name, strategy } => {
+            if !is_known_in(&rows, name)? {
+                return Ok(None);
+            }
+            let order = SearchOrder::read(&rows, name)?;
+            (strategy_of(&rows, name, *strategy)?.as_str()).hash(&mut hasher);
+            for row in order.all() {
+                (row.id, row.revision).hash(&mut hasher);
+                remotes(&rows, row.id, &mut hasher)?;
+            }
+            order.base().iter().for_each(|row| row.id.hash(&mut hasher));
+            order.overridden().for_each(|(project, row)| (project, row.id).hash(&mut hasher));
+        }
+    }
+    Ok(Some(hasher.finish()))
+}
+
+fn remotes(rows: &Rows, collection: crate::manifest::CollectionId, hasher: &mut DefaultHasher) -> Result<()> {
+    for remote in rows.remotes_of(collection)? {
+        // Rare rows, few of them: their text is all that they say.
+        format!("{:?} {:?}", remote.id, remote.settings).hash(hasher);
+        rows.refusal_count(remote.id)?.hash(hasher);
+    }
+    Ok(())
+}
