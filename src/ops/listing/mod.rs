@@ -7,10 +7,12 @@
 
 mod remote;
 mod roots;
+mod seek;
 mod stamp;
 
 pub use remote::{Asking, Flights};
 pub use roots::projects;
+pub use seek::{Sought, seek};
 pub use stamp::stamp;
 
 use super::merge::Fate;

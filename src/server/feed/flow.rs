@@ -4,10 +4,12 @@
 //! file was checked and imported: nobody ever has the whole of a wrong file. When a transfer starts over, who has bytes of the old one
 //! goes on only if the new one begins with the same bytes.
 
-use super::super::Answer;
-use super::super::answer::plain;
+use crate::digest::Sha256;
+use crate::server::answer::{plain, set};
+use crate::server::{Answer, Cause};
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -31,11 +33,19 @@ pub(super) struct Trouble {
     pub(super) cause: Option<String>,
 }
 
+/// What came in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// A file with this digest, which is in the store.
+    File(Sha256),
+    /// METADATA alone.
+    Metadata(Bytes),
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Status {
     Running,
-    /// In the store; METADATA that was asked for alone is here.
-    Done(Option<Bytes>),
+    Done(Brought),
     Failed(Trouble),
 }
 
@@ -102,12 +112,12 @@ impl Feed {
         self.change(|state| state.there = there);
     }
 
-    /// The file is in the store, or METADATA is known.
-    pub(super) fn done(&self, size: u64, metadata: Option<Bytes>) {
+    /// All of it is here.
+    pub(super) fn done(&self, size: u64, brought: Brought) {
         self.change(|state| {
             state.there = size;
             state.size = Some(size);
-            state.status = Status::Done(metadata);
+            state.status = Status::Done(brought);
         });
     }
 
@@ -146,6 +156,15 @@ impl Feed {
 
     pub(super) fn listen(&self) -> watch::Receiver<()> {
         self.signal.subscribe()
+    }
+
+    /// Waits until it has ended.
+    pub(super) fn wait_for_end(&self) -> Status {
+        let mut state = self.state();
+        while state.status == Status::Running {
+            state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.status.clone()
     }
 
     /// Waits until an answer can begin. Returns false when the time is up.
@@ -287,10 +306,10 @@ impl Trouble {
     pub(super) fn answer(&self) -> Answer {
         let mut answer = plain(self.status, self.text.clone());
         if self.status != StatusCode::NOT_FOUND {
-            super::super::answer::set(&mut answer, http::header::RETRY_AFTER, "30");
+            set(&mut answer, RETRY_AFTER, "30");
         }
         if let Some(cause) = &self.cause {
-            answer.extensions_mut().insert(super::super::Cause(cause.clone()));
+            answer.extensions_mut().insert(Cause(cause.clone()));
         }
         answer
     }
@@ -335,6 +354,10 @@ mod tests {
 
     const SIZE: u64 = 3 * HELD_BYTES;
 
+    fn file() -> Brought {
+        Brought::File(Sha256::of(b""))
+    }
+
     fn trouble() -> Trouble {
         Trouble { status: StatusCode::BAD_GATEWAY, text: "no".to_owned(), cause: None }
     }
@@ -347,7 +370,7 @@ mod tests {
             let mut reader = FeedReader::new(feed.clone(), None, size);
             let (begin, why) = drain(&mut reader);
             assert_eq!((begin.len() as u64, why), (SIZE - HELD_BYTES, "wait"), "{size:?}");
-            feed.done(SIZE, None);
+            feed.done(SIZE, file());
             let (rest, why) = drain(&mut reader);
             assert_eq!(([begin, rest].concat() == bytes, why), (true, "end"));
         }
@@ -373,9 +396,9 @@ mod tests {
         drain(&mut reader);
         feed.failed(trouble());
         assert_eq!(drain(&mut reader), (Vec::new(), "abort"));
-        feed.done(SIZE, None);
+        feed.done(SIZE, file());
         feed.failed(trouble());
-        assert_eq!(feed.status(), Status::Done(None), "what is done stays done");
+        assert_eq!(feed.status(), Status::Done(file()), "what is done stays done");
     }
 
     #[test]
@@ -390,7 +413,7 @@ mod tests {
             feed.began(copy, Some(SIZE));
             assert_eq!(drain(&mut reader), (Vec::new(), "wait"), "it can't be known yet");
             feed.grown(SIZE);
-            feed.done(SIZE, None);
+            feed.done(SIZE, file());
             let (rest, why) = drain(&mut reader);
             assert_eq!(why, expected);
             assert!(why == "abort" && rest.is_empty() || [begin, rest].concat() == bytes);
@@ -403,7 +426,7 @@ mod tests {
         let (feed, _file) = running(&noise(SIZE, 7), SIZE, Some(SIZE + 1));
         let mut reader = FeedReader::new(feed.clone(), None, Some(SIZE + 1));
         drain(&mut reader);
-        feed.done(SIZE, None);
+        feed.done(SIZE, file());
         assert_eq!(drain(&mut reader).1, "abort");
     }
 
@@ -417,7 +440,7 @@ mod tests {
         assert_eq!(drain(&mut reader), (bytes[100..HELD_BYTES as usize].to_vec(), "end"));
         let mut tail = FeedReader::new(feed.clone(), Some(SIZE - 10..SIZE), Some(SIZE));
         assert_eq!(drain(&mut tail), (Vec::new(), "wait"), "a tail waits for the import");
-        feed.done(SIZE, None);
+        feed.done(SIZE, file());
         assert_eq!(drain(&mut tail), (bytes[bytes.len() - 10..].to_vec(), "end"));
     }
 

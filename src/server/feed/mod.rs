@@ -19,7 +19,7 @@ use crate::digest::Sha256;
 use crate::error::Result;
 use crate::ops::{Offer, sidecar_of};
 use bytes::Bytes;
-use flow::{Feed, Status};
+use flow::{Brought, Feed, Status};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, VARY};
 use http::{Method, StatusCode};
 use pulls::Errand;
@@ -91,23 +91,30 @@ pub(super) fn answer(server: &Server, request: &Request, address: &FileAddress, 
     let (request, address) = (request.clone(), address.clone());
     let pending = Pending { request, address, offer, feed, started: Instant::now() };
     if pending.is_ready() {
-        return finish(server, pending).map(Some);
+        return Ok(Some(finish(server, pending)));
     }
     Ok(Some(Answer::new(Body::Pending(Box::new(pending)))))
 }
 
 /// Makes the answer that was pending.
-pub(super) fn finish(server: &Server, pending: Pending) -> Result<Answer> {
+pub(super) fn finish(server: &Server, pending: Pending) -> Answer {
     match pending.feed.status() {
-        Status::Failed(trouble) => Ok(trouble.answer()),
+        Status::Failed(trouble) => trouble.answer(),
         // It is in the store: given like any file, if it is listed still.
-        Status::Done(None) => Ok(files::local(server, &pending.request, &pending.address)),
-        Status::Done(Some(bytes)) => Ok(metadata(server, &pending.request, &bytes)),
+        Status::Done(Brought::File(sha256)) => {
+            let Pending { request, address, .. } = &pending;
+            let given = match address.sha256 {
+                Some(_) => files::local(server, request, address),
+                None => files::unhashed(server, request, address, &sha256),
+            };
+            files::given_or(given)
+        }
+        Status::Done(Brought::Metadata(bytes)) => metadata(server, &pending.request, &bytes),
         Status::Running if !pending.is_ready() => {
             let name = &pending.offer.remote.name;
-            Ok(unavailable(format!("the remote {name} has not given the file yet; it is being fetched")))
+            unavailable(format!("the remote {name} has not given the file yet; it is being fetched"))
         }
-        Status::Running => Ok(running(pending)),
+        Status::Running => running(server, pending),
     }
 }
 
@@ -130,7 +137,7 @@ fn told_by_page(request: &Request, offer: &Offer) -> Option<Answer> {
 }
 
 /// Answers with a file that is on its way.
-fn running(pending: Pending) -> Answer {
+fn running(server: &Server, pending: Pending) -> Answer {
     let Pending { request, offer, feed, .. } = pending;
     let size = feed.size();
     let etag = offer.file.sha256.map(|digest| format!("\"{digest}\""));
@@ -154,6 +161,10 @@ fn running(pending: Pending) -> Answer {
     if let (Some(part), Some(size)) = (&part, size) {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         set(&mut answer, CONTENT_RANGE, &format!("bytes {}-{}/{size}", part.start, part.end - 1));
+    }
+    if part.is_none() && *request.method() == Method::GET {
+        let (collection, remote) = (&offer.remote.collection_name, &offer.remote.name);
+        server.counters.tally(collection.as_str(), remote.as_str()).hit();
     }
     let reader = FeedReader::new(feed, part, size);
     if let Some(left) = reader.left() {

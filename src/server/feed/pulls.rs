@@ -3,16 +3,16 @@
 //! A fetch goes on when its clients go away: others may wait, and the store wants the file. A file whose size is known is begun only
 //! where the disk has room for it and for all others on their way.
 
-use super::flow::{Feed, Status, Trouble};
-use super::super::Clock;
+use super::flow::{Brought, Feed, Status, Trouble};
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
 use crate::fs;
 use crate::manifest::RemoteId;
 use crate::ops::{self, Context, Offer, Refusal, Told};
 use crate::remote::{LazyClient, Moment};
+use crate::server::Clock;
+use crate::server::counters::Count;
 use crate::store::Store;
-use bytes::Bytes;
 use http::StatusCode;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -53,6 +53,7 @@ struct Pulls {
     who: String,
     inner: Mutex<Inner>,
     ended: Condvar,
+    pulled: Count,
 }
 
 #[derive(Default)]
@@ -60,7 +61,6 @@ struct Inner {
     feeds: HashMap<Key, Arc<Feed>>,
     lanes: [Lane; 2],
     is_closed: bool,
-    pulled: u64,
 }
 
 /// What waits for its turn, and how many threads are at work.
@@ -82,47 +82,23 @@ impl Errand {
 impl Feeds {
     /// Takes what a fetch needs; nothing runs yet.
     pub(in crate::server) fn new(root: PathBuf, client: Arc<LazyClient>, clock: Clock, who: String) -> Self {
-        let (inner, ended) = (Mutex::default(), Condvar::new());
-        Self(Arc::new(Pulls { root, client, clock, who, inner, ended }))
+        let (inner, ended, pulled) = (Mutex::default(), Condvar::new(), Count::default());
+        Self(Arc::new(Pulls { root, client, clock, who, inner, ended, pulled }))
     }
 
     /// Returns the fetch of a file, beginning it when there is none.
     pub(super) fn open(&self, errand: Errand, offer: Offer) -> Result<Arc<Feed>, Trouble> {
-        let (file, pulls) = (&offer.file, &self.0);
-        let (filename, sha256) = (file.name.as_str().to_owned(), file.sha256);
-        let key = Key { errand, remote: offer.remote.id, filename, sha256 };
-        let mut inner = pulls.inner();
-        if let Some(feed) = inner.feeds.get(&key) {
-            return Ok(feed.clone());
-        }
-        if inner.is_closed || inner.lanes[errand as usize].queue.len() >= MAX_QUEUE {
-            return Err(Trouble::passing("the server has no time for this just now"));
-        }
-        let size = file.size.filter(|_| errand == Errand::File);
-        inner.check_room(&pulls.root, size.unwrap_or(0))?;
-        let feed = Arc::new(Feed::new(size));
-        inner.feeds.insert(key.clone(), feed.clone());
-        let lane = &mut inner.lanes[errand as usize];
-        lane.queue.push_back((key.clone(), offer, feed.clone()));
-        if lane.threads < errand.threads() {
-            let own = pulls.clone();
-            let spawned = std::thread::Builder::new().name("wcas-pull".to_owned()).spawn(move || own.work(errand));
-            if spawned.is_ok() {
-                lane.threads += 1;
-            } else if lane.threads == 0 {
-                // Without any thread nobody would take it from the queue.
-                lane.queue.pop_back();
-                inner.feeds.remove(&key);
-                return Err(Trouble::passing("the server can start no more threads just now"));
-            }
-        }
-        Ok(feed)
+        self.0.open(errand, offer)
     }
 
-    /// Returns how many files are being fetched or wait for their turn, and how many were fetched.
-    pub(in crate::server) fn count(&self) -> (usize, u64) {
-        let inner = self.0.inner();
-        (inner.feeds.keys().filter(|key| key.errand == Errand::File).count(), inner.pulled)
+    /// Returns how many files are being fetched or wait for their turn.
+    pub(in crate::server) fn running(&self) -> usize {
+        self.0.inner().feeds.keys().filter(|key| key.errand == Errand::File).count()
+    }
+
+    /// Returns how many files were fetched.
+    pub(in crate::server) fn pulled(&self) -> &Count {
+        &self.0.pulled
     }
 
     /// Begins no more fetches and waits until those that run have ended, or the time is up: what is staged then is cleared by the next
@@ -136,6 +112,40 @@ impl Feeds {
             let Some(left) = left.filter(|left| !left.is_zero()) else { return };
             inner = self.0.ended.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+impl Pulls {
+    fn open(self: &Arc<Self>, errand: Errand, offer: Offer) -> Result<Arc<Feed>, Trouble> {
+        let file = &offer.file;
+        let (filename, sha256) = (file.name.as_str().to_owned(), file.sha256);
+        let key = Key { errand, remote: offer.remote.id, filename, sha256 };
+        let mut inner = self.inner();
+        if let Some(feed) = inner.feeds.get(&key) {
+            return Ok(feed.clone());
+        }
+        if inner.is_closed || inner.lanes[errand as usize].queue.len() >= MAX_QUEUE {
+            return Err(Trouble::passing("the server has no time for this just now"));
+        }
+        let size = file.size.filter(|_| errand == Errand::File);
+        inner.check_room(&self.root, size.unwrap_or(0))?;
+        let feed = Arc::new(Feed::new(size));
+        inner.feeds.insert(key.clone(), feed.clone());
+        let lane = &mut inner.lanes[errand as usize];
+        lane.queue.push_back((key.clone(), offer, feed.clone()));
+        if lane.threads < errand.threads() {
+            let own = self.clone();
+            let spawned = std::thread::Builder::new().name("wcas-pull".to_owned()).spawn(move || own.work(errand));
+            if spawned.is_ok() {
+                lane.threads += 1;
+            } else if lane.threads == 0 {
+                // Without any thread nobody would take it from the queue.
+                lane.queue.pop_back();
+                inner.feeds.remove(&key);
+                return Err(Trouble::passing("the server can start no more threads just now"));
+            }
+        }
+        Ok(feed)
     }
 }
 
@@ -175,7 +185,7 @@ impl Pulls {
     }
 
     /// Works until nothing waits.
-    fn work(&self, errand: Errand) {
+    fn work(self: &Arc<Self>, errand: Errand) {
         let mut store = None;
         loop {
             let next = {
@@ -202,7 +212,7 @@ impl Pulls {
 
 /// One fetch; when it ends, however it does, nobody waits for it any more.
 struct Run<'a> {
-    pulls: &'a Pulls,
+    pulls: &'a Arc<Pulls>,
     key: Key,
     feed: Arc<Feed>,
 }
@@ -210,26 +220,22 @@ struct Run<'a> {
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         self.feed.failed(Trouble::passing("the server failed to fetch it"));
-        let mut inner = self.pulls.inner();
-        inner.feeds.remove(&self.key);
-        let is_pulled = self.key.errand == Errand::File && matches!(self.feed.status(), Status::Done(_));
-        inner.pulled += u64::from(is_pulled);
+        self.pulls.inner().feeds.remove(&self.key);
     }
 }
 
 impl Run<'_> {
     fn go(&self, offer: &Offer, store: &mut Option<Store>) {
         match self.fetch(offer, store) {
-            Ok(Ok((size, metadata))) => self.feed.done(size, metadata),
-            Ok(Err(refusal)) => self.feed.failed(refusal.into()),
-            Err(error) => self.feed.failed(error.into()),
+            Ok((size, brought)) => self.feed.done(size, brought),
+            Err(trouble) => self.feed.failed(trouble),
         }
     }
 
-    fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> crate::error::Result<Result<(u64, Option<Bytes>), Refusal>> {
+    fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> Result<(u64, Brought), Trouble> {
         let store = match store {
             Some(store) => store,
-            none => none.insert(Store::open(&self.pulls.root)?),
+            none => none.insert(Store::open(&self.pulls.root).map_err(Error::from)?),
         };
         let context = Context {
             now: (self.pulls.clock)(),
@@ -238,15 +244,20 @@ impl Run<'_> {
             progress: &(),
             client: Some(&self.pulls.client),
         };
-        if self.key.errand == Errand::Metadata {
-            match ops::remote_metadata(store, &context, offer)? {
-                Ok(Told::Metadata(bytes)) => return Ok(Ok((0, Some(bytes.into())))),
-                Ok(Told::WithFile) => {}
-                Err(refusal) => return Ok(Err(refusal)),
-            }
+        if self.key.errand == Errand::File {
+            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(offer, moment))??;
+            self.pulls.pulled.add(1);
+            return Ok((imported.size, Brought::File(imported.sha256)));
         }
-        let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(offer, moment))?;
-        Ok(imported.map(|imported| (imported.size, None)))
+        match ops::remote_metadata(store, &context, offer)?? {
+            Told::Metadata(bytes) => Ok((0, Brought::Metadata(bytes.into()))),
+            // As any client that asks for the file, and together with those.
+            Told::WithFile => match self.pulls.open(Errand::File, offer.clone())?.wait_for_end() {
+                Status::Done(brought) => Ok((0, brought)),
+                Status::Failed(trouble) => Err(trouble),
+                Status::Running => unreachable!("it has ended"),
+            },
+        }
     }
 
     fn watch(&self, offer: &Offer, moment: Moment<'_>) -> Result<(), String> {
