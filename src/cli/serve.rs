@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wcas::Error;
 use wcas::error::Result;
-use wcas::server::http::{self, HttpOptions, Proxies, Tls};
+use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
 use wcas::server::{Anonymous, Server, ServerOptions};
 
 /// Serve collections to pip, uv, poetry, twine, build tools and people
@@ -132,7 +132,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         grace: args.grace_time,
         tls,
         proxies: Proxies(args.trust_proxy),
-        access_log: args.access_log.then(|| Box::new(line) as Box<dyn Fn(&str) + Send + Sync>),
+        access_log: args.access_log.then(|| Box::new(line) as Line),
         complain: Box::new(line),
     };
     let (stopper, stop) = http::stopper();

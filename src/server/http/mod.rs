@@ -23,6 +23,9 @@ use tokio::sync::{Semaphore, watch};
 /// How often the server looks whether there is anything to save.
 const TICK: Duration = Duration::from_secs(5);
 
+/// Takes a line of a log.
+pub type Line = Box<dyn Fn(&str) + Send + Sync>;
+
 /// How the server treats its connections.
 pub struct HttpOptions {
     /// Threads that handle connections; what waits for the disk has threads of its own.
@@ -44,9 +47,9 @@ pub struct HttpOptions {
     /// Whose forwarded headers are believed.
     pub proxies: Proxies,
     /// Is told of every request: one line.
-    pub access_log: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    pub access_log: Option<Line>,
     /// Is told what went wrong, for the owner of the server.
-    pub complain: Box<dyn Fn(&str) + Send + Sync>,
+    pub complain: Line,
 }
 
 /// Ends a server: from any thread, or by being dropped.

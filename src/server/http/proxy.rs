@@ -17,7 +17,7 @@ impl Proxies {
         }
         // The last address is the one that the proxy itself saw; those before it are the client's words.
         let last = |name: &str| {
-            let value = headers.get_all(name).into_iter().last()?.to_str().ok()?;
+            let value = headers.get_all(name).into_iter().next_back()?.to_str().ok()?;
             Some(value.rsplit(',').next().unwrap_or(value).trim().to_owned())
         };
         let client = last("x-forwarded-for").and_then(|text| text.parse().ok());
