@@ -46,7 +46,6 @@ impl<'a> Pin<'a> {
     }
 }
 
-
 /// Writes one path a line, byte for byte.
 pub fn paths(out: &mut dyn Write, paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
     for path in paths {
@@ -63,8 +62,10 @@ mod tests {
 
     #[test]
     fn requirements_are_sorted_and_hold_each_digest_once() {
-        let with =
-            |project, version, byte| File { sha256: Some(Sha256::from_bytes([byte; 32])), ..file("x.whl", project, version) };
+        let with = |project, version, byte| File {
+            sha256: Some(Sha256::from_bytes([byte; 32])),
+            ..file("x.whl", project, version)
+        };
         let files = [
             with("torch", "2.10", 3),
             with("torch", "2.9+cu121", 2),

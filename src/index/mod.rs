@@ -12,8 +12,8 @@ pub mod lines;
 pub mod read;
 
 use crate::digest::{Blake3, Sha256};
-use read::Sidecar;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use read::Sidecar;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;

@@ -52,7 +52,9 @@ pub use import::{
 pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
-pub use listing::{Asking, Flights, Held, Listed as ListedProject, Listing, Sought, find as find_held, listing, projects, seek, stamp};
+pub use listing::{
+    Asking, Flights, Held, Listed as ListedProject, Listing, Sought, find as find_held, listing, projects, seek, stamp,
+};
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};

@@ -15,11 +15,11 @@ pub use roots::projects;
 pub use seek::{Sought, seek};
 pub use stamp::stamp;
 
+use super::Context;
 use super::merge::Fate;
 use super::pull::{Offer, PullNote};
 use super::shown::{Shown, fates, strategy_of};
 use super::variant::{SearchOrder, is_known_in};
-use super::Context;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
@@ -215,12 +215,7 @@ impl Listing {
         }
     }
 
-    fn add_remote(
-        &mut self,
-        remote: &RemoteRow,
-        files: Vec<ListedFile>,
-        names: &mut HashSet<String>,
-    ) {
+    fn add_remote(&mut self, remote: &RemoteRow, files: Vec<ListedFile>, names: &mut HashSet<String>) {
         for file in files {
             if names.insert(file.name.as_str().to_owned()) {
                 self.files.push(Held::Remote(Box::new(Offer { remote: remote.clone(), file })));

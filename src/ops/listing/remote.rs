@@ -1,13 +1,13 @@
 //! What a remote lists of a project, for an index: asked for at most once at a time, believed for a minute, left alone after a
 //! failure.
 
-use crate::ops::pull::{PullNote, page};
-use crate::ops::{Context, reason};
 use crate::error::Result;
 use crate::index::read::{ListedFile, ListedPage};
 use crate::manifest::{RemoteId, RemoteRow, Transaction};
 use crate::name::ProjectName;
 use crate::ops::pull::page::{Answer, FAILED_SECONDS, MISS_SECONDS};
+use crate::ops::pull::{PullNote, page};
+use crate::ops::{Context, reason};
 use crate::remote::{Source, admit};
 use crate::store::Store;
 use std::collections::HashSet;
@@ -157,10 +157,8 @@ fn seen(
         let is_refused = refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref()));
         !is_refused && may_be_had(remote, &source, file, context.now, &mut until)
     });
-    let note = stale.map(|reason| PullNote {
-        remote: remote.name.clone(),
-        text: format!("{reason}; its remembered page is used"),
-    });
+    let note = stale
+        .map(|reason| PullNote { remote: remote.name.clone(), text: format!("{reason}; its remembered page is used") });
     Ok(Sight::Files { files, until, note })
 }
 

@@ -3,9 +3,9 @@
 use super::{Asking, Held, Listed, listing};
 use crate::digest::Sha256;
 use crate::error::Result;
+use crate::ops::Context;
 use crate::ops::pull::PullNote;
 use crate::ops::shown::Shown;
-use crate::ops::Context;
 use crate::store::Store;
 use crate::wheel::DistributionFilename;
 

@@ -9,7 +9,9 @@ use crate::index::read::{self, ListedPage};
 use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
 use crate::name::ProjectName;
 use crate::ops::reason;
-use crate::remote::{Auth, Client, Failure, FailureKind, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
+use crate::remote::{
+    Auth, Client, Failure, FailureKind, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url,
+};
 use crate::requirement::ProjectPattern;
 use url::Url;
 

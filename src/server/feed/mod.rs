@@ -72,7 +72,12 @@ impl Pending {
 }
 
 /// Answers with a file, or METADATA, that a remote lists and the store lacks.
-pub(super) fn answer(server: &Server, request: &Request, address: &FileAddress, offer: Offer) -> Result<Option<Answer>> {
+pub(super) fn answer(
+    server: &Server,
+    request: &Request,
+    address: &FileAddress,
+    offer: Offer,
+) -> Result<Option<Answer>> {
     if address.is_metadata {
         if sidecar_of(&offer.file, None).is_none() {
             return Ok(None);

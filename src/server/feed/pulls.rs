@@ -201,7 +201,8 @@ impl Pulls {
             };
             let Some((key, offer, feed)) = next else { return };
             let run = Run { pulls: self, key, feed };
-            let is_sound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.go(&offer, &mut store))).is_ok();
+            let is_sound =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.go(&offer, &mut store))).is_ok();
             if !is_sound {
                 // A panic may have left a transaction open.
                 store = None;
