@@ -11,6 +11,7 @@ use support::run::Usage;
 use support::{alternate, head, say, tell};
 use url::Url;
 use wcas::digest::{Blake3, Sha256};
+use wcas::index::read::Sidecar;
 use wcas::index::{self, File, Page};
 
 fn main() {
@@ -79,13 +80,14 @@ fn pages(count: usize) -> (Vec<u8>, Vec<u8>) {
             project: "demo",
             version: "1.0",
             url: format!("https://files.example/packages/ab/cd/{}/{}", digest(name), index::href(name)).into(),
-            sha256: digest(name),
-            blake3: Blake3::from_bytes([7; 32]),
-            size: 123_456,
-            upload_time: 1_735_689_599,
+            sha256: Some(digest(name)),
+            blake3: Some(Blake3::from_bytes([7; 32])),
+            size: Some(123_456),
+            upload_time: Some(1_735_689_599),
             requires_python: Some(">=3.9,<4"),
             yanked: None,
-            metadata_sha256: Some(digest(name)),
+            sidecar: Some(Sidecar { sha256: Some(digest(name)) }),
+            provenance: None,
         })
         .collect();
     let (mut html, mut json) = (Vec::new(), Vec::new());

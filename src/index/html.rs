@@ -165,6 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn f1_provenance_is_told_only_as_an_https_url() {
+        for (url, expected) in [
+            ("https://index.example/a?b=\"&c", Some(" data-provenance=\"https://index.example/a?b=&quot;&amp;c\">")),
+            ("http://index.example/a", None),
+            ("/integrity/a", None),
+        ] {
+            let files = [File { provenance: Some(url), ..file("demo-1.0.zip", "demo", "1.0") }];
+            let page = text(|out| project(out, &Page::new("demo", &files)));
+            assert_eq!(page.contains("data-provenance"), expected.is_some(), "{page}");
+            assert!(expected.is_none_or(|expected| page.contains(expected)), "{page}");
+        }
+    }
+
+    #[test]
     fn the_root_page_has_one_anchor_a_project() {
         let page = text(|out| root(out, Some(41), &["demo", "flask-restful"]));
         assert!(page.contains(

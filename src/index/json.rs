@@ -235,6 +235,15 @@ mod tests {
     }
 
     #[test]
+    fn f1_provenance_is_told_only_as_an_https_url() {
+        for (url, is_told) in [("https://index.example/a", true), ("http://index.example/a", false), ("/a", false)] {
+            let files = [File { provenance: Some(url), ..file("demo-1.0.zip", "demo", "1.0") }];
+            let page = parse(&text(|out| project(out, &Page::new("demo", &files))));
+            assert_eq!(page["files"][0].get("provenance"), is_told.then(|| json!(url)).as_ref());
+        }
+    }
+
+    #[test]
     fn versions_are_unique_and_sorted_as_versions() {
         let texts =
             ["1.10", "1.9", "1.0+cu1", "1.0", "1.10", "1.0rc1", "1!0.1", "1.0.0", "2.0.dev1", "1.0.post1", "1.0"];

@@ -74,7 +74,7 @@ mod tests {
         for row in [row(Status::Deprecated, None), row(Status::Quarantined, Some("bad"))] {
             transaction.set_project_status(cuda, &row).unwrap();
             assert_eq!(transaction.project_status(cuda, &row.project).unwrap().as_ref(), Some(&row));
-            assert_eq!(transaction.project_statuses(cuda).unwrap(), [row.clone()]);
+            assert_eq!(transaction.project_statuses(cuda).unwrap(), std::slice::from_ref(&row));
             assert_eq!(transaction.project_status(rocm, &row.project).unwrap(), None);
         }
         transaction.set_project_status(cuda, &row(Status::Active, Some("good again"))).unwrap();

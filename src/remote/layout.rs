@@ -79,7 +79,7 @@ pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Resu
     for base in &bases {
         let url = below(base, project.as_str());
         let (page, listed) = match look(client, source, &url)? {
-            Look::Page(page, listed) => (page, listed),
+            Look::Page(page, listed) => (*page, listed),
             Look::Absent => continue,
             Look::Bad(failure) => {
                 bad.push((base.clone(), failure));
@@ -111,7 +111,7 @@ pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Resu
     for url in roots {
         let Look::Page(page, listed) = look(client, source, &url)? else { continue };
         if !listed.files.is_empty() {
-            return Ok(Discovery { layout: Some(Layout::Flat(url)), page: Some((page, listed)) });
+            return Ok(Discovery { layout: Some(Layout::Flat(url)), page: Some((*page, listed)) });
         }
         if !listed.projects.is_empty() {
             let base = folder(&url);
@@ -126,7 +126,7 @@ pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Resu
 
 /// What is at a URL.
 enum Look {
-    Page(Page, ListedPage),
+    Page(Box<Page>, ListedPage),
     Absent,
     /// Something, but no page.
     Bad(Failure),
@@ -136,7 +136,7 @@ enum Look {
 fn look(client: &Client, source: &Source, url: &Url) -> Result<Look, Failure> {
     let PageAnswer::Page(page) = client.page(source, url, None)? else { return Ok(Look::Absent) };
     Ok(match page.read() {
-        Ok(listed) => Look::Page(page, listed),
+        Ok(listed) => Look::Page(Box::new(page), listed),
         Err(failure) => Look::Bad(failure),
     })
 }

@@ -1,5 +1,6 @@
 //! Answers as plain values: status, headers, and where the body's bytes are.
 
+use super::feed::{FeedReader, Pending};
 use crate::error::{Error, ErrorKind};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -17,6 +18,10 @@ pub enum Body {
     Bytes(Bytes),
     /// In a file, from one byte until before another.
     File(File, Range<u64>),
+    /// In a file that is still coming from a remote.
+    Feed(FeedReader),
+    /// Not known yet: the answer waits for a remote, and is made by [`Server::resume`](super::Server::resume).
+    Pending(Box<Pending>),
 }
 
 /// The reason phrase of an answer: twine shows no more than that.

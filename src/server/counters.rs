@@ -133,8 +133,6 @@ pub(super) struct Counters {
     in_flight: AtomicI64,
     /// Files that were taken.
     pub(super) uploads: Count,
-    /// Files that were fetched from remotes because a client asked.
-    pub(super) pulls: Count,
     /// Pages that were in the cache.
     pub(super) cached_pages: Count,
     /// Pages that had to be made.

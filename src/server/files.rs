@@ -9,21 +9,22 @@ use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
 use super::endpoint::{FileAddress, ViewName};
-use super::{Answer, Request, Server};
+use super::{Answer, Request, Server, feed};
 use crate::blobs::Blobs;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::fs::Signature;
 use crate::manifest::{BlobId, Entry};
-use crate::ops::{self, Shown};
+use crate::name::CollectionName;
+use crate::ops::{self, Asking, Context, Held, Shown, Sought};
 use crate::store::Store;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-    VARY,
+    RETRY_AFTER, VARY,
 };
 use http::{Method, StatusCode};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -111,15 +112,78 @@ impl Sidecars {
 
 /// Answers with a file's bytes, or a part of them, or its METADATA.
 pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) -> Answer {
-    let given = if address.is_metadata { metadata(server, request, address) } else { whole(server, request, address) };
-    let given = given.map(|given| given.or_else(|| of_remote(server, request, address)).unwrap_or_else(nothing));
-    given.unwrap_or_else(|error| failure(&error))
+    let given = local(server, request, address).and_then(|given| match given {
+        Some(answer) => Ok(Some(answer)),
+        None => of_remote(server, request, address),
+    });
+    given_or(given)
 }
 
-/// Answers with a file that the store has not, and a remote lists.
-fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Option<Answer> {
-    let _ = (&server.client, request, address);
-    None
+/// Makes an answer of what came of looking for a file.
+pub(super) fn given_or(given: Result<Option<Answer>>) -> Answer {
+    given.map_or_else(|error| failure(&error), |given| given.unwrap_or_else(nothing))
+}
+
+/// Answers with a file that the store has.
+pub(super) fn local(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
+    if address.is_metadata { metadata(server, request, address) } else { whole(server, request, address) }
+}
+
+/// Answers with a file that the store has not, or not under its digest, and a remote lists.
+fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
+    let sought = {
+        let store = server.stores.borrow()?;
+        let context = Context {
+            now: server.now(),
+            who: &server.options.who,
+            jobs: 1,
+            progress: &(),
+            client: Some(&server.client),
+        };
+        let (views, asking) = (views(&store, address)?, Asking::Fresh(&server.flights));
+        ops::seek(&store, &context, &views, address.sha256.as_ref(), &address.filename, &asking)?
+    };
+    match sought {
+        Sought::Held(Held::Remote(offer)) => feed::answer(server, request, address, *offer),
+        Sought::Held(Held::Local(entry)) if address.sha256.is_none() => {
+            unhashed(server, request, address, &entry.sha256)
+        }
+        Sought::Held(Held::Local(_)) | Sought::Nowhere => Ok(None),
+        Sought::Unavailable(notes) => {
+            let text = notes.iter().map(|note| format!("the remote {} is down: {}", note.remote, note.text));
+            let mut answer = unavailable(text.collect::<Vec<_>>().join("; "));
+            set(&mut answer, RETRY_AFTER, "30");
+            Ok(Some(answer))
+        }
+    }
+}
+
+/// Answers with a file of the store, asked for at an address without a digest: that may give other bytes tomorrow.
+pub(super) fn unhashed(
+    server: &Server,
+    request: &Request,
+    address: &FileAddress,
+    sha256: &Sha256,
+) -> Result<Option<Answer>> {
+    let mut answer = local(server, request, &FileAddress { sha256: Some(*sha256), ..address.clone() })?;
+    if let Some(answer) = &mut answer {
+        set(answer, CACHE_CONTROL, "no-cache");
+    }
+    Ok(answer)
+}
+
+/// Returns the views that may list a file: those of remotes are asked for that.
+fn views(store: &Store, address: &FileAddress) -> Result<Vec<Shown>> {
+    if let Some(view) = &address.view {
+        return Ok(vec![shown(view)]);
+    }
+    let rows = store.manifest.read()?;
+    let mut names: Vec<CollectionName> = rows.remotes()?.into_iter().map(|row| row.collection_name).collect();
+    names.extend(rows.collections()?.into_iter().map(|row| row.name));
+    names.extend(rows.variants()?.into_iter().map(|row| row.name));
+    let mut known = HashSet::new();
+    names.retain(|name| known.insert(name.clone()));
+    Ok(names.into_iter().map(|name| Shown::Variant { name, strategy: None }).collect())
 }
 
 fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
@@ -277,22 +341,30 @@ fn open(server: &Server, known: &Known) -> Result<Option<File>> {
 
 /// Returns METADATA as it goes out, made once.
 fn sidecar(server: &Server, sha256: &Sha256, coding: Coding) -> Result<Option<Bytes>> {
-    let key = (*sha256, coding);
-    let known = server.files.sidecars().bytes.get(&key).cloned();
+    let known = server.files.sidecars().bytes.get(&(*sha256, coding)).cloned();
     if known.is_some() {
         return Ok(known);
     }
-    let bytes = if coding == Coding::Identity {
-        server.stores.borrow()?.manifest.metadata(sha256)?.map(Bytes::from)
-    } else {
+    if coding != Coding::Identity {
         let plain_bytes = sidecar(server, sha256, Coding::Identity)?;
-        // Memory is all that coding needs; without it the bytes go out as they are.
-        plain_bytes.and_then(|bytes| coding.encode(&bytes).ok())
-    };
+        return Ok(plain_bytes.map(|bytes| coded(server, sha256, coding, &bytes)));
+    }
+    let bytes = server.stores.borrow()?.manifest.metadata(sha256)?.map(Bytes::from);
     if let Some(bytes) = &bytes {
-        server.files.sidecars().insert(key, bytes);
+        server.files.sidecars().insert((*sha256, coding), bytes);
     }
     Ok(bytes)
+}
+
+/// Returns METADATA with this digest as it goes out, coded once.
+pub(super) fn coded(server: &Server, sha256: &Sha256, coding: Coding, bytes: &Bytes) -> Bytes {
+    let known = server.files.sidecars().bytes.get(&(*sha256, coding)).cloned();
+    known.unwrap_or_else(|| {
+        // Memory is all that coding needs; without it the server has other worries than a sidecar.
+        let coded = coding.encode(bytes).unwrap_or_else(|_| bytes.clone());
+        server.files.sidecars().insert((*sha256, coding), &coded);
+        coded
+    })
 }
 
 /// Counts a file as given.

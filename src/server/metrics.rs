@@ -2,6 +2,7 @@
 
 use super::answer::{plain, set, unavailable};
 use super::counters::{Asked, BUCKETS, Counters};
+use super::feed::Feeds;
 use super::{Answer, Server};
 use crate::fs;
 use crate::manifest::StoreTotals;
@@ -40,7 +41,8 @@ fn look(server: &Server) -> crate::error::Result<()> {
 /// Answers with the counters.
 pub(super) fn metrics(server: &Server) -> Answer {
     let mut text = String::new();
-    write(&mut text, &server.counters, totals(server)).expect("memory takes all text");
+    let written = write(&mut text, &server.counters, totals(server)).and_then(|()| pulls(&mut text, &server.feeds));
+    written.expect("memory takes all text");
     let mut answer = plain(StatusCode::OK, "");
     *answer.body_mut() = super::Body::Bytes(text.into());
     set(&mut answer, CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
@@ -72,7 +74,6 @@ fn write(out: &mut String, counters: &Counters, totals: Option<StoreTotals>) -> 
     for (name, help, count) in [
         ("wcas_sent_bytes_total", "Bytes of bodies sent.", &counters.sent_bytes),
         ("wcas_uploads_total", "Files taken from clients.", &counters.uploads),
-        ("wcas_pulls_total", "Files fetched from remotes because a client asked.", &counters.pulls),
         ("wcas_cached_pages_total", "Pages answered from memory.", &counters.cached_pages),
         ("wcas_made_pages_total", "Pages that had to be made.", &counters.made_pages),
         ("wcas_bad_blobs_total", "Files not given since their bytes were missing or wrong.", &counters.bad_blobs),
@@ -89,6 +90,13 @@ fn write(out: &mut String, counters: &Counters, totals: Option<StoreTotals>) -> 
         writeln!(out, "wcas_store_bytes {bytes}")?;
     }
     Ok(())
+}
+
+fn pulls(out: &mut String, feeds: &Feeds) -> fmt::Result {
+    family(out, "wcas_pulls_total", "counter", "Files fetched from remotes because a client asked.")?;
+    writeln!(out, "wcas_pulls_total {}", feeds.pulled().get())?;
+    family(out, "wcas_pulls_in_flight", "gauge", "Files that are being fetched from remotes, or wait for their turn.")?;
+    writeln!(out, "wcas_pulls_in_flight {}", feeds.running())
 }
 
 fn answers(out: &mut String, counters: &Counters) -> fmt::Result {

@@ -15,6 +15,7 @@ mod answer;
 mod coding;
 mod conditional;
 mod counters;
+mod feed;
 mod files;
 mod metrics;
 mod pages;
@@ -25,6 +26,7 @@ mod upload;
 
 pub use access::Scope;
 pub use answer::{Answer, Body, Cause, Reason};
+pub use feed::{FeedReader, Next, Pending};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
 
@@ -81,9 +83,11 @@ pub type Request = ::http::Request<Peer>;
 pub struct Server {
     pub(in crate::server) options: ServerOptions,
     pub(in crate::server) stores: Stores,
-    pub(in crate::server) client: LazyClient,
+    pub(in crate::server) client: Arc<LazyClient>,
     pub(in crate::server) counters: counters::Counters,
     pub(in crate::server) files: files::Files,
+    pub(in crate::server) feeds: feed::Feeds,
+    pub(in crate::server) flights: crate::ops::Flights,
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
 }
@@ -93,12 +97,17 @@ impl Server {
     pub fn new(options: ServerOptions, client: LazyClient) -> crate::error::Result<Self> {
         let stores = Stores::open(&options.store)?;
         let files = files::Files::new(stores.root());
+        let client = Arc::new(client);
+        let root = stores.root().to_owned();
+        let feeds = feed::Feeds::new(root, client.clone(), options.clock.clone(), options.who.clone());
         Ok(Self {
             options,
             stores,
             client,
             counters: counters::Counters::default(),
             files,
+            feeds,
+            flights: crate::ops::Flights::default(),
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
         })

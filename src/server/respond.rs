@@ -4,7 +4,7 @@ use super::access::{self, Scope};
 use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
 use super::endpoint::{Astray, Endpoint, FileAddress};
-use super::{Answer, Borrowed, Request, Server, endpoint, files, metrics, pages, people};
+use super::{Answer, Borrowed, Pending, Request, Server, endpoint, feed, files, metrics, pages, people};
 use crate::ops;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, LOCATION};
@@ -15,19 +15,35 @@ impl Server {
     /// Answers a request without its body; one with an upload goes to [`Server::upload`]. It may wait for the disk and for remotes.
     pub fn respond(&self, request: &Request) -> Answer {
         let (started, _in_flight) = (Instant::now(), self.counters.begin());
-        let (asked, mut answer) = match self.endpoint(request) {
+        match self.endpoint(request) {
             Ok(endpoint) => {
                 let answer = self.answer(request, &endpoint);
-                if answer.status() == StatusCode::NOT_FOUND {
-                    self.missed(&endpoint);
-                }
-                (Asked::of(&endpoint), answer)
+                self.end(request, Some(&endpoint), answer, started)
             }
-            Err(answer) => (Asked::Astray, answer),
-        };
+            Err(answer) => self.end(request, None, answer, started),
+        }
+    }
+
+    /// Makes an answer that was pending ([`Body::Pending`]): what there is to say now.
+    pub fn resume(&self, pending: Pending) -> Answer {
+        let _in_flight = self.counters.begin();
+        let (request, started) = (pending.request().clone(), pending.started);
+        let endpoint = Endpoint::File(pending.address().clone());
+        self.end(&request, Some(&endpoint), feed::finish(self, pending), started)
+    }
+
+    /// Counts an answer, and takes away what HEAD doesn't get; one that is pending ends later.
+    fn end(&self, request: &Request, endpoint: Option<&Endpoint>, mut answer: Answer, started: Instant) -> Answer {
+        if matches!(answer.body(), Body::Pending(_)) {
+            return answer;
+        }
+        if let Some(endpoint) = endpoint.filter(|_| answer.status() == StatusCode::NOT_FOUND) {
+            self.missed(endpoint);
+        }
         if request.method() == Method::HEAD {
             empty(&mut answer);
         }
+        let asked = endpoint.map_or(Asked::Astray, Asked::of);
         self.counters.answered(asked, answer.status().as_u16(), started.elapsed());
         self.tick();
         answer
@@ -99,6 +115,8 @@ fn empty(answer: &mut Answer) {
     let length = match answer.body() {
         Body::Bytes(bytes) => Some(bytes.len() as u64),
         Body::File(_, range) => Some(range.end - range.start),
+        Body::Feed(reader) => reader.left(),
+        Body::Pending(_) => None,
     };
     let has_none = matches!(answer.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
     if let Some(length) = length.filter(|_| !has_none) {

@@ -4,7 +4,8 @@ use crate::{BASE, DIGEST, OTHER, WHEEL, anchor, clean, json, one, read, url};
 use std::borrow::Cow;
 use wcas::digest::{Blake3, Sha256};
 use wcas::index::read::{ListedFile, PageError, Sidecar, Syntax, page};
-use wcas::index::{self, File, Page};
+use wcas::index::{self, File, Page, Status};
+use wcas::wheel::DistributionFilename;
 
 fn html_file(attributes: &str) -> ListedFile {
     one(&anchor(&format!("href='{WHEEL}' {attributes}")))
@@ -167,6 +168,79 @@ fn m3_a_project_in_quarantine_offers_nothing() {
 }
 
 #[test]
+fn e2_a_status_is_read_with_its_reason_and_a_word_that_nobody_knows_is_none() {
+    let html = |word: &str, reason: &str| {
+        format!(
+            "<meta name='pypi:project-status' content='{word}'><meta name='pypi:project-status-reason' \
+             content='{reason}'>{}",
+            anchor(&format!("href={WHEEL}"))
+        )
+    };
+    let json = |key: &str, word: &str, reason: &str| {
+        json("").replace("\"name\"", &format!(r#""project-status":{{"{key}":"{word}","reason":"{reason}"}},"name""#))
+    };
+    for (word, status) in [
+        ("archived", Some(Status::Archived)),
+        ("deprecated", Some(Status::Deprecated)),
+        ("active", Some(Status::Active)),
+        ("gone", None),
+    ] {
+        for (text, reason) in [
+            (html(word, "a &amp; b"), Some("a & b")),
+            (html(word, ""), None),
+            (json("status", word, "a & b"), Some("a & b")),
+            (json("state", word, ""), None),
+        ] {
+            let page = clean(&text);
+            assert_eq!(page.status, status.map(|status| (status, reason.map(str::to_owned))), "{text}");
+            assert_eq!(page.files.len(), 1);
+        }
+    }
+    assert_eq!(clean(&json("note", "archived", "x")).status, None);
+    let twice = format!("<meta name='pypi:project-status' content='quarantined'>{}", html("active", "x"));
+    assert_eq!(
+        read(&twice).status.map(|(status, _)| status),
+        Some(Status::Quarantined),
+        "said twice, the stricter counts"
+    );
+}
+
+#[test]
+fn f1_provenance_is_kept_where_it_is_an_https_url() {
+    for (text, kept) in [
+        ("https://index.example/integrity/a?b=c", true),
+        ("http://index.example/integrity/a", false),
+        ("/integrity/a", false),
+        ("https://me:hunter2@index.example/a", false),
+        ("", false),
+        ("no url", false),
+    ] {
+        let expected = kept.then_some(text);
+        assert_eq!(html_file(&format!("data-provenance='{text}'")).provenance.as_deref(), expected, "{text}");
+        assert_eq!(json_file(&format!(r#","provenance":"{text}""#)).provenance.as_deref(), expected, "{text}");
+    }
+    assert_eq!(json_file(r#","provenance":null"#).provenance, None);
+}
+
+#[test]
+fn v1_v2_a_variant_wheel_is_listed_and_the_document_about_it_passed_over() {
+    let (wheel, document) = ("demo-1.0-py3-none-any-cuda12.whl", "demo-1.0-variants.json");
+    let other = format!(r#"{{"filename":"{document}","url":"{document}","hashes":{{}},"size":7}}"#);
+    for text in [
+        format!(
+            "<title>Links for demo</title><a href={wheel}>x</a><a href='{document}#sha256={DIGEST}'>{document}</a>"
+        ),
+        json("").replace(WHEEL, wheel).replace("\"files\":[", &format!("\"files\":[{other},")),
+    ] {
+        let page = clean(&text);
+        assert_eq!(page.files.len(), 1, "{text}");
+        let DistributionFilename::Wheel(name) = &page.files[0].name else { panic!("{text}") };
+        assert_eq!(name.variant().map(|label| label.as_str()), Some("cuda12"));
+        assert_eq!(page.projects, []);
+    }
+}
+
+#[test]
 fn m2_the_pages_of_this_program_read_back_the_same_facts() {
     let digest = |byte| Sha256::from_bytes([byte; 32]);
     let names = ["demo-1.0+cu1-py3-none-any.whl", "demo-1!2.0-1_x-py3-none-any.whl", "demo-2.0.tar.gz", "demo-3.zip"];
@@ -177,13 +251,13 @@ fn m2_the_pages_of_this_program_read_back_the_same_facts() {
             project: "demo",
             version: "1.0",
             url: Cow::Owned(format!("../../files/{}", index::href(name))),
-            sha256: digest(n),
-            blake3: Blake3::from_bytes([9; 32]),
-            size: u64::from(n) << 40,
-            upload_time: 1_700_000_000 + i64::from(n),
+            sha256: Some(digest(n)),
+            blake3: Some(Blake3::from_bytes([9; 32])),
+            size: Some(u64::from(n) << 40),
+            upload_time: Some(1_700_000_000 + i64::from(n)),
             requires_python: (n % 2 == 0).then_some(">=3.9,<\"4\" & 'é'\n"),
             yanked: [None, Some(""), Some("<b>&amp;")][usize::from(n) % 3],
-            metadata_sha256: (n < 3).then(|| digest(n + 100)),
+            sidecar: (n < 3).then(|| Sidecar { sha256: Some(digest(n + 100)) }),
             provenance: [None, Some("https://index.example/integrity/a")][usize::from(n) % 2],
         })
         .collect();
@@ -198,12 +272,9 @@ fn m2_the_pages_of_this_program_read_back_the_same_facts() {
     for (read, file) in html.files.iter().zip(&files) {
         assert_eq!(read.name.as_str(), file.filename);
         assert_eq!(read.url.as_str(), format!("https://index.example/files/{}", file.filename));
-        assert_eq!(
-            (read.sha256, read.size, read.uploaded_at),
-            (Some(file.sha256), Some(file.size), Some(file.upload_time))
-        );
+        assert_eq!((read.sha256, read.size, read.uploaded_at), (file.sha256, file.size, file.upload_time));
         assert_eq!((read.requires_python.as_deref(), read.yanked.as_deref()), (file.requires_python, file.yanked));
-        assert_eq!(read.sidecar, file.metadata_sha256.map(|sha256| Sidecar { sha256: Some(sha256) }));
+        assert_eq!((read.sidecar, read.provenance.as_deref()), (file.sidecar, file.provenance));
     }
     let (mut html, mut json) = (Vec::new(), Vec::new());
     index::html::root(&mut html, None, &["demo", "flask-restful"]).unwrap();

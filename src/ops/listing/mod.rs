@@ -7,10 +7,12 @@
 
 mod remote;
 mod roots;
+mod seek;
 mod stamp;
 
 pub use remote::{Asking, Flights};
 pub use roots::projects;
+pub use seek::{Sought, seek};
 pub use stamp::{serial, stamp};
 
 use super::Context;
@@ -26,7 +28,6 @@ use crate::manifest::{Entry, RemoteRow, State, StatusRow, Strategy};
 use crate::name::ProjectName;
 use crate::status::Status;
 use crate::store::Store;
-use crate::wheel::DistributionFilename;
 use remote::Sight;
 use std::collections::HashSet;
 
@@ -127,21 +128,6 @@ fn alone(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Listed> 
     let live = read.entries.into_iter().filter(|entry| entry.state == State::Live);
     let files = live.map(|entry| Held::Local(Box::new(entry))).collect();
     Ok(Listed::Found(Listing { files, status, ..Listing::default() }))
-}
-
-/// Returns the file that a view lists under a filename, with this digest or, for `None`, without one.
-pub fn find(
-    store: &Store,
-    context: &Context<'_>,
-    shown: &Shown,
-    sha256: Option<&Sha256>,
-    filename: &str,
-    asking: &Asking<'_>,
-) -> Result<Option<Held>> {
-    let Ok(name) = DistributionFilename::parse(filename) else { return Ok(None) };
-    let Listed::Found(listing) = listing(store, context, shown, name.project(), asking)? else { return Ok(None) };
-    let is_meant = |held: &Held| held.filename() == filename && held.sha256().as_ref() == sha256;
-    Ok(listing.files.into_iter().find(is_meant))
 }
 
 /// A collection of a view, and what it has of the project.

@@ -3,6 +3,7 @@
 //! A file is read piece by piece by threads that may wait, one piece ahead of the client and no more, so that a slow client holds
 //! neither a thread nor much memory.
 
+use super::feeding::Feeding;
 use crate::server::{Body, Server};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -27,6 +28,8 @@ pub(super) enum Outgoing {
     Bytes(Bytes),
     /// In a file.
     File(Reading),
+    /// In a file that still comes from a remote.
+    Feed(Feeding),
 }
 
 /// A file that is being read.
@@ -50,6 +53,8 @@ impl Outgoing {
             Body::File(file, range) => {
                 Ok(Self::File(Reading { file: Arc::new(file), left: range.end - range.start, rest: range, next: None }))
             }
+            Body::Feed(reader) => Ok(Self::Feed(Feeding::new(reader))),
+            Body::Pending(_) => Err(io::Error::other("an answer that waits has no body yet")),
         }
     }
 
@@ -106,6 +111,7 @@ impl http_body::Body for Outgoing {
             Self::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::File(reading) => reading.poll(context).map(|piece| piece.map(|piece| piece.map(Frame::data))),
+            Self::Feed(feeding) => feeding.poll(context).map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
@@ -113,6 +119,7 @@ impl http_body::Body for Outgoing {
         match self {
             Self::Bytes(bytes) => bytes.is_empty(),
             Self::File(reading) => reading.left == 0,
+            Self::Feed(feeding) => feeding.left() == Some(0),
         }
     }
 
@@ -120,6 +127,7 @@ impl http_body::Body for Outgoing {
         match self {
             Self::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::File(reading) => SizeHint::with_exact(reading.left),
+            Self::Feed(feeding) => feeding.left().map_or_else(SizeHint::new, SizeHint::with_exact),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::body::{Counted, Outgoing};
 use super::{HttpOptions, Stop, form};
 use crate::server::answer::{Cause, Reason, plain};
 use crate::server::counters::Asked;
-use crate::server::{Answer, Request, Server};
+use crate::server::{Answer, Body, Pending, Request, Server};
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
@@ -161,18 +161,32 @@ impl Connections {
             self.server.counters.answered(Asked::Upload, answer.status().as_u16(), start.elapsed());
             return self.prepare(answer);
         }
-        let server = self.server.clone();
-        let answered = self.waiting(move || {
-            let (parts, body) = server.respond(&request).into_parts();
-            Outgoing::prepare(body).map(|body| Response::from_parts(parts, body))
-        });
-        match answered.await {
+        match self.respond(request).await {
             Ok(Ok(answer)) => finish(answer),
             Ok(Err(error)) => {
                 (self.options.complain)(&format!("a file can't be read: {error}"));
                 self.prepare(plain(StatusCode::SERVICE_UNAVAILABLE, "the file can't be read just now"))
             }
             Err(answer) => self.prepare(answer),
+        }
+    }
+
+    /// Answers from the store, and from remotes: those are waited for without a thread.
+    async fn respond(&self, request: Request) -> Result<io::Result<Response<Outgoing>>, Answer> {
+        let server = self.server.clone();
+        let mut step = self.waiting(move || Step::of(server.respond(&request))).await?;
+        loop {
+            match step {
+                Step::Ready(answer) => return Ok(*answer),
+                Step::Pending(pending) => {
+                    let (mut signal, patience) = pending.listen();
+                    let is_moved = async { while !pending.is_ready() && signal.changed().await.is_ok() {} };
+                    // When the time is up, the answer says so.
+                    let _ = tokio::time::timeout(patience, is_moved).await;
+                    let server = self.server.clone();
+                    step = self.waiting(move || Step::of(server.resume(*pending))).await?;
+                }
+            }
         }
     }
 
@@ -194,6 +208,23 @@ impl Connections {
         match Outgoing::ready(body) {
             Ok(body) => finish(Response::from_parts(parts, body)),
             Err(_) => finish(Response::new(Outgoing::Bytes(bytes::Bytes::new()))),
+        }
+    }
+}
+
+/// How far an answer is.
+enum Step {
+    Ready(Box<io::Result<Response<Outgoing>>>),
+    Pending(Box<Pending>),
+}
+
+impl Step {
+    /// Takes an answer. Small files are read here: this may wait for the disk.
+    fn of(answer: Answer) -> Self {
+        let (parts, body) = answer.into_parts();
+        match body {
+            Body::Pending(pending) => Self::Pending(pending),
+            body => Self::Ready(Box::new(Outgoing::prepare(body).map(|body| Response::from_parts(parts, body)))),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod body;
 mod connection;
+mod feeding;
 mod form;
 mod proxy;
 mod tls;
@@ -17,7 +18,7 @@ use connection::Connections;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 /// How often the server looks whether there is anything to save.
@@ -95,21 +96,24 @@ pub fn serve(server: Arc<Server>, listener: TcpListener, options: HttpOptions, m
         .build()?;
     let grace = options.grace;
     runtime.spawn(tick(server.clone()));
+    let pulls = server.clone();
     let connections = Arc::new(Connections::new(server, options));
-    let left = runtime.block_on(async {
+    let (left, stopped) = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let permits = Arc::new(Semaphore::new(connections.options.max_connections));
         let accepting = connections.clone().accept(listener, permits.clone(), stop.clone());
         // On a worker, not on this thread, which would have to wake one for each connection.
         let accepting = tokio::spawn(accepting);
         stop.stopped().await;
+        let stopped = Instant::now();
         let _ = accepting.await;
         let all = u32::try_from(connections.options.max_connections).unwrap_or(u32::MAX);
         let finished = tokio::time::timeout(grace, permits.acquire_many(all)).await;
         let is_finished = finished.is_ok();
         let left = if is_finished { 0 } else { connections.in_flight() };
-        Ok::<_, io::Error>(left)
+        Ok::<_, io::Error>((left, stopped))
     })?;
+    pulls.feeds.close(grace.saturating_sub(stopped.elapsed()));
     // Threads that still wait for a remote end with the process.
     runtime.shutdown_timeout(Duration::from_millis(200));
     Ok(left)

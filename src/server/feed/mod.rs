@@ -1,0 +1,210 @@
+//! Files that a remote lists and the store lacks: fetched when a client asks, given while they come.
+//!
+//! A request that has to wait for a remote does so without a thread: its answer is pending until there is something to say, and is
+//! made then ([`Server::resume`]). What has come in the meantime is answered from the store like any file.
+
+mod flow;
+mod pulls;
+
+pub use flow::{FeedReader, Next};
+pub(super) use pulls::Feeds;
+
+use super::answer::{Body, set, unavailable};
+use super::coding::Coding;
+use super::conditional::{Representation, Verdict, judge};
+use super::endpoint::FileAddress;
+use super::files::{self, describe, without_bytes};
+use super::{Answer, Request, Server};
+use crate::digest::Sha256;
+use crate::error::Result;
+use crate::ops::{Offer, sidecar_of};
+use bytes::Bytes;
+use flow::{Brought, Feed, Status};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, VARY};
+use http::{Method, StatusCode};
+use pulls::Errand;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// So long a client waits for a remote's first bytes; the fetch goes on, for the client to come back.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// An answer that waits for a remote.
+pub struct Pending {
+    request: Request,
+    address: FileAddress,
+    offer: Offer,
+    feed: Arc<Feed>,
+    pub(super) started: Instant,
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Pending {
+    /// Tells whether the answer can be made.
+    pub fn is_ready(&self) -> bool {
+        self.feed.is_ready()
+    }
+
+    /// Returns what says that something changed, and how long to wait for that at most.
+    pub fn listen(&self) -> (watch::Receiver<()>, Duration) {
+        (self.feed.listen(), PATIENCE.saturating_sub(self.started.elapsed()))
+    }
+
+    /// Waits until the answer can be made, or the time is up; for who has a thread to spare.
+    pub fn wait(&self) {
+        self.feed.wait(self.started + PATIENCE);
+    }
+
+    pub(super) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub(super) fn address(&self) -> &FileAddress {
+        &self.address
+    }
+}
+
+/// Answers with a file, or METADATA, that a remote lists and the store lacks.
+pub(super) fn answer(
+    server: &Server,
+    request: &Request,
+    address: &FileAddress,
+    offer: Offer,
+) -> Result<Option<Answer>> {
+    if address.is_metadata {
+        if sidecar_of(&offer.file, None).is_none() {
+            return Ok(None);
+        }
+        if let Some(answer) = kept_metadata(server, request, &offer)? {
+            return Ok(Some(answer));
+        }
+    } else if let Some(answer) = told_by_page(request, &offer) {
+        return Ok(Some(answer));
+    }
+    let errand = if address.is_metadata { Errand::Metadata } else { Errand::File };
+    let feed = match server.feeds.open(errand, offer.clone()) {
+        Ok(feed) => feed,
+        Err(trouble) => return Ok(Some(trouble.answer())),
+    };
+    let (request, address) = (request.clone(), address.clone());
+    let pending = Pending { request, address, offer, feed, started: Instant::now() };
+    if pending.is_ready() {
+        return Ok(Some(finish(server, pending)));
+    }
+    Ok(Some(Answer::new(Body::Pending(Box::new(pending)))))
+}
+
+/// Makes the answer that was pending.
+pub(super) fn finish(server: &Server, pending: Pending) -> Answer {
+    match pending.feed.status() {
+        Status::Failed(trouble) => trouble.answer(),
+        // It is in the store: given like any file, if it is listed still.
+        Status::Done(Brought::File(sha256)) => {
+            let Pending { request, address, .. } = &pending;
+            let given = match address.sha256 {
+                Some(_) => files::local(server, request, address),
+                None => files::unhashed(server, request, address, &sha256),
+            };
+            files::given_or(given)
+        }
+        Status::Done(Brought::Metadata(bytes)) => metadata(server, &pending.request, &bytes),
+        Status::Running if !pending.is_ready() => {
+            let name = &pending.offer.remote.name;
+            unavailable(format!("the remote {name} has not given the file yet; it is being fetched"))
+        }
+        Status::Running => running(server, pending),
+    }
+}
+
+/// Answers what needs no byte of the file, where the page tells enough.
+fn told_by_page(request: &Request, offer: &Offer) -> Option<Answer> {
+    let etag = format!("\"{}\"", offer.file.sha256?);
+    let of = Representation { etag: &etag, modified: offer.file.uploaded_at, size: offer.file.size };
+    let verdict = judge(request.method(), request.headers(), &of);
+    match (&verdict, of.size) {
+        (Verdict::NotModified | Verdict::Failed | Verdict::Unsatisfiable, _) => Some(without_bytes(&verdict, &of)),
+        (_, Some(size)) if request.method() == Method::HEAD => {
+            let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+            describe(&mut answer, &of);
+            set(&mut answer, CONTENT_TYPE, "application/octet-stream");
+            set(&mut answer, CONTENT_LENGTH, &size.to_string());
+            Some(answer)
+        }
+        _ => None,
+    }
+}
+
+/// Answers with a file that is on its way.
+fn running(server: &Server, pending: Pending) -> Answer {
+    let Pending { request, offer, feed, .. } = pending;
+    let size = feed.size();
+    let etag = offer.file.sha256.map(|digest| format!("\"{digest}\""));
+    // Without a digest nobody can say yet which bytes these are: a part would fit nothing.
+    let of = Representation {
+        etag: etag.as_deref().unwrap_or_default(),
+        modified: offer.file.uploaded_at,
+        size: size.filter(|_| etag.is_some()),
+    };
+    let verdict = if etag.is_some() { judge(request.method(), request.headers(), &of) } else { Verdict::Whole };
+    let part = match &verdict {
+        Verdict::Whole => None,
+        Verdict::Part(part) => Some(part.clone()),
+        _ => return without_bytes(&verdict, &of),
+    };
+    let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+    if etag.is_some() {
+        describe(&mut answer, &of);
+    }
+    set(&mut answer, CONTENT_TYPE, "application/octet-stream");
+    if let (Some(part), Some(size)) = (&part, size) {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        set(&mut answer, CONTENT_RANGE, &format!("bytes {}-{}/{size}", part.start, part.end - 1));
+    }
+    if part.is_none() && *request.method() == Method::GET {
+        let (collection, remote) = (&offer.remote.collection_name, &offer.remote.name);
+        server.counters.tally(collection.as_str(), remote.as_str()).hit();
+    }
+    let reader = FeedReader::new(feed, part, size);
+    if let Some(left) = reader.left() {
+        set(&mut answer, CONTENT_LENGTH, &left.to_string());
+    }
+    *answer.body_mut() = Body::Feed(reader);
+    answer
+}
+
+/// Answers with METADATA that was had without its file, if it is kept.
+fn kept_metadata(server: &Server, request: &Request, offer: &Offer) -> Result<Option<Answer>> {
+    let Some(sha256) = offer.file.sha256 else { return Ok(None) };
+    let bytes = server.stores.borrow()?.manifest.remote_metadata(&sha256)?;
+    Ok(bytes.map(|bytes| metadata(server, request, &bytes.into())))
+}
+
+fn metadata(server: &Server, request: &Request, bytes: &Bytes) -> Answer {
+    let sha256 = Sha256::of(bytes);
+    let coding = Coding::accepted(request.headers()).of_size(bytes.len());
+    let etag = format!("\"{sha256}{}\"", coding.suffix());
+    let of = Representation { etag: &etag, modified: None, size: None };
+    let verdict = judge(request.method(), request.headers(), &of);
+    let mut answer = match verdict {
+        Verdict::Whole | Verdict::Part(_) => {
+            let coded = files::coded(server, &sha256, coding, bytes);
+            let mut answer = Answer::new(Body::Bytes(coded));
+            describe(&mut answer, &of);
+            set(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
+            if let Some(name) = coding.header() {
+                set(&mut answer, CONTENT_ENCODING, name);
+            }
+            answer
+        }
+        _ => without_bytes(&verdict, &of),
+    };
+    set(&mut answer, VARY, "Accept-Encoding");
+    answer
+}
