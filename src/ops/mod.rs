@@ -17,6 +17,7 @@ mod list;
 mod listing;
 mod lookup;
 mod merge;
+mod overview;
 mod parallel;
 mod pin;
 mod promote;
@@ -59,6 +60,7 @@ pub use listing::{
 };
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;
+pub use overview::{DayLookups, Overview, ServedName, overview};
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use pull::{

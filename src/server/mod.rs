@@ -90,6 +90,7 @@ pub struct Server {
     pub(in crate::server) flights: crate::ops::Flights,
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
+    pub(in crate::server) holdings: people::Holdings,
 }
 
 impl Server {
@@ -110,6 +111,7 @@ impl Server {
             flights: crate::ops::Flights::default(),
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
+            holdings: people::Holdings::default(),
         })
     }
 

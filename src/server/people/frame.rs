@@ -1,0 +1,106 @@
+//! What all pages have: head, way back, main part, foot, and the headers that keep foreign text harmless.
+
+use super::assets;
+use crate::server::answer::set;
+use crate::server::{Answer, Body};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use maud::{DOCTYPE, Markup, html};
+
+/// Nothing but our own style sheet and images: no script at all, so that text which slipped through could do nothing.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; \
+                      frame-ancestors 'none'";
+
+/// A page.
+pub(super) struct Page {
+    /// What it is about.
+    pub(super) title: String,
+    /// The way from the page to the server's root, relative: `./`, `../`, …
+    pub(super) root: String,
+    /// The pages above it, after the root: where they are, and how they are called.
+    pub(super) trail: Vec<(String, String)>,
+    /// What it says; the heading is in it.
+    pub(super) main: Markup,
+}
+
+/// Returns the way from a path to the server's root, however deep a proxy has put it.
+pub(super) fn root(path: &str) -> String {
+    match path.bytes().filter(|byte| *byte == b'/').count() {
+        0 | 1 => "./".to_owned(),
+        depth => "../".repeat(depth - 1),
+    }
+}
+
+impl Page {
+    /// Makes the answer.
+    pub(super) fn answer(self, status: StatusCode) -> Answer {
+        let mut answer = Answer::new(Body::Bytes(Bytes::from(self.document().into_string())));
+        *answer.status_mut() = status;
+        set(&mut answer, CONTENT_TYPE, "text/html; charset=utf-8");
+        set(&mut answer, CONTENT_SECURITY_POLICY, POLICY);
+        set(&mut answer, REFERRER_POLICY, "no-referrer");
+        set(&mut answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
+        set(&mut answer, CACHE_CONTROL, "private, no-cache");
+        set(&mut answer, VARY, "Accept, Authorization");
+        answer
+    }
+
+    fn document(self) -> Markup {
+        let Self { title, root, trail, main } = self;
+        let is_home = trail.is_empty();
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (title) @if !is_home { " · wcas" } }
+                    link rel="icon" type="image/svg+xml" href={ (root) "-/" (assets::icon_name()) };
+                    link rel="stylesheet" href={ (root) "-/" (assets::style_name()) };
+                }
+                body {
+                    a.skip href="#main" { "Skip to the content" }
+                    header.top {
+                        nav aria-label="Breadcrumb" {
+                            ol {
+                                li { (step(&root, html! { b { "wcas" } }, is_home)) }
+                                @for (place, (href, name)) in trail.iter().enumerate() {
+                                    li { (step(href, html! { (name) }, place + 1 == trail.len())) }
+                                }
+                            }
+                        }
+                    }
+                    main #main tabindex="-1" { (main) }
+                    footer {
+                        p { "wcas " (env!("CARGO_PKG_VERSION")) ", a content-addressed store for Python wheels" }
+                        p { a href={ (root) "metrics" } { "Metrics" } " · " a href={ (root) "healthz" } { "Health" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn step(href: &str, name: Markup, is_here: bool) -> Markup {
+    html! { @if is_here { a href=(href) aria-current="page" { (name) } } @else { a href=(href) { (name) } } }
+}
+
+/// Puts a table into a region of its own that scrolls sideways, and that the keyboard reaches.
+pub(super) fn scrolling(id: &str, label: &str, table: Markup) -> Markup {
+    html! { div.scroll #(id) role="region" aria-label=(label) tabindex="0" { (table) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::root;
+
+    #[test]
+    fn the_way_back_is_as_long_as_the_path_is_deep() {
+        let ways = ["", "/", "/cuda", "/cuda/", "/cuda/projects/torch/"].map(root);
+        assert_eq!(ways, ["./", "./", "./", "../", "../../../"]);
+    }
+}
