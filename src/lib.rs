@@ -11,6 +11,7 @@ pub mod digest;
 pub mod name;
 pub mod requirement;
 pub mod status;
+pub mod token;
 // Floor 1: what is in a wheel; the only module that changes the disk.
 pub mod fs;
 pub mod wheel;
