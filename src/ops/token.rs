@@ -1,7 +1,7 @@
 //! `token`: who may do what over HTTP.
 
+use super::Context;
 use super::variant::is_known_in;
-use super::{Context, collections};
 use crate::error::{Error, Result};
 use crate::manifest::{NewToken, TokenId, TokenRow};
 use crate::name::CollectionName;
@@ -69,7 +69,7 @@ pub fn create_token(
     if let Some(collection) = &options.collection
         && !is_known_in(&transaction, collection)?
     {
-        let known = collections(store)?.into_iter().map(|row| row.name.to_string()).collect();
+        let known = transaction.collections()?.into_iter().map(|row| row.name.to_string()).collect();
         return Err(Error::NoCollection { name: collection.to_string(), known });
     }
     if transaction.tokens()?.iter().any(|row| row.name == name && row.is_live(context.now)) {

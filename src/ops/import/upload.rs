@@ -5,8 +5,9 @@ use crate::blobs::LinkMode;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs::{self, Signature};
-use crate::ops::Context;
+use crate::ops::{Context, reason};
 use crate::store::Store;
+use crate::wheel;
 use std::path::Path;
 
 /// What became of an upload.
@@ -37,6 +38,11 @@ pub fn upload(
         origin: None,
         yanked: None,
     };
+    if filename.ends_with(".whl")
+        && let Err(error) = wheel::check_members(&fs::open(path)?)
+    {
+        return Ok(Upload::Refused(reason(&error)));
+    }
     let options = ImportOptions { target, link: LinkMode::Move, keep_existing: !is_replacing };
     let (mut report, mut objections) = import_on(store, context, vec![source], &options, Terms::Upload)?;
     // Where the file lay is nothing for a client.
