@@ -24,7 +24,6 @@ mod respond;
 mod stores;
 mod upload;
 
-pub use access::Scope;
 pub use answer::{Answer, Body, Cause, Reason};
 pub use feed::{FeedReader, Next, Pending};
 pub use stores::{Borrowed, Stores};
@@ -91,6 +90,7 @@ pub struct Server {
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
     pub(in crate::server) holdings: people::Holdings,
+    pub(in crate::server) tokens: access::Tokens,
 }
 
 impl Server {
@@ -112,6 +112,7 @@ impl Server {
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
             holdings: people::Holdings::default(),
+            tokens: access::Tokens::default(),
         })
     }
 
