@@ -3,6 +3,7 @@
 //! A verb is a function of an open store, a [`Context`] and options; it returns a report, which the command line prints. Verbs
 //! read no clock, no environment and no terminal.
 
+mod about;
 mod collection;
 pub mod config;
 mod doctor;
@@ -39,6 +40,7 @@ mod variants;
 mod verify;
 mod view;
 
+pub use about::{AboutView, about};
 pub use collection::{
     CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
     create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,

@@ -89,7 +89,7 @@ pub struct Server {
     pub(in crate::server) flights: crate::ops::Flights,
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
-    pub(in crate::server) holdings: people::Holdings,
+    pub(in crate::server) people: people::Remembered,
     pub(in crate::server) tokens: access::Tokens,
 }
 
@@ -111,7 +111,7 @@ impl Server {
             flights: crate::ops::Flights::default(),
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
-            holdings: people::Holdings::default(),
+            people: people::Remembered::default(),
             tokens: access::Tokens::default(),
         })
     }

@@ -154,7 +154,7 @@ fn valid(server: &Server, view: &ViewName, key: &Key) -> Result<Option<Arc<Page>
 }
 
 /// Returns a view's stamp at a version of the manifest, found once.
-fn stamp(server: &Server, view: &ViewName, version: i64) -> Result<Option<u64>> {
+pub(super) fn stamp(server: &Server, view: &ViewName, version: i64) -> Result<Option<u64>> {
     let stamps = || server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, stamp)) = stamps().get(view).filter(|(at, _)| *at == version) {
         return Ok(*stamp);

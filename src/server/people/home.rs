@@ -1,11 +1,13 @@
 //! `/`: what the store holds and saves, how it answers, its remotes, and what happened lately.
 
+use super::collection::may_read;
 use super::frame::{Page, root, scrolling};
-use super::{chart, holdings, may_read, words};
+use super::{chart, holdings, words};
 use crate::error::Result;
 use crate::manifest::OperationRow;
 use crate::name::CollectionName;
-use crate::ops::{self, CollectionStats, DayLookups, Health, RemoteReport, ServedName, StatsReport};
+use crate::ops::{self, CollectionStats, DayLookups, RemoteReport, ServedName, StatsReport};
+use crate::server::access;
 use crate::server::{Request, Server};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +23,9 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
         (ops::overview(&store, today - DAYS + 1)?, ops::remotes(&store)?)
     };
     let held = holdings(server, overview.stamp)?;
+    let may = access::readable(server, request)?;
     let readable: BTreeSet<&CollectionName> =
-        overview.names.iter().map(|served| &served.name).filter(|name| may_read(server, request, name)).collect();
+        overview.names.iter().map(|served| &served.name).filter(|name| may_read(&may, name)).collect();
     let is_all = readable.len() == overview.names.len();
     let names: Vec<&ServedName> = overview.names.iter().filter(|served| readable.contains(&served.name)).collect();
     let collections: Vec<&CollectionStats> =
@@ -193,7 +196,7 @@ fn table_of_remotes(remotes: &[&RemoteReport], held: &StatsReport, now: i64) -> 
                 @for remote in remotes {
                     tr {
                         th scope="row" { (remote.name) }
-                        td { (health(remote.health)) }
+                        td { (super::health(remote.health)) }
                         td { a href={ "./" (remote.collection) "/" } { (remote.collection) } }
                         td.text { (remote.url) }
                         @let stats = held.remotes.iter().find(|stats| stats.name == remote.name.as_str());
@@ -209,14 +212,6 @@ fn table_of_remotes(remotes: &[&RemoteReport], held: &StatsReport, now: i64) -> 
         }
     };
     html! { h2 { "Remotes" } (scrolling("remotes", "Remotes", body)) }
-}
-
-fn health(health: Health) -> Markup {
-    match health {
-        Health::Ok => html! { span.mark.good { "ok" } },
-        Health::Failing => html! { span.mark.bad { "failing" } },
-        Health::Unknown => html! { span.mark.quiet { "not asked yet" } },
-    }
 }
 
 fn table_of_changes(changes: &[&OperationRow], now: i64) -> Markup {

@@ -4,27 +4,41 @@
 
 mod assets;
 mod chart;
+mod collection;
 mod frame;
 mod home;
+mod search;
+mod setup;
 mod words;
 
-use super::Scope;
-use super::access;
 use super::answer::{failure, plain};
-use super::endpoint::{Endpoint, ViewName};
-use super::{Answer, Request, Server};
+use super::endpoint::ViewName;
+use super::{Answer, Request, Server, pages};
 use crate::error::Result;
-use crate::name::{CollectionName, ProjectName};
-use crate::ops::{self, StatsReport};
+use crate::name::ProjectName;
+use crate::ops::{self, Health, StatsReport};
 use http::StatusCode;
+use http::header::ACCEPT;
+use maud::{Markup, html};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is counted row by row is taken to hold so long, in seconds, while no collection changes.
 const HOLDINGS_SECONDS: i64 = 60;
+/// The projects of so many views are remembered.
+const VIEWS: usize = 32;
 
 /// What the store holds, when that was counted, and at which stamp.
+type Holdings = Option<(i64, u64, Arc<StatsReport>)>;
+/// The projects of views, with their stamps.
+type Projects = HashMap<ViewName, (u64, Arc<Vec<ProjectName>>)>;
+
+/// What is remembered for pages.
 #[derive(Debug, Default)]
-pub(super) struct Holdings(Mutex<Option<(i64, u64, Arc<StatsReport>)>>);
+pub(super) struct Remembered {
+    holdings: Mutex<Holdings>,
+    projects: Mutex<Projects>,
+}
 
 /// Answers with the page about the store.
 pub(super) fn home(server: &Server, request: &Request) -> Answer {
@@ -33,14 +47,17 @@ pub(super) fn home(server: &Server, request: &Request) -> Answer {
 
 /// Answers with the page about a collection.
 pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) -> Answer {
-    let _ = (server, request, view);
-    plain(StatusCode::NOT_FOUND, "there is nothing here")
+    match collection::page(server, request, view) {
+        Ok(Some(page)) => page.answer(StatusCode::OK),
+        Ok(None) => lost(request, &format!("There is no collection {view}.")),
+        Err(error) => failure(&error),
+    }
 }
 
 /// Answers with the page about a project.
 pub(super) fn project(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Answer {
-    let _ = (server, request, view, project);
-    plain(StatusCode::NOT_FOUND, "there is nothing here")
+    let _ = (server, view);
+    lost(request, &format!("There is no project {project}."))
 }
 
 /// Answers with a style sheet or an icon.
@@ -49,16 +66,26 @@ pub(super) fn asset(request: &Request, name: &str) -> Answer {
     assets::answer(name)
 }
 
-/// Tells whether a requester may know of a collection.
-fn may_read(server: &Server, request: &Request, name: &CollectionName) -> bool {
-    let view = ViewName { name: name.clone(), at: None };
-    access::permit(server, request, Scope::Read, &Endpoint::Collection(view)).is_ok()
+/// Answers that there is nothing: a page for those who can show one, else a line.
+pub(super) fn lost(request: &Request, text: &str) -> Answer {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if !accept.contains("text/html") {
+        return plain(StatusCode::NOT_FOUND, text.trim_end_matches('.'));
+    }
+    let root = frame::root(request.uri().path());
+    let main = html! {
+        h1 { "Not found" }
+        p.lead { (text) }
+        p { a href=(root) { "All collections" } }
+    };
+    let trail = vec![(".".to_owned(), "Not found".to_owned())];
+    frame::Page { title: "Not found".to_owned(), root, trail, main }.answer(StatusCode::NOT_FOUND)
 }
 
 /// Returns what the store holds, counted when something has changed.
 fn holdings(server: &Server, stamp: u64) -> Result<Arc<StatsReport>> {
     // One at a time counts; who comes meanwhile gets what it found.
-    let mut known = server.holdings.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = server.people.holdings.lock().unwrap_or_else(PoisonError::into_inner);
     let now = server.now();
     if let Some((at, of, report)) = &*known
         && *of == stamp
@@ -69,4 +96,30 @@ fn holdings(server: &Server, stamp: u64) -> Result<Arc<StatsReport>> {
     let report = Arc::new(ops::stats(&*server.stores.borrow()?)?);
     *known = Some((now, stamp, report.clone()));
     Ok(report)
+}
+
+/// Returns the projects of a view, found once while it stays the same; `None`: there is no such view.
+fn projects(server: &Server, view: &ViewName) -> Result<Option<Arc<Vec<ProjectName>>>> {
+    let Some(stamp) = pages::stamp(server, view, server.stores.version()?)? else { return Ok(None) };
+    let remembered = || server.people.projects.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, names)) = remembered().get(view).filter(|(of, _)| *of == stamp) {
+        return Ok(Some(names.clone()));
+    }
+    let Some(names) = ops::projects(&*server.stores.borrow()?, &pages::shown(view))? else { return Ok(None) };
+    let names = Arc::new(names);
+    let mut remembered = remembered();
+    if remembered.len() >= VIEWS {
+        remembered.clear();
+    }
+    remembered.insert(view.clone(), (stamp, names.clone()));
+    Ok(Some(names))
+}
+
+/// Shows how a remote is.
+fn health(health: Health) -> Markup {
+    match health {
+        Health::Ok => html! { span.mark.good { "ok" } },
+        Health::Failing => html! { span.mark.bad { "failing" } },
+        Health::Unknown => html! { span.mark.quiet { "not asked yet" } },
+    }
 }

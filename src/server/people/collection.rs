@@ -1,0 +1,252 @@
+//! `/{view}/`: what the view is, how clients use it, its projects, and what happened to it.
+
+use super::frame::{Page, root, scrolling};
+use super::search::{Asked, PAGE};
+use super::{projects, setup, words};
+use crate::error::Result;
+use crate::manifest::{OperationRow, SnapshotRow, Strategy};
+use crate::name::{CollectionName, ProjectName};
+use crate::ops::{self, AboutView};
+use crate::server::access::{self, Readable};
+use crate::server::endpoint::ViewName;
+use crate::server::{Request, Server, pages};
+use maud::{Markup, html};
+
+/// Makes the page; `None`: there is no such view.
+pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Result<Option<Page>> {
+    let about = ops::about(&*server.stores.borrow()?, &pages::shown(view))?;
+    let (Some(about), Some(projects)) = (about, projects(server, view)?) else { return Ok(None) };
+    let readable = access::readable(server, request)?;
+    let asked = Asked::read(request.uri().query());
+    let now = server.now();
+    let main = html! {
+        h1 { (view) }
+        (what(view, &about, &readable))
+        div.two {
+            section aria-labelledby="projects" { (list(&about, &asked, &projects)) }
+            section aria-labelledby="clients" {
+                h2 #clients { "Settings for clients" }
+                (setup::settings(server, request, view))
+            }
+        }
+        (remotes(&about, &readable, now))
+        (history(view, &about, now))
+    };
+    let title = view.to_string();
+    let trail = vec![("./".to_owned(), title.clone())];
+    Ok(Some(Page { title, root: root(request.uri().path()), trail, main }))
+}
+
+fn what(view: &ViewName, about: &AboutView, readable: &Readable) -> Markup {
+    let name = &view.name;
+    html! {
+        @match about.at {
+            Some(revision) => p.lead {
+                "The collection " a href={ "../" (name) "/" } { (name) } " as it was at revision " (revision)
+                @if view.at.as_ref().is_some_and(|at| *at != revision.to_string()) { ", kept under this name" }
+                ". Its files stay the same, and no remote is asked."
+            }
+            None => p.lead {
+                @match &about.own {
+                    Some(own) => { "A collection, at revision " (own.revision) "." }
+                    None => { "A variant without a collection of its own." }
+                }
+                @if about.order.len() > 1 { " " (order(about, readable)) }
+            }
+        }
+        @if about.own.as_ref().is_some_and(|own| own.hides_variants) {
+            p.quiet { "Wheels with a variant label are left out of its pages." }
+        }
+        @let seen: Vec<_> = about.overrides.iter().filter(|(_, name)| may_read(readable, name)).collect();
+        @if !seen.is_empty() {
+            details.more {
+                summary { (words::counted(seen.len() as u64, "project")) " with a collection of their own" }
+                ul.projects {
+                    @for (project, collection) in seen {
+                        li { (project) " from " a href={ "../" (collection) "/" } { (collection) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn order(about: &AboutView, readable: &Readable) -> Markup {
+    let seen: Vec<&CollectionName> =
+        about.order.iter().map(|row| &row.name).filter(|name| may_read(readable, name)).collect();
+    let hidden = about.order.len() - seen.len();
+    html! {
+        "A project is looked for in "
+        @for (place, name) in seen.iter().enumerate() {
+            @if place > 0 { ", then " }
+            a href={ "../" (name) "/" } { (name) }
+        }
+        @if hidden > 0 { ", and in " (hidden) " more that you may not read" }
+        @match about.strategy {
+            Strategy::Nearest => { "; the first that has it hides it in the others." }
+            Strategy::Union => { "; all that have it are put together, the nearest of one filename first." }
+        }
+    }
+}
+
+/// Tells whether a requester may know of a collection.
+pub(super) fn may_read(readable: &Readable, name: &CollectionName) -> bool {
+    match readable {
+        Readable::All => true,
+        Readable::Only(only) => only == name,
+        Readable::Nothing => false,
+    }
+}
+
+fn list(about: &AboutView, asked: &Asked, projects: &[ProjectName]) -> Markup {
+    let found = asked.of(projects);
+    let pages = found.len().div_ceil(PAGE).max(1);
+    let page = asked.page.min(pages - 1);
+    let shown = &found[page * PAGE..found.len().min((page + 1) * PAGE)];
+    // A remote's projects are not known before somebody asks for one.
+    let elsewhere = asked.name().filter(|name| !about.remotes.is_empty() && !found.contains(&name));
+    html! {
+        h2 #projects { "Projects" }
+        form.search role="search" method="get" action="./" {
+            label for="q" { "A project's name, or a part of it" }
+            input #q type="search" name="q" value=(asked.text) maxlength="100" autocomplete="off" spellcheck="false";
+            button type="submit" { "Search" }
+        }
+        p.quiet {
+            @if asked.text.is_empty() { (words::counted(found.len() as u64, "project")) }
+            @else { (words::number(found.len() as u64)) " of " (words::counted(projects.len() as u64, "project")) " · " a href="./" { "all" } }
+            @if !shown.is_empty() && pages > 1 {
+                ", " (page * PAGE + 1) " to " (page * PAGE + shown.len())
+            }
+            @if !about.remotes.is_empty() { "; what only a remote has comes when it is asked for" }
+        }
+        @if let Some(name) = elsewhere {
+            p { "Ask the remotes for " a href={ "projects/" (name) "/" } { (name) } "." }
+        }
+        ul.projects { @for name in shown { li { a href={ "projects/" (name) "/" } { (name) } } } }
+        @if pages > 1 { (pager(asked, page, pages)) }
+    }
+}
+
+fn pager(asked: &Asked, page: usize, pages: usize) -> Markup {
+    html! {
+        nav.pager aria-label="Pages of projects" {
+            @if page > 0 { a rel="prev" href={ "./" (asked.at(page - 1)) } { "← Previous" } }
+            span.quiet { "Page " (page + 1) " of " (pages) }
+            @if page + 1 < pages { a rel="next" href={ "./" (asked.at(page + 1)) } { "Next →" } }
+        }
+    }
+}
+
+fn remotes(about: &AboutView, readable: &Readable, now: i64) -> Markup {
+    let seen: Vec<_> = about.remotes.iter().filter(|remote| may_read(readable, &remote.collection)).collect();
+    if seen.is_empty() {
+        return html! {};
+    }
+    let body = html! {
+        table {
+            caption { "In the order in which they are asked" }
+            thead {
+                tr {
+                    th scope="col" { "Remote" }
+                    th scope="col" { "Health" }
+                    th scope="col" { "Pulls into" }
+                    th scope="col" { "URL" }
+                    th scope="col" { "Only" }
+                    th scope="col" { "Except" }
+                    th scope="col" { "Last answer" }
+                }
+            }
+            tbody {
+                @for remote in seen {
+                    tr {
+                        th scope="row" { (remote.name) }
+                        td { (super::health(remote.health)) }
+                        td { a href={ "../" (remote.collection) "/" } { (remote.collection) } }
+                        td.text { (remote.url) }
+                        td.wrap { (patterns(&remote.only, "all")) }
+                        td.wrap { (patterns(&remote.except, "none")) }
+                        td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }
+                    }
+                }
+            }
+        }
+    };
+    html! { h2 { "Remotes" } (scrolling("remotes", "Remotes", body)) }
+}
+
+fn patterns(patterns: &[crate::requirement::ProjectPattern], none: &str) -> String {
+    let texts: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    if texts.is_empty() { none.to_owned() } else { texts.join(", ") }
+}
+
+fn history(view: &ViewName, about: &AboutView, now: i64) -> Markup {
+    let Some(own) = &about.own else { return html! {} };
+    html! {
+        @if !about.snapshots.is_empty() {
+            h2 { "Snapshots" }
+            (scrolling("snapshots", "Snapshots", snapshots(view, &about.snapshots, now)))
+        }
+        @if !about.revisions.is_empty() {
+            h2 { "Recent revisions" }
+            (scrolling("revisions", "Recent revisions", revisions(view, about, own.complete_since, now)))
+        }
+    }
+}
+
+fn snapshots(view: &ViewName, snapshots: &[SnapshotRow], now: i64) -> Markup {
+    html! {
+        table {
+            caption { "Revisions that are kept under a name, with their own pages" }
+            thead { tr { th scope="col" { "Name" } th.n scope="col" { "Revision" } th scope="col" { "Made" } } }
+            tbody {
+                @for snapshot in snapshots {
+                    tr {
+                        th scope="row" { a href={ "../" (view.name) "@" (snapshot.name) "/" } { (snapshot.name) } }
+                        td.n { (snapshot.revision) }
+                        td { (words::time(snapshot.created_at, now)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, now: i64) -> Markup {
+    let is_whole =
+        |number: i64| number >= complete_since || about.snapshots.iter().any(|snapshot| snapshot.revision == number);
+    html! {
+        table {
+            caption { "The newest changes of the collection " (view.name) }
+            thead {
+                tr {
+                    th scope="col" { "Revision" }
+                    th scope="col" { "When" }
+                    th scope="col" { "What" }
+                    th.n scope="col" { "Added" }
+                    th.n scope="col" { "Removed" }
+                    th scope="col" { "Who" }
+                }
+            }
+            tbody {
+                @for OperationRow { revision, .. } in &about.revisions {
+                    tr {
+                        th scope="row" {
+                            @if is_whole(revision.number) {
+                                a href={ "../" (view.name) "@" (revision.number) "/" } { (revision.number) }
+                            } @else { (revision.number) }
+                        }
+                        td { (words::time(revision.at, now)) }
+                        td.text {
+                            b { (revision.kind) } " " (revision.what)
+                            @if revision.undone_by.is_some() { " " span.mark.warn { "undone" } }
+                        }
+                        td.n { (words::number(revision.added.unsigned_abs())) }
+                        td.n { (words::number(revision.removed.unsigned_abs())) }
+                        td.wrap { (revision.who) }
+                    }
+                }
+            }
+        }
+    }
+}
