@@ -247,6 +247,12 @@ impl Rows {
         self.entries_where(select_entries!("WHERE e.blob_id = ?1 ORDER BY c.name, e.added"), [blob])
     }
 
+    /// Returns all entries of a project, live and in history, in all collections.
+    pub fn project_history(&self, project: &ProjectName) -> Result<Vec<Entry>> {
+        let sql = select_entries!("WHERE d.project = ?1 ORDER BY e.filename, c.name, e.added");
+        self.entries_where(sql, [project])
+    }
+
     /// Returns the entries that an operation removed, in all collections.
     pub fn entries_removed_by(&self, operation: super::OperationId) -> Result<Vec<Entry>> {
         self.entries_where(

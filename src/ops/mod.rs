@@ -10,6 +10,7 @@ mod doctor;
 mod gc;
 mod guard;
 mod healing;
+mod histories;
 mod holding;
 mod import;
 mod inspect;
@@ -50,6 +51,7 @@ pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
 pub use guard::bound_to;
 pub use healing::open_blob;
+pub use histories::{FileHistory, histories, inspection_of};
 pub use holding::{find_listed, find_listed_anywhere};
 pub use import::{
     CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target, Upload,

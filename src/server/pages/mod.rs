@@ -23,6 +23,7 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 use negotiate::negotiate;
+pub(super) use render::url as file_url;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};

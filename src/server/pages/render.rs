@@ -139,7 +139,7 @@ fn version(held: &Held) -> String {
 }
 
 /// Returns where a file is, from its project's page: the same before and after it came from a remote, so that lock files keep it.
-fn url(view: &ViewName, sha256: Option<&Sha256>, filename: &str) -> Cow<'static, str> {
+pub(in crate::server) fn url(view: &ViewName, sha256: Option<&Sha256>, filename: &str) -> Cow<'static, str> {
     let up = if view.at.is_some() || sha256.is_none() { "../.." } else { "../../.." };
     let digest = sha256.map_or_else(|| "unhashed".to_owned(), ToString::to_string);
     format!("{up}/files/{digest}/{}", href(filename)).into()

@@ -5,20 +5,23 @@
 mod assets;
 mod chart;
 mod collection;
+mod file;
 mod frame;
 mod home;
+mod project;
 mod search;
 mod setup;
+mod tags;
 mod words;
 
-use super::answer::{failure, plain};
+use super::answer::{failure, plain, set};
 use super::endpoint::ViewName;
 use super::{Answer, Request, Server, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops::{self, Health, StatsReport};
+use crate::ops::{self, Health, PullNote, StatsReport};
 use http::StatusCode;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, RETRY_AFTER};
 use maud::{Markup, html};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,8 +59,27 @@ pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) ->
 
 /// Answers with the page about a project.
 pub(super) fn project(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Answer {
-    let _ = (server, view);
-    lost(request, &format!("There is no project {project}."))
+    match project::page(server, request, view, project) {
+        Ok(Ok(page)) => page.answer(StatusCode::OK),
+        Ok(Err(project::Lack::Unknown)) => lost(request, &format!("{view} has no project {project}.")),
+        Ok(Err(project::Lack::Unavailable(notes))) => unanswered(request, view, project, &notes),
+        Err(error) => failure(&error),
+    }
+}
+
+/// Answers that a remote which may have a project can't be asked: it may well be there.
+fn unanswered(request: &Request, view: &ViewName, project: &ProjectName, notes: &[PullNote]) -> Answer {
+    let main = html! {
+        h1 { (project) }
+        p.lead { "The store has nothing of it, and a remote that may have it can't be asked. Try again in a minute." }
+        @for note in notes { p.note { b { "Remote " (note.remote) ":" } " " (note.text) } }
+    };
+    let trail = vec![("../../".to_owned(), view.to_string()), ("./".to_owned(), project.to_string())];
+    let root = frame::root(request.uri().path());
+    let page = frame::Page { title: format!("{project} in {view}"), root, trail, main };
+    let mut answer = page.answer(StatusCode::SERVICE_UNAVAILABLE);
+    set(&mut answer, RETRY_AFTER, "30");
+    answer
 }
 
 /// Answers with a style sheet or an icon.

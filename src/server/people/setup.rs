@@ -7,7 +7,7 @@ use http::header::HOST;
 use maud::{Markup, html};
 
 /// Returns the URL of a view as the requester reaches it.
-fn url(server: &Server, request: &Request, view: &ViewName) -> String {
+pub(super) fn url(server: &Server, request: &Request, view: &ViewName) -> String {
     let scheme = if request.body().is_secure { "https" } else { "http" };
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).filter(|host| is_host(host));
     format!("{scheme}://{}{}/{view}/", host.unwrap_or("THIS-SERVER"), server.options.base_path)

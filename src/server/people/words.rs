@@ -76,6 +76,12 @@ pub(super) fn time(seconds: i64, now: i64) -> Markup {
     html! { time datetime=(exact) title=(shown) { (ago(now - seconds)) } }
 }
 
+/// Shows a time with its date.
+pub(super) fn date(seconds: i64, now: i64) -> Markup {
+    let exact = rfc3339(seconds);
+    html! { time datetime=(exact) title=(ago(now - seconds)) { (exact[..10]) " " (exact[11..16]) " UTC" } }
+}
+
 fn ago(seconds: i64) -> String {
     let units = [(86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3600, "hour"), (60, "minute")];
     match units.iter().find(|(length, _)| seconds >= *length) {

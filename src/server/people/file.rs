@@ -1,0 +1,218 @@
+//! A file on its project's page: what it is, where it came from, who else has it.
+
+use super::{tags, words};
+use crate::digest::Sha256;
+use crate::error::Result;
+use crate::manifest::{Entry, State};
+use crate::ops::{self, FileHistory, Held};
+use crate::server::endpoint::ViewName;
+use crate::server::pages;
+use crate::store::Store;
+use crate::wheel::accelerator::{Inspection, Strength};
+use crate::wheel::{DistributionFilename, Kind};
+use maud::{Markup, html};
+use url::Url;
+
+/// A file, and what is known of its name.
+pub(super) struct FileSight<'a> {
+    pub(super) view: &'a ViewName,
+    pub(super) held: &'a Held,
+    pub(super) history: Option<&'a FileHistory>,
+    pub(super) now: i64,
+}
+
+/// Shows a file.
+pub(super) fn card(store: &Store, sight: &FileSight<'_>) -> Result<Markup> {
+    let FileSight { view, held, now, .. } = sight;
+    let (filename, sha256) = (held.filename(), held.sha256());
+    let (size, uploaded_at, yanked, requires_python) = match held {
+        Held::Local(entry) => {
+            (Some(entry.size), Some(entry.uploaded_at), entry.yanked.as_deref(), entry.requires_python.as_deref())
+        }
+        Held::Remote(offer) => {
+            let file = &offer.file;
+            (file.size, file.uploaded_at, file.yanked.as_deref(), file.requires_python.as_deref())
+        }
+    };
+    let inspection = match held {
+        Held::Local(entry) => ops::inspection_of(store, entry)?,
+        Held::Remote(_) => None,
+    };
+    Ok(html! {
+        article.file.yanked[yanked.is_some()] {
+            h3 { a href=(pages::file_url(view, sha256.as_ref(), filename)) { (filename) } }
+            @if let Some(reason) = yanked {
+                p { span.mark.bad { "yanked" } @if !reason.is_empty() { " " (reason) } }
+            }
+            dl {
+                @if let Ok(name) = DistributionFilename::parse(filename) { (kind(&name)) }
+                @if let Some(wanted) = requires_python { dt { "Requires" } dd { "Python " (wanted) } }
+                @if let Some(size) = size { dt { "Size" } dd { (words::bytes(size)) } }
+                @if let Some(at) = uploaded_at { dt { "Uploaded" } dd { (words::date(at, *now)) } }
+                dt { "Origin" } dd { (origin(held)) }
+                @if let Some(inspection) = &inspection { (accelerators(inspection)) }
+                dt { "Digests" } dd { (digests(held)) }
+                (elsewhere(sight))
+            }
+        }
+    })
+}
+
+fn kind(name: &DistributionFilename) -> Markup {
+    html! {
+        dt { "For" }
+        dd {
+            @if name.kind() == Kind::Sdist { "building from source" }
+            @else if let Some(words) = tags::in_words(name.tags()) { (words) }
+        }
+        @if let Some(build) = name.build_tag() { dt { "Build" } dd { (build) } }
+        @if let Some(label) = name.variant() { dt { "Variant" } dd { (label) } }
+    }
+}
+
+fn origin(held: &Held) -> Markup {
+    match held {
+        Held::Remote(offer) => html! {
+            "the remote " b { (offer.remote.name) } ", at " (host(offer.file.url.as_str()))
+            "; it comes into " (offer.remote.collection_name) " when somebody asks for it"
+            (provenance(offer.file.provenance.as_deref()))
+        },
+        Held::Local(entry) => html! {
+            @match &entry.origin {
+                Some(origin) => {
+                    "pulled from the remote " b { (origin.remote) } ", at " (host(&origin.url))
+                    @if origin.is_unhashed { "; nothing but the transfer vouched for its bytes" }
+                    (provenance(origin.provenance.as_deref()))
+                }
+                None => { "imported or uploaded into " (entry.collection) }
+            }
+            @if entry.origin.is_some() { ", into " (entry.collection) }
+            ", since revision " (entry.added)
+        },
+    }
+}
+
+fn host(url: &str) -> String {
+    Url::parse(url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_else(|| "an unknown host".to_owned())
+}
+
+fn provenance(url: Option<&str>) -> Markup {
+    // Whatever a remote says, only what leads to the web becomes a link.
+    let url = url.filter(|url| Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http")));
+    html! { @if let Some(url) = url { " (" a href=(url) rel="noreferrer noopener nofollow" { "provenance" } ")" } }
+}
+
+fn accelerators(inspection: &Inspection) -> Markup {
+    let words = |strength| match strength {
+        Strength::Is => "is a library of",
+        Strength::Requires => "requires",
+        Strength::Carries => "carries code for",
+        Strength::Mentions => "mentions",
+    };
+    let strengths = inspection.strengths();
+    html! {
+        dt { "Accelerators" }
+        dd {
+            @if strengths.is_empty() {
+                @if inspection.is_conclusive() { "none" } @else { "none found; not all members were read" }
+            }
+            @for (place, (accelerator, strength)) in strengths.iter().enumerate() {
+                @if place > 0 { "; " }
+                (words(*strength)) " " (accelerator)
+            }
+            @if !inspection.architectures.is_empty() {
+                span.quiet { " (" (inspection.architectures.join(", ")) ")" }
+            }
+            @if !inspection.findings.is_empty() {
+                details.more {
+                    summary { "What gives it away" }
+                    ul {
+                        @for finding in &inspection.findings {
+                            li.wrap {
+                                (finding.accelerator) ": " (finding.evidence)
+                                @if let Some(member) = &finding.member { " in " code { (member) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Shows the beginning of a digest, and all of it on the element.
+pub(super) fn short(sha256: &Sha256) -> Markup {
+    let text = sha256.to_string();
+    html! { code title=(text) { (text[..12]) "…" } }
+}
+
+fn digests(held: &Held) -> Markup {
+    let Some(sha256) = held.sha256() else { return html! { "none: nothing vouches for its bytes" } };
+    html! {
+        details {
+            summary { "SHA-256 " (short(&sha256)) }
+            div { "SHA-256 " code { (sha256) } }
+            @if let Held::Local(entry) = held { div { "BLAKE3 " code { (entry.blake3) } } }
+        }
+    }
+}
+
+/// Tells what became of an entry.
+pub(super) fn state(entry: &Entry, now: i64) -> Markup {
+    html! {
+        @match entry.removed {
+            Some(revision) => {
+                "removed at revision " (revision)
+                @if let Some(at) = entry.removed_at { ", " (words::time(at, now)) }
+            }
+            None if entry.state == State::Lost => span.mark.bad { "its bytes are lost" },
+            None => { "there since revision " (entry.added) }
+        }
+        @if entry.yanked.is_some() { " " span.mark.bad { "yanked" } }
+    }
+}
+
+/// Tells who else has something under this name, and what was there before.
+fn elsewhere(sight: &FileSight<'_>) -> Markup {
+    let Some(history) = sight.history else { return html! {} };
+    let own = match sight.held {
+        Held::Local(entry) => Some(&entry.collection),
+        Held::Remote(_) => None,
+    };
+    let others: Vec<&Entry> = history.live.iter().filter(|entry| Some(&entry.collection) != own).collect();
+    let is_same = |entry: &&Entry| sight.held.sha256() == Some(entry.sha256);
+    let (same, different): (Vec<&Entry>, Vec<&Entry>) = others.into_iter().partition(is_same);
+    html! {
+        @if !same.is_empty() { dt { "Same bytes" } dd { (links(&same, false)) } }
+        @if !different.is_empty() { dt { "Other bytes" } dd { (links(&different, true)) } }
+        @if !history.removed.is_empty() {
+            dt { "History" }
+            dd {
+                details {
+                    summary { (words::counted(history.removed.len() as u64, "earlier entry").replace("entrys", "entries")) }
+                    ul {
+                        @for entry in &history.removed {
+                            li {
+                                (entry.collection) "@" (entry.added) ": " (short(&entry.sha256)) ", "
+                                (words::bytes(entry.size)) ", " (state(entry, sight.now))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn links(entries: &[&Entry], has_digest: bool) -> Markup {
+    html! {
+        @for (place, entry) in entries.iter().enumerate() {
+            @if place > 0 { ", " }
+            a href={ "../../../" (entry.collection) "/projects/" (entry.project) "/" } { (entry.collection) }
+            @if has_digest { " " (short(&entry.sha256)) ", " (words::bytes(entry.size)) }
+        }
+    }
+}

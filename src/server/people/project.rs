@@ -1,0 +1,176 @@
+//! `/{view}/projects/{project}/`: the files that the view lists, by version, and what else is known of the project.
+
+use super::collection::may_read;
+use super::file::{FileSight, card};
+use super::frame::{Page, root, scrolling};
+use super::{setup, words};
+use crate::error::Result;
+use crate::name::ProjectName;
+use crate::ops::{self, Asking, FileHistory, Held, Listing, PullNote};
+use crate::server::access;
+use crate::server::endpoint::ViewName;
+use crate::server::{Request, Server, pages};
+use crate::status::Status;
+use crate::store::Store;
+use crate::wheel::{DistributionFilename, Metadata};
+use maud::{Markup, html};
+use pep440_rs::Version;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many versions are on a page that isn't asked for all.
+const VERSIONS: usize = 20;
+/// So many files that are not listed are told.
+const OTHERS: usize = 100;
+
+/// Why there is no page.
+pub(super) enum Lack {
+    /// The view doesn't have it.
+    Unknown,
+    /// A remote that may have it can't be asked.
+    Unavailable(Vec<PullNote>),
+}
+
+/// Makes the page.
+pub(super) fn page(
+    server: &Server,
+    request: &Request,
+    view: &ViewName,
+    project: &ProjectName,
+) -> Result<std::result::Result<Page, Lack>> {
+    let readable = access::readable(server, request)?;
+    let store = server.stores.borrow()?;
+    let asking = Asking::Fresh(&server.pages.flights);
+    let listing = match ops::listing(&store, &server.context(), &pages::shown(view), project, &asking)? {
+        ops::ListedProject::Found(listing) => listing,
+        ops::ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
+        ops::ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
+    };
+    let histories = ops::histories(&store, project, |name| may_read(&readable, name))?;
+    let versions = by_version(&listing);
+    let is_all = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "all"));
+    let shown = if is_all { versions.len() } else { versions.len().min(VERSIONS) };
+    let now = server.now();
+    let main = html! {
+        h1 { (project) }
+        @if let Some(summary) = summary(&store, &versions)? { p.lead { (summary) } }
+        (facts(view, project, &listing, versions.len()))
+        (notes(&listing))
+        @if !listing.files.is_empty() {
+            pre tabindex="0" role="region" aria-label="How to install it" {
+                code { "pip install --index-url " (setup::url(server, request, view)) "simple/ " (project) }
+            }
+        }
+        @for (place, (version, files)) in versions.iter().take(shown).enumerate() {
+            section aria-labelledby={ "v" (place) } {
+                h2 id={ "v" (place) } { (version) }
+                @for held in files {
+                    @let sight = FileSight { view, held, history: histories.get(held.filename()), now };
+                    (card(&store, &sight)?)
+                }
+            }
+        }
+        @if shown < versions.len() {
+            p { a href="./?all" { "All " (words::counted(versions.len() as u64, "version")) } }
+        }
+        (others(&listing, &histories, now))
+    };
+    let title = format!("{project} in {view}");
+    let trail = vec![("../../".to_owned(), view.to_string()), ("./".to_owned(), project.to_string())];
+    Ok(Ok(Page { title, root: root(request.uri().path()), trail, main }))
+}
+
+/// Groups the files by version, newest first; wheels of a version by name.
+fn by_version(listing: &Listing) -> Vec<(Version, Vec<&Held>)> {
+    let mut versions: BTreeMap<Version, Vec<&Held>> = BTreeMap::new();
+    for held in &listing.files {
+        if let Ok(name) = DistributionFilename::parse(held.filename()) {
+            versions.entry(name.version().clone()).or_default().push(held);
+        }
+    }
+    versions.values_mut().for_each(|files| files.sort_by_key(|held| held.filename()));
+    versions.into_iter().rev().collect()
+}
+
+/// Returns what the newest file in the store says that the project is.
+fn summary(store: &Store, versions: &[(Version, Vec<&Held>)]) -> Result<Option<String>> {
+    let digest = versions.iter().flat_map(|(_, files)| files).find_map(|held| match held {
+        Held::Local(entry) => entry.metadata_sha256,
+        Held::Remote(_) => None,
+    });
+    let Some(digest) = digest else { return Ok(None) };
+    let bytes = store.manifest.metadata(&digest)?;
+    Ok(bytes.and_then(|bytes| Metadata::parse(&bytes).ok()).and_then(|metadata| metadata.summary))
+}
+
+fn facts(view: &ViewName, project: &ProjectName, listing: &Listing, versions: usize) -> Markup {
+    let local = listing.files.iter().filter_map(|held| match held {
+        Held::Local(entry) => Some(entry.size),
+        Held::Remote(_) => None,
+    });
+    let (count, size) = local.fold((0_u64, 0), |(count, size), own| (count + 1, size + own));
+    let elsewhere = listing.files.len() as u64 - count;
+    html! {
+        dl.facts {
+            div { dt { "Versions" } dd { (words::number(versions as u64)) } }
+            div { dt { "Files in the store" } dd { (words::number(count)) " " small { (words::bytes(size)) } } }
+            @if elsewhere > 0 { div { dt { "Only at remotes yet" } dd { (words::number(elsewhere)) } } }
+            div { dt { "As clients see it" } dd { a href={ "../../simple/" (project) "/" } { (view) } } }
+        }
+    }
+}
+
+fn notes(listing: &Listing) -> Markup {
+    html! {
+        @if let Some(row) = &listing.status {
+            p.note {
+                b { "This project is " (row.status) "." }
+                @if let Some(reason) = &row.reason { " " (reason) }
+                @if row.status == Status::Quarantined { " None of its files is offered." }
+            }
+        }
+        @for note in &listing.notes {
+            p.note { b { "Remote " (note.remote) ":" } " " (note.text) }
+        }
+        @if listing.is_incomplete { p.note { "Files of that remote are missing here." } }
+    }
+}
+
+/// Shows the files that the view doesn't list: those of other collections, and those that were removed.
+fn others(listing: &Listing, histories: &BTreeMap<String, FileHistory>, now: i64) -> Markup {
+    let listed: BTreeSet<&str> = listing.files.iter().map(Held::filename).collect();
+    let rows = histories.iter().filter(|(filename, _)| !listed.contains(filename.as_str()));
+    let rows: Vec<_> = rows.flat_map(|(_, history)| history.live.iter().chain(&history.removed)).collect();
+    if rows.is_empty() {
+        return html! {};
+    }
+    let body = html! {
+        table {
+            caption { "In other collections, hidden by a nearer one, or removed" }
+            thead {
+                tr {
+                    th scope="col" { "File" }
+                    th scope="col" { "Collection" }
+                    th scope="col" { "State" }
+                    th.n scope="col" { "Size" }
+                    th scope="col" { "SHA-256" }
+                }
+            }
+            tbody {
+                @for entry in rows.iter().take(OTHERS) {
+                    tr {
+                        th.text scope="row" { (entry.filename) }
+                        td { a href={ "../../../" (entry.collection) "/" } { (entry.collection) } }
+                        td { (super::file::state(entry, now)) }
+                        td.n { (words::bytes(entry.size)) }
+                        td { (super::file::short(&entry.sha256)) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        h2 { "Not listed here" }
+        (scrolling("others", "Files that are not listed here", body))
+        @if rows.len() > OTHERS { p.quiet { (words::number((rows.len() - OTHERS) as u64)) " more" } }
+    }
+}
