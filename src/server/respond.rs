@@ -97,7 +97,7 @@ impl Server {
         let parsed = if is_upload { endpoint::parse_upload(path) } else { endpoint::parse(path) };
         parsed.map_err(|astray| match astray {
             Astray::Moved(_) if is_upload => plain(StatusCode::NOT_FOUND, "there is nothing here"),
-            Astray::NotFound => plain(StatusCode::NOT_FOUND, "there is nothing here"),
+            Astray::NotFound => people::lost(request, "There is nothing here."),
             Astray::Moved(mut location) => {
                 if let Some(query) = request.uri().query().filter(|query| query.is_ascii()) {
                     location = format!("{location}?{query}");

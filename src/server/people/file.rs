@@ -192,7 +192,7 @@ fn elsewhere(sight: &FileSight<'_>) -> Markup {
             dt { "History" }
             dd {
                 details {
-                    summary { (words::counted(history.removed.len() as u64, "earlier entry").replace("entrys", "entries")) }
+                    summary { (words::counted(history.removed.len() as u64, "removed file")) }
                     ul {
                         @for entry in &history.removed {
                             li {

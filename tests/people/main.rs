@@ -1,0 +1,11 @@
+//! The pages for people: what they say, that they are sound HTML, that foreign text stays text, and how they look.
+
+#![allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod looks;
+mod shape;
+mod site;
+mod words;

@@ -1,0 +1,174 @@
+//! What pages say.
+
+use crate::site::Site;
+use crate::support::{Env, Server as Upstream, Wheel};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use wcas::server::Anonymous;
+
+/// Tells a page's text without its elements, in one line.
+fn told(html: &str) -> String {
+    let body = &html[html.find("<main").unwrap()..html.find("</main>").unwrap()];
+    let mut text = String::new();
+    for part in body.split('<') {
+        let (element, rest) = part.split_once('>').unwrap_or(("", part));
+        let is_inline = ["a", "b", "/a", "/b", "code", "/code", "time", "/time", "small", "/small"];
+        let name = element.split_whitespace().next().unwrap_or("");
+        text.push_str(if is_inline.contains(&name) { "" } else { " " });
+        text.push_str(rest);
+    }
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace("&quot;", "\"")
+        .replace("&gt;", ">")
+        .replace("&lt;", "<")
+}
+
+fn has(html: &str, wanted: &[&str]) {
+    let text = told(html);
+    for wanted in wanted {
+        assert!(text.contains(wanted), "{wanted:?} is not in {text}");
+    }
+}
+
+#[test]
+fn the_first_page_tells_what_the_store_holds_and_how_it_does() {
+    let site = Site::full();
+    // numpy is in three collections and kept once.
+    let home = site.page("/");
+    has(
+        &home,
+        &["Saved by sharing", "Collections 3", "Variants beside them 1", "a variant without a collection of its own"],
+    );
+    has(&home, &["mirror not asked yet", "broken", "invalidate", "just now"]);
+    has(&home, &["Found Not found Rate", "67 %"]);
+    site.browse("/rocm/projects/none/");
+    has(&site.page("/"), &["broken failing"]);
+    let stats = site.env.json(["stats"]);
+    let saved = stats["saved_bytes"].as_u64().unwrap();
+    has(&home, &[&format!("{:.0} kB", saved as f64 / 1e3)]);
+}
+
+#[test]
+fn a_change_by_another_process_is_on_the_next_page() {
+    let site = Site::full();
+    assert!(!site.page("/").contains("href=\"./fresh/\""));
+    assert_eq!(site.browse("/fresh/").status, 404);
+    Wheel::new("new", "1.0").write_to(site.env.path("new"));
+    site.env.ok(["import", "new", "--collection", "fresh"]);
+    assert!(site.page("/").contains("href=\"./fresh/\""));
+    has(&site.page("/fresh/"), &["134 projects", "at revision 1"]);
+}
+
+#[test]
+fn a_collections_page_tells_its_order_and_settings_and_finds_projects() {
+    let site = Site::full();
+    let page = site.page("/cuda/");
+    has(&page, &["is looked for in cuda, then shared", "index-url = https://wheels.example/cuda/simple/"]);
+    has(&page, &["[[tool.uv.index]] name = \"cuda\"", "publish-url = \"https://wheels.example/cuda/legacy/\""]);
+    has(
+        &page,
+        &[
+            "[[tool.poetry.source]]",
+            "fromager --variant cuda bootstrap",
+            "repository = https://wheels.example/cuda/legacy/",
+        ],
+    );
+    has(&page, &["Snapshots", "Recent revisions", "1 to 100", "Page 1 of 2"]);
+    has(&site.page("/cuda/?page=2"), &["Page 2 of 2", "101 to"]);
+    has(&site.page("/cuda/?page=18446744073709551615"), &["Page 2 of 2"]);
+    has(&site.page("/cuda/?q=Plain_12"), &["10 of", "plain-129"]);
+    has(&site.page("/cuda/?q=einops"), &["Ask the remotes for einops"]);
+    has(&site.page("/cpu/"), &["A variant without a collection of its own"]);
+    let at = site.page("/cuda@release/");
+    has(&at, &["kept under this name", "index-url = https://wheels.example/cuda@release/simple/"]);
+    assert!(!at.contains("legacy/"), "nothing is uploaded into a revision");
+    let odd = site.ask("/cuda/", &[(HOST, "evil\"]"), (ACCEPT, "text/html")]).text;
+    assert!(odd.contains("https://THIS-SERVER/cuda/simple/") && !odd.contains("evil"));
+}
+
+#[test]
+fn a_projects_page_tells_all_of_its_files() {
+    let site = Site::full();
+    let page = site.page("/cuda/projects/torch/");
+    has(&page, &["Tensors and dynamic neural networks", "CPython 3.12, Linux x86-64 with glibc 2.28 or later"]);
+    has(
+        &page,
+        &["Requires Python >=3.9", "Build 2", "building from source", "imported or uploaded into cuda", "900 kB"],
+    );
+    has(&page, &["pip install --index-url https://wheels.example/cuda/simple/ torch"]);
+    let places: Vec<usize> =
+        ["2.5.1+cu121</h2>", "2.5.1</h2>", "2.4.0+cu121</h2>"].map(|own| page.find(own).unwrap()).into();
+    assert!(places.is_sorted(), "the newest first");
+    has(&site.page("/cuda/projects/idna/"), &["Same bytes shared", "Other bytes rocm", "Python 3, any platform"]);
+    has(&site.page("/cuda/projects/einops/"), &["the remote mirror, at 127.0.0.1", "Only at remotes yet 1"]);
+    has(&site.page("/cuda/projects/closed/"), &["This project is quarantined. it steals keys", "Not listed here"]);
+    let got = site.browse("/cuda/projects/gone/");
+    assert_eq!(got.status, 404, "what was removed is no project any more");
+}
+
+#[test]
+fn a_file_that_is_linked_can_be_had() {
+    let site = Site::full();
+    for (path, up) in [("/cuda/projects/torch/", "/files/"), ("/cuda@release/projects/torch/", "/cuda@release/files/")]
+    {
+        let page = site.page(path);
+        let base = url::Url::parse(&format!("https://wheels.example{path}")).unwrap();
+        let links: Vec<&str> = page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        let files: Vec<url::Url> =
+            links.iter().filter(|link| link.contains("/files/")).map(|link| base.join(link).unwrap()).collect();
+        assert_eq!(files.len(), 4, "{links:?}");
+        for file in files {
+            assert!(file.path().starts_with(up), "{file}");
+            let peer = wcas::server::Peer { address: std::net::Ipv4Addr::LOCALHOST.into(), is_secure: true };
+            let request = http::Request::builder().uri(file.path()).body(peer).unwrap();
+            assert_eq!(site.server.respond(&request).status(), 200, "{file}");
+        }
+    }
+}
+
+#[test]
+fn a_remote_that_is_down_is_not_a_project_that_is_not_there() {
+    let site = Site::full();
+    let got = site.browse("/rocm/projects/never/");
+    assert_eq!((got.status, got.headers["retry-after"].to_str().unwrap()), (503, "30"), "{}", got.text);
+    has(&got.text, &["Remote broken:"]);
+}
+
+#[test]
+fn what_is_not_there_is_a_page_for_browsers_and_a_line_for_others() {
+    let site = Site::full();
+    for path in ["/none/", "/cuda/projects/none-such/", "/cuda@999/", "/%00", "/a/b/c/d"] {
+        let got = site.browse(path);
+        assert_eq!(got.status, 404, "{path}");
+        assert!(got.text.contains("<h1>Not found</h1>"), "{path}: {}", got.text);
+        let got = site.ask(path, &[]);
+        assert_eq!(
+            (got.status, got.headers[CONTENT_TYPE].to_str().unwrap()),
+            (404, "text/plain; charset=utf-8"),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn who_may_not_read_a_collection_does_not_see_its_name() {
+    let env = Env::new();
+    for (name, seed) in [("open", 1), ("hidden", 2)] {
+        Wheel::new("demo", "1.0").payload(100, seed).write_to(env.path(name));
+        env.ok(["import", name, "--collection", name]);
+    }
+    env.ok(["collection", "set", "open", "--fallback", "hidden"]);
+    env.ok(["remote", "add", "upstream", "https://index.example/simple/", "--collection", "hidden"]);
+    let token = env.json(["token", "create", "--collection", "open", "--scope", "read"]);
+    let token = token["token"].as_str().or_else(|| token["secret"].as_str()).unwrap().to_owned();
+    let site = Site::of(env, Upstream::start(), Anonymous::Nothing);
+    let bearer = format!("Bearer {token}");
+    assert_eq!(site.browse("/").status, 401);
+    for path in ["/", "/open/", "/open/projects/demo/"] {
+        let got = site.ask(path, &[(AUTHORIZATION, &bearer)]);
+        assert_eq!(got.status, 200, "{path}: {}", got.text);
+        assert!(!got.text.contains("hidden"), "{path}: {}", got.text);
+    }
+    assert_eq!(site.ask("/hidden/", &[(AUTHORIZATION, &bearer)]).status, 403);
+}
