@@ -68,9 +68,10 @@ fn each_page_is_sound_and_can_be_used_without_eyes_or_mouse() {
         let html = site.browse(path).text;
         assert!(html.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{path}");
         let tags = tags(path, &html);
-        for name in ["main", "h1", "header", "footer", "title"] {
+        for name in ["main", "h1", "header", "footer", "head"] {
             assert_eq!(count(&tags, name), 1, "{path}: {name}");
         }
+        assert_eq!(html.matches("<title>").count(), 1 + html.matches("role=\"img\"><title>").count(), "{path}");
         let known: BTreeSet<&str> = KNOWN.split_whitespace().collect();
         let mut ids = BTreeSet::new();
         for (name, attributes) in &tags {

@@ -22,6 +22,7 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
     let main = html! {
         h1 { (view) }
         (what(view, &about, &readable))
+        p { a href="#clients" { "Settings for pip, uv, Poetry, fromager and twine" } }
         div.two {
             section aria-labelledby="projects" { (list(&about, &asked, &projects)) }
             section aria-labelledby="clients" {
@@ -30,7 +31,7 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
             }
         }
         (remotes(&about, &readable, now))
-        (history(view, &about, now))
+        (history(view, &about, readable == Readable::All, now))
     };
     let title = view.to_string();
     let trail = vec![("./".to_owned(), title.clone())];
@@ -180,7 +181,7 @@ fn patterns(patterns: &[crate::requirement::ProjectPattern], none: &str) -> Stri
     if texts.is_empty() { none.to_owned() } else { texts.join(", ") }
 }
 
-fn history(view: &ViewName, about: &AboutView, now: i64) -> Markup {
+fn history(view: &ViewName, about: &AboutView, is_all: bool, now: i64) -> Markup {
     let Some(own) = &about.own else { return html! {} };
     html! {
         @if !about.snapshots.is_empty() {
@@ -189,7 +190,7 @@ fn history(view: &ViewName, about: &AboutView, now: i64) -> Markup {
         }
         @if !about.revisions.is_empty() {
             h2 { "Recent revisions" }
-            (scrolling("revisions", "Recent revisions", revisions(view, about, own.complete_since, now)))
+            (scrolling("revisions", "Recent revisions", revisions(view, about, own.complete_since, is_all, now)))
         }
     }
 }
@@ -212,7 +213,7 @@ fn snapshots(view: &ViewName, snapshots: &[SnapshotRow], now: i64) -> Markup {
     }
 }
 
-fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, now: i64) -> Markup {
+fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bool, now: i64) -> Markup {
     let is_whole =
         |number: i64| number >= complete_since || about.snapshots.iter().any(|snapshot| snapshot.revision == number);
     html! {
@@ -238,7 +239,9 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, now: i64) 
                         }
                         td { (words::time(revision.at, now)) }
                         td.text {
-                            b { (revision.kind) } " " (revision.what)
+                            b { (revision.kind) }
+                            // The words may name other collections.
+                            @if is_all { " " (revision.what) }
                             @if revision.undone_by.is_some() { " " span.mark.warn { "undone" } }
                         }
                         td.n { (words::number(revision.added.unsigned_abs())) }

@@ -1,10 +1,13 @@
 //! A file on its project's page: what it is, where it came from, who else has it.
 
+use super::collection::may_read;
 use super::{tags, words};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::manifest::{Entry, State};
+use crate::name::CollectionName;
 use crate::ops::{self, FileHistory, Held};
+use crate::server::access::Readable;
 use crate::server::endpoint::ViewName;
 use crate::server::pages;
 use crate::store::Store;
@@ -18,6 +21,7 @@ pub(super) struct FileSight<'a> {
     pub(super) view: &'a ViewName,
     pub(super) held: &'a Held,
     pub(super) history: Option<&'a FileHistory>,
+    pub(super) readable: &'a Readable,
     pub(super) now: i64,
 }
 
@@ -46,35 +50,41 @@ pub(super) fn card(store: &Store, sight: &FileSight<'_>) -> Result<Markup> {
             }
             dl {
                 @if let Ok(name) = DistributionFilename::parse(filename) { (kind(&name)) }
-                @if let Some(wanted) = requires_python { dt { "Requires" } dd { "Python " (wanted) } }
-                @if let Some(size) = size { dt { "Size" } dd { (words::bytes(size)) } }
-                @if let Some(at) = uploaded_at { dt { "Uploaded" } dd { (words::date(at, *now)) } }
-                dt { "Origin" } dd { (origin(held)) }
-                @if let Some(inspection) = &inspection { (accelerators(inspection)) }
-                dt { "Digests" } dd { (digests(held)) }
+                @if let Some(wanted) = requires_python { (pair("Requires", html! { "Python " (wanted) })) }
+                @if let Some(size) = size { (pair("Size", html! { (words::bytes(size)) })) }
+                @if let Some(at) = uploaded_at { (pair("Uploaded", words::date(at, *now))) }
+                (pair("Origin", origin(sight)))
+                @if let Some(inspection) = &inspection { (pair("Accelerators", accelerators(inspection))) }
+                (pair("Digests", digests(held)))
                 (elsewhere(sight))
             }
         }
     })
 }
 
+/// Shows what something is called, and what it is.
+fn pair(name: &str, value: Markup) -> Markup {
+    html! { div { dt { (name) } dd { (value) } } }
+}
+
 fn kind(name: &DistributionFilename) -> Markup {
     html! {
-        dt { "For" }
-        dd {
-            @if name.kind() == Kind::Sdist { "building from source" }
-            @else if let Some(words) = tags::in_words(name.tags()) { (words) }
-        }
-        @if let Some(build) = name.build_tag() { dt { "Build" } dd { (build) } }
-        @if let Some(label) = name.variant() { dt { "Variant" } dd { (label) } }
+        @if name.kind() == Kind::Sdist { (pair("For", html! { "building from source" })) }
+        @else if let Some(words) = tags::in_words(name.tags()) { (pair("For", html! { (words) })) }
+        @if let Some(build) = name.build_tag() { (pair("Build", html! { (build) })) }
+        @if let Some(label) = name.variant() { (pair("Variant", html! { (label) })) }
     }
 }
 
-fn origin(held: &Held) -> Markup {
-    match held {
+fn origin(sight: &FileSight<'_>) -> Markup {
+    // Who reads a view gets files of its fallbacks, and needn't know what those are called.
+    let into = |name: &CollectionName| {
+        if may_read(sight.readable, name) { name.to_string() } else { "another collection".to_owned() }
+    };
+    match sight.held {
         Held::Remote(offer) => html! {
             "the remote " b { (offer.remote.name) } ", at " (host(offer.file.url.as_str()))
-            "; it comes into " (offer.remote.collection_name) " when somebody asks for it"
+            "; it comes into " (into(&offer.remote.collection_name)) " when somebody asks for it"
             (provenance(offer.file.provenance.as_deref()))
         },
         Held::Local(entry) => html! {
@@ -84,9 +94,9 @@ fn origin(held: &Held) -> Markup {
                     @if origin.is_unhashed { "; nothing but the transfer vouched for its bytes" }
                     (provenance(origin.provenance.as_deref()))
                 }
-                None => { "imported or uploaded into " (entry.collection) }
+                None => { "imported or uploaded into " (into(&entry.collection)) }
             }
-            @if entry.origin.is_some() { ", into " (entry.collection) }
+            @if entry.origin.is_some() { ", into " (into(&entry.collection)) }
             ", since revision " (entry.added)
         },
     }
@@ -114,8 +124,6 @@ fn accelerators(inspection: &Inspection) -> Markup {
     };
     let strengths = inspection.strengths();
     html! {
-        dt { "Accelerators" }
-        dd {
             @if strengths.is_empty() {
                 @if inspection.is_conclusive() { "none" } @else { "none found; not all members were read" }
             }
@@ -139,7 +147,6 @@ fn accelerators(inspection: &Inspection) -> Markup {
                     }
                 }
             }
-        }
     }
 }
 
@@ -186,11 +193,10 @@ fn elsewhere(sight: &FileSight<'_>) -> Markup {
     let is_same = |entry: &&Entry| sight.held.sha256() == Some(entry.sha256);
     let (same, different): (Vec<&Entry>, Vec<&Entry>) = others.into_iter().partition(is_same);
     html! {
-        @if !same.is_empty() { dt { "Same bytes" } dd { (links(&same, false)) } }
-        @if !different.is_empty() { dt { "Other bytes" } dd { (links(&different, true)) } }
+        @if !same.is_empty() { (pair("Same bytes", links(&same, false))) }
+        @if !different.is_empty() { (pair("Other bytes", links(&different, true))) }
         @if !history.removed.is_empty() {
-            dt { "History" }
-            dd {
+            (pair("History", html! {
                 details {
                     summary { (words::counted(history.removed.len() as u64, "removed file")) }
                     ul {
@@ -202,7 +208,7 @@ fn elsewhere(sight: &FileSight<'_>) -> Markup {
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }

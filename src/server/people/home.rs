@@ -47,7 +47,7 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
         @if is_all && held.entries.bytes > 0 { (saved(&held)) }
         (answered(&lookups, today))
         @if !remotes.is_empty() { (table_of_remotes(&remotes, &held, now)) }
-        (table_of_changes(&changes, now))
+        (table_of_changes(&changes, is_all, now))
     };
     Ok(Page { title: "wcas".to_owned(), root: root(request.uri().path()), trail: Vec::new(), main })
 }
@@ -214,7 +214,7 @@ fn table_of_remotes(remotes: &[&RemoteReport], held: &StatsReport, now: i64) -> 
     html! { h2 { "Remotes" } (scrolling("remotes", "Remotes", body)) }
 }
 
-fn table_of_changes(changes: &[&OperationRow], now: i64) -> Markup {
+fn table_of_changes(changes: &[&OperationRow], is_all: bool, now: i64) -> Markup {
     let body = html! {
         table {
             caption { "The newest operations" }
@@ -234,7 +234,9 @@ fn table_of_changes(changes: &[&OperationRow], now: i64) -> Markup {
                         td { (words::time(revision.at, now)) }
                         td { a href={ "./" (collection) "/" } { (collection) } "@" (revision.number) }
                         td.text {
-                            b { (revision.kind) } " " (revision.what)
+                            b { (revision.kind) }
+                            // The words may name other collections.
+                            @if is_all { " " (revision.what) }
                             @if revision.undone_by.is_some() { " " span.mark.warn { "undone" } }
                         }
                         td.n { (words::number(revision.added.unsigned_abs())) }

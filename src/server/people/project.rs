@@ -64,7 +64,7 @@ pub(super) fn page(
             section aria-labelledby={ "v" (place) } {
                 h2 id={ "v" (place) } { (version) }
                 @for held in files {
-                    @let sight = FileSight { view, held, history: histories.get(held.filename()), now };
+                    @let sight = FileSight { view, held, history: histories.get(held.filename()), readable: &readable, now };
                     (card(&store, &sight)?)
                 }
             }

@@ -30,14 +30,14 @@ impl Asked {
 
     /// Returns the query that asks for the same at another page.
     pub(super) fn at(&self, page: usize) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::from("?"));
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
         if !self.text.is_empty() {
             query.append_pair("q", &self.text);
         }
         if page > 0 {
             query.append_pair("page", &(page + 1).to_string());
         }
-        query.finish()
+        format!("?{}", query.finish())
     }
 
     /// Returns the projects that are meant: the same name, those that begin so, those that contain it.
