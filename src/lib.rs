@@ -11,8 +11,9 @@ pub mod digest;
 pub mod name;
 pub mod requirement;
 pub mod status;
-// Floor 1: what is in a wheel; the only module that changes the disk.
+// Floor 1: what is in a wheel; tokens; the only module that changes the disk.
 pub mod fs;
+pub mod token;
 pub mod wheel;
 // Floor 2: bytes; what is true; trees; pages.
 pub mod blobs;

@@ -149,6 +149,15 @@ struct SetArgs {
     /// Whether views have its variant wheels (PEP 825)
     #[arg(long, value_enum)]
     variants: Option<Variants>,
+    /// Whether an upload may give a filename that was removed other bytes
+    #[arg(long, value_enum)]
+    reuse_filenames: Option<Answer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Answer {
+    Yes,
+    No,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -273,6 +282,7 @@ fn rules(row: &CollectionReport) -> String {
         rules.max_bytes.map(|bytes| format!("at most {}", print::size(bytes))),
         guard(&row.guard),
         row.hides_variants.then(|| "variants hidden".to_owned()),
+        row.reuses_filenames.then(|| "filenames reused".to_owned()),
     ];
     texts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -424,6 +434,7 @@ fn set(app: &App, args: SetArgs) -> Result<()> {
         is_warning: args.guard.map(|action| action == Action::Warn),
         is_strict: switch(args.strict, args.no_strict),
         hides_variants: args.variants.map(|variants| variants == Variants::Hide),
+        reuses_filenames: args.reuse_filenames.map(|answer| answer == Answer::Yes),
     };
     let report = ops::set_collection(&app.open()?, &app.context(), &args.name, &settings)?;
     app.report("collection-set", &report, |out| {

@@ -23,6 +23,7 @@ mod route;
 mod select;
 mod serve;
 mod stats;
+mod token;
 mod units;
 mod verify;
 mod view;
@@ -85,6 +86,7 @@ enum Command {
     Doctor(doctor::Args),
     Rebuild(rebuild::Args),
     Serve(serve::Args),
+    Token(token::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -152,6 +154,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Doctor(args) => doctor::run(app, args),
         Command::Rebuild(args) => rebuild::run(app, args),
         Command::Serve(args) => serve::run(app, args),
+        Command::Token(args) => token::run(app, args),
         Command::Completions(args) => generate::completions(app, args, &mut Cli::command()),
         Command::Man(args) => generate::man(app, args, Cli::command()),
     }

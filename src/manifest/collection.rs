@@ -66,6 +66,8 @@ pub struct CollectionRow {
     pub guard: Guard,
     /// Whether views of it leave its variant wheels out.
     pub hides_variants: bool,
+    /// Whether an upload may give a filename that was removed other bytes.
+    pub reuses_filenames: bool,
 }
 
 impl CollectionRow {
@@ -89,6 +91,7 @@ impl CollectionRow {
                 is_strict: row.get("guard_strict")?,
             },
             hides_variants: row.get("hide_variants")?,
+            reuses_filenames: row.get("reuse_filenames")?,
         })
     }
 }
@@ -207,6 +210,13 @@ impl Rows {
 }
 
 impl Transaction<'_> {
+    /// Sets whether an upload may give a filename that was removed other bytes.
+    pub fn set_reuse_filenames(&self, id: CollectionId, reuses_filenames: bool) -> Result<()> {
+        let sql = "UPDATE collection SET reuse_filenames = ?2 WHERE id = ?1";
+        self.conn.prepare_cached(sql)?.execute((id, reuses_filenames))?;
+        Ok(())
+    }
+
     /// Creates a collection.
     pub fn insert_collection(&self, name: &CollectionName, now: i64) -> Result<CollectionId> {
         let sql = "INSERT INTO collection(name, created_at) VALUES(?1, ?2)";

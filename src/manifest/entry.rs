@@ -234,6 +234,14 @@ impl Rows {
         Ok(self.conn.prepare_cached(sql)?.query_row((collection, filename), |row| row.get(0)).optional()?)
     }
 
+    /// Tells whether a collection's history has a filename with other bytes than these, and not with these.
+    pub fn was_other(&self, collection: CollectionId, filename: &str, blob: BlobId) -> Result<bool> {
+        let sql = "SELECT max(blob_id = ?3) FROM entry WHERE collection_id = ?1 AND filename = ?2";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let has_these: Option<bool> = statement.query_row((collection, filename, blob), |row| row.get(0))?;
+        Ok(has_these == Some(false))
+    }
+
     /// Returns all entries of a blob, live and in history, in all collections.
     pub fn blob_entries(&self, blob: BlobId) -> Result<Vec<Entry>> {
         self.entries_where(select_entries!("WHERE e.blob_id = ?1 ORDER BY c.name, e.added"), [blob])

@@ -17,6 +17,7 @@ mod remote_metadata;
 mod route;
 mod session;
 mod status;
+mod token;
 mod types;
 mod variant_wheel;
 mod view;
@@ -34,6 +35,7 @@ pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, Remot
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
 pub use status::StatusRow;
+pub use token::{NewToken, TokenId, TokenRow};
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 

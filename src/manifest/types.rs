@@ -3,6 +3,7 @@
 use crate::digest::{Blake3, Sha256};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::status::Status;
+use crate::token::Scope;
 use crate::wheel::{Kind, VariantLabel};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
@@ -84,6 +85,7 @@ name_column!(ProjectName);
 name_column!(CollectionName);
 name_column!(RemoteName);
 name_column!(Status);
+name_column!(Scope);
 name_column!(VariantLabel);
 
 impl ToSql for Kind {

@@ -31,6 +31,7 @@ mod search;
 mod shown;
 mod stats;
 mod status;
+mod token;
 pub mod units;
 mod variant;
 mod variants;
@@ -48,8 +49,8 @@ pub use guard::bound_to;
 pub use healing::open_blob;
 pub use holding::{find_listed, find_listed_anywhere};
 pub use import::{
-    CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target,
-    find_sources, import,
+    CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target, Upload,
+    find_sources, import, upload,
 };
 pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
@@ -77,6 +78,7 @@ pub use search::Filter;
 pub use shown::{SeenFile, Shown, SightReport, WithheldFile, sight};
 pub use stats::{CollectionStats, RemoteStats, StatsReport, stats};
 pub use status::{StatusReport, project_status, set_project_status, shown_status, status_in};
+pub use token::{TokenOptions, TokenReport, create_token, revoke_token, tokens};
 pub use variant::{SearchOrder, is_known_variant};
 pub use variants::{VariantsDocument, variants_of};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};

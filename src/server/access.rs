@@ -1,21 +1,242 @@
 //! Who may do what: tokens, and what anybody may do without one.
+//!
+//! Clients send credentials by host (netrc, keyrings), so that a server behind a shared name gets those of others. What doesn't look
+//! like a token of ours is therefore taken for none at all; a token that is unknown, has ended or was revoked is refused even where
+//! anybody may read, or else nobody would notice.
 
+use super::answer::{failure, plain, set};
 use super::endpoint::Endpoint;
-use super::{Answer, Request, Server};
+use super::{Anonymous, Answer, Request, Server};
+use crate::error;
+use crate::manifest::{TokenId, TokenRow};
+use crate::name::CollectionName;
+use crate::token::{Scope, Secret};
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a token allows; each includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// Pages and files.
-    Read,
-    /// Uploads.
-    Upload,
-    /// Replacing what is there.
-    Admin,
+/// A token's use is noted so often, in seconds.
+const USED_SECONDS: i64 = 3600;
+
+/// The tokens, as the manifest had them when it was looked at last.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    version: Option<i64>,
+    rows: Arc<Vec<TokenRow>>,
+    noted: HashMap<TokenId, i64>,
 }
 
-/// Tells whether a request may do something at an endpoint; else the answer that it gets: 401 without credentials, 403 with others'.
+/// Who asks.
+enum Caller {
+    /// Without a token.
+    Nobody,
+    /// With one that holds.
+    Holder(TokenRow),
+    /// With one that doesn't.
+    Stranger,
+}
+
+/// Which views a requester may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Readable {
+    /// All.
+    All,
+    /// This one.
+    Only(CollectionName),
+    /// None.
+    Nothing,
+}
+
+/// Tells whether a request may do something at an endpoint; else the answer that it gets: 401 without a token, 403 with too little of one.
 pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint: &Endpoint) -> Result<(), Answer> {
-    let _ = (server, request, scope, endpoint);
-    Ok(())
+    if matches!(endpoint, Endpoint::Health | Endpoint::Asset(_)) {
+        return Ok(());
+    }
+    let is_open = is_open(server, scope);
+    match caller(server, request).map_err(|error| failure(&error))? {
+        Caller::Stranger => Err(unauthorized("the token is unknown, has ended or was revoked")),
+        Caller::Nobody if is_open => Ok(()),
+        Caller::Nobody => Err(unauthorized(format!("a token with the scope {scope} is needed here, as the password"))),
+        Caller::Holder(token) if is_open || reaches(&token, scope, endpoint) => Ok(()),
+        Caller::Holder(token) => {
+            let place = token.collection.map_or_else(|| "all collections".to_owned(), |name| name.to_string());
+            let text = format!("the token {} allows to {} {place}; this takes {scope}", token.name, token.scope);
+            Err(plain(StatusCode::FORBIDDEN, text))
+        }
+    }
+}
+
+/// Tells which views a requester may read.
+pub(super) fn readable(server: &Server, request: &Request) -> error::Result<Readable> {
+    if is_open(server, Scope::Read) {
+        return Ok(Readable::All);
+    }
+    Ok(match caller(server, request)? {
+        Caller::Holder(TokenRow { collection: Some(name), .. }) => Readable::Only(name),
+        Caller::Holder(_) => Readable::All,
+        Caller::Nobody | Caller::Stranger => Readable::Nothing,
+    })
+}
+
+/// Returns whose name goes into the log.
+pub(super) fn who(server: &Server, request: &Request) -> String {
+    match caller(server, request) {
+        Ok(Caller::Holder(token)) => format!("token {}", token.name),
+        _ => format!("anonymous at {}", request.body().address),
+    }
+}
+
+/// Tells whether anybody may do something.
+fn is_open(server: &Server, scope: Scope) -> bool {
+    match scope {
+        Scope::Read => server.options.anonymous >= Anonymous::Read,
+        Scope::Upload => server.options.anonymous >= Anonymous::Upload,
+        Scope::Admin => false,
+    }
+}
+
+/// Tells whether a token allows something at an endpoint.
+fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
+    let view = match endpoint {
+        Endpoint::Collection(view)
+        | Endpoint::ProjectPage(view, _)
+        | Endpoint::Root(view)
+        | Endpoint::Project(view, _)
+        | Endpoint::Legacy(view)
+        | Endpoint::Variants(view, ..) => Some(view),
+        Endpoint::File(address) => address.view.as_ref(),
+        // The counters tell the names of all collections.
+        Endpoint::Metrics => return token.collection.is_none(),
+        // What they show is cut to what may be read.
+        Endpoint::Home | Endpoint::Health | Endpoint::Asset(_) => None,
+    };
+    let is_within = match (&token.collection, view) {
+        (Some(only), Some(view)) => *only == view.name,
+        _ => true,
+    };
+    is_within && token.scope >= scope
+}
+
+fn unauthorized(text: impl Into<String>) -> Answer {
+    let mut answer = plain(StatusCode::UNAUTHORIZED, text);
+    set(&mut answer, WWW_AUTHENTICATE, "Basic realm=\"wcas\"");
+    answer
+}
+
+fn caller(server: &Server, request: &Request) -> error::Result<Caller> {
+    let Some(secret) = secret(request.headers()) else { return Ok(Caller::Nobody) };
+    let now = server.now();
+    let rows = rows(server)?;
+    // All are compared, so that the time doesn't tell which one it is, or that there is none.
+    let found = rows.iter().fold(None, |found, row| if secret.has_digest(&row.digest) { Some(row) } else { found });
+    match found.filter(|row| row.is_live(now)) {
+        Some(row) => {
+            note(server, row, now);
+            Ok(Caller::Holder(row.clone()))
+        }
+        None => Ok(Caller::Stranger),
+    }
+}
+
+/// Returns the tokens; they are read again when the manifest has changed.
+fn rows(server: &Server) -> error::Result<Arc<Vec<TokenRow>>> {
+    let version = server.stores.version()?;
+    let known = || server.tokens.0.lock().unwrap_or_else(PoisonError::into_inner);
+    {
+        let known = known();
+        if known.version == Some(version) {
+            return Ok(Arc::clone(&known.rows));
+        }
+    }
+    let rows = Arc::new(server.stores.borrow()?.manifest.read()?.tokens()?);
+    let mut known = known();
+    known.rows = Arc::clone(&rows);
+    known.version = Some(version);
+    Ok(rows)
+}
+
+/// Notes that a token is in use, now and then.
+fn note(server: &Server, row: &TokenRow, now: i64) {
+    let is_recent = |at: i64| (0..USED_SECONDS).contains(&(now - at));
+    if row.used_at.is_some_and(is_recent) {
+        return;
+    }
+    let mut known = server.tokens.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if !known.noted.get(&row.id).copied().is_some_and(is_recent) {
+        known.noted.insert(row.id, now);
+        server.counters.token_used(row.id, now);
+    }
+}
+
+/// Returns the secret that a request carries: as the password of any user (or as the user, without a password), or as a bearer's.
+fn secret(headers: &HeaderMap) -> Option<Secret> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Secret::parse(rest);
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    const ANY_PADDING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let decoded = GeneralPurpose::new(&base64::alphabet::STANDARD, ANY_PADDING).decode(rest).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Secret::parse(if password.is_empty() { user } else { password })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::engine::general_purpose::STANDARD;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn headers(value: &[u8]) -> HeaderMap {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        HeaderMap::from_iter([(AUTHORIZATION, value)])
+    }
+
+    #[test]
+    fn a_secret_comes_as_a_password_or_as_a_bearers() {
+        let secret_text = Secret::of([7; 32]).reveal().to_owned();
+        let basic = |text: String| format!("Basic {}", STANDARD.encode(text));
+        for value in [
+            basic(format!("__token__:{secret_text}")),
+            basic(format!("me@example.org:{secret_text}")),
+            basic(format!(":{secret_text}")),
+            basic(format!("{secret_text}:")),
+            basic(format!("u:{secret_text}")).replace("Basic", "basic").trim_end_matches('=').to_owned(),
+            format!("Bearer {secret_text}"),
+            format!("bearer  {secret_text} "),
+        ] {
+            assert_eq!(secret(&headers(value.as_bytes())), Secret::parse(&secret_text), "{value}");
+        }
+        for value in [
+            basic("user:password".to_owned()),
+            basic(secret_text.clone()),
+            secret_text,
+            "Digest x".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(secret(&headers(value.as_bytes())), None, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_confuses(value in proptest::collection::vec(0x20_u8..0x7f, 0..80), kind in 0..3) {
+            let scheme: &[u8] = [&b"Basic "[..], b"Bearer ", b""][kind as usize];
+            prop_assert_eq!(secret(&headers(&[scheme, &value].concat())), None);
+        }
+    }
 }

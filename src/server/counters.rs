@@ -5,7 +5,7 @@
 
 use super::Server;
 use super::endpoint::Endpoint;
-use crate::manifest::{BlobId, Outcome, Transaction};
+use crate::manifest::{BlobId, Outcome, TokenId, Transaction};
 use crate::store;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -141,6 +141,7 @@ pub(super) struct Counters {
     pub(super) bad_blobs: Count,
     tallies: RwLock<HashMap<TallyName, Arc<Tally>>>,
     used: Mutex<Vec<BlobId>>,
+    used_tokens: Mutex<Vec<(TokenId, i64)>>,
     flushed_at: AtomicI64,
     is_flushing: AtomicBool,
 }
@@ -205,6 +206,15 @@ impl Counters {
         self.used_blobs().push(blob);
     }
 
+    /// Remembers that a token was used.
+    pub(super) fn token_used(&self, token: TokenId, at: i64) {
+        self.tokens_used().push((token, at));
+    }
+
+    fn tokens_used(&self) -> MutexGuard<'_, Vec<(TokenId, i64)>> {
+        self.used_tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn used_blobs(&self) -> MutexGuard<'_, Vec<BlobId>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,7 +226,11 @@ impl Counters {
             (name, tally, hits, misses)
         };
         let counts = self.tallies().into_iter().map(taken).filter(|(_, _, hits, misses)| hits + misses > 0);
-        Unsaved { counts: counts.collect(), used: std::mem::take(&mut *self.used_blobs()) }
+        Unsaved {
+            counts: counts.collect(),
+            used: std::mem::take(&mut *self.used_blobs()),
+            tokens: std::mem::take(&mut *self.tokens_used()),
+        }
     }
 }
 
@@ -224,16 +238,20 @@ impl Counters {
 struct Unsaved {
     counts: Vec<(TallyName, Arc<Tally>, u64, u64)>,
     used: Vec<BlobId>,
+    tokens: Vec<(TokenId, i64)>,
 }
 
 impl Unsaved {
     fn is_empty(&self) -> bool {
-        self.counts.is_empty() && self.used.is_empty()
+        self.counts.is_empty() && self.used.is_empty() && self.tokens.is_empty()
     }
 
     fn save(&self, transaction: &Transaction<'_>, now: i64) -> crate::manifest::Result<()> {
         for blob in &self.used {
             transaction.set_used(*blob, now)?;
+        }
+        for (token, at) in &self.tokens {
+            transaction.set_token_used(*token, *at)?;
         }
         for ((collection, remote), _, hits, misses) in &self.counts {
             for (outcome, count) in [(Outcome::Hit, *hits), (Outcome::Miss, *misses)] {
@@ -252,6 +270,7 @@ impl Unsaved {
             tally.new_misses.add(misses);
         }
         counters.used_blobs().extend(self.used);
+        counters.tokens_used().extend(self.tokens);
     }
 }
 

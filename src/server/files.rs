@@ -4,6 +4,7 @@
 //! BLAKE3 digest, never by anything that a client wrote, and looked at before they go out: a stat, and the bytes where the stat is
 //! another than the known one. What was decided is remembered until the manifest changes, so that a hot file costs no SQL.
 
+use super::access::{self, Readable};
 use super::answer::{Body, failure, plain, set, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
@@ -38,11 +39,14 @@ const MAX_KNOWN: usize = 4096;
 /// So many bytes of sidecars are remembered.
 const MAX_SIDECAR_BYTES: usize = 4 << 20;
 
+/// A file's address, and the one view that counts for whoever may read no other.
+type Asked = (FileAddress, Option<CollectionName>);
+
 /// What is remembered of files.
 #[derive(Debug)]
 pub(super) struct Files {
     blobs: Blobs,
-    known: Mutex<HashMap<FileAddress, Arc<Known>>>,
+    known: Mutex<HashMap<Asked, Arc<Known>>>,
     sidecars: Mutex<Sidecars>,
 }
 
@@ -78,17 +82,17 @@ impl Files {
         Self { blobs: Blobs::new(root), known: Mutex::default(), sidecars: Mutex::default() }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<FileAddress, Arc<Known>>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Asked, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, address: &FileAddress, known: &Arc<Known>) {
+    fn remember(&self, asked: Asked, known: &Arc<Known>) {
         let mut all = self.known();
         if all.len() >= MAX_KNOWN {
             // Rare, and cheaper than an order of use that every request would have to write down.
             all.clear();
         }
-        all.insert(address.clone(), Arc::clone(known));
+        all.insert(asked, Arc::clone(known));
     }
 
     fn sidecars(&self) -> MutexGuard<'_, Sidecars> {
@@ -140,7 +144,8 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
             progress: &(),
             client: Some(&server.client),
         };
-        let (views, asking) = (views(&store, address)?, Asking::Fresh(&server.flights));
+        let readable = access::readable(server, request)?;
+        let (views, asking) = (views(&store, address, &readable)?, Asking::Fresh(&server.flights));
         ops::seek(&store, &context, &views, address.sha256.as_ref(), &address.filename, &asking)?
     };
     match sought {
@@ -173,9 +178,12 @@ pub(super) fn unhashed(
 }
 
 /// Returns the views that may list a file: those of remotes are asked for that.
-fn views(store: &Store, address: &FileAddress) -> Result<Vec<Shown>> {
+fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Vec<Shown>> {
     if let Some(view) = &address.view {
         return Ok(vec![shown(view)]);
+    }
+    if let Readable::Only(name) = readable {
+        return Ok(vec![Shown::Variant { name: name.clone(), strategy: None }]);
     }
     let rows = store.manifest.read()?;
     let mut names: Vec<CollectionName> = rows.remotes()?.into_iter().map(|row| row.collection_name).collect();
@@ -187,7 +195,7 @@ fn views(store: &Store, address: &FileAddress) -> Result<Vec<Shown>> {
 }
 
 fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
-    let Some(known) = find(server, address)? else { return Ok(None) };
+    let Some(known) = find(server, request, address)? else { return Ok(None) };
     let etag = format!("\"{}\"", known.sha256);
     let of = Representation { etag: &etag, modified: Some(known.modified), size: Some(known.size) };
     let verdict = judge(request.method(), request.headers(), &of);
@@ -221,7 +229,7 @@ fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Op
 fn metadata(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
     // What is announced of the file is announced of its sidecar: one decision for both.
     let file = FileAddress { is_metadata: false, ..address.clone() };
-    let Some(known) = find(server, &file)? else { return Ok(None) };
+    let Some(known) = find(server, request, &file)? else { return Ok(None) };
     let Some(sha256) = known.metadata else { return Ok(None) };
     let Some(plain_bytes) = sidecar(server, &sha256, Coding::Identity)? else { return Ok(None) };
     let coding = Coding::accepted(request.headers()).of_size(plain_bytes.len());
@@ -281,15 +289,20 @@ fn nothing() -> Answer {
 }
 
 /// Finds what the store has of a file that a view lists.
-fn find(server: &Server, address: &FileAddress) -> Result<Option<Arc<Known>>> {
+fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Arc<Known>>> {
+    let only = match access::readable(server, request)? {
+        Readable::Only(name) if address.view.is_none() => Some(name),
+        _ => None,
+    };
+    let key = (address.clone(), only);
     // Taken first: what changes while it is being decided makes the decision an old one.
     let version = server.stores.version()?;
-    let remembered = server.files.known().get(address).filter(|known| known.version == version).cloned();
+    let remembered = server.files.known().get(&key).filter(|known| known.version == version).cloned();
     if remembered.is_some() {
         return Ok(remembered);
     }
     let store = server.stores.borrow()?;
-    let Some(entry) = decide(&store, address)? else { return Ok(None) };
+    let Some(entry) = decide(&store, address, key.1.as_ref())? else { return Ok(None) };
     let known = Arc::new(Known {
         version,
         blob: entry.blob,
@@ -302,16 +315,16 @@ fn find(server: &Server, address: &FileAddress) -> Result<Option<Arc<Known>>> {
         signature: Mutex::default(),
         used_day: AtomicI64::new(i64::MIN),
     });
-    server.files.remember(address, &known);
+    server.files.remember(key, &known);
     Ok(Some(known))
 }
 
 /// Decides whether a file is given: what is listed is, and nothing else.
-fn decide(store: &Store, address: &FileAddress) -> Result<Option<Entry>> {
+fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -> Result<Option<Entry>> {
     let Some(sha256) = &address.sha256 else { return Ok(None) };
     match &address.view {
         Some(view) => ops::find_listed(store, &shown(view), sha256, &address.filename),
-        None => ops::find_listed_anywhere(store, None, sha256, &address.filename),
+        None => ops::find_listed_anywhere(store, only.map(std::slice::from_ref), sha256, &address.filename),
     }
 }
 

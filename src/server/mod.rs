@@ -24,7 +24,6 @@ mod respond;
 mod stores;
 mod upload;
 
-pub use access::Scope;
 pub use answer::{Answer, Body, Cause, Reason};
 pub use feed::{FeedReader, Next, Pending};
 pub use stores::{Borrowed, Stores};
@@ -90,6 +89,7 @@ pub struct Server {
     pub(in crate::server) flights: crate::ops::Flights,
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
+    pub(in crate::server) tokens: access::Tokens,
 }
 
 impl Server {
@@ -110,6 +110,7 @@ impl Server {
             flights: crate::ops::Flights::default(),
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
+            tokens: access::Tokens::default(),
         })
     }
 

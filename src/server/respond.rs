@@ -1,11 +1,12 @@
 //! From a request to its answer: which module answers what.
 
-use super::access::{self, Scope};
+use super::access;
 use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
 use super::endpoint::{Astray, Endpoint, FileAddress};
 use super::{Answer, Borrowed, Pending, Request, Server, endpoint, feed, files, metrics, pages, people};
 use crate::ops;
+use crate::token::Scope;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, LOCATION};
 use http::{Method, StatusCode};
@@ -125,7 +126,7 @@ fn empty(answer: &mut Answer) {
     *answer.body_mut() = Body::Bytes(Bytes::new());
 }
 
-fn not_allowed(endpoint: &Endpoint) -> Answer {
+pub(super) fn not_allowed(endpoint: &Endpoint) -> Answer {
     let allow = match endpoint {
         Endpoint::Legacy(_) => "POST",
         Endpoint::Collection(_) | Endpoint::Root(_) => "GET, HEAD, POST",

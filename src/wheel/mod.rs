@@ -20,6 +20,7 @@ use crate::name::ProjectName;
 use accelerator::Inspection;
 use pep440_rs::Version;
 use sdist::SdistError;
+use std::collections::HashSet;
 use std::fs::File;
 use variant::VariantError;
 pub use variant::VariantLabel;
@@ -59,6 +60,9 @@ pub enum Error {
         /// How often it is there.
         found: usize,
     },
+    /// A member that is there twice: which one is unpacked is anybody's guess.
+    #[error("expected each member once in the wheel, found {0:?} twice")]
+    Twice(String),
     /// Metadata without a name or version.
     #[error("expected core metadata in {file}")]
     Metadata {
@@ -152,6 +156,21 @@ fn read_variant<R: ReadAt + ?Sized>(
     let bytes = archive.read(entry, MAX_VARIANT_BYTES)?;
     variant::check(&bytes, label)?;
     Ok(bytes)
+}
+
+/// Makes sure that a wheel has its RECORD and no member twice: more than its owner's import asks of it, for what strangers send.
+pub fn check_members(file: &File) -> Result<(), Error> {
+    let archive = Archive::open(file)?;
+    let directory = DistInfo::find(&archive)?.directory;
+    let record = format!("{directory}/RECORD");
+    let mut names = HashSet::new();
+    for entry in archive.entries() {
+        let name = entry?.name;
+        if !names.insert(name) {
+            return Err(Error::Twice(String::from_utf8_lossy(name).into_owned()));
+        }
+    }
+    if names.contains(record.as_bytes()) { Ok(()) } else { Err(Error::Member { member: record, found: 0 }) }
 }
 
 /// Makes sure that the bytes of a METADATA file are of the project and version that `name` says.

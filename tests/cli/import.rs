@@ -60,7 +60,7 @@ fn every_kind_of_bad_file_is_refused_with_its_reason_and_the_good_one_beside_it_
     silent-1.0-py3-none-any.whl: expected core metadata in METADATA: expected a Name header, found none among 0 headers
     tagless-1.0-py3-none-any.whl: expected the member "tagless-1.0.dist-info/WHEEL" once in the wheel, found it 0 times
     text-1.0-py3-none-any.whl: expected a wheel, which is a zip archive: expected a zip archive's end record in the last 9 bytes of 9, found none
-    three-parts.whl: "three-parts.whl" is not a wheel's filename: expected 5 or 6 parts between dashes, found 2
+    three-parts.whl: "three-parts.whl" is not a wheel's filename: expected 5 to 7 parts between dashes, found 2
     v-1.x-py3-none-any.whl: "1.x" in the filename "v-1.x-py3-none-any.whl" is not a version: after parsing `1`, found `.x`, which is not part of a valid version
     "#);
     assert!(array(&env.json(["list"])["distributions"]).len() == 1, "nothing of the bad ones is left");

@@ -34,6 +34,8 @@ pub struct CollectionReport {
     pub guard: Guard,
     /// Whether views leave its variant wheels out.
     pub hides_variants: bool,
+    /// See [`CollectionRow::reuses_filenames`].
+    pub reuses_filenames: bool,
     /// Its snapshots and their revisions.
     pub snapshots: BTreeMap<String, i64>,
     /// The oldest revision from which on all are whole.
@@ -52,6 +54,7 @@ fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
         retention: row.retention,
         guard: row.guard,
         hides_variants: row.hides_variants,
+        reuses_filenames: row.reuses_filenames,
         complete_since: row.complete_since,
         created_at: row.created_at,
     })
@@ -123,6 +126,8 @@ pub struct Settings {
     pub is_strict: Option<bool>,
     /// See [`CollectionRow::hides_variants`].
     pub hides_variants: Option<bool>,
+    /// See [`CollectionRow::reuses_filenames`].
+    pub reuses_filenames: Option<bool>,
 }
 
 /// Changes a collection's settings.
@@ -164,6 +169,9 @@ pub fn set_collection(
             ids.push(id);
         }
         transaction.set_fallbacks(row.id, &ids)?;
+    }
+    if let Some(reuses_filenames) = settings.reuses_filenames {
+        transaction.set_reuse_filenames(row.id, reuses_filenames)?;
     }
     if let Some(hides_variants) = settings.hides_variants.filter(|hides| *hides != row.hides_variants) {
         transaction.set_hide_variants(row.id, hides_variants)?;

@@ -79,6 +79,9 @@ pub struct CollectionConfig {
     /// See [`crate::manifest::CollectionRow::hides_variants`].
     #[serde(skip_serializing_if = "is_default")]
     pub hide_variants: bool,
+    /// See [`crate::manifest::CollectionRow::reuses_filenames`].
+    #[serde(skip_serializing_if = "is_default")]
+    pub reuse_filenames: bool,
     /// The projects that aren't simply active.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<ProjectName, ProjectConfig>,

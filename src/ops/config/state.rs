@@ -25,6 +25,7 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
             guard,
             strict: row.guard.is_strict,
             hide_variants: row.hides_variants,
+            reuse_filenames: row.reuses_filenames,
             projects: rows.project_statuses(row.id)?.into_iter().map(project).collect(),
         };
         collections.insert(row.name, config);
@@ -107,6 +108,7 @@ fn write_collections(
         let guard = Guard { accelerators: config.accelerators.clone(), is_warning, is_strict: config.strict };
         transaction.set_guard(id, &guard)?;
         transaction.forget_refusals(id)?;
+        transaction.set_reuse_filenames(id, config.reuse_filenames)?;
         let fallbacks = config.fallbacks.iter().map(|name| Ok(collection_row(transaction, name)?.id));
         transaction.set_fallbacks(id, &fallbacks.collect::<Result<Vec<_>>>()?)?;
         let before = known(name).cloned().unwrap_or_default();

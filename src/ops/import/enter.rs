@@ -1,10 +1,11 @@
 //! The last step of an import: all entries become visible in one transaction.
 
-use super::{CollectionAt, ImportOptions, Item, Outcome, Target};
+use super::{CollectionAt, ImportOptions, Item, Objection, Outcome, Target, Terms};
 use crate::error::Result;
 use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, State, Transaction};
 use crate::name::CollectionName;
 use crate::ops::{Context, collection_row, counted, variants};
+use crate::status::Status;
 use crate::store::{Session, Store};
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ pub(super) enum Entered {
     Done {
         /// The collections that have the items, by name.
         collections: Vec<CollectionAt>,
-        outcomes: Vec<std::result::Result<Outcome, String>>,
+        outcomes: Vec<std::result::Result<Outcome, Objection>>,
     },
     /// The blobs of these items were taken away since they were judged good.
     Lost(Vec<usize>),
@@ -35,6 +36,7 @@ pub(super) fn enter(
     context: &Context<'_>,
     session: Option<&Session<'_>>,
     options: &ImportOptions,
+    terms: Terms,
     items: &[Item],
 ) -> Result<Entered> {
     let manifest = &store.manifest;
@@ -60,7 +62,7 @@ pub(super) fn enter(
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
         let receiver = receivers.get_mut(&item.decision.collection).expect("made for all items");
-        outcomes.push(put(&transaction, context, options, receiver, item)?);
+        outcomes.push(put(&transaction, context, options, terms, receiver, item)?);
     }
     record(&transaction, context, &receivers)?;
     if let Some(session) = session {
@@ -139,9 +141,10 @@ fn put(
     transaction: &Transaction<'_>,
     context: &Context<'_>,
     options: &ImportOptions,
+    terms: Terms,
     receiver: &mut Receiver,
     item: &Item,
-) -> Result<std::result::Result<Outcome, String>> {
+) -> Result<std::result::Result<Outcome, Objection>> {
     let blob = item.blob.expect("all items have live blobs");
     let (collection, filename, revision) = (receiver.id, item.name.as_str(), receiver.newest + 1);
     let before = transaction.find_entry_blob(collection, filename)?;
@@ -149,9 +152,14 @@ fn put(
         Some(known) if known == blob => Ok(if item.is_healed { Outcome::Healed } else { Outcome::Unchanged }),
         Some(known) if options.keep_existing => Err(existing(transaction, known)?),
         before => {
+            if terms == Terms::Upload
+                && let Some(objection) = closed(transaction, options, item, blob)?
+            {
+                return Ok(Err(objection));
+            }
             // What this import has brought before it counts, too.
             if let Some(reason) = variants::objection(transaction, collection, filename, blob)? {
-                return Ok(Err(reason));
+                return Ok(Err(Objection::Other(reason)));
             }
             if before.is_some() {
                 transaction.remove_entry(collection, filename, revision, context.now)?;
@@ -189,7 +197,31 @@ fn record(transaction: &Transaction<'_>, context: &Context<'_>, receivers: &Rece
     Ok(())
 }
 
-fn existing(transaction: &Transaction<'_>, blob: BlobId) -> Result<String> {
-    let sha256 = transaction.blob(blob)?.map(|row| row.sha256.to_string()).unwrap_or_default();
-    Ok(format!("the collection has other bytes under this name (sha256 {sha256}), and existing ones are kept"))
+fn existing(transaction: &Transaction<'_>, blob: BlobId) -> Result<Objection> {
+    Ok(Objection::Existing(transaction.blob(blob)?.map(|row| row.sha256)))
+}
+
+/// Tells why a collection takes no upload of a file; its owner may import it all the same.
+fn closed(
+    transaction: &Transaction<'_>,
+    options: &ImportOptions,
+    item: &Item,
+    blob: BlobId,
+) -> Result<Option<Objection>> {
+    let (collection, project, filename) = (&item.decision.collection, item.name.project(), item.name.as_str());
+    let Some(row) = transaction.find_collection(collection)? else { return Ok(None) };
+    let status = transaction.project_status(row.id, project)?;
+    if let Some(status) = status.filter(|row| row.status >= Status::Archived) {
+        let reason = status.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let text = format!("{project} is {} in {collection}{reason}: it takes no uploads", status.status);
+        return Ok(Some(Objection::Other(text)));
+    }
+    if options.keep_existing && !row.reuses_filenames && transaction.was_other(row.id, filename, blob)? {
+        let text = format!(
+            "{collection} had other bytes as {filename} before, and clients may remember those: use another version or build \
+             tag, or let its owner say `wcas collection set {collection} --reuse-filenames yes`"
+        );
+        return Ok(Some(Objection::Other(text)));
+    }
+    Ok(None)
 }

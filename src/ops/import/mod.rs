@@ -8,9 +8,11 @@ mod find;
 mod judge;
 mod publish;
 mod target;
+mod upload;
 
 pub use find::{Refused, Skipped, Source, find_sources};
 pub use target::Target;
+pub use upload::{Upload, upload};
 
 use super::{Context, Decision};
 use crate::blobs::{Found, LinkMode};
@@ -26,6 +28,7 @@ use judge::judge;
 use publish::Publisher;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// A batch has at most this many files: enough that syncs and commits don't count.
@@ -111,6 +114,36 @@ pub struct ImportReport {
     pub skipped: Vec<Skipped>,
 }
 
+/// On whose terms files come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Terms {
+    /// The store's owner knows what they do.
+    Owner,
+    /// A client of the server: the status of the project counts, and names are not given twice.
+    Upload,
+}
+
+/// Why a file that is good has no place in its collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Objection {
+    /// The collection has other bytes, with this digest, under its name, and keeps them.
+    Existing(Option<Sha256>),
+    /// Another reason.
+    Other(String),
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Existing(sha256) => {
+                let digest = sha256.map(|digest| format!(" (sha256 {digest})")).unwrap_or_default();
+                write!(f, "the collection has other bytes under this name{digest}, and existing ones are kept")
+            }
+            Self::Other(reason) => f.write_str(reason),
+        }
+    }
+}
+
 /// A source on its way.
 struct Item {
     source: Source,
@@ -134,6 +167,20 @@ pub fn import(
     sources: Vec<Source>,
     options: &ImportOptions,
 ) -> Result<ImportReport> {
+    let (mut report, objections) = import_on(store, context, sources, options, Terms::Owner)?;
+    let refused = |(path, objection): (PathBuf, Objection)| Refused { path, reason: objection.to_string() };
+    report.refused.extend(objections.into_iter().map(refused));
+    Ok(report)
+}
+
+/// Imports files on somebody's terms; what is good and has no place in its collection is told beside the report.
+fn import_on(
+    store: &Store,
+    context: &Context<'_>,
+    sources: Vec<Source>,
+    options: &ImportOptions,
+    terms: Terms,
+) -> Result<(ImportReport, Vec<(PathBuf, Objection)>)> {
     let mut refused = Vec::new();
     let mut items = Vec::with_capacity(sources.len());
     for source in sources {
@@ -176,7 +223,7 @@ pub fn import(
         }
         refuse_contradictions(&mut items, &mut refused);
         warned = judge(store, context, options, &mut items, &mut refused)?;
-        match enter(store, context, session.as_ref(), options, &items)? {
+        match enter(store, context, session.as_ref(), options, terms, &items)? {
             Entered::Done { collections, outcomes } => break (collections, outcomes),
             Entered::Lost(indexes) => {
                 unknown = indexes;
@@ -188,6 +235,7 @@ pub fn import(
     // The import is done: what the end of the session can't clear now, the next session clears.
     drop(session);
     let mut distributions = Vec::with_capacity(items.len());
+    let mut objections = Vec::new();
     for (item, outcome) in items.into_iter().zip(outcomes) {
         let Some(digests) = item.digests else { continue };
         match outcome {
@@ -207,11 +255,11 @@ pub fn import(
                     outcome,
                 });
             }
-            Err(reason) => refused.push(Refused { path: item.source.path, reason }),
+            Err(objection) => objections.push((item.source.path, objection)),
         }
     }
     let first = options.target.first(&collections);
-    Ok(ImportReport {
+    let report = ImportReport {
         collection: first.name,
         revision: first.revision,
         collections,
@@ -219,7 +267,8 @@ pub fn import(
         refused,
         warned,
         skipped: Vec::new(),
-    })
+    };
+    Ok((report, objections))
 }
 
 /// Finds out whether an unchanged file was hashed before and its blob is there: about two stats, and no byte is read.

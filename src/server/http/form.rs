@@ -2,6 +2,7 @@
 
 use super::connection::Connections;
 use crate::server::answer::plain;
+use crate::server::upload::worded;
 use crate::server::{Answer, Piece, Request};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
@@ -111,7 +112,7 @@ pub(super) async fn upload(connections: &Arc<Connections>, request: Request, bod
         body.drain().await;
         let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "there are too many uploads just now; try again");
         crate::server::answer::set(&mut answer, http::header::RETRY_AFTER, "5");
-        return answer;
+        return worded(request.headers(), answer);
     };
     let request = Arc::new(request);
     let boundary = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -126,11 +127,11 @@ pub(super) async fn upload(connections: &Arc<Connections>, request: Request, bod
         (Ok(Ok(())), None) => {
             plain(StatusCode::BAD_REQUEST, "an upload is a form: multipart/form-data with a boundary")
         }
-        (Ok(Ok(())), Some(boundary)) => take(connections, request, &body, boundary).await,
+        (Ok(Ok(())), Some(boundary)) => take(connections, request.clone(), &body, boundary).await,
     };
     drop(permit);
     body.drain().await;
-    answer
+    worded(request.headers(), answer)
 }
 
 /// Answers that a file is larger than is taken.

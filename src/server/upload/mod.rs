@@ -1,0 +1,162 @@
+//! Uploads: forms as twine, uv and poetry send them, streamed into staging, checked, imported like any file.
+//!
+//! Fields come before the file and after it, so that a form is judged when it is there. Nothing of it chooses a path: the file lies in
+//! staging under a name of our own. An upload that was answered with 200 is listed; one that was not has left nothing behind.
+
+mod form;
+mod words;
+
+use self::form::{Fault, Form};
+use super::answer::{failure, plain};
+use super::endpoint::{Endpoint, ViewName};
+use super::{Answer, Borrowed, Request, Server, access, respond};
+use crate::error::Error;
+use crate::fs;
+use crate::name::CollectionName;
+use crate::ops::{self, Context, ImportedDistribution, Outcome, Target, Upload};
+use crate::token::Scope;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
+use std::io;
+pub(super) use words::worded;
+
+/// So much of the disk is left to others.
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// A piece of a form, in the order in which it comes.
+#[derive(Debug)]
+pub enum Piece {
+    /// A field begins.
+    Field {
+        /// Its name.
+        name: String,
+        /// The filename that the client gives, if it is a file.
+        filename: Option<String>,
+    },
+    /// Bytes of the field that began last.
+    Data(Bytes),
+}
+
+/// Where an upload goes, and how.
+struct Receiver<'a> {
+    store: Borrowed<'a>,
+    name: CollectionName,
+    /// It may take the place of other bytes.
+    is_replacing: bool,
+}
+
+impl Server {
+    /// Answers an upload before its form is read: an error is an answer that needs no form.
+    pub fn admit_upload(&self, request: &Request) -> Result<(), Answer> {
+        self.receiver(request).map(|_| ()).map_err(|answer| worded(request.headers(), answer))
+    }
+
+    /// Takes an upload. An error among the pieces is the connection's.
+    pub fn upload(&self, request: &Request, pieces: &mut dyn Iterator<Item = io::Result<Piece>>) -> Answer {
+        let done = self.receiver(request).and_then(|receiver| self.take(request, &receiver, pieces));
+        worded(request.headers(), done.unwrap_or_else(|answer| answer))
+    }
+
+    /// Finds out where an upload goes, and whether it may.
+    fn receiver(&self, request: &Request) -> Result<Receiver<'_>, Answer> {
+        let endpoint = self.endpoint(request)?;
+        let view = match &endpoint {
+            Endpoint::Collection(view) | Endpoint::Root(view) | Endpoint::Legacy(view) => view,
+            _ => return Err(respond::not_allowed(&endpoint)),
+        };
+        let ViewName { name, at: None } = view else {
+            let text = format!("{view} is as it was; uploads go to {}", view.name);
+            return Err(plain(StatusCode::METHOD_NOT_ALLOWED, text));
+        };
+        let is_replacing = is_replacing(request.uri().query())?;
+        let scope = if is_replacing { Scope::Admin } else { Scope::Upload };
+        access::permit(self, request, scope, &endpoint)?;
+        let store = self.stores.borrow().map_err(|error| failure(&error))?;
+        if !ops::is_known_variant(&store, name).map_err(|error| failure(&error))? {
+            let text = format!("there is no collection {name}: `wcas collection create {name}` makes one");
+            return Err(plain(StatusCode::NOT_FOUND, text));
+        }
+        if !store.is_writable() {
+            return Err(plain(StatusCode::FORBIDDEN, "the server may only read its store"));
+        }
+        self.check_room(request, &store)?;
+        Ok(Receiver { store, name: name.clone(), is_replacing })
+    }
+
+    /// Makes sure that the disk has room for what the client announces.
+    fn check_room(&self, request: &Request, store: &Borrowed<'_>) -> Result<(), Answer> {
+        let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        match (length, fs::free_bytes(store.root())) {
+            (Some(length), Ok(free)) if length.saturating_add(SPARE_BYTES) > free => {
+                Err(plain(StatusCode::INSUFFICIENT_STORAGE, "the server's disk has no room for the file"))
+            }
+            // Where nobody can tell, the disk itself will.
+            _ => Ok(()),
+        }
+    }
+
+    fn take(
+        &self,
+        request: &Request,
+        receiver: &Receiver<'_>,
+        pieces: &mut dyn Iterator<Item = io::Result<Piece>>,
+    ) -> Result<Answer, Answer> {
+        let store = &*receiver.store;
+        // It goes, with what is in it, however this ends.
+        let scratch = store.scratch().map_err(|error| failure(&error.into()))?;
+        let path = scratch.dir().join("upload");
+        let form = Form::read(pieces, &path, self.options.max_upload_bytes).map_err(Fault::answer)?;
+        let filename = form.check().map_err(Fault::answer)?;
+        let target = target(store, &receiver.name).map_err(|error| failure(&error))?;
+        let who = access::who(self, request);
+        let context = Context { who: &who, ..self.context() };
+        let done = ops::upload(store, &context, &path, &filename, target, receiver.is_replacing);
+        match done.map_err(|error| failure(&error))? {
+            Upload::Taken(distribution, warning) => {
+                self.counters.uploads.add(1);
+                Ok(plain(StatusCode::OK, taken(&distribution, warning)))
+            }
+            Upload::Existing(sha256) => {
+                let digest = sha256.map(|digest| format!(", with sha256 digest '{digest}'")).unwrap_or_default();
+                let text = format!(
+                    "File already exists ('{filename}'{digest}). Use another version or build tag, or withdraw the old one."
+                );
+                Err(plain(StatusCode::BAD_REQUEST, text))
+            }
+            Upload::Refused(reason) => Err(plain(StatusCode::BAD_REQUEST, format!("{filename}: {reason}"))),
+        }
+    }
+}
+
+/// Returns where files go that are sent to a name: a variant has its routes, a collection takes them itself.
+fn target(store: &crate::Store, name: &CollectionName) -> Result<Target, Error> {
+    let router = ops::router(store, name, None)?;
+    Ok(if router.is_known { Target::Route(router) } else { Target::Collection(name.clone()) })
+}
+
+/// Tells whether other bytes under the same name are to be replaced, which clients don't ask for by themselves.
+fn is_replacing(query: Option<&str>) -> Result<bool, Answer> {
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut asked = pairs.filter(|(key, _)| key == "on_conflict").map(|(_, value)| value);
+    match asked.next().as_deref() {
+        None | Some("refuse") => Ok(false),
+        Some("replace") => Ok(true),
+        Some(other) => {
+            let text = format!("on_conflict={other} means nothing: expected refuse or replace");
+            Err(plain(StatusCode::BAD_REQUEST, text))
+        }
+    }
+}
+
+/// Returns what is said of a file that was taken.
+fn taken(distribution: &ImportedDistribution, warning: Option<String>) -> String {
+    let ImportedDistribution { filename, collection, sha256, .. } = distribution;
+    let done = match distribution.outcome {
+        Outcome::Unchanged => "was there",
+        Outcome::Replaced => "took the place of other bytes",
+        Outcome::New | Outcome::Deduplicated | Outcome::Healed => "is there",
+    };
+    let warning = warning.map(|text| format!("; warning: {text}")).unwrap_or_default();
+    format!("{filename} {done} in {collection}, with sha256 digest {sha256}{warning}")
+}
