@@ -256,7 +256,7 @@ impl Heard {
 
 /// Reads chunks; tells whether the last one came.
 fn chunks(stream: &mut impl Read, body: &mut Vec<u8>) -> bool {
-    let mut line = |stream: &mut dyn Read| {
+    let line = |stream: &mut dyn Read| {
         let (mut text, mut byte) = (String::new(), [0]);
         while stream.read_exact(&mut byte).is_ok() {
             match byte[0] {
