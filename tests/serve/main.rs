@@ -13,3 +13,4 @@ mod clients;
 mod files;
 mod pages;
 mod site;
+mod uploads;
