@@ -12,5 +12,6 @@ mod support;
 mod clients;
 mod files;
 mod pages;
+mod readers;
 mod site;
 mod uploads;
