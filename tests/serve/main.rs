@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
 mod chains;
 mod clients;
 mod files;
