@@ -35,6 +35,21 @@ fn wheel(project: usize, version: usize) -> Wheel {
     wheel.requires_python(">=3.9").requires("numpy>=1.26").requires("packaging")
 }
 
+/// Makes one wheel of about so many bytes, of the project large.
+pub(crate) fn large(dir: &Path, bytes: usize) -> PathBuf {
+    Wheel::new("large", "1.0").payload(bytes, 1).write_to(dir)
+}
+
+/// Makes wheels of so many projects in three versions, each of which needs the next two projects.
+pub(crate) fn chain(dir: &Path, length: usize) -> PathBuf {
+    for (number, version) in (0..length).flat_map(|number| (0..3).map(move |version| (number, version))) {
+        let needs = [number + 1, number + 2].into_iter().filter(|needed| *needed < length);
+        let wheel = Wheel::new(&format!("chain-{number}"), &format!("{version}.0")).payload(20_000, number as u64);
+        needs.fold(wheel, |wheel, needed| wheel.requires(&format!("chain-{needed}>=1.0"))).write_to(dir);
+    }
+    dir.to_owned()
+}
+
 /// A wheel that every set has, for lookups.
 pub(crate) const SPEC: &str = "project-0250==1.7.0";
 
@@ -54,7 +69,11 @@ pub(crate) fn real() -> Option<PathBuf> {
 
 /// Returns a store of so many small wheels, made once for a schema of the manifest.
 pub(crate) fn store(count: usize) -> PathBuf {
-    let steps = [include_str!("../../src/manifest/schema/1.sql"), include_str!("../../src/manifest/schema/2.sql")];
+    let steps = [
+        include_str!("../../src/manifest/schema/1.sql"),
+        include_str!("../../src/manifest/schema/2.sql"),
+        include_str!("../../src/manifest/schema/3.sql"),
+    ];
     let schema = Sha256::of(steps.concat().as_bytes()).to_string();
     let wheels = small(count);
     prepared(&format!("store-{count}-{}", &schema[..8]), |dir| {
