@@ -3,6 +3,7 @@
 #![allow(unused_imports, reason = "each test crate uses its own part")]
 
 pub(crate) mod env;
+pub(crate) mod peer;
 pub(crate) mod server;
 pub(crate) mod wcas_server;
 pub(crate) mod wheels;
