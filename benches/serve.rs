@@ -256,7 +256,9 @@ impl Load {
         lua.push_str("end\nfunction request() at = at % #requests + 1; return requests[at] end\n");
         fs::write(script, lua).expect("the scratch folder can be written");
         let mut command = Command::new(wrk);
-        command.args(["-t1", "-d", SECONDS, "--latency", "-c", &connections.to_string(), "-s"]).arg(script);
+        command
+            .args(["-t1", "-d", SECONDS, "--latency", "--timeout", "30s", "-c", &connections.to_string(), "-s"])
+            .arg(script);
         let output = command.arg(&server.url).output().expect("wrk runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "{}: {text}", server.url);

@@ -86,6 +86,13 @@ pub fn read_parts(file: &File, path: &Path, mut take: impl FnMut(&[u8]) -> Resul
     }
 }
 
+/// Reads a part of a file that the kernel has in memory, whole; otherwise nothing is read, and nobody waits.
+pub fn read_at_hand(file: &File, at: u64, part: &mut [u8]) -> bool {
+    let size = part.len();
+    let mut into = [io::IoSliceMut::new(part)];
+    rustix::io::preadv2(file, &mut into, at, rustix::io::ReadWriteFlags::NOWAIT).is_ok_and(|read| read == size)
+}
+
 /// Returns what [`std::fs::symlink_metadata`] says, with no entry as `None`.
 pub fn entry(path: &Path) -> Result<Option<std::fs::Metadata>> {
     match std::fs::symlink_metadata(path) {

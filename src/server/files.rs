@@ -9,7 +9,7 @@ use super::answer::{Body, failure, plain, set, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
-use super::endpoint::{FileAddress, ViewName};
+use super::endpoint::{Endpoint, FileAddress, ViewName};
 use super::{Answer, Request, Server, feed};
 use crate::blobs::Blobs;
 use crate::digest::{Blake3, Sha256};
@@ -123,6 +123,23 @@ pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) ->
     given_or(given)
 }
 
+/// Answers with a file, or its METADATA, whose every decision is remembered, without SQL; `None`: another is to be asked, who may wait.
+pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
+    let Ok(Endpoint::File(address)) = server.endpoint(request) else { return None };
+    let file = FileAddress { is_metadata: false, ..address.clone() };
+    let version = server.stores.version().ok()?;
+    let known = server.files.known().get(&(file, None)).filter(|known| known.version == version).cloned()?;
+    if address.is_metadata {
+        let sha256 = known.metadata?;
+        let plain_bytes = server.files.sidecars().bytes.get(&(sha256, Coding::Identity))?.len();
+        let coding = Coding::accepted(request.headers()).of_size(plain_bytes);
+        let is_coded = server.files.sidecars().bytes.contains_key(&(sha256, coding));
+        return if is_coded { metadata(server, request, &address).ok()? } else { None };
+    }
+    let is_looked_at = known.signature.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+    if is_looked_at { give(server, request, &address, &known).ok()? } else { None }
+}
+
 /// Makes an answer of what came of looking for a file.
 pub(super) fn given_or(given: Result<Option<Answer>>) -> Answer {
     given.map_or_else(|error| failure(&error), |given| given.unwrap_or_else(nothing))
@@ -195,7 +212,13 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
 }
 
 fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
-    let Some(known) = find(server, request, address)? else { return Ok(None) };
+    match find(server, request, address)? {
+        Some(known) => give(server, request, address, &known),
+        None => Ok(None),
+    }
+}
+
+fn give(server: &Server, request: &Request, address: &FileAddress, known: &Known) -> Result<Option<Answer>> {
     let etag = format!("\"{}\"", known.sha256);
     let of = Representation { etag: &etag, modified: Some(known.modified), size: Some(known.size) };
     let verdict = judge(request.method(), request.headers(), &of);
@@ -206,13 +229,13 @@ fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Op
             return Ok(Some(without_bytes(&verdict, &of)));
         }
     };
-    let Some(file) = open(server, &known)? else {
+    let Some(file) = open(server, known)? else {
         server.counters.bad_blobs.add(1);
         let text = format!("the bytes of {} are damaged or missing: they need repair", address.filename);
         return Ok(Some(unavailable(text)));
     };
     if *request.method() == Method::GET && range.start == 0 {
-        count(server, &known);
+        count(server, known);
     }
     let mut answer = Answer::new(Body::Bytes(Bytes::new()));
     describe(&mut answer, &of);

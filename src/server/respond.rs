@@ -4,11 +4,11 @@ use super::access;
 use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
 use super::endpoint::{Astray, Endpoint, FileAddress};
-use super::{Answer, Borrowed, Pending, Request, Server, endpoint, feed, files, metrics, pages, people};
+use super::{Anonymous, Answer, Borrowed, Pending, Request, Server, endpoint, feed, files, metrics, pages, people};
 use crate::ops;
 use crate::token::Scope;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, LOCATION};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, LOCATION};
 use http::{Method, StatusCode};
 use std::time::Instant;
 
@@ -23,6 +23,25 @@ impl Server {
             }
             Err(answer) => self.end(request, None, answer, started),
         }
+    }
+
+    /// Answers what needs neither SQL nor a remote, in microseconds; anything else is `None`, and [`Server::respond`] is to be asked.
+    pub fn cached(&self, request: &Request) -> Option<Answer> {
+        if *request.method() != Method::GET
+            || self.options.anonymous < Anonymous::Read
+            || request.headers().contains_key(AUTHORIZATION)
+        {
+            return None;
+        }
+        let started = Instant::now();
+        let (asked, answer) = if request.uri().path().contains("/files/") {
+            let is_metadata = request.uri().path().ends_with(".metadata");
+            (if is_metadata { Asked::Metadata } else { Asked::File }, files::at_hand(self, request)?)
+        } else {
+            (Asked::Project, pages::at_hand(self, request)?)
+        };
+        self.counters.answered(asked, answer.status().as_u16(), started.elapsed());
+        Some(answer)
     }
 
     /// Makes an answer that was pending ([`Body::Pending`]): what there is to say now.

@@ -1,9 +1,10 @@
 //! Bodies of answers as hyper takes them.
 //!
-//! A file is read piece by piece by threads that may wait, one piece ahead of the client and no more, so that a slow client holds
-//! neither a thread nor much memory.
+//! A file is read piece by piece, where it isn't in the kernel's memory by threads that may wait, and no piece ahead of the client, so
+//! that a slow client holds neither a thread nor much memory.
 
 use super::feeding::Feeding;
+use crate::fs;
 use crate::server::{Body, Server};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -19,6 +20,8 @@ use tokio::task::JoinHandle;
 
 /// The size of a piece: large enough that handing it to another thread doesn't count, small enough for a processor's cache.
 const PIECE_BYTES: u64 = 256 << 10;
+/// The size of a piece that the kernel has in memory: it is copied between two writes, in the processor's cache.
+const AT_HAND_BYTES: u64 = 64 << 10;
 /// A file of at most this size is read at once, by the thread that made the answer.
 pub(super) const SMALL_BYTES: u64 = 64 << 10;
 
@@ -58,10 +61,19 @@ impl Outgoing {
         }
     }
 
-    /// Takes a body that is in memory; gives back any other.
+    /// Takes a body without waiting: a small file must be in the kernel's memory. Gives back any other.
     pub(super) fn ready(body: Body) -> Result<Self, Body> {
         match body {
             Body::Bytes(bytes) => Ok(Self::Bytes(bytes)),
+            Body::File(file, range) if range.end - range.start <= SMALL_BYTES => {
+                match at_hand(&file, range.start, (range.end - range.start) as usize) {
+                    Some(bytes) => Ok(Self::Bytes(bytes)),
+                    None => Err(Body::File(file, range)),
+                }
+            }
+            Body::File(file, range) => {
+                Ok(Self::File(Reading { file: Arc::new(file), left: range.end - range.start, rest: range, next: None }))
+            }
             other => Err(other),
         }
     }
@@ -82,6 +94,12 @@ impl Reading {
             return Poll::Ready(None);
         }
         if self.next.is_none() {
+            let size = AT_HAND_BYTES.min(self.rest.end - self.rest.start);
+            if let Some(piece) = at_hand(&self.file, self.rest.start, size as usize) {
+                self.rest.start += size;
+                self.left -= size;
+                return Poll::Ready(Some(Ok(piece)));
+            }
             self.start();
         }
         let Some(next) = &mut self.next else { return Poll::Ready(None) };
@@ -89,10 +107,15 @@ impl Reading {
         self.next = None;
         if let Ok(piece) = &piece {
             self.left -= piece.len() as u64;
-            self.start();
         }
         Poll::Ready(Some(piece))
     }
+}
+
+/// Reads so many bytes, if that takes no waiting for the disk.
+fn at_hand(file: &File, at: u64, size: usize) -> Option<Bytes> {
+    let mut bytes = vec![0; size];
+    (size == 0 || fs::read_at_hand(file, at, &mut bytes)).then(|| bytes.into())
 }
 
 /// Reads so many bytes, or fails: a blob has the length that it was announced with.

@@ -150,9 +150,13 @@ impl Connections {
     async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
         if let Some(answer) = self.server.cached(&request) {
             let (parts, body) = answer.into_parts();
-            if let Ok(body) = Outgoing::ready(body) {
-                return finish(Response::from_parts(parts, body));
-            }
+            return match Outgoing::ready(body) {
+                Ok(body) => finish(Response::from_parts(parts, body)),
+                Err(body) => {
+                    let step = self.waiting(move || Outgoing::prepare(body)).await;
+                    self.done(step.map(|body| body.map(|body| Response::from_parts(parts, body))))
+                }
+            };
         }
         if *request.method() == Method::POST {
             let (start, in_flight) = (Instant::now(), self.server.counters.begin());
@@ -161,7 +165,11 @@ impl Connections {
             self.server.counters.answered(Asked::Upload, answer.status().as_u16(), start.elapsed());
             return self.prepare(answer);
         }
-        match self.respond(request).await {
+        self.done(self.respond(request).await)
+    }
+
+    fn done(&self, answer: Result<io::Result<Response<Outgoing>>, Answer>) -> Response<Outgoing> {
+        match answer {
             Ok(Ok(answer)) => finish(answer),
             Ok(Err(error)) => {
                 (self.options.complain)(&format!("a file can't be read: {error}"));

@@ -9,25 +9,21 @@ mod render;
 use super::answer::{Body, failure, plain, set, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
-use super::counters::Asked;
 use super::endpoint::ViewName;
-use super::{Anonymous, Answer, Request, Server, files};
+use super::{Answer, Request, Server, files};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
 use crate::ops::{self, Flights, PullNote, Shown};
 use bytes::Bytes;
 use cache::{Cache, Key, Page};
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, VARY,
-};
-use http::{Method, StatusCode};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, VARY};
 use negotiate::negotiate;
 pub(super) use render::url as file_url;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 /// A page may have changed the next moment, and asking whether it has costs little.
 const ASK_ALWAYS: &str = "max-age=0, must-revalidate";
@@ -231,27 +227,17 @@ fn give(request: &Request, page: &Page, may_code: bool) -> Option<Answer> {
     Some(answer)
 }
 
-impl Server {
-    /// Answers from memory what can be, in microseconds; anything else is `None`.
-    pub fn cached(&self, request: &Request) -> Option<Answer> {
-        if *request.method() != Method::GET
-            || self.options.anonymous < Anonymous::Read
-            || request.headers().contains_key(AUTHORIZATION)
-        {
-            return None;
-        }
-        let started = Instant::now();
-        let form = negotiate(request.uri().query(), request.headers())?;
-        let key: Key = (request.uri().path().into(), form);
-        let page = self.pages.cache.get(&key)?;
-        // A page whose view changed is looked at by a thread that may wait.
-        let is_right = page.until.is_none_or(|until| self.now() < until)
-            && page.version.load(Relaxed) == self.stores.version().ok()?;
-        let answer = is_right.then(|| give(request, &page, false)).flatten()?;
-        self.counters.cached_pages.add(1);
-        self.counters.answered(Asked::Project, answer.status().as_u16(), started.elapsed());
-        Some(answer)
-    }
+/// Answers with a page that is in memory and holds; anything else is `None`.
+pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
+    let form = negotiate(request.uri().query(), request.headers())?;
+    let key: Key = (request.uri().path().into(), form);
+    let page = server.pages.cache.get(&key)?;
+    // A page whose view changed is looked at by a thread that may wait.
+    let is_right = page.until.is_none_or(|until| server.now() < until)
+        && page.version.load(Relaxed) == server.stores.version().ok()?;
+    let answer = is_right.then(|| give(request, &page, false)).flatten()?;
+    server.counters.cached_pages.add(1);
+    Some(answer)
 }
 
 /// Returns the names of remotes as a header has them.
