@@ -15,10 +15,12 @@
 #       As user root, password empty: POST /+login gives a token; PUT /root/dev makes an index; POST /root/dev/ uploads.
 #       Pages under http://127.0.0.1:PORT/root/dev/+simple/, HTML and JSON. The last three options are hidden ones: the
 #       secret of a server under test need not cost nine seconds of processor time and half a gigabyte.
+#   PROXPI_INDEX_URL=URL python -m flask --app proxpi.server run --host 127.0.0.1 --port PORT
+#       a cache of the index at URL, with pages under http://127.0.0.1:PORT/index/
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-pins="pypiserver==2.4.2 devpi-server==6.20.3"
+pins="pypiserver==2.4.2 devpi-server==6.20.3 proxpi==1.3.1"
 venv="$PWD/target/peers"
 python="$venv/bin/python"
 

@@ -3,65 +3,11 @@
 //! `$WCAS_TEST_PEERS` is the interpreter that `tests/peers.sh` printed; `$WCAS_TEST_INDEX` the URL of an index that may be asked
 //! over the network. Without them these tests say so and pass.
 
+use crate::support::peer::{http, program, start};
 use crate::support::{Env, Sdist, Wheel};
 use crate::{assert_whole, found, json, missed, wheel};
 use serde_json::Value;
-use std::ffi::OsStr;
 use std::fs;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// A server that ends with the test.
-struct Peer {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// Returns a command of the peers' environment that knows nothing of the outside.
-fn program(env: &Env, name: &str) -> Option<Command> {
-    let Some(python) = std::env::var_os("WCAS_TEST_PEERS").map(PathBuf::from) else {
-        println!("skipped: WCAS_TEST_PEERS is not set; run tests/peers.sh");
-        return None;
-    };
-    let mut command = Command::new(python.with_file_name(name));
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", env.path("home")).env("TMPDIR", env.path("tmp"));
-    command.current_dir(env.path("")).stdin(Stdio::null()).stdout(Stdio::null());
-    let log = fs::File::options().create(true).append(true).open(env.path("peer.log")).unwrap();
-    command.stderr(log);
-    Some(command)
-}
-
-/// Starts a server on a free port, which replaces `PORT`, and waits until it answers.
-fn start<A: AsRef<OsStr>>(env: &Env, name: &str, args: impl Fn(&str) -> Vec<A>) -> Option<Peer> {
-    let mut command = program(env, name)?;
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let child = command.args(args(&port.to_string())).spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
-    let mut peer = Peer { child, url: format!("http://127.0.0.1:{port}") };
-    let begin = Instant::now();
-    while http().get(&peer.url).send().is_err() {
-        let log = || fs::read_to_string(env.path("peer.log")).unwrap();
-        assert!(peer.child.try_wait().unwrap().is_none(), "{name} ended: {}", log());
-        assert!(begin.elapsed() < Duration::from_secs(60), "{name} does not answer: {}", log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Some(peer)
-}
-
-/// A client of the test's own, without proxies.
-fn http() -> reqwest::blocking::Client {
-    // Another test may have done so already.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::blocking::Client::builder().no_proxy().build().unwrap()
-}
 
 /// What the peers have: two versions, a local one, and a source distribution.
 fn wheels() -> Vec<Wheel> {
@@ -103,7 +49,7 @@ fn pypiserver_is_a_remote() {
     let env = Env::new();
     wheels().iter().for_each(|wheel| drop(wheel.write_to(env.path("served"))));
     Sdist::new("demo-app", "0.5").write_to(env.path("served"));
-    let Some(peer) = start(&env, "pypi-server", |port| {
+    let Some(peer) = start(&env, "pypi-server", &[], |port| {
         let fixed = "run -i 127.0.0.1 --disable-fallback --hash-algo sha256 -P . -a . -p";
         fixed.split(' ').chain([port, "served"]).map(str::to_owned).collect::<Vec<_>>()
     }) else {
@@ -130,7 +76,7 @@ fn devpi_is_a_remote() {
         let own = ["--serverdir", "devpi", "--host", "127.0.0.1", "--offline-mode", "--port", port];
         own.into_iter().chain(fixed.split(' ')).map(str::to_owned).collect::<Vec<_>>()
     };
-    let Some(peer) = start(&env, "devpi-server", args) else { return };
+    let Some(peer) = start(&env, "devpi-server", &[], args) else { return };
     fill_devpi(&peer.url);
     let test = use_remote(&env, &format!("{}/root/dev/+simple/", peer.url));
     assert_eq!((&test["layout"], &test["sample"]["syntax"]), (&"simple".into(), &"json".into()), "{test}");

@@ -92,8 +92,18 @@ impl Env {
 
     /// Starts a command and leaves it running: its stdout is a pipe, its stderr goes to the file `stderr` in the folder.
     pub(crate) fn spawn<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Running {
+        self.spawn_with(&[], args)
+    }
+
+    /// Starts a command with more environment variables and leaves it running.
+    pub(crate) fn spawn_with<A: AsRef<OsStr>>(
+        &self,
+        vars: &[(&str, &str)],
+        args: impl IntoIterator<Item = A>,
+    ) -> Running {
         let stderr = File::options().create(true).append(true).open(self.path("stderr"));
         let mut command = self.command(args);
+        command.envs(vars.iter().copied());
         command.stdout(Stdio::piped()).stderr(stderr.expect("a new folder can be written"));
         Running(command.spawn().expect("the binary starts"))
     }

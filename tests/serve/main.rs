@@ -1,0 +1,21 @@
+//! `wcas serve` through its socket: what standards want byte by byte, what real clients make of it, and what an enemy may try.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests and their helpers may panic and say what they skip"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod abuse;
+mod chains;
+mod clients;
+mod files;
+mod load;
+mod pages;
+mod peers;
+mod readers;
+mod site;
+mod uploads;
