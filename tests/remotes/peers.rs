@@ -7,7 +7,6 @@ use crate::support::peer::{http, program, start};
 use crate::support::{Env, Sdist, Wheel};
 use crate::{assert_whole, found, json, missed, wheel};
 use serde_json::Value;
-use std::fs;
 
 /// What the peers have: two versions, a local one, and a source distribution.
 fn wheels() -> Vec<Wheel> {
