@@ -198,7 +198,7 @@ fn elsewhere(sight: &FileSight<'_>) -> Markup {
         @if !history.removed.is_empty() {
             (pair("History", html! {
                 details {
-                    summary { (words::counted(history.removed.len() as u64, "removed file")) }
+                    summary { (words::counted(history.removed.len() as u64, "earlier state")) }
                     ul {
                         @for entry in &history.removed {
                             li {
