@@ -337,3 +337,34 @@ fn a_variants_page_hides_what_is_farther_and_clients_see_one_index() {
     }
     site.end();
 }
+
+#[test]
+fn pip_and_uv_come_by_tls() {
+    let env = Env::new();
+    add(&env, "cuda", &wheels());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls");
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (certificate, key) = (file("own.pem"), file("own.key.pem"));
+    let site = Site::of(env, &["--tls-cert", &certificate, "--tls-key", &key]);
+    assert!(site.server.url("").starts_with("https://"), "{}", site.server.url(""));
+    for client in installers() {
+        let desk = Desk::new();
+        let index = index(&site, "cuda");
+        let (done, _) = desk.try_install(client, &index, &["demo-lib==1.0"]);
+        assert!(!done.ok, "{client} trusts anybody: {}", done.said);
+        if client != "uv" {
+            let args = ["--cert", &certificate, "demo-app==1.0"];
+            assert_eq!(desk.install(client, &index, &args), ["demo_app-1.0", "demo_lib-2.5"], "{client}");
+            // By TLS pip keeps pages: one that changed is seen all the same.
+            site.add("cuda", &[Wheel::new("demo-lib", &format!("2.6.{}", client.len()))]);
+            let newest = desk.install(client, &index, &["--cert", &certificate, "demo-lib", "--upgrade"]);
+            assert_eq!(newest, [format!("demo_lib-2.6.{}", client.len())], "{client}");
+            site.env.ok(["invalidate", "demo-lib==2.6.*", "--collection", "cuda"]);
+        } else {
+            let host = site.server.address().to_string();
+            let args = ["--allow-insecure-host", &host, "demo-app==1.0"];
+            assert_eq!(desk.install(client, &index, &args), ["demo_app-1.0", "demo_lib-2.5"], "{client}");
+        }
+    }
+    site.end();
+}

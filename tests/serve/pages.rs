@@ -31,6 +31,7 @@ fn page(site: &Site, path: &str) -> String {
 fn a1_a2_each_page_has_one_url_and_the_others_lead_to_it() {
     let site = shared();
     for (path, to) in [
+        ("/cuda", "cuda/"),
         ("/cuda/simple", "simple/"),
         ("/cuda/simple/demo-app", "demo-app/"),
         ("/cuda/simple/Demo_App/", "../demo-app/"),
@@ -114,7 +115,16 @@ fn a10_head_is_everywhere_and_what_there_is_not_is_404_in_each_form() {
     let site = shared();
     let wheel = &wheels()[0];
     let file = file_path(&wheel.filename(), &wheel.bytes());
-    for path in ["/cuda/simple/", "/cuda/simple/demo-app/", "/healthz", "/metrics", &file] {
+    for path in [
+        "/",
+        "/cuda/",
+        "/cuda/projects/demo-app/",
+        "/cuda/simple/",
+        "/cuda/simple/demo-app/",
+        "/healthz",
+        "/metrics",
+        &file,
+    ] {
         let mut connection = site.server.connect();
         let get = connection.ask("GET", path, &[]);
         assert!(get.status == 200 && get.is_whole, "{path}: {get}");
@@ -392,5 +402,44 @@ fn b10_what_a_page_shows_is_new_at_once_and_a_revision_stays_as_it_was() {
     let old = ask("/cuda@1/simple/demo-lib/", "");
     assert_eq!(old.text().matches("\"filename\"").count(), 1, "{old}");
     assert_eq!(old.header("cache-control"), "max-age=86400");
+    site.end();
+}
+
+#[test]
+fn f1_provenance_is_the_remotes_where_it_is_secure() {
+    let server = crate::support::Server::start();
+    let (plain, vouched) = (Wheel::new("demo", "1.0"), Wheel::new("demo", "2.0"));
+    let row = |wheel: &Wheel, provenance: &str| {
+        let (name, digest) = (wheel.filename(), sha256(&wheel.bytes()));
+        serde_json::json!({"filename": name, "url": format!("/files/{name}"), "hashes": {"sha256": digest},
+            "upload-time": "2024-05-06T07:08:09.123456Z", "provenance": provenance})
+    };
+    let secure = "https://index.example/integrity/demo/2.0/provenance";
+    let files = [row(&plain, "http://index.example/integrity/demo/1.0/provenance"), row(&vouched, secure)];
+    let page =
+        serde_json::json!({"meta": {"api-version": "1.3"}, "name": "demo", "versions": ["1.0", "2.0"], "files": files});
+    server.route("/simple/demo/", crate::support::Reply::json(page.to_string()));
+    for wheel in [&plain, &vouched] {
+        server.route(&format!("/files/{}", wheel.filename()), crate::support::Reply::file(wheel.bytes()));
+    }
+    let env = Env::new();
+    env.ok(["remote", "add", "up", &server.url("/simple/"), "--collection", "cuda"]);
+    let site = Site::of(env, &[]);
+    // Before the files were taken, and after.
+    for turn in 0..2 {
+        let body = site.server.json("/cuda/simple/demo/");
+        let rows = body["files"].as_array().unwrap();
+        assert_eq!(rows.len(), 2, "{turn}: {body}");
+        assert!(rows[0].get("provenance").is_none(), "{turn}: {body}");
+        assert_eq!(rows[1]["provenance"], secure, "{turn}: {body}");
+        // C2: the time is the remote's, not that of our fetch.
+        assert!(
+            rows.iter().all(|row| row["upload-time"].as_str().unwrap().starts_with("2024-05-06T07:08:09")),
+            "{body}"
+        );
+        for wheel in [&plain, &vouched] {
+            assert_eq!(site.server.get(&file_path(&wheel.filename(), &wheel.bytes())).status, 200, "{turn}");
+        }
+    }
     site.end();
 }

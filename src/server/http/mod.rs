@@ -24,6 +24,10 @@ use tokio::sync::{Semaphore, watch};
 /// How often the server looks whether there is anything to save.
 const TICK: Duration = Duration::from_secs(5);
 
+/// Connections that may wait to be accepted. With the 128 of the standard library, a crowd at once loses some, and each of those
+/// clients tries again a second later.
+const BACKLOG: i32 = 4096;
+
 /// Takes a line of a log.
 pub type Line = Box<dyn Fn(&str) + Send + Sync>;
 
@@ -85,6 +89,7 @@ impl Stop {
 /// Serves until it is stopped and what was in flight is finished, or its time is up. Returns how many requests were cut off.
 pub fn serve(server: Arc<Server>, listener: TcpListener, options: HttpOptions, mut stop: Stop) -> io::Result<usize> {
     listener.set_nonblocking(true)?;
+    rustix::net::listen(&listener, BACKLOG)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.workers.max(1))
         // Files are read by these, too, so there are more than may wait for remotes.
