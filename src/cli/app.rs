@@ -84,9 +84,9 @@ impl App {
         &self.who
     }
 
-    /// Returns another client, for a command that keeps it.
-    pub(super) fn new_client(&self) -> LazyClient {
-        LazyClient::new(client_options())
+    /// Returns another client, for a command that keeps it; a page takes no longer than this.
+    pub(super) fn new_client(&self, page_deadline: std::time::Duration) -> LazyClient {
+        LazyClient::new(ClientOptions { page_deadline, ..client_options() })
     }
 
     /// Takes interrupts from the default handler, for a command that ends by its own.

@@ -83,6 +83,8 @@ struct Listening {
 
 /// A request's head comes within this time, also where clients may be slower elsewhere.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A remote's page comes within this time: pip gives up on a server that is silent for 15 s.
+const PAGE_DEADLINE: Duration = Duration::from_secs(10);
 /// Requests that wait for the disk or a remote at a time.
 const WAITING: usize = 64;
 /// Descriptors beside those of connections: the manifest's, locks, files on their way in and out.
@@ -110,7 +112,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         clock: Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed()),
         who: app.who().to_owned(),
     };
-    let server = Arc::new(Server::new(options, app.new_client())?);
+    let server = Arc::new(Server::new(options, app.new_client(PAGE_DEADLINE))?);
     let listener = TcpListener::bind(args.listen).map_err(|error| {
         Error::Refused(format!("{} can't be listened on ({error}): say another --listen", args.listen))
     })?;

@@ -254,6 +254,11 @@ impl Manifest {
         Ok(self.conn.busy_timeout(wait)?)
     }
 
+    /// Changes how much of the manifest this handle may keep in memory, for programs with many handles.
+    pub fn set_cache(&self, kib: i64) -> Result<()> {
+        Ok(self.conn.pragma_update(None, "cache_size", -kib)?)
+    }
+
     /// Returns a number that moves when another connection has changed the manifest. It means nothing to other connections.
     pub fn version(&self) -> Result<i64> {
         Ok(self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)

@@ -62,6 +62,7 @@ pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoRepo
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use listing::{
     Asking, Flights, Held, Listed as ListedProject, Listing, Sought, listing, projects, seek, serial, stamp,
+    stamp_of_all,
 };
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;

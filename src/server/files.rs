@@ -47,14 +47,18 @@ type Asked = (FileAddress, Option<CollectionName>);
 pub(super) struct Files {
     blobs: Blobs,
     known: Mutex<HashMap<Asked, Arc<Known>>>,
+    /// A version of the manifest, and all views' stamp at it.
+    stamp: Mutex<Option<(i64, u64)>>,
     sidecars: Mutex<Sidecars>,
 }
 
 /// What was decided of a file.
 #[derive(Debug)]
 struct Known {
-    /// What the manifest's version was before it was decided.
-    version: i64,
+    /// The manifest's version at which it was last known to hold.
+    version: AtomicI64,
+    /// What all views' stamp was before it was decided.
+    stamp: u64,
     blob: BlobId,
     blake3: Blake3,
     sha256: Sha256,
@@ -79,7 +83,7 @@ struct Sidecars {
 impl Files {
     /// Takes the store's folder.
     pub(super) fn new(root: &Path) -> Self {
-        Self { blobs: Blobs::new(root), known: Mutex::default(), sidecars: Mutex::default() }
+        Self { blobs: Blobs::new(root), known: Mutex::default(), stamp: Mutex::default(), sidecars: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Asked, Arc<Known>>> {
@@ -128,7 +132,15 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     let Ok(Endpoint::File(address)) = server.endpoint(request) else { return None };
     let file = FileAddress { is_metadata: false, ..address.clone() };
     let version = server.stores.version().ok()?;
-    let known = server.files.known().get(&(file, None)).filter(|known| known.version == version).cloned()?;
+    let known = server.files.known().get(&(file, None)).cloned()?;
+    if known.version.load(Relaxed) != version {
+        // Whoever has the lock may be asking the manifest.
+        let stamp = *server.files.stamp.try_lock().ok()?;
+        if stamp != Some((version, known.stamp)) {
+            return None;
+        }
+        known.version.store(version, Relaxed);
+    }
     if address.is_metadata {
         let sha256 = known.metadata?;
         let plain_bytes = server.files.sidecars().bytes.get(&(sha256, Coding::Identity))?.len();
@@ -320,14 +332,17 @@ fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Opt
     let key = (address.clone(), only);
     // Taken first: what changes while it is being decided makes the decision an old one.
     let version = server.stores.version()?;
-    let remembered = server.files.known().get(&key).filter(|known| known.version == version).cloned();
-    if remembered.is_some() {
-        return Ok(remembered);
+    let stamp = stamp(server, version)?;
+    let remembered = server.files.known().get(&key).filter(|known| known.stamp == stamp).cloned();
+    if let Some(known) = remembered {
+        known.version.store(version, Relaxed);
+        return Ok(Some(known));
     }
     let store = server.stores.borrow()?;
     let Some(entry) = decide(&store, address, key.1.as_ref())? else { return Ok(None) };
     let known = Arc::new(Known {
-        version,
+        version: AtomicI64::new(version),
+        stamp,
         blob: entry.blob,
         blake3: entry.blake3,
         sha256: entry.sha256,
@@ -340,6 +355,20 @@ fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Opt
     });
     server.files.remember(key, &known);
     Ok(Some(known))
+}
+
+/// Returns all views' stamp at a version of the manifest. It is found once, and the others wait for it: most of what moves the
+/// manifest's version are counts, which decide nothing.
+fn stamp(server: &Server, version: i64) -> Result<u64> {
+    let mut known = server.files.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((at, stamp)) = *known
+        && at == version
+    {
+        return Ok(stamp);
+    }
+    let stamp = ops::stamp_of_all(&*server.stores.borrow()?)?;
+    *known = Some((version, stamp));
+    Ok(stamp)
 }
 
 /// Decides whether a file is given: what is listed is, and nothing else.

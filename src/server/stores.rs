@@ -9,6 +9,9 @@ use std::sync::{Mutex, PoisonError};
 /// So many idle handles are kept; more are opened when more threads want one.
 const IDLE: usize = 4;
 
+/// So much of the manifest a handle keeps in memory; the kernel keeps the rest.
+const CACHE_KIB: i64 = 1024;
+
 /// The handles.
 #[derive(Debug)]
 pub struct Stores {
@@ -28,9 +31,9 @@ pub struct Borrowed<'a> {
 impl Stores {
     /// Opens the first handles.
     pub fn open(root: &Path) -> Result<Self> {
-        let store = Store::open(root)?;
+        let store = open(root)?;
         let root = store.root().to_owned();
-        let watch = Mutex::new(Store::open(&root)?);
+        let watch = Mutex::new(open(&root)?);
         Ok(Self { root, idle: Mutex::new(vec![store]), watch })
     }
 
@@ -48,9 +51,16 @@ impl Stores {
     /// Borrows a handle.
     pub fn borrow(&self) -> Result<Borrowed<'_>> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let store = idle.map_or_else(|| Store::open(&self.root), Ok)?;
+        let store = idle.map_or_else(|| open(&self.root), Ok)?;
         Ok(Borrowed { stores: self, store: Some(store) })
     }
+}
+
+/// Opens a handle for the server.
+pub(super) fn open(root: &Path) -> Result<Store> {
+    let store = Store::open(root)?;
+    store.manifest.set_cache(CACHE_KIB)?;
+    Ok(store)
 }
 
 impl Deref for Borrowed<'_> {

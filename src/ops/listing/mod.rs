@@ -13,7 +13,7 @@ mod stamp;
 pub use remote::{Asking, Flights};
 pub use roots::projects;
 pub use seek::{Sought, seek};
-pub use stamp::{serial, stamp};
+pub use stamp::{serial, stamp, stamp_of_all};
 
 use super::Context;
 use super::merge::Fate;

@@ -39,6 +39,22 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
     Ok(Some(hasher.finish()))
 }
 
+/// Returns a number that changes with whatever any view's own files depend on in the manifest.
+pub fn stamp_of_all(store: &Store) -> Result<u64> {
+    let rows = store.manifest.read()?;
+    let collections: Vec<_> = rows.collections()?.into_iter().map(|row| row.name).collect();
+    let variants: Vec<_> = rows.variants()?.into_iter().map(|row| row.name).collect();
+    drop(rows);
+    let mut hasher = DefaultHasher::new();
+    for name in &collections {
+        stamp(store, &Shown::Collection { name: name.clone(), at: None })?.hash(&mut hasher);
+    }
+    for name in collections.into_iter().chain(variants) {
+        stamp(store, &Shown::Variant { name, strategy: None })?.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
 /// Returns a number that grows whenever a collection of a view changes: mirrors compare it. 0: there is no such view.
 pub fn serial(store: &Store, shown: &Shown) -> Result<i64> {
     let sources = shown.sources(&*store.manifest.read()?);

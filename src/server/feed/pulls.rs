@@ -10,8 +10,8 @@ use crate::fs;
 use crate::manifest::RemoteId;
 use crate::ops::{self, Context, Offer, Refusal, Told};
 use crate::remote::{LazyClient, Moment};
-use crate::server::Clock;
 use crate::server::counters::Count;
+use crate::server::{Clock, stores};
 use crate::store::Store;
 use http::StatusCode;
 use std::collections::{HashMap, VecDeque};
@@ -236,7 +236,7 @@ impl Run<'_> {
     fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> Result<(u64, Brought), Trouble> {
         let store = match store {
             Some(store) => store,
-            none => none.insert(Store::open(&self.pulls.root).map_err(Error::from)?),
+            none => none.insert(stores::open(&self.pulls.root)?),
         };
         let context = Context {
             now: (self.pulls.clock)(),

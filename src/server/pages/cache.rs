@@ -5,6 +5,7 @@
 
 use super::negotiate::Form;
 use crate::server::coding::Coding;
+use crate::server::endpoint::ViewName;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -16,6 +17,8 @@ const MAX_BYTES: usize = 16 << 20;
 /// A page in one form.
 #[derive(Debug)]
 pub(super) struct Page {
+    /// What it shows.
+    pub(super) view: ViewName,
     /// The view's stamp when it was made.
     pub(super) stamp: u64,
     /// The manifest's version at which it was last known to be right.
@@ -39,6 +42,7 @@ pub(super) struct Page {
 
 /// What is known of a page that is to be kept.
 pub(super) struct Made {
+    pub(super) view: ViewName,
     pub(super) stamp: u64,
     pub(super) version: i64,
     pub(super) until: Option<i64>,
@@ -53,6 +57,7 @@ impl Page {
     pub(super) fn new(made: Made) -> Self {
         let digest = blake3::hash(&made.bytes).to_hex();
         Self {
+            view: made.view,
             stamp: made.stamp,
             version: AtomicI64::new(made.version),
             until: made.until,

@@ -152,17 +152,22 @@ fn valid(server: &Server, view: &ViewName, key: &Key) -> Result<Option<Arc<Page>
 
 /// Returns a view's stamp at a version of the manifest, found once.
 pub(super) fn stamp(server: &Server, view: &ViewName, version: i64) -> Result<Option<u64>> {
-    let stamps = || server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, stamp)) = stamps().get(view).filter(|(at, _)| *at == version) {
-        return Ok(*stamp);
+    if let Some(stamp) = known_stamp(server, view, version) {
+        return Ok(stamp);
     }
     let found = ops::stamp(&*server.stores.borrow()?, &shown(view))?;
-    let mut stamps = stamps();
+    let mut stamps = server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
     if stamps.len() > 1024 {
         stamps.clear();
     }
     stamps.insert(view.clone(), (version, found));
     Ok(found)
+}
+
+/// Returns a view's stamp at a version of the manifest, if it was found already; the inner `None`: there is no such view.
+fn known_stamp(server: &Server, view: &ViewName, version: i64) -> Option<Option<u64>> {
+    let stamps = server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+    stamps.get(view).filter(|(at, _)| *at == version).map(|(_, stamp)| *stamp)
 }
 
 /// Makes a page and keeps it.
@@ -176,7 +181,7 @@ fn make(
     let version = server.stores.version()?;
     let Some(stamp) = stamp(server, view, version)? else { return Ok(Err(Lack::Unknown)) };
     let cache_control = if is_number(view) { FOR_A_DAY } else { ASK_ALWAYS };
-    let base = render::Basis { version, stamp, cache_control, form: key.1 };
+    let base = render::Basis { view: view.clone(), version, stamp, cache_control, form: key.1 };
     let made = match subject {
         Subject::Root => render::root(server, view, base)?,
         Subject::Project(project) => render::project(server, view, project, base)?,
@@ -233,8 +238,10 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     let key: Key = (request.uri().path().into(), form);
     let page = server.pages.cache.get(&key)?;
     // A page whose view changed is looked at by a thread that may wait.
+    let version = server.stores.version().ok()?;
     let is_right = page.until.is_none_or(|until| server.now() < until)
-        && page.version.load(Relaxed) == server.stores.version().ok()?;
+        && (page.version.load(Relaxed) == version
+            || known_stamp(server, &page.view, version) == Some(Some(page.stamp)));
     let answer = is_right.then(|| give(request, &page, false)).flatten()?;
     server.counters.cached_pages.add(1);
     Some(answer)

@@ -20,6 +20,7 @@ use std::borrow::Cow;
 
 /// What is known before a page is made.
 pub(super) struct Basis {
+    pub(super) view: ViewName,
     pub(super) version: i64,
     pub(super) stamp: u64,
     pub(super) cache_control: &'static str,
@@ -29,7 +30,18 @@ pub(super) struct Basis {
 impl Basis {
     fn made(self, bytes: Vec<u8>, serial: i64) -> Made {
         let (stamp, version, form, cache_control) = (self.stamp, self.version, self.form, self.cache_control);
-        Made { stamp, version, until: None, form, bytes: Bytes::from(bytes), serial, cache_control, incomplete: None }
+        let view = self.view;
+        Made {
+            view,
+            stamp,
+            version,
+            until: None,
+            form,
+            bytes: Bytes::from(bytes),
+            serial,
+            cache_control,
+            incomplete: None,
+        }
     }
 }
 
