@@ -152,3 +152,59 @@ fn read_all(site: &Site) {
         }
     }
 }
+
+#[test]
+fn a_server_that_is_stopped_finishes_what_it_began() {
+    let env = Env::new();
+    let big = Wheel::new("demo-big", "1.0").payload(30_000_000, 6);
+    add(&env, "cuda", std::slice::from_ref(&big));
+    let login = basic(&token(&env, &["--collection", "cuda", "--scope", "upload"]));
+    let server = WcasServer::start(&env, &[]);
+    let (bytes, address) = (big.bytes(), server.address());
+    let idle = server.connect();
+    let mut download = server.connect();
+    download.send_head("GET", &file_path(&big.filename(), &bytes), &[]);
+    assert_eq!(download.head().map(|head| head.status), Some(200));
+    let wheel = Wheel::new("demo-up", "1.0").payload(100_000, 1);
+    let body = form(&wheel.filename(), &wheel.bytes(), &[]);
+    let mut upload = server.connect();
+    let size = body.len().to_string();
+    let headers = [FORM, ("Authorization", &*login), ("Content-Length", &*size)];
+    upload.send_head("POST", "/cuda/legacy/", &headers);
+    upload.send(&body[..50_000]).unwrap();
+    let ended = std::thread::spawn(move || server.stop());
+    let begin = Instant::now();
+    while std::net::TcpStream::connect(address).is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it still takes connections");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(download.read(bytes.len()) == bytes, "the download came to its end");
+    upload.send(&body[50_000..]).unwrap();
+    assert_eq!(upload.head().map(|head| head.status), Some(200), "and so did the upload");
+    ended.join().unwrap();
+    drop(idle);
+    let list = env.json(["list", "--collection", "cuda"]);
+    assert_eq!(list["distributions"].as_array().unwrap().len(), 2, "{list}");
+    whole(&env);
+}
+
+#[test]
+fn a_form_without_a_length_is_taken_as_well() {
+    let env = Env::new();
+    env.ok(["collection", "create", "cuda"]);
+    let login = basic(&token(&env, &["--collection", "cuda", "--scope", "upload"]));
+    let site = Site::of(env, &[]);
+    let wheel = Wheel::new("demo-up", "1.0").payload(100_000, 1);
+    let body = form(&wheel.filename(), &wheel.bytes(), &[]);
+    let mut connection = site.server.connect();
+    let headers = [FORM, ("Authorization", &*login), ("Transfer-Encoding", "chunked"), ("Expect", "100-continue")];
+    connection.send_head("POST", "/cuda/legacy/", &headers);
+    assert_eq!(connection.head().map(|head| head.status), Some(100), "the client waits for this");
+    for piece in body.chunks(7001) {
+        connection.send(&[format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()).unwrap();
+    }
+    connection.send(b"0\r\n\r\n").unwrap();
+    assert_eq!(connection.head().map(|head| head.status), Some(200));
+    assert_eq!(site.server.get("/cuda/simple/demo-up/").status, 200);
+    site.end();
+}
