@@ -14,9 +14,7 @@ fn upload_until_the_end(address: SocketAddr, login: &str, series: u64) -> Vec<Wh
     for number in 0..500 {
         let wheel = Wheel::new("demo-up", &format!("{series}.{number}")).payload(80_000, series * 1000 + number);
         let body = form(&wheel.filename(), &wheel.bytes(), &[]);
-        let Ok(stream) = std::net::TcpStream::connect(address) else { break };
-        drop(stream);
-        let mut connection = Connection::open(address);
+        let Ok(mut connection) = Connection::try_open(address) else { break };
         let length = body.len().to_string();
         let head = format!(
             "POST /cuda/legacy/ HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n{}: {}\r\nContent-Length: {length}\r\n\r\n",

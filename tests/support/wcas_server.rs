@@ -126,10 +126,15 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects.
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server listens");
+        Self::try_open(address).expect("the server listens")
+    }
+
+    /// Connects to a server that may have ended.
+    pub(crate) fn try_open(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time-out can be set");
-        Self { stream: BufReader::new(stream), host: address.to_string() }
+        Ok(Self { stream: BufReader::new(stream), host: address.to_string() })
     }
 
     /// Sends bytes as they are; fails when the server has closed.

@@ -86,7 +86,7 @@ impl Connections {
                 let shaken = tokio::time::timeout(self.options.head_timeout, tls.0.accept(stream)).await;
                 // A client that doesn't trust the certificate, or speaks no TLS, knows it best itself.
                 if let Ok(Ok(stream)) = shaken {
-                    self.talk(stream, address, true, stop).await;
+                    Box::pin(self.talk(stream, address, true, stop)).await;
                 }
             }
         }
@@ -103,7 +103,8 @@ impl Connections {
         let connections = self.clone();
         let service = service_fn(move |request| {
             let connections = connections.clone();
-            async move { Ok::<_, Infallible>(connections.handle(request, address, is_tls).await) }
+            // In a box of its own, which goes with the answer: connections without a request are many, and should be small.
+            Box::pin(async move { Ok::<_, Infallible>(connections.handle(request, address, is_tls).await) })
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.options.head_timeout);
