@@ -12,7 +12,7 @@ pub use staging::{LinkMode, Staged, Staging};
 use crate::digest::{Blake3, Sha256};
 use crate::fs::{self, Error, Lock, Result, Signature};
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 
 /// The right to remove or replace a name under `blobs/`: the exclusive `locks/reap`, held for a batch (under a second).
@@ -75,6 +75,11 @@ impl Blobs {
             Some(metadata) if metadata.is_file() => Found::File(Signature::of(&metadata)),
             Some(_) => Found::Foreign,
         })
+    }
+
+    /// Returns the stat of a blob's file, if there is one.
+    pub fn stat(&self, blob: &Blake3) -> Result<Option<Metadata>> {
+        fs::entry(&self.path(blob))
     }
 
     /// Opens a blob for reading.

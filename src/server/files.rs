@@ -14,7 +14,7 @@ use super::{Answer, Request, Server, feed};
 use crate::blobs::Blobs;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
-use crate::fs::Signature;
+use crate::fs::{self, Signature};
 use crate::manifest::{BlobId, Entry};
 use crate::name::CollectionName;
 use crate::ops::{self, Asking, Context, Held, Shown, Sought};
@@ -26,7 +26,9 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::fs::File;
+use std::fs::Metadata;
+use std::hash::Hash;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +40,10 @@ pub(super) const FOREVER: &str = "max-age=31536000, immutable";
 const MAX_KNOWN: usize = 4096;
 /// So many bytes of sidecars are remembered.
 const MAX_SIDECAR_BYTES: usize = 4 << 20;
+/// So many bytes of small files are remembered, too: opening, reading and closing one takes longer than all else about it.
+const MAX_SMALL_BYTES: usize = 4 << 20;
+/// A file of at most this size is small.
+const SMALL_BYTES: u64 = 32 << 10;
 
 /// A file's address, and the one view that counts for whoever may read no other.
 type Asked = (FileAddress, Option<CollectionName>);
@@ -49,7 +55,8 @@ pub(super) struct Files {
     known: Mutex<HashMap<Asked, Arc<Known>>>,
     /// A version of the manifest, and all views' stamp at it.
     stamp: Mutex<Option<(i64, u64)>>,
-    sidecars: Mutex<Sidecars>,
+    sidecars: Mutex<Kept<(Sha256, Coding)>>,
+    small: Mutex<Kept<Blake3>>,
 }
 
 /// What was decided of a file.
@@ -72,18 +79,25 @@ struct Known {
     used_day: AtomicI64,
 }
 
-/// METADATA as it goes out, by its digest and coding; the oldest goes first.
-#[derive(Debug, Default)]
-struct Sidecars {
-    bytes: HashMap<(Sha256, Coding), Bytes>,
-    order: VecDeque<(Sha256, Coding)>,
+/// Bytes in memory, up to a limit; the oldest go first.
+#[derive(Debug)]
+struct Kept<K> {
+    bytes: HashMap<K, Bytes>,
+    order: VecDeque<K>,
     total: usize,
+    limit: usize,
 }
 
 impl Files {
     /// Takes the store's folder.
     pub(super) fn new(root: &Path) -> Self {
-        Self { blobs: Blobs::new(root), known: Mutex::default(), stamp: Mutex::default(), sidecars: Mutex::default() }
+        Self {
+            blobs: Blobs::new(root),
+            known: Mutex::default(),
+            stamp: Mutex::default(),
+            sidecars: Kept::up_to(MAX_SIDECAR_BYTES),
+            small: Kept::up_to(MAX_SMALL_BYTES),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Asked, Arc<Known>>> {
@@ -99,19 +113,27 @@ impl Files {
         all.insert(asked, Arc::clone(known));
     }
 
-    fn sidecars(&self) -> MutexGuard<'_, Sidecars> {
+    fn sidecars(&self) -> MutexGuard<'_, Kept<(Sha256, Coding)>> {
         self.sidecars.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn small(&self) -> MutexGuard<'_, Kept<Blake3>> {
+        self.small.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Sidecars {
-    fn insert(&mut self, key: (Sha256, Coding), bytes: &Bytes) {
-        if bytes.len() > MAX_SIDECAR_BYTES / 4 || self.bytes.insert(key, bytes.clone()).is_some() {
+impl<K: Copy + Eq + Hash> Kept<K> {
+    fn up_to(limit: usize) -> Mutex<Self> {
+        Mutex::new(Self { bytes: HashMap::new(), order: VecDeque::new(), total: 0, limit })
+    }
+
+    fn insert(&mut self, key: K, bytes: &Bytes) {
+        if bytes.len() > self.limit / 4 || self.bytes.insert(key, bytes.clone()).is_some() {
             return;
         }
         self.order.push_back(key);
         self.total += bytes.len();
-        while self.total > MAX_SIDECAR_BYTES {
+        while self.total > self.limit {
             let Some(oldest) = self.order.pop_front() else { break };
             self.total -= self.bytes.remove(&oldest).map_or(0, |bytes| bytes.len());
         }
@@ -241,7 +263,7 @@ fn give(server: &Server, request: &Request, address: &FileAddress, known: &Known
             return Ok(Some(without_bytes(&verdict, &of)));
         }
     };
-    let Some(file) = open(server, known)? else {
+    let Some(body) = body(server, known, &range)? else {
         server.counters.bad_blobs.add(1);
         let text = format!("the bytes of {} are damaged or missing: they need repair", address.filename);
         return Ok(Some(unavailable(text)));
@@ -257,7 +279,7 @@ fn give(server: &Server, request: &Request, address: &FileAddress, known: &Known
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         set(&mut answer, CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, known.size));
     }
-    *answer.body_mut() = Body::File(file, range);
+    *answer.body_mut() = body;
     Ok(Some(answer))
 }
 
@@ -388,20 +410,42 @@ fn shown(view: &ViewName) -> Shown {
     }
 }
 
-/// Opens a file's bytes; `None`: they are missing or wrong, which is recorded.
-fn open(server: &Server, known: &Known) -> Result<Option<File>> {
+/// Returns a range of a file's bytes; `None`: they are missing or wrong, which is recorded.
+fn body(server: &Server, known: &Known, range: &Range<u64>) -> Result<Option<Body>> {
     let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
     let last = *right();
-    if let Some(last) = last
-        && let Ok(file) = server.files.blobs.open(&known.blake3)
-        && let Ok(found) = file.metadata()
-        && Signature::of(&found).is_same_file(last.inode, last.size, last.modified_ns)
+    let is_right = |found: &Metadata| {
+        last.is_some_and(|last| Signature::of(found).is_same_file(last.inode, last.size, last.modified_ns))
+    };
+    let is_small = known.size <= SMALL_BYTES;
+    if is_small
+        && let Some(bytes) = server.files.small().bytes.get(&known.blake3).cloned()
+        && server.files.blobs.stat(&known.blake3)?.is_some_and(|found| is_right(&found))
     {
-        return Ok(Some(file));
+        return Ok(Some(Body::Bytes(part(&bytes, range))));
     }
-    let Some((file, signature)) = ops::open_blob(&*server.stores.borrow()?, &known.blake3)? else { return Ok(None) };
-    *right() = Some(signature);
-    Ok(Some(file))
+    let opened = server.files.blobs.open(&known.blake3).ok();
+    let file = match opened.filter(|file| file.metadata().is_ok_and(|found| is_right(&found))) {
+        Some(file) => file,
+        None => {
+            let found = ops::open_blob(&*server.stores.borrow()?, &known.blake3)?;
+            let Some((file, signature)) = found else { return Ok(None) };
+            *right() = Some(signature);
+            file
+        }
+    };
+    let mut bytes = vec![0; if is_small { known.size as usize } else { 0 }];
+    if is_small && fs::read_at_hand(&file, 0, &mut bytes) {
+        let bytes = Bytes::from(bytes);
+        server.files.small().insert(known.blake3, &bytes);
+        return Ok(Some(Body::Bytes(part(&bytes, range))));
+    }
+    Ok(Some(Body::File(file, range.clone())))
+}
+
+/// Returns a range of bytes that is within them.
+fn part(bytes: &Bytes, range: &Range<u64>) -> Bytes {
+    bytes.slice(range.start as usize..range.end as usize)
 }
 
 /// Returns METADATA as it goes out, made once.
