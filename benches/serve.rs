@@ -294,7 +294,8 @@ fn start_of_a_large_store() {
 /// How long does uv take to resolve 70 packages by their sidecars?
 fn resolve(place: &Place, nginx: &Path) {
     let python = find("python", "WCAS_TEST_PYTHON");
-    let Some(uv) = python.map(|python| python.with_file_name("uv")).filter(|uv| uv.is_file()) else {
+    let with_uv = python.map(|python| (python.with_file_name("uv"), python)).filter(|(uv, _)| uv.is_file());
+    let Some((uv, python)) = with_uv else {
         say("| uv pip compile of 70 | - | - | skipped: needs uv: WCAS_TEST_PYTHON=\"$(tests/clients.sh)\" | - |");
         return;
     };
@@ -307,17 +308,9 @@ fn resolve(place: &Place, nginx: &Path) {
     fs::write(&list, "chain-0\n").expect("the scratch folder can be written");
     let compile = |url: String| {
         let mut command = Command::new(&uv);
-        command.args([
-            "pip",
-            "compile",
-            "--no-config",
-            "--no-cache",
-            "--quiet",
-            "--python-version",
-            "3.12",
-            "-i",
-            &url,
-        ]);
+        command.args(["pip", "compile", "--no-config", "--no-cache", "--quiet", "-i", &url]);
+        // Left to itself uv looks for interpreters first, for seconds.
+        command.arg("--python").arg(&python);
         command.arg(&list).env("no_proxy", "127.0.0.1");
         measure(&mut command)
     };

@@ -24,7 +24,7 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
     RETRY_AFTER, VARY,
 };
-use http::{Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::Metadata;
 use std::hash::Hash;
@@ -41,7 +41,9 @@ const MAX_KNOWN: usize = 4096;
 /// So many bytes of sidecars are remembered.
 const MAX_SIDECAR_BYTES: usize = 4 << 20;
 /// So many bytes of small files are remembered, too: opening, reading and closing one takes longer than all else about it.
-const MAX_SMALL_BYTES: usize = 4 << 20;
+const MAX_SMALL_BYTES: usize = 8 << 20;
+/// What the path of a sidecar has after the file's (PEP 658).
+const METADATA: &str = ".metadata";
 /// A file of at most this size is small.
 const SMALL_BYTES: u64 = 32 << 10;
 
@@ -53,6 +55,8 @@ type Asked = (FileAddress, Option<CollectionName>);
 pub(super) struct Files {
     blobs: Blobs,
     known: Mutex<HashMap<Asked, Arc<Known>>>,
+    /// The same by the paths that were asked for, so that a hot file's path isn't parsed again.
+    paths: Mutex<HashMap<Box<str>, Arc<Known>>>,
     /// A version of the manifest, and all views' stamp at it.
     stamp: Mutex<Option<(i64, u64)>>,
     sidecars: Mutex<Kept<(Sha256, Coding)>>,
@@ -66,11 +70,14 @@ struct Known {
     version: AtomicI64,
     /// What all views' stamp was before it was decided.
     stamp: u64,
+    filename: String,
     blob: BlobId,
     blake3: Blake3,
-    sha256: Sha256,
     size: u64,
     modified: i64,
+    etag: String,
+    /// What every answer with its bytes tells.
+    headers: HeaderMap,
     metadata: Option<Sha256>,
     tally: Arc<Tally>,
     /// The stat of the file whose bytes are known to be right.
@@ -94,6 +101,7 @@ impl Files {
         Self {
             blobs: Blobs::new(root),
             known: Mutex::default(),
+            paths: Mutex::default(),
             stamp: Mutex::default(),
             sidecars: Kept::up_to(MAX_SIDECAR_BYTES),
             small: Kept::up_to(MAX_SMALL_BYTES),
@@ -111,6 +119,10 @@ impl Files {
             all.clear();
         }
         all.insert(asked, Arc::clone(known));
+    }
+
+    fn paths(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Known>>> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sidecars(&self) -> MutexGuard<'_, Kept<(Sha256, Coding)>> {
@@ -151,10 +163,23 @@ pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) ->
 
 /// Answers with a file, or its METADATA, whose every decision is remembered, without SQL; `None`: another is to be asked, who may wait.
 pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
-    let Ok(Endpoint::File(address)) = server.endpoint(request) else { return None };
-    let file = FileAddress { is_metadata: false, ..address.clone() };
+    let path = request.uri().path();
+    let known = server.files.paths().get(path).cloned();
+    let known = match known {
+        Some(known) => known,
+        None => {
+            let Ok(Endpoint::File(address)) = server.endpoint(request) else { return None };
+            let file = FileAddress { is_metadata: false, ..address };
+            let known = server.files.known().get(&(file, None)).cloned()?;
+            let mut paths = server.files.paths();
+            if paths.len() >= MAX_KNOWN {
+                paths.clear();
+            }
+            paths.insert(path.into(), known.clone());
+            known
+        }
+    };
     let version = server.stores.version().ok()?;
-    let known = server.files.known().get(&(file, None)).cloned()?;
     if known.version.load(Relaxed) != version {
         // Whoever has the lock may be asking the manifest.
         let stamp = *server.files.stamp.try_lock().ok()?;
@@ -163,15 +188,11 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
         }
         known.version.store(version, Relaxed);
     }
-    if address.is_metadata {
-        let sha256 = known.metadata?;
-        let plain_bytes = server.files.sidecars().bytes.get(&(sha256, Coding::Identity))?.len();
-        let coding = Coding::accepted(request.headers()).of_size(plain_bytes);
-        let is_coded = server.files.sidecars().bytes.contains_key(&(sha256, coding));
-        return if is_coded { metadata(server, request, &address).ok()? } else { None };
+    if path.ends_with(METADATA) {
+        return about(server, request, &known, true).ok()?;
     }
     let is_looked_at = known.signature.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-    if is_looked_at { give(server, request, &address, &known).ok()? } else { None }
+    if is_looked_at { give(server, request, &known).ok()? } else { None }
 }
 
 /// Makes an answer of what came of looking for a file.
@@ -247,14 +268,13 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
 
 fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
     match find(server, request, address)? {
-        Some(known) => give(server, request, address, &known),
+        Some(known) => give(server, request, &known),
         None => Ok(None),
     }
 }
 
-fn give(server: &Server, request: &Request, address: &FileAddress, known: &Known) -> Result<Option<Answer>> {
-    let etag = format!("\"{}\"", known.sha256);
-    let of = Representation { etag: &etag, modified: Some(known.modified), size: Some(known.size) };
+fn give(server: &Server, request: &Request, known: &Known) -> Result<Option<Answer>> {
+    let of = Representation { etag: &known.etag, modified: Some(known.modified), size: Some(known.size) };
     let verdict = judge(request.method(), request.headers(), &of);
     let range = match &verdict {
         Verdict::Whole => 0..known.size,
@@ -265,37 +285,54 @@ fn give(server: &Server, request: &Request, address: &FileAddress, known: &Known
     };
     let Some(body) = body(server, known, &range)? else {
         server.counters.bad_blobs.add(1);
-        let text = format!("the bytes of {} are damaged or missing: they need repair", address.filename);
+        let text = format!("the bytes of {} are damaged or missing: they need repair", known.filename);
         return Ok(Some(unavailable(text)));
     };
     if *request.method() == Method::GET && range.start == 0 {
         count(server, known);
     }
-    let mut answer = Answer::new(Body::Bytes(Bytes::new()));
-    describe(&mut answer, &of);
-    set(&mut answer, CONTENT_TYPE, "application/octet-stream");
-    set(&mut answer, CONTENT_LENGTH, &(range.end - range.start).to_string());
+    let mut answer = Answer::new(body);
+    answer.headers_mut().clone_from(&known.headers);
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     if verdict != Verdict::Whole {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         set(&mut answer, CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, known.size));
     }
-    *answer.body_mut() = body;
     Ok(Some(answer))
+}
+
+/// Returns what every answer with a file's bytes tells.
+fn headers(of: &Representation<'_>) -> HeaderMap {
+    let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+    describe(&mut answer, of);
+    set(&mut answer, CONTENT_TYPE, "application/octet-stream");
+    answer.into_parts().0.headers
 }
 
 fn metadata(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
     // What is announced of the file is announced of its sidecar: one decision for both.
     let file = FileAddress { is_metadata: false, ..address.clone() };
     let Some(known) = find(server, request, &file)? else { return Ok(None) };
+    about(server, request, &known, false)
+}
+
+/// Answers with a file's METADATA, on demand only if it is in memory.
+fn about(server: &Server, request: &Request, known: &Known, is_at_hand: bool) -> Result<Option<Answer>> {
+    let sidecar = |sha256: &Sha256, coding| {
+        if is_at_hand {
+            return Ok(server.files.sidecars().bytes.get(&(*sha256, coding)).cloned());
+        }
+        sidecar(server, sha256, coding)
+    };
     let Some(sha256) = known.metadata else { return Ok(None) };
-    let Some(plain_bytes) = sidecar(server, &sha256, Coding::Identity)? else { return Ok(None) };
+    let Some(plain_bytes) = sidecar(&sha256, Coding::Identity)? else { return Ok(None) };
     let coding = Coding::accepted(request.headers()).of_size(plain_bytes.len());
+    let Some(bytes) = sidecar(&sha256, coding)? else { return Ok(None) };
     let etag = format!("\"{sha256}{}\"", coding.suffix());
     let of = Representation { etag: &etag, modified: Some(known.modified), size: None };
     let verdict = judge(request.method(), request.headers(), &of);
     let mut answer = match verdict {
         Verdict::Whole | Verdict::Part(_) => {
-            let bytes = sidecar(server, &sha256, coding)?.unwrap_or(plain_bytes);
             let mut answer = Answer::new(Body::Bytes(bytes));
             describe(&mut answer, &of);
             set(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
@@ -362,14 +399,18 @@ fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Opt
     }
     let store = server.stores.borrow()?;
     let Some(entry) = decide(&store, address, key.1.as_ref())? else { return Ok(None) };
+    let etag = format!("\"{}\"", entry.sha256);
+    let of = Representation { etag: &etag, modified: Some(entry.uploaded_at), size: Some(entry.size) };
     let known = Arc::new(Known {
+        headers: headers(&of),
         version: AtomicI64::new(version),
         stamp,
+        filename: entry.filename,
         blob: entry.blob,
         blake3: entry.blake3,
-        sha256: entry.sha256,
         size: entry.size,
         modified: entry.uploaded_at,
+        etag,
         metadata: entry.metadata_sha256,
         tally: server.counters.tally(entry.collection.as_str(), ""),
         signature: Mutex::default(),

@@ -4,10 +4,15 @@ use crate::error::Result;
 use crate::store::Store;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
+use std::thread;
 
 /// So many idle handles are kept; more are opened when more threads want one.
 const IDLE: usize = 4;
+
+/// So many look for changes at a time, at most.
+const MAX_WATCHES: usize = 4;
 
 /// So much of the manifest a handle keeps in memory; the kernel keeps the rest.
 const CACHE_KIB: i64 = 1024;
@@ -17,8 +22,18 @@ const CACHE_KIB: i64 = 1024;
 pub struct Stores {
     root: PathBuf,
     idle: Mutex<Vec<Store>>,
-    /// A handle that only looks: its own changes would not be seen.
-    watch: Mutex<Store>,
+    /// Who looks for changes: several, so that threads need not wait for one another.
+    watches: Vec<Mutex<Watch>>,
+    /// Moves with every change that a watch sees.
+    version: AtomicI64,
+}
+
+/// A handle that only looks: its own changes would not be seen.
+#[derive(Debug)]
+struct Watch {
+    store: Store,
+    /// What it saw last; each handle counts for itself.
+    seen: i64,
 }
 
 /// A handle; it goes back when the value is dropped.
@@ -33,8 +48,9 @@ impl Stores {
     pub fn open(root: &Path) -> Result<Self> {
         let store = open(root)?;
         let root = store.root().to_owned();
-        let watch = Mutex::new(open(&root)?);
-        Ok(Self { root, idle: Mutex::new(vec![store]), watch })
+        let count = thread::available_parallelism().map_or(1, usize::from).min(MAX_WATCHES);
+        let watches = (0..count).map(|_| Watch::open(&root).map(Mutex::new)).collect::<Result<_>>()?;
+        Ok(Self { root, idle: Mutex::new(vec![store]), watches, version: AtomicI64::new(0) })
     }
 
     /// Returns the store's folder.
@@ -43,9 +59,22 @@ impl Stores {
     }
 
     /// Returns a number that moves whenever anybody, this process too, has changed the manifest: microseconds.
+    ///
+    /// A change moves it once for each watch that sees it, which costs a second look at what was made since. It never stays when
+    /// there was a change before the call: a watch that saw none since its last look has told of all that it saw.
     pub fn version(&self) -> Result<i64> {
-        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(watch.manifest.version()?)
+        let free = self.watches.iter().find_map(|watch| match watch.try_lock() {
+            Ok(watch) => Some(watch),
+            Err(TryLockError::Poisoned(watch)) => Some(watch.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        let mut watch = free.unwrap_or_else(|| self.watches[0].lock().unwrap_or_else(PoisonError::into_inner));
+        let found = watch.store.manifest.version()?;
+        if found != watch.seen {
+            watch.seen = found;
+            self.version.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(self.version.load(Ordering::Acquire))
     }
 
     /// Borrows a handle.
@@ -53,6 +82,13 @@ impl Stores {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let store = idle.map_or_else(|| open(&self.root), Ok)?;
         Ok(Borrowed { stores: self, store: Some(store) })
+    }
+}
+
+impl Watch {
+    fn open(root: &Path) -> Result<Self> {
+        let store = open(root)?;
+        Ok(Self { seen: store.manifest.version()?, store })
     }
 }
 

@@ -108,7 +108,7 @@ impl Connections {
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.options.head_timeout);
-        builder.max_buf_size(HEAD_BYTES.max(8192)).pipeline_flush(true).half_close(false);
+        builder.max_buf_size(HEAD_BYTES.max(8192)).half_close(false);
         let mut connection = pin!(builder.serve_connection(stream, service));
         let is_ended = tokio::select! {
             // What goes wrong with a connection is the client's to notice.
