@@ -10,8 +10,8 @@ use wcas::error::Result;
 use wcas::manifest::{Guard, StatusRow};
 use wcas::name::{CollectionName, ProjectName};
 use wcas::ops::{
-    self, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion, RevisionSpec, Settings,
-    StatusReport,
+    self, CacheRules, CacheRulesError, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion,
+    RevisionSpec, Settings, StatusReport,
 };
 use wcas::requirement::Spec;
 use wcas::status::Status;
@@ -152,6 +152,9 @@ struct SetArgs {
     /// Whether an upload may give a filename that was removed other bytes
     #[arg(long, value_enum)]
     reuse_filenames: Option<Answer>,
+    /// What its cache endpoint offers builders: max-build=N, suffix=TEXT, local=own|any|none, files=any|fromager, joined by &
+    #[arg(long, value_name = "RULES", value_parser = rule(parse_cache))]
+    cache: Option<Rule<CacheRules>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -179,6 +182,10 @@ enum Action {
 /// A rule's value, or its absence.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule<T>(pub(super) Option<T>);
+
+fn parse_cache(text: &str) -> std::result::Result<CacheRules, String> {
+    text.parse().map_err(|error: CacheRulesError| error.to_string())
+}
 
 fn parse_count(text: &str) -> std::result::Result<u32, String> {
     text.parse().map_err(|_| "write a number".to_owned())
@@ -283,6 +290,7 @@ fn rules(row: &CollectionReport) -> String {
         guard(&row.guard),
         row.hides_variants.then(|| "variants hidden".to_owned()),
         row.reuses_filenames.then(|| "filenames reused".to_owned()),
+        row.cache.as_ref().map(|rules| format!("cache {rules}")),
     ];
     texts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -435,6 +443,7 @@ fn set(app: &App, args: SetArgs) -> Result<()> {
         is_strict: switch(args.strict, args.no_strict),
         hides_variants: args.variants.map(|variants| variants == Variants::Hide),
         reuses_filenames: args.reuse_filenames.map(|answer| answer == Answer::Yes),
+        cache: args.cache.map(|rule| rule.0),
     };
     let report = ops::set_collection(&app.open()?, &app.context(), &args.name, &settings)?;
     app.report("collection-set", &report, |out| {

@@ -27,6 +27,7 @@ mod token;
 mod units;
 mod verify;
 mod view;
+mod wants;
 
 use app::App;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -71,6 +72,7 @@ enum Command {
     Show(list::ShowArgs),
     Why(list::WhyArgs),
     Stats(stats::Args),
+    Wants(wants::Args),
     Collection(collection::Args),
     Remote(remote::Args),
     Config(config::Args),
@@ -139,6 +141,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Show(args) => list::show(app, args),
         Command::Why(args) => list::why(app, args),
         Command::Stats(args) => stats::run(app, args),
+        Command::Wants(args) => wants::run(app, args),
         Command::Collection(args) => collection::run(app, args),
         Command::Remote(args) => remote::run(app, args),
         Command::Config(args) => config::run(app, args),

@@ -68,6 +68,8 @@ pub struct CollectionRow {
     pub hides_variants: bool,
     /// Whether an upload may give a filename that was removed other bytes.
     pub reuses_filenames: bool,
+    /// What its cache endpoint offers; `None`: the defaults.
+    pub cache_rules: Option<String>,
 }
 
 impl CollectionRow {
@@ -92,6 +94,7 @@ impl CollectionRow {
             },
             hides_variants: row.get("hide_variants")?,
             reuses_filenames: row.get("reuse_filenames")?,
+            cache_rules: row.get("cache_rules")?,
         })
     }
 }
@@ -214,6 +217,13 @@ impl Transaction<'_> {
     pub fn set_reuse_filenames(&self, id: CollectionId, reuses_filenames: bool) -> Result<()> {
         let sql = "UPDATE collection SET reuse_filenames = ?2 WHERE id = ?1";
         self.conn.prepare_cached(sql)?.execute((id, reuses_filenames))?;
+        Ok(())
+    }
+
+    /// Sets what a collection's cache endpoint offers.
+    pub fn set_cache_rules(&self, id: CollectionId, rules: Option<&str>) -> Result<()> {
+        let sql = "UPDATE collection SET cache_rules = ?2 WHERE id = ?1";
+        self.conn.prepare_cached(sql)?.execute((id, rules))?;
         Ok(())
     }
 

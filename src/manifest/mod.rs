@@ -22,6 +22,7 @@ mod token;
 mod types;
 mod variant_wheel;
 mod view;
+mod want;
 
 pub use blob::{BlobRow, State};
 pub use collection::{CollectionRow, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
@@ -40,6 +41,7 @@ pub use status::StatusRow;
 pub use token::{NewToken, TokenId, TokenRow};
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
+pub use want::WantRow;
 
 use crate::fs::fault::{Change, point};
 use rusqlite::config::DbConfig;
@@ -49,7 +51,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The schema's steps, each applied on top of those before it. A released step is never edited: a new one follows it.
-const STEPS: [&str; 3] = [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const STEPS: [&str; 4] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 /// The schema that this program writes; an older one is migrated, a newer one refused.
 const VERSION: i64 = STEPS.len() as i64;
 /// "WCAS": tells the file from any other SQLite database.

@@ -4,6 +4,7 @@
 //! read no clock, no environment and no terminal.
 
 mod about;
+mod cache;
 mod collection;
 pub mod config;
 mod doctor;
@@ -42,6 +43,7 @@ mod verify;
 mod view;
 
 pub use about::{AboutView, about};
+pub use cache::{Builder, CacheRules, CacheRulesError, LocalVersions, WantReport, cached, forget_wanted, wanted};
 pub use collection::{
     CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
     create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,

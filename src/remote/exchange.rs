@@ -144,7 +144,22 @@ impl Client {
             .timeout(options.stall_timeout)
             .build()
             .map_err(|error| ClientError(error.into()))?;
-        Ok(Self { http, options, netrc: OnceLock::new(), no_certificates })
+        Ok(Self { http, options, netrc: OnceLock::new(), no_certificates, end: None })
+    }
+
+    /// Returns a client that gives up at a time and tries nothing again, for who can do without an answer.
+    pub fn until(&self, end: Instant) -> Self {
+        let mut hurried = self.clone();
+        (hurried.end, hurried.options.retries) = (Some(end), 0);
+        hurried
+    }
+
+    /// Returns when a page that is asked for now is given up, and the time that is left for it.
+    pub(super) fn page_deadline(&self) -> Option<(Instant, Duration)> {
+        let now = Instant::now();
+        let left = self.end.map(|end| end.saturating_duration_since(now));
+        let limit = left.map_or(self.options.page_deadline, |left| left.min(self.options.page_deadline));
+        now.checked_add(limit).map(|deadline| (deadline, limit))
     }
 
     /// Asks once, and follows redirects.
@@ -191,8 +206,12 @@ impl Client {
             return Err(Failure::TimedOut { place, what: "no answer came", limit });
         }
         // The client's own time limit is for each wait; one of a request would be for the whole of it.
-        let limit = self.options.stall_timeout;
+        let left = question.deadline.map(|(deadline, _)| deadline.saturating_duration_since(Instant::now()));
+        let limit = left.map_or(self.options.stall_timeout, |left| left.min(self.options.stall_timeout));
         let mut request = self.http.get(url.clone()).headers(question.headers.clone());
+        if limit < self.options.stall_timeout {
+            request = request.timeout(limit);
+        }
         if let Some(authorization) = self.authorization(question.source, url)? {
             request = authorization.put(request);
         }

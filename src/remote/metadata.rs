@@ -12,7 +12,6 @@ use crate::wheel::{self, DistributionFilename, WheelFilename};
 use reqwest::header::{ACCEPT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_RANGE, RANGE};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, Read};
-use std::time::Instant;
 use url::Url;
 
 /// The largest sidecar, and the most that is read of one wheel.
@@ -96,8 +95,7 @@ impl Client {
             headers.insert(RANGE, HeaderValue::from_str(&range).expect("digits make a header"));
             validator.map(|validator| headers.insert(IF_RANGE, validator.clone()));
         }
-        let limit = self.options.page_deadline;
-        let deadline = Instant::now().checked_add(limit).map(|deadline| (deadline, limit));
+        let deadline = self.page_deadline();
         self.ask(&Question { source, url, headers, is_vouched, deadline })
     }
 }

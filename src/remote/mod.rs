@@ -27,7 +27,7 @@ pub use page::{Page, PageAnswer, Validators};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 /// Reads a variable of the environment, which only the binary may do itself.
@@ -134,6 +134,7 @@ impl fmt::Debug for Source {
 pub struct ClientError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// A client of other indexes, with its connections; threads share it.
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::blocking::Client,
     options: ClientOptions,
@@ -141,6 +142,8 @@ pub struct Client {
     netrc: OnceLock<Result<Option<String>, String>>,
     /// Why no certificate can be checked, if so.
     no_certificates: Option<String>,
+    /// When all pages are given up.
+    end: Option<Instant>,
 }
 
 impl fmt::Debug for Client {

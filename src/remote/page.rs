@@ -10,7 +10,6 @@ use reqwest::header::{
     IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 use std::io::Read;
-use std::time::Instant;
 use url::Url;
 
 /// JSON is smaller and says more; any HTML is better than nothing.
@@ -62,8 +61,7 @@ impl Client {
     /// Fetches a page, unless it is still the one that `validators` came with. What the text says is not looked at.
     pub fn page(&self, source: &Source, url: &Url, validators: Option<&Validators>) -> Result<PageAnswer, Failure> {
         let headers = conditions(validators);
-        let limit = self.options.page_deadline;
-        let deadline = Instant::now().checked_add(limit).map(|deadline| (deadline, limit));
+        let deadline = self.page_deadline();
         let expected: &[u16] = if validators.is_some() { &[200, 304] } else { &[200] };
         let fetched = self.retried(|| {
             let question = Question { source, url, headers: headers.clone(), is_vouched: false, deadline };

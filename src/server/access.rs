@@ -111,6 +111,9 @@ fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
         | Endpoint::Project(view, _)
         | Endpoint::Legacy(view)
         | Endpoint::Variants(view, ..) => Some(view),
+        Endpoint::CacheRoot(cache) | Endpoint::CacheProject(cache, _) | Endpoint::CacheFile(cache, _) => {
+            Some(&cache.view)
+        }
         Endpoint::File(address) => address.view.as_ref(),
         // The counters tell the names of all collections.
         Endpoint::Metrics => return token.collection.is_none(),

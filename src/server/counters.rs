@@ -6,8 +6,9 @@
 use super::Server;
 use super::endpoint::Endpoint;
 use crate::manifest::{BlobId, Outcome, TokenId, Transaction};
+use crate::name::{CollectionName, ProjectName};
 use crate::store;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(super) enum Asked {
     Project,
     File,
     Metadata,
+    CachePage,
+    CacheFile,
     Variants,
     Upload,
     People,
@@ -52,11 +55,13 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Root,
         Self::Project,
         Self::File,
         Self::Metadata,
+        Self::CachePage,
+        Self::CacheFile,
         Self::Variants,
         Self::Upload,
         Self::People,
@@ -71,6 +76,8 @@ impl Asked {
             Endpoint::Project(..) => Self::Project,
             Endpoint::File(address) if address.is_metadata => Self::Metadata,
             Endpoint::File(_) => Self::File,
+            Endpoint::CacheRoot(_) | Endpoint::CacheProject(..) => Self::CachePage,
+            Endpoint::CacheFile(..) => Self::CacheFile,
             Endpoint::Variants(..) => Self::Variants,
             Endpoint::Legacy(_) => Self::Upload,
             Endpoint::Home | Endpoint::Collection(_) | Endpoint::ProjectPage(..) | Endpoint::Asset(_) => Self::People,
@@ -84,6 +91,8 @@ impl Asked {
             Self::Project => "project",
             Self::File => "file",
             Self::Metadata => "metadata",
+            Self::CachePage => "cache_page",
+            Self::CacheFile => "cache_file",
             Self::Variants => "variants",
             Self::Upload => "upload",
             Self::People => "people",
@@ -118,6 +127,11 @@ impl Tally {
 /// A collection's or variant's name, and a remote's; empty: the store itself.
 pub(super) type TallyName = (String, String);
 
+/// What a builder asked for in vain: a collection or variant, and a project.
+type Wanted = (CollectionName, ProjectName);
+/// So many of them wait for the manifest at a time: anybody may ask for any name.
+const MAX_WANTS: usize = 10_000;
+
 /// All counts.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -142,6 +156,7 @@ pub(super) struct Counters {
     tallies: RwLock<HashMap<TallyName, Arc<Tally>>>,
     used: Mutex<Vec<BlobId>>,
     used_tokens: Mutex<Vec<(TokenId, i64)>>,
+    wants: Mutex<HashMap<Wanted, u64>>,
     flushed_at: AtomicI64,
     is_flushing: AtomicBool,
 }
@@ -211,6 +226,18 @@ impl Counters {
         self.tokens_used().push((token, at));
     }
 
+    /// Counts a project that a builder asked for in vain.
+    pub(super) fn wanted(&self, variant: &CollectionName, project: &ProjectName) {
+        let mut wants = self.wants();
+        if wants.len() < MAX_WANTS {
+            *wants.entry((variant.clone(), project.clone())).or_default() += 1;
+        }
+    }
+
+    fn wants(&self) -> MutexGuard<'_, HashMap<Wanted, u64>> {
+        self.wants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tokens_used(&self) -> MutexGuard<'_, Vec<(TokenId, i64)>> {
         self.used_tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -230,6 +257,7 @@ impl Counters {
             counts: counts.collect(),
             used: std::mem::take(&mut *self.used_blobs()),
             tokens: std::mem::take(&mut *self.tokens_used()),
+            wants: std::mem::take(&mut *self.wants()),
         }
     }
 }
@@ -239,11 +267,12 @@ struct Unsaved {
     counts: Vec<(TallyName, Arc<Tally>, u64, u64)>,
     used: Vec<BlobId>,
     tokens: Vec<(TokenId, i64)>,
+    wants: HashMap<Wanted, u64>,
 }
 
 impl Unsaved {
     fn is_empty(&self) -> bool {
-        self.counts.is_empty() && self.used.is_empty() && self.tokens.is_empty()
+        self.counts.is_empty() && self.used.is_empty() && self.tokens.is_empty() && self.wants.is_empty()
     }
 
     fn save(&self, transaction: &Transaction<'_>, now: i64) -> crate::manifest::Result<()> {
@@ -253,6 +282,11 @@ impl Unsaved {
         for (token, at) in &self.tokens {
             transaction.set_token_used(*token, *at)?;
         }
+        for ((variant, project), count) in &self.wants {
+            transaction.add_want(variant, project, *count, now)?;
+        }
+        let variants: HashSet<&CollectionName> = self.wants.keys().map(|(variant, _)| variant).collect();
+        variants.into_iter().try_for_each(|variant| transaction.trim_wants(variant))?;
         for ((collection, remote), _, hits, misses) in &self.counts {
             for (outcome, count) in [(Outcome::Hit, *hits), (Outcome::Miss, *misses)] {
                 if count > 0 {
@@ -271,6 +305,8 @@ impl Unsaved {
         }
         counters.used_blobs().extend(self.used);
         counters.tokens_used().extend(self.tokens);
+        let mut wants = counters.wants();
+        self.wants.into_iter().for_each(|(wanted, count)| *wants.entry(wanted).or_default() += count);
     }
 }
 

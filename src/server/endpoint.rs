@@ -5,6 +5,7 @@
 
 use crate::digest::Sha256;
 use crate::name::{CollectionName, ProjectName};
+use crate::ops::CacheRules;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::fmt;
@@ -43,6 +44,22 @@ pub enum Endpoint {
     Variants(ViewName, Option<Sha256>, String),
     /// `/files/{sha256}/{filename}`, or of a view: `/{view}/files/{sha256}/{filename}`.
     File(FileAddress),
+    /// `/{view}/cache/simple/`: the projects, for builders.
+    CacheRoot(CacheView),
+    /// `/{view}/cache/simple/{project}/`: what builders may take of a project.
+    CacheProject(CacheView, ProjectName),
+    /// `/{view}/cache/files/{sha256}/{filename}`.
+    CacheFile(CacheView, FileAddress),
+}
+
+/// A view's cache for builders.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CacheView {
+    /// The view.
+    pub view: ViewName,
+    /// What the path says of the wheels that are offered: `/{view}/cache/suffix=_cuda&max-build=3/simple/…`. Build tools append a
+    /// project's name to the URL that they are given, so that it can have no query.
+    pub rules: CacheRules,
 }
 
 /// A file's address.
@@ -131,12 +148,30 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, As
         (["projects"], Ending::Slash) => Err(Astray::Moved("../".to_owned())),
         (["projects"], Ending::Name) => Err(Astray::Moved("./".to_owned())),
         (["files", digest, filename], Ending::Name) => file(Some(view), digest, filename),
+        (["cache", rules, rest @ ..], _) if rules.contains('=') => {
+            cache(CacheView { view, rules: rules.parse().map_err(|_| Astray::NotFound)? }, rest, ending)
+        }
+        (["cache", rest @ ..], _) if !rest.is_empty() => {
+            cache(CacheView { view, rules: CacheRules::default() }, rest, ending)
+        }
         (["variants", digest, filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, Some(sha256(digest)?), (*filename).to_owned()))
         }
         ([filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, None, (*filename).to_owned()))
         }
+        _ => Err(Astray::NotFound),
+    }
+}
+
+fn cache(cache: CacheView, rest: &[&str], ending: Ending) -> Result<Endpoint, Astray> {
+    match (rest, ending) {
+        (["simple"], _) => ending.page("simple", Endpoint::CacheRoot(cache)),
+        (["simple", name], _) => project(name, ending, |project| Endpoint::CacheProject(cache, project)),
+        (["files", digest, filename], Ending::Name) => match file(Some(cache.view.clone()), digest, filename)? {
+            Endpoint::File(address) => Ok(Endpoint::CacheFile(cache, address)),
+            _ => Err(Astray::NotFound),
+        },
         _ => Err(Astray::NotFound),
     }
 }
@@ -218,6 +253,11 @@ mod tests {
         view(text).unwrap()
     }
 
+    fn cache_of(rules: &str) -> CacheView {
+        let rules = if rules.is_empty() { CacheRules::default() } else { rules.parse().unwrap() };
+        CacheView { view: of("cuda"), rules }
+    }
+
     fn moved(path: &str) -> String {
         match parse(path) {
             Err(Astray::Moved(location)) => location,
@@ -256,6 +296,13 @@ mod tests {
             ("/cuda/legacy/", Endpoint::Legacy(of("cuda"))),
             ("/files/", Endpoint::Collection(of("files"))),
             ("/metrics/simple/", Endpoint::Root(of("metrics"))),
+            ("/cache/simple/", Endpoint::Root(of("cache"))),
+            ("/cuda/cache/simple/", Endpoint::CacheRoot(cache_of(""))),
+            ("/cuda/cache/simple/torch/", Endpoint::CacheProject(cache_of(""), torch())),
+            (
+                "/cuda/cache/max-build=3&suffix=_el9/simple/torch/",
+                Endpoint::CacheProject(cache_of("max-build=3&suffix=_el9"), torch()),
+            ),
         ] {
             assert_eq!(parse(path), Ok(endpoint), "{path}");
         }
@@ -281,6 +328,8 @@ mod tests {
             ("/cuda/projects/torch", "/cuda/projects/torch/"),
             ("/cuda/projects", "/cuda/"),
             ("/cuda/projects/", "/cuda/"),
+            ("/cuda/cache/simple", "/cuda/cache/simple/"),
+            ("/cuda/cache/local=any/simple/torch", "/cuda/cache/local=any/simple/torch/"),
         ] {
             assert_eq!(followed(path), to, "{path}");
             assert!(parse(to).is_ok(), "one redirect is enough: {to}");
@@ -290,7 +339,7 @@ mod tests {
     #[test]
     fn a2_a_project_is_moved_to_its_normalised_name() {
         for name in ["Foo_Bar", "foo..bar", "FOO-BAR", "foo%5Fbar", "f%4Fo_%42ar", "foo-_.bar"] {
-            for page in ["simple", "projects"] {
+            for page in ["simple", "projects", "cache/simple"] {
                 let to = format!("/cuda/{page}/foo-bar/");
                 assert_eq!(followed(&format!("/cuda/{page}/{name}/")), to, "{name}");
                 assert_eq!(followed(&format!("/cuda/{page}/{name}")), to, "at once, without the slash, too: {name}");
@@ -337,6 +386,8 @@ mod tests {
             format!("/files/{DIGEST}/a.whl/"),
             format!("/files/{DIGEST}/"),
             format!("/files/{DIGEST}"),
+            format!("/cuda/cache/files/{DIGEST}/a.whl"),
+            format!("/cuda/cache/max-build=x/files/{DIGEST}/a.whl"),
             format!("/files/{DIGEST}/a/b.whl"),
             "/files/unhashed/a.whl".to_owned(),
             "/cuda/files/a.whl".to_owned(),
@@ -395,7 +446,17 @@ mod tests {
             "%2",
             &long,
         ];
-        let paths = ["/X", "/X/simple/", "/cuda/X/", "/cuda/simple/X/", "/cuda/projects/X/", "/cuda@X/simple/", "/-/X"];
+        let paths = [
+            "/X",
+            "/X/simple/",
+            "/cuda/X/",
+            "/cuda/simple/X/",
+            "/cuda/projects/X/",
+            "/cuda@X/simple/",
+            "/-/X",
+            "/cuda/cache/X/simple/a/",
+            "/cuda/cache/simple/X/",
+        ];
         let file_paths = [format!("/files/{DIGEST}/X"), format!("/cuda/files/{DIGEST}/X"), "/files/X/a.whl".to_owned()];
         for path in paths.iter().map(|path| (*path).to_owned()).chain(file_paths) {
             for segment in bad {

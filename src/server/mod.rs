@@ -12,6 +12,7 @@ pub mod http;
 
 mod access;
 mod answer;
+mod cache;
 mod coding;
 mod conditional;
 mod counters;

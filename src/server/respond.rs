@@ -3,8 +3,10 @@
 use super::access;
 use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
-use super::endpoint::{Astray, Endpoint, FileAddress};
-use super::{Anonymous, Answer, Borrowed, Pending, Request, Server, endpoint, feed, files, metrics, pages, people};
+use super::endpoint::{Astray, CacheView, Endpoint, FileAddress, ViewName};
+use super::{
+    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, feed, files, metrics, pages, people,
+};
 use crate::ops;
 use crate::token::Scope;
 use bytes::Bytes;
@@ -34,7 +36,16 @@ impl Server {
             return None;
         }
         let started = Instant::now();
-        let (asked, answer) = if request.uri().path().contains("/files/") {
+        let path = request.uri().path();
+        let path = path.strip_prefix(self.options.base_path.as_str()).unwrap_or(path);
+        let is_cache = path.split('/').nth(2) == Some("cache");
+        let (asked, answer) = if is_cache && path.contains("/files/") {
+            // Which files a cache offers is decided anew each time.
+            return None;
+        } else if is_cache {
+            // A query may have rules.
+            (Asked::CachePage, request.uri().query().is_none().then(|| pages::at_hand(self, request))??)
+        } else if path.contains("/files/") {
             let is_metadata = request.uri().path().ends_with(".metadata");
             (if is_metadata { Asked::Metadata } else { Asked::File }, files::at_hand(self, request)?)
         } else {
@@ -48,7 +59,7 @@ impl Server {
     pub fn resume(&self, pending: Pending) -> Answer {
         let _in_flight = self.counters.begin();
         let (request, started) = (pending.request().clone(), pending.started);
-        let endpoint = Endpoint::File(pending.address().clone());
+        let endpoint = pending.endpoint();
         self.end(&request, Some(&endpoint), feed::finish(self, pending), started)
     }
 
@@ -83,6 +94,9 @@ impl Server {
                 pages::variants(self, request, view, sha256.as_ref(), filename)
             }
             Endpoint::File(address) => files::file(self, request, address),
+            Endpoint::CacheRoot(cache) => cache::softened(pages::root(self, request, &cache.view)),
+            Endpoint::CacheProject(cache, project) => cache::project(self, request, cache, project),
+            Endpoint::CacheFile(cache, address) => cache::file(self, request, cache, address),
             Endpoint::Health => metrics::health(self),
             Endpoint::Metrics => metrics::metrics(self),
             Endpoint::Legacy(_) => not_allowed(endpoint),
@@ -98,11 +112,17 @@ impl Server {
         let view = match endpoint {
             Endpoint::Project(view, _) => view,
             Endpoint::File(FileAddress { view: Some(view), is_metadata: false, .. }) => view,
+            Endpoint::CacheProject(cache, _) => &cache.view,
+            Endpoint::CacheFile(cache, FileAddress { is_metadata: false, .. }) => &cache.view,
             _ => return,
         };
         let is_known = |store: Borrowed<'_>| ops::is_known_variant(&store, &view.name).unwrap_or(false);
-        if self.stores.borrow().is_ok_and(is_known) {
-            self.counters.tally(view.name.as_str(), "").miss();
+        if !self.stores.borrow().is_ok_and(is_known) {
+            return;
+        }
+        self.counters.tally(view.name.as_str(), "").miss();
+        if let Endpoint::CacheProject(CacheView { view: ViewName { name, at: None }, .. }, project) = endpoint {
+            self.counters.wanted(name, project);
         }
     }
 

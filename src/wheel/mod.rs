@@ -158,6 +158,17 @@ fn read_variant<R: ReadAt + ?Sized>(
     Ok(bytes)
 }
 
+/// Tells whether fromager built a wheel: its dist-info lists what building it took.
+pub fn is_built_by_fromager(file: &File) -> bool {
+    let is_list = |name: &[u8]| {
+        std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| name.split_once(".dist-info/fromager-build-"))
+            .is_some_and(|(dir, rest)| !dir.contains('/') && !rest.contains('/') && rest.ends_with("-requirements.txt"))
+    };
+    Archive::open(file).is_ok_and(|archive| archive.entries().map_while(Result::ok).any(|entry| is_list(entry.name)))
+}
+
 /// Makes sure that a wheel has its RECORD and no member twice: more than its owner's import asks of it, for what strangers send.
 pub fn check_members(file: &File) -> Result<(), Error> {
     let archive = Archive::open(file)?;

@@ -7,10 +7,13 @@ use std::path::Path;
 use wcas::manifest::{Access, Error, Manifest};
 
 /// The schema's older steps.
-const STEPS: [&str; 2] =
-    [include_str!("../../src/manifest/schema/1.sql"), include_str!("../../src/manifest/schema/2.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("../../src/manifest/schema/1.sql"),
+    include_str!("../../src/manifest/schema/2.sql"),
+    include_str!("../../src/manifest/schema/3.sql"),
+];
 /// The version that this program writes.
-const NEWEST: i64 = 3;
+const NEWEST: i64 = 4;
 
 fn pragma(path: &Path, name: &str) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()

@@ -169,6 +169,32 @@ fn who_is_silent_is_left_and_others_are_served_meanwhile() {
 }
 
 #[test]
+fn who_reads_slowly_costs_no_memory() {
+    let env = Env::new();
+    let wheel = Wheel::new("demo-big", "1.0").payload(24 << 20, 1);
+    add(&env, "cuda", std::slice::from_ref(&wheel));
+    let site = Site::of(env, &[]);
+    let path = file_path(&wheel.filename(), &wheel.bytes());
+    let mut slow: Vec<Connection> = (0..40)
+        .map(|_| {
+            let mut connection = site.server.connect();
+            connection.send_head("GET", &path, &[]);
+            assert_eq!(connection.head().map(|head| head.status), Some(200));
+            connection
+        })
+        .collect();
+    // Each takes some, and more than the server had when it began.
+    slow.iter_mut().for_each(|connection| drop(connection.read(1 << 20)));
+    assert_eq!(site.server.get("/healthz").status, 200);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", site.server.pid())).unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    assert!(peak.is_none_or(|kib| kib < 200 << 10), "{peak:?} KiB for 40 slow readers of 24 MiB");
+    drop(slow);
+    site.end();
+}
+
+#[test]
 fn an_upload_that_is_cut_at_any_stage_leaves_nothing() {
     let env = Env::new();
     add(&env, "cuda", &wheels()[..1]);

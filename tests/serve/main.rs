@@ -10,6 +10,7 @@
 mod support;
 
 mod abuse;
+mod cache;
 mod chains;
 mod clients;
 mod files;

@@ -8,7 +8,7 @@ pub use revision::{
 };
 
 use super::status::revise;
-use super::{Context, collection_row, counted, guard};
+use super::{CacheRules, Context, collection_row, counted, guard};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, Guard, Retention, Rows};
 use crate::name::CollectionName;
@@ -36,6 +36,8 @@ pub struct CollectionReport {
     pub hides_variants: bool,
     /// See [`CollectionRow::reuses_filenames`].
     pub reuses_filenames: bool,
+    /// See [`CollectionRow::cache_rules`].
+    pub cache: Option<String>,
     /// Its snapshots and their revisions.
     pub snapshots: BTreeMap<String, i64>,
     /// The oldest revision from which on all are whole.
@@ -55,6 +57,7 @@ fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
         guard: row.guard,
         hides_variants: row.hides_variants,
         reuses_filenames: row.reuses_filenames,
+        cache: row.cache_rules,
         complete_since: row.complete_since,
         created_at: row.created_at,
     })
@@ -128,6 +131,8 @@ pub struct Settings {
     pub hides_variants: Option<bool>,
     /// See [`CollectionRow::reuses_filenames`].
     pub reuses_filenames: Option<bool>,
+    /// See [`CollectionRow::cache_rules`].
+    pub cache: Option<Option<CacheRules>>,
 }
 
 /// Changes a collection's settings.
@@ -169,6 +174,10 @@ pub fn set_collection(
             ids.push(id);
         }
         transaction.set_fallbacks(row.id, &ids)?;
+    }
+    if let Some(rules) = &settings.cache {
+        let rules = rules.as_ref().map(ToString::to_string);
+        transaction.set_cache_rules(row.id, rules.as_deref())?;
     }
     if let Some(reuses_filenames) = settings.reuses_filenames {
         transaction.set_reuse_filenames(row.id, reuses_filenames)?;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::manifest::{RemoteSettings, Strategy};
 use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::ops::{guard, remote, requirements, units};
+use crate::ops::{CacheRules, guard, remote, requirements, units};
 use crate::requirement::ProjectPattern;
 use crate::status::Status;
 use crate::wheel::accelerator::Accelerator;
@@ -82,6 +82,9 @@ pub struct CollectionConfig {
     /// See [`crate::manifest::CollectionRow::reuses_filenames`].
     #[serde(skip_serializing_if = "is_default")]
     pub reuse_filenames: bool,
+    /// See [`crate::manifest::CollectionRow::cache_rules`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheRules>,
     /// The projects that aren't simply active.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<ProjectName, ProjectConfig>,

@@ -26,6 +26,7 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
             strict: row.guard.is_strict,
             hide_variants: row.hides_variants,
             reuse_filenames: row.reuses_filenames,
+            cache: row.cache_rules.and_then(|rules| rules.parse().ok()),
             projects: rows.project_statuses(row.id)?.into_iter().map(project).collect(),
         };
         collections.insert(row.name, config);
@@ -109,6 +110,7 @@ fn write_collections(
         transaction.set_guard(id, &guard)?;
         transaction.forget_refusals(id)?;
         transaction.set_reuse_filenames(id, config.reuse_filenames)?;
+        transaction.set_cache_rules(id, config.cache.as_ref().map(ToString::to_string).as_deref())?;
         let fallbacks = config.fallbacks.iter().map(|name| Ok(collection_row(transaction, name)?.id));
         transaction.set_fallbacks(id, &fallbacks.collect::<Result<Vec<_>>>()?)?;
         let before = known(name).cloned().unwrap_or_default();

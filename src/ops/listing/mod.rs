@@ -175,6 +175,9 @@ impl View<'_> {
                     Sight::Failed { note, until } => {
                         listing.until(until);
                         listing.notes.push(note);
+                        if self.asking.is_brief() {
+                            continue;
+                        }
                         listing.is_incomplete = true;
                         if is_first_only && !has_own {
                             return Ok(Listed::Unavailable(listing.notes));

@@ -11,8 +11,9 @@ use crate::ops::{Context, reason};
 use crate::remote::{Source, admit};
 use crate::status::Status;
 use crate::store::Store;
-use std::collections::HashSet;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How remotes are asked.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,13 @@ pub enum Asking<'a> {
     Remembered,
     /// They are asked where what they said is too old, each for a project by one thread at a time.
     Fresh(&'a Flights),
+    /// The same until a time; who hasn't answered by then, or can't, is passed over.
+    Brief {
+        /// The questions on their way.
+        flights: &'a Flights,
+        /// When to go on without an answer.
+        until: Instant,
+    },
 }
 
 /// The questions that are on their way, so that many who want one page ask once.
@@ -30,6 +38,25 @@ pub enum Asking<'a> {
 pub struct Flights {
     running: Mutex<HashSet<(RemoteId, ProjectName)>>,
     landed: Condvar,
+    /// The remotes that took too long for who had little time, and since when.
+    slow: Mutex<HashMap<RemoteId, Instant>>,
+}
+
+/// How long a remote that was too slow is left alone by those who have little time.
+const SLOW: Duration = Duration::from_secs(FAILED_SECONDS.unsigned_abs());
+/// So much of the time of those who have little a single remote gets.
+const SHARE: Duration = Duration::from_millis(1200);
+/// What is waited for without an end is looked at so often.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Whether to ask.
+enum Start<'a> {
+    /// It is for this thread to ask.
+    Own(Flight<'a>),
+    /// Somebody else asked meanwhile, and may have the answer.
+    Landed,
+    /// Somebody else is asking still.
+    Late,
 }
 
 /// A question that this thread asks.
@@ -55,20 +82,38 @@ impl Asking<'_> {
     pub(super) fn has_remotes(&self) -> bool {
         !matches!(self, Self::Never)
     }
+
+    /// Tells whether what can't be asked is passed over.
+    pub(super) fn is_brief(&self) -> bool {
+        matches!(self, Self::Brief { .. })
+    }
 }
 
 impl Flights {
-    /// Takes the right to ask; `None`: somebody else asked meanwhile, and may have the answer.
-    fn start(&self, remote: RemoteId, project: &ProjectName) -> Option<Flight<'_>> {
+    /// Takes the right to ask, unless somebody else is asking: then waits for what that brings, until a time.
+    fn start(&self, remote: RemoteId, project: &ProjectName, until: Option<Instant>) -> Start<'_> {
         let key = (remote, project.clone());
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.insert(key.clone()) {
-            return Some(Flight { flights: self, key });
+            return Start::Own(Flight { flights: self, key });
         }
         while running.contains(&key) {
-            running = self.landed.wait(running).unwrap_or_else(PoisonError::into_inner);
+            let left = until.map_or(LONG, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Start::Late;
+            }
+            running = self.landed.wait_timeout(running, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        None
+        Start::Landed
+    }
+
+    fn slow(&self) -> MutexGuard<'_, HashMap<RemoteId, Instant>> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether a remote was too slow a moment ago.
+    fn is_slow(&self, remote: RemoteId) -> bool {
+        self.slow().get(&remote).is_some_and(|since| since.elapsed() < SLOW)
     }
 }
 
@@ -113,15 +158,41 @@ pub(super) fn look(
                 _ => Ok(failed(remote, text, until)),
             };
         }
-        let Asking::Fresh(flights) = asking else { return Ok(Sight::Excluded) };
+        let (flights, end) = match asking {
+            Asking::Fresh(flights) => (flights, None),
+            // One that hangs leaves some of the time to the next.
+            Asking::Brief { flights, until } => (flights, Some((*until).min(Instant::now() + SHARE))),
+            Asking::Never | Asking::Remembered => return Ok(Sight::Excluded),
+        };
+        let late = || {
+            let (text, until) = ("it takes too long to answer".to_owned(), now + FAILED_SECONDS);
+            match question.kept().1 {
+                Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until, Some(text)),
+                _ => Ok(failed(remote, text, until)),
+            }
+        };
+        let is_over = |end: Instant| Instant::now() >= end;
+        if end.is_some_and(|end| is_over(end) || flights.is_slow(remote.id)) {
+            return late();
+        }
         // Who waited for another's question looks at what it brought.
-        let Some(_flight) = flights.start(remote.id, project) else { continue };
+        let _flight = match flights.start(remote.id, project, end) {
+            Start::Own(flight) => flight,
+            Start::Landed => continue,
+            Start::Late => return late(),
+        };
         let client = match context.client.map(|lazy| lazy.get()) {
             Some(Ok(client)) => client,
             Some(Err(error)) => return Ok(failed(remote, reason(error), now + FAILED_SECONDS)),
             None => return Ok(Sight::Excluded),
         };
-        let (answer, fetched) = question.fetch(client);
+        let hurried = end.map(|end| client.until(end));
+        let (answer, fetched) = question.fetch(hurried.as_ref().unwrap_or(client));
+        if fetched.is_failed() && end.is_some_and(is_over) {
+            // For those who have the time it may be quick enough: that isn't recorded as a failure.
+            flights.slow().insert(remote.id, Instant::now());
+            return late();
+        }
         // A page that can't be remembered is asked for again; the answer stands.
         let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, now);
         let _ = store.manifest.write_relaxed(record);

@@ -20,13 +20,16 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
             // A snapshot's name can be given to another revision, and gc takes history away.
             (row.id, row.complete_since, &row.created_at, at).hash(&mut hasher);
             rows.snapshots(row.id)?.iter().for_each(|row| (&row.name, row.revision).hash(&mut hasher));
-            (row.revision, row.hides_variants).hash(&mut hasher);
+            (row.revision, row.hides_variants, row.cache_rules).hash(&mut hasher);
         }
         Shown::Variant { name, strategy } => {
             if !is_known_in(&rows, name)? {
                 return Ok(None);
             }
             let order = SearchOrder::read(&rows, name)?;
+            // What the cache endpoint offers, and whose accelerator is foreign there.
+            let own = rows.find_collection(name)?;
+            own.map(|row| format!("{:?} {:?}", row.cache_rules, row.guard.accelerators)).hash(&mut hasher);
             (strategy_of(&rows, name, *strategy)?.as_str()).hash(&mut hasher);
             for row in order.all() {
                 (row.id, row.revision, row.hides_variants).hash(&mut hasher);

@@ -267,6 +267,11 @@ impl Question<'_> {
 }
 
 impl Fetched {
+    /// Tells whether the remote could not be asked.
+    pub(in crate::ops) fn is_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// Remembers.
     pub(in crate::ops) fn record(
         self,

@@ -167,6 +167,15 @@ impl Feed {
         state.status.clone()
     }
 
+    /// Waits until it has ended, or the time is up.
+    pub(super) fn wait_for_end_until(&self, until: Instant) {
+        let mut state = self.state();
+        while state.status == Status::Running {
+            let Some(left) = until.checked_duration_since(Instant::now()) else { return };
+            state = self.moved.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Waits until an answer can begin. Returns false when the time is up.
     pub(super) fn wait(&self, until: Instant) -> bool {
         let mut state = self.state();

@@ -12,12 +12,12 @@ pub(super) use pulls::Feeds;
 use super::answer::{Body, set, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
-use super::endpoint::FileAddress;
+use super::endpoint::{CacheView, Endpoint, FileAddress};
 use super::files::{self, describe, without_bytes};
-use super::{Answer, Request, Server};
+use super::{Answer, Request, Server, cache};
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::ops::{Offer, sidecar_of};
+use crate::ops::{CacheRules, Offer, sidecar_of};
 use bytes::Bytes;
 use flow::{Brought, Feed, Status};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, VARY};
@@ -31,12 +31,17 @@ use tokio::sync::watch;
 /// So long a client waits for a remote's first bytes; the fetch goes on, for the client to come back.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// So long a builder waits for all of a file: most wheels take longer to build than this.
+const WHOLE_PATIENCE: Duration = Duration::from_secs(300);
+
 /// An answer that waits for a remote.
 pub struct Pending {
     request: Request,
     address: FileAddress,
     offer: Offer,
     feed: Arc<Feed>,
+    /// Whether nothing goes out before all has come.
+    is_whole: bool,
     pub(super) started: Instant,
 }
 
@@ -49,25 +54,41 @@ impl fmt::Debug for Pending {
 impl Pending {
     /// Tells whether the answer can be made.
     pub fn is_ready(&self) -> bool {
-        self.feed.is_ready()
+        if self.is_whole { self.feed.status() != Status::Running } else { self.feed.is_ready() }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_whole { WHOLE_PATIENCE } else { PATIENCE }
     }
 
     /// Returns what says that something changed, and how long to wait for that at most.
     pub fn listen(&self) -> (watch::Receiver<()>, Duration) {
-        (self.feed.listen(), PATIENCE.saturating_sub(self.started.elapsed()))
+        (self.feed.listen(), self.patience().saturating_sub(self.started.elapsed()))
     }
 
     /// Waits until the answer can be made, or the time is up; for who has a thread to spare.
     pub fn wait(&self) {
-        self.feed.wait(self.started + PATIENCE);
+        let until = self.started + self.patience();
+        if self.is_whole {
+            self.feed.wait_for_end_until(until);
+        } else {
+            self.feed.wait(until);
+        }
     }
 
     pub(super) fn request(&self) -> &Request {
         &self.request
     }
 
-    pub(super) fn address(&self) -> &FileAddress {
-        &self.address
+    /// Returns what was asked for.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        let address = self.address.clone();
+        match (self.is_whole, &address.view) {
+            (true, Some(view)) => {
+                Endpoint::CacheFile(CacheView { view: view.clone(), rules: CacheRules::default() }, address)
+            }
+            _ => Endpoint::File(address),
+        }
     }
 }
 
@@ -77,6 +98,21 @@ pub(super) fn answer(
     request: &Request,
     address: &FileAddress,
     offer: Offer,
+) -> Result<Option<Answer>> {
+    begin(server, request, address, offer, false)
+}
+
+/// The same for who must not be given a byte before all have been checked.
+pub(super) fn whole(server: &Server, request: &Request, address: &FileAddress, offer: Offer) -> Result<Option<Answer>> {
+    begin(server, request, address, offer, true)
+}
+
+fn begin(
+    server: &Server,
+    request: &Request,
+    address: &FileAddress,
+    offer: Offer,
+    is_whole: bool,
 ) -> Result<Option<Answer>> {
     if address.is_metadata {
         if sidecar_of(&offer.file, None).is_none() {
@@ -94,7 +130,7 @@ pub(super) fn answer(
         Err(trouble) => return Ok(Some(trouble.answer())),
     };
     let (request, address) = (request.clone(), address.clone());
-    let pending = Pending { request, address, offer, feed, started: Instant::now() };
+    let pending = Pending { request, address, offer, feed, is_whole, started: Instant::now() };
     if pending.is_ready() {
         return Ok(Some(finish(server, pending)));
     }
@@ -103,6 +139,10 @@ pub(super) fn answer(
 
 /// Makes the answer that was pending.
 pub(super) fn finish(server: &Server, pending: Pending) -> Answer {
+    if pending.is_whole { cache::softened(finished(server, pending)) } else { finished(server, pending) }
+}
+
+fn finished(server: &Server, pending: Pending) -> Answer {
     match pending.feed.status() {
         Status::Failed(trouble) => trouble.answer(),
         // It is in the store: given like any file, if it is listed still.

@@ -14,7 +14,7 @@ use super::{Answer, Request, Server, files};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops::{self, Flights, PullNote, Shown};
+use crate::ops::{self, CacheRules, Flights, PullNote, Shown};
 use bytes::Bytes;
 use cache::{Cache, Key, Page};
 use http::StatusCode;
@@ -48,6 +48,8 @@ pub(super) struct Pages {
 enum Subject<'a> {
     Root,
     Project(&'a ProjectName),
+    /// What builders may take of it.
+    Cache(&'a ProjectName, &'a CacheRules),
 }
 
 /// Why there is no page.
@@ -64,6 +66,17 @@ pub(super) fn root(server: &Server, request: &Request, view: &ViewName) -> Answe
 /// Answers with the files of a project.
 pub(super) fn project(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Answer {
     page(server, request, view, Subject::Project(project))
+}
+
+/// Answers with what builders may take of a project.
+pub(super) fn cache(
+    server: &Server,
+    request: &Request,
+    view: &ViewName,
+    rules: &CacheRules,
+    project: &ProjectName,
+) -> Answer {
+    page(server, request, view, Subject::Cache(project, rules))
 }
 
 /// Answers with what the variant wheels of a version say of their variants.
@@ -107,7 +120,12 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
     let Some(form) = negotiate(request.uri().query(), request.headers()) else {
         return plain(StatusCode::NOT_ACCEPTABLE, "this is to be had as JSON (PEP 691) or HTML (PEP 503)");
     };
-    let key: Key = (request.uri().path().into(), form);
+    let path = match (subject, request.uri().path_and_query()) {
+        // Rules in the query make another page.
+        (Subject::Cache(..), Some(path)) => path.as_str(),
+        _ => request.uri().path(),
+    };
+    let key: Key = (path.into(), form);
     let made = valid(server, view, &key).and_then(|page| match page {
         Some(page) => Ok(Ok(page)),
         None => make(server, view, subject, key),
@@ -130,6 +148,7 @@ fn unknown(view: &ViewName, subject: Subject<'_>) -> String {
     match subject {
         Subject::Root => format!("there is no collection {view}"),
         Subject::Project(project) => format!("{view} has no project {project}"),
+        Subject::Cache(project, _) => format!("{view} has no wheel of {project} for builders"),
     }
 }
 
@@ -185,6 +204,7 @@ fn make(
     let made = match subject {
         Subject::Root => render::root(server, view, base)?,
         Subject::Project(project) => render::project(server, view, project, base)?,
+        Subject::Cache(project, rules) => render::cache(server, view, rules, project, base)?,
     };
     server.counters.made_pages.add(1);
     Ok(made.map(|made| {

@@ -10,9 +10,9 @@ use crate::index::read::Sidecar;
 use crate::index::{File, Page, href, html, json};
 use crate::manifest::Entry;
 use crate::name::ProjectName;
-use crate::ops::{self, Asking, Held, ListedProject, Listing, Offer, Shown, VariantsDocument};
-use crate::server::Server;
+use crate::ops::{self, Asking, CacheRules, Held, ListedProject, Listing, Offer, Shown, VariantsDocument};
 use crate::server::endpoint::ViewName;
+use crate::server::{Server, cache};
 use crate::store::Store;
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
@@ -77,25 +77,54 @@ pub(super) fn project(
         ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
     };
     let serial = serial(&store, &shown)?;
-    let bytes = bytes(&store, view, project, &listing, serial, basis.form)?;
+    let bytes = bytes(&store, project, &listing, serial, basis.form, &|sha256, filename| url(view, sha256, filename))?;
     let incomplete = listing.is_incomplete.then(|| remote_names(&listing.notes));
     Ok(Ok(Made { until: listing.fresh_until, incomplete, ..basis.made(bytes, serial) }))
 }
 
+/// Makes the page of what builders may take of a project.
+pub(super) fn cache(
+    server: &Server,
+    view: &ViewName,
+    rules: &CacheRules,
+    project: &ProjectName,
+    basis: Basis,
+) -> Result<std::result::Result<Made, Lack>> {
+    let store = server.stores.borrow()?;
+    let (shown, asking) = (shown(view), cache::asking(server));
+    let Some(mut listing) = ops::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
+        return Ok(Err(Lack::Unknown));
+    };
+    // Its client knows nothing of them.
+    listing.status = None;
+    let serial = serial(&store, &shown)?;
+    // Beside the page, and not among all views' files: what a cache offers is what this page lists.
+    let url = |sha256: Option<&Sha256>, filename: &str| {
+        let digest = sha256.map_or_else(|| "unhashed".to_owned(), ToString::to_string);
+        format!("../../files/{digest}/{}", href(filename)).into()
+    };
+    let bytes = bytes(&store, project, &listing, serial, basis.form, &url)?;
+    let incomplete = (!listing.notes.is_empty()).then(|| remote_names(&listing.notes));
+    Ok(Ok(Made { until: listing.fresh_until, incomplete, ..basis.made(bytes, serial) }))
+}
+
+/// Returns where a file is, from the page.
+type Place<'a> = &'a dyn Fn(Option<&Sha256>, &str) -> Cow<'static, str>;
+
 fn bytes(
     store: &Store,
-    view: &ViewName,
     project: &ProjectName,
     listing: &Listing,
     serial: i64,
     form: Form,
+    place: Place<'_>,
 ) -> Result<Vec<u8>> {
     let versions: Vec<String> = listing.files.iter().map(version).collect();
     let mut files = Vec::with_capacity(listing.files.len());
     for (held, version) in listing.files.iter().zip(&versions) {
         files.push(match held {
-            Held::Local(entry) => own(view, entry),
-            Held::Remote(offer) => remotes(store, view, offer, version)?,
+            Held::Local(entry) => own(place, entry),
+            Held::Remote(offer) => remotes(store, place, offer, version)?,
         });
     }
     let documents = documents(store, listing)?;
@@ -157,12 +186,12 @@ pub(in crate::server) fn url(view: &ViewName, sha256: Option<&Sha256>, filename:
     format!("{up}/files/{digest}/{}", href(filename)).into()
 }
 
-fn own<'a>(view: &ViewName, entry: &'a Entry) -> File<'a> {
+fn own<'a>(place: Place<'_>, entry: &'a Entry) -> File<'a> {
     File {
         filename: &entry.filename,
         project: entry.project.as_str(),
         version: &entry.version,
-        url: url(view, Some(&entry.sha256), &entry.filename),
+        url: place(Some(&entry.sha256), &entry.filename),
         sha256: Some(entry.sha256),
         blake3: Some(entry.blake3),
         size: Some(entry.size),
@@ -174,7 +203,7 @@ fn own<'a>(view: &ViewName, entry: &'a Entry) -> File<'a> {
     }
 }
 
-fn remotes<'a>(store: &Store, view: &ViewName, offer: &'a Offer, version: &'a str) -> Result<File<'a>> {
+fn remotes<'a>(store: &Store, place: Place<'_>, offer: &'a Offer, version: &'a str) -> Result<File<'a>> {
     let file = &offer.file;
     let kept = match &file.sha256 {
         Some(sha256) => store.manifest.remote_metadata_digest(sha256)?,
@@ -184,7 +213,7 @@ fn remotes<'a>(store: &Store, view: &ViewName, offer: &'a Offer, version: &'a st
         filename: file.name.as_str(),
         project: file.name.project().as_str(),
         version,
-        url: url(view, file.sha256.as_ref(), file.name.as_str()),
+        url: place(file.sha256.as_ref(), file.name.as_str()),
         sha256: file.sha256,
         blake3: None,
         size: file.size,

@@ -40,7 +40,7 @@ pub(super) fn settings(server: &Server, request: &Request, view: &ViewName) -> M
             "[[tool.poetry.source]]\nname = \"{name}\"\nurl = \"{url}simple/\"\npriority = \"primary\"\n"
         )))
         (setting("fromager", "on the command line", &format!(
-            "fromager --variant {} bootstrap --cache-wheel-server-url {url}simple/ -r requirements.txt\n", view.name
+            "fromager --variant {} bootstrap --cache-wheel-server-url {url}cache/simple/ -r requirements.txt\n", view.name
         )))
         @if may_upload {
             (setting("twine", ".pypirc", &format!(

@@ -70,6 +70,16 @@ impl FromStr for Accelerator {
     }
 }
 
+/// Returns the accelerator that a label of a version or a build names: `cu126`, `rocm6.2`, `_el9_rocm6`.
+pub fn named_by_label(label: &str) -> Option<Accelerator> {
+    evidence::local_version(label)
+}
+
+/// Returns the accelerator that a word names: `cuda`, `cu126`, `rocm6`, `gaudi`.
+pub fn named_by_word(word: &str) -> Option<Accelerator> {
+    evidence::word(word)
+}
+
 /// How strongly a wheel is bound to an accelerator, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

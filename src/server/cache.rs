@@ -1,0 +1,86 @@
+//! The cache for builders: `/{view}/cache/simple/{project}/` and what it links to.
+//!
+//! Beside the index, and on other terms, since other clients ask. To pip a project that can't be looked up is an error, never an
+//! absence; a build tool that hears of an error waits and tries again for most of an hour, and builds the wheel itself when it hears
+//! of an absence, which is what a cache is for. So here whatever can't be given is a 404 at once, or a 410 where it was withdrawn:
+//! remotes have little time, nothing is a 5xx, and a wheel's every byte is checked before its first one goes out.
+
+use super::answer::{Cause, plain};
+use super::endpoint::{CacheView, FileAddress, ViewName};
+use super::{Answer, Request, Server, feed, files, pages};
+use crate::error::Result;
+use crate::name::ProjectName;
+use crate::ops::{self, Asking, CacheRules, CacheRulesError, Held};
+use crate::wheel::DistributionFilename;
+use http::StatusCode;
+use std::time::{Duration, Instant};
+
+/// All remotes together have so long to tell what they have of a project. Who takes longer is left alone for a while.
+const PATIENCE: Duration = Duration::from_millis(1800);
+
+/// Answers with what a cache offers of a project.
+pub(super) fn project(server: &Server, request: &Request, cache: &CacheView, project: &ProjectName) -> Answer {
+    match rules(request, cache) {
+        Ok(rules) => softened(pages::cache(server, request, &cache.view, &rules, project)),
+        Err(error) => miss(error.to_string()),
+    }
+}
+
+/// Answers with a file that a cache offers, or its METADATA.
+pub(super) fn file(server: &Server, request: &Request, cache: &CacheView, address: &FileAddress) -> Answer {
+    let rules = match rules(request, cache) {
+        Ok(rules) => rules,
+        Err(error) => return miss(error.to_string()),
+    };
+    let answer = find(server, &cache.view, &rules, address).and_then(|held| match held {
+        Some(Held::Local(entry)) if address.sha256.is_none() => {
+            files::unhashed(server, request, address, &entry.sha256)
+        }
+        Some(Held::Local(_)) => files::local(server, request, address),
+        Some(Held::Remote(offer)) => feed::whole(server, request, address, *offer),
+        None => withdrawn(server, address),
+    });
+    softened(files::given_or(answer))
+}
+
+/// Asks remotes, but not for long.
+pub(super) fn asking(server: &Server) -> Asking<'_> {
+    Asking::Brief { flights: &server.pages.flights, until: Instant::now() + PATIENCE }
+}
+
+/// Makes a miss of what can't be answered; its cause goes into the log.
+pub(super) fn softened(mut answer: Answer) -> Answer {
+    if !answer.status().is_server_error() {
+        return answer;
+    }
+    let mut missed = miss("it can't be given just now");
+    if let Some(cause) = answer.extensions_mut().remove::<Cause>() {
+        missed.extensions_mut().insert(cause);
+    }
+    missed
+}
+
+fn miss(text: impl Into<String>) -> Answer {
+    plain(StatusCode::NOT_FOUND, text)
+}
+
+/// The rules of a request: those of its query, else of its path.
+fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules, CacheRulesError> {
+    Ok(CacheRules::of_query(request.uri().query())?.or(cache.rules.clone()))
+}
+
+/// Finds a file among those that the page of its project lists.
+fn find(server: &Server, view: &ViewName, rules: &CacheRules, address: &FileAddress) -> Result<Option<Held>> {
+    let Ok(name) = DistributionFilename::parse(&address.filename) else { return Ok(None) };
+    let store = server.stores.borrow()?;
+    let listing = ops::cached(&store, &server.context(), &pages::shown(view), name.project(), &asking(server), rules)?;
+    let files = listing.map(|listing| listing.files).unwrap_or_default();
+    Ok(files.into_iter().find(|held| held.filename() == address.filename && held.sha256() == address.sha256))
+}
+
+/// Answers that a file was withdrawn, where the store has, or had, its bytes.
+fn withdrawn(server: &Server, address: &FileAddress) -> Result<Option<Answer>> {
+    let Some(sha256) = &address.sha256 else { return Ok(None) };
+    let is_known = server.stores.borrow()?.manifest.find_blob_by_sha256(sha256)?.is_some();
+    Ok(is_known.then(|| plain(StatusCode::GONE, "it is not offered any more")))
+}
