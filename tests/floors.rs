@@ -103,6 +103,10 @@ fn collect(root: &Path, dir: &Path, files: &mut Vec<(String, String)>) {
 
 /// Returns the breaches in one file, whose name is relative to `src`.
 fn check(name: &str, source: &str, exports: &BTreeMap<String, String>) -> Vec<String> {
+    if name == "build.rs" {
+        // It runs before there is a house.
+        return Vec::new();
+    }
     let tokens = tokens(source);
     let home: Vec<String> = name.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     let top = home[0].as_str();

@@ -40,7 +40,7 @@ use std::sync::atomic::AtomicBool;
 
 /// A content-addressed store for Python wheels: each wheel once, collections as views of it.
 #[derive(Debug, Parser)]
-#[command(name = "wcas", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(name = "wcas", version = env!("WCAS_VERSION"), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 done but problems were found or inputs refused, \
                         4 no such thing, 5 busy, 130 interrupted.\n\
                         Example: wcas import dist/ && wcas view --collection shared > index.html")]

@@ -77,6 +77,8 @@ pub(super) struct Body {
     got: u64,
     limit: Duration,
     deadline: Option<(Instant, Duration)>,
+    /// Whether the time limit is what was left until the deadline.
+    is_last: bool,
     window: (Instant, u64),
     pub(super) failure: Option<Failure>,
 }
@@ -91,6 +93,9 @@ impl Body {
         let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<reqwest::Error>());
         let place = self.place.clone();
         if cause.is_some_and(reqwest::Error::is_timeout) {
+            if let Some((_, limit)) = self.deadline.filter(|_| self.is_last) {
+                return Failure::TimedOut { place, what: "not all of it came", limit };
+            }
             return Failure::TimedOut { place, what: "no further byte came", limit: self.limit };
         }
         let why = cause.map_or_else(|| error.to_string(), |cause| innermost(cause));
@@ -208,8 +213,9 @@ impl Client {
         // The client's own time limit is for each wait; one of a request would be for the whole of it.
         let left = question.deadline.map(|(deadline, _)| deadline.saturating_duration_since(Instant::now()));
         let limit = left.map_or(self.options.stall_timeout, |left| left.min(self.options.stall_timeout));
+        let is_last = limit < self.options.stall_timeout;
         let mut request = self.http.get(url.clone()).headers(question.headers.clone());
-        if limit < self.options.stall_timeout {
+        if is_last {
             request = request.timeout(limit);
         }
         if let Some(authorization) = self.authorization(question.source, url)? {
@@ -221,13 +227,16 @@ impl Client {
                 (true, true) => {
                     Failure::TimedOut { place, what: "no connection came", limit: self.options.connect_timeout }
                 }
-                (true, false) => Failure::TimedOut { place, what: "no answer came", limit },
+                (true, false) => {
+                    let told = question.deadline.filter(|_| is_last).map_or(limit, |(_, limit)| limit);
+                    Failure::TimedOut { place, what: "no answer came", limit: told }
+                }
                 (false, _) => Failure::Unreachable { place, why: innermost(&error.without_url()) },
             }
         })?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let window = (Instant::now(), 0);
-        let body = Body { response, place, got: 0, limit, deadline: question.deadline, window, failure: None };
+        let body = Body { response, place, got: 0, limit, deadline: question.deadline, is_last, window, failure: None };
         Ok(Answer { url: url.clone(), status, headers, body })
     }
 

@@ -239,7 +239,9 @@ fn remotes_that_fail_hang_or_lie_are_misses_and_the_others_count() {
         let site = behind(&[("only", server.url("/simple/"))]);
         let path = self::link(&site, "/cuda/cache/simple/demo/", &wheel.filename());
         let heard = site.server.get(&path);
-        assert!(heard.is_whole && heard.status == 404, "{name}: {heard}");
+        // A fetch that is cut goes on where it was.
+        let is_right = heard.status == 404 || (name == "cut" && heard.status == 200 && heard.body == wheel.bytes());
+        assert!(heard.is_whole && is_right, "{name}: {heard}");
         site.end();
     }
 }
