@@ -770,3 +770,52 @@ fn x11_what_is_reported_as_done_was_synced_before() {
         lines[shard..told].iter().filter(|line| is_sync(line) && line.contains("manifest.sqlite-wal")).count();
     assert!(commits >= 2, "the answer comes before the commit is durable:\n{trace}");
 }
+
+#[test]
+fn x7_a_wheels_repo_becomes_collections_with_each_wheel_once() {
+    let env = Env::new();
+    let wheels = ["downloads", "prebuilt", "build/17", "variants/cuda", "variants/rocm"].map(|folder| {
+        let dir = env.path("out/wheels-repo").join(folder);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    });
+    let [downloads, prebuilt, build, cuda, rocm] = &wheels;
+    let (common, own, other) =
+        (Wheel::new("demo-lib", "1.0"), Wheel::new("demo-gpu", "1.0"), Wheel::new("demo-gpu", "1.0").payload(9, 9));
+    // The draft keeps each routed wheel twice, and links to all in an index of its own (X7).
+    common.write_to(downloads);
+    own.write_to(downloads);
+    own.write_to(cuda);
+    other.write_to(rocm);
+    Wheel::new("demo-pre", "1.0").write_to(prebuilt);
+    Wheel::new("demo-late", "1.0").write_to(build);
+    fs::write(downloads.join("broken-1.0-py3-none-any.whl"), b"no wheel").unwrap();
+    let simple = env.path("out/wheels-repo/simple/demo-lib");
+    fs::create_dir_all(&simple).unwrap();
+    std::os::unix::fs::symlink("../../downloads/gone.whl", simple.join("gone.whl")).unwrap();
+    support::Sdist::new("demo-lib", "1.0").write_to(env.path("out/sdists-repo/downloads"));
+    let run = env.run(["--json", "import", "--fromager", "out"]);
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&report["duplicates"], &report["damaged"]), (&1.into(), &1.into()), "{report}");
+    assert_eq!(report["duplicate_bytes"], own.bytes().len());
+    assert!(run.stderr.contains("broken-1.0"), "{}", run.stderr);
+    let list = |collection: &str| -> Vec<String> {
+        let list = env.json(["list", "--collection", collection]);
+        let rows = list["distributions"].as_array().unwrap();
+        rows.iter().map(|row| row["filename"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((list("cuda"), list("rocm")), (vec![own.filename()], vec![other.filename()]));
+    assert_eq!(list("shared").len(), 5, "the common wheels and the source");
+    assert_eq!(env.json(["stats"])["blobs"]["count"], 6);
+    // Again it is a stat a file; and a wheels-repo comes back out of it.
+    let again: serde_json::Value =
+        serde_json::from_str(&env.run(["--json", "import", "--fromager", "out"]).stdout).unwrap();
+    assert!(again["imports"][0]["distributions"][0]["outcome"] == "unchanged" && again["damaged"] == 1, "{again}");
+    env.ok(["view", "--collection", "cuda", "--layout", "fromager", "--link", "copy", "--to", "back/wheels-repo"]);
+    assert_eq!(fs::read(env.path("back/wheels-repo/downloads").join(own.filename())).unwrap(), own.bytes());
+    let none = env.run(["import", "--fromager", "back"]);
+    assert!(none.code == 0, "{}", none.stderr);
+    let wrong = env.run(["import", "--fromager", "."]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("no wheels-repo"), "{}", wrong.stderr);
+}

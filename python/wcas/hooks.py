@@ -250,11 +250,25 @@ def show_token() -> None:
     if not url or not os.environ.get("WCAS_TOKEN") or not urlsplit(url).hostname:
         return
     try:
-        from fromager.request_session import session_auth
+        from fromager.request_session import session
     except ImportError:
         logger.warning("wcas: this fromager can't be taught the token: its cache lookups at %s go without", url)
         return
-    session_auth.add(url, lambda scheme, host: authorization())
+    inner, own = session.auth, _origin(url)
+
+    def show(request: typing.Any) -> typing.Any:
+        # fromager's own registry goes by the host alone: the token is for one server, and not for others on its machine.
+        if _origin(request.url or "") == own:
+            request.headers.update(authorization())
+            return request
+        return inner(request) if callable(inner) else request
+
+    session.auth = show
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 # fromager loads all hooks when it starts, before its first request.

@@ -5,15 +5,16 @@ use super::route::read_requirements;
 use super::select::Tags;
 use super::{End, print};
 use clap::ValueEnum;
-use std::collections::BTreeMap;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use wcas::blobs::LinkMode;
 use wcas::error::Result;
 use wcas::name::{CollectionName, RemoteName};
-use wcas::ops::{self, ImportOptions, Outcome, PullOptions, Target, Want};
+use wcas::ops::{self, ImportOptions, ImportReport, Outcome, PullOptions, Target, Want};
 use wcas::{Error, Store};
 
 /// Import wheels and sdists into a collection
@@ -24,8 +25,12 @@ use wcas::{Error, Store};
 #[command(after_help = "Example: wcas import wheels-repo/downloads --collection cuda")]
 pub(super) struct Args {
     /// Files, folders, or `-` for a list on standard input (one path a line, or separated by NUL)
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "fromager", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Take what a wheels-repo of fromager has: `variants/V` into the collections V, all else, and the sdists-repo beside it, by the
+    /// other options
+    #[arg(long, value_name = "WHEELS_REPO", conflicts_with_all = ["paths", "from"])]
+    fromager: Option<PathBuf>,
     /// The collection that gets them; made when there is none [default: shared]
     #[arg(long, value_name = "C", conflicts_with = "variant")]
     collection: Option<CollectionName>,
@@ -70,12 +75,15 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
         return Err(Error::Refused("--build-tag, --python and --platform choose among what --from gives".to_owned()));
     }
     let mut paths = Vec::new();
-    for path in args.paths {
+    for path in std::mem::take(&mut args.paths) {
         if path == Path::new("-") { paths.extend(listed()?) } else { paths.push(path) }
     }
-    let (sources, refused, skipped) = ops::find_sources(&paths, Some(&app.store_path()?));
+    if let Some(repo) = args.fromager.take() {
+        return migrate(app, args, &repo);
+    }
     let store = app.open_or_create()?;
-    let (target, is_understood) = target(app, &store, args.variant.as_ref(), args.collection, &args.requirements)?;
+    let (target, is_understood) =
+        target(app, &store, args.variant.as_ref(), args.collection.clone(), &args.requirements)?;
     let target = target.unwrap_or_else(|| Target::Collection(CollectionName::shared()));
     if let Target::Route(router) = &target
         && !router.is_known
@@ -86,6 +94,14 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
             "nothing was said of a variant {variant}: what has no override goes to {default}; see `wcas route set`"
         ));
     }
+    let report = take(app, &store, &args, &paths, target)?;
+    app.done("import", &report, |out| tell(app, &args, &report, out))?;
+    Ok(if complain(app, &report) && is_understood { End::Done } else { End::Problems })
+}
+
+/// Imports what lies below some paths.
+fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target) -> Result<ImportReport> {
+    let (sources, refused, skipped) = ops::find_sources(paths, Some(&app.store_path()?));
     let options = ImportOptions {
         target,
         link: match args.link {
@@ -97,10 +113,57 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
         },
         keep_existing: args.keep_existing,
     };
-    let mut report = ops::import(&store, &app.context(), sources, &options)?;
+    let mut report = ops::import(store, &app.context(), sources, &options)?;
     report.refused.splice(0..0, refused);
     report.skipped = skipped;
-    app.done("import", &report, |out| {
+    Ok(report)
+}
+
+/// Imports what a wheels-repo of fromager has, folder by folder: a run that is cut off goes on where it was.
+fn migrate(app: &App, args: Args, repo: &Path) -> Result<End> {
+    let (found, unnamed) = ops::find_fromager(repo)?;
+    let store = app.open_or_create()?;
+    let (target, is_understood) =
+        target(app, &store, args.variant.as_ref(), args.collection.clone(), &args.requirements)?;
+    let target = target.unwrap_or_else(|| Target::Collection(CollectionName::shared()));
+    let mut imports = Vec::new();
+    for (variant, folder) in &found.variants {
+        imports.push(take(app, &store, &args, std::slice::from_ref(folder), Target::Collection(variant.clone()))?);
+    }
+    imports.push(take(app, &store, &args, &found.common, target)?);
+    let mut seen = HashSet::new();
+    let again = imports.iter().flat_map(|report| &report.distributions).filter(|row| !seen.insert(row.blake3));
+    let (duplicates, duplicate_bytes) = again.fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.size));
+    let damaged = imports.iter().map(|report| report.refused.len()).sum();
+    let document = Migration { imports: &imports, duplicates, duplicate_bytes, damaged };
+    app.done("import-fromager", &document, |out| {
+        imports
+            .iter()
+            .filter(|report| !report.distributions.is_empty())
+            .try_for_each(|report| tell(app, &args, report, out))?;
+        let saved = print::size(duplicate_bytes);
+        writeln!(out, "{} had the bytes of another: {saved} less than before", print::count(duplicates, "file"))
+    })?;
+    for folder in unnamed {
+        app.warn(&format!("skipped {}: {}", folder.path.display(), folder.reason));
+    }
+    let is_whole = imports.iter().fold(true, |is_whole, report| complain(app, report) && is_whole);
+    Ok(if is_whole && is_understood { End::Done } else { End::Problems })
+}
+
+/// What came of a wheels-repo.
+#[derive(Serialize)]
+struct Migration<'a> {
+    imports: &'a [ImportReport],
+    /// Files whose bytes another one had.
+    duplicates: usize,
+    duplicate_bytes: u64,
+    /// Files that were refused.
+    damaged: usize,
+}
+
+fn tell(app: &App, args: &Args, report: &ImportReport, out: &mut dyn Write) -> std::io::Result<()> {
+    {
         let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
         for distribution in &report.distributions {
             *outcomes.entry(word(distribution.outcome)).or_default() += 1;
@@ -119,7 +182,11 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
                 writeln!(out, "{count} in {}{detail}", names.join(", "))
             }
         }
-    })?;
+    }
+}
+
+/// Tells what was not taken, and what only with a warning; returns whether nothing was refused.
+fn complain(app: &App, report: &ImportReport) -> bool {
     for skipped in report.skipped.iter().take(if app.verbose { usize::MAX } else { 5 }) {
         app.note(&format!("skipped {}: {}", skipped.path.display(), skipped.reason));
     }
@@ -132,7 +199,7 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
     for refused in &report.refused {
         app.warn(&format!("refused {}: {}", refused.path.display(), refused.reason));
     }
-    Ok(if report.refused.is_empty() && is_understood { End::Done } else { End::Problems })
+    report.refused.is_empty()
 }
 
 /// Returns where what comes in goes, if that was said, and whether the requirements were understood in full.

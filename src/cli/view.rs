@@ -87,6 +87,8 @@ enum LayoutArg {
     Simple,
     /// All files in DIR with one page, for --find-links
     Flat,
+    /// All files in DIR/downloads, as in a wheels-repo of fromager
+    Fromager,
 }
 
 #[derive(Serialize)]
@@ -146,7 +148,8 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
     }
     let options = TreeOptions {
         shown: shown(args.collection, args.at, args.variant, args.strategy),
-        to,
+        // What else lies in a wheels-repo is fromager's own: it links `simple` to the downloads by itself.
+        to: if args.layout == LayoutArg::Fromager { to.join("downloads") } else { to },
         link: match args.link {
             Link::Symlink => LinkKind::Symlink,
             Link::Hardlink => LinkKind::Hardlink,
@@ -155,7 +158,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
         },
         layout: match args.layout {
             LayoutArg::Simple => Layout::Simple,
-            LayoutArg::Flat => Layout::Flat,
+            LayoutArg::Flat | LayoutArg::Fromager => Layout::Flat,
         },
     };
     let report = ops::view_tree(&store, &app.context(), &options)?;

@@ -56,8 +56,8 @@ pub use healing::open_blob;
 pub use histories::{FileHistory, histories, inspection_of};
 pub use holding::{find_listed, find_listed_anywhere};
 pub use import::{
-    CollectionAt, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source, Target, Upload,
-    find_sources, import, upload,
+    CollectionAt, FromagerRepo, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source,
+    Target, Upload, find_fromager, find_sources, import, upload,
 };
 pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};

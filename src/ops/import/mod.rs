@@ -5,12 +5,14 @@
 
 mod enter;
 mod find;
+mod fromager;
 mod judge;
 mod publish;
 mod target;
 mod upload;
 
 pub use find::{Refused, Skipped, Source, find_sources};
+pub use fromager::{FromagerRepo, find_fromager};
 pub use target::Target;
 pub use upload::{Upload, upload};
 

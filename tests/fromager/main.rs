@@ -1,0 +1,358 @@
+//! The real fromager with the plug-in, from source to a second variant: what was built once is never built again, nothing of another
+//! accelerator is handed out, and no remote makes it fail (SEED.md: F1, F2, X6, X7, X12).
+//!
+//! Its projects are made here, with a build backend of their own, so that nothing comes from elsewhere. fromager is
+//! `$WCAS_TEST_CLIENTS/fromager` (`tests/clients.sh` makes it); where it isn't there, each test says that it is skipped.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests and their helpers may panic and say what they skip"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::{Env, Reply, Server, WcasServer};
+use wcas::digest::Sha256;
+
+/// A build backend without needs: it is built by itself.
+const BACKEND: &str = r#"
+import base64, hashlib, os, re, tarfile, zipfile
+try:
+    import tomllib
+except ImportError:
+    tomllib = None
+def _project():
+    with open("pyproject.toml", "rb") as file:
+        return tomllib.load(file)["project"]
+def get_requires_for_build_wheel(config_settings=None): return []
+def get_requires_for_build_sdist(config_settings=None): return []
+def _metadata(project):
+    lines = ["Metadata-Version: 2.1", "Name: " + project["name"], "Version: " + project["version"]]
+    lines += ["Requires-Dist: " + need for need in project.get("dependencies", [])]
+    return "\n".join(lines) + "\n"
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    project = _project()
+    stem = re.sub(r"[-_.]+", "_", project["name"]) + "-" + project["version"]
+    name = stem + "-py3-none-any.whl"
+    members = {}
+    for file in sorted(os.listdir(".")):
+        if file.endswith(".py"):
+            members[file] = open(file, "rb").read()
+    members[stem + ".dist-info/METADATA"] = _metadata(project).encode()
+    members[stem + ".dist-info/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: demo\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    record = ""
+    for path, data in members.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        record += f"{path},sha256={digest},{len(data)}\n"
+    members[stem + ".dist-info/RECORD"] = (record + stem + ".dist-info/RECORD,,\n").encode()
+    with zipfile.ZipFile(os.path.join(directory, name), "w") as archive:
+        for path, data in members.items():
+            archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), data)
+    return name
+def build_sdist(directory, config_settings=None):
+    project = _project()
+    stem = re.sub(r"[-_.]+", "_", project["name"]) + "-" + project["version"]
+    with open("PKG-INFO", "w") as file:
+        file.write(_metadata(project))
+    with tarfile.open(os.path.join(directory, stem + ".tar.gz"), "w:gz") as archive:
+        for file in sorted(os.listdir(".")):
+            if os.path.isfile(file):
+                archive.add(file, stem + "/" + file)
+    return stem + ".tar.gz"
+"#;
+
+const PROJECTS: [&str; 3] = ["demo-backend", "demo-lib", "demo-app"];
+
+/// A place with sources, a store with its server, and folders in which fromager works.
+struct Yard {
+    env: Env,
+    fromager: PathBuf,
+    source: WcasServer,
+    server: WcasServer,
+}
+
+/// What a run of fromager did.
+struct Run {
+    work: PathBuf,
+    said: String,
+    /// The projects that were built, with their versions.
+    built: Vec<String>,
+    /// Source distributions that were fetched.
+    sources: usize,
+    took: Duration,
+}
+
+fn fromager() -> Option<PathBuf> {
+    let others = std::env::var_os("WCAS_TEST_CLIENTS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients.d"), PathBuf::from);
+    let python = others.join("fromager/bin/python");
+    if !python.exists() {
+        println!("skipped: no fromager; run tests/clients.sh");
+        return None;
+    }
+    Some(python)
+}
+
+/// Makes a project's source distribution.
+fn source(env: &Env, name: &str, version: &str, needs: &[&str]) {
+    let stem = format!("{}-{version}", name.replace('-', "_"));
+    let dir = env.path("sources").join(&stem);
+    fs::create_dir_all(&dir).unwrap();
+    let module = name.replace('-', "_");
+    let is_backend = name == "demo-backend";
+    let system = if is_backend {
+        "requires = []\nbuild-backend = \"demo_backend\"\nbackend-path = [\".\"]"
+    } else {
+        "requires = [\"demo-backend\"]\nbuild-backend = \"demo_backend\""
+    };
+    let needs: Vec<String> = needs.iter().map(|need| format!("{need:?}")).collect();
+    let project = format!(
+        "[build-system]\n{system}\n[project]\nname = \"{name}\"\nversion = \"{version}\"\ndependencies = [{}]\n",
+        needs.join(", ")
+    );
+    fs::write(dir.join("pyproject.toml"), project).unwrap();
+    fs::write(dir.join("PKG-INFO"), format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")).unwrap();
+    let text = if is_backend { BACKEND.to_owned() } else { format!("NAME = {name:?}\n") };
+    fs::write(dir.join(format!("{module}.py")), text).unwrap();
+    let out = env.path("sdists");
+    fs::create_dir_all(&out).unwrap();
+    let mut tar = Command::new("tar");
+    tar.args(["-czf".into(), out.join(format!("{stem}.tar.gz")), "-C".into(), env.path("sources"), stem.into()]);
+    assert!(tar.status().unwrap().success());
+}
+
+impl Yard {
+    fn new() -> Option<Self> {
+        let fromager = fromager()?;
+        let env = Env::new();
+        source(&env, "demo-backend", "1.0", &[]);
+        source(&env, "demo-lib", "2.0", &[]);
+        source(&env, "demo-app", "3.0", &["demo-lib>=1"]);
+        let origin = env.path("origin");
+        let fixed = ["--store", origin.to_str().unwrap()];
+        env.ok(fixed.iter().chain(&["import", "--collection", "src", "sdists"]));
+        let source = WcasServer::start(&env, &fixed);
+        for project in PROJECTS {
+            let path = env.path("settings").join(format!("{}.yaml", project.replace('-', "_")));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let url = source.url("/src/simple/");
+            fs::write(path, format!("resolver_dist:\n  sdist_server_url: {url}\n  include_wheels: false\n")).unwrap();
+        }
+        // The plug-in as an installation would show it.
+        let info = env.path("plugin/wcas-0.1.0.dist-info");
+        fs::create_dir_all(&info).unwrap();
+        fs::write(info.join("METADATA"), "Metadata-Version: 2.1\nName: wcas\nVersion: 0.1.0\n").unwrap();
+        let pyproject = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pyproject.toml")).unwrap();
+        let (_, hooks) = pyproject.split_once("[project.entry-points.\"fromager.hooks\"]\n").unwrap();
+        let hooks = hooks.split("\n\n").next().unwrap().replace('"', "");
+        fs::write(info.join("entry_points.txt"), format!("[fromager.hooks]\n{hooks}\n")).unwrap();
+        env.ok(["collection", "create", "shared"]);
+        for variant in ["cuda", "cpu"] {
+            env.ok(["collection", "create", variant]);
+            env.ok(["collection", "set", variant, "--fallback", "shared"]);
+        }
+        let server = WcasServer::start(&env, &[]);
+        Some(Self { env, fromager, source, server })
+    }
+
+    fn cache(&self, variant: &str) -> String {
+        self.server.url(&format!("/{variant}/cache/simple/"))
+    }
+
+    /// Runs fromager in a folder of its own, with the plug-in.
+    fn run(&self, name: &str, variant: &str, global: &[&str], args: &[&str], vars: &[(&str, &str)]) -> Run {
+        let work = self.env.path("work").join(name);
+        fs::create_dir_all(&work).unwrap();
+        let before = self.source_log();
+        let bin = self.fromager.parent().unwrap();
+        let python_path = [self.env.path("plugin"), Path::new(env!("CARGO_MANIFEST_DIR")).join("python")];
+        let mut command = Command::new(bin.join("fromager"));
+        command.env_clear().current_dir(&work).stdin(Stdio::null());
+        command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("HOME", self.env.path("home"));
+        command.env("PYTHONPATH", std::env::join_paths(python_path).unwrap()).env("TMPDIR", self.env.path("tmp"));
+        command.env("WCAS_PROGRAM", env!("CARGO_BIN_EXE_wcas")).env("no_proxy", "127.0.0.1").env("LC_ALL", "C.UTF-8");
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env("UV_NO_CONFIG", "1").envs(vars.iter().copied());
+        command.args(["--no-network-isolation", "--variant", variant, "--settings-dir"]).arg(self.env.path("settings"));
+        let begin = std::time::Instant::now();
+        let output = command.args(global).args(args).output().unwrap();
+        let took = begin.elapsed();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {said}");
+        let built =
+            |line: &str| (line.contains(": building ") && line.contains(" wheel for ")).then(|| line.to_owned());
+        let mut built: Vec<String> = said.lines().filter_map(built).collect();
+        built.sort();
+        let sources = self.source_log() - before;
+        Run { work, said: said.into_owned(), built, sources, took }
+    }
+
+    fn bootstrap(&self, name: &str, variant: &str, vars: &[(&str, &str)]) -> Run {
+        let url = self.cache(variant);
+        let store = self.env.store();
+        let vars: Vec<_> = vars.iter().copied().chain([("WCAS_STORE", store.to_str().unwrap())]).collect();
+        let global = ["--build-wheel-server-url", &url];
+        self.run(name, variant, &global, &["bootstrap", "--cache-wheel-server-url", &url, "demo-app"], &vars)
+    }
+
+    /// Returns how many source distributions were given so far.
+    fn source_log(&self) -> usize {
+        let log = fs::read_to_string(self.env.path("stderr")).unwrap_or_default();
+        log.lines().filter(|line| line.contains("GET ") && line.contains(".tar.gz ")).count()
+    }
+
+    /// Returns the collections' wheels.
+    fn wheels(&self, collection: &str) -> Vec<String> {
+        let list = self.env.json(["list", "--collection", collection]);
+        let rows = list["distributions"].as_array().unwrap();
+        let mut names: Vec<String> = rows.iter().map(|row| row["filename"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    fn end(self) {
+        self.server.stop();
+        self.source.stop();
+        self.env.ok(["verify"]);
+        self.env.ok(["doctor"]);
+    }
+}
+
+impl Run {
+    /// Returns the digests of the wheels that the run has in the end.
+    fn digests(&self) -> BTreeMap<String, Sha256> {
+        let wheels = fs::read_dir(self.work.join("wheels-repo/downloads")).unwrap().flatten();
+        let wheels = wheels.filter(|entry| entry.path().extension().is_some_and(|end| end == "whl"));
+        wheels
+            .map(|entry| (entry.file_name().into_string().unwrap(), Sha256::of(&fs::read(entry.path()).unwrap())))
+            .collect()
+    }
+}
+
+#[test]
+fn f1_f2_two_variants_share_a_store_and_nothing_is_built_twice() {
+    let Some(yard) = Yard::new() else { return };
+    let cold = yard.bootstrap("cold", "cuda", &[]);
+    assert_eq!((cold.built.len(), cold.sources), (3, 3), "{}", cold.said);
+    assert_eq!(yard.wheels("cuda"), ["demo_app-3.0-0-py3-none-any.whl"], "what is top-level is the variant's own");
+    let shared = ["demo_backend-1.0-0-py3-none-any.whl", "demo_lib-2.0-0-py3-none-any.whl"];
+    assert_eq!(yard.wheels("shared"), shared, "all else is for everybody");
+    // From an empty folder: all is there, to the byte, and nothing is built or fetched.
+    let warm = yard.bootstrap("warm", "cuda", &[]);
+    assert_eq!((warm.built.len(), warm.sources), (0, 0), "{}", warm.said);
+    assert_eq!(warm.digests(), cold.digests());
+    assert_eq!(yard.env.json(["stats"])["blobs"]["count"], 3, "a hit isn't stored again");
+    // Another variant builds only what is its own.
+    let other = yard.bootstrap("other", "cpu", &[]);
+    assert_eq!((other.built.len(), other.sources), (1, 1), "{}", other.said);
+    assert_eq!(yard.wheels("cpu"), ["demo_app-3.0-0-py3-none-any.whl"]);
+    assert_eq!(yard.wheels("shared"), shared);
+    // With the short circuit: the same wheels, and no environments.
+    let quick = yard.bootstrap("quick", "cuda", &[("WCAS_SHORT_CIRCUIT", "1")]);
+    assert_eq!((quick.built.len(), quick.sources), (0, 0), "{}", quick.said);
+    assert!(quick.said.contains("is taken as it is"), "{}", quick.said);
+    let graph = |run: &Run| {
+        let text = fs::read_to_string(run.work.join("work-dir/graph.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap().as_object().unwrap().len()
+    };
+    assert_eq!((graph(&cold), graph(&warm)), (4, 4), "the walk is whole");
+    assert_eq!(graph(&quick), 3, "x12: what is skipped is missing from it, which is why it is off by default");
+    println!("cold {:?}, warm {:?}, quick {:?}", cold.took, warm.took, quick.took);
+    yard.end();
+}
+
+#[test]
+fn build_sequence_and_build_parallel_store_what_they_build_and_a_higher_build_stops_nobody() {
+    let Some(yard) = Yard::new() else { return };
+    let cold = yard.bootstrap("cold", "cuda", &[]);
+    let order = cold.work.join("work-dir/build-order.json");
+    let graph = cold.work.join("work-dir/graph.json");
+    let (order, graph) = (order.to_str().unwrap(), graph.to_str().unwrap());
+    // Another builder has a build with a higher number.
+    let high = support::Wheel::new("demo-lib", "2.0").build("7").write_to(yard.env.path("high"));
+    yard.env.ok(["import", "--collection", "shared", high.to_str().unwrap()]);
+    yard.env.ok(["route", "set", "cuda"]);
+    let store = yard.env.store();
+    let vars = [("WCAS_STORE", store.to_str().unwrap())];
+    let url = yard.server.url("/cuda/cache/max-build=0/simple/");
+    let global = ["--build-wheel-server-url", &url];
+    let found = yard.run("found", "cuda", &global, &["build-sequence", "-c", &url, order], &vars);
+    assert_eq!((found.built.len(), found.sources), (0, 0), "{}", found.said);
+    // What is invalidated is built, and stored again.
+    yard.env.ok(["invalidate", "demo-lib", "--collection", "shared"]);
+    let again = yard.run("again", "cuda", &global, &["build-sequence", "-c", &url, order], &vars);
+    assert_eq!((again.built.len(), again.sources), (1, 1), "{}", again.said);
+    assert!(yard.wheels("shared").contains(&"demo_lib-2.0-0-py3-none-any.whl".to_owned()), "{}", again.said);
+    yard.env.ok(["invalidate", "--all", "--yes", "--collection", "shared"]);
+    yard.env.ok(["invalidate", "--all", "--yes", "--collection", "cuda"]);
+    let parallel = yard.run("parallel", "cuda", &global, &["build-parallel", "-c", &url, graph], &vars);
+    assert_eq!((parallel.built.len(), parallel.sources), (3, 3), "{}", parallel.said);
+    assert_eq!(yard.wheels("shared").len() + yard.wheels("cuda").len(), 3, "{}", parallel.said);
+    yard.end();
+}
+
+#[test]
+fn a_server_with_a_token_takes_what_is_built_and_gives_it_to_the_next_run() {
+    let Some(yard) = Yard::new() else { return };
+    let token = yard.env.json(["token", "create", "--all", "--scope", "upload"])["secret"].as_str().unwrap().to_owned();
+    let server = WcasServer::start(&yard.env, &["--anonymous", "nothing"]);
+    let url = server.url("/");
+    let cache = server.url("/cuda/cache/simple/");
+    let vars = [("WCAS_URL", &*url), ("WCAS_TOKEN", &*token)];
+    let args = ["bootstrap", "--cache-wheel-server-url", &cache, "demo-app"];
+    let cold = yard.run("cold", "cuda", &[], &args, &vars);
+    assert_eq!(cold.built.len(), 3, "{}", cold.said);
+    let warm = yard.run("warm", "cuda", &[], &args, &vars);
+    assert_eq!((warm.built.len(), warm.sources), (0, 0), "{}", warm.said);
+    assert!(!warm.said.contains(&token), "nobody is told the token");
+    // Without it nothing is found, nothing stored, and nothing fails; unless that is asked for.
+    let without = yard.run("without", "cuda", &[], &args, &[("WCAS_URL", &*url)]);
+    assert!(without.built.len() == 3 && without.said.contains("is not stored"), "{}", without.said);
+    server.stop();
+    yard.end();
+}
+
+#[test]
+fn remotes_that_are_down_slow_or_lie_change_nothing() {
+    let Some(yard) = Yard::new() else { return };
+    let cold = yard.bootstrap("cold", "cuda", &[]);
+    // Another team's store, whose remotes are the first one's server and three bad ones.
+    let team = yard.env.path("team");
+    let fixed = ["--store", team.to_str().unwrap()];
+    let lying = Server::start();
+    for (name, _) in cold.digests() {
+        let project = name.split('-').next().unwrap().replace('_', "-");
+        let link = format!("<a href=\"/files/{name}#sha256={}\">{name}</a>", "0".repeat(64));
+        lying.route(&format!("/simple/{project}/"), Reply::html(link));
+        lying.route(&format!("/files/{name}"), Reply::file(b"no wheel"));
+    }
+    let slow = Server::start();
+    for project in PROJECTS {
+        slow.route(&format!("/simple/{project}/"), Reply::html("<p>none</p>").drip(3, Duration::from_millis(125)));
+    }
+    let good = yard.server.url("/cuda/simple/");
+    yard.env.ok(fixed.iter().chain(&["collection", "create", "cuda"]));
+    for (name, url) in [
+        ("down", format!("{}/simple/", Server::nobody())),
+        ("slow", slow.url("/simple/")),
+        ("good", good),
+        ("lying", lying.url("/simple/")),
+    ] {
+        yard.env.ok(fixed.iter().chain(&["remote", "add", name, &url, "--collection", "cuda"]));
+    }
+    let server = WcasServer::start(&yard.env, &fixed);
+    let cache = server.url("/cuda/cache/simple/");
+    let args = ["bootstrap", "--cache-wheel-server-url", &cache, "demo-app"];
+    let run = yard.run("team", "cuda", &[], &args, &[]);
+    assert_eq!((run.built.len(), run.sources), (0, 0), "{}", run.said);
+    assert_eq!(run.digests(), cold.digests());
+    // Where only the lying one has it, it is built.
+    server.stop();
+    yard.end();
+}
