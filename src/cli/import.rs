@@ -147,7 +147,8 @@ fn migrate(app: &App, args: Args, repo: &Path) -> Result<End> {
     for folder in unnamed {
         app.warn(&format!("skipped {}: {}", folder.path.display(), folder.reason));
     }
-    let is_whole = imports.iter().fold(true, |is_whole, report| complain(app, report) && is_whole);
+    let wholes: Vec<bool> = imports.iter().map(|report| complain(app, report)).collect();
+    let is_whole = !wholes.contains(&false);
     Ok(if is_whole && is_understood { End::Done } else { End::Problems })
 }
 
