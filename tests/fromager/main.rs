@@ -297,6 +297,41 @@ fn build_sequence_and_build_parallel_store_what_they_build_and_a_higher_build_st
     yard.end();
 }
 
+/// A wheel as fromager builds it, with a payload that tells who did.
+fn built(name: &str, version: &str, tag: &str, mark: &str) -> support::Wheel {
+    let info = format!("{}-{version}.dist-info", name.replace('-', "_"));
+    let list = |wheel: support::Wheel, kind: &str| {
+        let needs = if kind == "build-system" { "demo-backend\n" } else { "" };
+        wheel.member(&format!("{info}/fromager-{kind}-requirements.txt"), needs)
+    };
+    let wheel = support::Wheel::new(name, version).build(tag).member("demo_mark.txt", mark);
+    ["build-system", "build-backend", "build-sdist"].into_iter().fold(wheel, list)
+}
+
+#[test]
+fn builds_for_two_accelerators_lie_side_by_side_and_each_variant_gets_its_own() {
+    let Some(yard) = Yard::new() else { return };
+    let cold = yard.bootstrap("cold", "cuda", &[]);
+    assert_eq!(cold.built.len(), 3, "{}", cold.said);
+    yard.env.ok(["collection", "create", "rocm"]);
+    yard.env.ok(["collection", "set", "rocm", "--fallback", "shared"]);
+    // The same version with two suffixes and two labels in the collection that all share; rocm sorts last, and would be taken.
+    yard.env.ok(["invalidate", "demo-lib", "--collection", "shared"]);
+    let marks =
+        [("2_cuda", "cuda"), ("2_rocm6", "rocm")].map(|(tag, mark)| (built("demo-lib", "2.0", tag, mark), mark));
+    for (wheel, _) in &marks {
+        let path = wheel.write_to(yard.env.path("marked"));
+        yard.env.ok(["import", "--collection", "shared", path.to_str().unwrap()]);
+    }
+    for (wheel, variant) in &marks {
+        let run = yard.bootstrap(&format!("run-{variant}"), variant, &[]);
+        let digests = run.digests();
+        let got: Vec<_> = digests.iter().filter(|(name, _)| name.starts_with("demo_lib")).collect();
+        assert_eq!(got, [(&wheel.filename(), &Sha256::of(&wheel.bytes()))], "{variant}: {}", run.said);
+    }
+    yard.end();
+}
+
 #[test]
 fn a_server_with_a_token_takes_what_is_built_and_gives_it_to_the_next_run() {
     let Some(yard) = Yard::new() else { return };
@@ -352,7 +387,6 @@ fn remotes_that_are_down_slow_or_lie_change_nothing() {
     let run = yard.run("team", "cuda", &[], &args, &[]);
     assert_eq!((run.built.len(), run.sources), (0, 0), "{}", run.said);
     assert_eq!(run.digests(), cold.digests());
-    // Where only the lying one has it, it is built.
     server.stop();
     yard.end();
 }

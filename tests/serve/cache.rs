@@ -267,6 +267,11 @@ fn what_is_asked_for_in_vain_is_wanted_until_it_comes() {
     let text = env.ok(["wants", "--since", "1h"]).stdout;
     assert!(text.contains("absent") && text.contains("TIMES"), "{text}");
     assert_eq!(env.json(["wants", "--variant", "shared"])["wants"].as_array().unwrap().len(), 0);
+    let site = Site::of(env, &[]);
+    let page = site.server.get("/cuda/").text();
+    assert!(page.contains("Wanted") && page.contains("<th scope=\"row\">absent</th>"), "{page}");
+    assert_eq!(page.matches("id=\"want").count(), 2, "each id once: the heading's and the table's");
+    let env = site.end();
     add(&env, "cuda", &[Wheel::new("absent", "1.0")]);
     assert_eq!(env.json(["wants"])["wants"].as_array().unwrap().len(), 1, "what has come is no want");
     assert_eq!(env.json(["wants", "--forget", "1d"])["forgotten"], 0);

@@ -12,6 +12,9 @@ use crate::server::endpoint::ViewName;
 use crate::server::{Request, Server, pages};
 use maud::{Markup, html};
 
+/// So many wanted projects are shown.
+const MAX_WANTED: usize = 20;
+
 /// Makes the page; `None`: there is no such view.
 pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Result<Option<Page>> {
     let about = ops::about(&*server.stores.borrow()?, &pages::shown(view))?;
@@ -31,6 +34,7 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
             }
         }
         (remotes(&about, &readable, now))
+        (wanted(server, view, now)?)
         (history(view, &about, readable == Readable::All, now))
     };
     let title = view.to_string();
@@ -137,6 +141,38 @@ fn pager(asked: &Asked, page: usize, pages: usize) -> Markup {
             @if page + 1 < pages { a rel="next" href={ "./" (asked.at(page + 1)) } { "Next →" } }
         }
     }
+}
+
+/// What builders asked for in vain: the first few, as `wcas wants` has them all.
+fn wanted(server: &Server, view: &ViewName, now: i64) -> Result<Markup> {
+    if view.at.is_some() {
+        return Ok(html! {});
+    }
+    let all = ops::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name))?;
+    if all.is_empty() {
+        return Ok(html! {});
+    }
+    let table = html! {
+        table {
+            thead { tr { th scope="col" { "Project" } th scope="col" { "Times" } th scope="col" { "Last" } } }
+            tbody {
+                @for want in all.iter().take(MAX_WANTED) {
+                    tr { th scope="row" { (want.project) } td { (words::number(want.count)) } td { (words::time(want.last_at, now)) } }
+                }
+            }
+        }
+    };
+    Ok(html! {
+        section aria-labelledby="wants" {
+            h2 #wants { "Wanted" }
+            p.quiet {
+                "Builders asked the cache for " (words::counted(all.len() as u64, "project")) " that it has nothing of"
+                @if all.len() > MAX_WANTED { "; the most wanted" }
+                "."
+            }
+            (scrolling("wanted", "Wanted projects", table))
+        }
+    })
 }
 
 fn remotes(about: &AboutView, readable: &Readable, now: i64) -> Markup {
