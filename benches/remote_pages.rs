@@ -84,6 +84,7 @@ fn pages(count: usize) -> (Vec<u8>, Vec<u8>) {
             blake3: Some(Blake3::from_bytes([7; 32])),
             size: Some(123_456),
             upload_time: Some(1_735_689_599),
+            is_first_seen: false,
             requires_python: Some(">=3.9,<4"),
             yanked: None,
             sidecar: Some(Sidecar { sha256: Some(digest(name)) }),

@@ -64,6 +64,7 @@ fn listed(address: &str, bytes: &[u8]) -> ListedFile {
         yanked: None,
         sidecar: None,
         uploaded_at: None,
+        is_first_seen: false,
         provenance: None,
     }
 }

@@ -122,6 +122,8 @@ struct FileJson<'a> {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upload_time: Option<UploadTime>,
+    #[serde(rename = "_upload-time-source", skip_serializing_if = "Option::is_none")]
+    upload_time_source: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     requires_python: Option<&'a str>,
     // Under this name alone: PEP 714 tells servers to leave out the older one, which breaks old pips.
@@ -166,6 +168,7 @@ impl<'a> From<&'a File<'a>> for FileJson<'a> {
             hashes: Hashes { sha256: file.sha256 },
             size: file.size,
             upload_time: file.upload_time.map(UploadTime),
+            upload_time_source: (file.is_first_seen && file.upload_time.is_some()).then_some("first-seen"),
             requires_python: file.requires_python,
             core_metadata: file.sidecar.map(|sidecar| match sidecar.sha256 {
                 Some(sha256) => CoreMetadata::Hashes(Hashes { sha256: Some(sha256) }),

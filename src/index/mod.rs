@@ -42,6 +42,8 @@ pub struct File<'a> {
     pub size: Option<u64>,
     /// When the collection first had the file, or its remote did, in seconds since 1970.
     pub upload_time: Option<i64>,
+    /// Whether that is only since when it is known, for want of a better time.
+    pub is_first_seen: bool,
     /// `Requires-Python` of the metadata, good or not.
     pub requires_python: Option<&'a str>,
     /// Why the file is yanked; empty if nobody said why.
@@ -141,6 +143,7 @@ mod fixtures {
             blake3: Some(Blake3::from_bytes([0xcd; 32])),
             size: Some(1234),
             upload_time: Some(1_735_689_599),
+            is_first_seen: false,
             requires_python: None,
             yanked: None,
             sidecar: None,

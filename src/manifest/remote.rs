@@ -225,6 +225,12 @@ impl Rows {
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
+
+    /// Returns since when a remote is known to list a file that it tells no time of.
+    pub fn first_seen(&self, id: RemoteId, filename: &str) -> Result<Option<i64>> {
+        let sql = "SELECT first_at FROM remote_first_seen WHERE remote_id = ?1 AND filename = ?2";
+        Ok(self.conn.prepare_cached(sql)?.query_row((id, filename), |row| row.get(0)).optional()?)
+    }
 }
 
 impl Transaction<'_> {
@@ -313,6 +319,14 @@ impl Transaction<'_> {
             ":content_type": page.content_type, ":etag": page.etag, ":last_modified": page.last_modified,
             ":fetched_at": page.fetched_at, ":body": body,
         })?;
+        Ok(())
+    }
+
+    /// Remembers since when a remote lists a file, unless that is known.
+    pub fn add_first_seen(&self, id: RemoteId, filename: &str, at: i64) -> Result<()> {
+        let sql =
+            "INSERT INTO remote_first_seen(remote_id, filename, first_at) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        self.conn.prepare_cached(sql)?.execute((id, filename, at))?;
         Ok(())
     }
 

@@ -47,6 +47,7 @@ impl VariantsDocument {
             blake3: Some(Digests::of(&self.bytes).blake3),
             size: Some(self.bytes.len() as u64),
             upload_time: Some(self.uploaded_at),
+            is_first_seen: false,
             requires_python: None,
             yanked: None,
             sidecar: None,

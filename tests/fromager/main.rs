@@ -184,7 +184,7 @@ impl Yard {
         let output = command.args(global).args(args).output().unwrap();
         let took = begin.elapsed();
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{name}: {said}");
+        assert_eq!(output.status.success(), !name.starts_with("fails"), "{name}: {said}");
         let built =
             |line: &str| (line.contains(": building ") && line.contains(" wheel for ")).then(|| line.to_owned());
         let mut built: Vec<String> = said.lines().filter_map(built).collect();
@@ -349,7 +349,37 @@ fn a_server_with_a_token_takes_what_is_built_and_gives_it_to_the_next_run() {
     // Without it nothing is found, nothing stored, and nothing fails; unless that is asked for.
     let without = yard.run("without", "cuda", &[], &args, &[("WCAS_URL", &*url)]);
     assert!(without.built.len() == 3 && without.said.contains("is not stored"), "{}", without.said);
+    let strict = yard.run("fails-strict", "cuda", &[], &args, &[("WCAS_URL", &*url), ("WCAS_STRICT", "1")]);
+    assert!(
+        strict.built.len() == 1 && strict.said.contains("demo_backend-1.0-0-py3-none-any.whl is not stored"),
+        "{}",
+        strict.said
+    );
+    // Nothing was said of a store: one line, and nothing is stored.
+    let silent = yard.run("silent", "cuda", &[], &args, &[]);
+    assert_eq!(silent.said.matches("neither WCAS_STORE nor WCAS_URL is set").count(), 1, "{}", silent.said);
     server.stop();
+    yard.end();
+}
+
+#[test]
+fn the_short_circuit_refuses_a_fromager_that_it_does_not_know() {
+    let Some(yard) = Yard::new() else { return };
+    let info = yard.env.path("plugin/fromager-0.50.0.dist-info");
+    fs::create_dir_all(&info).unwrap();
+    fs::write(info.join("METADATA"), "Metadata-Version: 2.1\nName: fromager\nVersion: 0.50.0\n").unwrap();
+    // Its own entry points are its commands.
+    let text =
+        "from importlib.metadata import distribution; print(distribution('fromager').read_text('entry_points.txt'))";
+    let points = Command::new(&yard.fromager).args(["-c", text]).output().unwrap();
+    fs::write(info.join("entry_points.txt"), points.stdout).unwrap();
+    let args = ["bootstrap", "demo-app"];
+    let run = yard.run("fails-unknown", "cuda", &[], &args, &[("WCAS_SHORT_CIRCUIT", "1")]);
+    assert!(
+        run.built.is_empty() && run.said.contains("WCAS_SHORT_CIRCUIT=1 is not for fromager 0.50.0"),
+        "{}",
+        run.said
+    );
     yard.end();
 }
 
@@ -387,6 +417,15 @@ fn remotes_that_are_down_slow_or_lie_change_nothing() {
     let run = yard.run("team", "cuda", &[], &args, &[]);
     assert_eq!((run.built.len(), run.sources), (0, 0), "{}", run.said);
     assert_eq!(run.digests(), cold.digests());
+    let log = fs::read_to_string(yard.env.path("stderr")).unwrap();
+    let lookups = log.lines().filter(|line| line.contains("/cuda/cache/simple/"));
+    let seconds = |line: &str| {
+        let took = line.rsplit(' ').next().unwrap();
+        let units = [("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9), ("s", 1.0)];
+        units.iter().find_map(|(unit, factor)| Some(took.strip_suffix(unit)?.parse::<f64>().ok()? * factor)).unwrap()
+    };
+    let slowest = lookups.map(seconds).fold(0.0, f64::max);
+    assert!((0.01..2.0).contains(&slowest), "the slowest lookup took {slowest} s: {log}");
     server.stop();
     yard.end();
 }

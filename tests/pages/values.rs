@@ -255,6 +255,7 @@ fn m2_the_pages_of_this_program_read_back_the_same_facts() {
             blake3: Some(Blake3::from_bytes([9; 32])),
             size: Some(u64::from(n) << 40),
             upload_time: Some(1_700_000_000 + i64::from(n)),
+            is_first_seen: false,
             requires_python: (n % 2 == 0).then_some(">=3.9,<\"4\" & 'é'\n"),
             yanked: [None, Some(""), Some("<b>&amp;")][usize::from(n) % 3],
             sidecar: (n < 3).then(|| Sidecar { sha256: Some(digest(n + 100)) }),

@@ -443,3 +443,29 @@ fn f1_provenance_is_the_remotes_where_it_is_secure() {
     }
     site.end();
 }
+
+#[test]
+fn c3_files_of_a_remote_that_tells_no_time_have_the_one_since_which_they_are_known() {
+    let old = Wheel::new("demo-untimed", "1.0");
+    let remote = crate::support::Server::start();
+    let link = remote.wheel(&old.filename(), &old.bytes());
+    let page = crate::support::Reply::html(link.clone()).last_modified("Mon, 01 Jan 2024 00:00:00 GMT");
+    remote.route("/simple/demo-untimed/", page);
+    let env = Env::new();
+    env.ok(["remote", "add", "up", &remote.url("/simple/"), "--collection", "cuda"]);
+    let site = Site::of(env, &[]);
+    let file = |site: &Site| site.server.json("/cuda/simple/demo-untimed/")["files"][0].clone();
+    let seen = file(&site);
+    assert_eq!(
+        (&seen["upload-time"], &seen["_upload-time-source"]),
+        (&"2024-01-01T00:00:00Z".into(), &"first-seen".into())
+    );
+    let html = site.server.ask("GET", "/cuda/simple/demo-untimed/", &[("Accept", "text/html")]).text();
+    assert!(html.contains("data-upload-time=\"2024-01-01T00:00:00Z\""), "{html}");
+    // It stays when the file has been pulled, and where the server is another process.
+    assert_eq!(site.server.get(&file_path(&old.filename(), &old.bytes())).status, 200);
+    assert_eq!(file(&site)["upload-time"], "2024-01-01T00:00:00Z");
+    let site = Site::of(site.end(), &[]);
+    assert_eq!(file(&site)["upload-time"], "2024-01-01T00:00:00Z");
+    site.end();
+}

@@ -235,6 +235,7 @@ impl<'a> Listing<'a> {
             yanked: link.yanked.map(Cow::into_owned),
             sidecar: link.sidecar,
             uploaded_at: link.uploaded_at,
+            is_first_seen: false,
             provenance: link.provenance.and_then(|text| provenance(&text)),
         });
     }

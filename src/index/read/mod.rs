@@ -34,6 +34,8 @@ pub struct ListedFile {
     pub sidecar: Option<Sidecar>,
     /// When it was uploaded, in seconds since 1970 (PEP 700).
     pub uploaded_at: Option<i64>,
+    /// Whether that is since when it is known, and not what the page says.
+    pub is_first_seen: bool,
     /// Where its attestations are, an https URL (PEP 740).
     pub provenance: Option<String>,
 }

@@ -234,6 +234,11 @@ fn seen(
         let is_refused = refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref()));
         !is_refused && may_be_had(remote, &source, file, context.now, &mut until)
     });
+    for file in files.iter_mut().filter(|file| file.uploaded_at.is_none()) {
+        // pip and uv can't judge the age of a file without a time, and leave it out.
+        file.uploaded_at = store.manifest.first_seen(remote.id, file.name.as_str())?;
+        file.is_first_seen = file.uploaded_at.is_some();
+    }
     let note = stale
         .map(|reason| PullNote { remote: remote.name.clone(), text: format!("{reason}; its remembered page is used") });
     let status = page.status.filter(|(status, _)| *status != Status::Active);

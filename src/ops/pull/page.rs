@@ -13,6 +13,7 @@ use crate::remote::{
     Auth, Client, Failure, FailureKind, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url,
 };
 use crate::requirement::ProjectPattern;
+use std::time::UNIX_EPOCH;
 use url::Url;
 
 /// A page is believed for so many seconds without asking again.
@@ -53,6 +54,8 @@ pub(in crate::ops) enum Answer {
 pub(in crate::ops) struct Fetched {
     layout: Option<Layout>,
     pages: Vec<(String, Kept)>,
+    /// Files that the page tells no time of, and since when it may have had them.
+    untimed: Vec<(String, i64)>,
     project: String,
     failure: Option<String>,
     /// Whether what failed was the way to the remote, not this page of it.
@@ -191,6 +194,7 @@ impl Question<'_> {
         match client.page(&self.source, &project_page_url(layout, self.project), known.map(validators).as_ref())? {
             PageAnswer::Page(page) => {
                 let listed = page.read()?;
+                fetched.see(&page, &listed, self.now);
                 fetched.pages.push((key, Kept::New(row(page, self.now))));
                 Ok(Answer::Page(listed, None))
             }
@@ -213,6 +217,7 @@ impl Question<'_> {
         let key = key(found.layout.as_ref(), self.project).to_owned();
         fetched.layout = found.layout;
         let Some((page, listed)) = found.page else { return Ok(self.absent(key, fetched)) };
+        fetched.see(&page, &listed, self.now);
         fetched.pages.push((key, Kept::New(row(page, self.now))));
         Ok(Answer::Page(listed, None))
     }
@@ -272,6 +277,15 @@ impl Fetched {
         self.failure.is_some()
     }
 
+    /// Notes the files without a time. They are at most as young as the page, where that says how old it is.
+    fn see(&mut self, page: &Page, listed: &ListedPage, now: i64) {
+        let modified = page.validators.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
+        let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok());
+        let since = modified.map_or(now, |modified: i64| modified.min(now));
+        let untimed = listed.files.iter().filter(|file| file.uploaded_at.is_none());
+        self.untimed.extend(untimed.map(|file| (file.name.as_str().to_owned(), since)));
+    }
+
     /// Remembers.
     pub(in crate::ops) fn record(
         self,
@@ -287,6 +301,9 @@ impl Fetched {
                 Kept::New(row) => transaction.put_remote_page(remote.id, &key, &row)?,
                 Kept::Unchanged => transaction.touch_remote_page(remote.id, &key, now)?,
             }
+        }
+        for (filename, since) in &self.untimed {
+            transaction.add_first_seen(remote.id, filename, *since)?;
         }
         match self.failure {
             Some(failure) => {

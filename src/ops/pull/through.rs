@@ -221,6 +221,7 @@ mod tests {
             yanked: None,
             sidecar: sidecar.map(|sha256| Sidecar { sha256 }),
             uploaded_at: None,
+            is_first_seen: false,
             provenance: None,
         }
     }

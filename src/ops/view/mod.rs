@@ -28,6 +28,7 @@ fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> 
         blake3: Some(entry.blake3),
         size: Some(entry.size),
         upload_time: Some(entry.uploaded_at),
+        is_first_seen: false,
         requires_python: entry.requires_python.as_deref(),
         yanked: entry.yanked.as_deref(),
         sidecar: entry.metadata_sha256.filter(|_| has_sidecar).map(|sha256| Sidecar { sha256: Some(sha256) }),
