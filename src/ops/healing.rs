@@ -73,6 +73,22 @@ pub(super) fn check(store: &Store, row: &BlobRow) -> Result<Health> {
     Ok(health)
 }
 
+/// Reads a blob from its first byte to its last, whatever its stat says; bytes that are missing or wrong are recorded as lost.
+pub fn read_through(store: &Store, blake3: &Blake3) -> Result<bool> {
+    let Some(row) = store.manifest.find_blob(blake3)?.filter(|row| row.state == State::Live) else { return Ok(false) };
+    match Blobs::hash(&store.blobs.path(blake3)) {
+        Ok((digest, _)) if digest == *blake3 => return Ok(true),
+        Err(error) if !error.is_not_found() => return Err(error.into()),
+        Ok(_) | Err(_) => {}
+    }
+    if store.is_writable() {
+        let transaction = store.manifest.write()?;
+        transaction.set_lost(row.id)?;
+        transaction.commit()?;
+    }
+    Ok(false)
+}
+
 /// Opens a blob to hand it out, with the stat by which its bytes are known to be right. `None`: they are missing or wrong, which is
 /// recorded.
 pub fn open_blob(store: &Store, blake3: &Blake3) -> Result<Option<(File, Signature)>> {

@@ -52,7 +52,7 @@ pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
 pub use guard::bound_to;
-pub use healing::open_blob;
+pub use healing::{open_blob, read_through};
 pub use histories::{FileHistory, histories, inspection_of};
 pub use holding::{find_listed, find_listed_anywhere};
 pub use import::{

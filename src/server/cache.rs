@@ -8,13 +8,19 @@
 use super::answer::{Cause, plain};
 use super::endpoint::{CacheView, FileAddress, ViewName};
 use super::{Answer, Request, Server, feed, files, pages};
+use crate::digest::Blake3;
 use crate::error::Result;
+use crate::manifest::Entry;
 use crate::name::ProjectName;
 use crate::ops::{self, Asking, CacheRules, CacheRulesError, Held};
 use crate::wheel::DistributionFilename;
 use http::StatusCode;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// So many blobs are remembered as read.
+const MAX_READ: usize = 100_000;
 /// All remotes together have so long to tell what they have of a project. Who takes longer is left alone for a while.
 const PATIENCE: Duration = Duration::from_millis(1800);
 
@@ -36,11 +42,36 @@ pub(super) fn file(server: &Server, request: &Request, cache: &CacheView, addres
         Some(Held::Local(entry)) if address.sha256.is_none() => {
             files::unhashed(server, request, address, &entry.sha256)
         }
+        Some(Held::Local(entry)) if !address.is_metadata && !is_read(server, &entry)? => Ok(None),
         Some(Held::Local(_)) => files::local(server, request, address),
         Some(Held::Remote(offer)) => feed::whole(server, request, address, *offer),
         None => withdrawn(server, address),
     });
     softened(files::given_or(answer))
+}
+
+/// What was read from its first byte to its last since the server began: a stat tells of a changed file, and nothing of a disk that
+/// lost a bit. Other clients check digests themselves; fromager doesn't.
+#[derive(Debug, Default)]
+pub(super) struct ReadBlobs(Mutex<HashSet<Blake3>>);
+
+/// Makes sure that a blob was read once.
+fn is_read(server: &Server, entry: &Entry) -> Result<bool> {
+    let read = || server.read_blobs.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if read().contains(&entry.blake3) {
+        return Ok(true);
+    }
+    let is_right = ops::read_through(&*server.stores.borrow()?, &entry.blake3)?;
+    if is_right {
+        let mut read = read();
+        if read.len() >= MAX_READ {
+            read.clear();
+        }
+        read.insert(entry.blake3);
+    } else {
+        server.counters.bad_blobs.add(1);
+    }
+    Ok(is_right)
 }
 
 /// Asks remotes, but not for long.

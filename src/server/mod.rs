@@ -92,6 +92,7 @@ pub struct Server {
     pub(in crate::server) pages: pages::Pages,
     pub(in crate::server) people: people::Remembered,
     pub(in crate::server) tokens: access::Tokens,
+    pub(in crate::server) read_blobs: cache::ReadBlobs,
 }
 
 impl Server {
@@ -114,6 +115,7 @@ impl Server {
             pages: pages::Pages::default(),
             people: people::Remembered::default(),
             tokens: access::Tokens::default(),
+            read_blobs: cache::ReadBlobs::default(),
         })
     }
 

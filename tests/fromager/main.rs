@@ -291,9 +291,14 @@ fn build_sequence_and_build_parallel_store_what_they_build_and_a_higher_build_st
     assert!(yard.wheels("shared").contains(&"demo_lib-2.0-0-py3-none-any.whl".to_owned()), "{}", again.said);
     yard.env.ok(["invalidate", "--all", "--yes", "--collection", "shared"]);
     yard.env.ok(["invalidate", "--all", "--yes", "--collection", "cuda"]);
+    yard.env.ok(["import", "--collection", "shared", high.to_str().unwrap()]);
     let parallel = yard.run("parallel", "cuda", &global, &["build-parallel", "-c", &url, graph], &vars);
     assert_eq!((parallel.built.len(), parallel.sources), (3, 3), "{}", parallel.said);
-    assert_eq!(yard.wheels("shared").len() + yard.wheels("cuda").len(), 3, "{}", parallel.said);
+    assert_eq!(yard.wheels("shared").len() + yard.wheels("cuda").len(), 4, "{}", parallel.said);
+    // Without the rule it would end there.
+    let plain = yard.cache("cuda");
+    let stopped = yard.run("fails-high", "cuda", &[], &["build-sequence", "-c", &plain, order], &vars);
+    assert!(stopped.said.contains("changelog for version 2.0 is inconsistent"), "{}", stopped.said);
     yard.end();
 }
 

@@ -175,6 +175,47 @@ fn damaged_bytes_are_a_miss() {
     site.server.stop();
 }
 
+#[test]
+fn a_bit_that_the_disk_lost_is_found_before_the_first_byte_goes_out() {
+    use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+    let env = Env::new();
+    let wheel = Wheel::new("demo", "1.0").payload(200_000, 1);
+    add(&env, "cuda", std::slice::from_ref(&wheel));
+    let name = wcas::digest::Digests::of(&wheel.bytes()).blake3.to_string();
+    let blob = env.store().join("blobs/b3").join(&name[..2]).join(name);
+    let before = std::fs::metadata(&blob).unwrap();
+    std::fs::set_permissions(&blob, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&blob).unwrap();
+    file.write_all_at(b"?", 100_000).unwrap();
+    file.set_modified(before.modified().unwrap()).unwrap();
+    drop(file);
+    let site = Site::of(env, &[]);
+    let path = format!("/cuda/cache/files/{}/{}", sha256(&wheel.bytes()), wheel.filename());
+    for turn in 0..2 {
+        assert_ne!(site.server.get(&path).status, 200, "{turn}");
+    }
+    assert_eq!(listed(&site, "/cuda/cache/simple/demo/").len(), 0);
+    assert_eq!(site.server.metric("wcas_bad_blobs_total"), 1.0);
+    site.server.stop();
+}
+
+#[test]
+fn a_cache_is_a_remote_of_another() {
+    let env = Env::new();
+    let own = [wheel("1.0+cu126", "1"), wheel("1.0+rocm6", "1")];
+    add(&env, "cuda", &own);
+    let first = Site::of(env, &[]);
+    let second = behind(&[("team", first.server.url("/cuda/cache/simple/"))]);
+    for at in ["/cuda/cache/simple/demo-gpu/", "/cuda/simple/demo-gpu/"] {
+        assert_eq!(listed(&second, at), [own[0].filename()], "{at}");
+    }
+    let path = link(&second, "/cuda/cache/simple/demo-gpu/", &own[0].filename());
+    assert_eq!(second.server.get(&path).body, own[0].bytes());
+    assert_eq!(page(&second, "/cuda/cache/simple/absent/").status, 404);
+    second.end();
+    first.end();
+}
+
 /// A remote that offers a project's wheel, and answers its page so.
 fn remote(wheel: &Wheel, project: &str, page: impl FnOnce(String) -> Reply) -> Server {
     let server = Server::start();
