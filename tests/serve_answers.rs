@@ -137,6 +137,32 @@ fn demo() -> Wheel {
 }
 
 #[test]
+fn a_hot_file_is_answered_from_memory_again_after_the_store_has_changed() {
+    let site = Site::of(store(&[("cuda", &demo())]));
+    let path = file_path(&demo());
+    let is_at_hand = |path: &str| {
+        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), is_secure: false };
+        site.server
+            .cached(&Request::builder().uri(path).body(peer).unwrap())
+            .is_some_and(|answer| answer.status() == 200)
+    };
+    // The first answer is followed by a flush of its count, which moves the manifest, too.
+    assert_eq!(site.status(&path), 200);
+    for path in [path.clone(), format!("{path}.metadata")] {
+        for version in ["2.0", "3.0"] {
+            assert_eq!(site.status(&path), 200);
+            assert!(is_at_hand(&path) && is_at_hand(&path), "{path}");
+            add(&site.env, "cuda", &Wheel::new("demo", version).payload(10, path.len() as u64));
+            assert!(!is_at_hand(&path), "what changed has to be looked at: {path}");
+        }
+        assert_eq!(site.status(&path), 200);
+        assert!(is_at_hand(&path), "{path}");
+    }
+    site.env.ok(["invalidate", "demo==1.0+cu121"]);
+    assert!(!is_at_hand(&path) && site.status(&path) == 404 && !is_at_hand(&path), "and nothing that is hidden");
+}
+
+#[test]
 fn a7_a_file_goes_out_whole_and_is_the_same_forever() {
     let wheel = demo();
     let site = Site::of(store(&[("cuda", &wheel)]));

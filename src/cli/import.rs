@@ -164,24 +164,22 @@ struct Migration<'a> {
 }
 
 fn tell(app: &App, args: &Args, report: &ImportReport, out: &mut dyn Write) -> std::io::Result<()> {
-    {
-        let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
-        for distribution in &report.distributions {
-            *outcomes.entry(word(distribution.outcome)).or_default() += 1;
-            if app.verbose {
-                let to = args.variant.as_ref().map(|_| format!(" in {}", distribution.collection)).unwrap_or_default();
-                writeln!(out, "{}: {}{to}", word(distribution.outcome), distribution.filename)?;
-            }
+    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+    for distribution in &report.distributions {
+        *outcomes.entry(word(distribution.outcome)).or_default() += 1;
+        if app.verbose {
+            let to = args.variant.as_ref().map(|_| format!(" in {}", distribution.collection)).unwrap_or_default();
+            writeln!(out, "{}: {}{to}", word(distribution.outcome), distribution.filename)?;
         }
-        let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-        let count = print::count(report.distributions.len(), "distribution");
-        let detail = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
-        match report.collections.as_slice() {
-            [] | [_] => writeln!(out, "{count} in {}@{}{detail}", report.collection, report.revision),
-            several => {
-                let names: Vec<String> = several.iter().map(|row| format!("{}@{}", row.name, row.revision)).collect();
-                writeln!(out, "{count} in {}{detail}", names.join(", "))
-            }
+    }
+    let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    let count = print::count(report.distributions.len(), "distribution");
+    let detail = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
+    match report.collections.as_slice() {
+        [] | [_] => writeln!(out, "{count} in {}@{}{detail}", report.collection, report.revision),
+        several => {
+            let names: Vec<String> = several.iter().map(|row| format!("{}@{}", row.name, row.revision)).collect();
+            writeln!(out, "{count} in {}{detail}", names.join(", "))
         }
     }
 }

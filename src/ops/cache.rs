@@ -5,7 +5,7 @@
 //! number higher than the one that it is about to make. So a cache hides what its client must not see, and a remote that can't be
 //! asked hides nothing else: a miss costs one build, a wrong wheel all that come after it.
 
-use super::listing::{Asking, Held, Listed, Listing, listing};
+use super::listing::{self, Asking, Held, Listed, Listing};
 use super::shown::Shown;
 use super::{Context, collection_row};
 use crate::error::Result;
@@ -196,7 +196,8 @@ pub fn cached(
     asking: &Asking<'_>,
     rules: &CacheRules,
 ) -> Result<Option<Listing>> {
-    let Listed::Found(mut listing) = listing(store, context, shown, project, asking)? else { return Ok(None) };
+    let listed = listing::for_builders(store, context, shown, project, asking)?;
+    let Listed::Found(mut listing) = listed else { return Ok(None) };
     let (rules, own) = {
         let rows = store.manifest.read()?;
         let kept = rows.find_collection(shown.name())?.and_then(|row| row.cache_rules);

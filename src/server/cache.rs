@@ -5,6 +5,7 @@
 //! of an absence, which is what a cache is for. So here whatever can't be given is a 404 at once, or a 410 where it was withdrawn:
 //! remotes have little time, nothing is a 5xx, and a wheel's every byte is checked before its first one goes out.
 
+use super::access::{self, Readable};
 use super::answer::{Cause, plain};
 use super::endpoint::{CacheView, FileAddress, ViewName};
 use super::{Answer, Request, Server, feed, files, pages};
@@ -45,7 +46,7 @@ pub(super) fn file(server: &Server, request: &Request, cache: &CacheView, addres
         Some(Held::Local(entry)) if !address.is_metadata && !is_read(server, &entry)? => Ok(None),
         Some(Held::Local(_)) => files::local(server, request, address),
         Some(Held::Remote(offer)) => feed::whole(server, request, address, *offer),
-        None => withdrawn(server, address),
+        None => withdrawn(server, request, address),
     });
     softened(files::given_or(answer))
 }
@@ -110,8 +111,12 @@ fn find(server: &Server, view: &ViewName, rules: &CacheRules, address: &FileAddr
 }
 
 /// Answers that a file was withdrawn, where the store has, or had, its bytes.
-fn withdrawn(server: &Server, address: &FileAddress) -> Result<Option<Answer>> {
+fn withdrawn(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
     let Some(sha256) = &address.sha256 else { return Ok(None) };
+    // Who may read one collection isn't told what others have.
+    if access::readable(server, request)? != Readable::All {
+        return Ok(None);
+    }
     let is_known = server.stores.borrow()?.manifest.find_blob_by_sha256(sha256)?.is_some();
     Ok(is_known.then(|| plain(StatusCode::GONE, "it is not offered any more")))
 }

@@ -121,6 +121,19 @@ impl Files {
         all.insert(asked, Arc::clone(known));
     }
 
+    /// Tells whether a decision still holds, as far as that is known without SQL.
+    fn holds(&self, known: &Known, version: i64) -> bool {
+        if known.version.load(Relaxed) == version {
+            return true;
+        }
+        // Whoever has the lock may be asking the manifest.
+        let is_same = self.stamp.try_lock().is_ok_and(|stamp| *stamp == Some((version, known.stamp)));
+        if is_same {
+            known.version.store(version, Relaxed);
+        }
+        is_same
+    }
+
     fn paths(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Known>>> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,13 +177,17 @@ pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) ->
 /// Answers with a file, or its METADATA, whose every decision is remembered, without SQL; `None`: another is to be asked, who may wait.
 pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     let path = request.uri().path();
+    let version = server.stores.version().ok()?;
     let known = server.files.paths().get(path).cloned();
-    let known = match known {
+    let known = match known.filter(|known| server.files.holds(known, version)) {
         Some(known) => known,
         None => {
             let Ok(Endpoint::File(address)) = server.endpoint(request) else { return None };
             let file = FileAddress { is_metadata: false, ..address };
             let known = server.files.known().get(&(file, None)).cloned()?;
+            if !server.files.holds(&known, version) {
+                return None;
+            }
             let mut paths = server.files.paths();
             if paths.len() >= MAX_KNOWN {
                 paths.clear();
@@ -179,15 +196,6 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
             known
         }
     };
-    let version = server.stores.version().ok()?;
-    if known.version.load(Relaxed) != version {
-        // Whoever has the lock may be asking the manifest.
-        let stamp = *server.files.stamp.try_lock().ok()?;
-        if stamp != Some((version, known.stamp)) {
-            return None;
-        }
-        known.version.store(version, Relaxed);
-    }
     if path.ends_with(METADATA) {
         return about(server, request, &known, true).ok()?;
     }

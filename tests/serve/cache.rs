@@ -119,6 +119,28 @@ fn x12_a_cache_hides_what_its_client_would_take_by_mistake() {
 }
 
 #[test]
+fn c1_nothing_is_hidden_by_a_nearer_collection_but_farther_remotes() {
+    let env = Env::new();
+    let [new, old, again] =
+        [("2.0", 1), ("1.0", 2), ("2.0", 3)].map(|(version, seed)| Wheel::new("demo", version).payload(9, seed));
+    add(&env, "cuda", std::slice::from_ref(&new));
+    add(&env, "shared", &[old.clone(), again]);
+    env.ok(["collection", "set", "cuda", "--fallback", "shared"]);
+    let outside = Wheel::new("demo", "9.0");
+    let remote = remote(&outside, "demo", Reply::html);
+    env.ok(["remote", "add", "up", &remote.url("/simple/"), "--collection", "shared"]);
+    let site = Site::of(env, &[]);
+    assert_eq!(sorted(listed(&site, "/cuda/simple/demo/")), names(&[&new]), "the index");
+    assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new]));
+    assert_eq!(site.server.get(&link(&site, "/cuda/cache/simple/demo/", &new.filename())).body, new.bytes());
+    assert_eq!(remote.paths(), [""; 0], "a remote isn't even asked for what a nearer collection has");
+    assert_eq!(sorted(listed(&site, "/shared/cache/simple/demo/")), names(&[&old, &new, &outside]));
+    site.env.ok(["route", "set", "cuda", "--strategy", "union"]);
+    assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new, &outside]));
+    site.end();
+}
+
+#[test]
 fn files_of_a_cache_come_with_a_literal_plus_their_sidecars_and_ranges() {
     let env = Env::new();
     let wheel = wheel("1.0+cu126", "1");

@@ -92,6 +92,29 @@ pub fn listing(
     project: &ProjectName,
     asking: &Asking<'_>,
 ) -> Result<Listed> {
+    listed(store, context, shown, project, asking, false)
+}
+
+/// The same for builders, who know which version they want, and from whom: no collection hides what a farther one has, so that
+/// nothing is built that exists. What remotes have is hidden by all nearer collections still, and one that fails is passed over.
+pub(super) fn for_builders(
+    store: &Store,
+    context: &Context<'_>,
+    shown: &Shown,
+    project: &ProjectName,
+    asking: &Asking<'_>,
+) -> Result<Listed> {
+    listed(store, context, shown, project, asking, true)
+}
+
+fn listed(
+    store: &Store,
+    context: &Context<'_>,
+    shown: &Shown,
+    project: &ProjectName,
+    asking: &Asking<'_>,
+    is_for_builders: bool,
+) -> Result<Listed> {
     let Shown::Variant { name, strategy } = shown else { return alone(store, shown, project) };
     let (strategy, parts) = {
         let rows = store.manifest.read()?;
@@ -100,7 +123,8 @@ pub fn listing(
         }
         let strategy = strategy_of(&rows, name, *strategy)?;
         let order = SearchOrder::read(&rows, name)?;
-        let mut fates = fates(&rows, &order, strategy, Some(project))?;
+        let own = if is_for_builders { Strategy::Union } else { strategy };
+        let mut fates = fates(&rows, &order, own, Some(project))?;
         let mut parts = Vec::new();
         for row in order.of(project) {
             let own = fates.extract_if(.., |(entry, _)| entry.collection == row.name).collect();
@@ -111,7 +135,7 @@ pub fn listing(
         (strategy, parts)
     };
     // Remotes are asked without a transaction: that could last, and would keep the log from being shortened.
-    View { store, context, project, asking, strategy }.look(parts)
+    View { store, context, project, asking, strategy, is_for_builders }.look(parts)
 }
 
 /// Returns what a collection alone lists of a project at a revision.
@@ -143,6 +167,7 @@ struct View<'a> {
     project: &'a ProjectName,
     asking: &'a Asking<'a>,
     strategy: Strategy,
+    is_for_builders: bool,
 }
 
 impl View<'_> {
@@ -150,13 +175,17 @@ impl View<'_> {
         let is_first_only = self.strategy == Strategy::Nearest;
         let (mut listing, mut names, mut has_project) = (Listing::default(), HashSet::new(), false);
         for part in parts {
-            let has_own = !part.own.is_empty();
+            let (has_own, has_nearer) = (!part.own.is_empty(), has_project);
             has_project |= has_own;
             listing.add_own(part.own, &mut names);
             listing.status = stricter(listing.status.take(), part.status);
             if listing.is_quarantined() {
                 // What is unsafe here is not looked for elsewhere.
                 return Ok(Listed::Found(Listing { files: Vec::new(), ..listing }));
+            }
+            if is_first_only && has_nearer {
+                // Only builders come here.
+                continue;
             }
             for remote in &part.remotes {
                 match remote::look(self.store, self.context, remote, self.project, self.asking)? {
@@ -175,7 +204,7 @@ impl View<'_> {
                     Sight::Failed { note, until } => {
                         listing.until(until);
                         listing.notes.push(note);
-                        if self.asking.is_brief() {
+                        if self.is_for_builders {
                             continue;
                         }
                         listing.is_incomplete = true;
@@ -188,7 +217,7 @@ impl View<'_> {
                     break;
                 }
             }
-            if is_first_only && has_project {
+            if is_first_only && has_project && !self.is_for_builders {
                 break;
             }
         }

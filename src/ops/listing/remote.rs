@@ -82,11 +82,6 @@ impl Asking<'_> {
     pub(super) fn has_remotes(&self) -> bool {
         !matches!(self, Self::Never)
     }
-
-    /// Tells whether what can't be asked is passed over.
-    pub(super) fn is_brief(&self) -> bool {
-        matches!(self, Self::Brief { .. })
-    }
 }
 
 impl Flights {

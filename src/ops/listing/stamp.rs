@@ -1,7 +1,7 @@
 //! Whether what was listed still is: a number for all that a view's pages depend on.
 
 use crate::error::Result;
-use crate::manifest::Rows;
+use crate::manifest::{CollectionRow, Rows};
 use crate::ops::shown::{Shown, strategy_of};
 use crate::ops::variant::{SearchOrder, is_known_in};
 use crate::store::Store;
@@ -20,16 +20,15 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
             // A snapshot's name can be given to another revision, and gc takes history away.
             (row.id, row.complete_since, &row.created_at, at).hash(&mut hasher);
             rows.snapshots(row.id)?.iter().for_each(|row| (&row.name, row.revision).hash(&mut hasher));
-            (row.revision, row.hides_variants, row.cache_rules).hash(&mut hasher);
+            (row.revision, row.hides_variants).hash(&mut hasher);
+            cache_settings(&row).hash(&mut hasher);
         }
         Shown::Variant { name, strategy } => {
             if !is_known_in(&rows, name)? {
                 return Ok(None);
             }
             let order = SearchOrder::read(&rows, name)?;
-            // What the cache endpoint offers, and whose accelerator is foreign there.
-            let own = rows.find_collection(name)?;
-            own.map(|row| format!("{:?} {:?}", row.cache_rules, row.guard.accelerators)).hash(&mut hasher);
+            rows.find_collection(name)?.as_ref().map(cache_settings).hash(&mut hasher);
             (strategy_of(&rows, name, *strategy)?.as_str()).hash(&mut hasher);
             for row in order.all() {
                 (row.id, row.revision, row.hides_variants).hash(&mut hasher);
@@ -62,6 +61,11 @@ pub fn stamp_of_all(store: &Store) -> Result<u64> {
 pub fn serial(store: &Store, shown: &Shown) -> Result<i64> {
     let sources = shown.sources(&*store.manifest.read()?);
     Ok(sources.map_or(0, |sources| sources.iter().map(|(_, source)| source.revision).sum()))
+}
+
+/// What the cache endpoint offers, and whose accelerator is foreign there.
+fn cache_settings(row: &CollectionRow) -> String {
+    format!("{:?} {:?}", row.cache_rules, row.guard.accelerators)
 }
 
 fn remotes(rows: &Rows, collection: crate::manifest::CollectionId, hasher: &mut DefaultHasher) -> Result<()> {
