@@ -6,16 +6,19 @@
 //! asked hides nothing else: a miss costs one build, a wrong wheel all that come after it.
 
 use super::listing::{self, Asking, Held, Listed, Listing};
+use super::pull::{Offer, PullNote};
 use super::shown::Shown;
 use super::{Context, collection_row};
+use crate::digest::Sha256;
 use crate::error::Result;
-use crate::manifest::{Rows, WantRow};
+use crate::manifest::{Entry, Rows, WantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
 use crate::wheel::accelerator::{Accelerator, named_by_label, named_by_word};
 use crate::wheel::{DistributionFilename, WheelFilename, is_built_by_fromager};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -186,8 +189,73 @@ fn own_accelerators(rows: &Rows, name: &CollectionName) -> Result<Option<Vec<Acc
     Ok(own.or_else(|| words.any(|word| word == "cpu").then(Vec::new)))
 }
 
-/// Returns what a cache offers of a project, as a listing without yanked files and sdists; `None`: nothing. `rules` are those of
-/// whoever asks, before the collection's.
+/// A wheel that a cache offers.
+#[derive(Debug, Clone)]
+pub enum CachedWheel {
+    /// The store has it.
+    Local(Box<Entry>),
+    /// These remotes have it, the nearest first: one at least.
+    Remote(Vec<Offer>),
+}
+
+impl CachedWheel {
+    /// Returns the filename.
+    pub fn filename(&self) -> &str {
+        match self {
+            Self::Local(entry) => &entry.filename,
+            Self::Remote(offers) => offers[0].file.name.as_str(),
+        }
+    }
+
+    /// Returns the digest; `None`: nobody vouches for the bytes, or remotes tell different ones, and one of them lies.
+    pub fn sha256(&self) -> Option<Sha256> {
+        match self {
+            Self::Local(entry) => Some(entry.sha256),
+            Self::Remote(offers) => {
+                let first = offers[0].file.sha256?;
+                offers.iter().all(|offer| offer.file.sha256 == Some(first)).then_some(first)
+            }
+        }
+    }
+
+    /// Returns the wheel as a page lists it.
+    fn held(self) -> Held {
+        match self {
+            Self::Local(entry) => Held::Local(entry),
+            Self::Remote(ref offers) => {
+                let mut offer = offers[0].clone();
+                offer.file.sha256 = self.sha256();
+                if offer.file.sha256.is_none() {
+                    // What was told of the one isn't true of the other.
+                    (offer.file.sidecar, offer.file.size) = (None, None);
+                }
+                Held::Remote(Box::new(offer))
+            }
+        }
+    }
+}
+
+/// What a cache offers of a project.
+#[derive(Debug, Clone)]
+pub struct CachedProject {
+    /// The wheels.
+    pub wheels: Vec<CachedWheel>,
+    /// See [`Listing::fresh_until`].
+    pub fresh_until: Option<i64>,
+    /// What remotes said that gave nothing.
+    pub notes: Vec<PullNote>,
+}
+
+impl CachedProject {
+    /// Returns it as a page lists it.
+    pub fn listing(self) -> Listing {
+        let files = self.wheels.into_iter().map(CachedWheel::held).collect();
+        Listing { files, fresh_until: self.fresh_until, notes: self.notes, ..Listing::default() }
+    }
+}
+
+/// Returns what a cache offers of a project, without yanked files and sdists; `None`: nothing. `rules` are those of whoever asks, before
+/// the collection's.
 pub fn cached(
     store: &Store,
     context: &Context<'_>,
@@ -195,7 +263,7 @@ pub fn cached(
     project: &ProjectName,
     asking: &Asking<'_>,
     rules: &CacheRules,
-) -> Result<Option<Listing>> {
+) -> Result<Option<CachedProject>> {
     let listed = listing::for_builders(store, context, shown, project, asking)?;
     let Listed::Found(mut listing) = listed else { return Ok(None) };
     let (rules, own) = {
@@ -209,7 +277,22 @@ pub fn cached(
         let Ok(DistributionFilename::Wheel(wheel)) = DistributionFilename::parse(held.filename()) else { return false };
         !is_yanked(held) && rules.admit(&wheel, own.as_deref()) && is_of_builder(store, &rules, held)
     });
-    Ok(if listing.files.is_empty() { None } else { Some(listing) })
+    let mut wheels: Vec<CachedWheel> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for held in listing.files {
+        match held {
+            Held::Local(entry) => wheels.push(CachedWheel::Local(entry)),
+            Held::Remote(offer) => match places.get(offer.file.name.as_str()).map(|place| &mut wheels[*place]) {
+                Some(CachedWheel::Remote(offers)) => offers.push(*offer),
+                _ => {
+                    places.insert(offer.file.name.as_str().to_owned(), wheels.len());
+                    wheels.push(CachedWheel::Remote(vec![*offer]));
+                }
+            },
+        }
+    }
+    let (fresh_until, notes) = (listing.fresh_until, listing.notes);
+    Ok((!wheels.is_empty()).then_some(CachedProject { wheels, fresh_until, notes }))
 }
 
 fn is_yanked(held: &Held) -> bool {
@@ -219,10 +302,12 @@ fn is_yanked(held: &Held) -> bool {
     }
 }
 
-/// Tells whether a wheel comes from the wanted builder. What a remote has can't be looked into, and gets the benefit of the doubt.
+/// Tells whether a wheel comes from the wanted builder. What a remote has can't be looked into; fromager's wheels have a build tag, which
+/// those of public indexes hardly ever have.
 fn is_of_builder(store: &Store, rules: &CacheRules, held: &Held) -> bool {
     match (rules.files.unwrap_or_default(), held) {
-        (Builder::Any, _) | (_, Held::Remote(_)) => true,
+        (Builder::Any, _) => true,
+        (Builder::Fromager, Held::Remote(offer)) => offer.file.name.build_tag().is_some(),
         (Builder::Fromager, Held::Local(entry)) => {
             store.blobs.open(&entry.blake3).is_ok_and(|file| is_built_by_fromager(&file))
         }

@@ -43,7 +43,10 @@ mod verify;
 mod view;
 
 pub use about::{AboutView, about};
-pub use cache::{Builder, CacheRules, CacheRulesError, LocalVersions, WantReport, cached, forget_wanted, wanted};
+pub use cache::{
+    Builder, CacheRules, CacheRulesError, CachedProject, CachedWheel, LocalVersions, WantReport, cached, forget_wanted,
+    wanted,
+};
 pub use collection::{
     CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
     create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,

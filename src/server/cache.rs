@@ -6,16 +6,17 @@
 //! remotes have little time, nothing is a 5xx, and a wheel's every byte is checked before its first one goes out.
 
 use super::access::{self, Readable};
-use super::answer::{Cause, plain};
+use super::answer::{Cause, plain, set};
 use super::endpoint::{CacheView, FileAddress, ViewName};
 use super::{Answer, Request, Server, feed, files, pages};
 use crate::digest::Blake3;
 use crate::error::Result;
 use crate::manifest::Entry;
 use crate::name::ProjectName;
-use crate::ops::{self, Asking, CacheRules, CacheRulesError, Held};
+use crate::ops::{self, Asking, CacheRules, CacheRulesError, CachedWheel};
 use crate::wheel::DistributionFilename;
 use http::StatusCode;
+use http::header::CACHE_CONTROL;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,16 +40,24 @@ pub(super) fn file(server: &Server, request: &Request, cache: &CacheView, addres
         Ok(rules) => rules,
         Err(error) => return miss(error.to_string()),
     };
-    let answer = find(server, &cache.view, &rules, address).and_then(|held| match held {
-        Some(Held::Local(entry)) if address.sha256.is_none() => {
-            files::unhashed(server, request, address, &entry.sha256)
-        }
-        Some(Held::Local(entry)) if !address.is_metadata && !is_read(server, &entry)? => Ok(None),
-        Some(Held::Local(_)) => files::local(server, request, address),
-        Some(Held::Remote(offer)) => feed::whole(server, request, address, *offer),
+    let answer = find(server, &cache.view, &rules, address).and_then(|wheel| match wheel {
+        Some(CachedWheel::Local(entry)) => local(server, request, address, *entry),
+        Some(CachedWheel::Remote(offers)) => feed::whole(server, request, cache, address, offers),
         None => withdrawn(server, request, address),
     });
     softened(files::given_or(answer))
+}
+
+fn local(server: &Server, request: &Request, address: &FileAddress, entry: Entry) -> Result<Option<Answer>> {
+    if !address.is_metadata && !is_read(server, &entry)? {
+        return Ok(None);
+    }
+    let mut answer = files::of_entry(server, request, entry, address.is_metadata)?;
+    if let (Some(answer), None) = (&mut answer, address.sha256) {
+        // Without a digest in the URL it may be another tomorrow.
+        set(answer, CACHE_CONTROL, "no-cache");
+    }
+    Ok(answer)
 }
 
 /// What was read from its first byte to its last since the server began: a stat tells of a changed file, and nothing of a disk that
@@ -102,12 +111,14 @@ fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules
 }
 
 /// Finds a file among those that the page of its project lists.
-fn find(server: &Server, view: &ViewName, rules: &CacheRules, address: &FileAddress) -> Result<Option<Held>> {
+fn find(server: &Server, view: &ViewName, rules: &CacheRules, address: &FileAddress) -> Result<Option<CachedWheel>> {
     let Ok(name) = DistributionFilename::parse(&address.filename) else { return Ok(None) };
     let store = server.stores.borrow()?;
-    let listing = ops::cached(&store, &server.context(), &pages::shown(view), name.project(), &asking(server), rules)?;
-    let files = listing.map(|listing| listing.files).unwrap_or_default();
-    Ok(files.into_iter().find(|held| held.filename() == address.filename && held.sha256() == address.sha256))
+    let cached = ops::cached(&store, &server.context(), &pages::shown(view), name.project(), &asking(server), rules)?;
+    let mut wheels = cached.into_iter().flat_map(|cached| cached.wheels);
+    // What was disputed when the page was made may have come since.
+    let is_meant = |wheel: &CachedWheel| address.sha256.is_none() || wheel.sha256() == address.sha256;
+    Ok(wheels.find(|wheel| wheel.filename() == address.filename && is_meant(wheel)))
 }
 
 /// Answers that a file was withdrawn, where the store has, or had, its bytes.

@@ -203,6 +203,28 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     if is_looked_at { give(server, request, &known).ok()? } else { None }
 }
 
+impl Known {
+    fn of(server: &Server, entry: Entry, version: i64, stamp: u64) -> Self {
+        let etag = format!("\"{}\"", entry.sha256);
+        let of = Representation { etag: &etag, modified: Some(entry.uploaded_at), size: Some(entry.size) };
+        Self {
+            headers: headers(&of),
+            version: AtomicI64::new(version),
+            stamp,
+            filename: entry.filename,
+            blob: entry.blob,
+            blake3: entry.blake3,
+            size: entry.size,
+            modified: entry.uploaded_at,
+            etag,
+            metadata: entry.metadata_sha256,
+            tally: server.counters.tally(entry.collection.as_str(), ""),
+            signature: Mutex::default(),
+            used_day: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
 /// Makes an answer of what came of looking for a file.
 pub(super) fn given_or(given: Result<Option<Answer>>) -> Answer {
     given.map_or_else(|error| failure(&error), |given| given.unwrap_or_else(nothing))
@@ -272,6 +294,12 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
     let mut known = HashSet::new();
     names.retain(|name| known.insert(name.clone()));
     Ok(names.into_iter().map(|name| Shown::Variant { name, strategy: None }).collect())
+}
+
+/// Answers with a file, or its METADATA, that was found otherwise than by its address.
+pub(super) fn of_entry(server: &Server, request: &Request, entry: Entry, is_metadata: bool) -> Result<Option<Answer>> {
+    let known = Known::of(server, entry, 0, 0);
+    if is_metadata { about(server, request, &known, false) } else { give(server, request, &known) }
 }
 
 fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
@@ -407,23 +435,7 @@ fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Opt
     }
     let store = server.stores.borrow()?;
     let Some(entry) = decide(&store, address, key.1.as_ref())? else { return Ok(None) };
-    let etag = format!("\"{}\"", entry.sha256);
-    let of = Representation { etag: &etag, modified: Some(entry.uploaded_at), size: Some(entry.size) };
-    let known = Arc::new(Known {
-        headers: headers(&of),
-        version: AtomicI64::new(version),
-        stamp,
-        filename: entry.filename,
-        blob: entry.blob,
-        blake3: entry.blake3,
-        size: entry.size,
-        modified: entry.uploaded_at,
-        etag,
-        metadata: entry.metadata_sha256,
-        tally: server.counters.tally(entry.collection.as_str(), ""),
-        signature: Mutex::default(),
-        used_day: AtomicI64::new(i64::MIN),
-    });
+    let known = Arc::new(Known::of(server, entry, version, stamp));
     server.files.remember(key, &known);
     Ok(Some(known))
 }

@@ -132,7 +132,11 @@ fn c1_nothing_is_hidden_by_a_nearer_collection_but_farther_remotes() {
     let site = Site::of(env, &[]);
     assert_eq!(sorted(listed(&site, "/cuda/simple/demo/")), names(&[&new]), "the index");
     assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new]));
-    assert_eq!(site.server.get(&link(&site, "/cuda/cache/simple/demo/", &new.filename())).body, new.bytes());
+    for wheel in [&new, &old] {
+        let path = link(&site, "/cuda/cache/simple/demo/", &wheel.filename());
+        assert_eq!(site.server.get(&path).body, wheel.bytes(), "{path}");
+        assert_eq!(site.server.get(&format!("{path}.metadata")).status, 200, "{path}");
+    }
     assert_eq!(remote.paths(), [""; 0], "a remote isn't even asked for what a nearer collection has");
     assert_eq!(sorted(listed(&site, "/shared/cache/simple/demo/")), names(&[&old, &new, &outside]));
     site.env.ok(["route", "set", "cuda", "--strategy", "union"]);
@@ -286,6 +290,27 @@ fn remotes_that_fail_hang_or_lie_are_misses_and_the_others_count() {
         assert_eq!(page(&site, "/cuda/cache/simple/absent/").status, 404, "{name}");
         site.end();
     }
+    // Where two disagree the page vouches for neither, and the honest one's bytes are given.
+    let liar = Server::start();
+    let link = format!("<a href=\"/files/{0}#sha256={1}\">{0}</a>", wheel.filename(), "0".repeat(64));
+    liar.route("/simple/demo/", Reply::html(link));
+    liar.route(&format!("/files/{}", wheel.filename()), Reply::file(b"no wheel"));
+    let site = behind(&[("a-liar", liar.url("/simple/")), ("b-good", good.url("/simple/"))]);
+    assert_eq!(listed(&site, "/cuda/cache/simple/demo/"), names(&[&wheel]));
+    let file = self::link(&site, "/cuda/cache/simple/demo/", &wheel.filename());
+    assert!(file.contains("/unhashed/"), "{file}");
+    let path = |digest: &str| format!("/cuda/cache/files/{digest}/{}", wheel.filename());
+    assert_eq!(site.server.get(&path(&"0".repeat(64))).status, 404);
+    for turn in 0..2 {
+        let heard = site.server.get(&file);
+        assert!(heard.body == wheel.bytes() && heard.header("cache-control") == "no-cache", "{turn}: {heard}");
+    }
+    let file = self::link(&site, "/cuda/cache/simple/demo/", &wheel.filename());
+    assert_eq!(file, path(&sha256(&wheel.bytes())), "now it is known which");
+    assert_eq!(site.server.get(&file).body, wheel.bytes());
+    // Wheels without a build tag are no builder's of ours.
+    assert_eq!(listed(&site, "/cuda/cache/files=fromager/simple/other/"), [""; 0]);
+    site.end();
     let site = behind(&[("slow", slow.url("/simple/"))]);
     assert_eq!(listed(&site, "/cuda/cache/simple/demo/"), names(&[&wheel]), "half a second is no failure");
     site.end();

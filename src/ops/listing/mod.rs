@@ -96,7 +96,8 @@ pub fn listing(
 }
 
 /// The same for builders, who know which version they want, and from whom: no collection hides what a farther one has, so that
-/// nothing is built that exists. What remotes have is hidden by all nearer collections still, and one that fails is passed over.
+/// nothing is built that exists. What remotes have is hidden by all nearer collections still. All of a collection's remotes are asked,
+/// one that fails is passed over, and what several of them have is listed for each: one may lie, or fail later.
 pub(super) fn for_builders(
     store: &Store,
     context: &Context<'_>,
@@ -199,7 +200,12 @@ impl View<'_> {
                         listing.status = stricter(listing.status.take(), status);
                         listing.until(until);
                         listing.notes.extend(note);
-                        listing.add_remote(remote, files, &mut names);
+                        if self.is_for_builders {
+                            let files = files.into_iter().filter(|file| !names.contains(file.name.as_str()));
+                            listing.files.extend(files.map(|file| held(remote, file)));
+                        } else {
+                            listing.add_remote(remote, files, &mut names);
+                        }
                     }
                     Sight::Failed { note, until } => {
                         listing.until(until);
@@ -213,7 +219,7 @@ impl View<'_> {
                         }
                     }
                 }
-                if is_first_only {
+                if is_first_only && !self.is_for_builders {
                     break;
                 }
             }
@@ -230,6 +236,10 @@ impl View<'_> {
             (false, false) => Listed::Unknown,
         })
     }
+}
+
+fn held(remote: &RemoteRow, file: ListedFile) -> Held {
+    Held::Remote(Box::new(Offer { remote: remote.clone(), file }))
 }
 
 impl Listing {
@@ -250,7 +260,7 @@ impl Listing {
     fn add_remote(&mut self, remote: &RemoteRow, files: Vec<ListedFile>, names: &mut HashSet<String>) {
         for file in files {
             if names.insert(file.name.as_str().to_owned()) {
-                self.files.push(Held::Remote(Box::new(Offer { remote: remote.clone(), file })));
+                self.files.push(held(remote, file));
             }
         }
     }

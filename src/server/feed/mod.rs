@@ -17,12 +17,13 @@ use super::files::{self, describe, without_bytes};
 use super::{Answer, Request, Server, cache};
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::ops::{CacheRules, Offer, sidecar_of};
+use crate::ops::{Offer, sidecar_of};
 use bytes::Bytes;
 use flow::{Brought, Feed, Status};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, VARY};
 use http::{Method, StatusCode};
 use pulls::Errand;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,8 +41,8 @@ pub struct Pending {
     address: FileAddress,
     offer: Offer,
     feed: Arc<Feed>,
-    /// Whether nothing goes out before all has come.
-    is_whole: bool,
+    /// For a builder nothing goes out before all has come; who else has it, should this remote give nothing good.
+    builder: Option<(CacheView, VecDeque<Offer>)>,
     pub(super) started: Instant,
 }
 
@@ -54,11 +55,11 @@ impl fmt::Debug for Pending {
 impl Pending {
     /// Tells whether the answer can be made.
     pub fn is_ready(&self) -> bool {
-        if self.is_whole { self.feed.status() != Status::Running } else { self.feed.is_ready() }
+        if self.builder.is_some() { self.feed.status() != Status::Running } else { self.feed.is_ready() }
     }
 
     fn patience(&self) -> Duration {
-        if self.is_whole { WHOLE_PATIENCE } else { PATIENCE }
+        if self.builder.is_some() { WHOLE_PATIENCE } else { PATIENCE }
     }
 
     /// Returns what says that something changed, and how long to wait for that at most.
@@ -69,7 +70,7 @@ impl Pending {
     /// Waits until the answer can be made, or the time is up; for who has a thread to spare.
     pub fn wait(&self) {
         let until = self.started + self.patience();
-        if self.is_whole {
+        if self.builder.is_some() {
             self.feed.wait_for_end_until(until);
         } else {
             self.feed.wait(until);
@@ -83,11 +84,9 @@ impl Pending {
     /// Returns what was asked for.
     pub(super) fn endpoint(&self) -> Endpoint {
         let address = self.address.clone();
-        match (self.is_whole, &address.view) {
-            (true, Some(view)) => {
-                Endpoint::CacheFile(CacheView { view: view.clone(), rules: CacheRules::default() }, address)
-            }
-            _ => Endpoint::File(address),
+        match &self.builder {
+            Some((cache, _)) => Endpoint::CacheFile(cache.clone(), address),
+            None => Endpoint::File(address),
         }
     }
 }
@@ -99,12 +98,20 @@ pub(super) fn answer(
     address: &FileAddress,
     offer: Offer,
 ) -> Result<Option<Answer>> {
-    begin(server, request, address, offer, false)
+    begin(server, request, address, offer, None)
 }
 
-/// The same for who must not be given a byte before all have been checked.
-pub(super) fn whole(server: &Server, request: &Request, address: &FileAddress, offer: Offer) -> Result<Option<Answer>> {
-    begin(server, request, address, offer, true)
+/// The same for a builder, who must not be given a byte before all have been checked; the remotes are tried one after the other.
+pub(super) fn whole(
+    server: &Server,
+    request: &Request,
+    cache: &CacheView,
+    address: &FileAddress,
+    offers: Vec<Offer>,
+) -> Result<Option<Answer>> {
+    let mut offers = VecDeque::from(offers);
+    let Some(first) = offers.pop_front() else { return Ok(None) };
+    begin(server, request, address, first, Some((cache.clone(), offers)))
 }
 
 fn begin(
@@ -112,7 +119,7 @@ fn begin(
     request: &Request,
     address: &FileAddress,
     offer: Offer,
-    is_whole: bool,
+    builder: Option<(CacheView, VecDeque<Offer>)>,
 ) -> Result<Option<Answer>> {
     if address.is_metadata {
         if sidecar_of(&offer.file, None).is_none() {
@@ -121,7 +128,9 @@ fn begin(
         if let Some(answer) = kept_metadata(server, request, &offer)? {
             return Ok(Some(answer));
         }
-    } else if let Some(answer) = told_by_page(request, &offer) {
+    } else if builder.is_none()
+        && let Some(answer) = told_by_page(request, &offer)
+    {
         return Ok(Some(answer));
     }
     let errand = if address.is_metadata { Errand::Metadata } else { Errand::File };
@@ -130,7 +139,7 @@ fn begin(
         Err(trouble) => return Ok(Some(trouble.answer())),
     };
     let (request, address) = (request.clone(), address.clone());
-    let pending = Pending { request, address, offer, feed, is_whole, started: Instant::now() };
+    let pending = Pending { request, address, offer, feed, builder, started: Instant::now() };
     if pending.is_ready() {
         return Ok(Some(finish(server, pending)));
     }
@@ -138,8 +147,20 @@ fn begin(
 }
 
 /// Makes the answer that was pending.
-pub(super) fn finish(server: &Server, pending: Pending) -> Answer {
-    if pending.is_whole { cache::softened(finished(server, pending)) } else { finished(server, pending) }
+pub(super) fn finish(server: &Server, mut pending: Pending) -> Answer {
+    let Some((cache, mut offers)) = pending.builder.take() else { return finished(server, pending) };
+    let Pending { request, address, .. } = &pending;
+    match (pending.feed.status(), offers.pop_front()) {
+        (Status::Done(Brought::File(_)), _) => cache::file(server, request, &cache, address),
+        (Status::Failed(_), Some(next)) => {
+            let begun = begin(server, request, address, next, Some((cache, offers)));
+            cache::softened(files::given_or(begun))
+        }
+        (Status::Running, _) => {
+            cache::softened(unavailable("a remote has not given the file yet; it is being fetched"))
+        }
+        _ => cache::softened(finished(server, pending)),
+    }
 }
 
 fn finished(server: &Server, pending: Pending) -> Answer {

@@ -92,11 +92,10 @@ pub(super) fn cache(
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
     let (shown, asking) = (shown(view), cache::asking(server));
-    let Some(mut listing) = ops::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
+    let Some(cached) = ops::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
         return Ok(Err(Lack::Unknown));
     };
-    // Its client knows nothing of them.
-    listing.status = None;
+    let listing = cached.listing();
     let serial = serial(&store, &shown)?;
     // Beside the page, and not among all views' files: what a cache offers is what this page lists.
     let url = |sha256: Option<&Sha256>, filename: &str| {
