@@ -794,6 +794,9 @@ fn x7_a_wheels_repo_becomes_collections_with_each_wheel_once() {
     fs::create_dir_all(&simple).unwrap();
     std::os::unix::fs::symlink("../../downloads/gone.whl", simple.join("gone.whl")).unwrap();
     support::Sdist::new("demo-lib", "1.0").write_to(env.path("out/sdists-repo/downloads"));
+    // fromager packs each source again under the same name.
+    let packed = support::Sdist::new("demo-lib", "1.0").member("patched", "yes");
+    packed.write_to(env.path("out/sdists-repo/builds"));
     let run = env.run(["--json", "import", "--fromager", "out"]);
     assert_eq!(run.code, 3, "{}", run.stderr);
     let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
@@ -807,7 +810,8 @@ fn x7_a_wheels_repo_becomes_collections_with_each_wheel_once() {
     };
     assert_eq!((list("cuda"), list("rocm")), (vec![own.filename()], vec![other.filename()]));
     assert_eq!(list("shared").len(), 5, "the common wheels and the source");
-    assert_eq!(env.json(["stats"])["blobs"]["count"], 6);
+    assert_eq!(list("built-sdists"), [packed.filename()], "no name is refused for that");
+    assert_eq!(env.json(["stats"])["blobs"]["count"], 7);
     // Again it is a stat a file; and a wheels-repo comes back out of it.
     let again: serde_json::Value =
         serde_json::from_str(&env.run(["--json", "import", "--fromager", "out"]).stdout).unwrap();

@@ -27,8 +27,8 @@ pub(super) struct Args {
     /// Files, folders, or `-` for a list on standard input (one path a line, or separated by NUL)
     #[arg(required_unless_present = "fromager", value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Take what a wheels-repo of fromager has: `variants/V` into the collections V, all else, and the sdists-repo beside it, by the
-    /// other options
+    /// Take what a wheels-repo of fromager has: `variants/V` into the collections V, sources that fromager packed again into
+    /// built-sdists, all else, and the sdists-repo beside it, by the other options
     #[arg(long, value_name = "WHEELS_REPO", conflicts_with_all = ["paths", "from"])]
     fromager: Option<PathBuf>,
     /// The collection that gets them; made when there is none [default: shared]
@@ -119,6 +119,9 @@ fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target
     Ok(report)
 }
 
+/// Where the sources go that fromager packed again: beside the original ones, whose names they have.
+const PACKED_AGAIN: &str = "built-sdists";
+
 /// Imports what a wheels-repo of fromager has, folder by folder: a run that is cut off goes on where it was.
 fn migrate(app: &App, args: Args, repo: &Path) -> Result<End> {
     let (found, unnamed) = ops::find_fromager(repo)?;
@@ -131,6 +134,10 @@ fn migrate(app: &App, args: Args, repo: &Path) -> Result<End> {
         imports.push(take(app, &store, &args, std::slice::from_ref(folder), Target::Collection(variant.clone()))?);
     }
     imports.push(take(app, &store, &args, &found.common, target)?);
+    if let Some(folder) = &found.packed_again {
+        let target = Target::Collection(PACKED_AGAIN.parse().expect("it is a collection's name"));
+        imports.push(take(app, &store, &args, std::slice::from_ref(folder), target)?);
+    }
     let mut seen = HashSet::new();
     let again = imports.iter().flat_map(|report| &report.distributions).filter(|row| !seen.insert(row.blake3));
     let (duplicates, duplicate_bytes) = again.fold((0, 0), |(count, bytes), row| (count + 1, bytes + row.size));

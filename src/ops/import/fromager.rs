@@ -12,6 +12,8 @@ pub struct FromagerRepo {
     pub common: Vec<PathBuf>,
     /// What was routed to a variant.
     pub variants: Vec<(CollectionName, PathBuf)>,
+    /// The sources that fromager packed again, patched: they have the names of the original ones and other bytes.
+    pub packed_again: Option<PathBuf>,
 }
 
 /// Finds the folders below a `wheels-repo`, or below the folder that has one; `simple` has links to them, which are no wheels more.
@@ -41,8 +43,9 @@ pub fn find_fromager(path: &Path) -> Result<(FromagerRepo, Vec<Skipped>)> {
         return Err(Error::Refused(format!("{} {text}", wheels.display())));
     }
     let sdists = wheels.canonicalize().ok().and_then(|wheels| Some(wheels.parent()?.join("sdists-repo")));
-    let folders = sdists.into_iter().flat_map(|sdists| ["downloads", "builds"].map(|name| sdists.join(name)));
-    repo.common.extend(folders.filter(|folder| folder.is_dir()));
+    let folder = |name: &str| sdists.as_ref().map(|sdists| sdists.join(name)).filter(|folder| folder.is_dir());
+    repo.common.extend(folder("downloads"));
+    repo.packed_again = folder("builds");
     Ok((repo, skipped))
 }
 
@@ -60,12 +63,14 @@ mod tests {
             create_dir_all(root.join("wheels-repo").join(name)).unwrap();
         }
         create_dir_all(root.join("sdists-repo/downloads")).unwrap();
+        create_dir_all(root.join("sdists-repo/builds")).unwrap();
         let (repo, skipped) = find_fromager(&root).unwrap();
         let wheels = root.join("wheels-repo");
         let common = ["downloads", "prebuilt", "build"].map(|name| wheels.join(name));
         let common: Vec<PathBuf> = common.into_iter().chain([root.join("sdists-repo/downloads")]).collect();
         let variants = vec![("cuda".parse().unwrap(), wheels.join("variants/cuda"))];
-        assert_eq!(repo, FromagerRepo { common, variants });
+        let packed_again = Some(root.join("sdists-repo/builds"));
+        assert_eq!(repo, FromagerRepo { common, variants, packed_again });
         assert_eq!(skipped.len(), 1);
         assert_eq!(find_fromager(&wheels).unwrap().0, repo, "its own path does as well");
     }
