@@ -7,13 +7,14 @@ use std::path::Path;
 use wcas::manifest::{Access, Error, Manifest};
 
 /// The schema's older steps.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("../../src/manifest/schema/1.sql"),
     include_str!("../../src/manifest/schema/2.sql"),
     include_str!("../../src/manifest/schema/3.sql"),
+    include_str!("../../src/manifest/schema/4.sql"),
 ];
 /// The version that this program writes.
-const NEWEST: i64 = 4;
+const NEWEST: i64 = 5;
 
 fn pragma(path: &Path, name: &str) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()
@@ -63,7 +64,7 @@ fn old(version: usize) -> Env {
 
 #[test]
 fn an_old_manifest_is_brought_up_to_date_with_its_content() {
-    for version in [1, 2] {
+    for version in 1..=STEPS.len() {
         let env = old(version);
         let path = env.path("store/manifest.sqlite");
         assert_eq!(pragma(&path, "user_version"), version as i64);
@@ -85,7 +86,7 @@ fn an_old_manifest_is_brought_up_to_date_with_its_content() {
         );
         env.ok(["verify"]);
         env.ok(["doctor"]);
-        if version == 2 {
+        if version >= 2 {
             let remote = env.json(["remote", "list"])["remotes"][0].clone();
             assert_eq!((&remote["name"], &remote["priority"]), (&"mirror".into(), &7.into()));
         }
@@ -94,7 +95,7 @@ fn an_old_manifest_is_brought_up_to_date_with_its_content() {
 
 #[test]
 fn what_the_newest_version_adds_can_be_used_at_once() {
-    for version in [1, 2] {
+    for version in 1..=STEPS.len() {
         let env = old(version);
         env.ok(["collection", "status", "cuda", "demo", "quarantined"]);
         assert_eq!(env.run(["lookup", "demo", "--collection", "cuda", "--offline"]).code, 4);
