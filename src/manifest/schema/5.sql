@@ -14,6 +14,7 @@ ALTER TABLE entry ADD COLUMN source_url TEXT;              -- where a builder ha
 
 ALTER TABLE remote ADD COLUMN is_ours INTEGER NOT NULL DEFAULT 0 CHECK(is_ours IN (0, 1)); -- a cache of the same organisation, no stranger
 ALTER TABLE remote ADD COLUMN writes_back INTEGER NOT NULL DEFAULT 0 CHECK(writes_back IN (0, 1)); -- what is built here goes there, too
+ALTER TABLE remote ADD COLUMN upload_url TEXT;             -- where files are uploaded to, where its own URL doesn't tell
 
 CREATE TABLE write_back(                                   -- files that are to go to a remote; gone when they are there, or can't be wanted any more
   remote_id INTEGER NOT NULL REFERENCES remote(id) ON DELETE CASCADE,

@@ -1,8 +1,7 @@
 //! A store's settings as a document, and a document's as rows.
 
-use super::document::{
-    Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, RemoteConfig, Seconds, VariantConfig,
-};
+use super::RemoteConfig;
+use super::document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Guard, Retention, Rows, StatusRow, Transaction, VariantRow};
 use crate::name::{CollectionName, ProjectName};
