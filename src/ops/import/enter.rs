@@ -4,7 +4,7 @@ use super::{CollectionAt, ImportOptions, Item, Objection, Outcome, Target, Terms
 use crate::error::Result;
 use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, State, Transaction};
 use crate::name::CollectionName;
-use crate::ops::{Context, collection_row, counted, variants};
+use crate::ops::{Context, collection_row, counted, push, variants};
 use crate::status::Status;
 use crate::store::{Session, Store};
 use std::collections::BTreeMap;
@@ -168,6 +168,9 @@ fn put(
             let (yanked, origin) = (item.source.yanked.as_deref(), item.source.origin.as_ref());
             let entry = NewEntry { filename, blob, yanked, origin };
             transaction.insert_entry(collection, &entry, revision, context.now)?;
+            if origin.is_none() {
+                push::queue(transaction, collection, item.name.project(), filename, blob, context.now)?;
+            }
             receiver.added += 1;
             Ok(match (item.is_healed, before, item.is_new) {
                 (true, ..) => Outcome::Healed,
