@@ -2,6 +2,13 @@
 
 ALTER TABLE variant ADD COLUMN shares_pure INTEGER NOT NULL DEFAULT 0 CHECK(shares_pure IN (0, 1)); -- pure wheels of its own projects may be shared
 
+-- The accelerators that a blob requires or is, separated by commas; '': none that is known. A part of the report, to be searched.
+ALTER TABLE inspection ADD COLUMN bound TEXT NOT NULL DEFAULT '';
+UPDATE inspection SET bound = coalesce((
+  SELECT group_concat(DISTINCT json_extract(f.value, '$.accelerator')) FROM json_each(report, '$.findings') f
+  WHERE json_extract(f.value, '$.strength') IN ('requires', 'is')), '');
+CREATE INDEX inspection_bound ON inspection(blob_id) WHERE bound <> '';
+
 ALTER TABLE entry ADD COLUMN is_prebuilt INTEGER NOT NULL DEFAULT 0 CHECK(is_prebuilt IN (0, 1)); -- fetched, where others are built from source
 ALTER TABLE entry ADD COLUMN source_url TEXT;              -- where a builder had the source, or the pre-built wheel, from; without credentials
 

@@ -117,6 +117,9 @@ pub struct VariantConfig {
     /// How its view is made.
     #[serde(skip_serializing_if = "is_nearest")]
     pub strategy: Strategy,
+    /// Whether pure wheels of its own projects may be shared.
+    #[serde(skip_serializing_if = "is_default")]
+    pub share_pure: bool,
     /// Projects that go to one collection for this variant.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<ProjectName, CollectionName>,
@@ -129,6 +132,7 @@ impl Default for VariantConfig {
             requirements_files: Vec::new(),
             detect: false,
             strategy: Strategy::Nearest,
+            share_pure: false,
             overrides: BTreeMap::new(),
         }
     }

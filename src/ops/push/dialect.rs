@@ -39,10 +39,13 @@ pub(super) enum Meaning {
 
 /// Reads the answer to the question whether a server has a file, or can make do without its bytes.
 pub(super) fn of_reference(answer: &UploadAnswer, sha256: &Sha256) -> Meaning {
-    let is_wcas = answer.server.as_deref().is_some_and(|server| server.starts_with("wcas/"));
+    // A proxy may put its own name there; a wcas that understood names the digest.
+    let is_wcas = answer.server.as_deref().is_some_and(|server| server.starts_with("wcas/")) || names(answer, sha256);
     match answer.status {
-        // Who answers 200 to anything hasn't understood: a wcas says what it has.
-        200..300 if is_wcas || names(answer, sha256) => meaning_of_taken(answer, sha256),
+        // Who answers 200 to anything hasn't understood.
+        200..300 if is_wcas => meaning_of_taken(answer, sha256),
+        // It has these bytes elsewhere, and others under this name: sending them would change nothing.
+        400 if is_wcas && answer.text.starts_with("File already exists") => Meaning::Conflict(told(answer)),
         401 | 407 => Meaning::Refused(told(answer)),
         403 if is_wcas => Meaning::Refused(told(answer)),
         429 | 502 | 503 | 504 => Meaning::Failed(told(answer)),
@@ -72,7 +75,8 @@ pub(super) fn of_upload(answer: &UploadAnswer, dialect: Dialect, sha256: &Sha256
 
 /// Reads the answer of a wcas that took a file, or keeps another under its name: it names the digest of what is there.
 fn meaning_of_taken(answer: &UploadAnswer, sha256: &Sha256) -> Meaning {
-    if answer.text.contains("sha256") && !names(answer, sha256) {
+    let is_told = answer.text.contains("sha256") || answer.text.starts_with("kept ");
+    if is_told && !names(answer, sha256) {
         return Meaning::Conflict(told(answer));
     }
     Meaning::There
@@ -123,6 +127,8 @@ mod tests {
             (200, "wcas/0.1.0", has(other), "conflict"),
             (200, "other", "welcome".to_owned(), "wanted"),
             (404, "wcas/0.1.0", "no such bytes".to_owned(), "wanted by a wcas"),
+            (404, "proxy", format!("a.whl with sha256 digest {own} isn't here: send it"), "wanted by a wcas"),
+            (400, "wcas/0.1.0", format!("File already exists ('a.whl', with sha256 digest '{other}')."), "conflict"),
             (404, "other", String::new(), "wanted"),
             (400, "wcas/0.0.9", "the form's :action \"file_reference\" is not known here".to_owned(), "wanted"),
             (401, "other", String::new(), "refused"),
@@ -142,7 +148,8 @@ mod tests {
         for (status, dialect, text, expected) in [
             (200, Dialect::Other, String::new(), "there"),
             (201, Dialect::Other, format!("sha256 {other}"), "there"),
-            (200, Dialect::Wcas, format!("kept, with sha256 digest {other}"), "conflict"),
+            (200, Dialect::Wcas, format!("kept what is there as 'a.whl', with sha256 digest '{other}'"), "conflict"),
+            (200, Dialect::Wcas, "kept what is there as 'a.whl'".to_owned(), "conflict"),
             (200, Dialect::Wcas, format!("there, with sha256 digest {own}"), "there"),
             (302, Dialect::Other, String::new(), "refused"),
             (400, Dialect::Other, "File already exists".to_owned(), "doubtful"),

@@ -126,6 +126,9 @@ fn objection(rows: &Rows, remote: &RemoteRow, entry: &Entry) -> Result<Option<St
     if let Some(origin) = &entry.origin {
         return Ok(Some(format!("it came from the remote {}", origin.remote)));
     }
+    if entry.is_prebuilt {
+        return Ok(Some("it was fetched as it is, and not built here".to_owned()));
+    }
     if rows.came_from_remote(entry.blob)? {
         return Ok(Some("its bytes came from a remote".to_owned()));
     }
