@@ -39,18 +39,50 @@ fn has(env: &Env, wheel: &Wheel) -> bool {
 #[test]
 fn another_wcas_gets_what_it_lacks_and_keeps_what_it_has() {
     let (there, _server, here) = team();
-    let (new, known, other) = (wheel("new", "1.0", 1), wheel("known", "1.0", 2), wheel("other", "1.0", 3));
+    let [new, known, elsewhere, other] = ["new", "known", "elsewhere", "other"].map(|project| wheel(project, "1.0", 1));
     [&known, &wheel("other", "1.0", 4)].iter().for_each(|wheel| drop(wheel.write_to(there.path("in"))));
     there.ok(["import", "in", "--collection", "cuda"]);
-    [&new, &known, &other].into_iter().for_each(|wheel| import(&here, wheel));
+    elsewhere.write_to(there.path("released"));
+    there.ok(["import", "released", "--collection", "released"]);
+    [&new, &known, &elsewhere, &other].into_iter().for_each(|wheel| import(&here, wheel));
     let report = json(&here, 3, &["push"]);
     assert!(has(&there, &new) && has(&there, &known) && !has(&there, &other), "{report}");
+    let own = there.json(["show", &elsewhere.filename()]);
+    assert!(own.to_string().contains("cuda"), "its own collection has it, too: {own}");
+    assert_eq!(names(&report, "sent"), [new.filename()], "{report}");
+    let mut is_there = names(&report, "there");
+    is_there.sort_unstable();
+    assert_eq!(is_there, [elsewhere.filename(), known.filename()], "no byte of them is sent: {report}");
     assert_eq!(names(&report, "failed"), [other.filename()], "{report}");
     let reason = report["failed"][0]["reason"].as_str().unwrap();
     let digest = wcas::digest::Sha256::of(&wheel("other", "1.0", 4).bytes()).to_string();
     assert!(report["failed"][0]["is_given_up"] == true && reason.contains(&digest), "{report}");
     assert_eq!(waits(&here, "team"), (1, 1));
     there.ok(["verify"]);
+    // As after a push that was killed before it could note the answers.
+    here.ok(["push", "--forget"]);
+    let report = json(&here, 3, &["push", "--all"]);
+    assert_eq!((names(&report, "sent").len(), names(&report, "there").len()), (0, 3), "{report}");
+}
+
+#[test]
+fn a_token_opens_another_wcas_and_nothing_waits_in_vain_for_it() {
+    let there = Env::new();
+    there.ok(["collection", "create", "cuda"]);
+    let server = WcasServer::start(&there, &[]);
+    let secret = there.ok(["token", "create", "--collection", "cuda", "--scope", "upload"]).stdout;
+    let here = Env::new();
+    let url = server.url("/cuda/simple/");
+    here.ok(["remote", "add", "team", &url, "--ours", "--write-back", "--auth", "env:TEAM"]);
+    let demo = wheel("demo", "1.0", 1);
+    import(&here, &demo);
+    let push = |secret: &str| here.run_with_env(&[("TEAM", secret)], ["--json", "push"]);
+    let report = crate::document(&push("hunter2"), 3);
+    let reason = report["failed"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("/cuda/legacy/ answered with status 40") && !reason.contains("hunter2"), "{reason}");
+    let report = crate::document(&push(secret.trim()), 0);
+    assert_eq!((names(&report, "sent"), &report["left"]), (vec![demo.filename().as_str()], &0.into()), "{report}");
+    assert!(has(&there, &demo));
 }
 
 #[test]
