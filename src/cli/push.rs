@@ -4,7 +4,7 @@ use super::app::App;
 use super::{End, print};
 use wcas::error::Result;
 use wcas::name::{CollectionName, RemoteName};
-use wcas::ops::{self, PushOptions, Pushed, Selection};
+use wcas::ops::{self, PushOptions, PushReport, Pushed, Selection};
 use wcas::requirement::Spec;
 
 /// Send what was built here to the remotes that are written back to
@@ -46,9 +46,18 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         forgets: args.forget,
         is_dry_run: args.dry_run,
     };
-    let report = ops::push(&app.open()?, &app.context(), &options)?;
-    let verbose = app.verbose || args.dry_run;
-    app.done("push", &report, |out| {
+    let store = app.open()?;
+    if options.remotes.is_empty() && !ops::remotes(&store)?.iter().any(|remote| remote.writes_back) {
+        app.note("no remote is written back to: name one of yours, or say `wcas remote set NAME --ours --write-back`");
+    }
+    let report = ops::push(&store, &app.context(), &options)?;
+    tell(app, &report, args.dry_run)
+}
+
+/// Prints what a push did.
+fn tell(app: &App, report: &PushReport, is_dry_run: bool) -> Result<End> {
+    let verbose = app.verbose || is_dry_run;
+    app.done("push", report, |out| {
         let word = if report.dry_run { "would send" } else { "sent" };
         for Pushed { filename, remote, size, .. } in report.sent.iter().filter(|_| verbose) {
             writeln!(out, "{word} {filename} to {remote} ({})", print::size(*size))?;

@@ -111,6 +111,9 @@ fn only_what_was_built_here_goes_and_only_to_remotes_of_ours() {
     let report = env.json(["push", "--spec", "theirs", "--dry-run"]);
     assert_eq!(names(&report, "withheld"), [theirs.filename()], "{report}");
     assert_eq!(report["withheld"][0]["reason"], "it came from the remote mirror");
+    let none = Env::new();
+    none.ok(["collection", "create", "shared"]);
+    assert!(none.ok(["push"]).stderr.starts_with("no remote is written back to"));
     let refused = env.run(["push", "mirror"]);
     assert_eq!(refused.code, 2, "{refused}");
     assert!(refused.stderr.contains("mirror is a stranger's, and gets nothing"), "{refused}");
@@ -240,4 +243,47 @@ fn what_was_removed_or_is_bad_meanwhile_leaves_the_queue() {
     env.ok(["remote", "remove", "team"]);
     let left: i64 = manifest(&env).query_row("SELECT count(*) FROM write_back", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
+}
+
+/// Runs a command that is killed at a change of the disk; tells whether it ended before it came so far.
+fn is_past_its_end(env: &Env, point: usize, args: &[&str]) -> bool {
+    let output = env.run_with_env(&[("WCAS_FAULT", &format!("kill@{point}"))], args);
+    assert!(matches!(output.code, 0 | 137), "{args:?} at {point}: {output}");
+    output.code == 0
+}
+
+#[test]
+fn what_is_killed_anywhere_loses_nothing_that_waits() {
+    let server = Server::start();
+    server.route("/up/", Reply::status(200));
+    let env = with_team(&server, &[]);
+    let count = |table: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        manifest(&env).query_row(&sql, [], |row| row.get(0)).unwrap()
+    };
+    let mut point = 0;
+    loop {
+        point += 1;
+        wheel("demo", &format!("{point}.0"), point as u64).write_to(env.path("built"));
+        let is_done = is_past_its_end(&env, point, &["import", "built"]);
+        assert_eq!(count("entry"), count("write_back"), "neither is there without the other, killed at {point}");
+        env.ok(["import", "built"]);
+        assert_eq!((count("entry"), count("write_back")), (point as i64, point as i64));
+        if is_done {
+            break;
+        }
+    }
+    assert!(point > 5, "an import has more than {point} points");
+    let all = point as i64;
+    let mut point = 1;
+    while !is_past_its_end(&env, point, &["push"]) {
+        point += 1;
+        assert_eq!(env.ok(["verify", "--quick"]).code, 0);
+    }
+    assert_eq!((count("entry"), count("write_back")), (all, 0));
+    let sent: std::collections::HashSet<Vec<u8>> = posts(&server, "file_upload")
+        .iter()
+        .map(|request| request.form().into_iter().find(|(name, _)| name == "version").expect("it has a version").1)
+        .collect();
+    assert_eq!(sent.len() as i64, all, "each came, some twice");
 }
