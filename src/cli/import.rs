@@ -54,7 +54,7 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Link {
+pub(super) enum Link {
     /// A clone where the filesystem can, else a copy
     Auto,
     /// A clone, or an error
@@ -65,6 +65,18 @@ enum Link {
     Copy,
     /// Like hardlink or copy, then the source is removed
     Move,
+}
+
+impl From<Link> for LinkMode {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Auto => Self::Auto,
+            Link::Reflink => Self::Reflink,
+            Link::Hardlink => Self::Hardlink,
+            Link::Copy => Self::Copy,
+            Link::Move => Self::Move,
+        }
+    }
 }
 
 pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
@@ -102,17 +114,7 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
 /// Imports what lies below some paths.
 fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target) -> Result<ImportReport> {
     let (sources, refused, skipped) = ops::find_sources(paths, Some(&app.store_path()?));
-    let options = ImportOptions {
-        target,
-        link: match args.link {
-            Link::Auto => LinkMode::Auto,
-            Link::Reflink => LinkMode::Reflink,
-            Link::Hardlink => LinkMode::Hardlink,
-            Link::Copy => LinkMode::Copy,
-            Link::Move => LinkMode::Move,
-        },
-        keep_existing: args.keep_existing,
-    };
+    let options = ImportOptions { target, link: args.link.into(), keep_existing: args.keep_existing };
     let mut report = ops::import(store, &app.context(), sources, &options)?;
     report.refused.splice(0..0, refused);
     report.skipped = skipped;

@@ -41,6 +41,7 @@ mod variant;
 mod variants;
 mod verify;
 mod view;
+mod watch;
 
 pub use about::{AboutView, about};
 pub use cache::{
@@ -95,6 +96,7 @@ pub use variant::{SearchOrder, is_known_variant};
 pub use variants::{VariantsDocument, variants_of};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
+pub use watch::{Destination, Watch, WatchOptions, WatchReport};
 
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, RemoteRow, Rows};

@@ -24,11 +24,13 @@ mod people;
 mod respond;
 mod stores;
 mod upload;
+mod watch;
 
 pub use answer::{Answer, Body, Cause, Reason};
 pub use feed::{FeedReader, Next, Pending};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
+pub use watch::{Watching, watch};
 
 use crate::ops::Context;
 use crate::remote::LazyClient;

@@ -20,3 +20,4 @@ mod peers;
 mod readers;
 mod site;
 mod uploads;
+mod watch;
