@@ -4,6 +4,7 @@
 //! read no clock, no environment and no terminal.
 
 mod about;
+mod builder_rules;
 mod cache;
 mod collection;
 pub mod config;
@@ -21,6 +22,7 @@ mod listing;
 mod lookup;
 mod merge;
 mod overview;
+mod ownership;
 mod parallel;
 mod pin;
 mod promote;
@@ -44,10 +46,8 @@ mod view;
 mod watch;
 
 pub use about::{AboutView, about};
-pub use cache::{
-    Builder, CacheRules, CacheRulesError, CachedProject, CachedWheel, LocalVersions, WantReport, cached, forget_wanted,
-    wanted,
-};
+pub use builder_rules::{Builder, CacheRules, CacheRulesError, ExpectedBuilds, LocalVersions};
+pub use cache::{CachedProject, CachedWheel, WantReport, cached, forget_wanted, wanted};
 pub use collection::{
     CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
     create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
@@ -55,13 +55,13 @@ pub use collection::{
 pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
-pub use guard::bound_to;
+pub use guard::{Looked, bound_to};
 pub use healing::{open_blob, read_through};
 pub use histories::{FileHistory, histories, inspection_of};
 pub use holding::{find_listed, find_listed_anywhere};
 pub use import::{
-    CollectionAt, FromagerRepo, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source,
-    Target, Upload, find_fromager, find_sources, import, upload,
+    CollectionAt, FromagerRepo, ImportOptions, ImportReport, ImportedDistribution, Kept, Made, Outcome, Refused,
+    Skipped, Source, Target, Upload, UploadTerms, find_fromager, find_sources, import, refer, upload,
 };
 pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
@@ -73,6 +73,7 @@ pub use listing::{
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;
 pub use overview::{DayLookups, Overview, ServedName, overview};
+pub use ownership::OwnProjects;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use pull::{
@@ -83,9 +84,9 @@ pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, re
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};
 pub use requirements::{RequirementSet, WantSet, names as requirement_names, wants};
 pub use route::{
-    Accepting, Considered, Decision, ExplainReport, Router, RoutesReport, Rule, VariantReport, VariantSettings,
-    delete_variant, explain, remove_override, router, routes, set_default_collection, set_override, set_variant,
-    show_variant,
+    Accepting, Considered, Decision, ExplainReport, Router, RoutesReport, Rule, Subject, VariantReport,
+    VariantSettings, delete_variant, explain, remove_override, router, routes, set_default_collection, set_override,
+    set_variant, show_variant,
 };
 pub use search::Filter;
 pub use shown::{SeenFile, Shown, SightReport, WithheldFile, sight};

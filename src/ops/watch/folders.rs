@@ -17,15 +17,18 @@ const TICK: Duration = Duration::from_millis(2500);
 
 /// What the files in a folder are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     /// Distributions.
     Plain,
+    /// Wheels that fromager fetched as they are.
+    Prebuilt,
     /// What fromager is making: a wheel is done there when it has its build tag.
     Build,
 }
 
 /// The folders of a `wheels-repo` that have files of their own; `simple` has links to them.
-const WHEELS_REPO: [(&str, Part); 3] = [("downloads", Part::Plain), ("prebuilt", Part::Plain), ("build", Part::Build)];
+const WHEELS_REPO: [(&str, Part); 3] =
+    [("downloads", Part::Plain), ("prebuilt", Part::Prebuilt), ("build", Part::Build)];
 
 /// A folder as it was last read.
 #[derive(Debug, Default)]
@@ -111,7 +114,7 @@ impl Folder {
             sights.vanish(gone);
         }
         for path in &files {
-            sights.appear(path.clone(), at);
+            sights.appear(path.clone(), part, at);
         }
         (self.signature, self.files, self.folders, self.is_told) = (Some(signature), files, folders, false);
         Ok(())
@@ -125,8 +128,8 @@ fn is_wanted(name: &str, part: Part) -> bool {
     match part {
         // What the backend makes lies there for as long as fromager packs it again, under a name with a build tag.
         Part::Build => lower.ends_with(".whl") && parsed().is_ok_and(|name| name.build_tag().is_some()),
-        Part::Plain if lower.ends_with(".whl") => true,
-        Part::Plain => (lower.ends_with(".tar.gz") || lower.ends_with(".zip")) && parsed().is_ok(),
+        Part::Plain | Part::Prebuilt if lower.ends_with(".whl") => true,
+        Part::Plain | Part::Prebuilt => (lower.ends_with(".tar.gz") || lower.ends_with(".zip")) && parsed().is_ok(),
     }
 }
 

@@ -8,7 +8,8 @@
 mod folders;
 mod sight;
 
-use super::import::{ImportOptions, ImportReport, Refused, Source, Target, import};
+use super::import::{ImportOptions, ImportReport, Made, Refused, Source, Target, import};
+use super::ownership::OwnProjects;
 use super::{Context, reason, route};
 use crate::blobs::LinkMode;
 use crate::error::{Error, Result};
@@ -16,7 +17,7 @@ use crate::fs;
 use crate::name::CollectionName;
 use crate::store::Store;
 use crate::wheel::{self, DistributionFilename};
-use folders::Folders;
+use folders::{Folders, Part};
 use sight::{Sight, Sights, Stage};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -127,7 +128,8 @@ impl Watch {
             match whole(store, &path, &filename, sight)? {
                 None => {
                     let signature = sight.signature;
-                    sources.push(Source { path, filename, signature, origin: None, yanked: None });
+                    let made = Made { is_prebuilt: sight.part == Part::Prebuilt, source_url: None };
+                    sources.push(Source { path, filename, signature, origin: None, yanked: None, made });
                 }
                 Some(reason) => sight.stage = Stage::Incomplete(reason),
             }
@@ -138,7 +140,7 @@ impl Watch {
         }
         let target = match &self.options.destination {
             Destination::Collection(name) => Target::Collection(name.clone()),
-            Destination::Variant(name) => Target::Route(route::router(store, name, None)?),
+            Destination::Variant(name) => Target::Route(route::router(store, name, &OwnProjects::Stored)?),
         };
         let options = ImportOptions { target, link: self.options.link, keep_existing: false };
         let paths: Vec<PathBuf> = sources.iter().map(|source| source.path.clone()).collect();

@@ -1,5 +1,6 @@
 //! What is known of each file: its stat, since when that stands still, and how far the file has come.
 
+use super::folders::Part;
 use crate::fs::Signature;
 use crate::ops::import::Refused;
 use std::collections::BTreeMap;
@@ -33,11 +34,12 @@ pub(super) struct Sight {
     /// When its stat was first seen as it is.
     since: Instant,
     pub(super) stage: Stage,
+    pub(super) part: Part,
 }
 
 impl Sight {
-    fn new(signature: Signature, at: Instant) -> Self {
-        Self { signature, since: at, stage: Stage::New }
+    fn new(signature: Signature, part: Part, at: Instant) -> Self {
+        Self { signature, since: at, stage: Stage::New, part }
     }
 
     fn stood_still(&self, time: Duration, at: Instant) -> bool {
@@ -55,11 +57,11 @@ pub(super) struct Sights {
 
 impl Sights {
     /// Takes a file in, if it isn't known and is a regular one.
-    pub(super) fn appear(&mut self, path: PathBuf, at: Instant) {
+    pub(super) fn appear(&mut self, path: PathBuf, part: Part, at: Instant) {
         if !self.files.contains_key(&path)
             && let Some(signature) = stat(&path)
         {
-            self.files.insert(path, Sight::new(signature, at));
+            self.files.insert(path, Sight::new(signature, part, at));
         }
     }
 
@@ -102,7 +104,7 @@ impl Sights {
         if let Some(sight) = self.files.get_mut(path)
             && sight.signature != found
         {
-            *sight = Sight::new(found, at);
+            *sight = Sight::new(found, sight.part, at);
         }
     }
 
@@ -142,7 +144,8 @@ mod tests {
     }
 
     fn sights(count: usize, at: Instant) -> Sights {
-        let file = |number: usize| (PathBuf::from(format!("{number:05}.whl")), Sight::new(signature(1), at));
+        let file =
+            |number: usize| (PathBuf::from(format!("{number:05}.whl")), Sight::new(signature(1), Part::Plain, at));
         Sights { files: (0..count).map(file).collect(), cursor: None }
     }
 
