@@ -20,6 +20,7 @@ mod pull;
 mod rebuild;
 mod remote;
 mod route;
+mod run;
 mod select;
 mod serve;
 mod stats;
@@ -67,6 +68,7 @@ enum Command {
     Inspect(inspect::Args),
     Lookup(lookup::Args),
     Pull(pull::Args),
+    Run(run::Args),
     View(view::Args),
     List(list::ListArgs),
     Show(list::ShowArgs),
@@ -105,6 +107,8 @@ enum End {
     Problems,
     /// No such thing.
     NotFound,
+    /// As the command that was run says.
+    Exit(u8),
 }
 
 /// Runs the program.
@@ -121,6 +125,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(End::Done) => 0,
         Ok(End::Problems) => 3,
         Ok(End::NotFound) => 4,
+        Ok(End::Exit(code)) => code,
         Err(error) => app.fail(&error),
     };
     #[cfg(debug_assertions)]
@@ -136,6 +141,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),
         Command::Pull(args) => pull::run(app, args),
+        Command::Run(args) => run::run(app, args),
         Command::View(args) => view::run(app, args),
         Command::List(args) => list::list(app, args),
         Command::Show(args) => list::show(app, args),

@@ -22,6 +22,7 @@ mod session;
 pub use session::{Scratch, Session};
 
 use crate::blobs::Blobs;
+use crate::digest::Blake3;
 use crate::fs::{self, Lock};
 use crate::manifest::{self, Access, Manifest};
 use format::Identity;
@@ -250,6 +251,16 @@ impl Locks {
             Some(lock) => Ok((lock, false)),
             None => Ok((Lock::exclusive(&path)?, true)),
         }
+    }
+
+    /// Takes the lock of a run of the same inputs; `wait` is told that somebody else has it, before this waits for them.
+    pub fn run(&self, key: &Blake3, wait: impl FnOnce()) -> fs::Result<Lock> {
+        let path = self.dir.join(format!("run-{}", &key.to_string()[..16]));
+        if let Some(lock) = Lock::try_exclusive(&path)? {
+            return Ok(lock);
+        }
+        wait();
+        Lock::exclusive(&path)
     }
 }
 

@@ -22,6 +22,7 @@ mod migration;
 mod misuse;
 mod remote;
 mod route;
+mod run;
 mod status;
 mod store;
 mod tree;

@@ -8,13 +8,11 @@
 mod folders;
 mod sight;
 
-use super::import::{ImportOptions, ImportReport, Made, Refused, Source, Target, import};
-use super::ownership::OwnProjects;
-use super::{Context, reason, route};
+use super::import::{ImportOptions, ImportReport, Made, Refused, Source, import};
+use super::{Context, Destination, reason};
 use crate::blobs::LinkMode;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::name::CollectionName;
 use crate::store::Store;
 use crate::wheel::{self, DistributionFilename};
 use folders::{Folders, Part};
@@ -31,15 +29,6 @@ const BATCH_BYTES: u64 = 512 << 20;
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-
-/// Where what is found goes.
-#[derive(Debug, Clone)]
-pub enum Destination {
-    /// To this collection.
-    Collection(CollectionName),
-    /// Where this variant's rules, as they are then, send each file.
-    Variant(CollectionName),
-}
 
 /// What `serve --watch` is told.
 #[derive(Debug, Clone)]
@@ -138,10 +127,7 @@ impl Watch {
         if sources.is_empty() {
             return Ok(());
         }
-        let target = match &self.options.destination {
-            Destination::Collection(name) => Target::Collection(name.clone()),
-            Destination::Variant(name) => Target::Route(route::router(store, name, &OwnProjects::Stored)?),
-        };
+        let target = self.options.destination.target(store)?;
         let options = ImportOptions { target, link: self.options.link, keep_existing: false };
         let paths: Vec<PathBuf> = sources.iter().map(|source| source.path.clone()).collect();
         let mut imported = import(store, context, sources, &options)?;
