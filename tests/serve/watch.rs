@@ -246,7 +246,11 @@ fn of_a_live_wheels_repo_what_is_done_is_taken() {
     fs::rename(made, into("downloads").join(packed.filename())).unwrap();
     served(&site, "cuda", &packed);
     assert_eq!(site.env.json(["list"])["distributions"].as_array().unwrap().len(), 4);
-    site.end();
+    let env = site.end();
+    let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+    let sql = "SELECT group_concat(filename) FROM entry WHERE is_prebuilt";
+    let prebuilt: String = manifest.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(prebuilt, fetched.filename(), "what fromager fetched as it is, is kept apart");
 }
 
 #[test]
