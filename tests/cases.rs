@@ -272,7 +272,7 @@ fn r3_an_override_whose_collection_is_gone_fails_the_import_and_names_it() {
     env.ok(["route", "override", "torch", "--remove"]);
     env.ok(["collection", "delete", "special"]);
     let options = wcas::ops::ImportOptions {
-        target: wcas::ops::Target::Route(router),
+        target: wcas::ops::Target::Route(Box::new(router)),
         link: wcas::blobs::LinkMode::Copy,
         keep_existing: false,
     };

@@ -47,7 +47,7 @@ const MUTATING_METHODS: [&str; 4] = ["set_len", "set_permissions", "set_modified
 const OPEN_OPTIONS: [&str; 5] = ["write", "append", "create", "create_new", "truncate"];
 
 /// Crates and paths that belong to one part of the house, and that part.
-const HOMES: [(&[&str], &[&str]); 21] = [
+const HOMES: [(&[&str], &[&str]); 22] = [
     (&["getrandom"], &["cli"]),
     (&["rusqlite"], &["manifest"]),
     (&["reqwest"], &["remote"]),
@@ -62,6 +62,7 @@ const HOMES: [(&[&str], &[&str]); 21] = [
     (&["html5gum"], &["index"]),
     (&["toml"], &["ops"]),
     (&["std", "env"], &["cli", "main"]),
+    (&["std", "process", "Command"], &["cli"]),
     (&["std", "time", "SystemTime", "now"], &["cli", "main"]),
     (&["std", "time", "UNIX_EPOCH", "elapsed"], &["cli", "main"]),
     (&["clap"], &["cli", "main"]),
@@ -330,6 +331,8 @@ fn imports_from_lower_floors_and_the_own_folder_pass() {
         ("fs/mod.rs", "use std::fs; fn f() { fs::write(p, b); File::options().write(true) }"),
         ("manifest/mod.rs", "use rusqlite::Connection;"),
         ("cli/gc.rs", "use crate::cli::Context; use wcas::ops; fn f() { println!(\"x\"); std::env::var(\"X\") }"),
+        ("cli/run.rs", "use std::process::Command; fn f() { Command::new(p) }"),
+        ("store/session.rs", "fn f() { std::process::id() }"),
         ("main.rs", "mod cli; fn main() { cli::run(std::env::args(), std::time::SystemTime::now()) }"),
         (
             "digest.rs",
@@ -379,6 +382,11 @@ fn each_kind_of_breach_is_found() {
         ("ops/gc.rs", "fn f() { rustix::fs::unlinkat(d, n, x) }", "`rustix::fs::unlinkat` changes the disk"),
         ("ops/gc.rs", "fn f() { file.set_len(0) }", "`.set_len()` changes the disk"),
         ("store.rs", "use rusqlite::Connection;", "`rusqlite` belongs to manifest"),
+        (
+            "ops/run.rs",
+            "use std::process; fn f() { process::Command::new(p) }",
+            "`std::process::Command` belongs to cli",
+        ),
         ("store.rs", "use std::{env, io};", "`std::env` belongs to cli and main"),
         (
             "store.rs",

@@ -94,6 +94,11 @@ impl App {
         self.interrupts_end.store(false, Ordering::SeqCst);
     }
 
+    /// Gives interrupts back to the default handler.
+    pub(super) fn leave_interrupts(&self) {
+        self.interrupts_end.store(true, Ordering::SeqCst);
+    }
+
     /// Writes an answer to standard output.
     pub(super) fn answer(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());

@@ -71,7 +71,7 @@ enum Conflict {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Link {
+pub(super) enum Link {
     /// A clone where the filesystem can, else a copy
     Auto,
     /// A clone, or an error
@@ -82,6 +82,18 @@ enum Link {
     Copy,
     /// Like hardlink or copy, then the source is removed
     Move,
+}
+
+impl From<Link> for LinkMode {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Auto => Self::Auto,
+            Link::Reflink => Self::Reflink,
+            Link::Hardlink => Self::Hardlink,
+            Link::Copy => Self::Copy,
+            Link::Move => Self::Move,
+        }
+    }
 }
 
 pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
@@ -123,13 +135,7 @@ fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target
     sources.iter_mut().for_each(|source| source.made = made.clone());
     let options = ImportOptions {
         target,
-        link: match args.link {
-            Link::Auto => LinkMode::Auto,
-            Link::Reflink => LinkMode::Reflink,
-            Link::Hardlink => LinkMode::Hardlink,
-            Link::Copy => LinkMode::Copy,
-            Link::Move => LinkMode::Move,
-        },
+        link: args.link.into(),
         keep_existing: args.keep_existing || args.on_conflict == Conflict::Keep,
     };
     let mut report = ops::import(store, &app.context(), sources, &options)?;
@@ -251,7 +257,7 @@ fn target(
     };
     let is_understood = given.as_ref().is_none_or(|(_, is_whole)| *is_whole);
     let own = given.map_or(OwnProjects::Stored, |(set, _)| OwnProjects::Named(set));
-    Ok((Some(Target::Route(ops::router(store, variant, &own)?)), is_understood))
+    Ok((Some(Target::Route(Box::new(ops::router(store, variant, &own)?))), is_understood))
 }
 
 /// Imports from a remote.

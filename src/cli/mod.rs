@@ -21,6 +21,7 @@ mod push;
 mod rebuild;
 mod remote;
 mod route;
+mod run;
 mod select;
 mod serve;
 mod stats;
@@ -69,6 +70,7 @@ enum Command {
     Lookup(lookup::Args),
     Pull(pull::Args),
     Push(push::Args),
+    Run(run::Args),
     View(view::Args),
     List(list::ListArgs),
     Show(list::ShowArgs),
@@ -107,6 +109,8 @@ enum End {
     Problems,
     /// No such thing.
     NotFound,
+    /// As the command that was run says.
+    Exit(u8),
 }
 
 /// Runs the program.
@@ -123,6 +127,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(End::Done) => 0,
         Ok(End::Problems) => 3,
         Ok(End::NotFound) => 4,
+        Ok(End::Exit(code)) => code,
         Err(error) => app.fail(&error),
     };
     #[cfg(debug_assertions)]
@@ -139,6 +144,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Lookup(args) => lookup::run(app, args),
         Command::Pull(args) => pull::run(app, args),
         Command::Push(args) => push::run(app, args),
+        Command::Run(args) => run::run(app, args),
         Command::View(args) => view::run(app, args),
         Command::List(args) => list::list(app, args),
         Command::Show(args) => list::show(app, args),

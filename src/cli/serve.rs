@@ -1,6 +1,7 @@
 //! `wcas serve`
 
 use super::app::App;
+use super::import::Link;
 use super::{End, INTERRUPTED, units};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -14,8 +15,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wcas::Error;
 use wcas::error::Result;
+use wcas::name::CollectionName;
+use wcas::ops::{Destination, WatchOptions};
 use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
-use wcas::server::{Anonymous, Server, ServerOptions, WriteBack};
+use wcas::server::{self, Anonymous, Clock, Server, ServerOptions, Watching, WriteBack};
 
 /// Serve collections to pip, uv, poetry, twine, build tools and people
 #[derive(Debug, clap::Args)]
@@ -64,6 +67,18 @@ pub(super) struct Args {
     /// Write a line on standard error for each request
     #[arg(long)]
     access_log: bool,
+    /// Import what appears or changes in this folder, such as a wheels-repo of fromager; may be given several times
+    #[arg(long, value_name = "DIR")]
+    watch: Vec<PathBuf>,
+    /// The collection that gets what --watch finds; made when there is none [default: shared]
+    #[arg(long, value_name = "C", requires = "watch", conflicts_with = "variant")]
+    collection: Option<CollectionName>,
+    /// Send what --watch finds where the variant's rules say
+    #[arg(long, value_name = "V", requires = "watch")]
+    variant: Option<CollectionName>,
+    /// How bytes that --watch finds come into the store
+    #[arg(long, value_enum, default_value = "auto", requires = "watch")]
+    link: Link,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -104,12 +119,14 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Allowed::Read => Anonymous::Read,
         Allowed::Upload => Anonymous::Upload,
     };
+    let clock: Clock =
+        Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed());
     let options = ServerOptions {
-        store: root,
+        store: root.clone(),
         anonymous,
         base_path: args.base_path.clone(),
         max_upload_bytes: args.max_upload_size,
-        clock: Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed()),
+        clock: clock.clone(),
         who: app.who().to_owned(),
     };
     let server = Arc::new(Server::new(options, app.new_client(PAGE_DEADLINE))?);
@@ -124,6 +141,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if anonymous == Anonymous::Upload && !address.ip().is_loopback() {
         app.warn(&format!("warning: whoever reaches {address} may upload"));
     }
+    let mut watching = watch(app, &args, &root, clock)?;
     let http = HttpOptions {
         workers: args.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         max_connections,
@@ -150,6 +168,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             }
             first = Some(signal);
             stopper.stop();
+            drop(watching.take());
         }
         first
     });
@@ -168,6 +187,20 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Ok(Some(SIGINT)) => std::process::exit(INTERRUPTED),
         _ => Ok(End::Done),
     }
+}
+
+/// Starts to watch folders, if there are any.
+fn watch(app: &App, args: &Args, store: &Path, clock: Clock) -> Result<Option<Watching>> {
+    if args.watch.is_empty() {
+        return Ok(None);
+    }
+    let collection = || Destination::Collection(args.collection.clone().unwrap_or_else(CollectionName::shared));
+    let options = WatchOptions {
+        dirs: args.watch.clone(),
+        destination: args.variant.clone().map_or_else(collection, Destination::Variant),
+        link: args.link.into(),
+    };
+    server::watch(store, options, clock, app.who().to_owned(), Box::new(line)).map(Some)
 }
 
 fn line(text: &str) {

@@ -4,6 +4,7 @@
 //! plain values and return plain values; they decide nothing and touch no file but the manifest's own.
 
 mod blob;
+mod build_run;
 mod collection;
 mod count;
 mod distribution;
@@ -26,6 +27,7 @@ mod want;
 mod write_back;
 
 pub use blob::{BlobRow, State};
+pub use build_run::BuildRunRow;
 pub use collection::{CollectionRow, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
 pub use count::{LookupCount, Outcome, StoreTotals};
 pub use distribution::Distribution;

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How many blobs are deleted under one hold of `locks/reap`: under a second's work.
 const BATCH: usize = 2048;
+/// What `wcas run` made is forgotten when nobody asked for it in so many seconds; the files stay as long as their entries do.
+const RUN_SECONDS: i64 = 90 * 86_400;
 /// With less room than this, gc starts by giving back the reserve.
 const LITTLE_ROOM_BYTES: u64 = 16 << 20;
 
@@ -56,6 +58,8 @@ pub struct GcReport {
     pub references: Vec<RemovedReference>,
     /// Removed entries that can't be brought back any longer.
     pub forgotten: usize,
+    /// Runs whose files are gone, or that nobody asked for in 90 days: the command runs again.
+    pub forgotten_runs: usize,
     /// Pins that had expired.
     pub expired_pins: usize,
     /// How many blobs were deleted.
@@ -128,6 +132,8 @@ fn decide(
     if !removed.is_empty() {
         remove(transaction, context, "gc", "retention", &removed)?;
     }
+    // Before any blob goes: a run must not lose one of its files and keep the others.
+    report.forgotten_runs = transaction.forget_build_runs(context.now.saturating_sub(RUN_SECONDS))?;
     // Without a grace nothing is too young, whatever clock marked it.
     let before = if options.grace == 0 { i64::MAX } else { context.now.saturating_sub(options.grace) };
     let forgotten = transaction.prunable_entries(before)?;

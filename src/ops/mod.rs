@@ -8,6 +8,7 @@ mod builder_rules;
 mod cache;
 mod collection;
 pub mod config;
+mod destination;
 mod doctor;
 mod gc;
 mod guard;
@@ -34,6 +35,7 @@ mod remote;
 mod requirements;
 mod retain;
 mod route;
+mod run;
 mod search;
 mod shown;
 mod stats;
@@ -44,6 +46,7 @@ mod variant;
 mod variants;
 mod verify;
 mod view;
+mod watch;
 
 pub use about::{AboutView, about};
 pub use builder_rules::{Builder, CacheRules, CacheRulesError, ExpectedBuilds, LocalVersions};
@@ -53,6 +56,7 @@ pub use collection::{
     create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
 };
 pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
+pub use destination::Destination;
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
 pub use guard::{Looked, bound_to};
@@ -91,6 +95,10 @@ pub use route::{
     VariantSettings, delete_variant, explain, remove_override, router, routes, set_default_collection, set_override,
     set_variant, show_variant,
 };
+pub use run::{
+    Begun, FileKind, Interpreter, KeyFile, RunFile, RunInputs, RunReport, begin_run, explain_run, finish_run,
+    read_key_files, take_run,
+};
 pub use search::Filter;
 pub use shown::{SeenFile, Shown, SightReport, WithheldFile, sight};
 pub use stats::{CollectionStats, RemoteStats, StatsReport, stats};
@@ -100,6 +108,7 @@ pub use variant::{SearchOrder, is_known_variant};
 pub use variants::{VariantsDocument, variants_of};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
+pub use watch::{Watch, WatchOptions, WatchReport};
 
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, RemoteRow, Rows};

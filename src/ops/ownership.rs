@@ -9,7 +9,7 @@ use super::guard;
 use crate::error::Result;
 use crate::manifest::{BlobId, Entry, RouteOverride, Rows, VariantRequirement};
 use crate::name::{CollectionName, ProjectName};
-use crate::wheel::accelerator::{Accelerator, Inspection, Strength, named_by_word};
+use crate::wheel::accelerator::{Accelerator, Inspection, Strength, named_by_label, named_by_word};
 use crate::wheel::{DistributionFilename, Kind};
 use pep440_rs::Version;
 use std::collections::{BTreeMap, HashSet};
@@ -146,6 +146,7 @@ impl Ownership {
         let reason = match self.collection_objection(&entry.collection, &entry.project) {
             Some(reason) => reason,
             None if self.bound_blobs.contains(&entry.blob) || self.bound.is_empty() => return Ok(None),
+            None if self.is_labelled(entry) => return Ok(None),
             None => {
                 let Ok(version) = entry.version.parse() else { return Ok(None) };
                 match self.version_objection(&entry.collection, &entry.project, &version) {
@@ -174,6 +175,13 @@ impl Ownership {
             "{project} {} is {variant}'s own, since {bound} is bound to what {variant} is for",
             public(version)
         ))
+    }
+
+    /// Tells whether the local version or the build tag of an entry names an accelerator of the variant: `+cu126`, `2_el9_cuda`.
+    fn is_labelled(&self, entry: &Entry) -> bool {
+        let local = entry.version.split_once('+').map(|(_, local)| local);
+        let mut labels = local.into_iter().chain(entry.build_tag.as_deref());
+        labels.any(|label| named_by_label(label).is_some_and(|own| self.accelerators.contains(&own)))
     }
 
     /// Tells whether a claimed project may be had from a collection.

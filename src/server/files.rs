@@ -293,7 +293,7 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
     names.extend(rows.variants()?.into_iter().map(|row| row.name));
     let mut known = HashSet::new();
     names.retain(|name| known.insert(name.clone()));
-    Ok(names.into_iter().map(|name| Shown::variant(name)).collect())
+    Ok(names.into_iter().map(Shown::variant).collect())
 }
 
 /// Answers with a file, or its METADATA, that was found otherwise than by its address.

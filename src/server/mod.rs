@@ -24,12 +24,14 @@ mod people;
 mod respond;
 mod stores;
 mod upload;
+mod watch;
 mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
 pub use feed::{FeedReader, Next, Pending};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
+pub use watch::{Watching, watch};
 pub use write_back::{Complain, WriteBack};
 
 use crate::ops::Context;

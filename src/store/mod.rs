@@ -22,6 +22,7 @@ mod session;
 pub use session::{Scratch, Session};
 
 use crate::blobs::Blobs;
+use crate::digest::Blake3;
 use crate::fs::{self, Lock};
 use crate::manifest::{self, Access, Manifest};
 use crate::name::RemoteName;
@@ -256,6 +257,16 @@ impl Locks {
     /// Takes the lock of what is sent to a remote, so that nothing is sent by two at once; `None`: somebody is sending.
     pub fn push(&self, remote: &RemoteName) -> fs::Result<Option<Lock>> {
         Lock::try_exclusive(&self.dir.join(format!("push-{remote}")))
+    }
+
+    /// Takes the lock of a run of the same inputs; `wait` is told that somebody else has it, before this waits for them.
+    pub fn run(&self, key: &Blake3, wait: impl FnOnce()) -> fs::Result<Lock> {
+        let path = self.dir.join(format!("run-{}", &key.to_string()[..16]));
+        if let Some(lock) = Lock::try_exclusive(&path)? {
+            return Ok(lock);
+        }
+        wait();
+        Lock::exclusive(&path)
     }
 }
 

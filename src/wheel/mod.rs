@@ -184,6 +184,16 @@ pub fn check_members(file: &File) -> Result<(), Error> {
     if names.contains(record.as_bytes()) { Ok(()) } else { Err(Error::Member { member: record, found: 0 }) }
 }
 
+/// Makes sure that a distribution's archive goes to its end: one that is still being written doesn't.
+///
+/// A zip archive has its directory there; a `.tar.gz` is inflated to the end, where its checksum is.
+pub fn check_whole(file: &File, name: &DistributionFilename) -> Result<(), Error> {
+    match name {
+        DistributionFilename::Sdist(sdist) if !sdist.is_zip() => Ok(sdist::check_whole_tar(file)?),
+        _ => Ok(Archive::open(file).map(drop)?),
+    }
+}
+
 /// Makes sure that the bytes of a METADATA file are of the project and version that `name` says.
 pub fn check_metadata(bytes: &[u8], name: &DistributionFilename) -> Result<Contents, Error> {
     judge(bytes.to_vec(), "METADATA", name.kind(), name.project(), name.version())

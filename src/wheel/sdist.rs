@@ -54,6 +54,13 @@ pub fn pkg_info_in_tar(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
     find_in_tar(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }), MAX_INFLATED_BYTES)
 }
 
+/// Makes sure that a `.tar.gz` is whole: its end comes, and its checksum is right.
+pub fn check_whole_tar(file: &File) -> Result<(), SdistError> {
+    let mut inflated = MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }));
+    let bytes = io::copy(&mut inflated, &mut io::sink()).map_err(SdistError::Tar)?;
+    if bytes > 0 { Ok(()) } else { Err(SdistError::Empty) }
+}
+
 fn find_in_tar(gzip: impl io::BufRead, cap: u64) -> Result<Option<Vec<u8>>, SdistError> {
     let mut archive = tar::Archive::new(Bounded { inner: MultiGzDecoder::new(gzip), left: cap });
     // Raw, because otherwise tar reads a long name of any size into memory.
@@ -187,6 +194,20 @@ mod tests {
         assert!(matches!(find(&gzip(b"")), Err(SdistError::Empty)));
         for bad in [&b""[..], b"text", &tar(&[("d-1/PKG-INFO", b"1")]), &gzip(&[b'x'; 2000]), &good[..good.len() / 2]] {
             assert!(find(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn an_archive_that_is_cut_anywhere_is_not_whole() {
+        let good = gzip(&tar(&[("d-1/PKG-INFO", b"1"), ("d-1/a", &[7; 5000])]));
+        let check = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            check_whole_tar(&file)
+        };
+        assert!(check(&good).is_ok());
+        for at in 0..good.len() {
+            assert!(check(&good[..at]).is_err(), "cut after {at} bytes");
         }
     }
 

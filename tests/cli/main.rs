@@ -23,6 +23,7 @@ mod misuse;
 mod ownership;
 mod remote;
 mod route;
+mod run;
 mod status;
 mod store;
 mod tree;

@@ -68,8 +68,8 @@ fn x12_a_cache_hides_what_its_client_would_take_by_mistake() {
     let all = wheels();
     let [cuda, rocm, cpu, built_cuda, built_rocm, high, plain] = &all[..] else { unreachable!() };
     add(&env, "shared", &all);
-    env.ok(["collection", "create", "cuda"]);
-    env.ok(["collection", "set", "cuda", "--fallback", "shared"]);
+    // What it has itself nobody holds back.
+    add(&env, "cuda", &all);
     env.ok(["collection", "create", "cpu"]);
     env.ok(["collection", "set", "cpu", "--fallback", "shared"]);
     let sdist = crate::support::Sdist::new("demo-gpu", "0.8").write_to(env.path("sdist"));
@@ -128,19 +128,22 @@ fn c1_nothing_is_hidden_by_a_nearer_collection_but_farther_remotes() {
     env.ok(["collection", "set", "cuda", "--fallback", "shared"]);
     let outside = Wheel::new("demo", "9.0");
     let remote = remote(&outside, "demo", Reply::html);
+    let own = Wheel::new("demo", "8.0");
+    let cache = self::remote(&own, "demo", Reply::html);
     env.ok(["remote", "add", "up", &remote.url("/simple/"), "--collection", "shared"]);
+    env.ok(["remote", "add", "ours", &cache.url("/simple/"), "--collection", "shared", "--ours"]);
     let site = Site::of(env, &[]);
     assert_eq!(sorted(listed(&site, "/cuda/simple/demo/")), names(&[&new]), "the index");
-    assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new]));
+    assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new, &own]), "and a cache of ours");
     for wheel in [&new, &old] {
         let path = link(&site, "/cuda/cache/simple/demo/", &wheel.filename());
         assert_eq!(site.server.get(&path).body, wheel.bytes(), "{path}");
         assert_eq!(site.server.get(&format!("{path}.metadata")).status, 200, "{path}");
     }
-    assert_eq!(remote.paths(), [""; 0], "a remote isn't even asked for what a nearer collection has");
-    assert_eq!(sorted(listed(&site, "/shared/cache/simple/demo/")), names(&[&old, &new, &outside]));
+    assert_eq!(sorted(listed(&site, "/shared/cache/simple/demo/")), names(&[&old, &new, &own]));
     site.env.ok(["route", "set", "cuda", "--strategy", "union"]);
-    assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new, &outside]));
+    assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new, &own]));
+    assert_eq!(remote.paths(), [""; 0], "a stranger isn't even asked for what somebody of ours has");
     site.end();
 }
 
@@ -253,7 +256,7 @@ fn remote(wheel: &Wheel, project: &str, page: impl FnOnce(String) -> Reply) -> S
 fn behind(remotes: &[(&str, String)]) -> Site {
     let env = Env::new();
     for (name, url) in remotes {
-        env.ok(["remote", "add", name, url, "--collection", "cuda"]);
+        env.ok(["remote", "add", name, url, "--collection", "cuda", "--ours"]);
     }
     let server = WcasServer::start(&env, &[]);
     Site { env, server }

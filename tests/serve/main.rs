@@ -21,3 +21,4 @@ mod peers;
 mod readers;
 mod site;
 mod uploads;
+mod watch;

@@ -2,6 +2,8 @@
 
 use crate::site::{FROMAGER, Site, add, sha256};
 use crate::support::{Env, Heard, Reply, Server, Wheel};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// A store with the collections shared, cuda and cpu, and no word about whose a project is.
 fn env() -> Env {
@@ -40,25 +42,9 @@ fn post(site: &Site, path: &str, token: &str, fields: &[(&str, &str)], file: Opt
         body.extend_from_slice(b"\r\n");
     }
     body.extend_from_slice(b"--edge--\r\n");
-    let login = format!("Basic {}", base64(&format!("__token__:{token}")));
+    let login = format!("Basic {}", STANDARD.encode(format!("__token__:{token}")));
     let headers = [("Content-Type", "multipart/form-data; boundary=edge"), ("Authorization", login.as_str())];
     site.server.connect().post(path, &headers, &body)
-}
-
-fn base64(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut bits = String::new();
-    text.bytes().for_each(|byte| write!(bits, "{byte:08b}").unwrap());
-    let digit = |six: &[u8]| {
-        let text = format!("{:0<6}", std::str::from_utf8(six).unwrap());
-        let value = u8::from_str_radix(&text, 2).unwrap();
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[usize::from(value)] as char
-    };
-    let mut out: String = bits.as_bytes().chunks(6).map(digit).collect();
-    while out.len() % 4 != 0 {
-        out.push('=');
-    }
-    out
 }
 
 fn upload(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
@@ -244,5 +230,6 @@ fn a_rebuilt_wheel_is_taken_where_the_old_one_is_gone_and_kept_out_where_it_is_n
     site.env.ok(["invalidate", "torch", "--collection", "cuda"]);
     site.env.ok(["undo"]);
     assert_eq!(up("", &second).status, 400);
+    assert_eq!(site.env.run(["verify"]).code, 3, "the damaged ones are moved out of the way");
     site.end();
 }

@@ -83,8 +83,8 @@ fn ask_guards(
             Target::Collection(_) => None,
         };
         let Some(decision) = elsewhere else {
-            let before = item.decision.considered.iter().filter(|_| item.decision.rule == Rule::Guard);
-            let before = before.last().map(|first| format!("{}; ", first.because)).unwrap_or_default();
+            let before = item.decision.considered.last().filter(|_| item.decision.rule == Rule::Guard);
+            let before = before.map(|first| format!("{}; ", first.because)).unwrap_or_default();
             refused.push(Refused { path, reason: format!("{before}{}", objection.reason) });
             return false;
         };

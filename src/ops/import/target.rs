@@ -10,7 +10,7 @@ pub enum Target {
     /// All to this collection; made when there is none.
     Collection(CollectionName),
     /// Each where a variant's rules send it; the variant's own collection and the default one are made when there are none.
-    Route(Router),
+    Route(Box<Router>),
 }
 
 impl Target {

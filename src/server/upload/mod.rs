@@ -170,7 +170,7 @@ fn terms(receiver: &Receiver<'_>, filename: &str) -> Result<UploadTerms, Answer>
     let own = wishes.own(parsed.project());
     let router = ops::router(store, name, &own).map_err(|error| failure(&error))?;
     let is_routed = router.is_known || wishes.is_own.is_some() || wishes.made.is_prebuilt;
-    let target = if is_routed { Target::Route(router) } else { Target::Collection(name.clone()) };
+    let target = if is_routed { Target::Route(Box::new(router)) } else { Target::Collection(name.clone()) };
     Ok(UploadTerms { target, is_replacing: wishes.conflict == Conflict::Replace, made: wishes.made.clone() })
 }
 

@@ -1,0 +1,95 @@
+//! `serve --watch`: a thread of its own looks at folders and imports what appears there, beside the requests.
+//!
+//! It has a handle of its own on the store, and one processor; the requests see what it imports as they see every change.
+
+use super::http::Line;
+use super::{Clock, stores};
+use crate::error::Result;
+use crate::ops::{Context, ImportReport, Outcome, Watch, WatchOptions, WatchReport};
+use crate::store::Store;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often the folders are looked at.
+const POLL: Duration = Duration::from_millis(250);
+
+/// How long the end waits for an import. One that takes longer is cut off, which a store survives at any point.
+const END: Duration = Duration::from_secs(1);
+
+/// The thread that watches; it ends when the value is dropped.
+#[derive(Debug)]
+pub struct Watching {
+    stop: Sender<()>,
+    ended: Receiver<()>,
+}
+
+/// Starts to watch; `say` takes a line about what happened.
+pub fn watch(root: &Path, options: WatchOptions, clock: Clock, who: String, say: Line) -> Result<Watching> {
+    let store = stores::open(root)?;
+    let watch = Watch::new(&store, options)?;
+    let (stop, stopped) = mpsc::channel();
+    let (ending, ended) = mpsc::channel();
+    thread::spawn(move || {
+        run(&store, watch, &clock, &who, &stopped, &say);
+        // Nobody may wait any more.
+        let _ = ending.send(());
+    });
+    Ok(Watching { stop, ended })
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        // Either fails when the thread has ended already.
+        let _ = self.stop.send(());
+        let _ = self.ended.recv_timeout(END);
+    }
+}
+
+fn run(store: &Store, mut watch: Watch, clock: &Clock, who: &str, stopped: &Receiver<()>, say: &Line) {
+    loop {
+        let context = Context { now: clock(), who, jobs: 1, progress: &(), client: None };
+        let report = watch.look(store, &context, Instant::now());
+        tell(&report, say);
+        let wait = if report.has_more { Duration::ZERO } else { POLL };
+        if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+fn tell(report: &WatchReport, say: &Line) {
+    for problem in &report.problems {
+        say(&format!("watch: {}: {}", problem.path.display(), problem.reason));
+    }
+    if let Some(failure) = &report.failure {
+        say(&format!("watch: nothing can be imported now, and it is tried again: {failure}"));
+    }
+    if let Some(import) = &report.import {
+        for warned in &import.warned {
+            say(&format!("watch: warning: {}: {}", warned.path.display(), warned.reason));
+        }
+        if let Some(text) = changes(import) {
+            say(&format!("watch: {text}"));
+        }
+    }
+}
+
+/// Returns in words what an import changed; what was there already is nothing to tell.
+fn changes(import: &ImportReport) -> Option<String> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for distribution in &import.distributions {
+        let word = match distribution.outcome {
+            Outcome::Unchanged => continue,
+            Outcome::New | Outcome::Deduplicated => "new",
+            Outcome::Replaced => "replaced",
+            Outcome::Healed => "healed",
+        };
+        *counts.entry((distribution.collection.as_str(), word)).or_default() += 1;
+    }
+    let texts: Vec<String> =
+        counts.into_iter().map(|((collection, word), count)| format!("{count} {word} in {collection}")).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
