@@ -22,9 +22,6 @@ if typing.TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The commands that look for wheels and call hooks.
-COMMANDS = {"bootstrap", "bootstrap-parallel", "build", "build-parallel", "build-sequence"}
-
 #: A project's canonical name and a version.
 Key = tuple[str, str]
 
@@ -107,6 +104,11 @@ class Run:
 
 
 RUN = Run()
+
+
+def variant_of(context: WorkContext) -> str:
+    """Return the variant that wheels are stored for."""
+    return os.environ.get("WCAS_VARIANT") or context.variant
 
 
 def requirements() -> str:
@@ -197,30 +199,34 @@ def warn_once(text: str) -> None:
         logger.warning(text)
 
 
-def watch() -> None:
-    """Look over fromager's shoulder. It loads the hooks before its command begins."""
-    for what, wrap in (("the options", _watch_commands), ("the requirements", _watch_bootstrap), ("the sources", _watch_sources)):
+def watch(begin: Callable[[WorkContext, dict[str, typing.Any]], None]) -> None:
+    """Look over fromager's shoulder, whose commands are loaded and not begun yet; ``begin`` is told their context and options."""
+    for what, wrap in (
+        ("the options", lambda: _watch_commands(begin)),
+        ("the requirements", _watch_bootstrap),
+        ("the sources", _watch_sources),
+    ):
         try:
             wrap()
         except Exception as error:
             warn_once(f"wcas: {what} of this fromager's runs are not known: {error}")
 
 
-def _watch_commands() -> None:
+def _watch_commands(begin: Callable[[WorkContext, dict[str, typing.Any]], None]) -> None:
     import click
-    from fromager.commands import commands
+    from fromager.commands.bootstrap import bootstrap, bootstrap_parallel
+    from fromager.commands.build import build, build_parallel, build_sequence
 
     def wrap(inner: Callable[..., typing.Any]) -> Callable[..., typing.Any]:
         @functools.wraps(inner)
         def callback(*args: typing.Any, **options: typing.Any) -> typing.Any:
-            _note("the options", lambda: RUN.begin(click.get_current_context().obj, options))
+            _note("the options", lambda: begin(click.get_current_context().obj, options))
             return inner(*args, **options)
 
         return callback
 
-    for command in commands:
-        if command.name in COMMANDS and command.callback:
-            command.callback = wrap(command.callback)
+    for command in (bootstrap, bootstrap_parallel, build, build_parallel, build_sequence):
+        command.callback = wrap(command.callback)
 
 
 def _watch_bootstrap() -> None:

@@ -27,8 +27,7 @@ import os
 import pathlib
 import typing
 
-from wcas import _lookups, _run
-from wcas._run import RUN, Key
+from wcas._run import RUN, Key, variant_of, warn_once
 from wcas._store import Distribution, Refused, StoreError, store
 
 if typing.TYPE_CHECKING:
@@ -82,11 +81,6 @@ def prebuilt_wheel(
     _take_prebuilt(ctx, _key(dist_name, dist_version), wheel_filename)
 
 
-def variant_of(ctx: WorkContext) -> str:
-    """Return the variant that wheels are stored for."""
-    return os.environ.get("WCAS_VARIANT") or ctx.variant
-
-
 def _key(name: str, version: str) -> Key:
     from packaging.utils import canonicalize_name
 
@@ -115,10 +109,12 @@ def _take_source(ctx: WorkContext, key: Key, source: pathlib.Path, url: str | No
 
 
 def _take(ctx: WorkContext, path: pathlib.Path, **known: typing.Any) -> None:
+    if RUN.context is None:
+        warn_once("wcas: this fromager's runs are not known: the store's own settings decide")
     file = Distribution(path, variant_of(ctx), **{"replaces": RUN.force, **known})
     try:
         if not store(file):
-            _run.warn_once("wcas: wheels are not stored, for neither WCAS_STORE nor WCAS_URL is set")
+            warn_once("wcas: wheels are not stored, for neither WCAS_STORE nor WCAS_URL is set")
     except Exception as error:
         text = f"wcas: {path.name} is not stored: {error}"
         if isinstance(error, Refused) and not file.is_wheel:
@@ -128,11 +124,3 @@ def _take(ctx: WorkContext, path: pathlib.Path, **known: typing.Any) -> None:
             raise StoreError(text) from error
         else:
             logger.warning(text, exc_info=not isinstance(error, StoreError))
-
-
-_run.watch()
-_lookups.teach()
-if os.environ.get("WCAS_SHORT_CIRCUIT") == "1":
-    from wcas import short_circuit
-
-    short_circuit.install()

@@ -10,6 +10,7 @@ It replaces a step inside of fromager, and leaves alone one that it doesn't know
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import inspect
@@ -29,6 +30,7 @@ def digest(*parts: typing.Any) -> str:
     return hashlib.sha256("\n".join(code).encode()).hexdigest()
 
 
+@functools.cache
 def install() -> None:
     """Replace the step, where it is a known one."""
     try:
