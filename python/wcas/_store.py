@@ -12,7 +12,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
-import threading
+import time
 import typing
 import uuid
 
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 UPLOAD_TIMEOUT = (10.0, 600.0)
 #: An upload that failed for a passing reason is tried again so often.
 UPLOAD_TRIES = 3
+#: The pause before the second try, in seconds; each further one is longer by it.
+UPLOAD_PAUSE = 2.0
 #: Options of the program that came later than the plug-in.
 LATER_OPTIONS = ("--pre-built", "--source-url")
 
@@ -250,8 +252,7 @@ class Server:
 
         failure: Exception | str = ""
         for turn in range(tries):
-            if turn:
-                threading.Event().wait(2.0**turn)
+            time.sleep(UPLOAD_PAUSE * turn)
             try:
                 # Without a session of fromager's, which would wait for most of an hour.
                 answer = requests.post(
