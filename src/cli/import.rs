@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use wcas::blobs::LinkMode;
 use wcas::error::Result;
 use wcas::name::{CollectionName, RemoteName};
-use wcas::ops::{self, ImportOptions, ImportReport, Outcome, PullOptions, Target, Want};
+use wcas::ops::{self, ImportOptions, ImportReport, Made, Outcome, OwnProjects, PullOptions, Target, Want};
 use wcas::{Error, Store};
 
 /// Import wheels and sdists into a collection
@@ -51,6 +51,23 @@ pub(super) struct Args {
     /// Refuse a filename that the collection has with other bytes, instead of replacing it
     #[arg(long)]
     keep_existing: bool,
+    /// What happens where the collection has a filename with other bytes: they are replaced, or kept, which is told and no problem
+    #[arg(long, value_enum, default_value = "replace", conflicts_with_all = ["keep_existing", "from"])]
+    on_conflict: Conflict,
+    /// They were fetched as they are, where others build them from source: they go to the variant's own collection
+    #[arg(long, conflicts_with = "from")]
+    pre_built: bool,
+    /// Where their source, or a pre-built file, came from: kept with it
+    #[arg(long, value_name = "URL", conflicts_with_all = ["from", "fromager"])]
+    source_url: Option<url::Url>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Conflict {
+    /// The new bytes take their place
+    Replace,
+    /// They stay
+    Keep,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,9 +104,9 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
     let target = target.unwrap_or_else(|| Target::Collection(CollectionName::shared()));
     if let Target::Route(router) = &target
         && !router.is_known
-        && router.requirements.is_none()
+        && router.own.requirements.is_none()
     {
-        let (variant, default) = (&router.variant, &router.default);
+        let (variant, default) = (router.variant(), &router.own.default);
         app.note(&format!(
             "nothing was said of a variant {variant}: what has no override goes to {default}; see `wcas route set`"
         ));
@@ -101,7 +118,9 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
 
 /// Imports what lies below some paths.
 fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target) -> Result<ImportReport> {
-    let (sources, refused, skipped) = ops::find_sources(paths, Some(&app.store_path()?));
+    let (mut sources, refused, skipped) = ops::find_sources(paths, Some(&app.store_path()?));
+    let made = Made { is_prebuilt: args.pre_built, source_url: args.source_url.as_ref().map(without_secrets) };
+    sources.iter_mut().for_each(|source| source.made = made.clone());
     let options = ImportOptions {
         target,
         link: match args.link {
@@ -111,9 +130,15 @@ fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target
             Link::Copy => LinkMode::Copy,
             Link::Move => LinkMode::Move,
         },
-        keep_existing: args.keep_existing,
+        keep_existing: args.keep_existing || args.on_conflict == Conflict::Keep,
     };
     let mut report = ops::import(store, &app.context(), sources, &options)?;
+    if args.on_conflict == Conflict::Keep {
+        report.refused.retain(|refused| report.kept.iter().all(|kept| kept.path != refused.path));
+    } else {
+        // Told among the refused.
+        report.kept.clear();
+    }
     report.refused.splice(0..0, refused);
     report.skipped = skipped;
     Ok(report)
@@ -202,6 +227,9 @@ fn complain(app: &App, report: &ImportReport) -> bool {
     for warned in &report.warned {
         app.warn(&format!("warning: {}: {}", warned.path.display(), warned.reason));
     }
+    for kept in &report.kept {
+        app.note(&format!("kept what {} has as {}: {}", kept.collection, kept.filename, kept.reason));
+    }
     for refused in &report.refused {
         app.warn(&format!("refused {}: {}", refused.path.display(), refused.reason));
     }
@@ -222,7 +250,8 @@ fn target(
         paths => Some(read_requirements(app, paths)?),
     };
     let is_understood = given.as_ref().is_none_or(|(_, is_whole)| *is_whole);
-    Ok((Some(Target::Route(ops::router(store, variant, given.map(|(set, _)| set))?)), is_understood))
+    let own = given.map_or(OwnProjects::Stored, |(set, _)| OwnProjects::Named(set));
+    Ok((Some(Target::Route(ops::router(store, variant, &own)?)), is_understood))
 }
 
 /// Imports from a remote.
@@ -238,6 +267,7 @@ fn fetch(app: &App, args: Args, remote: RemoteName) -> Result<End> {
         wants,
         collections: Vec::new(),
         variant: None,
+        own: OwnProjects::Stored,
         from: Some(remote),
         target,
         filter: args.tags.filter(Vec::new(), Vec::new())?,
@@ -245,6 +275,14 @@ fn fetch(app: &App, args: Args, remote: RemoteName) -> Result<End> {
     };
     let end = super::pull::tell(app, &ops::pull(&store, &app.context(), &options)?)?;
     Ok(if is_understood { end } else { End::Problems })
+}
+
+/// Takes a URL without what may be a secret in it.
+fn without_secrets(url: &url::Url) -> String {
+    let mut url = url.clone();
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.set_query(None);
+    url.to_string()
 }
 
 fn word(outcome: Outcome) -> &'static str {

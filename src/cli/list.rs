@@ -1,14 +1,15 @@
 //! `wcas list`, `wcas show`, `wcas why`
 
 use super::app::App;
-use super::route::{Strategy, tell_unknown};
+use super::route::{Strategy, own, tell_unknown};
 use super::select::{Selection, Within};
 use super::{End, print};
 use serde::Serialize;
 use std::io::Write;
+use std::path::PathBuf;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, Fate, Filter, Listed, SeenFile, ShowReport, WhyReport};
+use wcas::ops::{self, Fate, Filter, Listed, OwnProjects, SeenFile, ShowReport, WhyReport};
 use wcas::requirement::Spec;
 use wcas::wheel::VariantLabel;
 
@@ -45,6 +46,9 @@ pub(super) struct WhyArgs {
     /// How the variant's view is merged, instead of as the variant says
     #[arg(long, value_enum, requires = "variant")]
     strategy: Option<Strategy>,
+    /// A file that names the variant's own projects, instead of its set; may be given several times
+    #[arg(long, value_name = "FILE", requires = "variant")]
+    requirements: Vec<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -153,7 +157,7 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
 
 pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
     if let Some(variant) = &args.variant {
-        return sight(app, variant, args.strategy, &args.selection.filter()?);
+        return sight(app, variant, args.strategy, &own(app, &args.requirements)?, &args.selection.filter()?);
     }
     let store = app.open()?;
     let found = ops::why(&store, &app.context(), &args.selection.filter()?)?;
@@ -176,10 +180,16 @@ pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
     Ok(End::Done)
 }
 
-fn sight(app: &App, variant: &CollectionName, strategy: Option<Strategy>, filter: &Filter) -> Result<End> {
+fn sight(
+    app: &App,
+    variant: &CollectionName,
+    strategy: Option<Strategy>,
+    own: &OwnProjects,
+    filter: &Filter,
+) -> Result<End> {
     let store = app.open()?;
     tell_unknown(app, &store, variant)?;
-    let report = ops::sight(&store, &app.context(), variant, strategy.map(Into::into), filter)?;
+    let report = ops::sight(&store, &app.context(), variant, strategy.map(Into::into), own, filter)?;
     app.report("why", &report, |out| {
         let row = |file: &SeenFile| [file.collection.to_string(), file.filename.clone(), fate(&file.fate)];
         let rows: Vec<_> = report.files.iter().map(row).collect();
@@ -203,6 +213,7 @@ fn fate(fate: &Fate) -> String {
         Fate::Yanked { reason } => format!("listed, yanked: {reason}"),
         Fate::Shadowed { by } => format!("shadowed by {by}"),
         Fate::Withheld { reason } => format!("left out: {reason}"),
+        Fate::Foreign { reason } => format!("held back: {reason}"),
         Fate::Lost => "left out: its bytes are lost".to_owned(),
     }
 }

@@ -2,8 +2,9 @@
 
 use super::End;
 use super::app::App;
-use super::route::tell_unknown;
+use super::route::{own, tell_unknown};
 use super::select::Tags;
+use std::path::PathBuf;
 use wcas::Store;
 use wcas::error::Result;
 use wcas::name::CollectionName;
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// Search where `import --variant` sends: the project's override, the variant's collection, its fallbacks, the default one
     #[arg(long, value_name = "V", conflicts_with = "collection")]
     variant: Option<CollectionName>,
+    /// A file that names the variant's own projects for this run, instead of its set; may be given several times
+    #[arg(long, value_name = "FILE", requires = "variant", conflicts_with = "collection")]
+    requirements: Vec<PathBuf>,
     #[command(flatten)]
     tags: Tags,
     /// Answer that there is nothing, whatever there is: the lookup is counted as a miss
@@ -46,6 +50,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         spec: args.spec,
         filter,
         variant: args.variant,
+        own: own(app, &args.requirements)?,
         force_miss: args.no_cache,
         is_offline: args.offline,
     };

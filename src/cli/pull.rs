@@ -6,7 +6,7 @@ use super::{End, print};
 use std::path::PathBuf;
 use wcas::error::Result;
 use wcas::name::{CollectionName, RemoteName};
-use wcas::ops::{self, PullOptions, PullReport, Want};
+use wcas::ops::{self, OwnProjects, PullOptions, PullReport, Want};
 use wcas::requirement::Spec;
 
 /// Fetch listed distributions from the remotes of collections
@@ -58,6 +58,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         wants,
         collections,
         variant: args.variant,
+        own: OwnProjects::Stored,
         from: args.from,
         target: None,
         filter,

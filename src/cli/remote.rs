@@ -100,6 +100,21 @@ struct Settings {
     /// Where credentials are: `netrc`, or `env:VAR`; they are never stored
     #[arg(long, value_name = "WHERE")]
     auth: Option<String>,
+    /// It is a cache of your own organisation: asked along the whole search order
+    #[arg(long, overrides_with = "theirs")]
+    ours: bool,
+    /// It is a stranger's index, which is the default
+    #[arg(long)]
+    theirs: bool,
+    /// Send there, too, what is built here; only for one that is --ours
+    #[arg(long, overrides_with = "no_write_back")]
+    write_back: bool,
+    /// Send nothing there; what waits for it is dropped
+    #[arg(long)]
+    no_write_back: bool,
+    /// Where files are uploaded to, where the remote's own URL doesn't tell (that of a wcas does)
+    #[arg(long, value_name = "URL")]
+    upload_url: Option<String>,
 }
 
 impl Settings {
@@ -117,6 +132,9 @@ impl Settings {
             trust_unhashed: switch(self.trust_unhashed, self.no_trust_unhashed),
             is_listed: switch(self.listed, self.no_listed),
             auth: self.auth.map(|auth| Some(auth).filter(|auth| auth != "none")),
+            is_ours: switch(self.ours, self.theirs),
+            writes_back: switch(self.write_back, self.no_write_back),
+            upload_url: self.upload_url.map(|url| Some(url).filter(|url| url != "none")),
         })
     }
 }
@@ -239,6 +257,9 @@ fn rules(report: &RemoteReport) -> String {
         report.trust_unhashed.then(|| "unhashed".to_owned()),
         report.is_listed.then(|| "listed".to_owned()),
         report.auth.as_ref().map(|auth| format!("auth {auth}")),
+        report.is_ours.then(|| "ours".to_owned()),
+        report.writes_back.then(|| "writes back".to_owned()),
+        report.upload_url.as_ref().map(|url| format!("uploads to {url}")),
     ];
     rules.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

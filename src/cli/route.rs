@@ -3,12 +3,13 @@
 use super::app::App;
 use super::{End, print};
 use clap::{Subcommand, ValueEnum};
+use pep440_rs::{Operator, Version};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use wcas::error::Result;
 use wcas::manifest::{self, RouteOverride, VariantRequirement};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::ops::{self, ExplainReport, RoutesReport, VariantReport, VariantSettings};
+use wcas::ops::{self, ExplainReport, OwnProjects, RoutesReport, Subject, VariantReport, VariantSettings};
 use wcas::requirement::Spec;
 use wcas::wheel::DistributionFilename;
 use wcas::{Error, Store};
@@ -45,6 +46,12 @@ enum Command {
         /// How the variant's merged view is put together
         #[arg(long, value_enum)]
         strategy: Option<Strategy>,
+        /// Share its own projects' pure wheels (py3-none-any, no accelerator found) with other variants, and take theirs
+        #[arg(long, conflicts_with = "no_share_pure")]
+        share_pure: bool,
+        /// Keep all wheels of its own projects to itself
+        #[arg(long)]
+        no_share_pure: bool,
     },
     /// Send a project to a collection, whatever else is said
     Override {
@@ -126,6 +133,14 @@ pub(super) fn read_requirements(app: &App, paths: &[PathBuf]) -> Result<(Vec<Var
     Ok((set.projects, set.refused.is_empty()))
 }
 
+/// Returns the projects that count as a variant's own: those of files, where any are given.
+pub(super) fn own(app: &App, paths: &[PathBuf]) -> Result<OwnProjects> {
+    match paths {
+        [] => Ok(OwnProjects::Stored),
+        paths => Ok(OwnProjects::Named(read_requirements(app, paths)?.0)),
+    }
+}
+
 /// Says when a variant's name may be a slip: the default collection alone would be searched in silence.
 pub(super) fn tell_unknown(app: &App, store: &Store, variant: &CollectionName) -> Result<()> {
     if !ops::is_known_variant(store, variant)? {
@@ -138,17 +153,32 @@ pub(super) fn tell_unknown(app: &App, store: &Store, variant: &CollectionName) -
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     match args.command {
-        Command::Set { variant, requirements, no_requirements, detect, no_detect, strategy } => {
+        Command::Set {
+            variant,
+            requirements,
+            no_requirements,
+            detect,
+            no_detect,
+            strategy,
+            share_pure,
+            no_share_pure,
+        } => {
             let (set, is_whole) = match requirements.as_slice() {
                 [] => (no_requirements.then_some(None), true),
                 paths => read_requirements(app, paths).map(|(set, is_whole)| (Some(Some(set)), is_whole))?,
             };
             let is_detecting = (detect || no_detect).then_some(detect);
-            let settings = VariantSettings { requirements: set, is_detecting, strategy: strategy.map(Into::into) };
+            let settings = VariantSettings {
+                requirements: set,
+                is_detecting,
+                strategy: strategy.map(Into::into),
+                shares_pure: (share_pure || no_share_pure).then_some(share_pure),
+            };
             let report = ops::set_variant(&app.open_or_create()?, &variant, settings)?;
             app.done("route-set", &report, |out| {
                 let (set, detect) = (report.requirements_in_words(), if report.detect { "on" } else { "off" });
-                writeln!(out, "{variant}: requirements {set}; detection {detect}; strategy {}", report.strategy)
+                let pure = if report.shares_pure { "; pure wheels shared" } else { "" };
+                writeln!(out, "{variant}: requirements {set}; detection {detect}; strategy {}{pure}", report.strategy)
             })?;
             return Ok(if is_whole { End::Done } else { End::Problems });
         }
@@ -242,6 +272,9 @@ fn show(app: &App, report: &VariantReport) -> Result<()> {
         writeln!(out, "  searched      {}", names(&report.order))?;
         writeln!(out, "  detection     {}", if report.detect { "on" } else { "off" })?;
         writeln!(out, "  strategy      {}", report.strategy)?;
+        if report.shares_pure {
+            writeln!(out, "  pure wheels   shared")?;
+        }
         writeln!(out, "  requirements  {}", report.requirements_in_words())?;
         for row in report.requirements.iter().flatten() {
             writeln!(out, "    {}", row.requirement)?;
@@ -255,19 +288,25 @@ fn show(app: &App, report: &VariantReport) -> Result<()> {
 }
 
 fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[PathBuf]) -> Result<End> {
-    let project = project(what)?;
+    let (project, version) = named(what)?;
     let store = app.open()?;
     let (given, is_whole) = match requirements {
-        [] => (None, true),
-        paths => read_requirements(app, paths).map(|(set, is_whole)| (Some(set), is_whole))?,
+        [] => (OwnProjects::Stored, true),
+        paths => read_requirements(app, paths).map(|(set, is_whole)| (OwnProjects::Named(set), is_whole))?,
     };
-    let router = ops::router(&store, variant, given)?;
+    let router = ops::router(&store, variant, &given)?;
     let path = Path::new(what);
-    let bound = match path.file_name().and_then(|name| DistributionFilename::parse(name.to_str()?).ok()) {
-        Some(name) if router.wants_accelerator(&project) && path.is_file() => Some(ops::bound_to(path, &name)?),
+    let looked = match path.file_name().and_then(|name| DistributionFilename::parse(name.to_str()?).ok()) {
+        Some(name) if router.wants_accelerator(&name) && path.is_file() => Some(ops::bound_to(path, &name)?),
         _ => None,
     };
-    let report = ops::explain(&store, &router, &project, bound.as_deref())?;
+    let subject = Subject {
+        version: version.as_ref(),
+        bound: looked.as_ref().map(|looked| looked.accelerators.as_slice()),
+        is_pure: looked.as_ref().is_some_and(|looked| looked.is_pure),
+        ..Subject::of(&project)
+    };
+    let report = ops::explain(&store, &router, &subject)?;
     app.report("route-explain", &report, |out| {
         let ExplainReport { decision, .. } = &report;
         let made = if report.has_collection { "" } else { " (made by the first import that needs it)" };
@@ -287,18 +326,23 @@ fn word(rule: ops::Rule) -> &'static str {
         ops::Rule::Override => "override",
         ops::Rule::Requirement => "requirement",
         ops::Rule::Accelerator => "accelerator",
+        ops::Rule::Prebuilt => "pre-built",
+        ops::Rule::Guard => "guard",
         ops::Rule::Default => "default",
     }
 }
 
-/// Returns the project of a file, a filename or a specification.
-fn project(what: &str) -> Result<ProjectName> {
+/// Returns the project of a file, a filename or a specification, and the version, if it names one.
+fn named(what: &str) -> Result<(ProjectName, Option<Version>)> {
     let filename = Path::new(what).file_name().and_then(|name| name.to_str()).unwrap_or(what);
     if let Ok(name) = DistributionFilename::parse(filename) {
-        return Ok(name.project().clone());
+        return Ok((name.project().clone(), Some(name.version().clone())));
     }
     match what.parse()? {
-        Spec::Project { name, .. } => Ok(name),
+        Spec::Project { name, specifiers } => {
+            let exact = specifiers.iter().find(|specifier| *specifier.operator() == Operator::Equal);
+            Ok((name, exact.map(|specifier| specifier.version().clone())))
+        }
         _ => Err(Error::Refused(format!("{what:?} names no project: say a file, a filename, or a project"))),
     }
 }

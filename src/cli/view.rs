@@ -1,7 +1,7 @@
 //! `wcas view`
 
 use super::app::App;
-use super::route::{Strategy, tell_unknown};
+use super::route::{Strategy, own, tell_unknown};
 use super::{End, print};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// How it is merged, instead of as the variant says
     #[arg(long, value_enum, requires = "variant")]
     strategy: Option<Strategy>,
+    /// A file that names the variant's own projects, instead of its set; may be given several times
+    #[arg(long, value_name = "FILE", requires = "variant")]
+    requirements: Vec<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value = "html", conflicts_with = "to")]
     format: Format,
@@ -126,7 +129,7 @@ fn page(app: &App, args: Args) -> Result<End> {
         warn_of_name(app);
     }
     let options = ViewOptions {
-        shown: shown(args.collection, args.at, args.variant, args.strategy),
+        shown: shown(app, args.collection, args.at, args.variant, args.strategy, &args.requirements)?,
         project: args.project,
         format,
         base_url: args.base_url,
@@ -147,7 +150,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
         tell_unknown(app, &store, variant)?;
     }
     let options = TreeOptions {
-        shown: shown(args.collection, args.at, args.variant, args.strategy),
+        shown: shown(app, args.collection, args.at, args.variant, args.strategy, &args.requirements)?,
         // What else lies in a wheels-repo is fromager's own: it links `simple` to the downloads by itself.
         to: if args.layout == LayoutArg::Fromager { to.join("downloads") } else { to },
         link: match args.link {
@@ -178,15 +181,17 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
 }
 
 fn shown(
+    app: &App,
     collection: Option<CollectionName>,
     at: Option<String>,
     variant: Option<CollectionName>,
     strategy: Option<Strategy>,
-) -> Shown {
-    match variant {
-        Some(name) => Shown::Variant { name, strategy: strategy.map(Into::into) },
+    requirements: &[PathBuf],
+) -> Result<Shown> {
+    Ok(match variant {
+        Some(name) => Shown::Variant { name, strategy: strategy.map(Into::into), own: own(app, requirements)? },
         None => Shown::Collection { name: collection.unwrap_or_else(CollectionName::shared), at },
-    }
+    })
 }
 
 fn tell_left_out(app: &App, left_out: &[String], withheld: &[WithheldFile]) -> End {

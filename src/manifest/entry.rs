@@ -59,6 +59,10 @@ pub struct Entry {
     pub origin: Option<Origin>,
     /// A variant wheel's label.
     pub variant: Option<VariantLabel>,
+    /// Whether it was fetched as it is, where others build from source.
+    pub is_prebuilt: bool,
+    /// Where a builder had its source, or the pre-built file, from.
+    pub source_url: Option<String>,
 }
 
 /// Where an entry's bytes came from.
@@ -88,12 +92,16 @@ pub struct NewEntry<'a> {
     pub yanked: Option<&'a str>,
     /// Where the bytes came from, when not from a local file.
     pub origin: Option<&'a Origin>,
+    /// Whether it was fetched as it is, where others build from source.
+    pub is_prebuilt: bool,
+    /// Where a builder had its source, or the pre-built file, from.
+    pub source_url: Option<&'a str>,
 }
 
 impl<'a> NewEntry<'a> {
     /// Takes what a file itself says: nobody yanked it, and it came from no remote.
     pub fn new(filename: &'a str, blob: BlobId) -> Self {
-        Self { filename, blob, yanked: None, origin: None }
+        Self { filename, blob, yanked: None, origin: None, is_prebuilt: false, source_url: None }
     }
 }
 
@@ -112,7 +120,7 @@ macro_rules! select_entries {
             "SELECT c.name AS collection, e.filename, d.kind, d.project, d.version, d.build_tag, d.tags,
                     d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, b.state,
                     e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at, b.epoch, b.inode, b.modified_ns,
-                    e.remote, e.url, e.is_unhashed, e.provenance, d.variant
+                    e.remote, e.url, e.is_unhashed, e.provenance, d.variant, e.is_prebuilt, e.source_url
              FROM entry e
              JOIN collection c ON c.id = e.collection_id
              JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
@@ -130,11 +138,13 @@ impl Entry {
             blob: self.blob,
             yanked: self.yanked.as_deref(),
             origin: self.origin.as_ref(),
+            is_prebuilt: self.is_prebuilt,
+            source_url: self.source_url.as_deref(),
         }
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        // By position, in the order of `select_entries`: by name costs a search for each of 28 columns and row.
+        // By position, in the order of `select_entries`: by name costs a search for each of 30 columns and row.
         let uploaded_at = row.get(17)?;
         let origin = match row.get(23)? {
             Some(remote) => Some(Origin {
@@ -172,6 +182,8 @@ impl Entry {
             modified_ns: row.get(22)?,
             origin,
             variant: row.get(27)?,
+            is_prebuilt: row.get(28)?,
+            source_url: row.get(29)?,
         })
     }
 }
@@ -234,9 +246,14 @@ impl Rows {
         Ok(self.conn.prepare_cached(sql)?.query_row((collection, filename), |row| row.get(0)).optional()?)
     }
 
-    /// Tells whether a collection's history has a filename with other bytes than these, and not with these.
+    /// Tells whether a collection's history has a filename with other bytes than these, and not with these. What was lost, or
+    /// invalidated on purpose, doesn't count: who did that wants another.
     pub fn was_other(&self, collection: CollectionId, filename: &str, blob: BlobId) -> Result<bool> {
-        let sql = "SELECT max(blob_id = ?3) FROM entry WHERE collection_id = ?1 AND filename = ?2";
+        let sql = "SELECT max(e.blob_id = ?3) FROM entry e JOIN blob b ON b.id = e.blob_id
+                   LEFT JOIN revision r ON r.collection_id = e.collection_id AND r.number = e.removed
+                   LEFT JOIN operation o ON o.id = r.operation_id
+                   WHERE e.collection_id = ?1 AND e.filename = ?2
+                     AND (e.blob_id = ?3 OR (b.state = 'live' AND coalesce(o.kind, '') <> 'invalidate'))";
         let mut statement = self.conn.prepare_cached(sql)?;
         let has_these: Option<bool> = statement.query_row((collection, filename, blob), |row| row.get(0))?;
         Ok(has_these == Some(false))
@@ -271,10 +288,10 @@ impl Transaction<'_> {
     pub fn insert_entry(&self, collection: CollectionId, entry: &NewEntry<'_>, revision: i64, now: i64) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
             "INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at, yanked, remote, url, is_unhashed,
-               provenance)
+               provenance, is_prebuilt, source_url)
              VALUES(:collection, :filename, :blob, :revision, coalesce((SELECT min(uploaded_at) FROM entry
                WHERE blob_id = :blob AND filename = :filename AND collection_id = :collection), :uploaded_at), :yanked,
-               :remote, :url, :is_unhashed, :provenance)",
+               :remote, :url, :is_unhashed, :provenance, :is_prebuilt, :source_url)",
         )?;
         let origin = entry.origin;
         statement.execute(named_params! {
@@ -283,6 +300,7 @@ impl Transaction<'_> {
             ":remote": origin.map(|origin| &origin.remote), ":url": origin.map(|origin| &origin.url),
             ":is_unhashed": origin.is_some_and(|origin| origin.is_unhashed),
             ":provenance": origin.and_then(|origin| origin.provenance.as_ref()),
+            ":is_prebuilt": entry.is_prebuilt, ":source_url": entry.source_url,
         })?;
         Ok(())
     }

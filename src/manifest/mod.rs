@@ -30,7 +30,7 @@ pub use count::{LookupCount, Outcome, StoreTotals};
 pub use distribution::Distribution;
 pub use entry::{Entry, NewEntry, Origin, Scope};
 pub use garbage::{Garbage, PrunedEntry};
-pub use inspection::InspectionRow;
+pub use inspection::{BoundFile, InspectionRow};
 pub use pin::{PinRow, Reference};
 pub use recent::{DayCount, OperationRow};
 pub use refusal::RefusalRow;

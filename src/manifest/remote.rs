@@ -52,6 +52,12 @@ pub struct RemoteSettings {
     pub is_listed: bool,
     /// Where credentials are: `netrc`, or `env:` and the name of a variable; never the credentials.
     pub auth: Option<String>,
+    /// Whether it is a cache of the same organisation; others are strangers, who get nothing.
+    pub is_ours: bool,
+    /// Whether what is built here goes there, too.
+    pub writes_back: bool,
+    /// Where files are uploaded to, without credentials; `None`: its own URL tells.
+    pub upload_url: Option<String>,
 }
 
 /// A remote's row.
@@ -101,6 +107,9 @@ impl RemoteRow {
                 trust_unhashed: row.get("trust_unhashed")?,
                 is_listed: row.get("is_listed")?,
                 auth: row.get("auth")?,
+                is_ours: row.get("is_ours")?,
+                writes_back: row.get("writes_back")?,
+                upload_url: row.get("upload_url")?,
             },
             layout: row.get("layout")?,
             ok_at: row.get("ok_at")?,
@@ -252,13 +261,15 @@ impl Transaction<'_> {
         let mut statement = self.conn.prepare_cached(
             "UPDATE remote SET url = :url, collection_id = :collection, priority = :priority, only_patterns = :only,
                except_patterns = :except, min_age = :min_age, not_found = :not_found, allow_insecure = :allow_insecure,
-               trust_unhashed = :trust_unhashed, is_listed = :is_listed, auth = :auth WHERE id = :id",
+               trust_unhashed = :trust_unhashed, is_listed = :is_listed, auth = :auth, is_ours = :is_ours,
+               writes_back = :writes_back, upload_url = :upload_url WHERE id = :id",
         )?;
         statement.execute(named_params! {
             ":id": id, ":url": settings.url, ":collection": collection, ":priority": settings.priority,
             ":only": joined(&settings.only, "\n"), ":except": joined(&settings.except, "\n"), ":min_age": settings.min_age,
             ":not_found": joined(&settings.not_found, ","), ":allow_insecure": settings.allow_insecure,
             ":trust_unhashed": settings.trust_unhashed, ":is_listed": settings.is_listed, ":auth": settings.auth,
+            ":is_ours": settings.is_ours, ":writes_back": settings.writes_back, ":upload_url": settings.upload_url,
         })?;
         Ok(())
     }
@@ -390,6 +401,9 @@ mod tests {
             trust_unhashed: true,
             is_listed: true,
             auth: Some("env:TOKEN".to_owned()),
+            is_ours: true,
+            writes_back: true,
+            upload_url: Some("https://index.example/legacy/".to_owned()),
         }
     }
 

@@ -26,12 +26,14 @@ pub struct VariantRow {
     pub is_detecting: bool,
     /// How its merged view is put together.
     pub strategy: Strategy,
+    /// Whether pure wheels of its own projects may be shared.
+    pub shares_pure: bool,
 }
 
 impl VariantRow {
     /// Returns a variant as it is before anything was said of it.
     pub fn new(name: CollectionName) -> Self {
-        Self { name, has_requirements: false, is_detecting: false, strategy: Strategy::Nearest }
+        Self { name, has_requirements: false, is_detecting: false, strategy: Strategy::Nearest, shares_pure: false }
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -40,6 +42,7 @@ impl VariantRow {
             has_requirements: row.get("has_requirements")?,
             is_detecting: row.get("is_detecting")?,
             strategy: row.get("strategy")?,
+            shares_pure: row.get("shares_pure")?,
         })
     }
 }
@@ -85,6 +88,17 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Returns what a variant's set says of a project.
+    pub fn variant_requirement(
+        &self,
+        variant: &CollectionName,
+        project: &ProjectName,
+    ) -> Result<Option<VariantRequirement>> {
+        let sql = "SELECT requirement FROM variant_requirement WHERE variant = ?1 AND project = ?2";
+        let requirement = self.conn.prepare_cached(sql)?.query_row((variant, project), |row| row.get(0)).optional()?;
+        Ok(requirement.map(|requirement| VariantRequirement { project: project.clone(), requirement }))
+    }
+
     /// Returns the projects that are a variant's own, by name.
     pub fn variant_requirements(&self, variant: &CollectionName) -> Result<Vec<VariantRequirement>> {
         let sql = "SELECT project, requirement FROM variant_requirement WHERE variant = ?1 ORDER BY project";
@@ -122,11 +136,11 @@ impl Transaction<'_> {
     /// Records a variant, or changes it.
     pub fn put_variant(&self, row: &VariantRow) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO variant(name, has_requirements, is_detecting, strategy) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(name)
-             DO UPDATE SET has_requirements = excluded.has_requirements, is_detecting = excluded.is_detecting,
-               strategy = excluded.strategy",
+            "INSERT INTO variant(name, has_requirements, is_detecting, strategy, shares_pure) VALUES(?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT(name) DO UPDATE SET has_requirements = excluded.has_requirements,
+               is_detecting = excluded.is_detecting, strategy = excluded.strategy, shares_pure = excluded.shares_pure",
         )?;
-        statement.execute((&row.name, row.has_requirements, row.is_detecting, row.strategy))?;
+        statement.execute((&row.name, row.has_requirements, row.is_detecting, row.strategy, row.shares_pure))?;
         Ok(())
     }
 

@@ -47,7 +47,7 @@ pub fn about(store: &Store, shown: &Shown) -> Result<Option<AboutView>> {
             let view = of_own(&rows, Some(row.clone()))?;
             Ok(Some(AboutView { at: Some(revision), order: vec![row], ..view }))
         }
-        Shown::Variant { name, strategy } => {
+        Shown::Variant { name, strategy, .. } => {
             if !is_known_in(&rows, name)? {
                 return Ok(None);
             }

@@ -6,15 +6,16 @@
 //! asked hides nothing else: a miss costs one build, a wrong wheel all that come after it.
 
 use super::listing::{self, Asking, Held, Listed, Listing};
+use super::ownership::accelerators_of;
 use super::pull::{Offer, PullNote};
 use super::shown::Shown;
 use super::{Context, collection_row};
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::manifest::{Entry, Rows, WantRow};
+use crate::manifest::{Entry, WantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
-use crate::wheel::accelerator::{Accelerator, named_by_label, named_by_word};
+use crate::wheel::accelerator::{Accelerator, named_by_label};
 use crate::wheel::{DistributionFilename, WheelFilename, is_built_by_fromager};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
@@ -179,16 +180,6 @@ fn is_foreign(label: &str, own: &[Accelerator]) -> bool {
     }
 }
 
-/// Returns the accelerators of a collection or variant: those that its guard allows, else the one that its name tells; `cpu` is none.
-fn own_accelerators(rows: &Rows, name: &CollectionName) -> Result<Option<Vec<Accelerator>>> {
-    if let Some(own) = rows.find_collection(name)?.and_then(|row| row.guard.accelerators) {
-        return Ok(Some(own));
-    }
-    let mut words = name.as_str().split(['-', '_', '.']);
-    let own = words.clone().find_map(named_by_word).map(|accelerator| vec![accelerator]);
-    Ok(own.or_else(|| words.any(|word| word == "cpu").then(Vec::new)))
-}
-
 /// A wheel that a cache offers.
 #[derive(Debug, Clone)]
 pub enum CachedWheel {
@@ -271,7 +262,7 @@ pub fn cached(
         let kept = rows.find_collection(shown.name())?.and_then(|row| row.cache_rules);
         // What the manifest has was looked at when it was written.
         let kept = kept.and_then(|text| text.parse().ok()).unwrap_or_default();
-        (rules.clone().or(kept), own_accelerators(&rows, shown.name())?)
+        (rules.clone().or(kept), accelerators_of(&rows, shown.name())?)
     };
     listing.files.retain(|held| {
         let Ok(DistributionFilename::Wheel(wheel)) = DistributionFilename::parse(held.filename()) else { return false };
@@ -337,7 +328,7 @@ pub fn wanted(store: &Store, context: &Context<'_>, variant: Option<&CollectionN
         if variant.is_some_and(|only| *only != asked) {
             continue;
         }
-        let shown = Shown::Variant { name: asked.clone(), strategy: None };
+        let shown = Shown::variant(asked.clone());
         let there = cached(store, context, &shown, &project, &Asking::Remembered, &CacheRules::default())?;
         if there.is_none() {
             wanted.push(WantReport { variant: asked, project, count, first_at, last_at });

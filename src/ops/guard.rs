@@ -3,9 +3,10 @@
 //! A quick look comes with every import. A deep one, which inflates each binary member, is taken only when a guard or a route asks a
 //! question that the quick one can't answer; its result is kept, so a blob is read whole once.
 
+use super::ownership::{has_pure_name, is_pure};
 use super::{Context, parallel, reason};
 use crate::error::{Error, Result};
-use crate::manifest::{BlobId, Entry, Guard, InspectionRow};
+use crate::manifest::{BlobId, Entry, Guard, InspectionRow, Rows};
 use crate::store::Store;
 use crate::wheel::accelerator::{self, Accelerator, ENGINE, Finding, Inspection, Strength};
 use crate::wheel::{self, DistributionFilename, Kind};
@@ -46,15 +47,15 @@ pub(super) fn is_open(guard: &Guard, inspection: &Inspection) -> bool {
 }
 
 /// Returns what is kept about a blob by today's rules.
-pub(super) fn known(store: &Store, blob: BlobId) -> Result<Option<Inspection>> {
-    let row = store.manifest.inspection(blob)?.filter(|row| row.engine == ENGINE);
+pub(super) fn known(rows: &Rows, blob: BlobId) -> Result<Option<Inspection>> {
+    let row = rows.inspection(blob)?.filter(|row| row.engine == ENGINE);
     Ok(row.and_then(|row| serde_json::from_str(&row.report).ok()))
 }
 
 /// Makes a row of an inspection.
 pub(super) fn row(inspection: &Inspection) -> InspectionRow {
     let report = serde_json::to_string(inspection).expect("plain values become JSON");
-    InspectionRow { engine: ENGINE, is_deep: inspection.is_deep, report }
+    InspectionRow { engine: ENGINE, is_deep: inspection.is_deep, report, bound: inspection.bound() }
 }
 
 /// Looks into blobs, deeply or not, as many at a time as there are jobs, and keeps what is found.
@@ -91,14 +92,23 @@ pub(super) fn inspect(
     Ok(inspections)
 }
 
-/// Returns the accelerators that a file on disk requires or is: a quick look, and a deep one where that finds none and can't be sure.
-pub fn bound_to(path: &Path, name: &DistributionFilename) -> Result<Vec<Accelerator>> {
+/// What a look into a file on disk found.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    /// The accelerators that it requires or is.
+    pub accelerators: Vec<Accelerator>,
+    /// Whether it is a wheel that may run anywhere, in which nothing of an accelerator was found.
+    pub is_pure: bool,
+}
+
+/// Finds out what a file on disk is bound to: a quick look, and a deep one where that finds nothing and can't be sure.
+pub fn bound_to(path: &Path, name: &DistributionFilename) -> Result<Looked> {
     let look = |is_deep| look(path, name, is_deep).map_err(|why| Error::Refused(format!("{}: {why}", path.display())));
     let mut found = look(false)?;
     if found.bound().is_empty() && !found.is_conclusive() {
         found = look(true)?;
     }
-    Ok(found.bound())
+    Ok(Looked { is_pure: has_pure_name(name) && is_pure(&found), accelerators: found.bound() })
 }
 
 /// Returns why a guard doesn't admit some of these blobs, by their filenames.
@@ -121,7 +131,7 @@ pub(super) fn objections(
         let mut subjects = Vec::new();
         for (entry, name) in &named {
             if !known.contains_key(&entry.blob)
-                && let Some(kept) = self::known(store, entry.blob)?
+                && let Some(kept) = self::known(&store.manifest, entry.blob)?
             {
                 known.insert(entry.blob, kept);
             }

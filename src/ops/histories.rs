@@ -42,5 +42,5 @@ pub fn inspection_of(store: &Store, entry: &Entry) -> Result<Option<Inspection>>
     if entry.state != State::Live {
         return Ok(None);
     }
-    guard::known(store, entry.blob)
+    guard::known(&store.manifest, entry.blob)
 }

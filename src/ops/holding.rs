@@ -1,6 +1,7 @@
 //! Which collection's entry answers for a file, asked for by digest and filename: only what some view lists is handed out.
 
 use super::collection::resolve;
+use super::ownership::{OwnProjects, Ownership};
 use super::shown::{fates, strategy_of};
 use super::variant::{SearchOrder, is_known_in};
 use super::{Fate, Shown};
@@ -26,7 +27,7 @@ pub fn find_listed(store: &Store, shown: &Shown, sha256: &Sha256, filename: &str
             let is_shown = |entry: &Entry| entry.collection == *name && entry.state == State::Live && has(entry);
             Ok(entries.into_iter().find(is_shown))
         }
-        Shown::Variant { name, .. } => listed(&rows, name, &entries),
+        Shown::Variant { name, own, .. } => listed(&rows, name, own, &entries),
     }
 }
 
@@ -54,7 +55,7 @@ pub fn find_listed_anywhere(
         }
     };
     for name in &names {
-        if let Some(entry) = listed(&rows, name, &entries)? {
+        if let Some(entry) = listed(&rows, name, &OwnProjects::Stored, &entries)? {
             return Ok(Some(entry));
         }
     }
@@ -70,7 +71,7 @@ fn entries(rows: &Rows, sha256: &Sha256, filename: &str) -> Result<Vec<Entry>> {
 }
 
 /// Returns which of the entries what a variant sees of their project lists.
-fn listed(rows: &Rows, variant: &CollectionName, entries: &[Entry]) -> Result<Option<Entry>> {
+fn listed(rows: &Rows, variant: &CollectionName, own: &OwnProjects, entries: &[Entry]) -> Result<Option<Entry>> {
     let Some(any) = entries.iter().find(|entry| entry.removed.is_none()) else { return Ok(None) };
     if !is_known_in(rows, variant)? {
         return Ok(None);
@@ -81,7 +82,8 @@ fn listed(rows: &Rows, variant: &CollectionName, entries: &[Entry]) -> Result<Op
         return Ok(None);
     }
     let strategy = strategy_of(rows, variant, None)?;
-    let seen = fates(rows, &order, strategy, Some(&any.project))?.into_iter().find(|(entry, fate)| {
+    let own = Ownership::read(rows, variant, own, Some(&any.project))?;
+    let seen = fates(rows, &order, &own, strategy, Some(&any.project))?.into_iter().find(|(entry, fate)| {
         let is_listed = matches!(fate, Fate::Listed | Fate::Yanked { .. });
         is_listed && entry.blob == any.blob && entry.filename == any.filename
     });

@@ -5,6 +5,8 @@
 //! closest tags.
 
 use super::healing::{Health, check};
+use super::ownership::{OwnProjects, Ownership};
+use super::pull::Reach;
 use super::rank::{admits, rank};
 use super::{Context, Filter, PullNote, collection_rows, pull, status, variant};
 use crate::digest::{Blake3, Sha256};
@@ -28,6 +30,8 @@ pub struct LookupOptions {
     pub filter: Filter,
     /// Search in this variant's order, instead of the collections of the filter.
     pub variant: Option<CollectionName>,
+    /// Which projects whoever asks counts as the variant's own.
+    pub own: OwnProjects,
     /// Miss whatever is there, as a build that wants to start afresh does.
     pub force_miss: bool,
     /// Ask no remote.
@@ -73,8 +77,9 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
     let asked = asked(options);
     let mut report = LookupReport::default();
     let order = order(&store.manifest, &asked, options)?;
+    let own = ownership(&store.manifest, options)?;
     for (index, collection) in order.iter().enumerate().filter(|_| !options.force_miss) {
-        let (entries, quarantine) = offered(&store.manifest, collection, options)?;
+        let (entries, quarantine) = offered(&store.manifest, collection, options, own.as_ref(), &mut report.notes)?;
         report.notes.extend(quarantine.clone());
         for entry in entries {
             let Some(row) = store.manifest.blob(entry.blob)? else { continue };
@@ -86,10 +91,11 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
         if quarantine.is_some() {
             break;
         }
-        if options.is_offline || is_owned_nearer(store, &order[..index], &options.spec)? {
+        if options.is_offline {
             continue;
         }
-        if let Some((remote, pulled)) = pull::find(store, context, collection, options, &mut report.remotes)? {
+        let Some(reach) = reach(store, &order[..index], collection, &options.spec, own.as_ref())? else { continue };
+        if let Some((remote, pulled)) = pull::find(store, context, &reach, options, &mut report.remotes)? {
             let entry = store.manifest.find_entry(collection.id, &pulled.filename)?;
             if let Some(entry) = entry.filter(|entry| entry.sha256 == pulled.sha256) {
                 return report.found(store, context, collection, entry, Some(remote));
@@ -123,8 +129,9 @@ pub struct MetadataReport {
 pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -> Result<MetadataReport> {
     let mut report = MetadataReport::default();
     let order = order(&store.manifest, &asked(options), options)?;
+    let own = ownership(&store.manifest, options)?;
     for (index, collection) in order.iter().enumerate() {
-        let (entries, quarantine) = offered(&store.manifest, collection, options)?;
+        let (entries, quarantine) = offered(&store.manifest, collection, options, own.as_ref(), &mut report.notes)?;
         report.notes.extend(quarantine.clone());
         for entry in entries {
             let Some(sha256) = entry.metadata_sha256 else { continue };
@@ -134,10 +141,11 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
         if quarantine.is_some() {
             break;
         }
-        if options.is_offline || is_owned_nearer(store, &order[..index], &options.spec)? {
+        if options.is_offline {
             continue;
         }
-        let found = pull::find_metadata(store, context, collection, options, &mut report.remotes)?;
+        let Some(reach) = reach(store, &order[..index], collection, &options.spec, own.as_ref())? else { continue };
+        let found = pull::find_metadata(store, context, &reach, options, &mut report.remotes)?;
         if let Some((remote, (filename, bytes))) = found {
             return Ok(report.found(&collection.name, filename, &bytes, Some(remote)));
         }
@@ -208,12 +216,27 @@ fn order(rows: &Rows, asked: &[CollectionName], options: &LookupOptions) -> Resu
     }
 }
 
-/// Tells whether a nearer collection has the project: then the remotes of a farther one are not asked for it.
-fn is_owned_nearer(store: &Store, nearer: &[CollectionRow], spec: &Spec) -> Result<bool> {
-    match project(spec) {
-        Some(project) => Ok(pull::owner(store, nearer, &project)?.is_some()),
-        None => Ok(false),
+/// Reads whose the project is that a variant's lookup is about.
+fn ownership(rows: &Rows, options: &LookupOptions) -> Result<Option<Ownership>> {
+    let Some(variant) = &options.variant else { return Ok(None) };
+    Ok(Some(Ownership::read(rows, variant, &options.own, project(&options.spec).as_ref())?))
+}
+
+/// Tells which of a collection's remotes may be asked: none where the project is the variant's own, and where a nearer collection has
+/// it, our own caches alone.
+fn reach<'a>(
+    store: &Store,
+    nearer: &[CollectionRow],
+    collection: &'a CollectionRow,
+    spec: &Spec,
+    own: Option<&'a Ownership>,
+) -> Result<Option<Reach<'a>>> {
+    let Some(project) = project(spec) else { return Ok(None) };
+    if own.is_some_and(|own| own.collection_objection(&collection.name, &project).is_some()) {
+        return Ok(None);
     }
+    let is_ours_only = pull::owner(store, nearer, &project)?.is_some();
+    Ok(Some(Reach { collection, own, is_ours_only }))
 }
 
 /// Returns the project that a specification is about, which a digest doesn't tell.
@@ -259,9 +282,22 @@ pub(super) fn candidates(rows: &Rows, collection: &CollectionRow, options: &Look
     Ok(ranked.into_iter().map(|(_, entry)| entry).collect())
 }
 
-/// Returns the matches in a collection, the best first, without those whose project is in quarantine, and a word about that.
-fn offered(rows: &Rows, collection: &CollectionRow, options: &LookupOptions) -> Result<(Vec<Entry>, Option<String>)> {
-    let mut entries = candidates(rows, collection, options)?;
+/// Returns the matches in a collection, the best first, without those whose project is in quarantine, and a word about that; what isn't
+/// for the variant is left out with a note.
+fn offered(
+    rows: &Rows,
+    collection: &CollectionRow,
+    options: &LookupOptions,
+    own: Option<&Ownership>,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<Entry>, Option<String>)> {
+    let mut entries = Vec::new();
+    for entry in candidates(rows, collection, options)? {
+        match own.map_or(Ok(None), |own| own.objection(rows, &entry))? {
+            None => entries.push(entry),
+            Some(reason) => notes.push(format!("{}: {reason}", entry.filename)),
+        }
+    }
     let project = project(&options.spec).or_else(|| entries.first().map(|entry| entry.project.clone()));
     let quarantine = status::quarantine_in(rows, collection, project.as_ref())?;
     if quarantine.is_some() {

@@ -23,6 +23,11 @@ pub enum Fate {
     },
     /// It would be listed, but its bytes are lost.
     Lost,
+    /// It is no file for this variant, which has, or builds, one of its own.
+    Foreign {
+        /// Whose it is, and why.
+        reason: String,
+    },
     /// It would be listed, but isn't to be: its project is in quarantine, or its collection hides variant wheels.
     Withheld {
         /// Why.
@@ -31,9 +36,14 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// Tells whether it is hidden by another collection; what is lost is not, and hides others.
-    pub fn is_shadowed(&self) -> bool {
-        matches!(self, Self::Shadowed { .. })
+    /// Tells whether it is hidden by another collection, or isn't for the variant; what is lost is not, and hides others.
+    pub(super) fn is_hidden(&self) -> bool {
+        matches!(self, Self::Shadowed { .. } | Self::Foreign { .. })
+    }
+
+    /// Tells whether it isn't for the variant.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self, Self::Foreign { .. })
     }
 
     /// Tells whether a page has it, once lost bytes are left out.
@@ -99,6 +109,8 @@ mod tests {
             modified_ns: None,
             origin: None,
             variant: None,
+            is_prebuilt: false,
+            source_url: None,
         }
     }
 
@@ -108,7 +120,9 @@ mod tests {
             Fate::Yanked { reason } => format!("{} {} yanked {reason}", entry.collection, entry.version),
             Fate::Shadowed { by } => format!("{} {} behind {by}", entry.collection, entry.version),
             Fate::Lost => format!("{} {} lost", entry.collection, entry.version),
-            Fate::Withheld { reason } => format!("{} {} withheld: {reason}", entry.collection, entry.version),
+            Fate::Withheld { reason } | Fate::Foreign { reason } => {
+                format!("{} {} withheld: {reason}", entry.collection, entry.version)
+            }
         };
         merge(strategy, entries).into_iter().map(text).collect()
     }

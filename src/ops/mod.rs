@@ -21,6 +21,7 @@ mod listing;
 mod lookup;
 mod merge;
 mod overview;
+mod ownership;
 mod parallel;
 mod pin;
 mod promote;
@@ -54,13 +55,13 @@ pub use collection::{
 pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
-pub use guard::bound_to;
+pub use guard::{Looked, bound_to};
 pub use healing::{open_blob, read_through};
 pub use histories::{FileHistory, histories, inspection_of};
 pub use holding::{find_listed, find_listed_anywhere};
 pub use import::{
-    CollectionAt, FromagerRepo, ImportOptions, ImportReport, ImportedDistribution, Outcome, Refused, Skipped, Source,
-    Target, Upload, find_fromager, find_sources, import, upload,
+    CollectionAt, FromagerRepo, ImportOptions, ImportReport, ImportedDistribution, Kept, Made, Outcome, Refused,
+    Skipped, Source, Target, Upload, UploadTerms, find_fromager, find_sources, import, refer, upload,
 };
 pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
@@ -72,6 +73,7 @@ pub use listing::{
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;
 pub use overview::{DayLookups, Overview, ServedName, overview};
+pub use ownership::OwnProjects;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use pull::{
@@ -82,9 +84,9 @@ pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, re
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};
 pub use requirements::{RequirementSet, WantSet, names as requirement_names, wants};
 pub use route::{
-    Accepting, Considered, Decision, ExplainReport, Router, RoutesReport, Rule, VariantReport, VariantSettings,
-    delete_variant, explain, remove_override, router, routes, set_default_collection, set_override, set_variant,
-    show_variant,
+    Accepting, Considered, Decision, ExplainReport, Router, RoutesReport, Rule, Subject, VariantReport,
+    VariantSettings, delete_variant, explain, remove_override, router, routes, set_default_collection, set_override,
+    set_variant, show_variant,
 };
 pub use search::Filter;
 pub use shown::{SeenFile, Shown, SightReport, WithheldFile, sight};

@@ -59,6 +59,12 @@ pub struct RemoteReport {
     pub is_listed: bool,
     /// Where credentials are, never what they are.
     pub auth: Option<String>,
+    /// See [`RemoteSettings::is_ours`].
+    pub is_ours: bool,
+    /// See [`RemoteSettings::writes_back`].
+    pub writes_back: bool,
+    /// See [`RemoteSettings::upload_url`].
+    pub upload_url: Option<String>,
     /// How it is.
     pub health: Health,
     /// When it last gave an answer, in seconds since 1970.
@@ -90,6 +96,9 @@ impl From<RemoteRow> for RemoteReport {
             trust_unhashed: settings.trust_unhashed,
             is_listed: settings.is_listed,
             auth: settings.auth,
+            is_ours: settings.is_ours,
+            writes_back: settings.writes_back,
+            upload_url: settings.upload_url,
             health,
             ok_at: row.ok_at,
             failed_at: row.failed_at,
@@ -123,6 +132,12 @@ pub struct RemoteChange {
     pub is_listed: Option<bool>,
     /// See [`RemoteSettings::auth`].
     pub auth: Option<Option<String>>,
+    /// See [`RemoteSettings::is_ours`].
+    pub is_ours: Option<bool>,
+    /// See [`RemoteSettings::writes_back`].
+    pub writes_back: Option<bool>,
+    /// See [`RemoteSettings::upload_url`].
+    pub upload_url: Option<Option<String>>,
 }
 
 impl RemoteChange {
@@ -139,6 +154,9 @@ impl RemoteChange {
             trust_unhashed: new.trust_unhashed.unwrap_or(old.trust_unhashed),
             is_listed: new.is_listed.unwrap_or(old.is_listed),
             auth: new.auth.unwrap_or(old.auth),
+            is_ours: new.is_ours.unwrap_or(old.is_ours),
+            writes_back: new.writes_back.unwrap_or(old.writes_back),
+            upload_url: new.upload_url.unwrap_or(old.upload_url),
         }
     }
 }
@@ -231,6 +249,12 @@ fn find_or_make(transaction: &Transaction<'_>, context: &Context<'_>, name: &Col
 /// Checks what people say of a remote, and brings it into the form that is stored.
 pub(super) fn check(mut settings: RemoteSettings) -> Result<RemoteSettings> {
     settings.url = check_url(&settings.url)?;
+    settings.upload_url = settings.upload_url.as_deref().map(check_url).transpose()?;
+    if settings.writes_back && !settings.is_ours {
+        let text = "what is built here is sent to no stranger's server: say --ours as well, if the remote is a cache of your own \
+                    organisation, or else --no-write-back";
+        return Err(Error::Refused(text.to_owned()));
+    }
     if settings.min_age.is_some_and(|seconds| seconds < 0) {
         return Err(Error::Refused("a minimum age can't be negative".to_owned()));
     }
@@ -314,6 +338,12 @@ mod tests {
             assert!(!text.contains("hunter2"), "{text}");
         }
         assert!(check(RemoteSettings { not_found: vec![200], ..good.clone() }).is_err());
+        let writes_back = |is_ours| RemoteSettings { writes_back: true, is_ours, ..good.clone() };
+        assert!(check(writes_back(true)).is_ok());
+        assert!(check(writes_back(false)).unwrap_err().to_string().contains("--ours"));
+        let upload_url = Some("https://me:hunter2@index.example/legacy/".to_owned());
+        let text = check(RemoteSettings { upload_url, ..good.clone() }).unwrap_err().to_string();
+        assert!(!text.contains("hunter2"), "{text}");
         let codes = check(RemoteSettings { not_found: vec![410, 403, 403], ..good }).unwrap().not_found;
         assert_eq!(codes, [403, 410]);
     }

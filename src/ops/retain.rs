@@ -175,6 +175,8 @@ mod tests {
             modified_ns: None,
             origin: None,
             variant: name.variant().cloned(),
+            is_prebuilt: false,
+            source_url: None,
         }
     }
 

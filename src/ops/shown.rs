@@ -2,6 +2,7 @@
 
 use super::collection::resolve;
 use super::merge::{Fate, merge};
+use super::ownership::{OwnProjects, Ownership};
 use super::status::{Statuses, quarantine};
 use super::variant::SearchOrder;
 use super::{CollectionAt, Context, Filter, RemoteSight, collection_row, lookup, pull, search};
@@ -30,6 +31,8 @@ pub enum Shown {
         name: CollectionName,
         /// How it is put together; `None`: as the variant says.
         strategy: Option<Strategy>,
+        /// Which projects whoever asks counts as the variant's own.
+        own: OwnProjects,
     },
 }
 
@@ -56,6 +59,11 @@ pub struct WithheldFile {
 }
 
 impl Shown {
+    /// Returns what a variant sees, put together as it says itself.
+    pub fn variant(name: CollectionName) -> Self {
+        Self::Variant { name, strategy: None, own: OwnProjects::Stored }
+    }
+
     /// Returns the name of the collection or variant.
     pub(super) fn name(&self) -> &CollectionName {
         match self {
@@ -100,7 +108,7 @@ impl Shown {
                 }
                 Ok(ShownEntries::new(sources, judged))
             }
-            Self::Variant { name, strategy } => {
+            Self::Variant { name, strategy, own } => {
                 let order = SearchOrder::read(rows, name)?;
                 if order.all().is_empty() {
                     // What a variant without a collection sees is the default one, which isn't there either.
@@ -108,7 +116,8 @@ impl Shown {
                 }
                 let strategy = strategy_of(rows, name, *strategy)?;
                 let sources = order.all().into_iter().map(|row| source(row, row.revision)).collect();
-                Ok(ShownEntries::new(sources, judged(rows, &order, strategy, project)?))
+                let own = Ownership::read(rows, name, own, project)?;
+                Ok(ShownEntries::new(sources, judged(rows, &order, &own, strategy, project)?))
             }
         }
     }
@@ -120,7 +129,9 @@ impl ShownEntries {
         for (entry, fate) in judged.fates {
             match fate {
                 Fate::Listed | Fate::Yanked { .. } | Fate::Lost => entries.push(entry),
-                Fate::Withheld { reason } => withheld.push(WithheldFile { filename: entry.filename, reason }),
+                Fate::Withheld { reason } | Fate::Foreign { reason } => {
+                    withheld.push(WithheldFile { filename: entry.filename, reason })
+                }
                 Fate::Shadowed { .. } => {}
             }
         }
@@ -164,14 +175,21 @@ struct Judged {
 pub(super) fn fates(
     rows: &Rows,
     order: &SearchOrder,
+    own: &Ownership,
     strategy: Strategy,
     project: Option<&ProjectName>,
 ) -> Result<Vec<(Entry, Fate)>> {
-    Ok(judged(rows, order, strategy, project)?.fates)
+    Ok(judged(rows, order, own, strategy, project)?.fates)
 }
 
 /// Judges the live entries of the collections that a variant searches.
-fn judged(rows: &Rows, order: &SearchOrder, strategy: Strategy, project: Option<&ProjectName>) -> Result<Judged> {
+fn judged(
+    rows: &Rows,
+    order: &SearchOrder,
+    own: &Ownership,
+    strategy: Strategy,
+    project: Option<&ProjectName>,
+) -> Result<Judged> {
     let mut ranked = Vec::new();
     for row in order.all() {
         let entries = match project {
@@ -192,7 +210,16 @@ fn judged(rows: &Rows, order: &SearchOrder, strategy: Strategy, project: Option<
             }
             searched
         };
-        withholding.judge(merge(strategy, of_project), seen, &mut judged);
+        // What isn't for the variant hides nothing: it counts as if it weren't there.
+        let (mut offered, mut foreign) = (Vec::with_capacity(of_project.len()), Vec::new());
+        for entry in of_project {
+            match own.objection(rows, &entry)? {
+                None => offered.push(entry),
+                Some(reason) => foreign.push((entry, Fate::Foreign { reason })),
+            }
+        }
+        withholding.judge(merge(strategy, offered), seen, &mut judged);
+        judged.fates.append(&mut foreign);
     }
     Ok(judged)
 }
@@ -299,6 +326,7 @@ pub fn sight(
     context: &Context<'_>,
     variant: &CollectionName,
     strategy: Option<Strategy>,
+    own: &OwnProjects,
     filter: &Filter,
 ) -> Result<SightReport> {
     let rows = store.manifest.read()?;
@@ -311,9 +339,10 @@ pub fn sight(
             None => order.all(),
         };
         let has_remotes = remotes.len();
-        remotes.extend(pull::remotes_of(store, &searched, spec, filter, context.now)?);
+        let own = Ownership::read(&rows, variant, own, lookup::project(spec).as_ref())?;
+        remotes.extend(pull::remotes_of(store, &searched, &own, spec, filter, context.now)?);
         // What hides a file may be of another version than is asked for: all of the project is looked at.
-        let fates = fates(&rows, &order, strategy, lookup::project(spec).as_ref())?;
+        let fates = fates(&rows, &order, &own, strategy, lookup::project(spec).as_ref())?;
         let before = files.len();
         let meant = fates.into_iter().filter(|(entry, _)| search::is_meant(spec, entry) && filter.matches_tags(entry));
         files.extend(meant.map(|(entry, fate)| SeenFile {

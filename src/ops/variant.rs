@@ -3,7 +3,7 @@
 //! The order is the collection of the project's override, the variant's own, its fallbacks, the default collection; each once, and
 //! only those that there are.
 
-use super::route::find_override;
+use super::ownership::find_override;
 use crate::error::Result;
 use crate::manifest::{CollectionId, CollectionRow, RouteOverride, Rows};
 use crate::name::{CollectionName, ProjectName};

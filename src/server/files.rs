@@ -285,7 +285,7 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
         return Ok(vec![shown(view)]);
     }
     if let Readable::Only(name) = readable {
-        return Ok(vec![Shown::Variant { name: name.clone(), strategy: None }]);
+        return Ok(vec![Shown::variant(name.clone())]);
     }
     let rows = store.manifest.read()?;
     let mut names: Vec<CollectionName> = rows.remotes()?.into_iter().map(|row| row.collection_name).collect();
@@ -293,7 +293,7 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
     names.extend(rows.variants()?.into_iter().map(|row| row.name));
     let mut known = HashSet::new();
     names.retain(|name| known.insert(name.clone()));
-    Ok(names.into_iter().map(|name| Shown::Variant { name, strategy: None }).collect())
+    Ok(names.into_iter().map(|name| Shown::variant(name)).collect())
 }
 
 /// Answers with a file, or its METADATA, that was found otherwise than by its address.
@@ -467,7 +467,7 @@ fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -
 fn shown(view: &ViewName) -> Shown {
     match &view.at {
         Some(_) => Shown::Collection { name: view.name.clone(), at: view.at.clone() },
-        None => Shown::Variant { name: view.name.clone(), strategy: None },
+        None => Shown::variant(view.name.clone()),
     }
 }
 

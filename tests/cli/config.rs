@@ -48,6 +48,9 @@ allow-insecure = true
 trust-unhashed = true
 listed = true
 auth = "env:TOKEN"
+ours = true
+write-back = true
+upload-url = "https://index.example/legacy/"
 "#;
 
 fn apply(env: &Env, text: &str, args: &[&str]) -> crate::support::Output {
@@ -66,7 +69,7 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     + variant cuda: detect = true, overrides = { xformers = "shared" }, requirements = ['torch==2.5.1 ; python_version >= "3.11"', "vllm>=0.5"], strategy = "union"
     + variant rocm: requirements = []
     + override flash-attn: collection = "cuda"
-    + remote mirror: allow-insecure = true, auth = "env:TOKEN", collection = "shared", except = ["internal-*"], listed = true, min-age = "7d", not-found = [403, 410], only = ["nvidia-*"], priority = 10, trust-unhashed = true, url = "https://index.example/simple/"
+    + remote mirror: allow-insecure = true, auth = "env:TOKEN", collection = "shared", except = ["internal-*"], listed = true, min-age = "7d", not-found = [403, 410], only = ["nvidia-*"], ours = true, priority = 10, trust-unhashed = true, upload-url = "https://index.example/legacy/", url = "https://index.example/simple/", write-back = true
     --- stderr
     7 changes made
     "#);
@@ -124,6 +127,9 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     trust-unhashed = true
     listed = true
     auth = "env:TOKEN"
+    ours = true
+    write-back = true
+    upload-url = "https://index.example/legacy/"
     "#);
     fs::write(env.path("wcas.toml"), &shown).unwrap();
     env.ok(["--store", "other", "config", "apply", "wcas.toml"]);

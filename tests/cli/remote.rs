@@ -97,7 +97,7 @@ fn remotes_are_added_changed_listed_and_removed() {
     assert_output!(env.run(["--json", "remote", "list"]), @r#"
     exit 0
     --- stdout
-    {"schema":"wcas.remote-list/1","remotes":[{"name":"first","url":"http://127.0.0.1:9/","collection":"cuda","priority":-1,"only":["nvidia-*","torch"],"except":[],"min_age":null,"not_found":[],"allow_insecure":false,"trust_unhashed":false,"is_listed":false,"auth":null,"health":"unknown","ok_at":null,"failed_at":null,"failure":null},{"name":"mirror","url":"https://index.example/simple/","collection":"cuda","priority":0,"only":[],"except":["internal-*"],"min_age":604800,"not_found":[403],"allow_insecure":true,"trust_unhashed":true,"is_listed":true,"auth":"env:TOKEN","health":"unknown","ok_at":null,"failed_at":null,"failure":null}]}
+    {"schema":"wcas.remote-list/1","remotes":[{"name":"first","url":"http://127.0.0.1:9/","collection":"cuda","priority":-1,"only":["nvidia-*","torch"],"except":[],"min_age":null,"not_found":[],"allow_insecure":false,"trust_unhashed":false,"is_listed":false,"auth":null,"is_ours":false,"writes_back":false,"upload_url":null,"health":"unknown","ok_at":null,"failed_at":null,"failure":null},{"name":"mirror","url":"https://index.example/simple/","collection":"cuda","priority":0,"only":[],"except":["internal-*"],"min_age":604800,"not_found":[403],"allow_insecure":true,"trust_unhashed":true,"is_listed":true,"auth":"env:TOKEN","is_ours":false,"writes_back":false,"upload_url":null,"health":"unknown","ok_at":null,"failed_at":null,"failure":null}]}
     "#);
     let none = ["--min-age", "none", "--not-found", "none", "--except", "none", "--auth", "none", "--no-listed"];
     let off = ["--no-allow-insecure", "--no-trust-unhashed", "--priority", "5"];
@@ -123,6 +123,50 @@ fn remotes_are_added_changed_listed_and_removed() {
     cuda        0         0              -          -      -
     shared      0         0              -          -      -
     ");
+}
+
+#[test]
+fn a_remote_says_whose_it_is_and_only_one_of_ours_is_written_back_to() {
+    let env = Env::new();
+    env.ok(["remote", "add", "mirror", "https://index.example/simple/"]);
+    assert_output!(refused(&env, 2, &["remote", "set", "mirror", "--write-back"]), @r"
+    exit 2
+    --- stderr
+    wcas: what is built here is sent to no stranger's server: say --ours as well, if the remote is a cache of your own organisation, or else --no-write-back
+    ");
+    let add = ["remote", "add", "team", "https://cache.example/cuda/simple/", "--collection", "cuda"];
+    assert_output!(env.run([&add[..], &["--ours", "--write-back"]].concat()), @r"
+    exit 0
+    --- stdout
+    team: https://cache.example/cuda/simple/ for cuda, priority 0; rules ours, writes back
+    ");
+    let both = |name: &str| {
+        let list = env.json(["remote", "list"]);
+        let remotes = list["remotes"].as_array().unwrap();
+        let found = remotes.iter().find(|remote| remote["name"] == name).unwrap().clone();
+        (found["is_ours"].as_bool().unwrap(), found["writes_back"].as_bool().unwrap())
+    };
+    assert_eq!((both("team"), both("mirror")), ((true, true), (false, false)));
+    assert_eq!(refused(&env, 2, &["remote", "set", "team", "--theirs"]).code, 2);
+    env.ok(["remote", "set", "team", "--theirs", "--no-write-back"]);
+    assert_eq!(both("team"), (false, false));
+    env.ok(["remote", "set", "mirror", "--ours", "--upload-url", "https://index.example/legacy/"]);
+    assert_output!(env.run(["remote", "set", "mirror", "--write-back"]), @r"
+    exit 0
+    --- stdout
+    mirror: https://index.example/simple/ for shared, priority 0; rules ours, writes back, uploads to https://index.example/legacy/
+    ");
+    assert_output!(refused(&env, 2, &["remote", "set", "mirror", "--upload-url", "https://me:hunter2@index.example/"]), @r"
+    exit 2
+    --- stderr
+    wcas: the URL has credentials in it, which would be stored: say --auth netrc, or --auth env:VAR and put them in that variable
+    ");
+    env.ok(["remote", "set", "mirror", "--upload-url", "none", "--no-write-back", "--theirs"]);
+    assert_eq!(env.json(["remote", "list"])["remotes"][1]["upload_url"], serde_json::Value::Null);
+    let slip = "[remotes.mirror]\nurl = 'https://index.example/'\ncollection = 'shared'\nwrite-back = true\n";
+    let output = env.run_with_stdin(slip, ["config", "apply", "-"]);
+    assert_eq!(output.code, 2, "{output:?}");
+    assert!(output.stderr.starts_with("wcas: remotes.mirror: what is built here"), "{}", output.stderr);
 }
 
 #[test]

@@ -2,11 +2,19 @@
 
 ALTER TABLE variant ADD COLUMN shares_pure INTEGER NOT NULL DEFAULT 0 CHECK(shares_pure IN (0, 1)); -- pure wheels of its own projects may be shared
 
+-- The accelerators that a blob requires or is, separated by commas; '': none that is known. A part of the report, to be searched.
+ALTER TABLE inspection ADD COLUMN bound TEXT NOT NULL DEFAULT '';
+UPDATE inspection SET bound = coalesce((
+  SELECT group_concat(DISTINCT json_extract(f.value, '$.accelerator')) FROM json_each(report, '$.findings') f
+  WHERE json_extract(f.value, '$.strength') IN ('requires', 'is')), '');
+CREATE INDEX inspection_bound ON inspection(blob_id) WHERE bound <> '';
+
 ALTER TABLE entry ADD COLUMN is_prebuilt INTEGER NOT NULL DEFAULT 0 CHECK(is_prebuilt IN (0, 1)); -- fetched, where others are built from source
 ALTER TABLE entry ADD COLUMN source_url TEXT;              -- where a builder had the source, or the pre-built wheel, from; without credentials
 
 ALTER TABLE remote ADD COLUMN is_ours INTEGER NOT NULL DEFAULT 0 CHECK(is_ours IN (0, 1)); -- a cache of the same organisation, no stranger
 ALTER TABLE remote ADD COLUMN writes_back INTEGER NOT NULL DEFAULT 0 CHECK(writes_back IN (0, 1)); -- what is built here goes there, too
+ALTER TABLE remote ADD COLUMN upload_url TEXT;             -- where files are uploaded to, where its own URL doesn't tell
 
 CREATE TABLE write_back(                                   -- files that are to go to a remote; gone when they are there, or can't be wanted any more
   remote_id INTEGER NOT NULL REFERENCES remote(id) ON DELETE CASCADE,

@@ -1,10 +1,10 @@
 //! The document: its shape, how it is read and written, and what makes sense in it.
 
+use super::RemoteConfig;
 use crate::error::{Error, Result};
-use crate::manifest::{RemoteSettings, Strategy};
+use crate::manifest::Strategy;
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::{CacheRules, guard, remote, requirements, units};
-use crate::requirement::ProjectPattern;
 use crate::status::Status;
 use crate::wheel::accelerator::Accelerator;
 use serde::de::{self, Deserializer, Visitor};
@@ -117,6 +117,9 @@ pub struct VariantConfig {
     /// How its view is made.
     #[serde(skip_serializing_if = "is_nearest")]
     pub strategy: Strategy,
+    /// Whether pure wheels of its own projects may be shared.
+    #[serde(skip_serializing_if = "is_default")]
+    pub share_pure: bool,
     /// Projects that go to one collection for this variant.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<ProjectName, CollectionName>,
@@ -129,85 +132,13 @@ impl Default for VariantConfig {
             requirements_files: Vec::new(),
             detect: false,
             strategy: Strategy::Nearest,
+            share_pure: false,
             overrides: BTreeMap::new(),
         }
     }
 }
 
-/// A remote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RemoteConfig {
-    /// Its URL, without credentials.
-    pub url: String,
-    /// The collection that pulls from it.
-    pub collection: CollectionName,
-    /// See [`RemoteSettings::priority`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub priority: i64,
-    /// See [`RemoteSettings::only`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub only: Vec<ProjectPattern>,
-    /// See [`RemoteSettings::except`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub except: Vec<ProjectPattern>,
-    /// See [`RemoteSettings::min_age`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_age: Option<Seconds>,
-    /// See [`RemoteSettings::not_found`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_found: Vec<u16>,
-    /// See [`RemoteSettings::allow_insecure`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub allow_insecure: bool,
-    /// See [`RemoteSettings::trust_unhashed`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub trust_unhashed: bool,
-    /// See [`RemoteSettings::is_listed`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub listed: bool,
-    /// See [`RemoteSettings::auth`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub auth: Option<String>,
-}
-
-impl RemoteConfig {
-    /// Takes a remote's settings from its row.
-    pub(super) fn new(collection: CollectionName, settings: RemoteSettings) -> Self {
-        Self {
-            url: settings.url,
-            collection,
-            priority: settings.priority,
-            only: settings.only,
-            except: settings.except,
-            min_age: settings.min_age.map(Seconds),
-            not_found: settings.not_found,
-            allow_insecure: settings.allow_insecure,
-            trust_unhashed: settings.trust_unhashed,
-            listed: settings.is_listed,
-            auth: settings.auth,
-        }
-    }
-
-    /// Returns the settings as a row has them.
-    pub(super) fn settings(&self) -> RemoteSettings {
-        let all = self.clone();
-        RemoteSettings {
-            url: all.url,
-            priority: all.priority,
-            only: all.only,
-            except: all.except,
-            min_age: all.min_age.map(|seconds| seconds.0),
-            not_found: all.not_found,
-            allow_insecure: all.allow_insecure,
-            trust_unhashed: all.trust_unhashed,
-            is_listed: all.listed,
-            auth: all.auth,
-        }
-    }
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

@@ -7,10 +7,12 @@
 
 mod changes;
 mod document;
+mod remotes;
 mod state;
 
 pub use changes::{ConfigChange, SettingChange};
-pub use document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, RemoteConfig, Seconds, VariantConfig};
+pub use document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
+pub use remotes::RemoteConfig;
 
 use super::Context;
 use crate::error::{Error, Result};

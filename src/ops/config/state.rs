@@ -1,8 +1,7 @@
 //! A store's settings as a document, and a document's as rows.
 
-use super::document::{
-    Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, RemoteConfig, Seconds, VariantConfig,
-};
+use super::RemoteConfig;
+use super::document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Guard, Retention, Rows, StatusRow, Transaction, VariantRow};
 use crate::name::{CollectionName, ProjectName};
@@ -38,6 +37,7 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
             requirements: row.has_requirements.then(|| lines.collect()),
             requirements_files: Vec::new(),
             detect: row.is_detecting,
+            share_pure: row.shares_pure,
             strategy: row.strategy,
             overrides: BTreeMap::new(),
         };
@@ -151,6 +151,7 @@ fn write_routes(transaction: &Transaction<'_>, wanted: &Config) -> Result<()> {
             name: name.clone(),
             has_requirements: config.requirements.is_some(),
             is_detecting: config.detect,
+            shares_pure: config.share_pure,
             strategy: config.strategy,
         })?;
         let place = format!("variants.{name}.requirements");

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::manifest::Scope;
 use crate::ops::counted;
 use crate::ops::guard;
-use crate::ops::route::find_override;
+use crate::ops::ownership::find_override;
 use std::time::Duration;
 
 impl Examination<'_> {
@@ -51,7 +51,7 @@ impl Examination<'_> {
             }
             let mut foreign = Vec::new();
             for entry in self.store.manifest.entries(row.id, Scope::Live)? {
-                let Some(inspection) = guard::known(self.store, entry.blob)? else { continue };
+                let Some(inspection) = guard::known(&self.store.manifest, entry.blob)? else { continue };
                 if let Some(why) = guard::objection(&row.guard, &inspection) {
                     foreign.push(format!("{}: {why}", entry.filename));
                 }

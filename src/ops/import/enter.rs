@@ -1,6 +1,6 @@
 //! The last step of an import: all entries become visible in one transaction.
 
-use super::{CollectionAt, ImportOptions, Item, Objection, Outcome, Target, Terms};
+use super::{CollectionAt, ImportOptions, Item, Made, Objection, Outcome, Target, Terms};
 use crate::error::Result;
 use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, State, Transaction};
 use crate::name::CollectionName;
@@ -150,7 +150,10 @@ fn put(
     let before = transaction.find_entry_blob(collection, filename)?;
     Ok(match before {
         Some(known) if known == blob => Ok(if item.is_healed { Outcome::Healed } else { Outcome::Unchanged }),
-        Some(known) if options.keep_existing => Err(existing(transaction, known)?),
+        // Nobody is kept from building again what the store has lost.
+        Some(known) if options.keep_existing && transaction.state(known)? == Some(State::Live) => {
+            Err(existing(transaction, known)?)
+        }
         before => {
             if terms == Terms::Upload
                 && let Some(objection) = closed(transaction, options, item, blob)?
@@ -166,7 +169,9 @@ fn put(
                 receiver.removed += 1;
             }
             let (yanked, origin) = (item.source.yanked.as_deref(), item.source.origin.as_ref());
-            let entry = NewEntry { filename, blob, yanked, origin };
+            let Made { is_prebuilt, source_url } = &item.source.made;
+            let (is_prebuilt, source_url) = (*is_prebuilt, source_url.as_deref());
+            let entry = NewEntry { filename, blob, yanked, origin, is_prebuilt, source_url };
             transaction.insert_entry(collection, &entry, revision, context.now)?;
             receiver.added += 1;
             Ok(match (item.is_healed, before, item.is_new) {

@@ -21,6 +21,17 @@ pub struct Source {
     pub origin: Option<Origin>,
     /// The reason of its yank there, maybe empty.
     pub yanked: Option<String>,
+    /// What a builder says of it.
+    pub made: Made,
+}
+
+/// What a builder says of a distribution.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Made {
+    /// It was fetched as it is, where others build from source.
+    pub is_prebuilt: bool,
+    /// Where its source, or the pre-built file, came from, without credentials.
+    pub source_url: Option<String>,
 }
 
 /// An input that was not imported.
@@ -120,7 +131,7 @@ impl Finder {
         // The same file behind several paths is one source.
         if self.known.insert((signature.device, signature.inode, filename.to_owned())) {
             let (path, filename) = (path.to_owned(), filename.to_owned());
-            self.sources.push(Source { path, filename, signature, origin: None, yanked: None });
+            self.sources.push(Source { path, filename, signature, origin: None, yanked: None, made: Made::default() });
         }
     }
 

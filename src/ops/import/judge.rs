@@ -1,13 +1,15 @@
-//! Between bytes and entries: where the route sends each file, and whether the collection's guard admits it.
+//! Between bytes and entries: where the route sends each file, and whether the collection's guard admits it. What the default
+//! collection refuses goes to the variant's own.
 //!
 //! What a file is bound to is asked only where the answer matters, quickly first and deeply when that doesn't settle it.
 
-use super::{ImportOptions, Item, Refused, Target};
+use super::{ImportOptions, Item, Refused, Target, subject};
 use crate::error::Result;
 use crate::manifest::{BlobId, Guard};
 use crate::name::CollectionName;
-use crate::ops::Context;
-use crate::ops::guard::{self, Subject};
+use crate::ops::guard;
+use crate::ops::ownership::{has_pure_name, is_pure};
+use crate::ops::{Context, Rule, Subject};
 use crate::store::Store;
 use crate::wheel::Kind;
 use crate::wheel::accelerator::Inspection;
@@ -24,17 +26,39 @@ pub(super) fn judge(
 ) -> Result<Vec<Refused>> {
     let mut inspected = HashMap::new();
     if let Target::Route(router) = &options.target {
-        let asks = |item: &Item| item.name.kind() == Kind::Wheel && router.wants_accelerator(item.name.project());
+        let asks = |item: &Item| item.name.kind() == Kind::Wheel && router.wants_accelerator(&item.name);
         let open = |_: &Item, inspection: &Inspection| inspection.bound().is_empty() && !inspection.is_conclusive();
         inspect(store, context, items, asks, open, &mut inspected)?;
         for item in items.iter_mut() {
             let Some(inspection) = item.blob.and_then(|blob| inspected.get(&blob)) else { continue };
-            item.decision = router.decide(item.name.project(), Some(&inspection.bound()));
+            let is_pure = has_pure_name(&item.name) && is_pure(inspection);
+            let subject =
+                Subject { bound: Some(&inspection.bound()), is_pure, ..subject(&item.name, &item.source.made) };
+            item.decision = router.decide(&subject);
         }
     }
+    loop {
+        let (warned, is_settled) = ask_guards(store, context, options, items, &mut inspected, refused)?;
+        if is_settled {
+            return Ok(warned);
+        }
+        // What was sent elsewhere has another guard to pass, once: nothing is sent on from there.
+    }
+}
+
+/// Refuses what its collection doesn't admit, or sends it to the variant's own. Returns what guards warn of, and whether all items
+/// are where they stay.
+fn ask_guards(
+    store: &Store,
+    context: &Context<'_>,
+    options: &ImportOptions,
+    items: &mut Vec<Item>,
+    inspected: &mut HashMap<BlobId, Inspection>,
+    refused: &mut Vec<Refused>,
+) -> Result<(Vec<Refused>, bool)> {
     let guards = guards(store, items)?;
     if guards.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), true));
     }
     let old = unchanged(store, items)?;
     let guard_of = |item: &Item| guards.get(&item.decision.collection);
@@ -43,26 +67,51 @@ pub(super) fn judge(
         |item: &Item| item.name.kind() == Kind::Wheel && guard_of(item).is_some() && !old.contains(item.name.as_str());
     let open =
         |item: &Item, inspection: &Inspection| guard_of(item).is_some_and(|guard| guard::is_open(guard, inspection));
-    inspect(store, context, items, asks, open, &mut inspected)?;
-    let mut warned = Vec::new();
-    items.retain(|item| {
+    inspect(store, context, items, asks, open, inspected)?;
+    let (mut warned, mut is_settled) = (Vec::new(), true);
+    items.retain_mut(|item| {
         let (true, Some(guard)) = (asks(item), guard_of(item)) else { return true };
         let Some(inspection) = item.blob.and_then(|blob| inspected.get(&blob)) else { return true };
-        let name = &item.decision.collection;
-        let (reason, is_refused) = if let Some(reason) = guard::objection(guard, inspection) {
-            (format!("{name} doesn't admit it: {reason}"), !guard.is_warning)
-        } else if !inspection.problems.is_empty() {
-            // Nothing speaks against what could be read: only a strict guard takes that for too little.
-            let problems = inspection.problems.join("; ");
-            (format!("the guard could not look into all of it: {problems}"), guard.is_strict && !guard.is_warning)
-        } else {
+        let Some(objection) = object(guard, &item.decision.collection, inspection) else { return true };
+        let path = item.source.path.clone();
+        if !objection.is_refused {
+            warned.push(Refused { path, reason: objection.reason });
             return true;
+        }
+        let elsewhere = match &options.target {
+            Target::Route(router) => router.decide_refused(&item.decision, &inspection.bound(), &objection.reason),
+            Target::Collection(_) => None,
         };
-        let list = if is_refused { &mut *refused } else { &mut warned };
-        list.push(Refused { path: item.source.path.clone(), reason });
-        !is_refused
+        let Some(decision) = elsewhere else {
+            let before = item.decision.considered.iter().filter(|_| item.decision.rule == Rule::Guard);
+            let before = before.last().map(|first| format!("{}; ", first.because)).unwrap_or_default();
+            refused.push(Refused { path, reason: format!("{before}{}", objection.reason) });
+            return false;
+        };
+        item.decision = decision;
+        is_settled = false;
+        true
     });
-    Ok(warned)
+    Ok((warned, is_settled))
+}
+
+/// What a guard has against a wheel.
+struct GuardObjection {
+    reason: String,
+    is_refused: bool,
+}
+
+fn object(guard: &Guard, name: &CollectionName, inspection: &Inspection) -> Option<GuardObjection> {
+    if let Some(reason) = guard::objection(guard, inspection) {
+        let reason = format!("{name} doesn't admit it: {reason}");
+        return Some(GuardObjection { reason, is_refused: !guard.is_warning });
+    }
+    if inspection.problems.is_empty() {
+        return None;
+    }
+    // Nothing speaks against what could be read: only a strict guard takes that for too little.
+    let reason = format!("the guard could not look into all of it: {}", inspection.problems.join("; "));
+    Some(GuardObjection { reason, is_refused: guard.is_strict && !guard.is_warning })
 }
 
 /// Returns the guards of the items' collections, as far as they have any.
@@ -109,7 +158,7 @@ fn inspect(
         for item in items.iter().filter(|item| asks(item)) {
             let Some(blob) = item.blob else { continue };
             if !inspected.contains_key(&blob)
-                && let Some(known) = guard::known(store, blob)?
+                && let Some(known) = guard::known(&store.manifest, blob)?
             {
                 inspected.insert(blob, known);
             }
@@ -118,7 +167,7 @@ fn inspect(
                 Some(inspection) => is_deep && open(item, inspection),
             };
             if let Some(digests) = item.digests.filter(|_| is_left) {
-                subjects.push(Subject { blob, path: store.blobs.path(&digests.blake3), name: &item.name });
+                subjects.push(guard::Subject { blob, path: store.blobs.path(&digests.blake3), name: &item.name });
             }
         }
         if !subjects.is_empty() {

@@ -11,12 +11,12 @@ mod publish;
 mod target;
 mod upload;
 
-pub use find::{Refused, Skipped, Source, find_sources};
+pub use find::{Made, Refused, Skipped, Source, find_sources};
 pub use fromager::{FromagerRepo, find_fromager};
 pub use target::Target;
-pub use upload::{Upload, upload};
+pub use upload::{Upload, UploadTerms, refer, upload};
 
-use super::{Context, Decision};
+use super::{Context, Decision, Subject};
 use crate::blobs::{Found, LinkMode};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::error::Result;
@@ -110,10 +110,27 @@ pub struct ImportReport {
     pub distributions: Vec<ImportedDistribution>,
     /// What was not, and why.
     pub refused: Vec<Refused>,
+    /// Of what was refused, that of which the collection has, and keeps, other bytes under the same name.
+    pub kept: Vec<Kept>,
     /// What was imported although the collection's guard speaks against it, and why.
     pub warned: Vec<Refused>,
     /// What was passed over in folders, and why.
     pub skipped: Vec<Skipped>,
+}
+
+/// A file that was not imported, for the collection keeps what it has.
+#[derive(Debug, Clone, Serialize)]
+pub struct Kept {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its filename.
+    pub filename: String,
+    /// The collection.
+    pub collection: CollectionName,
+    /// The digest of what the collection has.
+    pub sha256: Option<Sha256>,
+    /// All that in words.
+    pub reason: String,
 }
 
 /// On whose terms files come.
@@ -146,6 +163,14 @@ impl fmt::Display for Objection {
     }
 }
 
+/// A file that is good and has no place in its collection.
+struct Objected {
+    path: PathBuf,
+    filename: String,
+    collection: CollectionName,
+    objection: Objection,
+}
+
 /// A source on its way.
 struct Item {
     source: Source,
@@ -169,9 +194,14 @@ pub fn import(
     sources: Vec<Source>,
     options: &ImportOptions,
 ) -> Result<ImportReport> {
-    let (mut report, objections) = import_on(store, context, sources, options, Terms::Owner)?;
-    let refused = |(path, objection): (PathBuf, Objection)| Refused { path, reason: objection.to_string() };
-    report.refused.extend(objections.into_iter().map(refused));
+    let (mut report, objected) = import_on(store, context, sources, options, Terms::Owner)?;
+    for Objected { path, filename, collection, objection } in objected {
+        let reason = objection.to_string();
+        report.refused.push(Refused { path: path.clone(), reason: reason.clone() });
+        if let Objection::Existing(sha256) = objection {
+            report.kept.push(Kept { path, filename, collection, sha256, reason });
+        }
+    }
     Ok(report)
 }
 
@@ -182,14 +212,14 @@ fn import_on(
     sources: Vec<Source>,
     options: &ImportOptions,
     terms: Terms,
-) -> Result<(ImportReport, Vec<(PathBuf, Objection)>)> {
+) -> Result<(ImportReport, Vec<Objected>)> {
     let mut refused = Vec::new();
     let mut items = Vec::with_capacity(sources.len());
     for source in sources {
         match DistributionFilename::parse(&source.filename) {
             Ok(name) => items.push(Item {
                 size: source.signature.size,
-                decision: options.target.decide(name.project(), None),
+                decision: options.target.decide(&subject(&name, &source.made)),
                 source,
                 name,
                 blob: None,
@@ -257,7 +287,12 @@ fn import_on(
                     outcome,
                 });
             }
-            Err(objection) => objections.push((item.source.path, objection)),
+            Err(objection) => objections.push(Objected {
+                path: item.source.path,
+                filename: item.name.as_str().to_owned(),
+                collection: item.decision.collection,
+                objection,
+            }),
         }
     }
     let first = options.target.first(&collections);
@@ -267,10 +302,16 @@ fn import_on(
         collections,
         distributions,
         refused,
+        kept: Vec::new(),
         warned,
         skipped: Vec::new(),
     };
     Ok((report, objections))
+}
+
+/// What is known of a file without looking into it.
+fn subject<'a>(name: &'a DistributionFilename, made: &Made) -> Subject<'a> {
+    Subject { version: Some(name.version()), is_prebuilt: made.is_prebuilt, ..Subject::of(name.project()) }
 }
 
 /// Finds out whether an unchanged file was hashed before and its blob is there: about two stats, and no byte is read.

@@ -1,9 +1,8 @@
 //! Where an import's distributions go: to one collection, or where a variant's route sends each.
 
 use super::CollectionAt;
-use crate::name::{CollectionName, ProjectName};
-use crate::ops::{Decision, Router, Rule};
-use crate::wheel::accelerator::Accelerator;
+use crate::name::CollectionName;
+use crate::ops::{Decision, Router, Rule, Subject};
 
 /// Where an import's distributions go.
 #[derive(Debug, Clone)]
@@ -15,8 +14,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// Decides where a project's file goes. `bound` are the accelerators that the file is bound to; `None`: not known.
-    pub(super) fn decide(&self, project: &ProjectName, bound: Option<&[Accelerator]>) -> Decision {
+    /// Decides where a file goes.
+    pub(super) fn decide(&self, subject: &Subject<'_>) -> Decision {
         match self {
             Self::Collection(name) => Decision {
                 collection: name.clone(),
@@ -24,7 +23,7 @@ impl Target {
                 reason: "the collection was named".to_owned(),
                 considered: Vec::new(),
             },
-            Self::Route(router) => router.decide(project, bound),
+            Self::Route(router) => router.decide(subject),
         }
     }
 
@@ -32,7 +31,7 @@ impl Target {
     pub(super) fn first(&self, collections: &[CollectionAt]) -> CollectionAt {
         let (name, rest) = match self {
             Self::Collection(name) => (name, name),
-            Self::Route(router) => (&router.variant, &router.default),
+            Self::Route(router) => (router.variant(), &router.own.default),
         };
         let own = collections.iter().find(|row| row.name == *name).or_else(|| collections.first());
         own.cloned().unwrap_or_else(|| CollectionAt { name: rest.clone(), revision: 0 })

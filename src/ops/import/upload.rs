@@ -1,10 +1,12 @@
 //! An upload: one file that a client of the server sent, on the terms of uploads.
 
-use super::{ImportOptions, ImportedDistribution, Objection, Source, Target, Terms, import_on};
+use super::{ImportOptions, ImportedDistribution, Made, Objection, Source, Target, Terms, import_on};
 use crate::blobs::LinkMode;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs::{self, Signature};
+use crate::manifest::{Entry, State};
+use crate::ops::healing::{Health, check};
 use crate::ops::{Context, reason};
 use crate::store::Store;
 use crate::wheel;
@@ -21,15 +23,19 @@ pub enum Upload {
     Refused(String),
 }
 
-/// Takes a file that lies in staging, and moves it into the store. With `is_replacing` it may take the place of other bytes.
-pub fn upload(
-    store: &Store,
-    context: &Context<'_>,
-    path: &Path,
-    filename: &str,
-    target: Target,
-    is_replacing: bool,
-) -> Result<Upload> {
+/// How an upload is taken.
+#[derive(Debug, Clone)]
+pub struct UploadTerms {
+    /// Where it goes.
+    pub target: Target,
+    /// It may take the place of other bytes.
+    pub is_replacing: bool,
+    /// What its builder says of it.
+    pub made: Made,
+}
+
+/// Takes a file that lies in staging, and moves it into the store.
+pub fn upload(store: &Store, context: &Context<'_>, path: &Path, filename: &str, terms: UploadTerms) -> Result<Upload> {
     let metadata = std::fs::metadata(path).map_err(fs::Error::at("look at", path))?;
     let source = Source {
         path: path.to_owned(),
@@ -37,23 +43,51 @@ pub fn upload(
         signature: Signature::of(&metadata),
         origin: None,
         yanked: None,
+        made: terms.made,
     };
     if filename.ends_with(".whl")
         && let Err(error) = wheel::check_members(&fs::open(path)?)
     {
         return Ok(Upload::Refused(reason(&error)));
     }
-    let options = ImportOptions { target, link: LinkMode::Move, keep_existing: !is_replacing };
-    let (mut report, mut objections) = import_on(store, context, vec![source], &options, Terms::Upload)?;
+    let options = ImportOptions { target: terms.target, link: LinkMode::Move, keep_existing: !terms.is_replacing };
+    take(store, context, source, &options)
+}
+
+/// Takes a file that the store has already, without its bytes coming again; `None`: it hasn't, or its bytes are bad.
+///
+/// Who asks must be allowed to see it: else a digest alone would open what others keep to themselves.
+pub fn refer(store: &Store, context: &Context<'_>, entry: &Entry, terms: UploadTerms) -> Result<Option<Upload>> {
+    let Some(row) = store.manifest.blob(entry.blob)?.filter(|row| row.state == State::Live) else { return Ok(None) };
+    if check(store, &row)? != Health::Good {
+        return Ok(None);
+    }
+    let path = store.blobs.path(&row.blake3);
+    let metadata = std::fs::metadata(&path).map_err(fs::Error::at("look at", &path))?;
+    let source = Source {
+        path,
+        filename: entry.filename.clone(),
+        signature: Signature::of(&metadata),
+        origin: entry.origin.clone(),
+        yanked: None,
+        made: terms.made,
+    };
+    let options = ImportOptions { target: terms.target, link: LinkMode::Auto, keep_existing: !terms.is_replacing };
+    take(store, context, source, &options).map(Some)
+}
+
+fn take(store: &Store, context: &Context<'_>, source: Source, options: &ImportOptions) -> Result<Upload> {
+    let (path, filename) = (source.path.clone(), source.filename.clone());
+    let (mut report, mut objections) = import_on(store, context, vec![source], options, Terms::Upload)?;
     // Where the file lay is nothing for a client.
-    let clean = |text: String| text.replace(&path.display().to_string(), filename);
-    Ok(match (report.distributions.pop(), objections.pop(), report.refused.pop()) {
+    let clean = |text: String| text.replace(&path.display().to_string(), &filename);
+    Ok(match (report.distributions.pop(), objections.pop().map(|objected| objected.objection), report.refused.pop()) {
         (Some(distribution), ..) => {
             let warned = report.warned.pop().map(|warned| clean(warned.reason));
             Upload::Taken(Box::new(distribution), warned)
         }
-        (None, Some((_, Objection::Existing(sha256))), _) => Upload::Existing(sha256),
-        (None, Some((_, Objection::Other(reason))), _) => Upload::Refused(clean(reason)),
+        (None, Some(Objection::Existing(sha256)), _) => Upload::Existing(sha256),
+        (None, Some(Objection::Other(reason)), _) => Upload::Refused(clean(reason)),
         (None, None, refused) => {
             let nothing = || "nothing was imported".to_owned();
             Upload::Refused(refused.map_or_else(nothing, |refused| clean(refused.reason)))

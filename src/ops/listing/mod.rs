@@ -17,6 +17,7 @@ pub use stamp::{serial, stamp, stamp_of_all};
 
 use super::Context;
 use super::merge::Fate;
+use super::ownership::Ownership;
 use super::pull::{Offer, PullNote};
 use super::shown::{Shown, fates, strategy_of};
 use super::status::stricter;
@@ -96,8 +97,8 @@ pub fn listing(
 }
 
 /// The same for builders, who know which version they want, and from whom: no collection hides what a farther one has, so that
-/// nothing is built that exists. What remotes have is hidden by all nearer collections still. All of a collection's remotes are asked,
-/// one that fails is passed over, and what several of them have is listed for each: one may lie, or fail later.
+/// nothing is built that exists. One remote that fails is passed over, and what several of them have is listed for each: one may lie,
+/// or fail later.
 pub(super) fn for_builders(
     store: &Store,
     context: &Context<'_>,
@@ -116,27 +117,30 @@ fn listed(
     asking: &Asking<'_>,
     is_for_builders: bool,
 ) -> Result<Listed> {
-    let Shown::Variant { name, strategy } = shown else { return alone(store, shown, project) };
-    let (strategy, parts) = {
+    let Shown::Variant { name, strategy, own } = shown else { return alone(store, shown, project) };
+    let (strategy, own, parts) = {
         let rows = store.manifest.read()?;
         if !is_known_in(&rows, name)? {
             return Ok(Listed::Unknown);
         }
         let strategy = strategy_of(&rows, name, *strategy)?;
         let order = SearchOrder::read(&rows, name)?;
-        let own = if is_for_builders { Strategy::Union } else { strategy };
-        let mut fates = fates(&rows, &order, own, Some(project))?;
+        let own = Ownership::read(&rows, name, own, Some(project))?;
+        let merged = if is_for_builders { Strategy::Union } else { strategy };
+        let mut fates = fates(&rows, &order, &own, merged, Some(project))?;
         let mut parts = Vec::new();
         for row in order.of(project) {
-            let own = fates.extract_if(.., |(entry, _)| entry.collection == row.name).collect();
-            let remotes = if asking.has_remotes() { rows.remotes_of(row.id)? } else { Vec::new() };
-            let status = rows.project_status(row.id, project)?;
-            parts.push(Part { own, remotes, status });
+            let is_meant = |(entry, fate): &mut (Entry, Fate)| entry.collection == row.name && !fate.is_foreign();
+            let entries = fates.extract_if(.., is_meant).collect();
+            let may_ask = asking.has_remotes() && own.collection_objection(&row.name, project).is_none();
+            let remotes = if may_ask { rows.remotes_of(row.id)? } else { Vec::new() };
+            parts.push(Part { own: entries, remotes, status: rows.project_status(row.id, project)? });
         }
-        (strategy, parts)
+        (strategy, own, parts)
     };
     // Remotes are asked without a transaction: that could last, and would keep the log from being shortened.
-    View { store, context, project, asking, strategy, is_for_builders }.look(parts)
+    let view = View { store, context, project, asking, strategy, own: &own };
+    if is_for_builders { view.look_for_builders(parts) } else { view.look(parts) }
 }
 
 /// Returns what a collection alone lists of a project at a revision.
@@ -168,7 +172,7 @@ struct View<'a> {
     project: &'a ProjectName,
     asking: &'a Asking<'a>,
     strategy: Strategy,
-    is_for_builders: bool,
+    own: &'a Ownership,
 }
 
 impl View<'_> {
@@ -176,54 +180,30 @@ impl View<'_> {
         let is_first_only = self.strategy == Strategy::Nearest;
         let (mut listing, mut names, mut has_project) = (Listing::default(), HashSet::new(), false);
         for part in parts {
-            let (has_own, has_nearer) = (!part.own.is_empty(), has_project);
+            let has_own = !part.own.is_empty();
             has_project |= has_own;
-            listing.add_own(part.own, &mut names);
-            listing.status = stricter(listing.status.take(), part.status);
-            if listing.is_quarantined() {
-                // What is unsafe here is not looked for elsewhere.
-                return Ok(Listed::Found(Listing { files: Vec::new(), ..listing }));
-            }
-            if is_first_only && has_nearer {
-                // Only builders come here.
-                continue;
+            if !listing.add_part(part.own, part.status, &mut names) {
+                return Ok(Listed::Found(listing));
             }
             for remote in &part.remotes {
-                match remote::look(self.store, self.context, remote, self.project, self.asking)? {
-                    Sight::Excluded => continue,
-                    Sight::Absent { until } => {
-                        listing.until(until);
-                        continue;
-                    }
-                    Sight::Files { files, until, note, status } => {
+                match self.ask(remote, &mut listing)? {
+                    Asked::Absent => continue,
+                    Asked::Files(files) => {
                         has_project = true;
-                        listing.status = stricter(listing.status.take(), status);
-                        listing.until(until);
-                        listing.notes.extend(note);
-                        if self.is_for_builders {
-                            let files = files.into_iter().filter(|file| !names.contains(file.name.as_str()));
-                            listing.files.extend(files.map(|file| held(remote, file)));
-                        } else {
-                            listing.add_remote(remote, files, &mut names);
-                        }
+                        listing.add_remote(remote, files, &mut names);
                     }
-                    Sight::Failed { note, until } => {
-                        listing.until(until);
-                        listing.notes.push(note);
-                        if self.is_for_builders {
-                            continue;
-                        }
+                    Asked::Failed => {
                         listing.is_incomplete = true;
                         if is_first_only && !has_own {
                             return Ok(Listed::Unavailable(listing.notes));
                         }
                     }
                 }
-                if is_first_only && !self.is_for_builders {
+                if is_first_only {
                     break;
                 }
             }
-            if is_first_only && has_project && !self.is_for_builders {
+            if is_first_only && has_project {
                 break;
             }
         }
@@ -236,6 +216,76 @@ impl View<'_> {
             (false, false) => Listed::Unknown,
         })
     }
+
+    /// Our own caches are asked along the whole order: an old version near by is no reason to build a new one that somebody has.
+    /// Strangers are asked for what nobody of ours has, and of them the nearest.
+    fn look_for_builders(&self, parts: Vec<Part>) -> Result<Listed> {
+        let (mut listing, mut names, mut is_ours) = (Listing::default(), HashSet::new(), false);
+        let (mut ours, mut strangers) = (Vec::new(), Vec::new());
+        for part in parts {
+            is_ours |= part.own.iter().any(|(entry, _)| entry.origin.is_none());
+            if !listing.add_part(part.own, part.status, &mut names) {
+                return Ok(Listed::Found(listing));
+            }
+            let (own, others): (Vec<_>, Vec<_>) = part.remotes.into_iter().partition(|row| row.settings.is_ours);
+            ours.extend(own);
+            strangers.push(others);
+        }
+        let has_own = !names.is_empty();
+        is_ours |= self.offer(&ours, &names, &mut listing)?;
+        let mut is_found = is_ours;
+        for remotes in &strangers {
+            is_found = is_found || self.offer(remotes, &names, &mut listing)?;
+        }
+        if listing.is_quarantined() {
+            listing.files.clear();
+        }
+        Ok(if has_own || is_found { Listed::Found(listing) } else { Listed::Unknown })
+    }
+
+    /// Adds what remotes have under names that the store hasn't; each remote's, since one may lie. Returns whether any has the project.
+    fn offer(&self, remotes: &[RemoteRow], names: &HashSet<String>, listing: &mut Listing) -> Result<bool> {
+        let mut is_found = false;
+        for remote in remotes {
+            if let Asked::Files(files) = self.ask(remote, listing)? {
+                is_found = true;
+                let files = files.into_iter().filter(|file| !names.contains(file.name.as_str()));
+                listing.files.extend(files.map(|file| held(remote, file)));
+            }
+        }
+        Ok(is_found)
+    }
+
+    /// Asks a remote, and adds what it says beside its files.
+    fn ask(&self, remote: &RemoteRow, listing: &mut Listing) -> Result<Asked> {
+        Ok(match remote::look(self.store, self.context, remote, self.project, self.asking)? {
+            Sight::Excluded => Asked::Absent,
+            Sight::Absent { until } => {
+                listing.until(until);
+                Asked::Absent
+            }
+            Sight::Files { mut files, until, note, status } => {
+                listing.status = stricter(listing.status.take(), status);
+                listing.until(until);
+                listing.notes.extend(note);
+                let (collection, project) = (&remote.collection_name, self.project);
+                files.retain(|file| self.own.offer_objection(collection, project, file.name.version()).is_none());
+                Asked::Files(files)
+            }
+            Sight::Failed { note, until } => {
+                listing.until(until);
+                listing.notes.push(note);
+                Asked::Failed
+            }
+        })
+    }
+}
+
+/// What came of asking a remote.
+enum Asked {
+    Absent,
+    Files(Vec<ListedFile>),
+    Failed,
 }
 
 fn held(remote: &RemoteRow, file: ListedFile) -> Held {
@@ -243,10 +293,21 @@ fn held(remote: &RemoteRow, file: ListedFile) -> Held {
 }
 
 impl Listing {
+    /// Adds a collection's own files and status. Returns whether to look farther: what is unsafe here is not looked for elsewhere.
+    fn add_part(&mut self, own: Vec<(Entry, Fate)>, status: Option<StatusRow>, names: &mut HashSet<String>) -> bool {
+        self.add_own(own, names);
+        self.status = stricter(self.status.take(), status);
+        let is_quarantined = self.is_quarantined();
+        if is_quarantined {
+            self.files.clear();
+        }
+        !is_quarantined
+    }
+
     /// Adds a collection's own files; `names` are those that nearer ones have.
     fn add_own(&mut self, fates: Vec<(Entry, Fate)>, names: &mut HashSet<String>) {
         for (entry, fate) in fates {
-            if fate.is_shadowed() {
+            if fate.is_hidden() {
                 continue;
             }
             // What is lost hides what lies farther away, as a nearer collection's project does.

@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::manifest::Rows;
 use crate::name::ProjectName;
+use crate::ops::ownership::Ownership;
 use crate::ops::shown::Shown;
 use crate::ops::variant::{SearchOrder, is_known_in};
 use crate::store::Store;
@@ -22,21 +23,26 @@ pub fn projects(store: &Store, shown: &Shown) -> Result<Option<Vec<ProjectName>>
             Err(Error::NoRevision { .. } | Error::NoCollection { .. }) => Ok(None),
             Err(error) => Err(error),
         },
-        Shown::Variant { name, .. } => {
+        Shown::Variant { name, own, .. } => {
             if !is_known_in(&rows, name)? {
                 return Ok(None);
             }
-            Ok(Some(of_order(&rows, &SearchOrder::read(&rows, name)?)?))
+            let own = Ownership::read(&rows, name, own, None)?;
+            Ok(Some(of_order(&rows, &SearchOrder::read(&rows, name)?, &own)?))
         }
     }
 }
 
-fn of_order(rows: &Rows, order: &SearchOrder) -> Result<Vec<ProjectName>> {
+fn of_order(rows: &Rows, order: &SearchOrder, own: &Ownership) -> Result<Vec<ProjectName>> {
     let mut names = BTreeSet::new();
     for row in order.all() {
         let found = rows.project_names(row.id)?;
         // A collection that only an override leads to is searched for the overridden projects alone.
-        names.extend(found.into_iter().filter(|project| order.rank(row.id, project).is_some()));
+        let is_offered = |project: &ProjectName| {
+            order.rank(row.id, project).is_some()
+                && (own.shares_pure || own.collection_objection(&row.name, project).is_none())
+        };
+        names.extend(found.into_iter().filter(is_offered));
     }
     Ok(names.into_iter().collect())
 }

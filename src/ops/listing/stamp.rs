@@ -2,6 +2,8 @@
 
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Rows};
+use crate::name::CollectionName;
+use crate::ops::ownership::accelerators_of;
 use crate::ops::shown::{Shown, strategy_of};
 use crate::ops::variant::{SearchOrder, is_known_in};
 use crate::store::Store;
@@ -23,7 +25,7 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
             (row.revision, row.hides_variants).hash(&mut hasher);
             cache_settings(&row).hash(&mut hasher);
         }
-        Shown::Variant { name, strategy } => {
+        Shown::Variant { name, strategy, .. } => {
             if !is_known_in(&rows, name)? {
                 return Ok(None);
             }
@@ -34,6 +36,7 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
                 (row.id, row.revision, row.hides_variants).hash(&mut hasher);
                 remotes(&rows, row.id, &mut hasher)?;
             }
+            ownership(&rows, name, &mut hasher)?;
             order.base().iter().for_each(|row| row.id.hash(&mut hasher));
             order.overridden().for_each(|(project, row)| (project, row.id).hash(&mut hasher));
         }
@@ -52,7 +55,7 @@ pub fn stamp_of_all(store: &Store) -> Result<u64> {
         stamp(store, &Shown::Collection { name: name.clone(), at: None })?.hash(&mut hasher);
     }
     for name in collections.into_iter().chain(variants) {
-        stamp(store, &Shown::Variant { name, strategy: None })?.hash(&mut hasher);
+        stamp(store, &Shown::variant(name))?.hash(&mut hasher);
     }
     Ok(hasher.finish())
 }
@@ -61,6 +64,20 @@ pub fn stamp_of_all(store: &Store) -> Result<u64> {
 pub fn serial(store: &Store, shown: &Shown) -> Result<i64> {
     let sources = shown.sources(&*store.manifest.read()?);
     Ok(sources.map_or(0, |sources| sources.iter().map(|(_, source)| source.revision).sum()))
+}
+
+/// What decides whose a project is: the variant's set, its accelerators, and the files that are known to be bound to any.
+fn ownership(rows: &Rows, variant: &CollectionName, hasher: &mut DefaultHasher) -> Result<()> {
+    if let Some(row) = rows.find_variant(variant)? {
+        (row.has_requirements, row.shares_pure).hash(hasher);
+        rows.variant_requirements(variant)?.iter().for_each(|row| row.project.hash(hasher));
+    }
+    let accelerators = accelerators_of(rows, variant)?.unwrap_or_default();
+    if !accelerators.is_empty() {
+        (accelerators, rows.bound_stamp()?).hash(hasher);
+    }
+    rows.default_collection()?.hash(hasher);
+    Ok(())
 }
 
 /// What the cache endpoint offers, and whose accelerator is foreign there.

@@ -7,7 +7,7 @@ use crate::fs::{Lock, Signature};
 use crate::index::read::ListedFile;
 use crate::manifest::{Origin, RemoteOutcome, RemoteRow, State};
 use crate::ops::healing::{Health, check};
-use crate::ops::import::{ImportOptions, ImportedDistribution, Source as ImportSource, Target, import};
+use crate::ops::import::{ImportOptions, ImportedDistribution, Made, Source as ImportSource, Target, import};
 use crate::ops::{Context, reason};
 use crate::remote::{Client, Failure, Moment, Source, Watch};
 use crate::store::{Locks, Store};
@@ -124,6 +124,7 @@ impl Task<'_> {
                 provenance: self.file.provenance.clone(),
             }),
             yanked: self.file.yanked.clone(),
+            made: Made::default(),
         })
     }
 }

@@ -5,8 +5,8 @@
 
 use super::choose::{Wanted, complaints};
 use super::fetch::{Fetched, Task, Unfetched, added, count, count_failure};
-use super::owner;
 use super::page::{self, Answer, Question};
+use super::{Reach, owner};
 use crate::blobs::LinkMode;
 use crate::digest::Sha256;
 use crate::error::Result;
@@ -16,6 +16,7 @@ use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::healing::{Health, check};
 use crate::ops::import::{ImportOptions, Outcome, Target, import};
 use crate::ops::lookup::{self, LookupOptions};
+use crate::ops::ownership::{OwnProjects, Ownership};
 use crate::ops::status::quarantine_in;
 use crate::ops::{Context, Filter, collection_rows, parallel, reason, remote_row, variant};
 use crate::remote::Client;
@@ -52,6 +53,8 @@ pub struct PullOptions {
     pub collections: Vec<CollectionName>,
     /// Search in this variant's order instead.
     pub variant: Option<CollectionName>,
+    /// Which projects whoever asks counts as the variant's own.
+    pub own: OwnProjects,
     /// Only from this remote.
     pub from: Option<RemoteName>,
     /// Where files go; `None`: to the collection whose remote has them.
@@ -112,13 +115,15 @@ pub struct PullReport {
 #[derive(Debug, Clone, Copy)]
 enum Step<'a> {
     Local(&'a CollectionRow),
-    Remote(&'a RemoteRow),
+    Remote(&'a CollectionRow, &'a RemoteRow),
 }
 
 /// A requirement on its way.
 struct Item<'a> {
     want: &'a Want,
     project: Option<ProjectName>,
+    /// Whose the project is, in a variant's order.
+    own: Option<Ownership>,
     steps: VecDeque<Step<'a>>,
     met: Option<Pulled>,
     notes: Vec<super::PullNote>,
@@ -156,8 +161,21 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
     let mut items = Vec::with_capacity(options.wants.len());
     for (want, order) in options.wants.iter().zip(&orders) {
         let project = lookup::project(&want.spec);
-        let (steps, quarantine) = steps(store, order, &remotes, only.as_ref(), project.as_ref())?;
-        items.push(Item { want, project, steps, met: None, notes: Vec::new(), quarantine, offers: VecDeque::new() });
+        let own = match (&options.variant, &only) {
+            (Some(variant), None) => Some(Ownership::read(rows, variant, &options.own, project.as_ref())?),
+            _ => None,
+        };
+        let (steps, quarantine) = steps(store, order, &remotes, only.as_ref(), project.as_ref(), own.as_ref())?;
+        items.push(Item {
+            want,
+            project,
+            own,
+            steps,
+            met: None,
+            notes: Vec::new(),
+            quarantine,
+            offers: VecDeque::new(),
+        });
     }
     let mut run =
         Run { store, context, client, options, strikes: HashMap::new(), known: HashSet::new(), downloaded_bytes: 0 };
@@ -193,6 +211,7 @@ fn steps<'a>(
     remotes: &'a HashMap<CollectionId, Vec<RemoteRow>>,
     only: Option<&'a RemoteRow>,
     project: Option<&ProjectName>,
+    own: Option<&Ownership>,
 ) -> Result<(VecDeque<Step<'a>>, Option<String>)> {
     let mut steps = VecDeque::new();
     for (index, collection) in order.iter().enumerate() {
@@ -200,15 +219,15 @@ fn steps<'a>(
             return Ok((steps, Some(reason)));
         }
         steps.push_back(Step::Local(collection));
-        let is_free = match project {
-            Some(project) => owner(store, &order[..index], project)?.is_none(),
-            None => false,
-        };
-        if is_free && only.is_none() {
-            steps.extend(remotes[&collection.id].iter().map(Step::Remote));
+        let (Some(project), None) = (project, only) else { continue };
+        if own.is_some_and(|own| own.collection_objection(&collection.name, project).is_some()) {
+            continue;
         }
+        let is_free = owner(store, &order[..index], project)?.is_none();
+        let asked = remotes[&collection.id].iter().filter(|remote| is_free || remote.settings.is_ours);
+        steps.extend(asked.map(|remote| Step::Remote(collection, remote)));
     }
-    steps.extend(only.map(Step::Remote));
+    steps.extend(only.zip(order.first()).map(|(remote, collection)| Step::Remote(collection, remote)));
     Ok((steps, None))
 }
 
@@ -218,6 +237,8 @@ type Brought = (usize, std::result::Result<Pulled, Option<String>>);
 /// A requirement that asks a remote.
 struct Asking<'a> {
     index: usize,
+    /// The collection whose remote it is, or where what it gives is looked for.
+    collection: &'a CollectionRow,
     remote: &'a RemoteRow,
     project: ProjectName,
     want: &'a Want,
@@ -240,7 +261,7 @@ impl Run<'_> {
     fn round(&mut self, items: &mut [Item<'_>]) -> Result<bool> {
         for item in items.iter_mut().filter(|item| item.met.is_none() && item.offers.is_empty()) {
             while let Some(Step::Local(collection)) = item.steps.front() {
-                item.met = self.local(collection, item.want)?;
+                item.met = self.local(collection, item.want, item.own.as_ref())?;
                 item.steps.pop_front();
                 if item.met.is_some() {
                     break;
@@ -253,16 +274,20 @@ impl Run<'_> {
     }
 
     /// Looks into a collection.
-    fn local(&self, collection: &CollectionRow, want: &Want) -> Result<Option<Pulled>> {
+    fn local(&self, collection: &CollectionRow, want: &Want, own: Option<&Ownership>) -> Result<Option<Pulled>> {
         let options = LookupOptions {
             spec: want.spec.clone(),
             filter: self.options.filter.clone(),
             variant: None,
+            own: OwnProjects::Stored,
             force_miss: false,
             is_offline: true,
         };
         for entry in lookup::candidates(&self.store.manifest, collection, &options)? {
             if !want.sha256.is_empty() && !want.sha256.contains(&entry.sha256) {
+                continue;
+            }
+            if own.map_or(Ok(None), |own| own.objection(&self.store.manifest, &entry))?.is_some() {
                 continue;
             }
             let Some(row) = self.store.manifest.blob(entry.blob)? else { continue };
@@ -288,10 +313,12 @@ impl Run<'_> {
             if item.met.is_some() || !item.offers.is_empty() {
                 continue;
             }
-            let (Some(Step::Remote(remote)), Some(project)) = (item.steps.pop_front(), item.project.clone()) else {
+            let (Some(Step::Remote(collection, remote)), Some(project)) =
+                (item.steps.pop_front(), item.project.clone())
+            else {
                 continue;
             };
-            at.push(Asking { index, remote, project, want: item.want });
+            at.push(Asking { index, collection, remote, project, want: item.want });
         }
         let mut left: Vec<&Asking<'_>> = at.iter().collect();
         while !left.is_empty() {
@@ -336,7 +363,7 @@ impl Run<'_> {
         for (asking, answer) in answers {
             let item = &mut items[asking.index];
             match answer {
-                Some(answer) => self.take(item, asking.remote, answer),
+                Some(answer) => self.take(item, asking, answer),
                 None => item.notes.push(super::note(asking.remote, "not asked: it failed several times in a row")),
             }
         }
@@ -385,7 +412,8 @@ impl Run<'_> {
     }
 
     /// Turns an answer into offers or notes.
-    fn take<'a>(&mut self, item: &mut Item<'a>, remote: &'a RemoteRow, answer: Answer) {
+    fn take<'a>(&mut self, item: &mut Item<'a>, asking: &Asking<'a>, answer: Answer) {
+        let remote = asking.remote;
         let note = |text: String| super::note(remote, text);
         let page = match answer {
             Answer::Page(page, stale) => {
@@ -405,7 +433,9 @@ impl Run<'_> {
             }
         };
         let Ok(source) = page::source(remote) else { return };
-        let (good, unfit) = self.wanted(item.want).choose(remote, &source, &page);
+        let (mut good, unfit) = self.wanted(item.want).choose(remote, &source, &page);
+        let reach = Reach { collection: asking.collection, own: item.own.as_ref(), is_ours_only: false };
+        good.retain(|file| reach.admits_file(file));
         if good.is_empty() {
             item.notes.extend(complaints(&unfit).into_iter().map(note));
             count(self.store, self.context, remote, RemoteOutcome::Miss, 0, 0);

@@ -21,8 +21,10 @@ pub use seen::{RemoteFile, RemoteSight};
 pub use through::{Offer, Refusal, Told, pull_through, remote_metadata, sidecar_of};
 
 use super::lookup::{self, LookupOptions};
+use super::ownership::Ownership;
 use super::{Context, reason};
 use crate::error::{Error, Result};
+use crate::index::read::ListedFile;
 use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow, Transaction};
 use crate::name::{ProjectName, RemoteName};
 use crate::ops::import::{ImportedDistribution, Target};
@@ -44,20 +46,41 @@ pub struct PullNote {
     pub text: String,
 }
 
+/// Which remotes of a collection are asked, and for what.
+pub(super) struct Reach<'a> {
+    pub(super) collection: &'a CollectionRow,
+    /// Whose files are for the variant that asks.
+    pub(super) own: Option<&'a Ownership>,
+    /// Strangers are not asked.
+    pub(super) is_ours_only: bool,
+}
+
+impl Reach<'_> {
+    fn admits_remote(&self, remote: &RemoteRow) -> bool {
+        remote.settings.is_ours || !self.is_ours_only
+    }
+
+    fn admits_file(&self, file: &ListedFile) -> bool {
+        let objection =
+            |own: &Ownership| own.offer_objection(&self.collection.name, file.name.project(), file.name.version());
+        self.own.and_then(objection).is_none()
+    }
+}
+
 /// Asks a collection's remotes, in order, for the best file that a lookup may have, and brings it into the collection.
 pub(super) fn find(
     store: &Store,
     context: &Context<'_>,
-    collection: &CollectionRow,
+    reach: &Reach<'_>,
     options: &LookupOptions,
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, ImportedDistribution)>> {
     if !store.is_writable() {
         return Ok(None);
     }
-    let target = Target::Collection(collection.name.clone());
+    let target = Target::Collection(reach.collection.name.clone());
     let give = |client: &Client, task: &Task<'_>| bring(store, context, client, task, &target);
-    first(store, context, collection, options, notes, give)
+    first(store, context, reach, options, notes, give)
 }
 
 /// A filename and its METADATA.
@@ -67,7 +90,7 @@ type Metadata = (String, Vec<u8>);
 pub(super) fn find_metadata(
     store: &Store,
     context: &Context<'_>,
-    collection: &CollectionRow,
+    reach: &Reach<'_>,
     options: &LookupOptions,
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, Metadata)>> {
@@ -75,24 +98,27 @@ pub(super) fn find_metadata(
         let bytes = client.metadata(&task.source, &task.file);
         Ok(bytes.map(|bytes| (task.file.name.as_str().to_owned(), bytes)).map_err(|failure| reason(&failure)))
     };
-    first(store, context, collection, options, notes, give)
+    first(store, context, reach, options, notes, give)
 }
 
 /// Offers the files of a collection's remotes, the best first, until one is taken. The inner error is the reason why one isn't.
 fn first<T>(
     store: &Store,
     context: &Context<'_>,
-    collection: &CollectionRow,
+    reach: &Reach<'_>,
     options: &LookupOptions,
     notes: &mut Vec<PullNote>,
     give: impl Fn(&Client, &Task<'_>) -> Result<std::result::Result<T, String>>,
 ) -> Result<Option<(RemoteName, T)>> {
     let (Some(project), Some(lazy)) = (lookup::project(&options.spec), context.client) else { return Ok(None) };
     let wanted = Wanted { spec: &options.spec, filter: &options.filter, sha256: &[], now: context.now };
-    for remote in store.manifest.remotes_of(collection.id)? {
+    let mut remotes = store.manifest.remotes_of(reach.collection.id)?;
+    remotes.retain(|remote| reach.admits_remote(remote));
+    for remote in remotes {
         let Some(page) = ask(store, context, lazy, &remote, &project, &wanted, notes)? else { continue };
         let Ok(source) = page::source(&remote) else { continue };
-        let (good, unfit) = wanted.choose(&remote, &source, &page);
+        let (mut good, unfit) = wanted.choose(&remote, &source, &page);
+        good.retain(|file| reach.admits_file(file));
         if good.is_empty() {
             notes.extend(complaints(&unfit).into_iter().map(|text| note(&remote, text)));
             count(store, context, &remote, RemoteOutcome::Miss, 0, 0);

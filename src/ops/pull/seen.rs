@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::index::read::ListedFile;
 use crate::manifest::{CollectionRow, RemoteRow};
 use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::ops::ownership::Ownership;
 use crate::ops::{Filter, lookup};
 use crate::requirement::Spec;
 use crate::store::Store;
@@ -39,6 +40,7 @@ pub struct RemoteFile {
 pub(in crate::ops) fn remotes_of(
     store: &Store,
     order: &[&CollectionRow],
+    own: &Ownership,
     spec: &Spec,
     filter: &Filter,
     now: i64,
@@ -48,9 +50,11 @@ pub(in crate::ops) fn remotes_of(
     let mut seen = Vec::new();
     let mut nearer: Vec<CollectionRow> = Vec::new();
     for collection in order {
-        let owner = owner(store, &nearer, &project)?.map(|row| row.name.clone());
+        let foreign = own.collection_objection(&collection.name, &project);
+        let owner = owner(store, &nearer, &project)?.map(|row| format!("{} is nearer and has {project}", row.name));
         for remote in store.manifest.remotes_of(collection.id)? {
-            seen.push(sight(store, &remote, &project, owner.as_ref(), &wanted)?);
+            let reason = foreign.as_ref().or(owner.as_ref().filter(|_| !remote.settings.is_ours));
+            seen.push(sight(store, &remote, &project, reason, own, &wanted)?);
         }
         nearer.push((*collection).clone());
     }
@@ -61,7 +65,8 @@ fn sight(
     store: &Store,
     remote: &RemoteRow,
     project: &ProjectName,
-    owner: Option<&CollectionName>,
+    objection: Option<&String>,
+    own: &Ownership,
     wanted: &Wanted<'_>,
 ) -> Result<RemoteSight> {
     let mut sight = RemoteSight {
@@ -71,8 +76,8 @@ fn sight(
         fetched_at: None,
         files: Vec::new(),
     };
-    if let Some(owner) = owner {
-        sight.state = format!("not asked: {owner} is nearer and has {project}");
+    if let Some(reason) = objection {
+        sight.state = format!("not asked: {reason}");
         return Ok(sight);
     }
     let question = match page::prepare(&store.manifest, remote, project, wanted.now)? {
@@ -98,7 +103,11 @@ fn sight(
     if let (Some(page::Answer::Page(page, _)), Ok(source)) = (&answer, page::source(remote)) {
         let (good, unfit) = wanted.choose(remote, &source, page);
         let file = |file: &ListedFile, verdict: String| RemoteFile { filename: file.name.as_str().to_owned(), verdict };
-        sight.files.extend(good.into_iter().map(|good| file(good, "can be pulled".to_owned())));
+        let verdict = |file: &ListedFile| {
+            let objection = own.offer_objection(&remote.collection_name, project, file.name.version());
+            objection.unwrap_or_else(|| "can be pulled".to_owned())
+        };
+        sight.files.extend(good.into_iter().map(|good| file(good, verdict(good))));
         sight.files.extend(unfit.into_iter().map(|(bad, why)| file(bad, why.to_string())));
     }
     Ok(sight)

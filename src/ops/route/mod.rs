@@ -2,16 +2,15 @@
 
 mod decide;
 
-pub(super) use decide::find_override;
-pub use decide::{Accepting, Considered, Decision, Router, Rule};
+pub use decide::{Accepting, Considered, Decision, Router, Rule, Subject};
 
+use super::ownership::{OwnProjects, find_override};
 use super::variant::{self, SearchOrder};
 use super::{collection_row, counted};
 use crate::error::{Error, Result};
 use crate::manifest::{RouteOverride, Rows, Strategy, VariantRequirement, VariantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
-use crate::wheel::accelerator::Accelerator;
 use serde::Serialize;
 
 /// What `route set` changes: `None` leaves as it is.
@@ -23,6 +22,8 @@ pub struct VariantSettings {
     pub is_detecting: Option<bool>,
     /// How its merged view is put together.
     pub strategy: Option<Strategy>,
+    /// Whether pure wheels of its own projects may be shared.
+    pub shares_pure: Option<bool>,
 }
 
 /// A variant as people see it.
@@ -38,6 +39,8 @@ pub struct VariantReport {
     pub detect: bool,
     /// How its merged view is put together.
     pub strategy: Strategy,
+    /// Whether pure wheels of its own projects may be shared.
+    pub shares_pure: bool,
     /// The collections that are searched, in order.
     pub order: Vec<CollectionName>,
     /// Its own overrides, and those for all variants that hold for it.
@@ -71,9 +74,9 @@ pub struct ExplainReport {
     pub order: Vec<CollectionName>,
 }
 
-/// Reads what decides for a variant; requirements that are given take the place of the stored set.
-pub fn router(store: &Store, name: &CollectionName, requirements: Option<Vec<VariantRequirement>>) -> Result<Router> {
-    Router::read(&*store.manifest.read()?, name, requirements)
+/// Reads what decides for a variant.
+pub fn router(store: &Store, name: &CollectionName, own: &OwnProjects) -> Result<Router> {
+    Router::read(&*store.manifest.read()?, name, own)
 }
 
 /// Makes a variant, or changes one.
@@ -84,6 +87,7 @@ pub fn set_variant(store: &Store, name: &CollectionName, settings: VariantSettin
     row.has_requirements = settings.requirements.as_ref().map_or(row.has_requirements, Option::is_some);
     row.is_detecting = settings.is_detecting.unwrap_or(row.is_detecting);
     row.strategy = settings.strategy.unwrap_or(row.strategy);
+    row.shares_pure = settings.shares_pure.unwrap_or(row.shares_pure);
     transaction.put_variant(&row)?;
     if let Some(set) = settings.requirements {
         transaction.set_variant_requirements(name, &set.unwrap_or_default())?;
@@ -161,22 +165,17 @@ pub fn show_variant(store: &Store, name: &CollectionName) -> Result<VariantRepor
 }
 
 /// Tells where a project's files would go, by which rule, and what else was considered.
-pub fn explain(
-    store: &Store,
-    router: &Router,
-    project: &ProjectName,
-    bound: Option<&[Accelerator]>,
-) -> Result<ExplainReport> {
+pub fn explain(store: &Store, router: &Router, subject: &Subject<'_>) -> Result<ExplainReport> {
     let rows = store.manifest.read()?;
-    let decision = router.decide(project, bound);
+    let (decision, project) = (router.decide(subject), subject.project);
     let has_collection = match decision.rule {
         // Only this one is never made: the other collections are when there are none.
         Rule::Override => collection_row(&rows, &decision.collection).map(|_| true)?,
         _ => rows.find_collection(&decision.collection)?.is_some(),
     };
-    let order = variant::order(&rows, &router.variant, Some(project))?;
+    let order = variant::order(&rows, router.variant(), Some(project))?;
     Ok(ExplainReport {
-        variant: router.variant.clone(),
+        variant: router.variant().clone(),
         project: project.clone(),
         decision,
         has_collection,
@@ -204,6 +203,7 @@ fn report(rows: &Rows, row: VariantRow) -> Result<VariantReport> {
         requirements: if row.has_requirements { Some(rows.variant_requirements(&row.name)?) } else { None },
         detect: row.is_detecting,
         strategy: row.strategy,
+        shares_pure: row.shares_pure,
         order: SearchOrder::read(rows, &row.name)?.base().iter().map(|row| row.name.clone()).collect(),
         overrides,
         name: row.name,

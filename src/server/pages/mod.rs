@@ -112,7 +112,7 @@ pub(super) fn variants(
 pub(super) fn shown(view: &ViewName) -> Shown {
     match &view.at {
         Some(_) => Shown::Collection { name: view.name.clone(), at: view.at.clone() },
-        None => Shown::Variant { name: view.name.clone(), strategy: None },
+        None => Shown::variant(view.name.clone()),
     }
 }
 

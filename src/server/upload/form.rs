@@ -1,6 +1,7 @@
 //! An upload's form: its fields and its file, in any order, and what can be told of them before the file is looked into.
 
 use super::Piece;
+use crate::digest::Sha256;
 use crate::fs;
 use crate::name::ProjectName;
 use crate::server::answer::plain;
@@ -17,9 +18,10 @@ use std::io;
 use std::path::Path;
 
 /// The fields that decide anything; all others are as the file says, and nobody needs them twice.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     ":action",
     "protocol_version",
+    "filename",
     "filetype",
     "name",
     "version",
@@ -61,6 +63,13 @@ impl Fault {
 pub(super) struct Form {
     fields: HashMap<&'static str, Vec<u8>>,
     content: Option<Content>,
+}
+
+/// A file that a form names instead of having it.
+#[derive(Debug)]
+pub(super) struct Reference {
+    pub(super) filename: String,
+    pub(super) sha256: Sha256,
 }
 
 /// The file of a form.
@@ -175,6 +184,24 @@ impl Form {
         Ok(filename)
     }
 
+    /// Returns the file that the form names by its digest instead of having it, if it is such a form.
+    pub(super) fn reference(&self) -> Result<Option<Reference>, Fault> {
+        if self.text(":action")? != Some("file_reference") {
+            return Ok(None);
+        }
+        if self.content.is_some() {
+            return Err(Fault::bad("a reference has no content: send :action=file_upload with it"));
+        }
+        let missing = |field: &str| Fault::bad(format!("a reference needs the field {field}"));
+        let filename = self.text("filename")?.ok_or_else(|| missing("filename"))?.to_owned();
+        let name = DistributionFilename::parse(&filename).map_err(|error| Fault::bad(crate::ops::reason(&error)))?;
+        self.check_name(&name)?;
+        let sha256 = self.text("sha256_digest")?.ok_or_else(|| missing("sha256_digest"))?;
+        let sha256 =
+            sha256.parse().map_err(|_| Fault::bad(format!("sha256_digest {sha256:?} is no SHA-256 digest")))?;
+        Ok(Some(Reference { filename, sha256 }))
+    }
+
     fn check_action(&self) -> Result<(), Fault> {
         match self.text(":action")? {
             Some("file_upload") => {}
@@ -183,7 +210,11 @@ impl Form {
                 return Err(Fault::Wrong(StatusCode::GONE, text.to_owned()));
             }
             Some(other) => return Err(Fault::bad(format!("the form's :action {other:?} is not known here"))),
-            None => return Err(Fault::bad("the form has no :action: expected file_upload")),
+            None => {
+                return Err(Fault::bad(
+                    "the form has no :action: expected file_upload, or file_reference without content",
+                ));
+            }
         }
         match self.text("protocol_version")? {
             None | Some("1") => Ok(()),

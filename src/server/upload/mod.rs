@@ -4,17 +4,20 @@
 //! staging under a name of our own. An upload that was answered with 200 is listed; one that was not has left nothing behind.
 
 mod form;
+mod wishes;
 mod words;
 
-use self::form::{Fault, Form};
+use self::form::{Fault, Form, Reference};
+use self::wishes::{Conflict, Wishes};
+use super::access::Readable;
 use super::answer::{failure, plain};
 use super::endpoint::{Endpoint, ViewName};
 use super::{Answer, Borrowed, Request, Server, access, respond};
-use crate::error::Error;
 use crate::fs;
 use crate::name::CollectionName;
-use crate::ops::{self, Context, ImportedDistribution, Outcome, Target, Upload};
+use crate::ops::{self, Context, ImportedDistribution, Outcome, Target, Upload, UploadTerms};
 use crate::token::Scope;
+use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
@@ -42,8 +45,7 @@ pub enum Piece {
 struct Receiver<'a> {
     store: Borrowed<'a>,
     name: CollectionName,
-    /// It may take the place of other bytes.
-    is_replacing: bool,
+    wishes: Wishes,
 }
 
 impl Server {
@@ -69,8 +71,8 @@ impl Server {
             let text = format!("{view} is as it was; uploads go to {}", view.name);
             return Err(plain(StatusCode::METHOD_NOT_ALLOWED, text));
         };
-        let is_replacing = is_replacing(request.uri().query())?;
-        let scope = if is_replacing { Scope::Admin } else { Scope::Upload };
+        let wishes = Wishes::of_query(request.uri().query()).map_err(|text| plain(StatusCode::BAD_REQUEST, text))?;
+        let scope = if wishes.conflict == Conflict::Replace { Scope::Admin } else { Scope::Upload };
         access::permit(self, request, scope, &endpoint)?;
         let store = self.stores.borrow().map_err(|error| failure(&error))?;
         if !ops::is_known_variant(&store, name).map_err(|error| failure(&error))? {
@@ -81,7 +83,7 @@ impl Server {
             return Err(plain(StatusCode::FORBIDDEN, "the server may only read its store"));
         }
         self.check_room(request, &store)?;
-        Ok(Receiver { store, name: name.clone(), is_replacing })
+        Ok(Receiver { store, name: name.clone(), wishes })
     }
 
     /// Makes sure that the disk has room for what the client announces.
@@ -107,18 +109,49 @@ impl Server {
         let scratch = store.scratch().map_err(|error| failure(&error.into()))?;
         let path = scratch.dir().join("upload");
         let form = Form::read(pieces, &path, self.options.max_upload_bytes).map_err(Fault::answer)?;
+        if let Some(reference) = form.reference().map_err(Fault::answer)? {
+            return self.refer(request, receiver, &reference);
+        }
         let filename = form.check().map_err(Fault::answer)?;
-        let target = target(store, &receiver.name).map_err(|error| failure(&error))?;
+        let terms = terms(receiver, &filename)?;
         let who = access::who(self, request);
         let context = Context { who: &who, ..self.context() };
-        let done = ops::upload(store, &context, &path, &filename, target, receiver.is_replacing);
-        match done.map_err(|error| failure(&error))? {
+        let done = ops::upload(store, &context, &path, &filename, terms).map_err(|error| failure(&error))?;
+        self.taken(receiver, &filename, done)
+    }
+
+    /// Takes a file by its digest, where the store has it and whoever asks may read it; 404: it is to be sent.
+    fn refer(&self, request: &Request, receiver: &Receiver<'_>, reference: &Reference) -> Result<Answer, Answer> {
+        let (store, Reference { filename, sha256 }) = (&*receiver.store, reference);
+        let send =
+            || plain(StatusCode::NOT_FOUND, format!("{filename} with sha256 digest {sha256} isn't here: send it"));
+        let own = [receiver.name.clone()];
+        let views = match access::readable(self, request).map_err(|error| failure(&error))? {
+            Readable::All => None,
+            Readable::Only(name) if name == receiver.name => Some(&own[..]),
+            Readable::Only(_) | Readable::Nothing => return Err(send()),
+        };
+        let found = ops::find_listed_anywhere(store, views, sha256, filename).map_err(|error| failure(&error))?;
+        let entry = found.ok_or_else(send)?;
+        let terms = terms(receiver, filename)?;
+        let who = access::who(self, request);
+        let context = Context { who: &who, ..self.context() };
+        let done = ops::refer(store, &context, &entry, terms).map_err(|error| failure(&error))?;
+        self.taken(receiver, filename, done.ok_or_else(send)?)
+    }
+
+    /// Answers with what became of an upload.
+    fn taken(&self, receiver: &Receiver<'_>, filename: &str, done: Upload) -> Result<Answer, Answer> {
+        match done {
             Upload::Taken(distribution, warning) => {
                 self.counters.uploads.add(1);
                 Ok(plain(StatusCode::OK, taken(&distribution, warning)))
             }
             Upload::Existing(sha256) => {
                 let digest = sha256.map(|digest| format!(", with sha256 digest '{digest}'")).unwrap_or_default();
+                if receiver.wishes.conflict == Conflict::Keep {
+                    return Ok(plain(StatusCode::OK, format!("kept what is there as '{filename}'{digest}")));
+                }
                 let text = format!(
                     "File already exists ('{filename}'{digest}). Use another version or build tag, or withdraw the old one."
                 );
@@ -129,24 +162,16 @@ impl Server {
     }
 }
 
-/// Returns where files go that are sent to a name: a variant has its routes, a collection takes them itself.
-fn target(store: &crate::Store, name: &CollectionName) -> Result<Target, Error> {
-    let router = ops::router(store, name, None)?;
-    Ok(if router.is_known { Target::Route(router) } else { Target::Collection(name.clone()) })
-}
-
-/// Tells whether other bytes under the same name are to be replaced, which clients don't ask for by themselves.
-fn is_replacing(query: Option<&str>) -> Result<bool, Answer> {
-    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let mut asked = pairs.filter(|(key, _)| key == "on_conflict").map(|(_, value)| value);
-    match asked.next().as_deref() {
-        None | Some("refuse") => Ok(false),
-        Some("replace") => Ok(true),
-        Some(other) => {
-            let text = format!("on_conflict={other} means nothing: expected refuse or replace");
-            Err(plain(StatusCode::BAD_REQUEST, text))
-        }
-    }
+/// Returns how a file is taken: a variant has its routes, a collection takes it itself, unless the run says whose the project is.
+fn terms(receiver: &Receiver<'_>, filename: &str) -> Result<UploadTerms, Answer> {
+    let Receiver { store, name, wishes } = receiver;
+    let parsed = DistributionFilename::parse(filename);
+    let parsed = parsed.map_err(|error| plain(StatusCode::BAD_REQUEST, ops::reason(&error)))?;
+    let own = wishes.own(parsed.project());
+    let router = ops::router(store, name, &own).map_err(|error| failure(&error))?;
+    let is_routed = router.is_known || wishes.is_own.is_some() || wishes.made.is_prebuilt;
+    let target = if is_routed { Target::Route(router) } else { Target::Collection(name.clone()) };
+    Ok(UploadTerms { target, is_replacing: wishes.conflict == Conflict::Replace, made: wishes.made.clone() })
 }
 
 /// Returns what is said of a file that was taken.

@@ -1,0 +1,246 @@
+//! Whose a project is: the one rule by which a variant's distributions are routed, and by which others' are offered to it.
+//!
+//! A project is a variant's own when an override sends it to a collection of its own, when the variant's requirements (or the run
+//! that asks) name it, or, version by version, when a file is known anywhere that is bound to the variant's accelerator. What is
+//! its own is taken from where it is sent and from the variant's collection, and from nowhere farther away: else whoever built
+//! first would decide which build all others get.
+
+use super::guard;
+use crate::error::Result;
+use crate::manifest::{BlobId, Entry, RouteOverride, Rows, VariantRequirement};
+use crate::name::{CollectionName, ProjectName};
+use crate::wheel::accelerator::{Accelerator, Inspection, Strength, named_by_word};
+use crate::wheel::{DistributionFilename, Kind};
+use pep440_rs::Version;
+use std::collections::{BTreeMap, HashSet};
+
+/// Which projects whoever asks counts as the variant's own, beside those of overrides and bound files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum OwnProjects {
+    /// Those that the store was told.
+    #[default]
+    Stored,
+    /// These, as a run's own requirements name them.
+    Named(Vec<VariantRequirement>),
+    /// The project in question is one, or isn't: a client that asks for one project need not send its whole set.
+    Asked(bool),
+}
+
+/// The projects that are a variant's own, with what was written; `None`: it has no set, which an empty one is.
+pub(crate) type Requirements = Option<BTreeMap<ProjectName, String>>;
+
+/// Why a project is a variant's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// It is sent to a collection, whatever else is said.
+    Override(&'a RouteOverride),
+    /// It is required by the variant, as it is written here.
+    Requirement(&'a str),
+}
+
+/// What decides whose a project is, as plain values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ownership {
+    /// The variant.
+    pub variant: CollectionName,
+    /// The collection that takes what nobody claims.
+    pub default: CollectionName,
+    /// The overrides of all variants.
+    pub overrides: Vec<RouteOverride>,
+    /// The variant's own projects.
+    pub requirements: Requirements,
+    /// Whether pure wheels of its own projects may be shared.
+    pub shares_pure: bool,
+    /// The variant's accelerators, as far as its guard or its name tells them.
+    pub accelerators: Vec<Accelerator>,
+    /// By project and public version, a file that is bound to the variant's accelerators.
+    pub bound: BTreeMap<(ProjectName, Version), String>,
+    /// The blobs of such files.
+    pub bound_blobs: HashSet<BlobId>,
+}
+
+impl Ownership {
+    /// Reads what decides for a variant and one project, or for `None` all.
+    pub fn read(
+        rows: &Rows,
+        variant: &CollectionName,
+        own: &OwnProjects,
+        project: Option<&ProjectName>,
+    ) -> Result<Self> {
+        let row = rows.find_variant(variant)?;
+        let requirements = match (own, &row) {
+            (OwnProjects::Named(set), _) => Some(set.clone()),
+            (OwnProjects::Asked(is_own), _) => {
+                let asked = project.filter(|_| *is_own).map(|project| VariantRequirement {
+                    project: project.clone(),
+                    requirement: format!("{project}, as the run that asks says"),
+                });
+                Some(asked.into_iter().collect())
+            }
+            (OwnProjects::Stored, Some(row)) if row.has_requirements => Some(match project {
+                Some(project) => rows.variant_requirement(variant, project)?.into_iter().collect(),
+                None => rows.variant_requirements(variant)?,
+            }),
+            (OwnProjects::Stored, _) => None,
+        };
+        let accelerators = accelerators_of(rows, variant)?.unwrap_or_default();
+        let (mut bound, mut bound_blobs) = (BTreeMap::new(), HashSet::new());
+        if !accelerators.is_empty() {
+            for file in rows.bound_files(project)? {
+                let Ok(version) = file.version.parse::<Version>() else { continue };
+                if file.accelerators.iter().all(|own| accelerators.contains(own)) {
+                    bound_blobs.insert(file.blob);
+                    bound.entry((file.project, public(&version))).or_insert(file.filename);
+                }
+            }
+        }
+        Ok(Self {
+            variant: variant.clone(),
+            default: rows.default_collection()?,
+            overrides: rows.overrides()?,
+            requirements: requirements.map(|set| set.into_iter().map(|row| (row.project, row.requirement)).collect()),
+            shares_pure: row.is_some_and(|row| row.shares_pure),
+            accelerators,
+            bound,
+            bound_blobs,
+        })
+    }
+
+    /// Returns why a project is the variant's own, all versions of it; `None`: it isn't, or one by one.
+    pub fn claim(&self, project: &ProjectName) -> Option<Claim<'_>> {
+        if let Some(found) = find_override(&self.overrides, &self.variant, project) {
+            return Some(Claim::Override(found));
+        }
+        self.requirements.as_ref()?.get(project).map(|text| Claim::Requirement(text))
+    }
+
+    /// Returns a file of a version that is bound to the variant's accelerators.
+    pub fn bound_file(&self, project: &ProjectName, version: &Version) -> Option<&str> {
+        if self.bound.is_empty() {
+            return None;
+        }
+        self.bound.get(&(project.clone(), public(version))).map(String::as_str)
+    }
+
+    /// Tells why nothing that a collection or its remotes have of a project is the variant's; `None`: it may be looked at.
+    pub fn collection_objection(&self, collection: &CollectionName, project: &ProjectName) -> Option<String> {
+        match self.claim(project)? {
+            _ if self.is_home(collection, project) => None,
+            claim => Some(self.because(project, claim, collection)),
+        }
+    }
+
+    /// Tells why a version that a collection's remote has isn't the variant's; what its bytes are bound to isn't known.
+    pub fn offer_objection(
+        &self,
+        collection: &CollectionName,
+        project: &ProjectName,
+        version: &Version,
+    ) -> Option<String> {
+        let reason = self.collection_objection(collection, project);
+        reason.or_else(|| self.version_objection(collection, project, version))
+    }
+
+    /// Tells why an entry of a collection that a variant searches isn't offered to it.
+    pub fn objection(&self, rows: &Rows, entry: &Entry) -> Result<Option<String>> {
+        let reason = match self.collection_objection(&entry.collection, &entry.project) {
+            Some(reason) => reason,
+            None if self.bound_blobs.contains(&entry.blob) || self.bound.is_empty() => return Ok(None),
+            None => {
+                let Ok(version) = entry.version.parse() else { return Ok(None) };
+                match self.version_objection(&entry.collection, &entry.project, &version) {
+                    Some(reason) => reason,
+                    None => return Ok(None),
+                }
+            }
+        };
+        let is_overridden = matches!(self.claim(&entry.project), Some(Claim::Override(_)));
+        let is_shared = self.shares_pure && !is_overridden && is_pure_entry(rows, entry)?;
+        Ok((!is_shared).then_some(reason))
+    }
+
+    fn version_objection(
+        &self,
+        collection: &CollectionName,
+        project: &ProjectName,
+        version: &Version,
+    ) -> Option<String> {
+        if self.claim(project).is_some() || *collection == self.variant {
+            return None;
+        }
+        let bound = self.bound_file(project, version)?;
+        let Self { variant, .. } = self;
+        Some(format!(
+            "{project} {} is {variant}'s own, since {bound} is bound to what {variant} is for",
+            public(version)
+        ))
+    }
+
+    /// Tells whether a claimed project may be had from a collection.
+    fn is_home(&self, collection: &CollectionName, project: &ProjectName) -> bool {
+        match self.claim(project) {
+            // What people send to the default collection they share.
+            Some(Claim::Override(found)) if found.collection == self.default => true,
+            Some(Claim::Override(found)) => *collection == found.collection || *collection == self.variant,
+            Some(Claim::Requirement(_)) => *collection == self.variant || self.variant == self.default,
+            None => true,
+        }
+    }
+
+    fn because(&self, project: &ProjectName, claim: Claim<'_>, collection: &CollectionName) -> String {
+        let variant = &self.variant;
+        match claim {
+            Claim::Override(found) => {
+                format!("{project} is sent to {} for {variant}, and isn't taken from {collection}", found.collection)
+            }
+            Claim::Requirement(text) => {
+                format!("{project} is {variant}'s own ({variant} requires {text}), and isn't taken from {collection}")
+            }
+        }
+    }
+}
+
+/// Returns the override that holds for a project: the variant's own before the one for all.
+pub(super) fn find_override<'a>(
+    overrides: &'a [RouteOverride],
+    variant: &CollectionName,
+    project: &ProjectName,
+) -> Option<&'a RouteOverride> {
+    let of = |whose: Option<&CollectionName>| {
+        overrides.iter().find(|row| row.project == *project && row.variant.as_ref() == whose)
+    };
+    of(Some(variant)).or_else(|| of(None))
+}
+
+/// Returns the accelerators of a collection or variant: those that its guard allows, else the one that its name tells; `cpu` is none.
+pub(super) fn accelerators_of(rows: &Rows, name: &CollectionName) -> Result<Option<Vec<Accelerator>>> {
+    if let Some(own) = rows.find_collection(name)?.and_then(|row| row.guard.accelerators) {
+        return Ok(Some(own));
+    }
+    let mut words = name.as_str().split(['-', '_', '.']);
+    let own = words.clone().find_map(named_by_word).map(|accelerator| vec![accelerator]);
+    Ok(own.or_else(|| words.any(|word| word == "cpu").then(Vec::new)))
+}
+
+/// Tells whether a wheel's name says that it runs anywhere.
+pub(super) fn has_pure_name(name: &DistributionFilename) -> bool {
+    name.kind() == Kind::Wheel && name.as_str().ends_with("-none-any.whl")
+}
+
+/// Tells whether a wheel that may run anywhere was looked into, and has nothing of an accelerator.
+pub(super) fn is_pure(inspection: &Inspection) -> bool {
+    let is_free = inspection.strengths().iter().all(|(_, strength)| *strength < Strength::Carries);
+    is_free && inspection.is_conclusive() && inspection.problems.is_empty()
+}
+
+fn is_pure_entry(rows: &Rows, entry: &Entry) -> Result<bool> {
+    if !entry.filename.ends_with("-none-any.whl") {
+        return Ok(false);
+    }
+    Ok(guard::known(rows, entry.blob)?.is_some_and(|found| is_pure(&found)))
+}
+
+/// Returns a version without its local part: `2.5.1+cu126` is a build of 2.5.1.
+fn public(version: &Version) -> Version {
+    version.clone().without_local()
+}
