@@ -22,6 +22,9 @@ if typing.TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Servers keep no longer URL.
+MAX_URL = 2000
+
 #: A project's canonical name and a version.
 Key = tuple[str, str]
 
@@ -173,11 +176,10 @@ def _beside(place: str | pathlib.Path, built: dict[Key, str]) -> frozenset[str] 
 
 
 def public_url(url: str) -> str | None:
-    """Return a URL without what may be secret in it: credentials, and the query, where signed URLs have theirs."""
+    """Return a URL without what may be secret in it: credentials, and the query, where signed URLs have theirs; no very long one."""
     parts = urlsplit(url)
-    if not parts.hostname:
-        return None
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    public = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return public if parts.hostname and len(public) <= MAX_URL else None
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:

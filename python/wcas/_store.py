@@ -174,7 +174,7 @@ class Server:
         answer = self._post(lambda: Form(self._fields(), self._file.path), UPLOAD_TRIES)
         if answer.status_code != 200:
             raise (Refused if answer.status_code == 400 else StoreError)(self._text(answer))
-        self._tell(answer.text, "is stored at")
+        self._tell(answer.text.strip())
 
     def _refer(self) -> bool:
         name, version = self._file.name_and_version
@@ -188,13 +188,16 @@ class Server:
         try:
             answer = self._post(lambda: Form(fields), 1)
         except StoreError as error:
+            # The file itself is tried more often.
             logger.debug("wcas: %s is not known by its digest: %s", self._file.path.name, error)
             return False
         if answer.status_code in (401, 403):
             raise StoreError(self._text(answer))
-        # Who doesn't know references says so in many ways, and gets the file itself.
+        # A refusal begins with the file's name. Who doesn't know references says so in many ways, and gets the file itself.
+        if answer.status_code == 400 and answer.text.startswith(f"{self._file.path.name}: "):
+            raise Refused(self._text(answer))
         if answer.status_code == 200:
-            self._tell(answer.text, "is at")
+            self._tell(answer.text.strip())
         return bool(answer.status_code == 200)
 
     @functools.cached_property
@@ -277,9 +280,12 @@ class Server:
     def _text(self, answer: typing.Any) -> str:
         return f"{self._place} answered {answer.status_code}: {answer.text.strip()[:500] or answer.reason}"
 
-    def _tell(self, answer: str, what: str) -> None:
-        if "kept" in answer:
-            sha256 = re.search(r"\b[0-9a-f]{64}\b", answer)
-            _tell_kept(self._file.path.name, sha256[0] if sha256 else "unknown")
+    def _tell(self, said: str) -> None:
+        name = self._file.path.name
+        if said.startswith("kept "):
+            sha256 = re.search(r"\b[0-9a-f]{64}\b", said)
+            _tell_kept(name, sha256[0] if sha256 else "unknown")
+        elif "; warning: " in said:
+            logger.warning("wcas: %s", said)
         else:
-            logger.info("wcas: %s %s %s", self._file.path.name, what, self._place)
+            logger.info("wcas: %s", said if name in said else f"{name} is at {self._place}")

@@ -132,6 +132,7 @@ class Plans(Case):
     def test_urls_go_without_secrets(self):
         self.assertEqual(_run.public_url("https://me:secret@index.example:8443/a%20b.whl?token=secret#x"), "https://index.example:8443/a%20b.whl")
         self.assertIsNone(_run.public_url("file.tar.gz"))
+        self.assertIsNone(_run.public_url("https://index.example/" + "a" * 2000))
 
     def test_sources_and_prebuilt_wheels_have_urls(self):
         context = self.context()
@@ -248,7 +249,7 @@ class Uploads(Case):
         self.assertEqual({query["own"] for _, _, query, *_ in self.heard}, {"no"})
 
     def test_an_equal_build_is_kept_and_told(self):
-        self.answers["file_upload"] = [(200, f"an equal build is kept: {SHA}")]
+        self.answers["file_upload"] = [(200, f"kept what is there as '{self.wheel.name}', with sha256 digest '{SHA}'")]
         self.take()
         [line] = self.lines("equal build")
         self.assertTrue(line.endswith(f"wcas: {self.wheel.name}: an equal build is there and kept (sha256 {SHA})"), line)
@@ -287,6 +288,17 @@ class Uploads(Case):
             self.take()
         # A source that is none for the store is no reason to end.
         self.take(self.file("torch-2.5.1.tar.gz"))
+
+    def test_a_reference_that_is_refused_is_enough(self):
+        self.answers["file_reference"] = [(400, f"{self.wheel.name}: it is bound to rocm")]
+        self.take()
+        self.assertEqual(self.actions(), ["file_reference"])
+        self.assertIn("it is bound to rocm", self.lines("WARNING")[0])
+
+    def test_a_servers_warning_is_one_here(self):
+        self.answers["file_reference"] = [(200, f"{self.wheel.name} is there in cuda; warning: it names no accelerator")]
+        self.take()
+        self.assertIn("it names no accelerator", self.lines("WARNING")[0])
 
     def test_a_passing_failure_is_tried_again_and_a_lasting_one_is_not(self):
         self.answers["file_upload"] = [(503, "busy"), (503, "busy"), (200, "OK")]
