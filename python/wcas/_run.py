@@ -203,15 +203,9 @@ def warn_once(text: str) -> None:
 
 def watch(begin: Callable[[WorkContext, dict[str, typing.Any]], None]) -> None:
     """Look over fromager's shoulder, whose commands are loaded and not begun yet; ``begin`` is told their context and options."""
-    for what, wrap in (
-        ("the options", lambda: _watch_commands(begin)),
-        ("the requirements", _watch_bootstrap),
-        ("the sources", _watch_sources),
-    ):
-        try:
-            wrap()
-        except Exception as error:
-            warn_once(f"wcas: {what} of this fromager's runs are not known: {error}")
+    _note("the options", lambda: _watch_commands(begin))
+    _note("the requirements", _watch_bootstrap)
+    _note("the sources", _watch_sources)
 
 
 def _watch_commands(begin: Callable[[WorkContext, dict[str, typing.Any]], None]) -> None:
@@ -228,6 +222,7 @@ def _watch_commands(begin: Callable[[WorkContext, dict[str, typing.Any]], None])
         return callback
 
     for command in (bootstrap, bootstrap_parallel, build, build_parallel, build_sequence):
+        assert command.callback is not None
         command.callback = wrap(command.callback)
 
 
@@ -261,8 +256,8 @@ def _watch_sources() -> None:
 
 
 def _note(what: str, take: Callable[[], None]) -> None:
-    """Take a note; that it can't be taken is no reason to stop a build."""
+    """Take a note, or get ready to; that it can't be taken is no reason to stop a build."""
     try:
         take()
     except Exception as error:
-        warn_once(f"wcas: {what} of this run are not known: {error}")
+        warn_once(f"wcas: {what} of this fromager's runs are not known: {error}")

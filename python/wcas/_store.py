@@ -129,9 +129,7 @@ class Form:
 
     def __init__(self, fields: dict[str, str], path: pathlib.Path | None = None) -> None:
         boundary = uuid.uuid4().hex
-        text = "".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
-        )
+        text = "".join(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
         self._parts: list[bytes | pathlib.Path] = []
         if path is not None:
             text += (

@@ -1,6 +1,5 @@
 """The plug-in by itself, in fromager's environment: what it reads, what it says to caches, and what it sends. A server is a script here."""
 
-import contextlib
 import http.server
 import json
 import logging
@@ -13,12 +12,13 @@ from email import message_from_bytes
 from unittest import mock
 from urllib.parse import parse_qsl, urlsplit
 
+import requests
+import wcas.command  # noqa: F401 (it teaches fromager's session)
 from fromager import packagesettings
 from fromager.context import WorkContext
 from fromager.request_session import session
 from packaging.requirements import Requirement
-
-from wcas import _lookups, _run, _store, command, hooks, short_circuit
+from wcas import _lookups, _run, _store, hooks, short_circuit
 
 SHA = "0" * 64
 GLOBAL = "changelog:\n  cuda: [first, second]\n"
@@ -147,7 +147,7 @@ class Plans(Case):
 
 class Lookups(Case):
     def header(self, url):
-        return session.prepare_request(__import__("requests").Request("GET", url)).headers.get("X-Wcas-Rules")
+        return session.prepare_request(requests.Request("GET", url)).headers.get("X-Wcas-Rules")
 
     def test_rules_are_the_runs(self):
         self.run_.context = self.context()
@@ -343,7 +343,7 @@ class Uploads(Case):
 
 class Imports(Case):
     def program(self, text):
-        path = self.file("program", f"#!/bin/sh\necho \"$@\" >>{self.dir}/asked\n{text}\n")
+        path = self.file("program", f'#!/bin/sh\necho "$@" >>{self.dir}/asked\n{text}\n')
         path.chmod(0o755)
         os.environ.update(WCAS_PROGRAM=str(path), WCAS_STORE=str(self.dir))
         self.run_.context = self.context()
@@ -358,7 +358,8 @@ class Imports(Case):
         kept = json.dumps({"kept": [{"path": "p", "filename": "torch.whl", "collection": "cuda", "sha256": SHA, "reason": "r"}]})
         self.program(f"echo '{kept}'")
         [asked] = self.take(is_prebuilt=True, source_url="https://index.example/torch.whl")
-        self.assertRegex(asked, "^--json import --variant cuda --keep-existing --requirements .* --pre-built --source-url https://index.example/torch.whl -- ")
+        told = "--pre-built --source-url https://index.example/torch.whl"
+        self.assertRegex(asked, f"^--json import --variant cuda --keep-existing --requirements .* {told} -- ")
         self.assertEqual(self.lines("equal build"), [f"INFO:wcas._store:wcas: torch.whl: an equal build is there and kept (sha256 {SHA})"])
         self.run_.force = True
         [asked] = self.take()
