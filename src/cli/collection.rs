@@ -152,7 +152,7 @@ struct SetArgs {
     /// Whether an upload may give a filename that was removed other bytes
     #[arg(long, value_enum)]
     reuse_filenames: Option<Answer>,
-    /// What its cache endpoint offers builders: max-build=N, suffix=TEXT, local=own|any|none, files=any|fromager, joined by &
+    /// What its cache endpoint offers builders: max-build=N, suffix=TEXT, local=own|any|none, files=built|any|fromager, joined by &
     #[arg(long, value_name = "RULES", value_parser = rule(parse_cache))]
     cache: Option<Rule<CacheRules>>,
 }
@@ -184,7 +184,11 @@ enum Action {
 pub(super) struct Rule<T>(pub(super) Option<T>);
 
 fn parse_cache(text: &str) -> std::result::Result<CacheRules, String> {
-    text.parse().map_err(|error: CacheRulesError| error.to_string())
+    let rules: CacheRules = text.parse().map_err(|error: CacheRulesError| error.to_string())?;
+    if rules.are_of_a_run() {
+        return Err("own, prebuilt and builds are said by a run, not by a collection".to_owned());
+    }
+    Ok(rules)
 }
 
 fn parse_count(text: &str) -> std::result::Result<u32, String> {

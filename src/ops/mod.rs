@@ -4,6 +4,7 @@
 //! read no clock, no environment and no terminal.
 
 mod about;
+mod builder_rules;
 mod cache;
 mod collection;
 pub mod config;
@@ -44,10 +45,8 @@ mod verify;
 mod view;
 
 pub use about::{AboutView, about};
-pub use cache::{
-    Builder, CacheRules, CacheRulesError, CachedProject, CachedWheel, LocalVersions, WantReport, cached, forget_wanted,
-    wanted,
-};
+pub use builder_rules::{Builder, CacheRules, CacheRulesError, ExpectedBuilds, LocalVersions};
+pub use cache::{CachedProject, CachedWheel, WantReport, cached, forget_wanted, wanted};
 pub use collection::{
     CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
     create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,

@@ -15,8 +15,9 @@ use crate::manifest::Entry;
 use crate::name::ProjectName;
 use crate::ops::{self, Asking, CacheRules, CacheRulesError, CachedWheel};
 use crate::wheel::DistributionFilename;
+use http::HeaderValue;
 use http::StatusCode;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, HeaderName, VARY};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,7 +30,11 @@ const PATIENCE: Duration = Duration::from_millis(1800);
 /// Answers with what a cache offers of a project.
 pub(super) fn project(server: &Server, request: &Request, cache: &CacheView, project: &ProjectName) -> Answer {
     match rules(request, cache) {
-        Ok(rules) => softened(pages::cache(server, request, &cache.view, &rules, project)),
+        Ok(rules) => {
+            let mut answer = softened(pages::cache(server, request, &cache.view, &rules, project));
+            answer.headers_mut().append(VARY, HeaderValue::from_static("X-Wcas-Rules"));
+            answer
+        }
         Err(error) => miss(error.to_string()),
     }
 }
@@ -105,9 +110,15 @@ fn miss(text: impl Into<String>) -> Answer {
     plain(StatusCode::NOT_FOUND, text)
 }
 
-/// The rules of a request: those of its query, else of its path.
+/// What a build tool that knows us says of its run, in the syntax of rules.
+pub(super) const RULES: HeaderName = HeaderName::from_static("x-wcas-rules");
+
+/// The rules of a request: those of its header, else of its query, else of its path.
 fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules, CacheRulesError> {
-    Ok(CacheRules::of_query(request.uri().query())?.or(cache.rules.clone()))
+    let of_url = CacheRules::of_query(request.uri().query())?.or(cache.rules.clone());
+    let Some(header) = request.headers().get(RULES) else { return Ok(of_url) };
+    let text = header.to_str().map_err(|_| CacheRulesError("the header X-Wcas-Rules".to_owned()))?;
+    Ok(text.trim().parse::<CacheRules>()?.or(of_url))
 }
 
 /// Finds a file among those that the page of its project lists.

@@ -43,8 +43,9 @@ impl Server {
             // Which files a cache offers is decided anew each time.
             return None;
         } else if is_cache {
-            // A query may have rules.
-            (Asked::CachePage, request.uri().query().is_none().then(|| pages::at_hand(self, request))??)
+            // A query or a header may have rules.
+            let is_plain = request.uri().query().is_none() && !request.headers().contains_key(cache::RULES);
+            (Asked::CachePage, is_plain.then(|| pages::at_hand(self, request))??)
         } else if path.contains("/files/") {
             let is_metadata = request.uri().path().ends_with(".metadata");
             (if is_metadata { Asked::Metadata } else { Asked::File }, files::at_hand(self, request)?)

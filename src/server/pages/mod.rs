@@ -2,24 +2,24 @@
 //!
 //! What a page shows is decided by `ops::listing`; here it gets its links, its form and its headers, and is kept as long as it holds.
 
-mod cache;
 mod negotiate;
+mod page_cache;
 mod render;
 
 use super::answer::{Body, failure, plain, set, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::endpoint::ViewName;
-use super::{Answer, Request, Server, files};
+use super::{Answer, Request, Server, cache, files};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
 use crate::ops::{self, CacheRules, Flights, PullNote, Shown};
 use bytes::Bytes;
-use cache::{Cache, Key, Page};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, VARY};
 use negotiate::negotiate;
+use page_cache::{Cache, Key, Page};
 pub(super) use render::url as file_url;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -120,12 +120,14 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
     let Some(form) = negotiate(request.uri().query(), request.headers()) else {
         return plain(StatusCode::NOT_ACCEPTABLE, "this is to be had as JSON (PEP 691) or HTML (PEP 503)");
     };
-    let path = match (subject, request.uri().path_and_query()) {
-        // Rules in the query make another page.
-        (Subject::Cache(..), Some(path)) => path.as_str(),
-        _ => request.uri().path(),
+    let key: Key = match (subject, request.uri().path_and_query()) {
+        // Rules in the query or a header make another page.
+        (Subject::Cache(..), Some(path)) => match request.headers().get(cache::RULES) {
+            Some(header) => (format!("{path} {}", String::from_utf8_lossy(header.as_bytes())).into(), form),
+            None => (path.as_str().into(), form),
+        },
+        _ => (request.uri().path().into(), form),
     };
-    let key: Key = (path.into(), form);
     let made = valid(server, view, &key).and_then(|page| match page {
         Some(page) => Ok(Ok(page)),
         None => make(server, view, subject, key),

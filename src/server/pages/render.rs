@@ -1,7 +1,7 @@
 //! A page's bytes: what is listed, with its links.
 
-use super::cache::Made;
 use super::negotiate::Form;
+use super::page_cache::Made;
 use super::{Lack, remote_names, shown};
 use crate::digest::Sha256;
 use crate::error::Result;
