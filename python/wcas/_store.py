@@ -28,8 +28,8 @@ UPLOAD_TIMEOUT = (10.0, 600.0)
 UPLOAD_TRIES = 3
 #: The pause before the second try, in seconds; each further one is longer by it.
 UPLOAD_PAUSE = 2.0
-#: Options of the program that came later than the plug-in.
-LATER_OPTIONS = ("--pre-built", "--source-url")
+#: Options that programs of earlier releases don't have.
+LATER_OPTIONS = ("--on-conflict", "--pre-built", "--source-url")
 
 
 class StoreError(Exception):
@@ -84,21 +84,21 @@ def _tell_kept(filename: str, sha256: str) -> None:
 
 def _import(file: Distribution) -> None:
     options = ["--variant", file.variant]
-    if not file.replaces:
-        options.append("--keep-existing")
-    later = ["--pre-built"] if file.is_prebuilt else []
+    known = ["--on-conflict", "replace" if file.replaces else "keep"]
+    if file.is_prebuilt:
+        known.append("--pre-built")
     if file.source_url:
-        later += ["--source-url", file.source_url]
+        known += ["--source-url", file.source_url]
     with tempfile.NamedTemporaryFile("w", prefix="wcas-", suffix=".txt") as own:
         projects = RUN.own()
         if projects is not None:
             own.write("".join(f"{project}\n" for project in sorted(projects)))
             own.flush()
             options += ["--requirements", own.name]
-        done = _run_import([*options, *later], file.path)
+        done = _run_import([*options, *known], file.path)
         if done.returncode == 2 and any(f"unexpected argument '{option}'" in done.stderr for option in LATER_OPTIONS):
-            warn_once("wcas: the program is older than the plug-in: where files come from is not recorded")
-            done = _run_import(options, file.path)
+            warn_once("wcas: the program is older than the plug-in: equal builds are refused, and origins not recorded")
+            done = _run_import(options if file.replaces else [*options, "--keep-existing"], file.path)
     _read_report(file, done)
 
 
