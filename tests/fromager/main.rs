@@ -339,8 +339,19 @@ fn builds_for_two_accelerators_lie_side_by_side_and_each_variant_gets_its_own() 
         let path = wheel.write_to(yard.env.path("marked"));
         yard.env.ok(["import", "--collection", "shared", path.to_str().unwrap()]);
     }
+    // Its changelog says 2, and a function of the builders what follows.
+    let settings = yard.env.path("settings/demo_lib.yaml");
+    let more = fs::read_to_string(&settings).unwrap() + "changelog:\n  '2.0': [first, second]\n";
+    fs::write(&settings, more).unwrap();
+    let suffix =
+        "def suffix(*, ctx, req, version, wheel_tags):\n    return [{'rocm': 'rocm6'}.get(ctx.variant, ctx.variant)]\n";
+    fs::write(yard.env.path("plugin/demo_suffix.py"), suffix).unwrap();
+    let tags = yard.env.path("tags.yaml");
+    fs::write(&tags, "wheels:\n  build_tag_hook: 'demo_suffix:suffix'\n").unwrap();
     for (wheel, variant) in &marks {
-        let run = yard.bootstrap(&format!("run-{variant}"), variant, &["demo-app"], &[]);
+        let url = yard.cache(variant);
+        let global = ["--settings-file", tags.to_str().unwrap(), "--build-wheel-server-url", &url];
+        let run = yard.run(&format!("run-{variant}"), variant, &global, &["bootstrap", "-c", &url, "demo-app"], &[]);
         let digests = run.digests();
         let got: Vec<_> = digests.iter().filter(|(name, _)| name.starts_with("demo_lib")).collect();
         assert_eq!(got, [(&wheel.filename(), &Sha256::of(&wheel.bytes()))], "{variant}: {}", run.said);
