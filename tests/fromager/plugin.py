@@ -93,6 +93,7 @@ class Plans(Case):
         self.assertIsNone(self.own(place))
         self.file("graph.json", graph("app", others=["lib"]))
         self.assertEqual(self.own(place), {"app"})
+        self.assertEqual(self.own(place.as_uri()), {"app"}, "URLs are read as paths are")
         # The graph of another run.
         self.file("graph.json", graph("other"))
         self.assertIsNone(self.own(place))
