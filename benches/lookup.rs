@@ -58,6 +58,7 @@ fn library(question: &str, path: &Path, specs: &[String]) {
         spec: spec.parse().expect("this is a specification"),
         filter: Filter::default(),
         variant: None,
+        own: wcas::ops::OwnProjects::Stored,
         force_miss: false,
         is_offline: false,
     };

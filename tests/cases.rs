@@ -268,7 +268,7 @@ fn r3_an_override_whose_collection_is_gone_fails_the_import_and_names_it() {
     let store = wcas::Store::open(&env.store()).unwrap();
     let variant = "cuda".parse().unwrap();
     // What another process does between the import's start and its end.
-    let router = wcas::ops::router(&store, &variant, None).unwrap();
+    let router = wcas::ops::router(&store, &variant, &wcas::ops::OwnProjects::Stored).unwrap();
     env.ok(["route", "override", "torch", "--remove"]);
     env.ok(["collection", "delete", "special"]);
     let options = wcas::ops::ImportOptions {
@@ -400,7 +400,12 @@ fn r3_an_unknown_collection_is_an_error_that_names_it_and_the_default_variant_do
     // A variant's own collection is made by the first import that needs it.
     fs::write(env.path("cuda.txt"), "torch\n").unwrap();
     env.ok(["route", "set", "cuda", "--requirements", "cuda.txt"]);
-    assert_eq!(env.json(["lookup", "torch", "--variant", "cuda"])["collection"], "shared");
+    let output = env.run(["lookup", "torch", "--variant", "cuda"]);
+    assert_eq!(output.code, 4, "what another variant built isn't cuda's torch: {output}");
+    assert!(
+        output.stderr.contains("torch is cuda's own (cuda requires torch), and isn't taken from shared"),
+        "{output}"
+    );
     assert_eq!(went(&env.json(["import", "in", "--variant", "cuda"])), ["torch cuda"]);
     assert_eq!(env.json(["lookup", "torch", "--variant", "cuda"])["collection"], "cuda");
 }

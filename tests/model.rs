@@ -312,7 +312,8 @@ impl Case {
         let mut outcomes = BTreeMap::new();
         for &content in contents {
             let before = live.get(&content.0);
-            if before.is_some_and(|before| *before != content) && keep_existing {
+            let keeps = |before: &Content| *before != content && !self.model.lost.contains(before);
+            if before.is_some_and(keeps) && keep_existing {
                 continue;
             }
             wanted.insert(content.0, content);
@@ -592,6 +593,7 @@ impl Case {
                 spec: project.parse().expect("a spec"),
                 filter,
                 variant: None,
+                own: wcas::ops::OwnProjects::Stored,
                 force_miss: false,
                 is_offline: true,
             };

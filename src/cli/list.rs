@@ -147,6 +147,12 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
     for (collection, reason) in &report.yanked {
         line("yanked", &format!("in {collection}: {reason}"))?;
     }
+    for collection in &report.prebuilt_in {
+        line("pre-built", &format!("for {collection}"))?;
+    }
+    for (collection, url) in &report.source_urls {
+        line("source", &format!("{url} (for {collection})"))?;
+    }
     for (collection, origin) in &report.origins {
         let vouched = if origin.is_unhashed { " (no digest vouched for it)" } else { "" };
         line("from", &format!("{} for {collection}: {}{vouched}", origin.remote, origin.url))?;

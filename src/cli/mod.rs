@@ -17,6 +17,7 @@ mod pin;
 mod print;
 mod progress;
 mod pull;
+mod push;
 mod rebuild;
 mod remote;
 mod route;
@@ -67,6 +68,7 @@ enum Command {
     Inspect(inspect::Args),
     Lookup(lookup::Args),
     Pull(pull::Args),
+    Push(push::Args),
     View(view::Args),
     List(list::ListArgs),
     Show(list::ShowArgs),
@@ -136,6 +138,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),
         Command::Pull(args) => pull::run(app, args),
+        Command::Push(args) => push::run(app, args),
         Command::View(args) => view::run(app, args),
         Command::List(args) => list::list(app, args),
         Command::Show(args) => list::show(app, args),

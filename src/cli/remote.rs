@@ -10,7 +10,7 @@ use std::str::FromStr;
 use wcas::Error;
 use wcas::error::Result;
 use wcas::name::{CollectionName, ProjectName, RemoteName};
-use wcas::ops::{self, Health, RemoteChange, RemoteReport};
+use wcas::ops::{self, Health, RemoteChange, RemoteReport, WriteBackReport};
 use wcas::requirement::ProjectPattern;
 
 /// Say which other indexes a collection pulls from, and in which order
@@ -235,6 +235,10 @@ fn row(report: &RemoteReport) -> [String; 6] {
         (health, Some(at)) => format!("{}; failed at {}: {failure}", health.as_str(), print::time(at)),
         (health, None) => health.as_str().to_owned(),
     };
+    let health = match &report.write_back {
+        Some(waits) => format!("{health}; {}", waiting(waits)),
+        None => health,
+    };
     [
         report.collection.to_string(),
         report.priority.to_string(),
@@ -243,6 +247,13 @@ fn row(report: &RemoteReport) -> [String; 6] {
         dash(rules(report)),
         health,
     ]
+}
+
+/// Tells what waits to be sent.
+fn waiting(waits: &WriteBackReport) -> String {
+    let given_up = if waits.given_up > 0 { format!(" ({} given up)", waits.given_up) } else { String::new() };
+    let failure = waits.failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+    format!("{} to be sent{given_up}{failure}", waits.waiting)
 }
 
 fn rules(report: &RemoteReport) -> String {

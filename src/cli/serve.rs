@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wcas::Error;
 use wcas::error::Result;
 use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
-use wcas::server::{Anonymous, Server, ServerOptions};
+use wcas::server::{Anonymous, Server, ServerOptions, WriteBack};
 
 /// Serve collections to pip, uv, poetry, twine, build tools and people
 #[derive(Debug, clap::Args)]
@@ -155,8 +155,10 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     });
     let url = format!("{scheme}://{address}{}/", args.base_path);
     app.report("serve", &Listening { url: url.clone() }, |out| writeln!(out, "{url}"))?;
+    let write_back = WriteBack::start(server.clone(), line);
     let left = http::serve(server.clone(), listener, http, stop)
         .map_err(|error| Error::Refused(format!("the server can't run: {error}")))?;
+    drop(write_back);
     server.close();
     handle.close();
     if left > 0 {

@@ -23,6 +23,7 @@ mod types;
 mod variant_wheel;
 mod view;
 mod want;
+mod write_back;
 
 pub use blob::{BlobRow, State};
 pub use collection::{CollectionRow, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
@@ -42,6 +43,7 @@ pub use token::{NewToken, TokenId, TokenRow};
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 pub use want::WantRow;
+pub use write_back::{WaitingCount, WaitingRow};
 
 use crate::fs::fault::{Change, point};
 use rusqlite::config::DbConfig;

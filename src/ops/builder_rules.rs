@@ -269,7 +269,7 @@ mod tests {
             "suffix=",
             "local=none",
             "max-build=0&suffix=_a&local=any&files=fromager",
-            "own=yes&prebuilt=no&builds=1!2.5.1:3,3.0:0,*:1",
+            "own=yes&prebuilt=no&builds=3.0:0,1!2.5.1:3,*:1",
             "files=built",
         ] {
             assert_eq!(text.parse::<CacheRules>().unwrap().to_string(), text);

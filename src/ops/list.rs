@@ -114,6 +114,10 @@ pub struct ShowReport {
     pub yanked: BTreeMap<CollectionName, String>,
     /// The remote and URL that it came from, by collection.
     pub origins: BTreeMap<CollectionName, Origin>,
+    /// By collection, where a builder had its source, or the pre-built file, from.
+    pub source_urls: BTreeMap<CollectionName, String>,
+    /// The collections for which it was fetched as it is, where others build from source.
+    pub prebuilt_in: Vec<CollectionName>,
 }
 
 /// Shows the distributions that a filter means, each once however many collections have it.
@@ -151,12 +155,18 @@ pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
                     pinned_by: manifest.pins(Some(entry.blob))?.into_iter().map(|pin| pin.owner).collect(),
                     yanked: BTreeMap::new(),
                     origins: BTreeMap::new(),
+                    source_urls: BTreeMap::new(),
+                    prebuilt_in: Vec::new(),
                 });
                 shown.last_mut().expect("pushed just now")
             }
         };
         report.uploaded_at = report.uploaded_at.min(entry.uploaded_at);
         report.yanked.extend(entry.yanked.map(|reason| (entry.collection.clone(), reason)));
+        if entry.is_prebuilt {
+            report.prebuilt_in.push(entry.collection.clone());
+        }
+        report.source_urls.extend(entry.source_url.map(|url| (entry.collection.clone(), url)));
         report.origins.extend(entry.origin.map(|origin| (entry.collection.clone(), origin)));
         report.collections.insert(entry.collection, entry.added);
     }

@@ -27,6 +27,7 @@ mod parallel;
 mod pin;
 mod promote;
 mod pull;
+mod push;
 mod rank;
 mod rebuild;
 mod remote;
@@ -78,6 +79,9 @@ pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, c
 pub use pull::{
     Offer, ProbeReport, PullNote, PullOptions, PullReport, Pulled, Refusal, RemoteFile, RemoteSight, Sample, Told,
     Unmet, Want, pull, pull_through, remote_metadata, sidecar_of, test_remote,
+};
+pub use push::{
+    FailedPush, LeftAlone, PushOptions, PushReport, Pushed, Selection, Withheld, WriteBackReport, push, waiting,
 };
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};

@@ -1,5 +1,6 @@
 //! `remote`: the indexes that collections pull from, as people set them. Nothing here asks one.
 
+use super::push::{self, WriteBackReport};
 use super::{Context, collection_row, remote_row};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionId, RemoteRow, RemoteSettings, Transaction};
@@ -7,6 +8,7 @@ use crate::name::{CollectionName, RemoteName};
 use crate::requirement::ProjectPattern;
 use crate::store::Store;
 use serde::Serialize;
+use std::collections::HashMap;
 use url::Url;
 
 /// How a remote is, as far as the last thing heard of it tells.
@@ -73,6 +75,8 @@ pub struct RemoteReport {
     pub failed_at: Option<i64>,
     /// How it last failed.
     pub failure: Option<String>,
+    /// What waits to be sent there, if anything does.
+    pub write_back: Option<WriteBackReport>,
 }
 
 impl From<RemoteRow> for RemoteReport {
@@ -103,6 +107,7 @@ impl From<RemoteRow> for RemoteReport {
             ok_at: row.ok_at,
             failed_at: row.failed_at,
             failure: row.failure,
+            write_back: None,
         }
     }
 }
@@ -164,11 +169,13 @@ impl RemoteChange {
 /// Lists all remotes, those of a collection in the order in which they are asked.
 pub fn remotes(store: &Store) -> Result<Vec<RemoteReport>> {
     let mut rows = store.manifest.remotes()?;
+    let mut waiting: HashMap<_, _> = push::waiting(&store.manifest)?.into_iter().collect();
     rows.sort_by(|a, b| {
         let key = |row: &RemoteRow| (row.collection_name.clone(), row.settings.priority, row.name.clone());
         key(a).cmp(&key(b))
     });
-    Ok(rows.into_iter().map(RemoteReport::from).collect())
+    let report = |row: RemoteRow| RemoteReport { write_back: waiting.remove(&row.name), ..row.into() };
+    Ok(rows.into_iter().map(report).collect())
 }
 
 /// Adds a remote to a collection, `shared` when the change names none; the collection is made when there is none.
@@ -221,6 +228,9 @@ pub(super) fn update(
     settings: &RemoteSettings,
 ) -> Result<()> {
     transaction.update_remote(row.id, collection, settings)?;
+    if row.settings.writes_back && !settings.writes_back {
+        transaction.clear_waiting(row.id, 0)?;
+    }
     transaction.forget_refusals(collection)?;
     if settings.url != row.settings.url {
         transaction.set_remote_layout(row.id, None)?;
@@ -253,6 +263,11 @@ pub(super) fn check(mut settings: RemoteSettings) -> Result<RemoteSettings> {
     if settings.writes_back && !settings.is_ours {
         let text = "what is built here is sent to no stranger's server: say --ours as well, if the remote is a cache of your own \
                     organisation, or else --no-write-back";
+        return Err(Error::Refused(text.to_owned()));
+    }
+    if settings.writes_back && push::upload_url(&settings).is_none() {
+        let text = "nothing can be sent there: its URL is not that of a wcas (https://cache.example/NAME/simple/), so say where it \
+                    takes uploads with --upload-url";
         return Err(Error::Refused(text.to_owned()));
     }
     if settings.min_age.is_some_and(|seconds| seconds < 0) {
@@ -338,8 +353,12 @@ mod tests {
             assert!(!text.contains("hunter2"), "{text}");
         }
         assert!(check(RemoteSettings { not_found: vec![200], ..good.clone() }).is_err());
-        let writes_back = |is_ours| RemoteSettings { writes_back: true, is_ours, ..good.clone() };
+        let url = "https://cache.example/cuda/simple/".to_owned();
+        let writes_back = |is_ours| RemoteSettings { writes_back: true, is_ours, url: url.clone(), ..good.clone() };
         assert!(check(writes_back(true)).is_ok());
+        let unknown = RemoteSettings { url: good.url.clone(), ..writes_back(true) };
+        assert!(check(unknown.clone()).unwrap_err().to_string().contains("--upload-url"));
+        assert!(check(RemoteSettings { upload_url: Some(url.clone()), ..unknown }).is_ok());
         assert!(check(writes_back(false)).unwrap_err().to_string().contains("--ours"));
         let upload_url = Some("https://me:hunter2@index.example/legacy/".to_owned());
         let text = check(RemoteSettings { upload_url, ..good.clone() }).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The client of other indexes: pages, files, sidecars and the tails of wheels, by HTTP.
+//! The client of other indexes: pages, files, sidecars and the tails of wheels, by HTTP; and uploads to them.
 //!
 //! Synchronous, and shared by threads. Whatever a server does, the answer is bytes that fit their digest and size, or a
 //! [`Failure`] within a bounded time; a file that failed leaves nothing behind. Which index is asked in which order, what is
@@ -17,12 +17,14 @@ mod lazy;
 mod metadata;
 mod netrc;
 mod page;
+mod upload;
 
 pub use download::{Downloaded, Moment, Watch, admit};
 pub use failure::{Failure, FailureKind, Place};
 pub use layout::{Discovery, Layout, LayoutError, discover, project_page_url};
 pub use lazy::LazyClient;
 pub use page::{Page, PageAnswer, Validators};
+pub use upload::{UploadAnswer, UploadContent, UploadForm};
 
 use std::fmt;
 use std::path::PathBuf;

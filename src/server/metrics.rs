@@ -3,7 +3,7 @@
 use super::answer::{plain, set, unavailable};
 use super::counters::{Asked, BUCKETS, Counters};
 use super::feed::Feeds;
-use super::{Answer, Server};
+use super::{Answer, Server, write_back};
 use crate::fs;
 use crate::manifest::StoreTotals;
 use http::StatusCode;
@@ -41,7 +41,10 @@ fn look(server: &Server) -> crate::error::Result<()> {
 /// Answers with the counters.
 pub(super) fn metrics(server: &Server) -> Answer {
     let mut text = String::new();
-    let written = write(&mut text, &server.counters, totals(server)).and_then(|()| pulls(&mut text, &server.feeds));
+    let mut written = write(&mut text, &server.counters, totals(server)).and_then(|()| pulls(&mut text, &server.feeds));
+    if let Ok(store) = server.stores.borrow() {
+        written = written.and_then(|()| write_back::metrics(&mut text, &store.manifest));
+    }
     written.expect("memory takes all text");
     let mut answer = plain(StatusCode::OK, "");
     *answer.body_mut() = super::Body::Bytes(text.into());

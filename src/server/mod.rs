@@ -24,11 +24,13 @@ mod people;
 mod respond;
 mod stores;
 mod upload;
+mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
 pub use feed::{FeedReader, Next, Pending};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
+pub use write_back::{Complain, WriteBack};
 
 use crate::ops::Context;
 use crate::remote::LazyClient;

@@ -24,6 +24,7 @@ pub use session::{Scratch, Session};
 use crate::blobs::Blobs;
 use crate::fs::{self, Lock};
 use crate::manifest::{self, Access, Manifest};
+use crate::name::RemoteName;
 use format::Identity;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -250,6 +251,11 @@ impl Locks {
             Some(lock) => Ok((lock, false)),
             None => Ok((Lock::exclusive(&path)?, true)),
         }
+    }
+
+    /// Takes the lock of what is sent to a remote, so that nothing is sent by two at once; `None`: somebody is sending.
+    pub fn push(&self, remote: &RemoteName) -> fs::Result<Option<Lock>> {
+        Lock::try_exclusive(&self.dir.join(format!("push-{remote}")))
     }
 }
 

@@ -18,6 +18,8 @@ mod memory;
 mod order;
 mod pages;
 mod peers;
+mod push;
+mod push_servers;
 
 use serde_json::Value;
 use std::fs;

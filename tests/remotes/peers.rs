@@ -81,23 +81,30 @@ fn devpi_is_a_remote() {
     assert_eq!((&test["layout"], &test["sample"]["syntax"]), (&"simple".into(), &"json".into()), "{test}");
 }
 
-/// Makes an index and uploads to it.
-fn fill_devpi(url: &str) {
-    let client = http();
-    let send = |request: reqwest::blocking::RequestBuilder, kind: &str, body: Vec<u8>, token: &str| -> Value {
-        let request = request.header("Content-Type", kind).header("Accept", "application/json").body(body);
-        let request = if token.is_empty() { request } else { request.header("X-Devpi-Auth", token) };
-        let response = request.send().unwrap();
-        let (status, text) = (response.status(), response.text().unwrap());
-        assert!(status.is_success(), "{status}: {text}");
-        serde_json::from_str(&text).unwrap_or_default()
-    };
-    let json = "application/json";
+/// Asks devpi for something that must work.
+fn send(request: reqwest::blocking::RequestBuilder, kind: &str, body: Vec<u8>, token: &str) -> Value {
+    let request = request.header("Content-Type", kind).header("Accept", "application/json").body(body);
+    let request = if token.is_empty() { request } else { request.header("X-Devpi-Auth", token) };
+    let response = request.send().unwrap();
+    let (status, text) = (response.status(), response.text().unwrap());
+    assert!(status.is_success(), "{status}: {text}");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// Makes the index `root/dev`, and returns the token that uploads to it.
+pub(crate) fn make_devpi_index(url: &str) -> String {
+    let (client, json) = (http(), "application/json");
     let login = client.post(format!("{url}/+login"));
     let answer = send(login, json, br#"{"user":"root","password":""}"#.to_vec(), "");
     let token = base64(format!("root:{}", answer["result"]["password"].as_str().unwrap()).as_bytes());
     let index = br#"{"type":"stage","bases":[],"volatile":true}"#.to_vec();
     send(client.put(format!("{url}/root/dev")), json, index, &token);
+    token
+}
+
+/// Makes an index and uploads to it.
+fn fill_devpi(url: &str) {
+    let (client, token) = (http(), make_devpi_index(url));
     let sdist = Sdist::new("demo-app", "0.5");
     let mut files: Vec<_> = wheels()
         .iter()

@@ -15,6 +15,7 @@ mod chains;
 mod clients;
 mod files;
 mod load;
+mod ownership;
 mod pages;
 mod peers;
 mod readers;

@@ -331,6 +331,8 @@ pub(crate) struct Request {
     /// The path as it came, with the query.
     pub(crate) path: String,
     headers: Vec<(String, String)>,
+    /// What came after them, of a known length.
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
@@ -352,9 +354,35 @@ impl Request {
             }
             match line.trim_end().split_once(':') {
                 Some((name, value)) => headers.push((name.to_owned(), value.trim().to_owned())),
-                None => return Some(Self { method, path, headers }),
+                None => break,
             }
         }
+        let mut request = Self { method, path, headers, body: Vec::new() };
+        let length = request.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        request.body.resize(length, 0);
+        stream.read_exact(&mut request.body).ok()?;
+        Some(request)
+    }
+
+    /// Reads the body as a form: its fields in order, that of a file with its name as `NAME=FILENAME`.
+    pub(crate) fn form(&self) -> Vec<(String, Vec<u8>)> {
+        let kind = self.header("Content-Type").expect("a form has a type");
+        let boundary = kind.strip_prefix("multipart/form-data; boundary=").expect("a form has a boundary");
+        let limit = format!("--{boundary}").into_bytes();
+        let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|window| window == what);
+        let (mut fields, mut rest) = (Vec::new(), self.body.strip_prefix(limit.as_slice()).expect("it begins"));
+        while let Some(part) = rest.strip_prefix(b"\r\n") {
+            let head = find(part, b"\r\n\r\n").expect("a part has a head");
+            let text = String::from_utf8(part[..head].to_vec()).expect("a head is text");
+            let value = &part[head + 4..];
+            let end = find(value, &[b"\r\n", limit.as_slice()].concat()).expect("a part has an end");
+            let quoted: Vec<&str> = text.split('"').collect();
+            let filename = quoted.get(3).map(|name| format!("={name}")).unwrap_or_default();
+            fields.push((format!("{}{filename}", quoted[1]), value[..end].to_vec()));
+            rest = &value[end + 2 + limit.len()..];
+        }
+        assert_eq!(rest, b"--\r\n", "a form has an end");
+        fields
     }
 }
 

@@ -19,14 +19,17 @@ ALTER TABLE remote ADD COLUMN upload_url TEXT;             -- where files are up
 CREATE TABLE write_back(                                   -- files that are to go to a remote; gone when they are there, or can't be wanted any more
   remote_id INTEGER NOT NULL REFERENCES remote(id) ON DELETE CASCADE,
   filename TEXT NOT NULL,
-  blob_id INTEGER NOT NULL REFERENCES blob(id) ON DELETE CASCADE,
+  blob_id INTEGER NOT NULL REFERENCES blob(id) ON DELETE CASCADE, -- it doesn't keep the blob: entries do
+  collection_id INTEGER NOT NULL REFERENCES collection(id) ON DELETE CASCADE, -- whose entry it is
   queued_at INTEGER NOT NULL,
   tries INTEGER NOT NULL DEFAULT 0,
+  refusals INTEGER NOT NULL DEFAULT 0,                     -- how many of them the remote answered with a no that will hardly become a yes
   tried_at INTEGER,
   failure TEXT,                                            -- why the last try failed
   PRIMARY KEY(remote_id, filename, blob_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX write_back_blob ON write_back(blob_id);
+CREATE INDEX write_back_collection ON write_back(collection_id);
 
 CREATE TABLE build_run(                                    -- what a command made of the same inputs (`wcas run`)
   key BLOB PRIMARY KEY CHECK(length(key) = 32),            -- BLAKE3 of the inputs

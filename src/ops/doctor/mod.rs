@@ -175,6 +175,7 @@ impl Examination<'_> {
         self.links(&rows)?;
         self.views()?;
         self.remotes()?;
+        self.write_backs()?;
         self.routes()?;
         self.guards()
     }

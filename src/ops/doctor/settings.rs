@@ -6,19 +6,44 @@ use crate::manifest::Scope;
 use crate::ops::counted;
 use crate::ops::guard;
 use crate::ops::ownership::find_override;
+use crate::ops::push;
 use std::time::Duration;
+
+/// Returns a time as people read it.
+fn time(at: i64) -> impl std::fmt::Display {
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(at.max(0).cast_unsigned()))
+}
 
 impl Examination<'_> {
     /// Tells of remotes whose last answer was a failure.
     pub(super) fn remotes(&mut self) -> Result<()> {
         for remote in self.store.manifest.remotes()?.iter().filter(|remote| remote.is_failing()) {
-            let at = std::time::UNIX_EPOCH + Duration::from_secs(remote.failed_at.unwrap_or(0).max(0).cast_unsigned());
-            let at = humantime::format_rfc3339_seconds(at);
+            let at = time(remote.failed_at.unwrap_or(0));
             let failure = remote.failure.as_deref().unwrap_or("it gave no usable answer");
             let detail = format!("{} ({}) last failed at {at}: {failure}", remote.name, remote.settings.url);
             let advice =
                 format!("`wcas remote test {}` asks it; meanwhile pages that were seen before are used", remote.name);
             self.note("remote", None, detail, &advice);
+        }
+        Ok(())
+    }
+
+    /// Tells of what waits to be sent to remotes, and why it does.
+    pub(super) fn write_backs(&mut self) -> Result<()> {
+        for (name, waits) in push::waiting(&self.store.manifest)? {
+            let waiting = usize::try_from(waits.waiting).unwrap_or(usize::MAX);
+            let mut detail = format!("{} to be sent to {name}", counted(waiting, "distribution"));
+            if waits.given_up > 0 {
+                detail += &format!(", {} of which it refused too often", waits.given_up);
+            }
+            if let (Some(at), Some(failure)) = (waits.failed_at, &waits.failure) {
+                detail += &format!("; the last failure, at {}: {failure}", time(at));
+            }
+            let mut advice = format!("`wcas push {name}` sends now, and `wcas serve` by itself");
+            if waits.given_up > 0 {
+                advice += &format!("; `wcas push {name} --retry` tries all again, `--forget` drops what it refused");
+            }
+            self.note("write-back", None, detail, &advice);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::{CollectionAt, ImportOptions, Item, Made, Objection, Outcome, Target,
 use crate::error::Result;
 use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, State, Transaction};
 use crate::name::CollectionName;
-use crate::ops::{Context, collection_row, counted, variants};
+use crate::ops::{Context, collection_row, counted, push, variants};
 use crate::status::Status;
 use crate::store::{Session, Store};
 use std::collections::BTreeMap;
@@ -173,6 +173,10 @@ fn put(
             let (is_prebuilt, source_url) = (*is_prebuilt, source_url.as_deref());
             let entry = NewEntry { filename, blob, yanked, origin, is_prebuilt, source_url };
             transaction.insert_entry(collection, &entry, revision, context.now)?;
+            // What was fetched was built by nobody here.
+            if origin.is_none() && !is_prebuilt {
+                push::queue(transaction, collection, item.name.project(), filename, blob, context.now)?;
+            }
             receiver.added += 1;
             Ok(match (item.is_healed, before, item.is_new) {
                 (true, ..) => Outcome::Healed,

@@ -90,7 +90,7 @@ pub(in crate::ops) fn source(remote: &RemoteRow) -> std::result::Result<Source, 
 }
 
 /// Tells whether a remote's patterns let a project through.
-pub(super) fn is_included(remote: &RemoteRow, project: &ProjectName) -> bool {
+pub(in crate::ops) fn is_included(remote: &RemoteRow, project: &ProjectName) -> bool {
     let any = |patterns: &[ProjectPattern]| patterns.iter().any(|pattern| pattern.matches(project));
     (remote.settings.only.is_empty() || any(&remote.settings.only)) && !any(&remote.settings.except)
 }

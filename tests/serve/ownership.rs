@@ -1,0 +1,248 @@
+//! Whose a wheel is, by URL: what pages and the cache offer, what an upload says of its run, and what need not be sent again.
+
+use crate::site::{FROMAGER, Site, add, sha256};
+use crate::support::{Env, Heard, Reply, Server, Wheel};
+
+/// A store with the collections shared, cuda and cpu, and no word about whose a project is.
+fn env() -> Env {
+    let env = Env::new();
+    for name in ["shared", "cuda", "cpu"] {
+        env.ok(["collection", "create", name]);
+    }
+    env.ok(["collection", "set", "cuda", "--fallback", "shared"]);
+    env
+}
+
+/// Returns the filenames of a page; none: it is a 404.
+fn listed(site: &Site, path: &str, rules: Option<&str>) -> Vec<String> {
+    let headers = [("Accept", FROMAGER), ("X-Wcas-Rules", rules.unwrap_or_default())];
+    let heard = site.server.ask("GET", path, &headers[..1 + usize::from(rules.is_some())]);
+    if heard.status == 404 {
+        return Vec::new();
+    }
+    assert_eq!(heard.status, 200, "{path}: {heard}");
+    let page: serde_json::Value = serde_json::from_str(&heard.text()).unwrap();
+    page["files"].as_array().unwrap().iter().map(|file| file["filename"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Sends a form with these fields, and a file if there is one.
+fn post(site: &Site, path: &str, token: &str, fields: &[(&str, &str)], file: Option<&Wheel>) -> Heard {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let head = format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(head.as_bytes());
+    }
+    if let Some(wheel) = file {
+        let name = wheel.filename();
+        let head = format!("--edge\r\nContent-Disposition: form-data; name=\"content\"; filename=\"{name}\"\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(&wheel.bytes());
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--edge--\r\n");
+    let login = format!("Basic {}", base64(&format!("__token__:{token}")));
+    let headers = [("Content-Type", "multipart/form-data; boundary=edge"), ("Authorization", login.as_str())];
+    site.server.connect().post(path, &headers, &body)
+}
+
+fn base64(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut bits = String::new();
+    text.bytes().for_each(|byte| write!(bits, "{byte:08b}").unwrap());
+    let digit = |six: &[u8]| {
+        let text = format!("{:0<6}", std::str::from_utf8(six).unwrap());
+        let value = u8::from_str_radix(&text, 2).unwrap();
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[usize::from(value)] as char
+    };
+    let mut out: String = bits.as_bytes().chunks(6).map(digit).collect();
+    while out.len() % 4 != 0 {
+        out.push('=');
+    }
+    out
+}
+
+fn upload(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
+    let digest = sha256(&wheel.bytes());
+    let fields = [(":action", "file_upload"), ("protocol_version", "1"), ("sha256_digest", digest.as_str())];
+    post(site, path, token, &fields, Some(wheel))
+}
+
+fn refer(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
+    let (digest, name) = (sha256(&wheel.bytes()), wheel.filename());
+    let fields = [(":action", "file_reference"), ("filename", name.as_str()), ("sha256_digest", digest.as_str())];
+    post(site, path, token, &fields, None)
+}
+
+fn built(version: &str, build: &str, seed: u64) -> Wheel {
+    Wheel::new("torch", version).build(build).tags("cp312-cp312-linux_x86_64").payload(2000, seed)
+}
+
+#[test]
+fn cache_and_index_hold_back_what_is_own_and_follow_what_is_said() {
+    let env = env();
+    add(&env, "shared", &[built("1.0", "0", 1), Wheel::new("numpy", "2.0").build("0")]);
+    let site = Site::of(env, &[]);
+    let cache = "/cuda/cache/simple/torch/";
+    assert_eq!((listed(&site, cache, None).len(), listed(&site, "/cuda/simple/torch/", None).len()), (1, 1));
+    std::fs::write(site.env.path("cuda.txt"), "torch\n").unwrap();
+    site.env.ok(["route", "set", "cuda", "--requirements", "cuda.txt"]);
+    assert!(listed(&site, cache, None).is_empty() && listed(&site, "/cuda/simple/torch/", None).is_empty());
+    assert_eq!(site.server.json("/cuda/simple/")["projects"].as_array().unwrap().len(), 1, "numpy alone");
+    assert_eq!(listed(&site, "/cpu/cache/simple/torch/", None).len(), 1);
+    let file =
+        format!("/cuda/cache/files/{}/{}", sha256(&built("1.0", "0", 1).bytes()), built("1.0", "0", 1).filename());
+    assert_ne!(site.server.get(&file).status, 200, "nor for who knows the address");
+    assert_ne!(site.server.get(&file.replace("/cache", "")).status, 200);
+    // Two runs on one server, each with its own word.
+    assert_eq!(listed(&site, cache, Some("own=no")).len(), 1);
+    assert!(listed(&site, cache, Some("own=yes")).is_empty());
+    assert!(listed(&site, cache, None).is_empty(), "no run leaves a trace");
+    assert!(listed(&site, "/cuda/cache/simple/numpy/", Some("own=yes")).is_empty());
+    assert_eq!(listed(&site, "/cuda/cache/simple/numpy/", None).len(), 1);
+    let heard = site.server.ask("GET", cache, &[("X-Wcas-Rules", "own=perhaps")]);
+    assert_eq!(heard.status, 404, "{heard}");
+    site.end();
+}
+
+#[test]
+fn a_run_sees_no_build_numbers_that_it_cannot_expect() {
+    let env = env();
+    add(&env, "shared", &[built("1.0", "2", 1), built("1.0", "5", 2), built("2.0", "1", 3)]);
+    let site = Site::of(env, &[]);
+    let cache = "/cuda/cache/simple/torch/";
+    assert_eq!(listed(&site, cache, None).len(), 3);
+    let seen = listed(&site, cache, Some("builds=1.0:2,*:0"));
+    assert_eq!(seen, [built("1.0", "2", 1).filename()]);
+    site.end();
+}
+
+#[test]
+fn uploads_go_where_their_run_says() {
+    let site = Site::of(env(), &[]);
+    let token = site.token(&["--all", "--scope", "upload"]);
+    let (torch, vllm) = (built("1.0", "0", 1), Wheel::new("vllm", "1.0").build("0"));
+    let said = upload(&site, "/cuda/legacy/?own=yes", &token, &torch);
+    assert!(said.status == 200 && said.text().contains("is there in cuda"), "{said}");
+    let said = upload(
+        &site,
+        "/cuda/legacy/?own=no&source_url=https%3A%2F%2Fme%3Apw%40index.example%2Fvllm.tar.gz",
+        &token,
+        &vllm,
+    );
+    assert!(said.status == 200 && said.text().contains("is there in shared"), "{said}");
+    let shown = site.env.json(["show", "vllm"]);
+    assert_eq!(shown["distributions"][0]["source_urls"]["shared"], "https://index.example/vllm.tar.gz", "{shown}");
+    // A run that counts vllm as its own builds it itself.
+    assert!(listed(&site, "/cuda/cache/simple/vllm/", Some("own=yes")).is_empty());
+    for query in ["own=maybe", "prebuilt=1", "on_conflict=perhaps", "source_url=nowhere"] {
+        assert_eq!(upload(&site, &format!("/cuda/legacy/?{query}"), &token, &torch).status, 400, "{query}");
+    }
+    site.end();
+}
+
+#[test]
+fn pre_built_wheels_are_taken_for_no_build_from_source() {
+    let site = Site::of(env(), &[]);
+    let token = site.token(&["--all", "--scope", "upload"]);
+    let wheel = Wheel::new("numpy", "2.0");
+    site.env.ok(["collection", "create", "cuda-aarch64"]);
+    site.env.ok(["collection", "set", "cuda-aarch64", "--fallback", "cuda"]);
+    let said = upload(&site, "/cuda/legacy/?own=no&prebuilt=yes", &token, &wheel);
+    assert!(said.text().contains("is there in cuda"), "not in shared: {said}");
+    let at = |view: &str, rules| listed(&site, &format!("/{view}/cache/simple/numpy/"), rules).len();
+    assert_eq!((at("cuda", None), at("cuda", Some("prebuilt=yes")), at("cuda", Some("prebuilt=no"))), (1, 1, 0));
+    assert_eq!(at("cuda-aarch64", None), 0, "another variant's");
+    assert_eq!(site.env.json(["lookup", "numpy", "--variant", "cuda"])["hit"], true);
+    site.end();
+}
+
+#[test]
+fn public_wheels_without_a_build_tag_are_not_taken_for_builds() {
+    let (public, tagged) = (Wheel::new("demo", "1.0"), Wheel::new("demo", "1.0").build("3"));
+    let server = Server::start();
+    let links = server.wheel(&public.filename(), &public.bytes()) + &server.wheel(&tagged.filename(), &tagged.bytes());
+    server.route("/simple/demo/", Reply::html(links));
+    let env = env();
+    env.ok(["remote", "add", "public", &server.url("/simple/"), "--collection", "cuda"]);
+    let site = Site::of(env, &[]);
+    let cache = "/cuda/cache/simple/demo/";
+    assert_eq!(listed(&site, cache, None), [tagged.filename()]);
+    assert_eq!(listed(&site, cache, Some("prebuilt=yes")).len(), 2);
+    assert_eq!(listed(&site, "/cuda/cache/files=any/simple/demo/", None).len(), 2);
+    site.env.ok(["pull", &public.filename(), "--collection", "cuda"]);
+    assert!(!listed(&site, cache, None).contains(&public.filename()), "now that it is in the store");
+    site.env.ok(["remote", "set", "public", "--ours"]);
+    assert_eq!(listed(&site, cache, None).len(), 2, "our own caches have what we made");
+    site.end();
+}
+
+#[test]
+fn what_is_there_need_not_be_sent() {
+    let site = Site::of(env(), &[]);
+    let all = site.token(&["--all", "--scope", "upload"]);
+    let (wheel, other) = (built("1.0", "0", 1), built("2.0", "0", 2));
+    let said = refer(&site, "/cuda/legacy/?own=yes", &all, &wheel);
+    assert!(said.status == 404 && said.text().contains("send it"), "{said}");
+    assert_eq!(upload(&site, "/shared/legacy/", &all, &wheel).status, 200);
+    let said = refer(&site, "/cuda/legacy/?own=yes", &all, &wheel);
+    assert!(said.status == 200 && said.text().contains("is there in cuda"), "{said}");
+    let said = refer(&site, "/cuda/legacy/?own=yes", &all, &wheel);
+    assert!(said.status == 200 && said.text().contains("was there in cuda"), "{said}");
+    assert_eq!(listed(&site, "/cuda/cache/simple/torch/", Some("own=yes")), [wheel.filename()]);
+    // A digest alone opens nothing that its holder may not read.
+    assert_eq!(upload(&site, "/cpu/legacy/", &all, &other).status, 200);
+    site.server.stop();
+    let site = Site::of(site.env, &["--anonymous", "nothing"]);
+    let narrow = site.token(&["--collection", "cuda", "--scope", "upload"]);
+    assert_eq!(refer(&site, "/cuda/legacy/", &narrow, &other).status, 404);
+    assert_eq!(refer(&site, "/cuda/legacy/", &narrow, &wheel).status, 200);
+    assert_eq!(refer(&site, "/cpu/legacy/", &narrow, &other).status, 403);
+    assert_eq!(refer(&site, "/cuda/legacy/", "wcas_nobody", &wheel).status, 401);
+    // Bad bytes are sent anew.
+    let path = site.env.json(["show", &other.filename()])["distributions"][0]["path"].as_str().unwrap().to_owned();
+    std::fs::remove_file(std::fs::canonicalize(path).unwrap()).unwrap();
+    assert_eq!(refer(&site, "/cpu/legacy/", &all, &other).status, 404);
+    assert_eq!(upload(&site, "/cpu/legacy/", &all, &other).status, 200);
+    for fields in [
+        &[(":action", "file_reference")][..],
+        &[(":action", "file_reference"), ("filename", "../x.whl"), ("sha256_digest", "00")],
+        &[(":action", "file_reference"), ("filename", "torch-1.0-py3-none-any.whl"), ("sha256_digest", "00")],
+    ] {
+        assert_eq!(post(&site, "/cuda/legacy/", &all, fields, None).status, 400);
+    }
+    let (name, digest) = (wheel.filename(), sha256(&wheel.bytes()));
+    let both = [(":action", "file_reference"), ("filename", name.as_str()), ("sha256_digest", digest.as_str())];
+    assert_eq!(post(&site, "/cuda/legacy/", &all, &both, Some(&wheel)).status, 400);
+    site.end();
+}
+
+#[test]
+fn a_rebuilt_wheel_is_taken_where_the_old_one_is_gone_and_kept_out_where_it_is_not() {
+    let site = Site::of(env(), &[]);
+    let token = site.token(&["--all", "--scope", "upload"]);
+    let (first, second, third) = (built("1.0", "0", 1), built("1.0", "0", 2), built("1.0", "0", 3));
+    let up = |query: &str, wheel: &Wheel| upload(&site, &format!("/cuda/legacy/{query}"), &token, wheel);
+    assert_eq!(up("", &first).status, 200);
+    let said = up("", &second);
+    assert!(said.status == 400 && said.text().contains("File already exists"), "{said}");
+    let said = up("?on_conflict=keep", &second);
+    assert!(said.status == 200 && said.text().contains("kept what is there"), "{said}");
+    assert_eq!(up("?on_conflict=replace", &second).status, 403, "that takes an admin's token");
+    assert_eq!(listed(&site, "/cuda/cache/simple/torch/", None).len(), 1);
+    // Damaged: a builder that asks finds nothing, builds again, and is welcome.
+    let path = site.env.json(["show", "torch"])["distributions"][0]["path"].as_str().unwrap().to_owned();
+    let path = std::fs::canonicalize(path).unwrap();
+    std::fs::remove_file(&path).and_then(|()| std::fs::write(&path, "rot")).unwrap();
+    let file = format!("/cuda/cache/files/{}/{}", sha256(&first.bytes()), first.filename());
+    assert_ne!(site.server.get(&file).status, 200);
+    let said = up("", &second);
+    assert!(said.status == 200, "{said}");
+    // Invalidated on purpose: the same, and what was there before may come back.
+    site.env.ok(["invalidate", "torch", "--collection", "cuda"]);
+    assert_eq!(up("", &third).status, 200);
+    // What gave way to something newer may not: clients remember it.
+    site.env.ok(["invalidate", "torch", "--collection", "cuda"]);
+    site.env.ok(["undo"]);
+    assert_eq!(up("", &second).status, 400);
+    site.end();
+}
