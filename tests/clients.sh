@@ -4,7 +4,7 @@
 #   export WCAS_TEST_PYTHON="$(tests/clients.sh)"
 #
 # The other clients, each in an environment of its own since they want different versions of the same packages, are folders of
-# target/clients.d (or of $WCAS_TEST_CLIENTS): twine, poetry, simple (pypi-simple), fromager, maturin, pip-22, pip-24.
+# target/clients.d (or of $WCAS_TEST_CLIENTS): twine, poetry, simple (pypi-simple), fromager, fromager-098, maturin, pip-22, pip-24.
 #
 # All is made once, and anew when the pins below change. Exits 1 when pip and uv cannot be had; says so when another cannot.
 set -euo pipefail
@@ -57,7 +57,7 @@ other() {
     fi
     echo "making $made with $("$base" --version): $*" >&2
     rm -rf "$made"
-    if "$base" -m venv --without-pip "$made" >&2 && "$python" -m uv --quiet pip install --python "$made/bin/python" "$@" >&2; then
+    if "$base" -m venv --without-pip "$made" >&2 && "$python" -m uv --quiet pip install --compile-bytecode --python "$made/bin/python" "$@" >&2; then
         echo "$*" >"$made/pins"
     else
         rm -rf "$made"
@@ -69,6 +69,8 @@ other twine "(3, 10)" "(3, 99)" twine==7.0.0
 other poetry "(3, 10)" "(3, 99)" poetry==2.5.1
 other simple "(3, 10)" "(3, 99)" pypi-simple==1.8.0
 other fromager "(3, 12)" "(3, 99)" fromager==0.101.0
+# The oldest one that the plug-in is for.
+other fromager-098 "(3, 12)" "(3, 99)" fromager==0.98.0
 other maturin "(3, 10)" "(3, 99)" maturin==1.16.0
 # pip 22 needs what Python 3.12 took away.
 other pip-22 "(3, 7)" "(3, 11)" pip==22.3.1 packaging==21.3

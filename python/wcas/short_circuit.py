@@ -5,12 +5,13 @@ have taken. That is most of the time of a run that builds nothing. Skipped, it i
 ``build-sequence`` or ``build-parallel`` from that graph doesn't know the build dependencies, and fails if it has to build. So this is off
 unless asked for, and it is right where the graph isn't used.
 
-It replaces a step inside of fromager, and refuses to load where that isn't the one that it knows.
+It replaces a step inside of fromager, and leaves alone one that it doesn't know.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import hashlib
 import importlib.metadata
 import inspect
 import logging
@@ -18,33 +19,36 @@ import typing
 
 logger = logging.getLogger(__name__)
 
-#: The releases whose step was looked at.
-KNOWN = ("0.101.",)
-#: What the replacement needs of a build's result.
-FIELDS = {"wheel_filename", "sdist_filename", "unpack_dir", "sdist_root_dir", "build_env", "source_type"}
+#: The digest of each step that was looked at, and the releases that have it.
+KNOWN = {"b99d0f1501209de6a5c058e4da391f5d47eb8e540f3fd3f19ad21e9d76749f82": "0.98 to 0.101"}
 
 
-class UnknownFromager(RuntimeError):
-    """fromager is another than the one that this was made for."""
+def digest(*parts: typing.Any) -> str:
+    """Return the digest of the source of classes, whatever its comments and empty lines."""
+    lines = [line.rstrip() for part in parts for line in inspect.getsource(part).splitlines()]
+    code = [line for line in lines if line and not line.lstrip().startswith("#")]
+    return hashlib.sha256("\n".join(code).encode()).hexdigest()
 
 
+@functools.cache
 def install() -> None:
-    """Replace the step, or raise :class:`UnknownFromager`."""
-    version = importlib.metadata.version("fromager")
-    refuse = f"WCAS_SHORT_CIRCUIT=1 is not for fromager {version}: unset it, or use fromager {KNOWN[0]}x"
-    if not version.startswith(KNOWN):
-        raise UnknownFromager(refuse)
+    """Replace the step, where it is a known one."""
     try:
         from fromager import sources
         from fromager.bootstrapper._prepare_source import PrepareSource
         from fromager.bootstrapper._process_install_deps import ProcessInstallDeps
         from fromager.bootstrapper._types import PreparedSourceData, SourceBuildResult
-    except ImportError as error:
-        raise UnknownFromager(refuse) from error
-    names = {field.name for field in dataclasses.fields(SourceBuildResult)}
-    hit = {field.name for field in dataclasses.fields(PreparedSourceData)}
-    if names != FIELDS or "cached_wheel_filename" not in hit or list(inspect.signature(PrepareSource.run).parameters) != ["self", "bt"]:
-        raise UnknownFromager(refuse)
+        from fromager.bootstrapper._work_item import WorkItem
+
+        # What is replaced, what it is told and what it tells, and who reads that.
+        found = digest(PrepareSource, PreparedSourceData, SourceBuildResult, WorkItem, ProcessInstallDeps)
+    except (ImportError, OSError) as error:
+        found = str(error)
+    if found not in KNOWN:
+        version = importlib.metadata.version("fromager")
+        releases = ", ".join(KNOWN.values())
+        logger.warning("wcas: WCAS_SHORT_CIRCUIT=1 is not for fromager %s, and does nothing: it knows %s (%s)", version, releases, found)
+        return
 
     original = PrepareSource.run
 

@@ -2,7 +2,9 @@
 //! accelerator is handed out, and no remote makes it fail (SEED.md: F1, F2, X6, X7, X12).
 //!
 //! Its projects are made here, with a build backend of their own, so that nothing comes from elsewhere. fromager is
-//! `$WCAS_TEST_CLIENTS/fromager` (`tests/clients.sh` makes it); where it isn't there, each test says that it is skipped.
+//! `$WCAS_TEST_CLIENTS/fromager`, and its oldest release that the plug-in is for `fromager-098` (`tests/clients.sh` makes them); where one
+//! isn't there, its tests say that they are skipped. Each scenario runs with the oldest one by URL and with the newest one in a local
+//! store, so that both see all of it.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +14,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod scenario;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,12 +74,21 @@ def build_sdist(directory, config_settings=None):
 
 const PROJECTS: [&str; 3] = ["demo-backend", "demo-lib", "demo-app"];
 
+/// How the plug-in comes to the store.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Store,
+    Url,
+}
+
 /// A place with sources, a store with its server, and folders in which fromager works.
 struct Yard {
     env: Env,
     /// Where the sources are; a server's log is its environment's.
     origin: Env,
     fromager: PathBuf,
+    way: Way,
+    token: String,
     source: WcasServer,
     server: WcasServer,
 }
@@ -91,12 +104,12 @@ struct Run {
     took: Duration,
 }
 
-fn fromager() -> Option<PathBuf> {
+fn fromager(client: &str) -> Option<PathBuf> {
     let others = std::env::var_os("WCAS_TEST_CLIENTS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients.d"), PathBuf::from);
-    let python = others.join("fromager/bin/python");
+    let python = others.join(client).join("bin/python");
     if !python.exists() {
-        println!("skipped: no fromager; run tests/clients.sh");
+        println!("skipped: no {client}; run tests/clients.sh");
         return None;
     }
     Some(python)
@@ -131,8 +144,8 @@ fn source(env: &Env, name: &str, version: &str, needs: &[&str]) {
 }
 
 impl Yard {
-    fn new() -> Option<Self> {
-        let fromager = fromager()?;
+    fn new(client: &str, way: Way) -> Option<Self> {
+        let fromager = fromager(client)?;
         let (env, origin) = (Env::new(), Env::new());
         source(&origin, "demo-backend", "1.0", &[]);
         source(&origin, "demo-lib", "2.0", &[]);
@@ -150,24 +163,38 @@ impl Yard {
         fs::create_dir_all(&info).unwrap();
         fs::write(info.join("METADATA"), "Metadata-Version: 2.1\nName: wcas\nVersion: 0.1.0\n").unwrap();
         let pyproject = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pyproject.toml")).unwrap();
-        let (_, hooks) = pyproject.split_once("[project.entry-points.\"fromager.hooks\"]\n").unwrap();
-        let hooks = hooks.split("\n\n").next().unwrap().replace('"', "");
-        fs::write(info.join("entry_points.txt"), format!("[fromager.hooks]\n{hooks}\n")).unwrap();
+        let mut points = String::new();
+        for group in ["fromager.hooks", "fromager.cli"] {
+            let (_, lines) = pyproject.split_once(&format!("[project.entry-points.\"{group}\"]\n")).unwrap();
+            points += &format!("[{group}]\n{}\n", lines.split("\n\n").next().unwrap().replace('"', ""));
+        }
+        fs::write(info.join("entry_points.txt"), points).unwrap();
         env.ok(["collection", "create", "shared"]);
         for variant in ["cuda", "cpu"] {
             env.ok(["collection", "create", variant]);
             env.ok(["collection", "set", variant, "--fallback", "shared"]);
         }
+        let token = token(&env, "upload");
         let server = WcasServer::start(&env, &[]);
-        Some(Self { env, origin, fromager, source, server })
+        Some(Self { env, origin, fromager, way, token, source, server })
     }
 
     fn cache(&self, variant: &str) -> String {
         self.server.url(&format!("/{variant}/cache/simple/"))
     }
 
-    /// Runs fromager in a folder of its own, with the plug-in.
+    /// Runs fromager with the plug-in, which is told of the store.
     fn run(&self, name: &str, variant: &str, global: &[&str], args: &[&str], vars: &[(&str, &str)]) -> Run {
+        let (store, url) = (self.env.store(), self.server.url("/"));
+        let told = match self.way {
+            Way::Store => vec![("WCAS_STORE", store.to_str().unwrap())],
+            Way::Url => vec![("WCAS_URL", &*url), ("WCAS_TOKEN", &*self.token)],
+        };
+        self.run_untold(name, variant, global, args, &[&told, vars].concat())
+    }
+
+    /// Runs fromager in a folder of its own, with the plug-in.
+    fn run_untold(&self, name: &str, variant: &str, global: &[&str], args: &[&str], vars: &[(&str, &str)]) -> Run {
         let work = self.env.path("work").join(name);
         fs::create_dir_all(&work).unwrap();
         let before = self.source_log();
@@ -193,12 +220,16 @@ impl Yard {
         Run { work, said: said.into_owned(), built, sources, took }
     }
 
-    fn bootstrap(&self, name: &str, variant: &str, vars: &[(&str, &str)]) -> Run {
+    fn bootstrap(&self, name: &str, variant: &str, wanted: &[&str], vars: &[(&str, &str)]) -> Run {
         let url = self.cache(variant);
-        let store = self.env.store();
-        let vars: Vec<_> = vars.iter().copied().chain([("WCAS_STORE", store.to_str().unwrap())]).collect();
-        let global = ["--build-wheel-server-url", &url];
-        self.run(name, variant, &global, &["bootstrap", "--cache-wheel-server-url", &url, "demo-app"], &vars)
+        let args = [&["bootstrap", "--cache-wheel-server-url", &url], wanted].concat();
+        self.run(name, variant, &["--build-wheel-server-url", &url], &args, vars)
+    }
+
+    /// Returns how many uploads and references were sent so far.
+    fn posts(&self) -> usize {
+        let log = fs::read_to_string(self.env.path("stderr")).unwrap_or_default();
+        log.lines().filter(|line| line.contains(" POST ")).count()
     }
 
     /// Returns how many source distributions were given so far.
@@ -207,13 +238,17 @@ impl Yard {
         log.lines().filter(|line| line.contains("GET ") && line.contains(".tar.gz ")).count()
     }
 
-    /// Returns the collections' wheels.
-    fn wheels(&self, collection: &str) -> Vec<String> {
+    /// Returns a collection's files that end so, with their digests.
+    fn files(&self, collection: &str, end: &str) -> BTreeMap<String, String> {
         let list = self.env.json(["list", "--collection", collection]);
-        let rows = list["distributions"].as_array().unwrap();
-        let mut names: Vec<String> = rows.iter().map(|row| row["filename"].as_str().unwrap().to_owned()).collect();
-        names.sort();
-        names
+        let text = |row: &serde_json::Value, field: &str| row[field].as_str().unwrap().to_owned();
+        let rows = list["distributions"].as_array().unwrap().iter();
+        rows.map(|row| (text(row, "filename"), text(row, "sha256"))).filter(|(name, _)| name.ends_with(end)).collect()
+    }
+
+    /// Returns the names of a collection's wheels.
+    fn wheels(&self, collection: &str) -> Vec<String> {
+        self.files(collection, ".whl").into_keys().collect()
     }
 
     fn end(self) {
@@ -224,7 +259,22 @@ impl Yard {
     }
 }
 
+fn token(env: &Env, scope: &str) -> String {
+    env.json(["token", "create", "--all", "--scope", scope])["secret"].as_str().unwrap().to_owned()
+}
+
 impl Run {
+    /// Returns the path of a file that the run wrote.
+    fn file(&self, name: &str) -> String {
+        self.work.join("work-dir").join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Returns how many nodes its graph has, with the root.
+    fn nodes(&self) -> usize {
+        let text = fs::read_to_string(self.file("graph.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap().as_object().unwrap().len()
+    }
+
     /// Returns the digests of the wheels that the run has in the end.
     fn digests(&self) -> BTreeMap<String, Sha256> {
         let wheels = fs::read_dir(self.work.join("wheels-repo/downloads")).unwrap().flatten();
@@ -235,71 +285,32 @@ impl Run {
     }
 }
 
-#[test]
-fn f1_f2_two_variants_share_a_store_and_nothing_is_built_twice() {
-    let Some(yard) = Yard::new() else { return };
-    let cold = yard.bootstrap("cold", "cuda", &[]);
-    assert_eq!((cold.built.len(), cold.sources), (3, 3), "{}", cold.said);
-    assert_eq!(yard.wheels("cuda"), ["demo_app-3.0-0-py3-none-any.whl"], "what is top-level is the variant's own");
-    let shared = ["demo_backend-1.0-0-py3-none-any.whl", "demo_lib-2.0-0-py3-none-any.whl"];
-    assert_eq!(yard.wheels("shared"), shared, "all else is for everybody");
-    // From an empty folder: all is there, to the byte, and nothing is built or fetched.
-    let warm = yard.bootstrap("warm", "cuda", &[]);
-    assert_eq!((warm.built.len(), warm.sources), (0, 0), "{}", warm.said);
-    assert_eq!(warm.digests(), cold.digests());
-    assert_eq!(yard.env.json(["stats"])["blobs"]["count"], 3, "a hit isn't stored again");
-    // Another variant builds only what is its own.
-    let other = yard.bootstrap("other", "cpu", &[]);
-    assert_eq!((other.built.len(), other.sources), (1, 1), "{}", other.said);
-    assert_eq!(yard.wheels("cpu"), ["demo_app-3.0-0-py3-none-any.whl"]);
-    assert_eq!(yard.wheels("shared"), shared);
-    // With the short circuit: the same wheels, and no environments.
-    let quick = yard.bootstrap("quick", "cuda", &[("WCAS_SHORT_CIRCUIT", "1")]);
-    assert_eq!((quick.built.len(), quick.sources), (0, 0), "{}", quick.said);
-    assert!(quick.said.contains("is taken as it is"), "{}", quick.said);
-    let graph = |run: &Run| {
-        let text = fs::read_to_string(run.work.join("work-dir/graph.json")).unwrap();
-        serde_json::from_str::<serde_json::Value>(&text).unwrap().as_object().unwrap().len()
-    };
-    assert_eq!((graph(&cold), graph(&warm)), (4, 4), "the walk is whole");
-    assert_eq!(graph(&quick), 3, "x12: what is skipped is missing from it, which is why it is off by default");
-    println!("cold {:?}, warm {:?}, quick {:?}", cold.took, warm.took, quick.took);
-    yard.end();
+/// Makes the two tests of each scenario.
+macro_rules! scenarios {
+    ($($name:ident)*) => {$(
+        mod $name {
+            use super::{Way, Yard};
+
+            #[test]
+            fn oldest_by_url() {
+                Yard::new("fromager-098", Way::Url).into_iter().for_each(super::scenario::$name);
+            }
+
+            #[test]
+            fn newest_in_a_store() {
+                Yard::new("fromager", Way::Store).into_iter().for_each(super::scenario::$name);
+            }
+        }
+    )*};
 }
 
-#[test]
-fn build_sequence_and_build_parallel_store_what_they_build_and_a_higher_build_stops_nobody() {
-    let Some(yard) = Yard::new() else { return };
-    let cold = yard.bootstrap("cold", "cuda", &[]);
-    let order = cold.work.join("work-dir/build-order.json");
-    let graph = cold.work.join("work-dir/graph.json");
-    let (order, graph) = (order.to_str().unwrap(), graph.to_str().unwrap());
-    // Another builder has a build with a higher number.
-    let high = support::Wheel::new("demo-lib", "2.0").build("7").write_to(yard.env.path("high"));
-    yard.env.ok(["import", "--collection", "shared", high.to_str().unwrap()]);
-    yard.env.ok(["route", "set", "cuda"]);
-    let store = yard.env.store();
-    let vars = [("WCAS_STORE", store.to_str().unwrap())];
-    let url = yard.server.url("/cuda/cache/max-build=0/simple/");
-    let global = ["--build-wheel-server-url", &url];
-    let found = yard.run("found", "cuda", &global, &["build-sequence", "-c", &url, order], &vars);
-    assert_eq!((found.built.len(), found.sources), (0, 0), "{}", found.said);
-    // What is invalidated is built, and stored again.
-    yard.env.ok(["invalidate", "demo-lib", "--collection", "shared"]);
-    let again = yard.run("again", "cuda", &global, &["build-sequence", "-c", &url, order], &vars);
-    assert_eq!((again.built.len(), again.sources), (1, 1), "{}", again.said);
-    assert!(yard.wheels("shared").contains(&"demo_lib-2.0-0-py3-none-any.whl".to_owned()), "{}", again.said);
-    yard.env.ok(["invalidate", "--all", "--yes", "--collection", "shared"]);
-    yard.env.ok(["invalidate", "--all", "--yes", "--collection", "cuda"]);
-    yard.env.ok(["import", "--collection", "shared", high.to_str().unwrap()]);
-    let parallel = yard.run("parallel", "cuda", &global, &["build-parallel", "-c", &url, graph], &vars);
-    assert_eq!((parallel.built.len(), parallel.sources), (3, 3), "{}", parallel.said);
-    assert_eq!(yard.wheels("shared").len() + yard.wheels("cuda").len(), 4, "{}", parallel.said);
-    // Without the rule it would end there.
-    let plain = yard.cache("cuda");
-    let stopped = yard.run("fails-high", "cuda", &[], &["build-sequence", "-c", &plain, order], &vars);
-    assert!(stopped.said.contains("changelog for version 2.0 is inconsistent"), "{}", stopped.said);
-    yard.end();
+scenarios! {
+    f1_f2_two_variants_share_a_store_and_nothing_is_built_twice
+    build_sequence_and_build_parallel_store_what_they_build_and_a_higher_build_stops_nobody
+    what_one_variant_needs_another_one_may_want_for_its_own
+    the_top_level_set_travels_with_each_command
+    an_equal_build_is_kept_unless_fromager_is_forced
+    a_prebuilt_wheel_is_for_those_who_take_it_so
 }
 
 /// A wheel as fromager builds it, with a payload that tells who did.
@@ -315,8 +326,8 @@ fn built(name: &str, version: &str, tag: &str, mark: &str) -> support::Wheel {
 
 #[test]
 fn builds_for_two_accelerators_lie_side_by_side_and_each_variant_gets_its_own() {
-    let Some(yard) = Yard::new() else { return };
-    let cold = yard.bootstrap("cold", "cuda", &[]);
+    let Some(yard) = Yard::new("fromager", Way::Store) else { return };
+    let cold = yard.bootstrap("cold", "cuda", &["demo-app"], &[]);
     assert_eq!(cold.built.len(), 3, "{}", cold.said);
     yard.env.ok(["collection", "create", "rocm"]);
     yard.env.ok(["collection", "set", "rocm", "--fallback", "shared"]);
@@ -328,8 +339,19 @@ fn builds_for_two_accelerators_lie_side_by_side_and_each_variant_gets_its_own() 
         let path = wheel.write_to(yard.env.path("marked"));
         yard.env.ok(["import", "--collection", "shared", path.to_str().unwrap()]);
     }
+    // Its changelog says 2, and a function of the builders what follows.
+    let settings = yard.env.path("settings/demo_lib.yaml");
+    let more = fs::read_to_string(&settings).unwrap() + "changelog:\n  '2.0': [first, second]\n";
+    fs::write(&settings, more).unwrap();
+    let suffix =
+        "def suffix(*, ctx, req, version, wheel_tags):\n    return [{'rocm': 'rocm6'}.get(ctx.variant, ctx.variant)]\n";
+    fs::write(yard.env.path("plugin/demo_suffix.py"), suffix).unwrap();
+    let tags = yard.env.path("tags.yaml");
+    fs::write(&tags, "wheels:\n  build_tag_hook: 'demo_suffix:suffix'\n").unwrap();
     for (wheel, variant) in &marks {
-        let run = yard.bootstrap(&format!("run-{variant}"), variant, &[]);
+        let url = yard.cache(variant);
+        let global = ["--settings-file", tags.to_str().unwrap(), "--build-wheel-server-url", &url];
+        let run = yard.run(&format!("run-{variant}"), variant, &global, &["bootstrap", "-c", &url, "demo-app"], &[]);
         let digests = run.digests();
         let got: Vec<_> = digests.iter().filter(|(name, _)| name.starts_with("demo_lib")).collect();
         assert_eq!(got, [(&wheel.filename(), &Sha256::of(&wheel.bytes()))], "{variant}: {}", run.said);
@@ -339,60 +361,51 @@ fn builds_for_two_accelerators_lie_side_by_side_and_each_variant_gets_its_own() 
 
 #[test]
 fn a_server_with_a_token_takes_what_is_built_and_gives_it_to_the_next_run() {
-    let Some(yard) = Yard::new() else { return };
-    let token = yard.env.json(["token", "create", "--all", "--scope", "upload"])["secret"].as_str().unwrap().to_owned();
+    let Some(yard) = Yard::new("fromager", Way::Store) else { return };
+    let token = token(&yard.env, "upload");
     // Its log is of no interest, and may share a file with the other one's.
     let server = WcasServer::start(&yard.env, &["--anonymous", "nothing"]);
     let url = server.url("/");
     let cache = server.url("/cuda/cache/simple/");
     let vars = [("WCAS_URL", &*url), ("WCAS_TOKEN", &*token)];
     let args = ["bootstrap", "--cache-wheel-server-url", &cache, "demo-app"];
-    let cold = yard.run("cold", "cuda", &[], &args, &vars);
+    let cold = yard.run_untold("cold", "cuda", &[], &args, &vars);
     assert_eq!(cold.built.len(), 3, "{}", cold.said);
-    let warm = yard.run("warm", "cuda", &[], &args, &vars);
+    let warm = yard.run_untold("warm", "cuda", &[], &args, &vars);
     assert_eq!((warm.built.len(), warm.sources), (0, 0), "{}", warm.said);
     assert!(!warm.said.contains(&token), "nobody is told the token");
     // Without it nothing is found, nothing stored, and nothing fails; unless that is asked for.
-    let without = yard.run("without", "cuda", &[], &args, &[("WCAS_URL", &*url)]);
+    let without = yard.run_untold("without", "cuda", &[], &args, &[("WCAS_URL", &*url)]);
     assert!(without.built.len() == 3 && without.said.contains("is not stored"), "{}", without.said);
-    let strict = yard.run("fails-strict", "cuda", &[], &args, &[("WCAS_URL", &*url), ("WCAS_STRICT", "1")]);
+    let strict = yard.run_untold("fails-strict", "cuda", &[], &args, &[("WCAS_URL", &*url), ("WCAS_STRICT", "1")]);
     assert!(
         strict.built.len() == 1 && strict.said.contains("demo_backend-1.0-0-py3-none-any.whl is not stored"),
         "{}",
         strict.said
     );
     // Nothing was said of a store: one line, and nothing is stored.
-    let silent = yard.run("silent", "cuda", &[], &args, &[]);
+    let silent = yard.run_untold("silent", "cuda", &[], &args, &[]);
     assert_eq!(silent.said.matches("neither WCAS_STORE nor WCAS_URL is set").count(), 1, "{}", silent.said);
     server.stop();
     yard.end();
 }
 
 #[test]
-fn the_short_circuit_refuses_a_fromager_that_it_does_not_know() {
-    let Some(yard) = Yard::new() else { return };
-    let info = yard.env.path("plugin/fromager-0.50.0.dist-info");
-    fs::create_dir_all(&info).unwrap();
-    fs::write(info.join("METADATA"), "Metadata-Version: 2.1\nName: fromager\nVersion: 0.50.0\n").unwrap();
-    // Its own entry points are its commands.
-    let text =
-        "from importlib.metadata import distribution; print(distribution('fromager').read_text('entry_points.txt'))";
-    let points = Command::new(&yard.fromager).args(["-c", text]).output().unwrap();
-    fs::write(info.join("entry_points.txt"), points.stdout).unwrap();
-    let args = ["bootstrap", "demo-app"];
-    let run = yard.run("fails-unknown", "cuda", &[], &args, &[("WCAS_SHORT_CIRCUIT", "1")]);
-    assert!(
-        run.built.is_empty() && run.said.contains("WCAS_SHORT_CIRCUIT=1 is not for fromager 0.50.0"),
-        "{}",
-        run.said
-    );
-    yard.end();
+fn the_plug_in_by_itself() {
+    for client in ["fromager", "fromager-098"] {
+        let Some(python) = fromager(client) else { continue };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut command = Command::new(python);
+        command.arg(root.join("tests/fromager/plugin.py")).env("PYTHONPATH", root.join("python"));
+        let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
+        assert!(output.status.success(), "{client}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]
 fn remotes_that_are_down_slow_or_lie_change_nothing() {
-    let Some(yard) = Yard::new() else { return };
-    let cold = yard.bootstrap("cold", "cuda", &[]);
+    let Some(yard) = Yard::new("fromager", Way::Store) else { return };
+    let cold = yard.bootstrap("cold", "cuda", &["demo-app"], &[]);
     // Another team's store, whose remotes are three bad ones and, after them, the first one's server.
     let team = Env::new();
     let lying = Server::start();
@@ -419,7 +432,7 @@ fn remotes_that_are_down_slow_or_lie_change_nothing() {
     let server = WcasServer::start(&team, &[]);
     let cache = server.url("/cuda/cache/simple/");
     let args = ["bootstrap", "--cache-wheel-server-url", &cache, "demo-app"];
-    let run = yard.run("team", "cuda", &[], &args, &[]);
+    let run = yard.run_untold("team", "cuda", &[], &args, &[]);
     assert_eq!((run.built.len(), run.sources), (0, 0), "{}", run.said);
     assert_eq!(run.digests(), cold.digests());
     let log = fs::read_to_string(team.path("stderr")).unwrap();

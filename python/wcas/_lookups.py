@@ -1,0 +1,102 @@
+"""What fromager's own requests say to the store's server: the token, and the rules of the run.
+
+A cache page is the same for everybody who asks; which wheels this run may take depends on its requirements and settings, and goes in a header.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import typing
+from urllib.parse import unquote, urlsplit
+
+from wcas._run import RUN, origin, warn_once
+
+#: A page of the cache endpoint, and a file that it links.
+PAGE = re.compile(r"/cache/(?:[^/]+/)?simple/([^/]+)/?$")
+FILE = re.compile(r"/cache/(?:[^/]+/)?files/[^/]+/([^/]+?\.whl)(?:\.metadata)?$")
+
+
+def teach() -> None:
+    """Let fromager's session say them, to this server and to nobody else: it drops what a URL or netrc says."""
+    try:
+        from fromager.request_session import session
+    except ImportError as error:
+        warn_once(f"wcas: this fromager's cache lookups go without the run's rules and token: {error}")
+        return
+    inner = session.auth
+
+    def say(request: typing.Any) -> typing.Any:
+        url = request.url or ""
+        asked = origin(url)
+        if asked in _caches():
+            request.headers.update(_header(url))
+        # fromager's own registry goes by the host alone: the token is for one server, and not for others on its machine.
+        if authorization() and asked == origin(os.environ.get("WCAS_URL", "")):
+            request.headers.update(authorization())
+            return request
+        return inner(request) if callable(inner) else request
+
+    session.auth = say
+
+
+def authorization() -> dict[str, str]:
+    """Return the header that shows the token, if there is one."""
+    token = os.environ.get("WCAS_TOKEN")
+    if not token:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(f"__token__:{token}".encode()).decode()}
+
+
+def _caches() -> set[tuple[str, str | None, int | None]]:
+    url = os.environ.get("WCAS_URL")
+    return {origin(url)} if url else {origin(url) for url in RUN.caches}
+
+
+def _header(url: str) -> dict[str, str]:
+    try:
+        project = project_of(url)
+        rules = rules_for(project) if project and RUN.context else ""
+    except Exception as error:
+        warn_once(f"wcas: cache lookups go without the run's rules: {error}")
+        rules = ""
+    return {"X-Wcas-Rules": rules} if rules else {}
+
+
+def project_of(url: str) -> str | None:
+    """Return the project that a URL of a cache endpoint is about."""
+    from packaging.utils import canonicalize_name
+
+    path = urlsplit(url).path
+    if page := PAGE.search(path):
+        return canonicalize_name(unquote(page[1]))
+    if file := FILE.search(path):
+        return canonicalize_name(unquote(file[1]).partition("-")[0])
+    return None
+
+
+def rules_for(project: str) -> str:
+    """Return which of a project's wheels are right for this run, in the syntax of cache rules."""
+    context = RUN.context
+    assert context is not None
+    settings = context.package_build_info(project)
+    rules = []
+    own = RUN.is_own(project)
+    if own is not None:
+        rules.append(f"own={_word(own)}")
+    rules.append(f"prebuilt={_word(settings.pre_built)}")
+    if not settings.pre_built:
+        # Who makes a pre-built wheel numbers its builds.
+        rules.append(f"builds={_builds(settings, len(context.settings.variant_changelog()))}")
+    return "&".join(rules)
+
+
+def _builds(settings: typing.Any, least: int) -> str:
+    numbers = {str(version): len(settings.get_changelog(version)) for version in settings._ps.changelog}
+    named = [f"{version}:{number}" for version, number in sorted(numbers.items()) if number != least]
+    return ",".join([*named, f"*:{least}"])
+
+
+def _word(value: bool) -> str:
+    return "yes" if value else "no"

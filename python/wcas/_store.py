@@ -1,0 +1,289 @@
+"""A file's way into the store: by the program into one on this machine, else by an upload to its server."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import time
+import typing
+import uuid
+
+from wcas._lookups import authorization
+from wcas._program import find_program
+from wcas._run import RUN, warn_once
+
+logger = logging.getLogger(__name__)
+
+#: A read or write of an upload may wait so long, in seconds: a server that takes the last byte still has to check the wheel.
+UPLOAD_TIMEOUT = (10.0, 600.0)
+#: An upload that failed for a passing reason is tried again so often.
+UPLOAD_TRIES = 3
+#: The pause before the second try, in seconds; each further one is longer by it.
+UPLOAD_PAUSE = 2.0
+#: Options that programs of earlier releases don't have.
+LATER_OPTIONS = ("--on-conflict", "--pre-built", "--source-url")
+
+
+class StoreError(Exception):
+    """A file that could not be stored, and why."""
+
+
+class Refused(StoreError):
+    """A file that the store doesn't want as it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Distribution:
+    """A wheel or source distribution, and what is known of it."""
+
+    path: pathlib.Path
+    variant: str
+    is_prebuilt: bool = False
+    #: Where the source that it was built from, or the file itself, came from.
+    source_url: str | None = None
+    #: Other bytes of the same name make way.
+    replaces: bool = False
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it is a wheel, and not a source distribution."""
+        return self.path.suffix == ".whl"
+
+    @property
+    def name_and_version(self) -> tuple[str, str]:
+        """The project and version by the filename: a cache may have given another local version than was asked for."""
+        from packaging.utils import parse_sdist_filename, parse_wheel_filename
+
+        parse = parse_wheel_filename if self.is_wheel else parse_sdist_filename
+        name, version, *_ = parse(self.path.name)
+        return str(name), str(version)
+
+
+def store(file: Distribution) -> bool:
+    """Store a file, or raise :class:`StoreError`; ``False`` when nobody said where."""
+    if url := os.environ.get("WCAS_URL"):
+        Server(f"{url.rstrip('/')}/{file.variant}/legacy/", file).send()
+    elif os.environ.get("WCAS_STORE"):
+        _import(file)
+    else:
+        return False
+    return True
+
+
+def _tell_kept(filename: str, sha256: str) -> None:
+    logger.info("wcas: %s: an equal build is there and kept (sha256 %s)", filename, sha256)
+
+
+def _import(file: Distribution) -> None:
+    options = ["--variant", file.variant]
+    known = ["--on-conflict", "replace" if file.replaces else "keep"]
+    if file.is_prebuilt:
+        known.append("--pre-built")
+    if file.source_url:
+        known += ["--source-url", file.source_url]
+    with tempfile.NamedTemporaryFile("w", prefix="wcas-", suffix=".txt") as own:
+        projects = RUN.own()
+        if projects is not None:
+            own.write("".join(f"{project}\n" for project in sorted(projects)))
+            own.flush()
+            options += ["--requirements", own.name]
+        done = _run_import([*options, *known], file.path)
+        if done.returncode == 2 and any(f"unexpected argument '{option}'" in done.stderr for option in LATER_OPTIONS):
+            warn_once("wcas: the program is older than the plug-in: equal builds are refused, and origins not recorded")
+            done = _run_import(options if file.replaces else [*options, "--keep-existing"], file.path)
+    _read_report(file, done)
+
+
+def _run_import(options: list[str], path: pathlib.Path) -> subprocess.CompletedProcess[str]:
+    command = [find_program(), "--json", "import", *options, "--", str(path)]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def _read_report(file: Distribution, done: subprocess.CompletedProcess[str]) -> None:
+    try:
+        report = json.loads(done.stdout)
+    except ValueError:
+        report = {}
+    for refused in report.get("refused", []):
+        raise Refused(refused["reason"])
+    if done.returncode not in (0, 3):
+        raise StoreError(done.stderr.strip() or f"wcas ended with {done.returncode}")
+    for kept in report.get("kept", []):
+        _tell_kept(kept["filename"], kept["sha256"])
+    for row in report.get("distributions", []):
+        logger.info("wcas: %s is in %s (%s)", row["filename"], row["collection"], row["outcome"])
+    for warned in report.get("warned", []):
+        logger.warning("wcas: %s: %s", file.path.name, warned["reason"])
+
+
+class Form:
+    """A form, read as it goes out: wheels may be larger than the memory."""
+
+    def __init__(self, fields: dict[str, str], path: pathlib.Path | None = None) -> None:
+        boundary = uuid.uuid4().hex
+        text = "".join(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
+        self._parts: list[bytes | pathlib.Path] = []
+        if path is not None:
+            text += (
+                f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{path.name}"\r\n'
+                "Content-Type: application/octet-stream\r\n\r\n"
+            )
+            self._parts = [text.encode(), path]
+            text = "\r\n"
+        self._parts.append(f"{text}--{boundary}--\r\n".encode())
+        self._length = sum(len(part) if isinstance(part, bytes) else part.stat().st_size for part in self._parts)
+        self.headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(self._length)}
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> typing.Iterator[bytes]:
+        for part in self._parts:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            with part.open("rb") as file:
+                while piece := file.read(1 << 20):
+                    yield piece
+
+
+class Server:
+    """A server that a file is sent to."""
+
+    #: What servers said that they don't do, for all files of this process.
+    _lacks: typing.ClassVar[set[str]] = set()
+
+    def __init__(self, place: str, file: Distribution) -> None:
+        self._place = place
+        self._file = file
+
+    def send(self) -> None:
+        """Send a reference, and the file where that isn't enough: what is there already is not worth gigabytes."""
+        if self._refer():
+            return
+        answer = self._post(lambda: Form(self._fields(), self._file.path), UPLOAD_TRIES)
+        if answer.status_code != 200:
+            raise (Refused if answer.status_code == 400 else StoreError)(self._text(answer))
+        self._tell(answer.text.strip())
+
+    def _refer(self) -> bool:
+        name, version = self._file.name_and_version
+        fields = {
+            ":action": "file_reference",
+            "filename": self._file.path.name,
+            "name": name,
+            "version": version,
+            "sha256_digest": self._sha256,
+        }
+        try:
+            answer = self._post(lambda: Form(fields), 1)
+        except StoreError as error:
+            # The file itself is tried more often.
+            logger.debug("wcas: %s is not known by its digest: %s", self._file.path.name, error)
+            return False
+        if answer.status_code in (401, 403):
+            raise StoreError(self._text(answer))
+        # A refusal begins with the file's name. Who doesn't know references says so in many ways, and gets the file itself.
+        if answer.status_code == 400 and answer.text.startswith(f"{self._file.path.name}: "):
+            raise Refused(self._text(answer))
+        if answer.status_code == 200:
+            self._tell(answer.text.strip())
+        return bool(answer.status_code == 200)
+
+    @functools.cached_property
+    def _sha256(self) -> str:
+        with self._file.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _fields(self) -> dict[str, str]:
+        from packaging.utils import parse_wheel_filename
+
+        name, version = self._file.name_and_version
+        tags = parse_wheel_filename(self._file.path.name)[3] if self._file.is_wheel else ()
+        return {
+            ":action": "file_upload",
+            "protocol_version": "1",
+            "metadata_version": "2.1",
+            "name": name,
+            "version": version,
+            "filetype": "bdist_wheel" if self._file.is_wheel else "sdist",
+            "pyversion": ".".join(sorted({tag.interpreter for tag in tags})) or "source",
+            "sha256_digest": self._sha256,
+        }
+
+    def _query(self) -> dict[str, str]:
+        query = {}
+        own = RUN.is_own(self._file.name_and_version[0])
+        if own is not None:
+            query["own"] = "yes" if own else "no"
+        if self._file.is_prebuilt:
+            query["prebuilt"] = "yes"
+        if self._file.source_url:
+            query["source_url"] = self._file.source_url
+        for conflict in ["replace"] * self._file.replaces + ["keep"]:
+            if conflict not in self._lacks:
+                query["on_conflict"] = conflict
+                break
+        return query
+
+    def _post(self, make: typing.Callable[[], Form], tries: int) -> typing.Any:
+        """Return the answer, asking for less where the server doesn't do what was asked."""
+        while True:
+            query = self._query()
+            answer = self._try(query, make(), tries)
+            conflict = query.get("on_conflict", "")
+            if conflict == "replace" and answer.status_code == 403:
+                warn_once("wcas: the token may not replace what is there (--force): equal builds are kept")
+            elif conflict and answer.status_code == 400 and "on_conflict" in answer.text:
+                warn_once("wcas: the server is older than the plug-in: equal builds are refused, and not kept")
+            else:
+                return answer
+            self._lacks.add(conflict)
+
+    def _try(self, query: dict[str, str], form: Form, tries: int) -> typing.Any:
+        import requests
+
+        failure: Exception | str = ""
+        for turn in range(tries):
+            time.sleep(UPLOAD_PAUSE * turn)
+            try:
+                # Without a session of fromager's, which would wait for most of an hour.
+                answer = requests.post(
+                    self._place,
+                    params=query,
+                    # An iterable with a length goes out as it is read, and not in chunks.
+                    data=typing.cast(typing.Any, form),
+                    headers={**form.headers, **authorization()},
+                    timeout=UPLOAD_TIMEOUT,
+                    allow_redirects=False,
+                    # No netrc: its password would replace the token.
+                    auth=lambda request: request,
+                )
+            except requests.RequestException as error:
+                failure = error
+                continue
+            if answer.status_code < 500:
+                return answer
+            failure = self._text(answer)
+        raise StoreError(str(failure))
+
+    def _text(self, answer: typing.Any) -> str:
+        return f"{self._place} answered {answer.status_code}: {answer.text.strip()[:500] or answer.reason}"
+
+    def _tell(self, said: str) -> None:
+        name = self._file.path.name
+        if said.startswith("kept "):
+            sha256 = re.search(r"\b[0-9a-f]{64}\b", said)
+            _tell_kept(name, sha256[0] if sha256 else "unknown")
+        elif "; warning: " in said:
+            logger.warning("wcas: %s", said)
+        else:
+            logger.info("wcas: %s", said if name in said else f"{name} is at {self._place}")
