@@ -44,19 +44,30 @@ pub enum Endpoint {
     Variants(ViewName, Option<Sha256>, String),
     /// `/files/{sha256}/{filename}`, or of a view: `/{view}/files/{sha256}/{filename}`.
     File(FileAddress),
-    /// `/{view}/cache/simple/`: the projects, for builders.
+    /// `/{view}/cache/simple/` or `/{view}/build/simple/`: the projects, for builders.
     CacheRoot(CacheView),
-    /// `/{view}/cache/simple/{project}/`: what builders may take of a project.
+    /// `/{view}/cache/simple/{project}/` or `/{view}/build/simple/{project}/`: what builders may take of a project.
     CacheProject(CacheView, ProjectName),
-    /// `/{view}/cache/files/{sha256}/{filename}`.
+    /// `/{view}/cache/files/{sha256}/{filename}`, or under `build`.
     CacheFile(CacheView, FileAddress),
 }
 
-/// A view's cache for builders.
+/// What builders are offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Offering {
+    /// What need not be built.
+    Cache,
+    /// That, and what all else is built from.
+    Build,
+}
+
+/// A view as builders see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CacheView {
     /// The view.
     pub view: ViewName,
+    /// What they are offered.
+    pub offering: Offering,
     /// What the path says of the wheels that are offered: `/{view}/cache/suffix=_cuda&max-build=3/simple/…`. Build tools append a
     /// project's name to the URL that they are given, so that it can have no query.
     pub rules: CacheRules,
@@ -148,11 +159,15 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, As
         (["projects"], Ending::Slash) => Err(Astray::Moved("../".to_owned())),
         (["projects"], Ending::Name) => Err(Astray::Moved("./".to_owned())),
         (["files", digest, filename], Ending::Name) => file(Some(view), digest, filename),
-        (["cache", rules, rest @ ..], _) if rules.contains('=') => {
-            cache(CacheView { view, rules: rules.parse().map_err(|_| Astray::NotFound)? }, rest, ending)
-        }
-        (["cache", rest @ ..], _) if !rest.is_empty() => {
-            cache(CacheView { view, rules: CacheRules::default() }, rest, ending)
+        ([offering @ ("cache" | "build"), rest @ ..], _) if !rest.is_empty() => {
+            let offering = if *offering == "cache" { Offering::Cache } else { Offering::Build };
+            match rest {
+                [rules, rest @ ..] if rules.contains('=') => {
+                    let rules = rules.parse().map_err(|_| Astray::NotFound)?;
+                    cache(CacheView { view, offering, rules }, rest, ending)
+                }
+                rest => cache(CacheView { view, offering, rules: CacheRules::default() }, rest, ending),
+            }
         }
         (["variants", digest, filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, Some(sha256(digest)?), (*filename).to_owned()))
@@ -255,7 +270,7 @@ mod tests {
 
     fn cache_of(rules: &str) -> CacheView {
         let rules = if rules.is_empty() { CacheRules::default() } else { rules.parse().unwrap() };
-        CacheView { view: of("cuda"), rules }
+        CacheView { view: of("cuda"), offering: Offering::Cache, rules }
     }
 
     fn moved(path: &str) -> String {
@@ -299,6 +314,11 @@ mod tests {
             ("/cache/simple/", Endpoint::Root(of("cache"))),
             ("/cuda/cache/simple/", Endpoint::CacheRoot(cache_of(""))),
             ("/cuda/cache/simple/torch/", Endpoint::CacheProject(cache_of(""), torch())),
+            (
+                "/cuda/build/simple/torch/",
+                Endpoint::CacheProject(CacheView { offering: Offering::Build, ..cache_of("") }, torch()),
+            ),
+            ("/build/simple/", Endpoint::Root(of("build"))),
             (
                 "/cuda/cache/max-build=3&suffix=_el9/simple/torch/",
                 Endpoint::CacheProject(cache_of("max-build=3&suffix=_el9"), torch()),

@@ -10,6 +10,7 @@
 mod support;
 
 mod abuse;
+mod builders;
 mod cache;
 mod chains;
 mod clients;
