@@ -230,13 +230,15 @@ fn a_rebuilt_wheel_is_taken_where_the_old_one_is_gone_and_kept_out_where_it_is_n
     assert_ne!(site.server.get(&file).status, 200);
     let said = up("", &second);
     assert!(said.status == 200, "{said}");
-    // Invalidated on purpose: the same, and what was there before may come back.
+    // Invalidated on purpose: builders build it again; people's clients are told to take another name.
     site.env.ok(["invalidate", "torch", "--collection", "cuda"]);
-    assert_eq!(up("", &third).status, 200);
-    // What gave way to something newer may not: clients remember it.
+    assert_eq!(up("", &third).status, 400);
+    assert_eq!(up("?on_conflict=keep", &third).status, 200);
+    // What was taken back isn't invalidated any more.
     site.env.ok(["invalidate", "torch", "--collection", "cuda"]);
     site.env.ok(["undo"]);
-    assert_eq!(up("", &second).status, 400);
+    let said = up("?on_conflict=keep", &second);
+    assert!(said.status == 200 && said.text().contains("kept what is there"), "{said}");
     // History still has the damaged ones.
     site.server.stop();
     assert_eq!(site.env.run(["verify"]).code, 3);

@@ -160,8 +160,8 @@ fn listed(
             parts.push(Part { own: entries, remotes, status: rows.project_status(row.id, project)?, is_foreign });
         }
         let others = fates.iter().map(|(entry, _)| entry);
-        let all = parts.iter().flat_map(|part: &Part| part.own.iter().map(|(entry, _)| entry)).chain(others);
-        let has_upstream = all.fold(true, |so_far, entry| so_far && is_from_elsewhere(entry));
+        let mut all = parts.iter().flat_map(|part: &Part| part.own.iter().map(|(entry, _)| entry)).chain(others);
+        let has_upstream = all.all(is_from_elsewhere);
         (strategy, own, parts, has_upstream)
     };
     // Remotes are asked without a transaction: that could last, and would keep the log from being shortened.
