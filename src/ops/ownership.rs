@@ -131,13 +131,13 @@ impl Ownership {
     }
 
     /// Tells why a version that a collection's remote has isn't the variant's; what its bytes are bound to isn't known.
-    pub fn offer_objection(
-        &self,
-        collection: &CollectionName,
-        project: &ProjectName,
-        version: &Version,
-    ) -> Option<String> {
+    pub fn offer_objection(&self, collection: &CollectionName, name: &DistributionFilename) -> Option<String> {
+        let (project, version) = (name.project(), name.version());
         let reason = self.collection_objection(collection, project);
+        let build_tag = name.build_tag().map(ToString::to_string);
+        if reason.is_none() && self.is_labelled(&version.to_string(), build_tag.as_deref()) {
+            return None;
+        }
         reason.or_else(|| self.version_objection(collection, project, version))
     }
 
@@ -146,7 +146,7 @@ impl Ownership {
         let reason = match self.collection_objection(&entry.collection, &entry.project) {
             Some(reason) => reason,
             None if self.bound_blobs.contains(&entry.blob) || self.bound.is_empty() => return Ok(None),
-            None if self.is_labelled(entry) => return Ok(None),
+            None if self.is_labelled(&entry.version, entry.build_tag.as_deref()) => return Ok(None),
             None => {
                 let Ok(version) = entry.version.parse() else { return Ok(None) };
                 match self.version_objection(&entry.collection, &entry.project, &version) {
@@ -177,10 +177,10 @@ impl Ownership {
         ))
     }
 
-    /// Tells whether the local version or the build tag of an entry names an accelerator of the variant: `+cu126`, `2_el9_cuda`.
-    fn is_labelled(&self, entry: &Entry) -> bool {
-        let local = entry.version.split_once('+').map(|(_, local)| local);
-        let mut labels = local.into_iter().chain(entry.build_tag.as_deref());
+    /// Tells whether a local version or a build tag names an accelerator of the variant: `+cu126`, `2_el9_cuda`.
+    fn is_labelled(&self, version: &str, build_tag: Option<&str>) -> bool {
+        let local = version.split_once('+').map(|(_, local)| local);
+        let mut labels = local.into_iter().chain(build_tag);
         labels.any(|label| named_by_label(label).is_some_and(|own| self.accelerators.contains(&own)))
     }
 

@@ -169,6 +169,13 @@ fn what_shared_refuses_goes_to_the_variant_that_admits_it() {
     let rocm = native("hip", "1.0", "libamdhip64.so.6").write_to(env.path("in"));
     assert_eq!(env.run(["import", "--variant", "cuda", rocm.to_str().unwrap()]).code, 3);
     assert_eq!(env.run(["lookup", "hip", "--variant", "cuda"]).code, 4);
+    let explained = env.json(["route", "explain", path, "--variant", "cuda"]);
+    assert_eq!((&explained["collection"], &explained["rule"]), (&"cuda".into(), &"guard".into()));
+    assert_eq!(
+        env.json(["route", "explain", "flash", "--variant", "cuda"])["collection"],
+        "shared",
+        "as far as is known"
+    );
     // Somebody's word that it goes elsewhere stands.
     env.ok(["collection", "create", "plain"]);
     env.ok(["collection", "set", "plain", "--accelerator", "none"]);
@@ -194,6 +201,21 @@ fn remotes_of_farther_collections_are_not_asked_for_what_is_own() {
     assert!(why.contains("remote far of shared: not asked: torch is cuda's own"), "{why}");
     assert_eq!(env.json(["lookup", "torch", "--variant", "cpu"])["remote"], "far");
     assert_eq!(env.run(["pull", "torch", "--variant", "cuda"]).code, 3, "now that it is in shared");
+}
+
+#[test]
+fn what_a_remote_of_shared_has_and_shared_refuses_is_the_variants() {
+    let env = teams();
+    let server = Server::start();
+    for (project, library) in [("flash", "libcudart.so.12"), ("plain", "libm.so.6"), ("apex", "libcudart.so.12")] {
+        let wheel = native(project, "1.0", library);
+        server.route(&format!("/simple/{project}/"), Reply::html(server.wheel(&wheel.filename(), &wheel.bytes())));
+    }
+    env.ok(["remote", "add", "far", &server.url("/simple/"), "--collection", "shared"]);
+    let found = |project: &str| env.json(["lookup", project, "--variant", "cuda"])["collection"].clone();
+    assert_eq!((found("flash"), found("plain")), ("cuda".into(), "shared".into()));
+    assert_eq!(env.json(["pull", "apex", "--variant", "cuda"])["distributions"][0]["collection"], "cuda");
+    assert_eq!(env.run(["lookup", "apex", "--variant", "cpu"]).code, 4, "it is for neither");
 }
 
 #[test]

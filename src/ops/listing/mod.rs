@@ -336,8 +336,7 @@ impl View<'_> {
 
     /// Returns the files of a remote that are for the variant.
     fn offered(&self, remote: &RemoteRow, mut files: Vec<ListedFile>) -> Vec<ListedFile> {
-        let (collection, project) = (&remote.collection_name, self.project);
-        files.retain(|file| self.own.offer_objection(collection, project, file.name.version()).is_none());
+        files.retain(|file| self.own.offer_objection(&remote.collection_name, &file.name).is_none());
         files
     }
 

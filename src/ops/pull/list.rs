@@ -573,7 +573,10 @@ impl Run<'_> {
         let mut groups: BTreeMap<String, (Target, Vec<(usize, std::path::PathBuf)>)> = BTreeMap::new();
         for (place, path) in files {
             let own = &tasks[place].remote.collection_name;
-            let target = self.options.target.clone().unwrap_or_else(|| Target::Collection(own.clone()));
+            let target = match &self.options.target {
+                Some(target) => target.clone(),
+                None => Target::of_pulls(&self.store.manifest, self.options.variant.as_ref(), own)?,
+            };
             groups.entry(own.to_string()).or_insert_with(|| (target, Vec::new())).1.push((place, path));
         }
         for (target, files) in groups.into_values() {

@@ -63,8 +63,7 @@ impl Reach<'_> {
 
 /// Tells whether a remote's file is for the variant that asks.
 fn admits_file(own: Option<&Ownership>, remote: &RemoteRow, file: &ListedFile) -> bool {
-    let (collection, name) = (&remote.collection_name, &file.name);
-    own.and_then(|own| own.offer_objection(collection, name.project(), name.version())).is_none()
+    own.and_then(|own| own.offer_objection(&remote.collection_name, &file.name)).is_none()
 }
 
 /// Asks a collection's remotes, in order, for the best file that a lookup may have, and brings it into the collection.
@@ -78,7 +77,7 @@ pub(super) fn find(
     if !store.is_writable() {
         return Ok(None);
     }
-    let target = Target::Collection(reach.collection.name.clone());
+    let target = Target::of_pulls(&store.manifest, options.variant.as_ref(), &reach.collection.name)?;
     let give = |client: &Client, task: &Task<'_>| bring(store, context, client, task, &target);
     first(store, context, reach, options, notes, give)
 }
