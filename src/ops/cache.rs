@@ -6,7 +6,7 @@
 //! asked hides nothing else: a miss costs one build, a wrong wheel all that come after it.
 
 use super::builder_rules::{Builder, CacheRules};
-use super::listing::{self, Asking, Held, Listed, Listing};
+use super::listing::{self, Asking, Held, Listed, Listing, Purpose};
 use super::ownership::{OwnProjects, accelerators_of};
 use super::pull::{Offer, PullNote};
 use super::shown::Shown;
@@ -97,7 +97,7 @@ pub fn cached(
     rules: &CacheRules,
 ) -> Result<Option<CachedProject>> {
     let shown = of_run(shown, rules);
-    let listed = listing::for_builders(store, context, &shown, project, asking)?;
+    let listed = listing::listed(store, context, &shown, project, asking, Purpose::Cache)?;
     let Listed::Found(mut listing) = listed else { return Ok(None) };
     let terms = Terms::read(store, &shown, rules)?;
     listing.files.retain(|held| {
@@ -130,7 +130,7 @@ pub fn buildable(
     rules: &CacheRules,
 ) -> Result<Buildable> {
     let shown = of_run(shown, rules);
-    let mut listing = match listing::for_sources(store, context, &shown, project, asking)? {
+    let mut listing = match listing::listed(store, context, &shown, project, asking, Purpose::Build)? {
         Listed::Found(listing) => listing,
         Listed::Unknown => return Ok(Buildable::Unknown),
         Listed::Unavailable(notes) => return Ok(Buildable::Unavailable(notes)),

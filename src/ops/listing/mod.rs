@@ -97,40 +97,22 @@ pub fn listing(
     listed(store, context, shown, project, asking, Purpose::Index)
 }
 
-/// The same for builders, who know which version they want, and from whom: no collection hides what a farther one has, so that
-/// nothing is built that exists. One remote that fails is passed over, and what several of them have is listed for each: one may lie,
-/// or fail later.
-pub(super) fn for_builders(
-    store: &Store,
-    context: &Context<'_>,
-    shown: &Shown,
-    project: &ProjectName,
-    asking: &Asking<'_>,
-) -> Result<Listed> {
-    listed(store, context, shown, project, asking, Purpose::Cache)
-}
-
-/// The same for who builds from source: our own wheels, and all source distributions, upstream's too. A project whose every file of ours
-/// was made from somebody else's source has an upstream; one that has a file without is ours alone, and no stranger is asked for it.
-pub(super) fn for_sources(
-    store: &Store,
-    context: &Context<'_>,
-    shown: &Shown,
-    project: &ProjectName,
-    asking: &Asking<'_>,
-) -> Result<Listed> {
-    listed(store, context, shown, project, asking, Purpose::Build)
-}
-
 /// What a listing is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
+    /// For clients that choose among all there is.
     Index,
+    /// For builders, who know which version they want, and from whom: no collection hides what a farther one has, so that nothing is
+    /// built that exists. One remote that fails is passed over, and what several of them have is listed for each: one may lie, or
+    /// fail later.
     Cache,
+    /// For who builds from source: our own wheels, and all source distributions, upstream's too. A project whose every file of ours
+    /// was made from somebody else's source has an upstream; one that has a file without is ours alone, and no stranger is asked.
     Build,
 }
 
-fn listed(
+/// The same for a purpose.
+pub(super) fn listed(
     store: &Store,
     context: &Context<'_>,
     shown: &Shown,
