@@ -107,6 +107,27 @@ fn an_override_is_a_home_and_one_to_the_default_collection_shares() {
 }
 
 #[test]
+fn fallbacks_for_the_same_accelerator_are_at_home_with_a_variant() {
+    let env = teams();
+    for (name, first) in [("cuda-aarch64", "cuda"), ("cpu-aarch64", "cpu")] {
+        env.ok(["collection", "create", name]);
+        env.ok(["collection", "set", name, "--fallback", first, "--fallback", "shared"]);
+    }
+    fs::write(env.path("both.txt"), "torch\napp\n").unwrap();
+    for name in ["cuda-aarch64", "cpu-aarch64"] {
+        env.ok(["route", "set", name, "--requirements", "both.txt"]);
+    }
+    assert_eq!(import(&env, "cuda", &native("torch", "1.0", "libcudart.so.12"), &[]), "cuda");
+    assert_eq!(import(&env, "cpu", &native("app", "1.0", "libm.so.6"), &[]), "cpu");
+    assert_eq!(import(&env, "cpu", &native("torch", "2.0", "libm.so.6"), &[]), "shared");
+    assert_eq!(import(&env, "cuda", &native("app", "2.0", "libm.so.6"), &[]), "shared");
+    let found = |project: &str, variant: &str| env.json(["lookup", project, "--variant", variant])["version"].clone();
+    assert_eq!((found("torch", "cuda-aarch64"), found("app", "cpu-aarch64")), ("1.0".into(), "1.0".into()));
+    assert_eq!(env.run(["lookup", "app", "--variant", "cuda-aarch64"]).code, 4, "that is others'");
+    assert_eq!(env.run(["lookup", "torch", "--variant", "cpu-aarch64"]).code, 4);
+}
+
+#[test]
 fn a_version_that_has_a_bound_build_is_its_variants_own() {
     let env = teams();
     let plain = |version| native("xformers", version, "libm.so.6");

@@ -299,6 +299,7 @@ mod tests {
                 requirements: requirements.map(set),
                 shares_pure: false,
                 accelerators: vec![Cuda],
+                kin: Vec::new(),
                 bound: BTreeMap::new(),
                 bound_blobs: std::collections::HashSet::new(),
             },
