@@ -6,7 +6,7 @@
 //! remotes have little time, nothing is a 5xx, and a wheel's every byte is checked before its first one goes out.
 
 use super::access::{self, Readable};
-use super::answer::{Cause, plain, set};
+use super::answer::{Cause, plain, set, varies};
 use super::endpoint::{CacheView, FileAddress, Offering};
 use super::{Answer, Request, Server, feed, files, pages};
 use crate::digest::Blake3;
@@ -15,9 +15,8 @@ use crate::manifest::Entry;
 use crate::name::ProjectName;
 use crate::ops::{self, Asking, Buildable, CacheRules, CacheRulesError, CachedWheel};
 use crate::wheel::DistributionFilename;
-use http::HeaderValue;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderName, VARY};
+use http::header::{CACHE_CONTROL, HeaderName};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,7 +35,7 @@ pub(super) fn project(server: &Server, request: &Request, cache: &CacheView, pro
                 // To who asks for sources an error is better than another version.
                 Offering::Build => pages::build(server, request, &cache.view, &rules, project),
             };
-            answer.headers_mut().append(VARY, HeaderValue::from_static("X-Wcas-Rules"));
+            varies(&mut answer, "X-Wcas-Rules");
             answer
         }
         Err(error) => miss(error.to_string()),

@@ -72,6 +72,7 @@ impl Server {
         if let Some(endpoint) = endpoint.filter(|_| answer.status() == StatusCode::NOT_FOUND) {
             self.missed(endpoint);
         }
+        access::keep_private(self, &mut answer);
         if request.method() == Method::HEAD {
             empty(&mut answer);
         }

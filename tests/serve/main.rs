@@ -10,6 +10,7 @@
 mod support;
 
 mod abuse;
+mod browsers;
 mod builders;
 mod cache;
 mod chains;

@@ -62,6 +62,7 @@ impl Server {
 
     /// Finds out where an upload goes, and whether it may.
     fn receiver(&self, request: &Request) -> Result<Receiver<'_>, Answer> {
+        access::refuse_other_sites(request)?;
         let endpoint = self.endpoint(request)?;
         let view = match &endpoint {
             Endpoint::Collection(view) | Endpoint::Root(view) | Endpoint::Legacy(view) => view,
