@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(1800);
 
 /// Answers with what a cache offers of a project.
 pub(super) fn project(server: &Server, request: &Request, cache: &CacheView, project: &ProjectName) -> Answer {
-    match rules(request, cache) {
+    match rules(request, cache).map(|rules| rules.about(project)) {
         Ok(rules) => {
             let mut answer = softened(pages::cache(server, request, &cache.view, &rules, project));
             answer.headers_mut().append(VARY, HeaderValue::from_static("X-Wcas-Rules"));
@@ -125,7 +125,8 @@ fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules
 fn find(server: &Server, view: &ViewName, rules: &CacheRules, address: &FileAddress) -> Result<Option<CachedWheel>> {
     let Ok(name) = DistributionFilename::parse(&address.filename) else { return Ok(None) };
     let store = server.stores.borrow()?;
-    let cached = ops::cached(&store, &server.context(), &pages::shown(view), name.project(), &asking(server), rules)?;
+    let (context, rules) = (server.context(), rules.clone().about(name.project()));
+    let cached = ops::cached(&store, &context, &pages::shown(view), name.project(), &asking(server), &rules)?;
     let mut wheels = cached.into_iter().flat_map(|cached| cached.wheels);
     // What was disputed when the page was made may have come since.
     let is_meant = |wheel: &CachedWheel| address.sha256.is_none() || wheel.sha256() == address.sha256;
