@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(1800);
 
 /// Answers with what a cache offers of a project.
 pub(super) fn project(server: &Server, request: &Request, cache: &CacheView, project: &ProjectName) -> Answer {
-    match rules(request, cache) {
+    match rules(request, cache).map(|rules| rules.about(project)) {
         Ok(rules) => {
             let mut answer = match cache.offering {
                 Offering::Cache => softened(pages::cache(server, request, &cache.view, &rules, project)),
@@ -129,6 +129,7 @@ fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAd
     let Ok(name) = DistributionFilename::parse(&address.filename) else { return Ok(None) };
     let store = server.stores.borrow()?;
     let (context, shown, project) = (server.context(), pages::shown(&cache.view), name.project());
+    let rules = &rules.clone().about(project);
     let cached = match cache.offering {
         Offering::Cache => ops::cached(&store, &context, &shown, project, &asking(server), rules)?,
         Offering::Build => match ops::buildable(&store, &context, &shown, project, &pages::asking(server), rules)? {

@@ -110,7 +110,14 @@ pub fn parse(path: &str) -> Result<Endpoint, Astray> {
         Some(rest) => (rest, Ending::Slash),
         None => (rest, Ending::Name),
     };
-    let segments = rest.split('/').map(segment).collect::<Option<Vec<_>>>().ok_or(Astray::NotFound)?;
+    let raw: Vec<&str> = rest.split('/').collect();
+    let limit = |index: usize| {
+        // A run's rules may name many projects.
+        let is_rules = index == 2 && matches!(raw[1], "cache" | "build") && raw[2].contains('=');
+        if is_rules { MAX_BYTES } else { MAX_SEGMENT_BYTES }
+    };
+    let segments = raw.iter().enumerate().map(|(index, raw)| segment(raw, limit(index)));
+    let segments = segments.collect::<Option<Vec<_>>>().ok_or(Astray::NotFound)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match (&segments[..], ending) {
         (["healthz"], Ending::Name) => Ok(Endpoint::Health),
@@ -237,14 +244,14 @@ fn view(segment: &str) -> Option<ViewName> {
 }
 
 /// Decodes a segment, once. Nothing comes out that could be more than one segment, or another, wherever it is written.
-fn segment(raw: &str) -> Option<Cow<'_, str>> {
+fn segment(raw: &str, limit: usize) -> Option<Cow<'_, str>> {
     let is_escaped = |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
     if !raw.split('%').skip(1).all(is_escaped) {
         return None;
     }
     let text = percent_decode_str(raw).decode_utf8().ok()?;
     let is_plain = |letter: char| !letter.is_control() && letter != '/' && letter != '\\';
-    let is_fit = !text.is_empty() && text.len() <= MAX_SEGMENT_BYTES && text != "." && text != "..";
+    let is_fit = !text.is_empty() && text.len() <= limit && text != "." && text != "..";
     (is_fit && text.chars().all(is_plain)).then_some(text)
 }
 
@@ -326,6 +333,24 @@ mod tests {
         ] {
             assert_eq!(parse(path), Ok(endpoint), "{path}");
         }
+    }
+
+    #[test]
+    fn rules_may_name_as_many_projects_as_a_path_has_room_for() {
+        let names = (0..250).map(|number| format!("project-{number}")).collect::<Vec<_>>().join(",");
+        let rules = format!("own-projects={names}");
+        let found = parse(&format!("/cuda/cache/{rules}/simple/torch/"));
+        assert_eq!(found, Ok(Endpoint::CacheProject(cache_of(&rules), "torch".parse().unwrap())));
+        let long = "x".repeat(300);
+        for path in
+            [format!("/cuda/{rules}/simple/torch/"), format!("/cuda/simple/{long}/"), format!("/cuda/cache/{long}/")]
+        {
+            assert_eq!(parse(&path), Err(Astray::NotFound), "{path}");
+        }
+        assert_eq!(
+            parse(&format!("/cuda/cache/own-projects={}/simple/torch/", "x,".repeat(2100))),
+            Err(Astray::NotFound)
+        );
     }
 
     #[test]
