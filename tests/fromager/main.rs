@@ -40,7 +40,8 @@ def _used():
     with open("pyproject.toml", "rb") as file:
         needs = tomllib.load(file)["build-system"]["requires"]
     modules = [re.match(r"[\w-]+", need)[0].replace("-", "_") for need in needs]
-    return [importlib.import_module(module).NAME for module in modules if module != "demo_backend"]
+    used = [importlib.import_module(module) for module in modules if module != "demo_backend"]
+    return [getattr(module, "NAME", "another " + module.__name__) for module in used]
 def get_requires_for_build_wheel(config_settings=None): return []
 def get_requires_for_build_sdist(config_settings=None): return []
 def _metadata(project):
