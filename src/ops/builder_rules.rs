@@ -330,13 +330,16 @@ mod tests {
 
     #[test]
     fn a_set_of_own_projects_says_of_each_project_whether_it_is_one() {
-        let about = |rules: &str, name: &str| {
-            rules.parse::<CacheRules>().unwrap().about(&name.parse().unwrap()).to_string()
-        };
+        let about =
+            |rules: &str, name: &str| rules.parse::<CacheRules>().unwrap().about(&name.parse().unwrap()).to_string();
         let rules = "max-build=2&own-projects=torch,Flash_Attn";
         assert_eq!(about(rules, "flash.attn"), "max-build=2&own=yes");
         assert_eq!(about(rules, "numpy"), "max-build=2&own=no");
-        assert_eq!(about("own-projects=torch&own=no", "torch"), "own=no", "what is said of the project itself goes first");
+        assert_eq!(
+            about("own-projects=torch&own=no", "torch"),
+            "own=no",
+            "what is said of the project itself goes first"
+        );
         assert_eq!(about("own-projects=", "torch"), "own=no", "none is a set");
         assert_eq!(about("max-build=2", "torch"), "max-build=2");
     }

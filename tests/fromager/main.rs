@@ -129,14 +129,7 @@ fn source(env: &Env, name: &str, version: &str, needs: &[&str]) {
 }
 
 /// Makes one that has more build requirements, and a library.
-fn source_with(
-    env: &Env,
-    name: &str,
-    version: &str,
-    needs: &[&str],
-    build_needs: &[&str],
-    library: Option<&[u8]>,
-) {
+fn source_with(env: &Env, name: &str, version: &str, needs: &[&str], build_needs: &[&str], library: Option<&[u8]>) {
     let stem = format!("{}-{version}", name.replace('-', "_"));
     let dir = env.path("sources").join(&stem);
     fs::create_dir_all(&dir).unwrap();

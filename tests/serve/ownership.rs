@@ -86,7 +86,8 @@ fn cache_and_index_hold_back_what_is_own_and_follow_what_is_said() {
     assert!(listed(&site, "/cuda/cache/simple/numpy/", Some("own=yes")).is_empty());
     assert_eq!(listed(&site, "/cuda/cache/simple/numpy/", None).len(), 1);
     // uv sends no header: a path has the run's whole set, and what the header says of the project goes first.
-    let of = |set: &str, rules| listed(&site, &cache.replace("/simple/", &format!("/own-projects={set}/simple/")), rules);
+    let of =
+        |set: &str, rules| listed(&site, &cache.replace("/simple/", &format!("/own-projects={set}/simple/")), rules);
     assert!(of("numpy,Torch", None).is_empty());
     assert_eq!(of("numpy", None).len(), 1);
     assert_eq!(of("", None).len(), 1, "an empty set is a set");
