@@ -295,7 +295,7 @@ fn g3_the_same_bytes_again_change_nothing_and_others_are_refused() {
     site.upload(path, Form::wheel(&other)).is(401, &[]);
     site.post(path, &[(AUTHORIZATION, &upload)], Form::wheel(&other)).is(403, &["admin"]);
     site.post(path, &[(AUTHORIZATION, &admin)], Form::wheel(&other)).is(200, &["took the place"]);
-    site.upload("/cuda/legacy/?on_conflict=maybe", Form::wheel(&other)).is(400, &["refuse or replace"]);
+    site.upload("/cuda/legacy/?on_conflict=maybe", Form::wheel(&other)).is(400, &["refuse, keep or replace"]);
 }
 
 #[test]

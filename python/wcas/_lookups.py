@@ -1,25 +1,37 @@
 """What fromager's own requests say to the store's server: the token, and the rules of the run.
 
 A cache page is the same for everybody who asks; which wheels this run may take depends on its requirements and settings, and goes in a header.
+uv, which fills the build environments, sends none: it is given an index whose URL names the run's own projects.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import re
 import typing
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from wcas._run import RUN, origin, warn_once
 
+#: The index of a cache, with rules or without.
+INDEX = re.compile(r"/cache/(?:([^/]*=[^/]*)/)?simple/?$")
+#: A server takes paths of 4 KiB, with a file's name in them.
+MAX_OWN = 3000
 #: A page of the cache endpoint, and a file that it links.
 PAGE = re.compile(r"/cache/(?:[^/]+/)?simple/([^/]+)/?$")
 FILE = re.compile(r"/cache/(?:[^/]+/)?files/[^/]+/([^/]+?\.whl)(?:\.metadata)?$")
 
 
 def teach() -> None:
-    """Let fromager's session say them, to this server and to nobody else: it drops what a URL or netrc says."""
+    """Let fromager say them, to this server and to nobody else."""
+    _teach_session()
+    _teach_environments()
+
+
+def _teach_session() -> None:
+    """Fromager's session drops what a URL or netrc says."""
     try:
         from fromager.request_session import session
     except ImportError as error:
@@ -39,6 +51,38 @@ def teach() -> None:
         return inner(request) if callable(inner) else request
 
     session.auth = say
+
+
+def _teach_environments() -> None:
+    try:
+        from fromager.context import WorkContext
+
+        inner = typing.cast(property, WorkContext.__dict__["pip_wheel_server_args"]).fget
+        assert inner is not None
+    except (ImportError, KeyError, AttributeError, AssertionError) as error:
+        warn_once(f"wcas: in build environments the store's own set decides: this fromager's arguments for uv are not known: {error}")
+        return
+
+    @functools.wraps(inner)
+    def arguments(self: typing.Any) -> list[str]:
+        return [index_of(argument) if argument == self.wheel_server_url else argument for argument in inner(self)]
+
+    WorkContext.pip_wheel_server_args = property(arguments)  # type: ignore[method-assign, assignment]
+
+
+def index_of(url: str) -> str:
+    """Return the index for build environments: the one that fromager was given, with the run's own projects where it is the store's cache."""
+    own = RUN.own()
+    parts = urlsplit(url)
+    found = INDEX.search(parts.path)
+    if own is None or found is None or origin(url) not in _caches() or "own-projects=" in (found[1] or ""):
+        return url
+    names = ",".join(sorted(own))
+    if len(names) > MAX_OWN:
+        warn_once(f"wcas: {len(own)} own projects are too many for a URL: in build environments the store's own set decides")
+        return url
+    rules = "&".join(filter(None, [found[1], f"own-projects={names}"]))
+    return urlunsplit(parts._replace(path=f"{parts.path[: found.start()]}/cache/{rules}/simple/"))
 
 
 def authorization() -> dict[str, str]:

@@ -11,7 +11,7 @@ use wcas::manifest::{self, RouteOverride, VariantRequirement};
 use wcas::name::{CollectionName, ProjectName};
 use wcas::ops::{self, ExplainReport, OwnProjects, RoutesReport, Subject, VariantReport, VariantSettings};
 use wcas::requirement::Spec;
-use wcas::wheel::DistributionFilename;
+use wcas::wheel::{DistributionFilename, Kind};
 use wcas::{Error, Store};
 
 /// Say where a variant's new distributions go
@@ -297,7 +297,7 @@ fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[Path
     let router = ops::router(&store, variant, &given)?;
     let path = Path::new(what);
     let looked = match path.file_name().and_then(|name| DistributionFilename::parse(name.to_str()?).ok()) {
-        Some(name) if router.wants_accelerator(&name) && path.is_file() => Some(ops::bound_to(path, &name)?),
+        Some(name) if name.kind() == Kind::Wheel && path.is_file() => Some(ops::bound_to(path, &name)?),
         _ => None,
     };
     let subject = Subject {

@@ -94,6 +94,9 @@ enum LayoutArg {
     Fromager,
 }
 
+/// So many files that are left out are named.
+const TOLD: usize = 10;
+
 #[derive(Serialize)]
 struct RemoveDocument<'a> {
     removed: &'a Path,
@@ -195,8 +198,12 @@ fn shown(
 }
 
 fn tell_left_out(app: &App, left_out: &[String], withheld: &[WithheldFile]) -> End {
-    for file in withheld {
+    let told = if app.verbose { withheld.len() } else { TOLD };
+    for file in withheld.iter().take(told) {
         app.note(&format!("left out {}: {}", file.filename, file.reason));
+    }
+    if withheld.len() > told {
+        app.note(&format!("left out {} more; --verbose names them", withheld.len() - told));
     }
     for filename in left_out {
         app.warn(&format!("left out {filename}: its bytes are lost; import it again, or `wcas verify --repair`"));

@@ -246,16 +246,23 @@ impl Rows {
         Ok(self.conn.prepare_cached(sql)?.query_row((collection, filename), |row| row.get(0)).optional()?)
     }
 
-    /// Tells whether a collection's history has a filename with other bytes than these, and not with these. What was lost, or
-    /// invalidated on purpose, doesn't count: who did that wants another.
-    pub fn was_other(&self, collection: CollectionId, filename: &str, blob: BlobId) -> Result<bool> {
+    /// Tells whether a collection's history has a filename with other bytes than these, and not with these. What was lost doesn't
+    /// count; nor, for who builds again, what was invalidated on purpose: who did that wants another.
+    pub fn was_other(
+        &self,
+        collection: CollectionId,
+        filename: &str,
+        blob: BlobId,
+        is_built_again: bool,
+    ) -> Result<bool> {
         let sql = "SELECT max(e.blob_id = ?3) FROM entry e JOIN blob b ON b.id = e.blob_id
                    LEFT JOIN revision r ON r.collection_id = e.collection_id AND r.number = e.removed
                    LEFT JOIN operation o ON o.id = r.operation_id
                    WHERE e.collection_id = ?1 AND e.filename = ?2
-                     AND (e.blob_id = ?3 OR (b.state = 'live' AND coalesce(o.kind, '') <> 'invalidate'))";
+                     AND (e.blob_id = ?3 OR (b.state = 'live' AND NOT (?4 AND coalesce(o.kind, '') = 'invalidate')))";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let has_these: Option<bool> = statement.query_row((collection, filename, blob), |row| row.get(0))?;
+        let has_these: Option<bool> =
+            statement.query_row((collection, filename, blob, is_built_again), |row| row.get(0))?;
         Ok(has_these == Some(false))
     }
 

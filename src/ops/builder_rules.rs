@@ -1,11 +1,12 @@
 //! The rules by which a cache for builders chooses among wheels: what a URL, a collection and a run say of them.
 
+use crate::name::ProjectName;
 use crate::wheel::WheelFilename;
 use crate::wheel::accelerator::{Accelerator, named_by_label};
 use pep440_rs::Version;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,6 +23,8 @@ pub struct CacheRules {
     pub files: Option<Builder>,
     /// Whether the run that asks counts the project as its variant's own.
     pub own: Option<bool>,
+    /// All projects that the run counts as its variant's own: for clients that are given one URL, and can't say it of each project.
+    pub own_projects: Option<BTreeSet<ProjectName>>,
     /// Whether the run takes the project pre-built.
     pub prebuilt: Option<bool>,
     /// The number of the build that the run expects: another variant's changelog may have given higher ones.
@@ -38,6 +41,8 @@ pub struct ExpectedBuilds {
 
 /// So many versions a run may name.
 const MAX_EXPECTED: usize = 1000;
+/// So many projects a run may name: what goes into a path is no longer.
+const MAX_OWN: usize = 1000;
 
 impl ExpectedBuilds {
     fn of(&self, version: &Version) -> Option<u64> {
@@ -104,12 +109,12 @@ pub enum Builder {
 /// What is encoded in rules; what build tags are made of is not.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.');
 /// The rules by name.
-const NAMES: [&str; 7] = ["max-build", "suffix", "local", "files", "own", "prebuilt", "builds"];
+const NAMES: [&str; 8] = ["max-build", "suffix", "local", "files", "own", "own-projects", "prebuilt", "builds"];
 
 /// A text that is no rule of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no rule of a cache: expected max-build=NUMBER, suffix=TEXT, local=own|any|none, files=built|any|fromager, or of a run own=yes|no, prebuilt=yes|no, builds=VERSION:NUMBER,*:NUMBER; several with & between them"
+    "{0:?} is no rule of a cache: expected max-build=NUMBER, suffix=TEXT, local=own|any|none, files=built|any|fromager, or of a run own=yes|no, own-projects=NAME,NAME, prebuilt=yes|no, builds=VERSION:NUMBER,*:NUMBER; several with & between them"
 )]
 pub struct CacheRulesError(pub String);
 
@@ -142,6 +147,7 @@ impl CacheRules {
             ("files", "any") => self.files = Some(Builder::Any),
             ("files", "fromager") => self.files = Some(Builder::Fromager),
             ("own", "yes" | "no") => self.own = Some(value == "yes"),
+            ("own-projects", names) => self.own_projects = Some(projects(names).ok_or_else(wrong)?),
             ("prebuilt", "yes" | "no") => self.prebuilt = Some(value == "yes"),
             ("builds", builds) => self.builds = Some(builds.parse().map_err(|()| wrong())?),
             _ => return Err(wrong()),
@@ -157,14 +163,21 @@ impl CacheRules {
             local: self.local.or(others.local),
             files: self.files.or(others.files),
             own: self.own.or(others.own),
+            own_projects: self.own_projects.or(others.own_projects),
             prebuilt: self.prebuilt.or(others.prebuilt),
             builds: self.builds.or(others.builds),
         }
     }
 
+    /// Returns what they say when one project is asked for: whether it is the run's own, and no set.
+    pub fn about(self, project: &ProjectName) -> Self {
+        let own = self.own.or(self.own_projects.map(|set| set.contains(project)));
+        Self { own, own_projects: None, ..self }
+    }
+
     /// Tells whether only a run can say so: a collection has no runs.
     pub fn are_of_a_run(&self) -> bool {
-        self.own.is_some() || self.prebuilt.is_some() || self.builds.is_some()
+        self.own.is_some() || self.own_projects.is_some() || self.prebuilt.is_some() || self.builds.is_some()
     }
 
     /// Tells whether a wheel is offered, as far as its name says; `own` are the accelerators of who asks, where they are known.
@@ -232,11 +245,22 @@ impl fmt::Display for CacheRules {
                 format!("files={word}")
             }),
             self.own.map(|own| format!("own={}", yes(own))),
+            self.own_projects.as_ref().map(|set| {
+                let names: Vec<_> = set.iter().map(ProjectName::as_str).collect();
+                format!("own-projects={}", names.join(","))
+            }),
             self.prebuilt.map(|prebuilt| format!("prebuilt={}", yes(prebuilt))),
             self.builds.as_ref().map(|builds| format!("builds={builds}")),
         ];
         f.write_str(&pairs.into_iter().flatten().collect::<Vec<_>>().join("&"))
     }
+}
+
+/// Reads names with commas between them; none at all are a set, too.
+fn projects(names: &str) -> Option<BTreeSet<ProjectName>> {
+    let names = names.split(',').filter(|name| !name.is_empty());
+    let set: BTreeSet<ProjectName> = names.map(str::parse).collect::<std::result::Result<_, _>>().ok()?;
+    (set.len() <= MAX_OWN).then_some(set)
 }
 
 fn yes(answer: bool) -> &'static str {
@@ -271,6 +295,8 @@ mod tests {
             "max-build=0&suffix=_a&local=any&files=fromager",
             "own=yes&prebuilt=no&builds=3.0:0,1!2.5.1:3,*:1",
             "files=built",
+            "own-projects=",
+            "own-projects=flash-attn,torch",
         ] {
             assert_eq!(text.parse::<CacheRules>().unwrap().to_string(), text);
         }
@@ -285,6 +311,9 @@ mod tests {
             "suffix=1-2",
             "x=1",
             "own=1",
+            "own-projects",
+            "own-projects=-",
+            "own-projects=a/b",
             "builds=",
             "builds=2.5.1",
             "builds=x y:1",
@@ -297,6 +326,22 @@ mod tests {
         assert_eq!(rules.clone().or("max-build=9&suffix=_a".parse().unwrap()).to_string(), "max-build=3&suffix=_a");
         assert!(CacheRules::of_query(Some("max-build=x")).is_err());
         assert_eq!(CacheRules::of_query(None).unwrap(), CacheRules::default());
+    }
+
+    #[test]
+    fn a_set_of_own_projects_says_of_each_project_whether_it_is_one() {
+        let about =
+            |rules: &str, name: &str| rules.parse::<CacheRules>().unwrap().about(&name.parse().unwrap()).to_string();
+        let rules = "max-build=2&own-projects=torch,Flash_Attn";
+        assert_eq!(about(rules, "flash.attn"), "max-build=2&own=yes");
+        assert_eq!(about(rules, "numpy"), "max-build=2&own=no");
+        assert_eq!(
+            about("own-projects=torch&own=no", "torch"),
+            "own=no",
+            "what is said of the project itself goes first"
+        );
+        assert_eq!(about("own-projects=", "torch"), "own=no", "none is a set");
+        assert_eq!(about("max-build=2", "torch"), "max-build=2");
     }
 
     #[test]

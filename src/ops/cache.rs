@@ -6,7 +6,7 @@
 //! asked hides nothing else: a miss costs one build, a wrong wheel all that come after it.
 
 use super::builder_rules::{Builder, CacheRules};
-use super::listing::{self, Asking, Held, Listed, Listing};
+use super::listing::{self, Asking, Held, Listed, Listing, Purpose};
 use super::ownership::{OwnProjects, accelerators_of};
 use super::pull::{Offer, PullNote};
 use super::shown::Shown;
@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::manifest::{Entry, WantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
+use crate::wheel::accelerator::Accelerator;
 use crate::wheel::{DistributionFilename, WheelFilename, is_built_by_fromager};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -96,23 +97,55 @@ pub fn cached(
     rules: &CacheRules,
 ) -> Result<Option<CachedProject>> {
     let shown = of_run(shown, rules);
-    let listed = listing::for_builders(store, context, &shown, project, asking)?;
+    let listed = listing::listed(store, context, &shown, project, asking, Purpose::Cache)?;
     let Listed::Found(mut listing) = listed else { return Ok(None) };
-    let (rules, own, ours) = {
-        let rows = store.manifest.read()?;
-        let kept = rows.find_collection(shown.name())?.and_then(|row| row.cache_rules);
-        // What the manifest has was looked at when it was written.
-        let kept = kept.and_then(|text| text.parse().ok()).unwrap_or_default();
-        let ours = rows.remotes()?.into_iter().filter(|row| row.settings.is_ours).map(|row| row.name.to_string());
-        (rules.clone().or(kept), accelerators_of(&rows, shown.name())?, ours.collect::<HashSet<_>>())
-    };
+    let terms = Terms::read(store, &shown, rules)?;
     listing.files.retain(|held| {
         let Ok(DistributionFilename::Wheel(wheel)) = DistributionFilename::parse(held.filename()) else { return false };
-        !is_yanked(held)
-            && rules.admit(&wheel, own.as_deref())
-            && is_taken_as_it_is(&rules, &wheel, held, shown.name(), &ours)
-            && is_of_builder(store, &rules, held)
+        !is_yanked(held) && terms.admit(&wheel, held) && is_of_builder(store, &terms.rules, held)
     });
+    let found = grouped(listing);
+    Ok((!found.wheels.is_empty()).then_some(found))
+}
+
+/// What an index to build from has of a project.
+#[derive(Debug, Clone)]
+pub enum Buildable {
+    /// Wheels of ours, and source distributions.
+    Found(CachedProject),
+    /// Nothing, or there is no such view.
+    Unknown,
+    /// A remote that may have it can't be asked.
+    Unavailable(Vec<PullNote>),
+}
+
+/// Returns what builders may take of a project and what they build from: the wheels that were built here or by caches of ours, and
+/// source distributions, upstream's included; wheels that others built never.
+pub fn buildable(
+    store: &Store,
+    context: &Context<'_>,
+    shown: &Shown,
+    project: &ProjectName,
+    asking: &Asking<'_>,
+    rules: &CacheRules,
+) -> Result<Buildable> {
+    let shown = of_run(shown, rules);
+    let mut listing = match listing::listed(store, context, &shown, project, asking, Purpose::Build)? {
+        Listed::Found(listing) => listing,
+        Listed::Unknown => return Ok(Buildable::Unknown),
+        Listed::Unavailable(notes) => return Ok(Buildable::Unavailable(notes)),
+    };
+    let terms = Terms::read(store, &shown, rules)?;
+    listing.files.retain(|held| match DistributionFilename::parse(held.filename()) {
+        Ok(DistributionFilename::Wheel(wheel)) => terms.admit_build(&wheel, held),
+        Ok(DistributionFilename::Sdist(_)) => true,
+        Err(_) => false,
+    });
+    Ok(Buildable::Found(grouped(listing)))
+}
+
+/// Puts together what several remotes have under one name.
+fn grouped(listing: Listing) -> CachedProject {
     let mut wheels: Vec<CachedWheel> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for held in listing.files {
@@ -127,8 +160,7 @@ pub fn cached(
             },
         }
     }
-    let (fresh_until, notes) = (listing.fresh_until, listing.notes);
-    Ok((!wheels.is_empty()).then_some(CachedProject { wheels, fresh_until, notes }))
+    CachedProject { wheels, fresh_until: listing.fresh_until, notes: listing.notes }
 }
 
 fn is_yanked(held: &Held) -> bool {
@@ -148,27 +180,68 @@ fn of_run(shown: &Shown, rules: &CacheRules) -> Shown {
     }
 }
 
-/// Tells whether a wheel is no pre-built one that would be taken for a build from source: one of another variant, one that the run
-/// wants to build itself, or one of strangers, whose wheels have no build tag.
-fn is_taken_as_it_is(
-    rules: &CacheRules,
-    wheel: &WheelFilename,
-    held: &Held,
-    variant: &CollectionName,
-    ours: &HashSet<String>,
-) -> bool {
-    let is_strangers = match held {
-        Held::Local(entry) if entry.is_prebuilt => {
-            return entry.collection == *variant && rules.prebuilt != Some(false);
+/// What decides which wheels are offered.
+struct Terms {
+    /// Those of whoever asks, before the collection's.
+    rules: CacheRules,
+    variant: CollectionName,
+    /// The variant's accelerators, where they are known.
+    accelerators: Option<Vec<Accelerator>>,
+    /// The remotes that are ours.
+    ours: HashSet<String>,
+}
+
+impl Terms {
+    fn read(store: &Store, shown: &Shown, rules: &CacheRules) -> Result<Self> {
+        let rows = store.manifest.read()?;
+        let kept = rows.find_collection(shown.name())?.and_then(|row| row.cache_rules);
+        // What the manifest has was looked at when it was written.
+        let kept = kept.and_then(|text| text.parse().ok()).unwrap_or_default();
+        let ours = rows.remotes()?.into_iter().filter(|row| row.settings.is_ours).map(|row| row.name.to_string());
+        Ok(Self {
+            rules: rules.clone().or(kept),
+            variant: shown.name().clone(),
+            accelerators: accelerators_of(&rows, shown.name())?,
+            ours: ours.collect(),
+        })
+    }
+
+    /// Tells whether a cache offers a wheel: not a pre-built one that would be taken for a build from source, which is one of another
+    /// variant, one that the run wants to build itself, or one of strangers, whose wheels have no build tag.
+    fn admit(&self, wheel: &WheelFilename, held: &Held) -> bool {
+        if !self.rules.admit(wheel, self.accelerators.as_deref()) {
+            return false;
         }
-        Held::Local(entry) => entry.origin.as_ref().is_some_and(|origin| !ours.contains(&origin.remote)),
-        Held::Remote(offer) => !offer.remote.settings.is_ours,
-    };
-    let is_public = is_strangers && wheel.build_tag().is_none();
-    match (rules.prebuilt, rules.files.unwrap_or_default()) {
-        (Some(is_prebuilt), _) => is_prebuilt || !is_public,
-        (None, Builder::Any) => true,
-        (None, Builder::Built | Builder::Fromager) => !is_public,
+        if let Some(is_own) = self.prebuilt(held) {
+            return is_own && self.rules.prebuilt != Some(false);
+        }
+        let is_public = self.is_strangers(held) && wheel.build_tag().is_none();
+        match (self.rules.prebuilt, self.rules.files.unwrap_or_default()) {
+            (Some(is_prebuilt), _) => is_prebuilt || !is_public,
+            (None, Builder::Any) => true,
+            (None, Builder::Built | Builder::Fromager) => !is_public,
+        }
+    }
+
+    /// Tells whether an index to build from has a wheel: one that we built, or took pre-built for this variant.
+    fn admit_build(&self, wheel: &WheelFilename, held: &Held) -> bool {
+        self.rules.admit(wheel, self.accelerators.as_deref())
+            && self.prebuilt(held).unwrap_or_else(|| !self.is_strangers(held))
+    }
+
+    /// Tells of a pre-built wheel whether it is the variant's own.
+    fn prebuilt(&self, held: &Held) -> Option<bool> {
+        match held {
+            Held::Local(entry) if entry.is_prebuilt => Some(entry.collection == self.variant),
+            _ => None,
+        }
+    }
+
+    fn is_strangers(&self, held: &Held) -> bool {
+        match held {
+            Held::Local(entry) => entry.origin.as_ref().is_some_and(|origin| !self.ours.contains(&origin.remote)),
+            Held::Remote(offer) => !offer.remote.settings.is_ours,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::healing::{Health, check};
 use super::ownership::{OwnProjects, Ownership};
 use super::pull::Reach;
 use super::rank::{admits, rank};
-use super::{Context, Filter, PullNote, collection_rows, pull, status, variant};
+use super::{Context, Filter, PullNote, collection_row, collection_rows, pull, status, variant};
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Entry, Outcome, Rows, State};
@@ -96,9 +96,11 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
         }
         let Some(reach) = reach(store, &order[..index], collection, &options.spec, own.as_ref())? else { continue };
         if let Some((remote, pulled)) = pull::find(store, context, &reach, options, &mut report.remotes)? {
-            let entry = store.manifest.find_entry(collection.id, &pulled.filename)?;
+            // A guard may have sent it to the variant's own.
+            let taken = collection_row(&store.manifest, &pulled.collection)?;
+            let entry = store.manifest.find_entry(taken.id, &pulled.filename)?;
             if let Some(entry) = entry.filter(|entry| entry.sha256 == pulled.sha256) {
-                return report.found(store, context, collection, entry, Some(remote));
+                return report.found(store, context, &taken, entry, Some(remote));
             }
         }
     }

@@ -50,7 +50,7 @@ mod watch;
 
 pub use about::{AboutView, about};
 pub use builder_rules::{Builder, CacheRules, CacheRulesError, ExpectedBuilds, LocalVersions};
-pub use cache::{CachedProject, CachedWheel, WantReport, cached, forget_wanted, wanted};
+pub use cache::{Buildable, CachedProject, CachedWheel, WantReport, buildable, cached, forget_wanted, wanted};
 pub use collection::{
     CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
     create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
@@ -100,7 +100,7 @@ pub use run::{
     read_key_files, take_run,
 };
 pub use search::Filter;
-pub use shown::{SeenFile, Shown, SightReport, WithheldFile, sight};
+pub use shown::{HeldBack, SeenFile, Shown, SightReport, WithheldFile, held_back, sight};
 pub use stats::{CollectionStats, RemoteStats, StatsReport, stats};
 pub use status::{StatusReport, project_status, set_project_status, shown_status, status_in};
 pub use token::{TokenOptions, TokenReport, create_token, revoke_token, tokens};

@@ -7,7 +7,7 @@
 
 use super::guard;
 use crate::error::Result;
-use crate::manifest::{BlobId, Entry, RouteOverride, Rows, VariantRequirement};
+use crate::manifest::{BlobId, CollectionRow, Entry, RouteOverride, Rows, VariantRequirement};
 use crate::name::{CollectionName, ProjectName};
 use crate::wheel::accelerator::{Accelerator, Inspection, Strength, named_by_label, named_by_word};
 use crate::wheel::{DistributionFilename, Kind};
@@ -53,6 +53,8 @@ pub struct Ownership {
     pub shares_pure: bool,
     /// The variant's accelerators, as far as its guard or its name tells them.
     pub accelerators: Vec<Accelerator>,
+    /// The fallbacks that are for the same: `cuda` for `cuda-aarch64`. Their builds are the variant's, too.
+    pub kin: Vec<CollectionName>,
     /// By project and public version, a file that is bound to the variant's accelerators.
     pub bound: BTreeMap<(ProjectName, Version), String>,
     /// The blobs of such files.
@@ -94,9 +96,11 @@ impl Ownership {
                 }
             }
         }
+        let default = rows.default_collection()?;
         Ok(Self {
             variant: variant.clone(),
-            default: rows.default_collection()?,
+            kin: kin(rows, variant, &accelerators, &default)?,
+            default,
             overrides: rows.overrides()?,
             requirements: requirements.map(|set| set.into_iter().map(|row| (row.project, row.requirement)).collect()),
             shares_pure: row.is_some_and(|row| row.shares_pure),
@@ -131,13 +135,13 @@ impl Ownership {
     }
 
     /// Tells why a version that a collection's remote has isn't the variant's; what its bytes are bound to isn't known.
-    pub fn offer_objection(
-        &self,
-        collection: &CollectionName,
-        project: &ProjectName,
-        version: &Version,
-    ) -> Option<String> {
+    pub fn offer_objection(&self, collection: &CollectionName, name: &DistributionFilename) -> Option<String> {
+        let (project, version) = (name.project(), name.version());
         let reason = self.collection_objection(collection, project);
+        let build_tag = name.build_tag().map(ToString::to_string);
+        if reason.is_none() && self.is_labelled(&version.to_string(), build_tag.as_deref()) {
+            return None;
+        }
         reason.or_else(|| self.version_objection(collection, project, version))
     }
 
@@ -146,7 +150,7 @@ impl Ownership {
         let reason = match self.collection_objection(&entry.collection, &entry.project) {
             Some(reason) => reason,
             None if self.bound_blobs.contains(&entry.blob) || self.bound.is_empty() => return Ok(None),
-            None if self.is_labelled(entry) => return Ok(None),
+            None if self.is_labelled(&entry.version, entry.build_tag.as_deref()) => return Ok(None),
             None => {
                 let Ok(version) = entry.version.parse() else { return Ok(None) };
                 match self.version_objection(&entry.collection, &entry.project, &version) {
@@ -166,7 +170,7 @@ impl Ownership {
         project: &ProjectName,
         version: &Version,
     ) -> Option<String> {
-        if self.claim(project).is_some() || *collection == self.variant {
+        if self.claim(project).is_some() || *collection == self.variant || self.kin.contains(collection) {
             return None;
         }
         let bound = self.bound_file(project, version)?;
@@ -177,10 +181,10 @@ impl Ownership {
         ))
     }
 
-    /// Tells whether the local version or the build tag of an entry names an accelerator of the variant: `+cu126`, `2_el9_cuda`.
-    fn is_labelled(&self, entry: &Entry) -> bool {
-        let local = entry.version.split_once('+').map(|(_, local)| local);
-        let mut labels = local.into_iter().chain(entry.build_tag.as_deref());
+    /// Tells whether a local version or a build tag names an accelerator of the variant: `+cu126`, `2_el9_cuda`.
+    fn is_labelled(&self, version: &str, build_tag: Option<&str>) -> bool {
+        let local = version.split_once('+').map(|(_, local)| local);
+        let mut labels = local.into_iter().chain(build_tag);
         labels.any(|label| named_by_label(label).is_some_and(|own| self.accelerators.contains(&own)))
     }
 
@@ -190,7 +194,9 @@ impl Ownership {
             // What people send to the default collection they share.
             Some(Claim::Override(found)) if found.collection == self.default => true,
             Some(Claim::Override(found)) => *collection == found.collection || *collection == self.variant,
-            Some(Claim::Requirement(_)) => *collection == self.variant || self.variant == self.default,
+            Some(Claim::Requirement(_)) => {
+                *collection == self.variant || self.variant == self.default || self.kin.contains(collection)
+            }
             None => true,
         }
     }
@@ -220,14 +226,38 @@ pub(super) fn find_override<'a>(
     of(Some(variant)).or_else(|| of(None))
 }
 
+/// Returns the fallbacks of a variant that are for the same accelerators, or, where it has none, of which it is a kind by its name; never
+/// the default collection, which is for all.
+fn kin(
+    rows: &Rows,
+    variant: &CollectionName,
+    accelerators: &[Accelerator],
+    default: &CollectionName,
+) -> Result<Vec<CollectionName>> {
+    let Some(row) = rows.find_collection(variant)? else { return Ok(Vec::new()) };
+    let is_a_kind_of =
+        |name: &CollectionName| variant.as_str().strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-'));
+    let mut fallbacks = rows.fallbacks(row.id)?;
+    fallbacks.retain(|row| {
+        let is_for_same = !accelerators.is_empty() && accelerators_of_row(row).is_some_and(|own| own == accelerators);
+        row.name != *default && (is_for_same || is_a_kind_of(&row.name))
+    });
+    Ok(fallbacks.into_iter().map(|row| row.name).collect())
+}
+
+fn accelerators_of_row(row: &CollectionRow) -> Option<Vec<Accelerator>> {
+    row.guard.accelerators.clone().or_else(|| accelerators_of_name(&row.name))
+}
+
 /// Returns the accelerators of a collection or variant: those that its guard allows, else the one that its name tells; `cpu` is none.
 pub(super) fn accelerators_of(rows: &Rows, name: &CollectionName) -> Result<Option<Vec<Accelerator>>> {
-    if let Some(own) = rows.find_collection(name)?.and_then(|row| row.guard.accelerators) {
-        return Ok(Some(own));
-    }
+    Ok(rows.find_collection(name)?.and_then(|row| row.guard.accelerators).or_else(|| accelerators_of_name(name)))
+}
+
+fn accelerators_of_name(name: &CollectionName) -> Option<Vec<Accelerator>> {
     let mut words = name.as_str().split(['-', '_', '.']);
     let own = words.clone().find_map(named_by_word).map(|accelerator| vec![accelerator]);
-    Ok(own.or_else(|| words.any(|word| word == "cpu").then(Vec::new)))
+    own.or_else(|| words.any(|word| word == "cpu").then(Vec::new))
 }
 
 /// Tells whether a wheel's name says that it runs anywhere.

@@ -305,6 +305,30 @@ pub struct SeenFile {
     pub fate: Fate,
 }
 
+/// A file of a collection that a variant searches, and that isn't for the variant.
+#[derive(Debug, Clone)]
+pub struct HeldBack {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The filename.
+    pub filename: String,
+    /// Whose it is, and why.
+    pub reason: String,
+}
+
+/// Returns the files of a project that a variant isn't offered, since it has, or builds, its own.
+pub fn held_back(store: &Store, variant: &CollectionName, project: &ProjectName) -> Result<Vec<HeldBack>> {
+    let rows = store.manifest.read()?;
+    let order = SearchOrder::read(&rows, variant)?;
+    let own = Ownership::read(&rows, variant, &OwnProjects::Stored, Some(project))?;
+    let fates = fates(&rows, &order, &own, Strategy::Union, Some(project))?;
+    let held = fates.into_iter().filter_map(|(entry, fate)| match fate {
+        Fate::Foreign { reason } => Some(HeldBack { collection: entry.collection, filename: entry.filename, reason }),
+        _ => None,
+    });
+    Ok(held.collect())
+}
+
 /// What a variant sees of some projects.
 #[derive(Debug, Clone, Serialize)]
 pub struct SightReport {

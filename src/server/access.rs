@@ -4,7 +4,7 @@
 //! like a token of ours is therefore taken for none at all; a token that is unknown, has ended or was revoked is refused even where
 //! anybody may read, or else nobody would notice.
 
-use super::answer::{failure, plain, set};
+use super::answer::{failure, plain, set, varies};
 use super::endpoint::Endpoint;
 use super::{Anonymous, Answer, Request, Server};
 use crate::error;
@@ -14,8 +14,8 @@ use crate::token::{Scope, Secret};
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,6 +71,39 @@ pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint:
             Err(plain(StatusCode::FORBIDDEN, text))
         }
     }
+}
+
+/// Refuses what a page of another site lets somebody's browser send: it comes from where that browser is, with what it keeps.
+///
+/// Browsers say where a request comes from (Fetch Metadata; RFC 6454); package clients say nothing of it.
+pub(super) fn refuse_other_sites(request: &Request) -> Result<(), Answer> {
+    let headers = request.headers();
+    let text = |value: &HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+    let is_own_site = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    let host = headers.get(HOST).map(text).unwrap_or_default();
+    let is_own_origin = |origin: &HeaderValue| {
+        // `null` is an origin that won't be named.
+        text(origin).split_once("://").is_some_and(|(_, named)| named.eq_ignore_ascii_case(&host))
+    };
+    let is_foreign = headers.get_all("sec-fetch-site").iter().any(|site| !is_own_site(site))
+        || headers.get_all(ORIGIN).iter().any(|origin| !is_own_origin(origin));
+    if is_foreign {
+        return Err(plain(StatusCode::FORBIDDEN, "a page of another site may not send this"));
+    }
+    Ok(())
+}
+
+/// Marks an answer as one for its asker alone, where nobody may read without a token: a cache on the way gives it to others else.
+pub(super) fn keep_private(server: &Server, answer: &mut Answer) {
+    if is_open(server, Scope::Read) {
+        return;
+    }
+    let told = answer.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !told.split(',').any(|word| matches!(word.trim(), "private" | "no-store")) {
+        let value = if told.is_empty() { "private".to_owned() } else { format!("private, {told}") };
+        set(answer, CACHE_CONTROL, &value);
+    }
+    varies(answer, "Authorization");
 }
 
 /// Tells which views a requester may read.

@@ -3,7 +3,7 @@
 use super::feed::{FeedReader, Pending};
 use crate::error::{Error, ErrorKind};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY};
 use http::{Response, StatusCode};
 use std::fs::File;
 use std::ops::Range;
@@ -64,4 +64,14 @@ pub(super) fn failure(error: &Error) -> Answer {
 pub(super) fn set(answer: &mut Answer, name: HeaderName, value: &str) {
     let value = HeaderValue::from_str(value).expect("the server makes its own headers of visible ASCII");
     answer.headers_mut().insert(name, value);
+}
+
+/// Says of another header of the request that the answer depends on it.
+pub(super) fn varies(answer: &mut Answer, name: &str) {
+    let told = answer.headers().get(VARY).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if told.split(',').any(|own| own.trim().eq_ignore_ascii_case(name)) {
+        return;
+    }
+    let value = if told.is_empty() { name.to_owned() } else { format!("{told}, {name}") };
+    set(answer, VARY, &value);
 }

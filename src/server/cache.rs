@@ -1,4 +1,4 @@
-//! The cache for builders: `/{view}/cache/simple/{project}/` and what it links to.
+//! The cache for builders, `/{view}/cache/simple/{project}/` and what it links to, and the index that they build from, under `build`.
 //!
 //! Beside the index, and on other terms, since other clients ask. To pip a project that can't be looked up is an error, never an
 //! absence; a build tool that hears of an error waits and tries again for most of an hour, and builds the wheel itself when it hears
@@ -6,18 +6,17 @@
 //! remotes have little time, nothing is a 5xx, and a wheel's every byte is checked before its first one goes out.
 
 use super::access::{self, Readable};
-use super::answer::{Cause, plain, set};
-use super::endpoint::{CacheView, FileAddress, ViewName};
+use super::answer::{Cause, plain, set, varies};
+use super::endpoint::{CacheView, FileAddress, Offering};
 use super::{Answer, Request, Server, feed, files, pages};
 use crate::digest::Blake3;
 use crate::error::Result;
 use crate::manifest::Entry;
 use crate::name::ProjectName;
-use crate::ops::{self, Asking, CacheRules, CacheRulesError, CachedWheel};
+use crate::ops::{self, Asking, Buildable, CacheRules, CacheRulesError, CachedWheel};
 use crate::wheel::DistributionFilename;
-use http::HeaderValue;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderName, VARY};
+use http::header::{CACHE_CONTROL, HeaderName};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,10 +28,14 @@ const PATIENCE: Duration = Duration::from_millis(1800);
 
 /// Answers with what a cache offers of a project.
 pub(super) fn project(server: &Server, request: &Request, cache: &CacheView, project: &ProjectName) -> Answer {
-    match rules(request, cache) {
+    match rules(request, cache).map(|rules| rules.about(project)) {
         Ok(rules) => {
-            let mut answer = softened(pages::cache(server, request, &cache.view, &rules, project));
-            answer.headers_mut().append(VARY, HeaderValue::from_static("X-Wcas-Rules"));
+            let mut answer = match cache.offering {
+                Offering::Cache => softened(pages::cache(server, request, &cache.view, &rules, project)),
+                // To who asks for sources an error is better than another version.
+                Offering::Build => pages::build(server, request, &cache.view, &rules, project),
+            };
+            varies(&mut answer, "X-Wcas-Rules");
             answer
         }
         Err(error) => miss(error.to_string()),
@@ -45,7 +48,7 @@ pub(super) fn file(server: &Server, request: &Request, cache: &CacheView, addres
         Ok(rules) => rules,
         Err(error) => return miss(error.to_string()),
     };
-    let answer = find(server, &cache.view, &rules, address).and_then(|wheel| match wheel {
+    let answer = find(server, cache, &rules, address).and_then(|wheel| match wheel {
         Some(CachedWheel::Local(entry)) => local(server, request, address, *entry),
         Some(CachedWheel::Remote(offers)) => feed::whole(server, request, cache, address, offers),
         None => withdrawn(server, request, address),
@@ -122,10 +125,18 @@ fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules
 }
 
 /// Finds a file among those that the page of its project lists.
-fn find(server: &Server, view: &ViewName, rules: &CacheRules, address: &FileAddress) -> Result<Option<CachedWheel>> {
+fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAddress) -> Result<Option<CachedWheel>> {
     let Ok(name) = DistributionFilename::parse(&address.filename) else { return Ok(None) };
     let store = server.stores.borrow()?;
-    let cached = ops::cached(&store, &server.context(), &pages::shown(view), name.project(), &asking(server), rules)?;
+    let (context, shown, project) = (server.context(), pages::shown(&cache.view), name.project());
+    let rules = &rules.clone().about(project);
+    let cached = match cache.offering {
+        Offering::Cache => ops::cached(&store, &context, &shown, project, &asking(server), rules)?,
+        Offering::Build => match ops::buildable(&store, &context, &shown, project, &pages::asking(server), rules)? {
+            Buildable::Found(found) => Some(found),
+            Buildable::Unknown | Buildable::Unavailable(_) => None,
+        },
+    };
     let mut wheels = cached.into_iter().flat_map(|cached| cached.wheels);
     // What was disputed when the page was made may have come since.
     let is_meant = |wheel: &CachedWheel| address.sha256.is_none() || wheel.sha256() == address.sha256;

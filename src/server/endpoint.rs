@@ -44,19 +44,30 @@ pub enum Endpoint {
     Variants(ViewName, Option<Sha256>, String),
     /// `/files/{sha256}/{filename}`, or of a view: `/{view}/files/{sha256}/{filename}`.
     File(FileAddress),
-    /// `/{view}/cache/simple/`: the projects, for builders.
+    /// `/{view}/cache/simple/` or `/{view}/build/simple/`: the projects, for builders.
     CacheRoot(CacheView),
-    /// `/{view}/cache/simple/{project}/`: what builders may take of a project.
+    /// `/{view}/cache/simple/{project}/` or `/{view}/build/simple/{project}/`: what builders may take of a project.
     CacheProject(CacheView, ProjectName),
-    /// `/{view}/cache/files/{sha256}/{filename}`.
+    /// `/{view}/cache/files/{sha256}/{filename}`, or under `build`.
     CacheFile(CacheView, FileAddress),
 }
 
-/// A view's cache for builders.
+/// What builders are offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Offering {
+    /// What need not be built.
+    Cache,
+    /// That, and what all else is built from.
+    Build,
+}
+
+/// A view as builders see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CacheView {
     /// The view.
     pub view: ViewName,
+    /// What they are offered.
+    pub offering: Offering,
     /// What the path says of the wheels that are offered: `/{view}/cache/suffix=_cuda&max-build=3/simple/…`. Build tools append a
     /// project's name to the URL that they are given, so that it can have no query.
     pub rules: CacheRules,
@@ -99,7 +110,14 @@ pub fn parse(path: &str) -> Result<Endpoint, Astray> {
         Some(rest) => (rest, Ending::Slash),
         None => (rest, Ending::Name),
     };
-    let segments = rest.split('/').map(segment).collect::<Option<Vec<_>>>().ok_or(Astray::NotFound)?;
+    let raw: Vec<&str> = rest.split('/').collect();
+    let limit = |index: usize| {
+        // A run's rules may name many projects.
+        let is_rules = index == 2 && matches!(raw[1], "cache" | "build") && raw[2].contains('=');
+        if is_rules { MAX_BYTES } else { MAX_SEGMENT_BYTES }
+    };
+    let segments = raw.iter().enumerate().map(|(index, raw)| segment(raw, limit(index)));
+    let segments = segments.collect::<Option<Vec<_>>>().ok_or(Astray::NotFound)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match (&segments[..], ending) {
         (["healthz"], Ending::Name) => Ok(Endpoint::Health),
@@ -148,11 +166,15 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, As
         (["projects"], Ending::Slash) => Err(Astray::Moved("../".to_owned())),
         (["projects"], Ending::Name) => Err(Astray::Moved("./".to_owned())),
         (["files", digest, filename], Ending::Name) => file(Some(view), digest, filename),
-        (["cache", rules, rest @ ..], _) if rules.contains('=') => {
-            cache(CacheView { view, rules: rules.parse().map_err(|_| Astray::NotFound)? }, rest, ending)
-        }
-        (["cache", rest @ ..], _) if !rest.is_empty() => {
-            cache(CacheView { view, rules: CacheRules::default() }, rest, ending)
+        ([offering @ ("cache" | "build"), rest @ ..], _) if !rest.is_empty() => {
+            let offering = if *offering == "cache" { Offering::Cache } else { Offering::Build };
+            match rest {
+                [rules, rest @ ..] if rules.contains('=') => {
+                    let rules = rules.parse().map_err(|_| Astray::NotFound)?;
+                    cache(CacheView { view, offering, rules }, rest, ending)
+                }
+                rest => cache(CacheView { view, offering, rules: CacheRules::default() }, rest, ending),
+            }
         }
         (["variants", digest, filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, Some(sha256(digest)?), (*filename).to_owned()))
@@ -222,14 +244,14 @@ fn view(segment: &str) -> Option<ViewName> {
 }
 
 /// Decodes a segment, once. Nothing comes out that could be more than one segment, or another, wherever it is written.
-fn segment(raw: &str) -> Option<Cow<'_, str>> {
+fn segment(raw: &str, limit: usize) -> Option<Cow<'_, str>> {
     let is_escaped = |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
     if !raw.split('%').skip(1).all(is_escaped) {
         return None;
     }
     let text = percent_decode_str(raw).decode_utf8().ok()?;
     let is_plain = |letter: char| !letter.is_control() && letter != '/' && letter != '\\';
-    let is_fit = !text.is_empty() && text.len() <= MAX_SEGMENT_BYTES && text != "." && text != "..";
+    let is_fit = !text.is_empty() && text.len() <= limit && text != "." && text != "..";
     (is_fit && text.chars().all(is_plain)).then_some(text)
 }
 
@@ -255,7 +277,7 @@ mod tests {
 
     fn cache_of(rules: &str) -> CacheView {
         let rules = if rules.is_empty() { CacheRules::default() } else { rules.parse().unwrap() };
-        CacheView { view: of("cuda"), rules }
+        CacheView { view: of("cuda"), offering: Offering::Cache, rules }
     }
 
     fn moved(path: &str) -> String {
@@ -300,12 +322,35 @@ mod tests {
             ("/cuda/cache/simple/", Endpoint::CacheRoot(cache_of(""))),
             ("/cuda/cache/simple/torch/", Endpoint::CacheProject(cache_of(""), torch())),
             (
+                "/cuda/build/simple/torch/",
+                Endpoint::CacheProject(CacheView { offering: Offering::Build, ..cache_of("") }, torch()),
+            ),
+            ("/build/simple/", Endpoint::Root(of("build"))),
+            (
                 "/cuda/cache/max-build=3&suffix=_el9/simple/torch/",
                 Endpoint::CacheProject(cache_of("max-build=3&suffix=_el9"), torch()),
             ),
         ] {
             assert_eq!(parse(path), Ok(endpoint), "{path}");
         }
+    }
+
+    #[test]
+    fn rules_may_name_as_many_projects_as_a_path_has_room_for() {
+        let names = (0..250).map(|number| format!("project-{number}")).collect::<Vec<_>>().join(",");
+        let rules = format!("own-projects={names}");
+        let found = parse(&format!("/cuda/cache/{rules}/simple/torch/"));
+        assert_eq!(found, Ok(Endpoint::CacheProject(cache_of(&rules), "torch".parse().unwrap())));
+        let long = "x".repeat(300);
+        for path in
+            [format!("/cuda/{rules}/simple/torch/"), format!("/cuda/simple/{long}/"), format!("/cuda/cache/{long}/")]
+        {
+            assert_eq!(parse(&path), Err(Astray::NotFound), "{path}");
+        }
+        assert_eq!(
+            parse(&format!("/cuda/cache/own-projects={}/simple/torch/", "x,".repeat(2100))),
+            Err(Astray::NotFound)
+        );
     }
 
     #[test]

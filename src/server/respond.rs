@@ -38,7 +38,7 @@ impl Server {
         let started = Instant::now();
         let path = request.uri().path();
         let path = path.strip_prefix(self.options.base_path.as_str()).unwrap_or(path);
-        let is_cache = path.split('/').nth(2) == Some("cache");
+        let is_cache = matches!(path.split('/').nth(2), Some("cache" | "build"));
         let (asked, answer) = if is_cache && path.contains("/files/") {
             // Which files a cache offers is decided anew each time.
             return None;
@@ -72,6 +72,7 @@ impl Server {
         if let Some(endpoint) = endpoint.filter(|_| answer.status() == StatusCode::NOT_FOUND) {
             self.missed(endpoint);
         }
+        access::keep_private(self, &mut answer);
         if request.method() == Method::HEAD {
             empty(&mut answer);
         }

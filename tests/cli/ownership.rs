@@ -107,6 +107,27 @@ fn an_override_is_a_home_and_one_to_the_default_collection_shares() {
 }
 
 #[test]
+fn fallbacks_for_the_same_accelerator_are_at_home_with_a_variant() {
+    let env = teams();
+    for (name, first) in [("cuda-aarch64", "cuda"), ("cpu-aarch64", "cpu")] {
+        env.ok(["collection", "create", name]);
+        env.ok(["collection", "set", name, "--fallback", first, "--fallback", "shared"]);
+    }
+    fs::write(env.path("both.txt"), "torch\napp\n").unwrap();
+    for name in ["cuda-aarch64", "cpu-aarch64"] {
+        env.ok(["route", "set", name, "--requirements", "both.txt"]);
+    }
+    assert_eq!(import(&env, "cuda", &native("torch", "1.0", "libcudart.so.12"), &[]), "cuda");
+    assert_eq!(import(&env, "cpu", &native("app", "1.0", "libm.so.6"), &[]), "cpu");
+    assert_eq!(import(&env, "cpu", &native("torch", "2.0", "libm.so.6"), &[]), "shared");
+    assert_eq!(import(&env, "cuda", &native("app", "2.0", "libm.so.6"), &[]), "shared");
+    let found = |project: &str, variant: &str| env.json(["lookup", project, "--variant", variant])["version"].clone();
+    assert_eq!((found("torch", "cuda-aarch64"), found("app", "cpu-aarch64")), ("1.0".into(), "1.0".into()));
+    assert_eq!(env.run(["lookup", "app", "--variant", "cuda-aarch64"]).code, 4, "that is others'");
+    assert_eq!(env.run(["lookup", "torch", "--variant", "cpu-aarch64"]).code, 4);
+}
+
+#[test]
 fn a_version_that_has_a_bound_build_is_its_variants_own() {
     let env = teams();
     let plain = |version| native("xformers", version, "libm.so.6");
@@ -169,6 +190,13 @@ fn what_shared_refuses_goes_to_the_variant_that_admits_it() {
     let rocm = native("hip", "1.0", "libamdhip64.so.6").write_to(env.path("in"));
     assert_eq!(env.run(["import", "--variant", "cuda", rocm.to_str().unwrap()]).code, 3);
     assert_eq!(env.run(["lookup", "hip", "--variant", "cuda"]).code, 4);
+    let explained = env.json(["route", "explain", path, "--variant", "cuda"]);
+    assert_eq!((&explained["collection"], &explained["rule"]), (&"cuda".into(), &"guard".into()));
+    assert_eq!(
+        env.json(["route", "explain", "flash", "--variant", "cuda"])["collection"],
+        "shared",
+        "as far as is known"
+    );
     // Somebody's word that it goes elsewhere stands.
     env.ok(["collection", "create", "plain"]);
     env.ok(["collection", "set", "plain", "--accelerator", "none"]);
@@ -194,6 +222,21 @@ fn remotes_of_farther_collections_are_not_asked_for_what_is_own() {
     assert!(why.contains("remote far of shared: not asked: torch is cuda's own"), "{why}");
     assert_eq!(env.json(["lookup", "torch", "--variant", "cpu"])["remote"], "far");
     assert_eq!(env.run(["pull", "torch", "--variant", "cuda"]).code, 3, "now that it is in shared");
+}
+
+#[test]
+fn what_a_remote_of_shared_has_and_shared_refuses_is_the_variants() {
+    let env = teams();
+    let server = Server::start();
+    for (project, library) in [("flash", "libcudart.so.12"), ("plain", "libm.so.6"), ("apex", "libcudart.so.12")] {
+        let wheel = native(project, "1.0", library);
+        server.route(&format!("/simple/{project}/"), Reply::html(server.wheel(&wheel.filename(), &wheel.bytes())));
+    }
+    env.ok(["remote", "add", "far", &server.url("/simple/"), "--collection", "shared"]);
+    let found = |project: &str| env.json(["lookup", project, "--variant", "cuda"])["collection"].clone();
+    assert_eq!((found("flash"), found("plain")), ("cuda".into(), "shared".into()));
+    assert_eq!(env.json(["pull", "apex", "--variant", "cuda"])["distributions"][0]["collection"], "cuda");
+    assert_eq!(env.run(["lookup", "apex", "--variant", "cpu"]).code, 4, "it is for neither");
 }
 
 #[test]

@@ -27,7 +27,7 @@ use wcas::digest::Sha256;
 
 /// A build backend without needs: it is built by itself.
 const BACKEND: &str = r#"
-import base64, hashlib, os, re, tarfile, zipfile
+import base64, hashlib, importlib, os, re, tarfile, zipfile
 try:
     import tomllib
 except ImportError:
@@ -35,6 +35,13 @@ except ImportError:
 def _project():
     with open("pyproject.toml", "rb") as file:
         return tomllib.load(file)["project"]
+def _used():
+    # What a wheel was built with: the modules of its build requirements tell.
+    with open("pyproject.toml", "rb") as file:
+        needs = tomllib.load(file)["build-system"]["requires"]
+    modules = [re.match(r"[\w-]+", need)[0].replace("-", "_") for need in needs]
+    used = [importlib.import_module(module) for module in modules if module != "demo_backend"]
+    return [getattr(module, "NAME", "another " + module.__name__) for module in used]
 def get_requires_for_build_wheel(config_settings=None): return []
 def get_requires_for_build_sdist(config_settings=None): return []
 def _metadata(project):
@@ -47,9 +54,10 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
     name = stem + "-py3-none-any.whl"
     members = {}
     for file in sorted(os.listdir(".")):
-        if file.endswith(".py"):
+        if file.endswith((".py", ".so")):
             members[file] = open(file, "rb").read()
-    members[stem + ".dist-info/METADATA"] = _metadata(project).encode()
+    used = "".join("Summary: built with " + name + "\n" for name in _used())
+    members[stem + ".dist-info/METADATA"] = (_metadata(project) + used).encode()
     members[stem + ".dist-info/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: demo\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     record = ""
     for path, data in members.items():
@@ -117,15 +125,21 @@ fn fromager(client: &str) -> Option<PathBuf> {
 
 /// Makes a project's source distribution.
 fn source(env: &Env, name: &str, version: &str, needs: &[&str]) {
+    source_with(env, name, version, needs, &[], None);
+}
+
+/// Makes one that has more build requirements, and a library.
+fn source_with(env: &Env, name: &str, version: &str, needs: &[&str], build_needs: &[&str], library: Option<&[u8]>) {
     let stem = format!("{}-{version}", name.replace('-', "_"));
     let dir = env.path("sources").join(&stem);
     fs::create_dir_all(&dir).unwrap();
     let module = name.replace('-', "_");
     let is_backend = name == "demo-backend";
     let system = if is_backend {
-        "requires = []\nbuild-backend = \"demo_backend\"\nbackend-path = [\".\"]"
+        "requires = []\nbuild-backend = \"demo_backend\"\nbackend-path = [\".\"]".to_owned()
     } else {
-        "requires = [\"demo-backend\"]\nbuild-backend = \"demo_backend\""
+        let requires = [&["demo-backend"], build_needs].concat();
+        format!("requires = {requires:?}\nbuild-backend = \"demo_backend\"")
     };
     let needs: Vec<String> = needs.iter().map(|need| format!("{need:?}")).collect();
     let project = format!(
@@ -136,11 +150,22 @@ fn source(env: &Env, name: &str, version: &str, needs: &[&str]) {
     fs::write(dir.join("PKG-INFO"), format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")).unwrap();
     let text = if is_backend { BACKEND.to_owned() } else { format!("NAME = {name:?}\n") };
     fs::write(dir.join(format!("{module}.py")), text).unwrap();
+    if let Some(library) = library {
+        fs::write(dir.join(format!("{module}_kernels.so")), library).unwrap();
+    }
     let out = env.path("sdists");
     fs::create_dir_all(&out).unwrap();
     let mut tar = Command::new("tar");
     tar.args(["-czf".into(), out.join(format!("{stem}.tar.gz")), "-C".into(), env.path("sources"), stem.into()]);
     assert!(tar.status().unwrap().success());
+}
+
+/// Lets fromager look for a project's sources at a server.
+fn come_from(env: &Env, project: &str, source: &WcasServer) {
+    let path = env.path("settings").join(format!("{}.yaml", project.replace('-', "_")));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let url = source.url("/src/simple/");
+    fs::write(path, format!("resolver_dist:\n  sdist_server_url: {url}\n  include_wheels: false\n")).unwrap();
 }
 
 impl Yard {
@@ -153,10 +178,7 @@ impl Yard {
         origin.ok(["import", "--collection", "src", "sdists"]);
         let source = WcasServer::start(&origin, &[]);
         for project in PROJECTS {
-            let path = env.path("settings").join(format!("{}.yaml", project.replace('-', "_")));
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let url = source.url("/src/simple/");
-            fs::write(path, format!("resolver_dist:\n  sdist_server_url: {url}\n  include_wheels: false\n")).unwrap();
+            come_from(&env, project, &source);
         }
         // The plug-in as an installation would show it.
         let info = env.path("plugin/wcas-0.1.0.dist-info");
@@ -177,6 +199,24 @@ impl Yard {
         let token = token(&env, "upload");
         let server = WcasServer::start(&env, &[]);
         Some(Self { env, origin, fromager, way, token, source, server })
+    }
+
+    /// Adds a project with build requirements, and perhaps a library.
+    fn add(&self, name: &str, needs: &[&str], build_needs: &[&str], library: Option<&[u8]>) {
+        source_with(&self.origin, name, "1.0", needs, build_needs, library);
+        let sdist = format!("sdists/{}-1.0.tar.gz", name.replace('-', "_"));
+        self.origin.ok(["import", "--collection", "src", &sdist]);
+        come_from(&self.env, name, &self.source);
+    }
+
+    /// Returns the summary of a collection's only wheel of a project.
+    fn summary(&self, collection: &str, project: &str) -> Option<String> {
+        let shown = self.env.json(["show", project, "--collection", collection]);
+        let rows = shown["distributions"].as_array().unwrap().iter();
+        let mut wheels = rows.filter(|row| row["filename"].as_str().unwrap().ends_with(".whl"));
+        let wheel = wheels.next()?;
+        assert!(wheels.next().is_none(), "{shown}");
+        wheel["summary"].as_str().map(str::to_owned)
     }
 
     fn cache(&self, variant: &str) -> String {
@@ -311,6 +351,8 @@ scenarios! {
     the_top_level_set_travels_with_each_command
     an_equal_build_is_kept_unless_fromager_is_forced
     a_prebuilt_wheel_is_for_those_who_take_it_so
+    what_shared_refuses_is_found_by_the_next_build_environment
+    a_build_environment_gets_what_is_the_runs_own_and_no_other_teams
 }
 
 /// A wheel as fromager builds it, with a payload that tells who did.

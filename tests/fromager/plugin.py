@@ -160,6 +160,32 @@ class Lookups(Case):
         os.environ["WCAS_REQUIREMENTS"] = "store"
         self.assertEqual(_lookups.rules_for("numpy"), "prebuilt=no&builds=*:0")
 
+    def test_build_environments_are_given_the_runs_own_projects_in_their_url(self):
+        context = self.context()
+
+        def index(url):
+            context.wheel_server_url = url
+            arguments = context.pip_wheel_server_args
+            self.assertEqual(arguments[0], "--index-url")
+            return arguments[1]
+
+        cache = "https://wheels.example/cuda/cache/"
+        self.run_.caches = {f"{cache}simple/"}
+        self.assertEqual(index(f"{cache}simple/"), f"{cache}simple/", "nothing is known of the run")
+        self.run_.require([Requirement("torch"), Requirement("Flash_Attn>=2")])
+        self.assertEqual(index(f"{cache}simple/"), f"{cache}own-projects=flash-attn,torch/simple/")
+        self.assertEqual(index(f"{cache}max-build=3/simple"), f"{cache}max-build=3&own-projects=flash-attn,torch/simple/")
+        for url in (f"{cache}own-projects=torch/simple/", "https://wheels.example/cuda/simple/", "https://index.example/cuda/cache/simple/"):
+            self.assertEqual(index(url), url)
+        os.environ["WCAS_REQUIREMENTS"] = "store"
+        self.assertEqual(index(f"{cache}simple/"), f"{cache}simple/")
+        del os.environ["WCAS_REQUIREMENTS"]
+        self.run_.require([])
+        self.assertEqual(index(f"{cache}simple/"), f"{cache}own-projects=/simple/")
+        self.run_.require([Requirement(f"project-{number}") for number in range(1000)])
+        self.assertEqual(index(f"{cache}simple/"), f"{cache}simple/")
+        self.assertIn("1000 own projects are too many for a URL", self.logged[-1])
+
     def test_they_go_to_the_cache_and_nowhere_else(self):
         self.run_.context = self.context()
         self.run_.caches = {"https://wheels.example/cuda/cache/simple/"}

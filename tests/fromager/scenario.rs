@@ -153,3 +153,41 @@ pub(crate) fn a_prebuilt_wheel_is_for_those_who_take_it_so(yard: Yard) {
     assert!(!sequence.digests().contains_key(&wheel.filename()), "{}", sequence.said);
     yard.end();
 }
+
+pub(crate) fn what_shared_refuses_is_found_by_the_next_build_environment(yard: Yard) {
+    yard.env.ok(["collection", "set", "shared", "--accelerator", "none"]);
+    yard.env.ok(["collection", "set", "cuda", "--accelerator", "cuda"]);
+    let kernels = support::elf_needing("libcudart.so.12");
+    yard.add("torch-demo", &[], &[], Some(&kernels));
+    yard.add("flash-demo", &[], &["torch-demo"], None);
+    yard.add("vllm-demo", &["flash-demo"], &[], None);
+    // Only vllm-demo is top-level: what it takes to build what it needs is bound to the accelerator all the same.
+    let cold = yard.bootstrap("cold", "cuda", &["vllm-demo"], &[]);
+    assert_eq!(cold.built.len(), 4, "{}", cold.said);
+    let own = ["torch_demo-1.0-0-py3-none-any.whl", "vllm_demo-1.0-0-py3-none-any.whl"];
+    assert_eq!(yard.wheels("cuda"), own, "{}", cold.said);
+    let shared = ["demo_backend-1.0-0-py3-none-any.whl", "flash_demo-1.0-0-py3-none-any.whl"];
+    assert_eq!(yard.wheels("shared"), shared, "{}", cold.said);
+    assert_eq!(yard.summary("shared", "flash-demo").as_deref(), Some("built with torch-demo"));
+    let warm = yard.bootstrap("warm", "cuda", &["vllm-demo"], &[]);
+    assert_eq!((warm.built.len(), warm.digests()), (0, cold.digests()), "{}", warm.said);
+    yard.end();
+}
+
+pub(crate) fn a_build_environment_gets_what_is_the_runs_own_and_no_other_teams(yard: Yard) {
+    yard.add("torch-demo", &[], &[], None);
+    yard.add("flash-demo", &[], &["torch-demo"], None);
+    // A team without an accelerator needed it on its way, and its changelog is long: uv takes the highest build.
+    let theirs = support::Wheel::new("torch-demo", "1.0").build("7");
+    let path = theirs.write_to(yard.env.path("theirs"));
+    yard.env.ok(["import", "--collection", "shared", path.to_str().unwrap()]);
+    let cuda = yard.bootstrap("cuda", "cuda", &["torch-demo", "flash-demo"], &[]);
+    assert_eq!(cuda.built.len(), 3, "{}", cuda.said);
+    let own = ["flash_demo-1.0-0-py3-none-any.whl", "torch_demo-1.0-0-py3-none-any.whl"];
+    assert_eq!(yard.wheels("cuda"), own, "{}", cuda.said);
+    assert_eq!(yard.summary("cuda", "flash-demo").as_deref(), Some("built with torch-demo"), "{}", cuda.said);
+    // A job with another set, at the same server, takes what is there.
+    let cpu = yard.bootstrap("cpu", "cpu", &["flash-demo"], &[]);
+    assert_eq!(yard.summary("cpu", "flash-demo").as_deref(), Some("built with another torch_demo"), "{}", cpu.said);
+    yard.end();
+}

@@ -10,6 +10,8 @@
 mod support;
 
 mod abuse;
+mod browsers;
+mod builders;
 mod cache;
 mod chains;
 mod clients;

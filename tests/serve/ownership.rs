@@ -2,8 +2,7 @@
 
 use crate::site::{FROMAGER, Site, add, sha256};
 use crate::support::{Env, Heard, Reply, Server, Wheel};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::uploads::{FORM, basic, form};
 
 /// A store with the collections shared, cuda and cpu, and no word about whose a project is.
 fn env() -> Env {
@@ -27,36 +26,27 @@ fn listed(site: &Site, path: &str, rules: Option<&str>) -> Vec<String> {
     page["files"].as_array().unwrap().iter().map(|file| file["filename"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Sends a form with these fields, and a file if there is one.
-fn post(site: &Site, path: &str, token: &str, fields: &[(&str, &str)], file: Option<&Wheel>) -> Heard {
-    let mut body = Vec::new();
-    for (name, value) in fields {
-        let head = format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-        body.extend_from_slice(head.as_bytes());
-    }
-    if let Some(wheel) = file {
-        let name = wheel.filename();
-        let head = format!("--edge\r\nContent-Disposition: form-data; name=\"content\"; filename=\"{name}\"\r\n\r\n");
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(&wheel.bytes());
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(b"--edge--\r\n");
-    let login = format!("Basic {}", STANDARD.encode(format!("__token__:{token}")));
-    let headers = [("Content-Type", "multipart/form-data; boundary=edge"), ("Authorization", login.as_str())];
-    site.server.connect().post(path, &headers, &body)
+fn post(site: &Site, path: &str, token: &str, body: &[u8]) -> Heard {
+    let login = basic(token);
+    site.server.connect().post(path, &[FORM, ("Authorization", &login)], body)
+}
+
+/// Returns a form of fields alone.
+fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let field = |(name, value): &(&str, &str)| {
+        format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    (fields.iter().map(field).collect::<String>() + "--limit--\r\n").into_bytes()
 }
 
 fn upload(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
-    let digest = sha256(&wheel.bytes());
-    let fields = [(":action", "file_upload"), ("protocol_version", "1"), ("sha256_digest", digest.as_str())];
-    post(site, path, token, &fields, Some(wheel))
+    post(site, path, token, &form(&wheel.filename(), &wheel.bytes(), &[]))
 }
 
 fn refer(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
     let (digest, name) = (sha256(&wheel.bytes()), wheel.filename());
-    let fields = [(":action", "file_reference"), ("filename", name.as_str()), ("sha256_digest", digest.as_str())];
-    post(site, path, token, &fields, None)
+    let named = [(":action", "file_reference"), ("filename", name.as_str()), ("sha256_digest", digest.as_str())];
+    post(site, path, token, &fields(&named))
 }
 
 fn built(version: &str, build: &str, seed: u64) -> Wheel {
@@ -79,12 +69,26 @@ fn cache_and_index_hold_back_what_is_own_and_follow_what_is_said() {
         format!("/cuda/cache/files/{}/{}", sha256(&built("1.0", "0", 1).bytes()), built("1.0", "0", 1).filename());
     assert_ne!(site.server.get(&file).status, 200, "nor for who knows the address");
     assert_ne!(site.server.get(&file.replace("/cache", "")).status, 200);
+    let shown = site.server.get("/cuda/projects/torch/");
+    assert!(
+        shown.status == 200 && shown.text().contains("torch is cuda&#39;s own")
+            || shown.text().contains("torch is cuda's own"),
+        "{shown}"
+    );
+    assert!(shown.text().contains("Held back") && shown.text().contains(&built("1.0", "0", 1).filename()), "{shown}");
     // Two runs on one server, each with its own word.
     assert_eq!(listed(&site, cache, Some("own=no")).len(), 1);
     assert!(listed(&site, cache, Some("own=yes")).is_empty());
     assert!(listed(&site, cache, None).is_empty(), "no run leaves a trace");
     assert!(listed(&site, "/cuda/cache/simple/numpy/", Some("own=yes")).is_empty());
     assert_eq!(listed(&site, "/cuda/cache/simple/numpy/", None).len(), 1);
+    // uv sends no header: a path has the run's whole set, and what the header says of the project goes first.
+    let of =
+        |set: &str, rules| listed(&site, &cache.replace("/simple/", &format!("/own-projects={set}/simple/")), rules);
+    assert!(of("numpy,Torch", None).is_empty());
+    assert_eq!(of("numpy", None).len(), 1);
+    assert_eq!(of("", None).len(), 1, "an empty set is a set");
+    assert_eq!(of("numpy,torch", Some("own=no")).len(), 1);
     let heard = site.server.ask("GET", cache, &[("X-Wcas-Rules", "own=perhaps")]);
     assert_eq!(heard.status, 404, "{heard}");
     site.end();
@@ -189,16 +193,16 @@ fn what_is_there_need_not_be_sent() {
     std::fs::remove_file(std::fs::canonicalize(path).unwrap()).unwrap();
     assert_eq!(refer(&site, "/cpu/legacy/", &all, &other).status, 404);
     assert_eq!(upload(&site, "/cpu/legacy/", &all, &other).status, 200);
-    for fields in [
+    for named in [
         &[(":action", "file_reference")][..],
         &[(":action", "file_reference"), ("filename", "../x.whl"), ("sha256_digest", "00")],
         &[(":action", "file_reference"), ("filename", "torch-1.0-py3-none-any.whl"), ("sha256_digest", "00")],
     ] {
-        assert_eq!(post(&site, "/cuda/legacy/", &all, fields, None).status, 400);
+        assert_eq!(post(&site, "/cuda/legacy/", &all, &fields(named)).status, 400, "{named:?}");
     }
-    let (name, digest) = (wheel.filename(), sha256(&wheel.bytes()));
-    let both = [(":action", "file_reference"), ("filename", name.as_str()), ("sha256_digest", digest.as_str())];
-    assert_eq!(post(&site, "/cuda/legacy/", &all, &both, Some(&wheel)).status, 400);
+    let both = form(&wheel.filename(), &wheel.bytes(), &[("filename", &wheel.filename())]);
+    let both = String::from_utf8_lossy(&both).replace("file_upload", "file_reference").into_bytes();
+    assert_eq!(post(&site, "/cuda/legacy/", &all, &both).status, 400, "a reference with content");
     site.end();
 }
 
@@ -223,13 +227,16 @@ fn a_rebuilt_wheel_is_taken_where_the_old_one_is_gone_and_kept_out_where_it_is_n
     assert_ne!(site.server.get(&file).status, 200);
     let said = up("", &second);
     assert!(said.status == 200, "{said}");
-    // Invalidated on purpose: the same, and what was there before may come back.
+    // Invalidated on purpose: builders build it again; people's clients are told to take another name.
     site.env.ok(["invalidate", "torch", "--collection", "cuda"]);
-    assert_eq!(up("", &third).status, 200);
-    // What gave way to something newer may not: clients remember it.
+    assert_eq!(up("", &third).status, 400);
+    assert_eq!(up("?on_conflict=keep", &third).status, 200);
+    // What was taken back isn't invalidated any more.
     site.env.ok(["invalidate", "torch", "--collection", "cuda"]);
     site.env.ok(["undo"]);
-    assert_eq!(up("", &second).status, 400);
-    assert_eq!(site.env.run(["verify"]).code, 3, "the damaged ones are moved out of the way");
-    site.end();
+    let said = up("?on_conflict=keep", &second);
+    assert!(said.status == 200 && said.text().contains("kept what is there"), "{said}");
+    // History still has the damaged ones.
+    site.server.stop();
+    assert_eq!(site.env.run(["verify"]).code, 3);
 }

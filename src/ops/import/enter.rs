@@ -150,13 +150,16 @@ fn put(
     let before = transaction.find_entry_blob(collection, filename)?;
     Ok(match before {
         Some(known) if known == blob => Ok(if item.is_healed { Outcome::Healed } else { Outcome::Unchanged }),
-        // Nobody is kept from building again what the store has lost.
-        Some(known) if options.keep_existing && transaction.state(known)? == Some(State::Live) => {
+        // Nobody is kept from building again what the store has lost; a remote's other bytes are no build of ours.
+        Some(known)
+            if options.keep_existing
+                && (item.source.origin.is_some() || transaction.state(known)? == Some(State::Live)) =>
+        {
             Err(existing(transaction, known)?)
         }
         before => {
-            if terms == Terms::Upload
-                && let Some(objection) = closed(transaction, options, item, blob)?
+            if let Terms::Upload { is_builders } = terms
+                && let Some(objection) = closed(transaction, options, item, blob, is_builders)?
             {
                 return Ok(Err(objection));
             }
@@ -216,6 +219,7 @@ fn closed(
     options: &ImportOptions,
     item: &Item,
     blob: BlobId,
+    is_builders: bool,
 ) -> Result<Option<Objection>> {
     let (collection, project, filename) = (&item.decision.collection, item.name.project(), item.name.as_str());
     let Some(row) = transaction.find_collection(collection)? else { return Ok(None) };
@@ -225,7 +229,8 @@ fn closed(
         let text = format!("{project} is {} in {collection}{reason}: it takes no uploads", status.status);
         return Ok(Some(Objection::Other(text)));
     }
-    if options.keep_existing && !row.reuses_filenames && transaction.was_other(row.id, filename, blob)? {
+    let is_kept = options.keep_existing && !row.reuses_filenames;
+    if is_kept && transaction.was_other(row.id, filename, blob, is_builders)? {
         let text = format!(
             "{collection} had other bytes as {filename} before, and clients may remember those: use another version or build \
              tag, or let its owner say `wcas collection set {collection} --reuse-filenames yes`"

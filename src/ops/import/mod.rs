@@ -139,7 +139,10 @@ enum Terms {
     /// The store's owner knows what they do.
     Owner,
     /// A client of the server: the status of the project counts, and names are not given twice.
-    Upload,
+    Upload {
+        /// It is a builder, who builds again what people invalidated.
+        is_builders: bool,
+    },
 }
 
 /// Why a file that is good has no place in its collection.

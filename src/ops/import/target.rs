@@ -1,6 +1,8 @@
 //! Where an import's distributions go: to one collection, or where a variant's route sends each.
 
 use super::CollectionAt;
+use crate::error::Result;
+use crate::manifest::Rows;
 use crate::name::CollectionName;
 use crate::ops::{Decision, Router, Rule, Subject};
 
@@ -14,6 +16,18 @@ pub enum Target {
 }
 
 impl Target {
+    /// Takes what a collection's remote has, for a variant that may have asked.
+    pub(in crate::ops) fn of_pulls(
+        rows: &Rows,
+        variant: Option<&CollectionName>,
+        collection: &CollectionName,
+    ) -> Result<Self> {
+        Ok(match variant {
+            Some(variant) => Self::Route(Box::new(Router::of_pulls(rows, variant, collection)?)),
+            None => Self::Collection(collection.clone()),
+        })
+    }
+
     /// Decides where a file goes.
     pub(super) fn decide(&self, subject: &Subject<'_>) -> Decision {
         match self {

@@ -30,6 +30,8 @@ pub struct UploadTerms {
     pub target: Target,
     /// It may take the place of other bytes.
     pub is_replacing: bool,
+    /// Whether it comes from a builder, and not from people: those build again what was invalidated.
+    pub is_builders: bool,
     /// What its builder says of it.
     pub made: Made,
 }
@@ -51,7 +53,7 @@ pub fn upload(store: &Store, context: &Context<'_>, path: &Path, filename: &str,
         return Ok(Upload::Refused(reason(&error)));
     }
     let options = ImportOptions { target: terms.target, link: LinkMode::Move, keep_existing: !terms.is_replacing };
-    take(store, context, source, &options)
+    take(store, context, source, &options, terms.is_builders)
 }
 
 /// Takes a file that the store has already, without its bytes coming again; `None`: it hasn't, or its bytes are bad.
@@ -73,12 +75,18 @@ pub fn refer(store: &Store, context: &Context<'_>, entry: &Entry, terms: UploadT
         made: terms.made,
     };
     let options = ImportOptions { target: terms.target, link: LinkMode::Auto, keep_existing: !terms.is_replacing };
-    take(store, context, source, &options).map(Some)
+    take(store, context, source, &options, terms.is_builders).map(Some)
 }
 
-fn take(store: &Store, context: &Context<'_>, source: Source, options: &ImportOptions) -> Result<Upload> {
+fn take(
+    store: &Store,
+    context: &Context<'_>,
+    source: Source,
+    options: &ImportOptions,
+    is_builders: bool,
+) -> Result<Upload> {
     let (path, filename) = (source.path.clone(), source.filename.clone());
-    let (mut report, mut objections) = import_on(store, context, vec![source], options, Terms::Upload)?;
+    let (mut report, mut objections) = import_on(store, context, vec![source], options, Terms::Upload { is_builders })?;
     // Where the file lay is nothing for a client.
     let clean = |text: String| text.replace(&path.display().to_string(), &filename);
     Ok(match (report.distributions.pop(), objections.pop().map(|objected| objected.objection), report.refused.pop()) {

@@ -29,6 +29,7 @@ use crate::manifest::{Entry, RemoteRow, State, StatusRow, Strategy};
 use crate::name::ProjectName;
 use crate::status::Status;
 use crate::store::Store;
+use crate::wheel::Kind;
 use remote::Sight;
 use std::collections::HashSet;
 
@@ -93,32 +94,34 @@ pub fn listing(
     project: &ProjectName,
     asking: &Asking<'_>,
 ) -> Result<Listed> {
-    listed(store, context, shown, project, asking, false)
+    listed(store, context, shown, project, asking, Purpose::Index)
 }
 
-/// The same for builders, who know which version they want, and from whom: no collection hides what a farther one has, so that
-/// nothing is built that exists. One remote that fails is passed over, and what several of them have is listed for each: one may lie,
-/// or fail later.
-pub(super) fn for_builders(
+/// What a listing is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// For clients that choose among all there is.
+    Index,
+    /// For builders, who know which version they want, and from whom: no collection hides what a farther one has, so that nothing is
+    /// built that exists. One remote that fails is passed over, and what several of them have is listed for each: one may lie, or
+    /// fail later.
+    Cache,
+    /// For who builds from source: our own wheels, and all source distributions, upstream's too. A project whose every file of ours
+    /// was made from somebody else's source has an upstream; one that has a file without is ours alone, and no stranger is asked.
+    Build,
+}
+
+/// The same for a purpose.
+pub(super) fn listed(
     store: &Store,
     context: &Context<'_>,
     shown: &Shown,
     project: &ProjectName,
     asking: &Asking<'_>,
-) -> Result<Listed> {
-    listed(store, context, shown, project, asking, true)
-}
-
-fn listed(
-    store: &Store,
-    context: &Context<'_>,
-    shown: &Shown,
-    project: &ProjectName,
-    asking: &Asking<'_>,
-    is_for_builders: bool,
+    purpose: Purpose,
 ) -> Result<Listed> {
     let Shown::Variant { name, strategy, own } = shown else { return alone(store, shown, project) };
-    let (strategy, own, parts) = {
+    let (strategy, own, parts, has_upstream) = {
         let rows = store.manifest.read()?;
         if !is_known_in(&rows, name)? {
             return Ok(Listed::Unknown);
@@ -126,21 +129,35 @@ fn listed(
         let strategy = strategy_of(&rows, name, *strategy)?;
         let order = SearchOrder::read(&rows, name)?;
         let own = Ownership::read(&rows, name, own, Some(project))?;
-        let merged = if is_for_builders { Strategy::Union } else { strategy };
+        let merged = if purpose == Purpose::Index { strategy } else { Strategy::Union };
         let mut fates = fates(&rows, &order, &own, merged, Some(project))?;
         let mut parts = Vec::new();
         for row in order.of(project) {
             let is_meant = |(entry, fate): &mut (Entry, Fate)| entry.collection == row.name && !fate.is_foreign();
             let entries = fates.extract_if(.., is_meant).collect();
-            let may_ask = asking.has_remotes() && own.collection_objection(&row.name, project).is_none();
+            let is_foreign = own.collection_objection(&row.name, project).is_some();
+            // What a variant builds itself it still builds from somebody's source.
+            let may_ask = asking.has_remotes() && (!is_foreign || purpose == Purpose::Build);
             let remotes = if may_ask { rows.remotes_of(row.id)? } else { Vec::new() };
-            parts.push(Part { own: entries, remotes, status: rows.project_status(row.id, project)? });
+            parts.push(Part { own: entries, remotes, status: rows.project_status(row.id, project)?, is_foreign });
         }
-        (strategy, own, parts)
+        let others = fates.iter().map(|(entry, _)| entry);
+        let mut all = parts.iter().flat_map(|part: &Part| part.own.iter().map(|(entry, _)| entry)).chain(others);
+        let has_upstream = all.all(is_from_elsewhere);
+        (strategy, own, parts, has_upstream)
     };
     // Remotes are asked without a transaction: that could last, and would keep the log from being shortened.
     let view = View { store, context, project, asking, strategy, own: &own };
-    if is_for_builders { view.look_for_builders(parts) } else { view.look(parts) }
+    match purpose {
+        Purpose::Index => view.look(parts),
+        Purpose::Cache => view.look_for_builders(parts),
+        Purpose::Build => view.look_for_sources(parts, has_upstream),
+    }
+}
+
+/// Tells whether an entry's bytes, or what they were built from, came from somebody else.
+fn is_from_elsewhere(entry: &Entry) -> bool {
+    entry.origin.is_some() || entry.source_url.is_some()
 }
 
 /// Returns what a collection alone lists of a project at a revision.
@@ -164,6 +181,8 @@ struct Part {
     own: Vec<(Entry, Fate)>,
     remotes: Vec<RemoteRow>,
     status: Option<StatusRow>,
+    /// The project is the variant's own, and the collection isn't where it goes.
+    is_foreign: bool,
 }
 
 struct View<'a> {
@@ -190,7 +209,7 @@ impl View<'_> {
                     Asked::Absent => continue,
                     Asked::Files(files) => {
                         has_project = true;
-                        listing.add_remote(remote, files, &mut names);
+                        listing.add_remote(remote, self.offered(remote, files), &mut names);
                     }
                     Asked::Failed => {
                         listing.is_incomplete = true;
@@ -249,11 +268,58 @@ impl View<'_> {
         for remote in remotes {
             if let Asked::Files(files) = self.ask(remote, listing)? {
                 is_found = true;
-                let files = files.into_iter().filter(|file| !names.contains(file.name.as_str()));
+                let files = self.offered(remote, files).into_iter();
+                let files = files.filter(|file| !names.contains(file.name.as_str()));
                 listing.files.extend(files.map(|file| held(remote, file)));
             }
         }
         Ok(is_found)
+    }
+
+    /// Of builds, ours; sources from anybody, strangers included where the project has an upstream.
+    fn look_for_sources(&self, parts: Vec<Part>, has_upstream: bool) -> Result<Listed> {
+        let (mut listing, mut names, mut remotes) = (Listing::default(), HashSet::new(), Vec::new());
+        for part in parts {
+            if !listing.add_part(part.own, part.status, &mut names) {
+                return Ok(Listed::Found(listing));
+            }
+            remotes.extend(part.remotes.into_iter().map(|remote| (remote, part.is_foreign)));
+        }
+        // Ours first, and of strangers the nearest that has it.
+        remotes.sort_by_key(|(remote, _)| !remote.settings.is_ours);
+        let (mut is_found, mut has_stranger) = (!names.is_empty(), false);
+        for (remote, is_foreign) in &remotes {
+            let is_ours = remote.settings.is_ours;
+            if !is_ours && (has_stranger || !has_upstream) {
+                continue;
+            }
+            match self.ask(remote, &mut listing)? {
+                Asked::Absent => {}
+                Asked::Files(files) => {
+                    let (sources, builds) = files.into_iter().partition(|file| file.name.kind() == Kind::Sdist);
+                    has_stranger |= !is_ours;
+                    is_found = true;
+                    let builds = if is_ours && !is_foreign { self.offered(remote, builds) } else { Vec::new() };
+                    listing.add_remote(remote, sources, &mut names);
+                    listing.add_remote(remote, builds, &mut names);
+                }
+                Asked::Failed => listing.is_incomplete = true,
+            }
+        }
+        if listing.is_quarantined() {
+            listing.files.clear();
+        }
+        Ok(match (is_found, listing.is_incomplete) {
+            (true, _) => Listed::Found(listing),
+            (false, true) => Listed::Unavailable(listing.notes),
+            (false, false) => Listed::Unknown,
+        })
+    }
+
+    /// Returns the files of a remote that are for the variant.
+    fn offered(&self, remote: &RemoteRow, mut files: Vec<ListedFile>) -> Vec<ListedFile> {
+        files.retain(|file| self.own.offer_objection(&remote.collection_name, &file.name).is_none());
+        files
     }
 
     /// Asks a remote, and adds what it says beside its files.
@@ -264,12 +330,10 @@ impl View<'_> {
                 listing.until(until);
                 Asked::Absent
             }
-            Sight::Files { mut files, until, note, status } => {
+            Sight::Files { files, until, note, status } => {
                 listing.status = stricter(listing.status.take(), status);
                 listing.until(until);
                 listing.notes.extend(note);
-                let (collection, project) = (&remote.collection_name, self.project);
-                files.retain(|file| self.own.offer_objection(collection, project, file.name.version()).is_none());
                 Asked::Files(files)
             }
             Sight::Failed { note, until } => {

@@ -77,6 +77,11 @@ fn ownership(rows: &Rows, variant: &CollectionName, hasher: &mut DefaultHasher) 
         (accelerators, rows.bound_stamp()?).hash(hasher);
     }
     rows.default_collection()?.hash(hasher);
+    if let Some(row) = rows.find_collection(variant)? {
+        // What their guards admit says whether they are for the same.
+        let fallbacks = rows.fallbacks(row.id)?;
+        fallbacks.iter().for_each(|row| (row.id, &row.guard.accelerators).hash(hasher));
+    }
     Ok(())
 }
 

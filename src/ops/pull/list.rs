@@ -6,7 +6,7 @@
 use super::choose::{Wanted, complaints};
 use super::fetch::{Fetched, Task, Unfetched, added, count, count_failure};
 use super::page::{self, Answer, Question};
-use super::{Reach, owner};
+use super::{admits_file, owner};
 use crate::blobs::LinkMode;
 use crate::digest::Sha256;
 use crate::error::Result;
@@ -115,7 +115,7 @@ pub struct PullReport {
 #[derive(Debug, Clone, Copy)]
 enum Step<'a> {
     Local(&'a CollectionRow),
-    Remote(&'a CollectionRow, &'a RemoteRow),
+    Remote(&'a RemoteRow),
 }
 
 /// A requirement on its way.
@@ -225,9 +225,9 @@ fn steps<'a>(
         }
         let is_free = owner(store, &order[..index], project)?.is_none();
         let asked = remotes[&collection.id].iter().filter(|remote| is_free || remote.settings.is_ours);
-        steps.extend(asked.map(|remote| Step::Remote(collection, remote)));
+        steps.extend(asked.map(Step::Remote));
     }
-    steps.extend(only.zip(order.first()).map(|(remote, collection)| Step::Remote(collection, remote)));
+    steps.extend(only.map(Step::Remote));
     Ok((steps, None))
 }
 
@@ -237,8 +237,6 @@ type Brought = (usize, std::result::Result<Pulled, Option<String>>);
 /// A requirement that asks a remote.
 struct Asking<'a> {
     index: usize,
-    /// The collection whose remote it is, or where what it gives is looked for.
-    collection: &'a CollectionRow,
     remote: &'a RemoteRow,
     project: ProjectName,
     want: &'a Want,
@@ -313,12 +311,10 @@ impl Run<'_> {
             if item.met.is_some() || !item.offers.is_empty() {
                 continue;
             }
-            let (Some(Step::Remote(collection, remote)), Some(project)) =
-                (item.steps.pop_front(), item.project.clone())
-            else {
+            let (Some(Step::Remote(remote)), Some(project)) = (item.steps.pop_front(), item.project.clone()) else {
                 continue;
             };
-            at.push(Asking { index, collection, remote, project, want: item.want });
+            at.push(Asking { index, remote, project, want: item.want });
         }
         let mut left: Vec<&Asking<'_>> = at.iter().collect();
         while !left.is_empty() {
@@ -363,7 +359,7 @@ impl Run<'_> {
         for (asking, answer) in answers {
             let item = &mut items[asking.index];
             match answer {
-                Some(answer) => self.take(item, asking, answer),
+                Some(answer) => self.take(item, asking.remote, answer),
                 None => item.notes.push(super::note(asking.remote, "not asked: it failed several times in a row")),
             }
         }
@@ -412,8 +408,7 @@ impl Run<'_> {
     }
 
     /// Turns an answer into offers or notes.
-    fn take<'a>(&mut self, item: &mut Item<'a>, asking: &Asking<'a>, answer: Answer) {
-        let remote = asking.remote;
+    fn take<'a>(&mut self, item: &mut Item<'a>, remote: &'a RemoteRow, answer: Answer) {
         let note = |text: String| super::note(remote, text);
         let page = match answer {
             Answer::Page(page, stale) => {
@@ -434,8 +429,7 @@ impl Run<'_> {
         };
         let Ok(source) = page::source(remote) else { return };
         let (mut good, unfit) = self.wanted(item.want).choose(remote, &source, &page);
-        let reach = Reach { collection: asking.collection, own: item.own.as_ref(), is_ours_only: false };
-        good.retain(|file| reach.admits_file(file));
+        good.retain(|file| admits_file(item.own.as_ref(), remote, file));
         if good.is_empty() {
             item.notes.extend(complaints(&unfit).into_iter().map(note));
             count(self.store, self.context, remote, RemoteOutcome::Miss, 0, 0);
@@ -579,7 +573,10 @@ impl Run<'_> {
         let mut groups: BTreeMap<String, (Target, Vec<(usize, std::path::PathBuf)>)> = BTreeMap::new();
         for (place, path) in files {
             let own = &tasks[place].remote.collection_name;
-            let target = self.options.target.clone().unwrap_or_else(|| Target::Collection(own.clone()));
+            let target = match &self.options.target {
+                Some(target) => target.clone(),
+                None => Target::of_pulls(&self.store.manifest, self.options.variant.as_ref(), own)?,
+            };
             groups.entry(own.to_string()).or_insert_with(|| (target, Vec::new())).1.push((place, path));
         }
         for (target, files) in groups.into_values() {

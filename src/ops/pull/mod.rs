@@ -59,12 +59,11 @@ impl Reach<'_> {
     fn admits_remote(&self, remote: &RemoteRow) -> bool {
         remote.settings.is_ours || !self.is_ours_only
     }
+}
 
-    fn admits_file(&self, file: &ListedFile) -> bool {
-        let objection =
-            |own: &Ownership| own.offer_objection(&self.collection.name, file.name.project(), file.name.version());
-        self.own.and_then(objection).is_none()
-    }
+/// Tells whether a remote's file is for the variant that asks.
+fn admits_file(own: Option<&Ownership>, remote: &RemoteRow, file: &ListedFile) -> bool {
+    own.and_then(|own| own.offer_objection(&remote.collection_name, &file.name)).is_none()
 }
 
 /// Asks a collection's remotes, in order, for the best file that a lookup may have, and brings it into the collection.
@@ -78,7 +77,7 @@ pub(super) fn find(
     if !store.is_writable() {
         return Ok(None);
     }
-    let target = Target::Collection(reach.collection.name.clone());
+    let target = Target::of_pulls(&store.manifest, options.variant.as_ref(), &reach.collection.name)?;
     let give = |client: &Client, task: &Task<'_>| bring(store, context, client, task, &target);
     first(store, context, reach, options, notes, give)
 }
@@ -118,7 +117,7 @@ fn first<T>(
         let Some(page) = ask(store, context, lazy, &remote, &project, &wanted, notes)? else { continue };
         let Ok(source) = page::source(&remote) else { continue };
         let (mut good, unfit) = wanted.choose(&remote, &source, &page);
-        good.retain(|file| reach.admits_file(file));
+        good.retain(|file| admits_file(reach.own, &remote, file));
         if good.is_empty() {
             notes.extend(complaints(&unfit).into_iter().map(|text| note(&remote, text)));
             count(store, context, &remote, RemoteOutcome::Miss, 0, 0);

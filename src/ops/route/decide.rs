@@ -140,6 +140,16 @@ impl Router {
         })
     }
 
+    /// Sends all to one collection, and what that one's guard refuses to the variant's own: how what remotes have is taken.
+    pub(in crate::ops) fn of_pulls(rows: &Rows, variant: &CollectionName, collection: &CollectionName) -> Result<Self> {
+        let mut router = Self::read(rows, variant, &OwnProjects::Named(Vec::new()))?;
+        router.own.default = collection.clone();
+        router.own.overrides.clear();
+        router.own.bound.clear();
+        router.is_detecting = false;
+        Ok(router)
+    }
+
     /// Returns the variant.
     pub fn variant(&self) -> &CollectionName {
         &self.own.variant
@@ -200,7 +210,8 @@ impl Router {
             Some(admitted) => bound.iter().all(|own| admitted.contains(own)),
             None => true,
         };
-        if decision.collection != self.own.default || *self.variant() == self.own.default || !is_admitted {
+        let is_elsewhere = *self.variant() != self.own.default;
+        if decision.collection != self.own.default || !is_elsewhere || !is_admitted {
             return None;
         }
         let mut considered = decision.considered.clone();
@@ -288,6 +299,7 @@ mod tests {
                 requirements: requirements.map(set),
                 shares_pure: false,
                 accelerators: vec![Cuda],
+                kin: Vec::new(),
                 bound: BTreeMap::new(),
                 bound_blobs: std::collections::HashSet::new(),
             },

@@ -167,7 +167,14 @@ pub fn show_variant(store: &Store, name: &CollectionName) -> Result<VariantRepor
 /// Tells where a project's files would go, by which rule, and what else was considered.
 pub fn explain(store: &Store, router: &Router, subject: &Subject<'_>) -> Result<ExplainReport> {
     let rows = store.manifest.read()?;
-    let (decision, project) = (router.decide(subject), subject.project);
+    let (mut decision, project) = (router.decide(subject), subject.project);
+    if let (Some(bound), Some(row)) = (subject.bound, rows.find_collection(&decision.collection)?)
+        && let Some(admitted) = row.guard.accelerators.filter(|_| !row.guard.is_warning)
+        && let Some(foreign) = bound.iter().find(|own| !admitted.contains(own))
+    {
+        let objection = format!("{} doesn't admit what is bound to {foreign}", row.name);
+        decision = router.decide_refused(&decision, bound, &objection).unwrap_or(decision);
+    }
     let has_collection = match decision.rule {
         // Only this one is never made: the other collections are when there are none.
         Rule::Override => collection_row(&rows, &decision.collection).map(|_| true)?,

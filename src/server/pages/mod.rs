@@ -50,6 +50,8 @@ enum Subject<'a> {
     Project(&'a ProjectName),
     /// What builders may take of it.
     Cache(&'a ProjectName, &'a CacheRules),
+    /// That, and what all else of it is built from.
+    Build(&'a ProjectName, &'a CacheRules),
 }
 
 /// Why there is no page.
@@ -77,6 +79,22 @@ pub(super) fn cache(
     project: &ProjectName,
 ) -> Answer {
     page(server, request, view, Subject::Cache(project, rules))
+}
+
+/// Answers with what builders may take of a project, and what they build from.
+pub(super) fn build(
+    server: &Server,
+    request: &Request,
+    view: &ViewName,
+    rules: &CacheRules,
+    project: &ProjectName,
+) -> Answer {
+    page(server, request, view, Subject::Build(project, rules))
+}
+
+/// Asks remotes, as long as it takes.
+pub(super) fn asking(server: &Server) -> ops::Asking<'_> {
+    ops::Asking::Fresh(&server.pages.flights)
 }
 
 /// Answers with what the variant wheels of a version say of their variants.
@@ -122,7 +140,7 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
     };
     let key: Key = match (subject, request.uri().path_and_query()) {
         // Rules in the query or a header make another page.
-        (Subject::Cache(..), Some(path)) => match request.headers().get(cache::RULES) {
+        (Subject::Cache(..) | Subject::Build(..), Some(path)) => match request.headers().get(cache::RULES) {
             Some(header) => (format!("{path} {}", String::from_utf8_lossy(header.as_bytes())).into(), form),
             None => (path.as_str().into(), form),
         },
@@ -151,6 +169,7 @@ fn unknown(view: &ViewName, subject: Subject<'_>) -> String {
         Subject::Root => format!("there is no collection {view}"),
         Subject::Project(project) => format!("{view} has no project {project}"),
         Subject::Cache(project, _) => format!("{view} has no wheel of {project} for builders"),
+        Subject::Build(project, _) => format!("{view} has no wheel and no source of {project}"),
     }
 }
 
@@ -207,6 +226,7 @@ fn make(
         Subject::Root => render::root(server, view, base)?,
         Subject::Project(project) => render::project(server, view, project, base)?,
         Subject::Cache(project, rules) => render::cache(server, view, rules, project, base)?,
+        Subject::Build(project, rules) => render::build(server, view, rules, project, base)?,
     };
     server.counters.made_pages.add(1);
     Ok(made.map(|made| {

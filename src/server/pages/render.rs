@@ -10,7 +10,9 @@ use crate::index::read::Sidecar;
 use crate::index::{File, Page, href, html, json};
 use crate::manifest::Entry;
 use crate::name::ProjectName;
-use crate::ops::{self, Asking, CacheRules, Held, ListedProject, Listing, Offer, Shown, VariantsDocument};
+use crate::ops::{
+    self, Asking, Buildable, CacheRules, CachedProject, Held, ListedProject, Listing, Offer, Shown, VariantsDocument,
+};
 use crate::server::endpoint::ViewName;
 use crate::server::{Server, cache};
 use crate::store::Store;
@@ -95,14 +97,41 @@ pub(super) fn cache(
     let Some(cached) = ops::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
         return Ok(Err(Lack::Unknown));
     };
-    let listing = cached.listing();
-    let serial = serial(&store, &shown)?;
+    of_builders(&store, &shown, project, cached, basis)
+}
+
+/// Makes the page of what builders may take of a project, and what they build from.
+pub(super) fn build(
+    server: &Server,
+    view: &ViewName,
+    rules: &CacheRules,
+    project: &ProjectName,
+    basis: Basis,
+) -> Result<std::result::Result<Made, Lack>> {
+    let store = server.stores.borrow()?;
+    let (shown, asking) = (shown(view), super::asking(server));
+    match ops::buildable(&store, &server.context(), &shown, project, &asking, rules)? {
+        Buildable::Found(found) => of_builders(&store, &shown, project, found, basis),
+        Buildable::Unknown => Ok(Err(Lack::Unknown)),
+        Buildable::Unavailable(notes) => Ok(Err(Lack::Unavailable(notes))),
+    }
+}
+
+fn of_builders(
+    store: &Store,
+    shown: &Shown,
+    project: &ProjectName,
+    found: CachedProject,
+    basis: Basis,
+) -> Result<std::result::Result<Made, Lack>> {
+    let listing = found.listing();
+    let serial = serial(store, shown)?;
     // Beside the page, and not among all views' files: what a cache offers is what this page lists.
     let url = |sha256: Option<&Sha256>, filename: &str| {
         let digest = sha256.map_or_else(|| "unhashed".to_owned(), ToString::to_string);
         format!("../../files/{digest}/{}", href(filename)).into()
     };
-    let bytes = bytes(&store, project, &listing, serial, basis.form, &url)?;
+    let bytes = bytes(store, project, &listing, serial, basis.form, &url)?;
     let incomplete = (!listing.notes.is_empty()).then(|| remote_names(&listing.notes));
     Ok(Ok(Made { until: listing.fresh_until, incomplete, ..basis.made(bytes, serial) }))
 }

@@ -6,7 +6,7 @@ use super::frame::{Page, root, scrolling};
 use super::{setup, words};
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops::{self, Asking, FileHistory, Held, Listing, PullNote};
+use crate::ops::{self, Asking, FileHistory, Held, HeldBack, Listing, PullNote};
 use crate::server::access;
 use crate::server::endpoint::ViewName;
 use crate::server::{Request, Server, pages};
@@ -40,8 +40,16 @@ pub(super) fn page(
     let readable = access::readable(server, request)?;
     let store = server.stores.borrow()?;
     let asking = Asking::Fresh(&server.pages.flights);
-    let listing = match ops::listing(&store, &server.context(), &pages::shown(view), project, &asking)? {
+    let listed = ops::listing(&store, &server.context(), &pages::shown(view), project, &asking)?;
+    let mut held_back = match view.at {
+        None => ops::held_back(&store, &view.name, project)?,
+        Some(_) => Vec::new(),
+    };
+    held_back.retain(|file| may_read(&readable, &file.collection));
+    let listing = match listed {
         ops::ListedProject::Found(listing) => listing,
+        // Who looks for what others built is told why it isn't there.
+        ops::ListedProject::Unknown if !held_back.is_empty() => Listing::default(),
         ops::ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
         ops::ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
     };
@@ -72,6 +80,7 @@ pub(super) fn page(
         @if shown < versions.len() {
             p { a href="./?all" { "All " (words::counted(versions.len() as u64, "version")) } }
         }
+        (foreign(view, &held_back))
         (others(&listing, &histories, now))
     };
     let title = format!("{project} in {view}");
@@ -132,6 +141,35 @@ fn notes(listing: &Listing) -> Markup {
             p.note { b { "Remote " (note.remote) ":" } " " (note.text) }
         }
         @if listing.is_incomplete { p.note { "Files of that remote are missing here." } }
+    }
+}
+
+/// Shows the files that are not for this variant, and why.
+fn foreign(view: &ViewName, held_back: &[HeldBack]) -> Markup {
+    let Some(first) = held_back.first() else { return html! {} };
+    let is_same = held_back.iter().all(|file| file.reason == first.reason);
+    let body = html! {
+        table {
+            caption { "Built by others, and not offered to " (view.name) }
+            thead {
+                tr { th scope="col" { "File" } th scope="col" { "Collection" } @if !is_same { th scope="col" { "Why" } } }
+            }
+            tbody {
+                @for file in held_back.iter().take(OTHERS) {
+                    tr {
+                        th.text scope="row" { (file.filename) }
+                        td { a href={ "../../../" (file.collection) "/" } { (file.collection) } }
+                        @if !is_same { td { (file.reason) } }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        h2 { "Held back" }
+        @if is_same { p { (first.reason) "." } }
+        (scrolling("held-back", "Files that are held back", body))
+        @if held_back.len() > OTHERS { p.quiet { (words::number((held_back.len() - OTHERS) as u64)) " more" } }
     }
 }
 

@@ -62,6 +62,7 @@ impl Server {
 
     /// Finds out where an upload goes, and whether it may.
     fn receiver(&self, request: &Request) -> Result<Receiver<'_>, Answer> {
+        access::refuse_other_sites(request)?;
         let endpoint = self.endpoint(request)?;
         let view = match &endpoint {
             Endpoint::Collection(view) | Endpoint::Root(view) | Endpoint::Legacy(view) => view,
@@ -171,7 +172,12 @@ fn terms(receiver: &Receiver<'_>, filename: &str) -> Result<UploadTerms, Answer>
     let router = ops::router(store, name, &own).map_err(|error| failure(&error))?;
     let is_routed = router.is_known || wishes.is_own.is_some() || wishes.made.is_prebuilt;
     let target = if is_routed { Target::Route(Box::new(router)) } else { Target::Collection(name.clone()) };
-    Ok(UploadTerms { target, is_replacing: wishes.conflict == Conflict::Replace, made: wishes.made.clone() })
+    Ok(UploadTerms {
+        target,
+        is_replacing: wishes.conflict == Conflict::Replace,
+        is_builders: wishes.is_builders(),
+        made: wishes.made.clone(),
+    })
 }
 
 /// Returns what is said of a file that was taken.

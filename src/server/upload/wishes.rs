@@ -49,6 +49,11 @@ impl Wishes {
         Ok(wishes)
     }
 
+    /// Tells whether a builder speaks: people's clients know none of this but `replace`.
+    pub(super) fn is_builders(&self) -> bool {
+        self.is_own.is_some() || self.made.is_prebuilt || self.conflict == Conflict::Keep
+    }
+
     /// Returns the projects that the run counts as the variant's own, as far as it told.
     pub(super) fn own(&self, project: &ProjectName) -> OwnProjects {
         match self.is_own {
