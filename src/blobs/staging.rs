@@ -146,7 +146,13 @@ impl Staging {
 }
 
 /// Links the source itself, not a symlink to it, into staging. Returns false where only a copy will do.
+///
+/// Whoever owns an inode can change its bytes later, whatever its mode: only this user's own files become blobs as they are, and
+/// never one that a symlink led to.
 fn hard_link(source: &Path, original: &File, before: &Metadata, path: &Path) -> Result<bool> {
+    if !fs::is_own(before) || fs::entry(source)?.is_none_or(|named| !named.is_file()) {
+        return Ok(false);
+    }
     match fs::hard_link(source, path) {
         Ok(()) => {}
         Err(error) if fs::needs_copy(&error) => return Ok(false),

@@ -5,11 +5,13 @@
 //! unless its name or its documentation says so.
 
 pub mod fault;
+mod folder;
 mod link;
 mod lock;
 mod probe;
 mod signature;
 
+pub use folder::Folder;
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
 pub use lock::Lock;
 pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name};
@@ -37,7 +39,7 @@ pub struct Error {
 impl Error {
     /// Returns a closure for `map_err` that adds the act and the path.
     pub fn at(act: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self { act, path: path.as_ref().to_owned(), source }
+        move |source| Self { act, path: folder::told(path.as_ref()), source }
     }
 
     /// Tells whether there is no such file or folder.
@@ -102,6 +104,11 @@ pub fn entry(path: &Path) -> Result<Option<std::fs::Metadata>> {
             error => Err(error),
         },
     }
+}
+
+/// Tells whether a file belongs to the user that this process acts for.
+pub fn is_own(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(metadata) == rustix::process::geteuid().as_raw()
 }
 
 /// Returns the names in a folder, sorted; an absent folder has none.
@@ -201,6 +208,15 @@ pub fn remove_tree(path: &Path) -> Result<()> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::at("remove folder", path)(error)),
+    }
+}
+
+/// Removes a folder that must be empty; one that isn't there is fine.
+pub fn remove_empty_dir(path: &Path) -> Result<()> {
+    point(Change::Shrink, "remove folder", path)?;
+    match std::fs::remove_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::at("remove folder", path)(error)),
+        _ => Ok(()),
     }
 }
 

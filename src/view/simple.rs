@@ -12,7 +12,7 @@
 //! yet may be torn by a power cut: it is made anew.
 
 use super::{Document, Error, FileLink, LinkMaker, Result};
-use crate::fs;
+use crate::fs::{self, Folder};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,10 @@ pub enum Show {
 #[derive(Debug)]
 pub struct SimpleTree {
     dir: PathBuf,
-    hidden: PathBuf,
+    root: Option<Folder>,
+    /// `.wcas`, a folder of our own; all that is made or removed in it goes through this handle.
+    hidden: Option<Folder>,
+    projects: Option<Folder>,
     /// The generation that readers see.
     current: Option<String>,
     shown: HashMap<String, String>,
@@ -78,9 +81,18 @@ pub struct SimpleTree {
 impl SimpleTree {
     /// Looks at the folder, which must exist, and what it shows; one that shows something else is refused.
     pub fn open(dir: &Path) -> Result<Self> {
-        let hidden = dir.join(".wcas");
         let foreign = |why: &str| Error::Foreign { path: dir.to_owned(), why: why.to_owned() };
-        let mut tree = Self { dir: dir.to_owned(), hidden, current: None, shown: HashMap::new() };
+        let root = Folder::root(dir)?;
+        let hidden = own(&root, ".wcas").map_err(|why| foreign(&why))?;
+        let mut projects = None;
+        if let Some(hidden) = &hidden {
+            if let Some(name) = hidden.names()?.iter().find(|name| !name.to_str().is_some_and(is_made)) {
+                return Err(foreign(&format!("`.wcas` in it was not made by wcas: it holds {}", name.display())));
+            }
+            projects = own(hidden, "p").map_err(|why| foreign(&why))?;
+        }
+        let shown = HashMap::new();
+        let mut tree = Self { dir: dir.to_owned(), root: Some(root), hidden, projects, current: None, shown };
         let simple = dir.join("simple");
         if fs::entry(&dir.join(".wcas-view"))?.is_some() {
             return Err(foreign("it is a view with the flat layout; remove that first"));
@@ -88,10 +100,14 @@ impl SimpleTree {
         let Some(entry) = fs::entry(&simple)? else { return Ok(tree) };
         let target = std::fs::read_link(&simple).ok().filter(|_| entry.is_symlink());
         let generation = target.as_deref().and_then(|target| target.strip_prefix(".wcas").ok()).and_then(Path::to_str);
+        let generation = generation.filter(|name| is_generation(name));
         let Some(generation) = generation else { return Err(foreign("`simple` in it was not made by wcas")) };
-        let shown = tree.hidden.join(generation);
-        for name in fs::names(&shown)? {
-            let target = std::fs::read_link(shown.join(&name)).unwrap_or_default();
+        let shown = match &tree.hidden {
+            Some(hidden) => own(hidden, generation).map_err(|why| foreign(&why))?,
+            None => None,
+        };
+        for name in shown.as_ref().map_or_else(|| Ok(Vec::new()), Folder::names)? {
+            let target = shown.as_ref().and_then(|shown| std::fs::read_link(shown.at(&name)).ok()).unwrap_or_default();
             let (Some(name), Some(target)) = (name.to_str(), target.file_name().and_then(|name| name.to_str())) else {
                 continue;
             };
@@ -110,7 +126,7 @@ impl SimpleTree {
 
     /// Returns the folder in which the folders of projects are.
     pub fn projects_dir(&self) -> PathBuf {
-        self.hidden.join("p")
+        self.dir.join(".wcas/p")
     }
 
     /// Decides what to make, and how to show it.
@@ -132,51 +148,53 @@ impl SimpleTree {
     pub fn sweep(&self) -> Result<()> {
         let keep: HashSet<String> =
             self.shown.iter().map(|(name, fingerprint)| format!("{name}@{fingerprint}")).collect();
-        let projects = self.projects_dir();
         let stale = |names: Vec<std::ffi::OsString>, keep: &dyn Fn(&str) -> bool| -> Vec<std::ffi::OsString> {
             names.into_iter().filter(|name| !name.to_str().is_some_and(keep)).collect()
         };
-        let left = stale(fs::names(&projects)?, &|name| keep.contains(name));
-        left.par_iter().try_for_each(|name| fs::remove_tree(&projects.join(name)))?;
-        for name in stale(fs::names(&self.hidden)?, &|name| name == "p" || Some(name) == self.current.as_deref()) {
-            let path = self.hidden.join(name);
-            if path.is_dir() && !path.is_symlink() {
-                fs::remove_tree(&path)?;
-            } else {
-                fs::remove_file(&path)?;
-            }
+        if let Some(projects) = &self.projects {
+            let left = stale(projects.names()?, &|name| keep.contains(name));
+            left.par_iter().try_for_each(|name| remove(&projects.at(name)))?;
+        }
+        if let Some(hidden) = &self.hidden {
+            let is_kept = |name: &str| name == "p" || !is_made(name) || Some(name) == self.current.as_deref();
+            stale(hidden.names()?, &is_kept).iter().try_for_each(|name| remove(&hidden.at(name)))?;
         }
         Ok(())
     }
 
     /// Makes the folders that everything else goes into.
-    pub fn prepare(&self) -> Result<()> {
-        fs::create_dir(&self.hidden)?;
-        fs::create_dir(&self.projects_dir())?;
+    pub fn prepare(&mut self) -> Result<()> {
+        let root = self.root.as_ref().expect("an opened tree has its folder");
+        let hidden = root.make(".wcas")?;
+        self.projects = Some(hidden.make("p")?);
+        self.hidden = Some(hidden);
         Ok(())
     }
 
     /// Makes the folder of a project, which readers don't see yet.
     pub fn make(&self, project: &Project, content: &Content, links: &LinkMaker) -> Result<()> {
-        let dir = self.projects_dir().join(project.dir_name());
-        fs::create_dir(&dir)?;
+        let projects = self.projects.as_ref().expect("a tree is prepared before projects are made");
+        let dir = projects.make(&project.dir_name())?;
         for file in &content.files {
-            links.link(&file.blob, &dir.join(&file.filename))?;
+            links.link(&file.blob, &dir.at(&file.filename))?;
             if let Some(sidecar) = &file.sidecar {
-                links.link(sidecar, &dir.join(format!("{}.metadata", file.filename)))?;
+                links.link(sidecar, &dir.at(format!("{}.metadata", file.filename)))?;
             }
         }
         for document in &content.documents {
-            fs::write_new(&dir.join(&document.filename), &document.bytes)?;
+            fs::write_new(&dir.at(&document.filename), &document.bytes)?;
         }
-        fs::write_new(&dir.join("index.json"), &content.json)?;
-        fs::write_new(&dir.join("index.html"), &content.html)?;
+        fs::write_new(&dir.at("index.json"), &content.json)?;
+        fs::write_new(&dir.at("index.html"), &content.html)?;
         Ok(())
     }
 
     /// Shows what was made, durably, by one rename.
     pub fn show(&mut self, plan: &SimplePlan, wanted: &[Project], number: i64, html: &[u8], json: &[u8]) -> Result<()> {
-        let temporary = self.hidden.join("link.tmp");
+        let (root, hidden) =
+            self.root.as_ref().zip(self.hidden.as_ref()).expect("a tree is prepared before it is shown");
+        let temporary = hidden.at("link.tmp");
+        let shown;
         let link_of = |project: &Project| Path::new("../p").join(project.dir_name());
         // Another store that made this tree counted its generations apart.
         let mut names = (number..).map(|number| format!("g-{number}"));
@@ -185,21 +203,21 @@ impl SimpleTree {
             (Show::Nothing, _) => return Ok(()),
             (Show::Link(index), Some(current)) => {
                 fs::symlink(&link_of(&wanted[*index]), &temporary)?;
-                (temporary, self.hidden.join(current).join(&wanted[*index].name))
+                shown = hidden.make(current)?;
+                (temporary, shown.at(&wanted[*index].name))
             }
             _ => {
-                let dir = self.hidden.join(&name);
-                fs::create_dir(&dir)?;
-                wanted.par_iter().try_for_each(|project| fs::symlink(&link_of(project), &dir.join(&project.name)))?;
-                fs::write_new(&dir.join("index.json"), json)?;
-                fs::write_new(&dir.join("index.html"), html)?;
+                let dir = hidden.make(&name)?;
+                wanted.par_iter().try_for_each(|project| fs::symlink(&link_of(project), &dir.at(&project.name)))?;
+                fs::write_new(&dir.at("index.json"), json)?;
+                fs::write_new(&dir.at("index.html"), html)?;
                 fs::symlink(&Path::new(".wcas").join(&name), &temporary)?;
                 self.current = Some(name);
-                (temporary, self.dir.join("simple"))
+                (temporary, root.at("simple"))
             }
         };
         // All that the rename will show must be on the disk before it.
-        fs::sync_filesystem(&self.hidden)?;
+        fs::sync_filesystem(&hidden.handle())?;
         fs::rename(&from, &to)?;
         fs::sync_dir(fs::parent(&to))?;
         self.shown = wanted.iter().map(|project| (project.name.clone(), project.fingerprint.clone())).collect();
@@ -208,11 +226,46 @@ impl SimpleTree {
 
     /// Removes the tree: first what readers see, then the rest. Other files in the folder stay.
     pub fn remove(&self) -> Result<()> {
+        let Some(root) = &self.root else { return Ok(()) };
         if self.is_shown() {
-            fs::remove_file(&self.dir.join("simple"))?;
+            fs::remove_file(&root.at("simple"))?;
         }
-        Ok(fs::remove_tree(&self.hidden)?)
+        if let Some(hidden) = &self.hidden {
+            for name in hidden.names()?.iter().filter(|name| name.to_str().is_some_and(is_made)) {
+                remove(&hidden.at(name))?;
+            }
+            fs::remove_empty_dir(&root.at(".wcas"))?;
+        }
+        Ok(())
     }
+}
+
+/// Opens a folder that must be one of our own, if it is there; else says why it is none.
+fn own(folder: &Folder, name: &str) -> std::result::Result<Option<Folder>, String> {
+    match folder.child(name) {
+        Ok(None) => Ok(None),
+        Ok(Some(child)) if child.is_own().unwrap_or(false) => Ok(Some(child)),
+        Ok(Some(_)) => Err(format!("`{name}` in it is another user's")),
+        Err(_) => Err(format!("`{name}` in it was not made by wcas: it is no folder")),
+    }
+}
+
+fn is_generation(name: &str) -> bool {
+    name.strip_prefix("g-").is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Tells whether a name in `.wcas` is one that we give.
+fn is_made(name: &str) -> bool {
+    name == "p" || name == "link.tmp" || is_generation(name)
+}
+
+/// Removes a file, link or folder by its name in an open folder.
+fn remove(path: &Path) -> Result<()> {
+    match fs::entry(path)? {
+        Some(entry) if entry.is_dir() => fs::remove_tree(path)?,
+        _ => fs::remove_file(path).map(drop)?,
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -228,7 +281,9 @@ mod tests {
         let shown = [("a", "1"), ("b", "1")].map(|(name, fingerprint)| (name.to_owned(), fingerprint.to_owned()));
         let tree = SimpleTree {
             dir: PathBuf::new(),
-            hidden: PathBuf::new(),
+            root: None,
+            hidden: None,
+            projects: None,
             current: Some("g-1".to_owned()),
             shown: HashMap::from(shown),
         };

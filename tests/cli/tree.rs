@@ -253,3 +253,31 @@ fn a_tree_keeps_its_blobs_until_it_is_removed() {
     ");
     assert!(Path::new(&env.path("in")).exists());
 }
+
+#[test]
+fn no_link_and_no_foreign_folder_is_swept_or_written_through() {
+    let env = filled();
+    env.ok(["view", "--to", "tree"]);
+    fs::create_dir_all(env.path("victim/g-1/sub")).unwrap();
+    fs::write(env.path("victim/g-1/sub/deep.txt"), "precious").unwrap();
+    let victim = files(&env.path("victim"));
+    for hidden in ["www/.wcas", "tree/.wcas", "inner/.wcas/p"] {
+        let path = env.path(hidden);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(env.path("victim"), &path).unwrap();
+        env.ok(["yank", "demo==1.0", "--reason", hidden]);
+        let tree = hidden.split('/').next().unwrap();
+        refused(&env, 1, &["view", "--to", tree]);
+        assert_eq!(files(&env.path("victim")), victim, "{hidden}");
+    }
+    fs::create_dir_all(env.path("theirs/.wcas/p")).unwrap();
+    fs::write(env.path("theirs/.wcas/notes.txt"), "theirs").unwrap();
+    refused(&env, 1, &["view", "--to", "theirs"]);
+    assert_eq!(files(&env.path("theirs")), [".wcas/notes.txt"]);
+    assert_output!(refused(&env, 1, &["view", "--to", "."]), @r"
+    exit 1
+    --- stderr
+    wcas: $TMP can't be made a view: the store is inside it
+    ");
+}

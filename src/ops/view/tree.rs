@@ -82,6 +82,9 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
     if path.starts_with(store.root()) {
         return Err(Error::ViewTarget { path, why: "it is inside the store".to_owned() });
     }
+    if store.root().starts_with(&path) {
+        return Err(Error::ViewTarget { path, why: "the store is inside it".to_owned() });
+    }
     let _lock = store.view_lock(&path)?;
     let known = store.manifest.find_view(text)?;
     if let Some(report) = unchanged(store, options, &path, known.as_ref())? {
