@@ -6,7 +6,8 @@
 //! The modules stand on floors: each imports only from floors below its own, which a test enforces (`tests/floors.rs`).
 //! `docs/design.md` gives the words, the invariants and the protocol.
 
-// Floor 0: vocabulary.
+// Floor 0: vocabulary, and how much is taken from outside.
+pub mod budget;
 pub mod digest;
 pub mod name;
 pub mod requirement;

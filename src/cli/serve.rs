@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wcas::Error;
+use wcas::budget;
 use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::{Destination, WatchOptions};
@@ -23,9 +24,8 @@ use wcas::server::{self, Anonymous, Clock, Server, ServerOptions, Watching, Writ
 /// Serve collections to pip, uv, poetry, twine, build tools and people
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The first line on standard output is the URL. A collection's index is at URL/COLLECTION/simple/, uploads go to \
-                        URL/COLLECTION/legacy/ with a token (`wcas token create`).\n\
-                        Example: wcas serve --listen 127.0.0.1:8080"
+    after_long_help = long_help(),
+    after_help = AFTER_HELP
 )]
 pub(super) struct Args {
     /// Where to listen; port 0 is any free one
@@ -187,6 +187,15 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Ok(Some(SIGINT)) => std::process::exit(INTERRUPTED),
         _ => Ok(End::Done),
     }
+}
+
+const AFTER_HELP: &str = "The first line on standard output is the URL. A collection's index is at URL/COLLECTION/simple/, uploads go to \
+                          URL/COLLECTION/legacy/ with a token (`wcas token create`).\n\
+                          Example: wcas serve --listen 127.0.0.1:8080";
+
+/// Tells the budgets as well.
+fn long_help() -> String {
+    format!("{AFTER_HELP}\n\nBudgets, which refusals name:\n{}", budget::table())
 }
 
 /// Starts to watch folders, if there are any.

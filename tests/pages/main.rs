@@ -1,5 +1,6 @@
 //! Pages of other indexes, read: the rules one by one, pages as real servers write them, and pages gone wrong.
 
+mod budgets;
 mod foreign;
 mod links;
 mod random;

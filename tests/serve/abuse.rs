@@ -362,3 +362,22 @@ fn a_full_disk_is_told_and_reading_goes_on() {
     assert!(failed >= 3, "only {failed} uploads met the full disk");
     upstream.end();
 }
+
+#[test]
+fn a_form_without_its_boundary_or_with_an_endless_head_is_refused_by_name() {
+    let env = Env::new();
+    env.ok(["collection", "create", "cuda"]);
+    let token = token(&env, &["--collection", "cuda", "--scope", "upload"]);
+    let site = Site::of(env, &[]);
+    let login = basic(&token);
+    let head = "--limit\r\nContent-Disposition: form-data; name=\"x\"; y=\"";
+    let parts = "--limit\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n1\r\n".repeat(4200);
+    for (start, budget) in [("", "form-head"), (head, "form-head"), (&parts, "form-parts")] {
+        let mut body = start.as_bytes().to_vec();
+        body.resize(body.len() + (1 << 20), b'A');
+        let heard = site.server.connect().post("/cuda/legacy/", &[FORM, ("Authorization", &login)], &body);
+        assert_eq!(heard.status, 400, "{heard}");
+        assert!(heard.text().contains(&format!("budget {budget}")), "{heard}");
+    }
+    site.end();
+}

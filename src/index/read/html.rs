@@ -13,15 +13,14 @@ use url::Url;
 /// Reads a page.
 pub(super) fn read(body: &[u8], url: &Url) -> Result<ListedPage, PageError> {
     let mut scanner = scan(body, url, None);
-    if let Some(base) = scanner.late_base.take() {
-        // To browsers and pip a <base> holds for the links before it, too. It is so rare that reading again is good enough.
-        scanner = scan(body, url, Some(base));
-    }
-    scanner.finish()
+    let Some(base) = scanner.late_base.take() else { return scanner.finish() };
+    // To browsers and pip a <base> holds for the links before it, too. It is so rare that reading again is good enough.
+    drop(scanner);
+    scan(body, url, Some(base)).finish()
 }
 
 fn scan<'a>(body: &[u8], url: &'a Url, base: Option<Url>) -> Scanner<'a> {
-    let mut scanner = Scanner::new(url, base);
+    let mut scanner = Scanner::new(url, base, body.len());
     let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| {
         scanner.event(event);
         None::<Infallible>
@@ -95,9 +94,9 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn new(url: &'a Url, base: Option<Url>) -> Self {
+    fn new(url: &'a Url, base: Option<Url>, bytes: usize) -> Self {
         let has_base = base.is_some();
-        let listing = Listing::new(url, base.unwrap_or_else(|| url.clone()), Syntax::Html);
+        let listing = Listing::new(url, base.unwrap_or_else(|| url.clone()), Syntax::Html, bytes);
         Self {
             listing,
             looks: Looks::default(),
@@ -113,6 +112,9 @@ impl<'a> Scanner<'a> {
     }
 
     fn event(&mut self, event: CallbackEvent<'_>) {
+        if self.listing.excess.is_some() {
+            return;
+        }
         match event {
             CallbackEvent::OpenStartTag { name } => self.open(name),
             CallbackEvent::AttributeName { name } => self.name_attribute(name),
@@ -188,10 +190,10 @@ impl<'a> Scanner<'a> {
 
     fn string(&mut self, value: &[u8]) {
         if self.pending.is_some() {
-            self.text.push_str(&text(value));
+            push(&mut self.text, value);
         }
         match self.inside {
-            Inside::Title => self.looks.title.push_str(&text(value)),
+            Inside::Title => push(&mut self.looks.title, value),
             Inside::Body => self.looks.has_text |= !value.trim_ascii().is_empty(),
             Inside::Code => {}
         }
@@ -278,12 +280,13 @@ impl<'a> Scanner<'a> {
             && (has_slash || !segment.contains('.'))
             && (is_cut || text.parse::<ProjectName>().is_ok_and(|text| text == project))
         {
-            self.listing.page.projects.push(project);
+            self.listing.add_project(project);
         }
     }
 
     fn finish(mut self) -> Result<ListedPage, PageError> {
         self.end_anchor();
+        self.listing.check_excess()?;
         let page = &self.listing.page;
         if let Some(version) = page.version.as_ref().filter(|version| !is_known(version)) {
             return Err(PageError::Version(version.clone()));
@@ -298,7 +301,19 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Takes over bytes as text, the common case first: replacing looks at each byte.
+/// A longer value of an attribute is none that an index has.
+const VALUE_BYTES: usize = 1 << 20;
+
+/// Adds to a text for people, of which only the beginning counts.
+fn push(to: &mut String, value: &[u8]) {
+    let room = VALUE_BYTES.saturating_sub(to.len());
+    to.push_str(&text(&value[..value.len().min(room)]));
+}
+
+/// Takes over bytes as text, the common case first: replacing looks at each byte. What is too long is as good as unreadable.
 fn text(value: &[u8]) -> String {
+    if value.len() > VALUE_BYTES {
+        return char::REPLACEMENT_CHARACTER.to_string();
+    }
     str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value).into_owned(), str::to_owned)
 }

@@ -1,6 +1,7 @@
 //! JSON pages: PEP 691 with what PEP 592, 700, 714, 740 and 792 add.
 //!
-//! Text is borrowed from the page. A field of a wrong kind costs that field, not the page: only what isn't JSON, or has neither
+//! Text is borrowed from the page, and each file is turned into its last form as it is read, so that memory is bounded by what is
+//! kept. A field of a wrong kind costs that field, not the page: only what isn't JSON, or has neither
 //! `files` nor `projects`, is refused.
 
 use super::claim::Claim;
@@ -8,46 +9,35 @@ use super::link::{Link, Listing};
 use super::{ListedPage, PageError, Syntax, is_known};
 use crate::name::ProjectName;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 use url::Url;
 
 /// Reads a page.
 pub(super) fn read(body: &[u8], url: &Url) -> Result<ListedPage, PageError> {
+    let mut listing = Listing::new(url, url.clone(), Syntax::Json, body.len());
     // JSON is UTF-8; where it is not, the text is still readable, and a name with a replaced letter is refused.
     let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
-    let document: Document<'_> = serde_json::from_str(&text).map_err(|error| PageError::Json(error.to_string()))?;
-    let mut listing = Listing::new(url, url.clone(), Syntax::Json);
-    listing.page.version = match document.meta.unwrap_or_default().api_version {
-        Fact::Text(version) => Some(version.into_owned()),
-        Fact::Whole(version) => Some(version.to_string()),
-        _ => None,
-    };
+    if matches!(text, Cow::Owned(_)) {
+        listing.spend(text.len());
+        listing.check_excess()?;
+    }
+    let mut facts = Facts::default();
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let done = Document(&mut listing, &mut facts).deserialize(&mut json).and_then(|()| json.end());
+    listing.check_excess()?;
+    done.map_err(|error| PageError::Json(error.to_string()))?;
     if let Some(version) = listing.page.version.as_ref().filter(|version| !is_known(version)) {
         return Err(PageError::Version(version.clone()));
     }
-    if document.files.is_none() && document.projects.is_none() {
+    if !facts.has_list {
         return Err(PageError::Json("it has neither files nor projects".to_owned()));
     }
-    for project in document.projects.into_iter().flatten().flatten() {
-        match project.name.text().map(|name| name.parse::<ProjectName>()) {
-            Some(Ok(name)) => listing.page.projects.push(name),
-            Some(Err(error)) => listing.problem(error.to_string()),
-            None => listing.problem("a project has no name".to_owned()),
-        }
-    }
-    listing.page.files.reserve(document.files.as_ref().map_or(0, Vec::len));
-    for file in document.files.into_iter().flatten().flatten() {
-        take(&mut listing, file);
-    }
-    let text = |key: &str| match document.project_status.get(key) {
-        Some(Fact::Text(text)) => Some(text.as_ref()),
-        _ => None,
-    };
     // The PEP's prose says `state`, its example and the living specification say `status`.
-    if let Some(status) = text("status").or_else(|| text("state")) {
-        listing.set_status(status, text("reason"));
+    let status = facts.status.unwrap_or_default();
+    if let Some(word) = status.status.or(status.state) {
+        listing.set_status(&word, status.reason.as_deref());
     }
     Ok(listing.finish())
 }
@@ -101,16 +91,129 @@ fn take(listing: &mut Listing<'_>, file: FileJson<'_>) {
     listing.take(link);
 }
 
-#[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(borrow, default)]
-    meta: Option<Meta<'a>>,
-    #[serde(borrow, default)]
-    files: Option<Vec<Option<FileJson<'a>>>>,
-    #[serde(borrow, default)]
-    projects: Option<Vec<Option<ProjectJson<'a>>>>,
-    #[serde(borrow, default, rename = "project-status")]
-    project_status: Fact<'a>,
+/// What a page says beside its files and projects.
+#[derive(Default)]
+struct Facts<'a> {
+    has_list: bool,
+    status: Option<StatusJson<'a>>,
+}
+
+/// The page, whose files and projects are taken as they are read: none is kept in another form than its last.
+struct Document<'l, 'u, 'f, 'de>(&'l mut Listing<'u>, &'f mut Facts<'de>);
+
+impl<'de> DeserializeSeed<'de> for Document<'_, '_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document<'_, '_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an index page")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        const KEYS: [&str; 4] = ["meta", "files", "projects", "project-status"];
+        let Self(listing, facts) = self;
+        let mut seen = [false; KEYS.len()];
+        while let Some(Text(key)) = map.next_key()? {
+            let Some(at) = KEYS.iter().position(|known| *known == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if std::mem::replace(&mut seen[at], true) {
+                return Err(A::Error::duplicate_field(KEYS[at]));
+            }
+            match at {
+                0 => {
+                    let meta: Option<Meta<'de>> = map.next_value()?;
+                    listing.page.version = match meta.unwrap_or_default().api_version {
+                        Fact::Text(version) => Some(version.into_owned()),
+                        Fact::Whole(version) => Some(version.to_string()),
+                        _ => None,
+                    };
+                }
+                1 => facts.has_list |= map.next_value_seed(Each { listing, take: take_file })?,
+                2 => facts.has_list |= map.next_value_seed(Each { listing, take: take_project })?,
+                _ => facts.status = Some(map.next_value()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list that is taken item by item, `null` left out; the value tells whether there is one.
+struct Each<'l, 'u, T> {
+    listing: &'l mut Listing<'u>,
+    take: fn(&mut Listing<'u>, T),
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Each<'_, '_, T> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<'_, '_, T> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_none<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        while let Some(item) = seq.next_element::<Option<T>>()? {
+            if let Some(item) = item {
+                (self.take)(self.listing, item);
+            } else {
+                self.listing.count();
+            }
+            if let Some(budget) = self.listing.excess {
+                return Err(A::Error::custom(budget));
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn take_project(listing: &mut Listing<'_>, project: ProjectJson<'_>) {
+    match project.name.text().map(|name| name.parse::<ProjectName>()) {
+        Some(Ok(name)) => listing.add_project(name),
+        Some(Err(error)) => listing.problem(error.to_string()),
+        None => listing.problem("a project has no name".to_owned()),
+    }
+}
+
+fn take_file(listing: &mut Listing<'_>, file: FileJson<'_>) {
+    if listing.count() {
+        take(listing, file);
+    }
+}
+
+/// What is said of the project: of each key the first, if it is a text.
+#[derive(Default)]
+struct StatusJson<'a> {
+    status: Option<Cow<'a, str>>,
+    state: Option<Cow<'a, str>>,
+    reason: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -158,8 +261,8 @@ enum Fact<'a> {
     Bool(bool),
     Whole(u64),
     Text(Cow<'a, str>),
-    /// All pairs in their order: a key may come twice.
-    Map(Vec<(Cow<'a, str>, Fact<'a>)>),
+    /// What it says as a map of digests, of which a key may come twice.
+    Map(Claim),
     Other,
 }
 
@@ -171,23 +274,10 @@ impl<'a> Fact<'a> {
         }
     }
 
-    fn get(&self, key: &str) -> Option<&Self> {
-        let Self::Map(pairs) = self else { return None };
-        pairs.iter().find(|(own, _)| own == key).map(|(_, value)| value)
-    }
-
     /// Returns what a map of digests says.
     fn claim(&self) -> Claim {
-        let mut claim = Claim::Nothing;
-        let Self::Map(pairs) = self else { return claim };
-        for (algorithm, value) in pairs {
-            match value {
-                Self::Null => {}
-                Self::Text(value) => claim.add(algorithm, Some(value)),
-                _ => claim.add(algorithm, None),
-            }
-        }
-        claim
+        let Self::Map(claim) = self else { return Claim::Nothing };
+        *claim
     }
 }
 
@@ -240,11 +330,81 @@ impl<'de> Visitor<'de> for FactVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fact<'de>, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some((Text(key), value)) = map.next_entry()? {
-            pairs.push((key, value));
+        let mut claim = Claim::Nothing;
+        while let Some((Text(algorithm), value)) = map.next_entry::<_, Fact<'de>>()? {
+            match value {
+                Fact::Null => {}
+                Fact::Text(value) => claim.add(&algorithm, Some(&value)),
+                _ => claim.add(&algorithm, None),
+            }
         }
-        Ok(Fact::Map(pairs))
+        Ok(Fact::Map(claim))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for StatusJson<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StatusVisitor)
+    }
+}
+
+struct StatusVisitor;
+
+impl<'de> Visitor<'de> for StatusVisitor {
+    type Value = StatusJson<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(StatusJson::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(StatusJson::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(StatusJson::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(StatusJson::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(StatusJson::default())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(StatusJson::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(StatusJson::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut found, mut seen) = (StatusJson::default(), [false; 3]);
+        while let Some(Text(key)) = map.next_key()? {
+            let (at, place) = match key.as_ref() {
+                "status" => (0, &mut found.status),
+                "state" => (1, &mut found.state),
+                "reason" => (2, &mut found.reason),
+                _ => {
+                    // Whoever nests it without end is refused.
+                    map.next_value::<Fact<'de>>()?;
+                    continue;
+                }
+            };
+            let value: Fact<'de> = map.next_value()?;
+            if !std::mem::replace(&mut seen[at], true) {
+                *place = value.text();
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -4,8 +4,10 @@
 //! off the page.
 
 use super::claim::Claim;
-use super::{ListedFile, ListedPage, Sidecar, Syntax};
+use super::{ListedFile, ListedPage, PageError, Sidecar, Syntax};
+use crate::budget::{self, Budget};
 use crate::digest::Sha256;
+use crate::name::ProjectName;
 use crate::status::Status;
 use crate::wheel::DistributionFilename;
 use percent_encoding::percent_decode_str;
@@ -20,6 +22,21 @@ const PROBLEMS: usize = 20;
 
 /// The longest problem in bytes: it may quote a stranger's text.
 const PROBLEM_BYTES: usize = 300;
+
+/// What a file takes beside its texts: its place in a list that grows by doubling, its key, and what the allocator adds.
+const FILE_BYTES: usize = size_of::<ListedFile>() * 3 / 2 + 2 * size_of::<(String, Option<usize>)>() + 128;
+/// What a project takes beside its name.
+const PROJECT_BYTES: usize = size_of::<ProjectName>() * 3 / 2 + 16;
+
+/// A short page may take more, by its size, for a file takes what it takes: so many times, and so much at most.
+const SHORT_TIMES: u64 = 64;
+const SHORT_BYTES: u64 = 128 << 20;
+
+/// Returns how much memory a page of so many bytes may take while it is read, itself included.
+pub(super) fn memory(bytes: u64) -> u64 {
+    let short = bytes.saturating_mul(SHORT_TIMES).min(SHORT_BYTES);
+    bytes.saturating_mul(budget::PAGE_MEMORY.limit).max(short)
+}
 
 /// A link as a page has it.
 #[derive(Debug, Default)]
@@ -99,12 +116,54 @@ pub(super) struct Listing<'a> {
     seen: HashMap<String, Option<usize>>,
     unchecked: usize,
     untold: usize,
+    /// How many files the page has, those that are left out too.
+    files: u64,
+    /// How many bytes of memory are left for what is kept.
+    room: u64,
+    /// The budget that the page goes beyond: nothing more of it is taken.
+    pub(super) excess: Option<Budget>,
 }
 
 impl<'a> Listing<'a> {
-    pub(super) fn new(url: &'a Url, base: Url, syntax: Syntax) -> Self {
+    /// Begins a page of so many bytes.
+    pub(super) fn new(url: &'a Url, base: Url, syntax: Syntax, bytes: usize) -> Self {
         let page = ListedPage { syntax: Some(syntax), ..ListedPage::default() };
-        Self { url, base, page, seen: HashMap::new(), unchecked: 0, untold: 0 }
+        // The page itself is there, too.
+        let room = memory(bytes as u64).saturating_sub(bytes as u64);
+        Self { url, base, page, seen: HashMap::new(), unchecked: 0, untold: 0, files: 0, room, excess: None }
+    }
+
+    /// Counts a file, whether it is kept or not. Says no when there are too many.
+    pub(super) fn count(&mut self) -> bool {
+        self.files += 1;
+        if self.files > budget::PAGE_FILES.limit {
+            self.excess.get_or_insert(budget::PAGE_FILES);
+        }
+        self.excess.is_none()
+    }
+
+    /// Takes memory from what the page may need. Says no when it needs too much.
+    pub(super) fn spend(&mut self, bytes: usize) -> bool {
+        match self.room.checked_sub(bytes as u64) {
+            Some(room) => self.room = room,
+            None => _ = self.excess.get_or_insert(budget::PAGE_MEMORY),
+        }
+        self.excess.is_none()
+    }
+
+    /// Returns what is wrong with the page as a whole, if it is too much.
+    pub(super) fn check_excess(&self) -> Result<(), PageError> {
+        self.excess.map_or(Ok(()), |budget| Err(PageError::TooMuch(budget)))
+    }
+
+    /// Adds a project of a root page.
+    pub(super) fn add_project(&mut self, project: ProjectName) {
+        if self.page.projects.len() as u64 >= budget::PAGE_PROJECTS.limit {
+            self.excess.get_or_insert(budget::PAGE_PROJECTS);
+        }
+        if self.spend(PROJECT_BYTES + project.as_str().len()) {
+            self.page.projects.push(project);
+        }
     }
 
     /// Notes something that was left out.
@@ -147,6 +206,18 @@ impl<'a> Listing<'a> {
 
     /// Decides on a link.
     pub(super) fn take(&mut self, link: Link<'_>) -> Outcome {
+        if self.excess.is_some() {
+            return Outcome::Told;
+        }
+        if link.href.len() as u64 > budget::LINK_BYTES.limit {
+            let budget = budget::LINK_BYTES;
+            self.problem(format!(
+                "a link of {} bytes is left out: at most {} ({budget})",
+                link.href.len(),
+                budget.amount()
+            ));
+            return Outcome::Told;
+        }
         let joined = self.base.join(link.href.split('#').next().unwrap_or_default().trim());
         let name = match (&link.filename, &joined) {
             (Some(name), _) => Some(name.as_ref().into()),
@@ -155,6 +226,10 @@ impl<'a> Listing<'a> {
         };
         let name = name.filter(|name| is_distribution(name)).map(Cow::into_owned);
         let Some(name) = name else { return Outcome::Elsewhere(joined.ok()) };
+        // What JSON says is a file is counted where it is read.
+        if self.page.syntax == Some(Syntax::Html) && !self.count() {
+            return Outcome::Told;
+        }
         match self.check(&name, &link, joined) {
             Ok((name, url, sha256)) => self.add(name, url, sha256, link),
             Err(problem) => self.problem(problem),
@@ -210,6 +285,14 @@ impl<'a> Listing<'a> {
     }
 
     fn add(&mut self, name: DistributionFilename, url: Url, sha256: Option<Sha256>, link: Link<'_>) {
+        let texts = [&link.requires_python, &link.yanked, &link.provenance];
+        let texts: usize = texts.iter().map(|text| text.as_ref().map_or(0, |text| text.len())).sum();
+        // The name is there several times: whole, as a key, and in its parts.
+        if !self.seen.contains_key(name.as_str())
+            && !self.spend(FILE_BYTES + 4 * name.as_str().len() + url.as_str().len() + texts)
+        {
+            return;
+        }
         match self.seen.entry(name.as_str().to_owned()) {
             Entry::Vacant(entry) => entry.insert(Some(self.page.files.len())),
             Entry::Occupied(entry) => {

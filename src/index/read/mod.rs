@@ -9,6 +9,7 @@ mod json;
 mod link;
 mod looks;
 
+use crate::budget::{self, Budget, Gate};
 use crate::digest::Sha256;
 use crate::name::ProjectName;
 use crate::status::Status;
@@ -92,7 +93,13 @@ pub enum PageError {
     /// Something else altogether: a login form, an error page, a binary.
     #[error("not an index page: {0}")]
     Foreign(String),
+    /// More than is taken.
+    #[error("the page is too much: at most {} of {} ({_0})", _0.amount(), _0.what)]
+    TooMuch(Budget),
 }
+
+/// All pages that are read at a time.
+static READING: Gate = Gate::new(budget::PAGES_AT_ONCE.limit);
 
 /// Reads a page of any kind: of a project, a flat one of many projects, or a root page that names projects.
 ///
@@ -102,6 +109,11 @@ pub fn page(body: &[u8], content_type: Option<&str>, base: &Url) -> Result<Liste
     if label.contains("utf-16") || body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
         return Err(PageError::Foreign("it is UTF-16, where an index has UTF-8".to_owned()));
     }
+    if body.len() as u64 > budget::PAGE_BYTES.limit {
+        return Err(PageError::TooMuch(budget::PAGE_BYTES));
+    }
+    // Reading is the processor's work alone, so whoever waits here does not wait long.
+    let _hold = READING.hold(link::memory(body.len() as u64));
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let Some(first) = body.iter().find(|byte| !byte.is_ascii_whitespace()) else {
         return Err(PageError::Foreign("it is empty".to_owned()));

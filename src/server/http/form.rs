@@ -1,6 +1,7 @@
 //! Bodies of requests: forms, piece by piece, for a thread that may wait; and what is thrown away.
 
 use super::connection::Connections;
+use crate::budget;
 use crate::server::answer::plain;
 use crate::server::upload::worded;
 use crate::server::{Answer, Piece, Request};
@@ -13,7 +14,7 @@ use hyper::body::Incoming;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -22,8 +23,6 @@ use tokio::time::{Sleep, sleep};
 /// So much of a body that nobody wants is read, so that the client gets to read its answer instead of a broken connection.
 const DRAIN_BYTES: u64 = 1 << 30;
 const DRAIN_TIME: Duration = Duration::from_secs(30);
-/// So much more than the file itself a form may have.
-const FORM_BYTES: u64 = 16 << 20;
 /// Pieces on their way to the thread that takes them.
 const PIECES: usize = 4;
 
@@ -38,6 +37,10 @@ struct Flow {
     taken: u64,
     limit: u64,
     is_ended: bool,
+    /// How many bytes came since a part's head is looked for; none while its bytes come.
+    head: Option<u64>,
+    /// Whether bytes were just given: whoever reads takes them first, and collects no more than it needs.
+    has_given: bool,
 }
 
 impl Flow {
@@ -59,6 +62,14 @@ impl Flow {
                     if self.taken > self.limit {
                         return Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())));
                     }
+                    if let Some(head) = &mut self.head {
+                        *head += data.remaining() as u64;
+                        // The last bytes may be those of the part already.
+                        if head.saturating_sub(data.remaining() as u64) > budget::FORM_HEAD.limit {
+                            self.is_ended = true;
+                            return Poll::Ready(Some(Err(excess(&budget::FORM_HEAD))));
+                        }
+                    }
                     return Poll::Ready(Some(Ok(data)));
                 }
                 Poll::Pending => {
@@ -76,13 +87,19 @@ impl Flow {
 impl Upload {
     fn new(body: Incoming, patience: Duration, limit: u64) -> Self {
         let stall = Box::pin(sleep(patience));
-        Self(Arc::new(Mutex::new(Flow { body, stall, patience, taken: 0, limit, is_ended: false })))
+        let flow = Flow { body, stall, patience, taken: 0, limit, is_ended: false, head: None, has_given: false };
+        Self(Arc::new(Mutex::new(flow)))
+    }
+
+    fn flow(&self) -> MutexGuard<'_, Flow> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads what is left and throws it away, as far as that is bearable.
     async fn drain(self) {
         {
-            let mut flow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut flow = self.flow();
+            flow.head = None;
             flow.limit = flow.taken.saturating_add(DRAIN_BYTES);
         }
         let end = Instant::now() + DRAIN_TIME;
@@ -99,13 +116,21 @@ impl Stream for Upload {
     type Item = io::Result<Bytes>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll(context)
+        let mut flow = self.flow();
+        // A reader of forms asks until nothing is there, and would keep all that a fast client sends.
+        if std::mem::take(&mut flow.has_given) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let next = flow.poll(context);
+        flow.has_given = matches!(next, Poll::Ready(Some(Ok(_))));
+        next
     }
 }
 
 /// Takes an upload: its form goes to a thread that may wait, piece by piece.
 pub(super) async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
-    let limit = connections.server.options.max_upload_bytes.saturating_add(FORM_BYTES);
+    let limit = connections.server.options.max_upload_bytes.saturating_add(budget::FORM_BYTES.limit);
     let is_too_large = body.size_hint().lower() > limit;
     let body = Upload::new(body, connections.options.stall_timeout, limit);
     let Ok(permit) = connections.uploads.clone().try_acquire_owned() else {
@@ -160,8 +185,14 @@ async fn take(connections: &Arc<Connections>, request: Arc<Request>, body: &Uplo
 
 /// Cuts a form into pieces. An error is the connection's or the form's; who takes the pieces may end early.
 async fn send(body: Upload, boundary: String, to: &mpsc::Sender<io::Result<Piece>>) -> io::Result<()> {
-    let mut form = multer::Multipart::new(body, boundary);
-    while let Some(mut field) = form.next_field().await.map_err(fault)? {
+    let mut form = multer::Multipart::new(body.clone(), boundary);
+    for count in 0.. {
+        body.flow().head = Some(0);
+        let Some(mut field) = form.next_field().await.map_err(fault)? else { break };
+        body.flow().head = None;
+        if count == budget::FORM_PARTS.limit {
+            return Err(excess(&budget::FORM_PARTS));
+        }
         let name = field.name().unwrap_or_default().to_owned();
         let filename = field.file_name().map(str::to_owned);
         if to.send(Ok(Piece::Field { name, filename })).await.is_err() {
@@ -174,6 +205,12 @@ async fn send(body: Upload, boundary: String, to: &mpsc::Sender<io::Result<Piece
         }
     }
     Ok(())
+}
+
+/// A form that is more than is taken.
+fn excess(budget: &budget::Budget) -> io::Error {
+    let text = format!("more than {} of {} ({budget})", budget.amount(), budget.what);
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// Tells the connection's faults from the form's.
