@@ -28,8 +28,6 @@ pub enum Unit {
     Count,
     /// A factor.
     Times,
-    /// Bytes a second.
-    Rate,
 }
 
 const fn bytes(name: &'static str, limit: u64, what: &'static str) -> Budget {
@@ -64,8 +62,8 @@ pub const LINK_BYTES: Budget = bytes("link-bytes", 16 * KIB, "a link on a remote
 pub const FORM_HEAD: Budget = bytes("form-head", 64 * KIB, "a form before the bytes of a part");
 /// The most parts of a form.
 pub const FORM_PARTS: Budget = count("form-parts", 4096, "parts of a form");
-/// The most of a form beside its file.
-pub const FORM_BYTES: Budget = bytes("form-bytes", 16 * MIB, "a form beside its file");
+/// The most of a form beyond the largest file that is taken.
+pub const FORM_BYTES: Budget = bytes("form-bytes", 16 * MIB, "a form, beyond the largest file that is taken");
 
 /// All budgets, in the order in which they are told.
 pub const ALL: &[&Budget] = &[
@@ -90,7 +88,6 @@ impl Budget {
             Unit::Bytes => format!("{limit} bytes"),
             Unit::Count => limit.to_string(),
             Unit::Times => format!("{limit} times"),
-            Unit::Rate => format!("{} KiB/s", limit / KIB),
         }
     }
 }
