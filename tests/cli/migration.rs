@@ -7,14 +7,15 @@ use std::path::Path;
 use wcas::manifest::{Access, Error, Manifest};
 
 /// The schema's older steps.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("../../src/manifest/schema/1.sql"),
     include_str!("../../src/manifest/schema/2.sql"),
     include_str!("../../src/manifest/schema/3.sql"),
     include_str!("../../src/manifest/schema/4.sql"),
+    include_str!("../../src/manifest/schema/5.sql"),
 ];
 /// The version that this program writes.
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
 
 fn pragma(path: &Path, name: &str) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()
