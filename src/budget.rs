@@ -4,6 +4,7 @@
 //! all. Nothing here measures: the module that takes bytes counts them, and compares.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A limit with a name.
@@ -65,6 +66,44 @@ pub const FORM_PARTS: Budget = count("form-parts", 4096, "parts of a form");
 /// The most of a form beyond the largest file that is taken.
 pub const FORM_BYTES: Budget = bytes("form-bytes", 16 * MIB, "a form, beyond the largest file that is taken");
 
+/// The largest directory of a zip archive.
+pub const ZIP_DIRECTORY: Budget = bytes("zip-directory", 64 * MIB, "a zip archive's directory");
+/// The largest METADATA or PKG-INFO.
+pub const METADATA_BYTES: Budget = bytes("metadata-bytes", 16 * MIB, "METADATA, or another member that is read whole");
+/// What unpacking an sdist may give, besides [`SDIST_RATIO`].
+pub const SDIST_BYTES: Budget =
+    bytes("sdist-bytes", 256 * MIB, "an sdist, unpacked, and sdist-ratio for each packed byte");
+/// How many bytes each one of a packed sdist may give.
+pub const SDIST_RATIO: Budget = Budget {
+    name: "sdist-ratio",
+    limit: 100,
+    unit: Unit::Times,
+    what: "an sdist's unpacked bytes for each packed one",
+};
+/// The most members of a wheel that a deep look reads.
+pub const DEEP_MEMBERS: Budget = count("deep-members", 100_000, "members of a wheel in a deep look");
+/// What a deep look may inflate of a wheel, besides [`DEEP_RATIO`].
+pub const DEEP_BYTES: Budget = bytes("deep-bytes", 64 * MIB, "a wheel, inflated, and deep-ratio for each packed byte");
+/// How many bytes a deep look may inflate for each one of the wheel: device code, the best of real members, stays below 30.
+pub const DEEP_RATIO: Budget =
+    Budget { name: "deep-ratio", limit: 32, unit: Unit::Times, what: "a wheel's inflated bytes for each packed one" };
+/// The most that is kept of what a deep look finds in one wheel.
+pub const DEEP_EVIDENCE: Budget = bytes("deep-evidence", 16 * MIB, "evidence that a deep look keeps of a wheel");
+/// The memory of all members that are looked at deeply at a time.
+pub const DEEP_AT_ONCE: Budget =
+    bytes("deep-at-once", 256 * MIB, "memory of all members that are looked at deeply at a time");
+/// The most names in the dynamic section of one ELF file.
+pub const ELF_NAMES: Budget = count("elf-names", 1024, "libraries that an ELF file needs");
+/// The largest dynamic section of an ELF file.
+pub const ELF_DYNAMIC: Budget = bytes("elf-dynamic", MIB, "an ELF file's dynamic section");
+/// The most notes of a builder in one wheel.
+pub const BUILD_NOTES: Budget = count("build-notes", 8, "notes of a builder in a wheel");
+
+/// What of the disk stays free when uploads and downloads come in.
+pub const DISK_SPARE: Budget = bytes("disk-spare", 64 * MIB, "the disk, which stays free");
+/// How much room on the disk an upload or a download asks for at a time.
+pub const DISK_STEP: Budget = bytes("disk-step", 16 * MIB, "room on the disk for one file, asked for at a time");
+
 /// All budgets, in the order in which they are told.
 pub const ALL: &[&Budget] = &[
     &PAGE_BYTES,
@@ -76,6 +115,20 @@ pub const ALL: &[&Budget] = &[
     &FORM_HEAD,
     &FORM_PARTS,
     &FORM_BYTES,
+    &ZIP_DIRECTORY,
+    &METADATA_BYTES,
+    &SDIST_BYTES,
+    &SDIST_RATIO,
+    &DEEP_MEMBERS,
+    &DEEP_BYTES,
+    &DEEP_RATIO,
+    &DEEP_EVIDENCE,
+    &DEEP_AT_ONCE,
+    &ELF_NAMES,
+    &ELF_DYNAMIC,
+    &BUILD_NOTES,
+    &DISK_SPARE,
+    &DISK_STEP,
 ];
 
 impl Budget {
@@ -89,6 +142,34 @@ impl Budget {
             Unit::Count => limit.to_string(),
             Unit::Times => format!("{limit} times"),
         }
+    }
+}
+
+/// More came than a budget has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {} of {} ({})", .0.amount(), .0.what, .0)]
+pub struct Excess(pub Budget);
+
+/// Counts down what is left of a budget, from any thread.
+#[derive(Debug)]
+pub struct Account {
+    budget: Budget,
+    left: AtomicU64,
+}
+
+impl Account {
+    /// Opens an account of a budget with so much in it: its limit, or one that grows with what was sent.
+    pub const fn new(budget: Budget, amount: u64) -> Self {
+        Self { budget, left: AtomicU64::new(amount) }
+    }
+
+    /// Takes so much. Once there was too little, there is nothing for anybody.
+    pub fn spend(&self, amount: u64) -> Result<(), Excess> {
+        let spent = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(amount));
+        if spent.is_err() {
+            self.left.store(0, Ordering::Relaxed);
+        }
+        spent.map(drop).map_err(|_| Excess(self.budget))
     }
 }
 
@@ -154,7 +235,6 @@ impl Drop for Hold<'_> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn each_budget_has_a_name_of_its_own_and_is_told() {

@@ -209,8 +209,7 @@ async fn send(body: Upload, boundary: String, to: &mpsc::Sender<io::Result<Piece
 
 /// A form that is more than is taken.
 fn excess(budget: &budget::Budget) -> io::Error {
-    let text = format!("more than {} of {} ({budget})", budget.amount(), budget.what);
-    io::Error::new(io::ErrorKind::InvalidData, text)
+    io::Error::new(io::ErrorKind::InvalidData, budget::Excess(*budget))
 }
 
 /// Tells the connection's faults from the form's.
