@@ -9,12 +9,14 @@ mod folder;
 mod link;
 mod lock;
 mod probe;
+mod room;
 mod signature;
 
 pub use folder::Folder;
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
 pub use lock::Lock;
 pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name};
+pub use room::{Lease, has_room};
 pub use signature::Signature;
 
 use fault::{Change, point};

@@ -21,6 +21,7 @@ mod ownership;
 mod pages;
 mod peers;
 mod readers;
+mod room;
 mod site;
 mod uploads;
 mod watch;

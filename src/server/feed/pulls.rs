@@ -1,9 +1,10 @@
 //! Who fetches: a few threads for files and a few for METADATA, one fetch for any number of clients.
 //!
 //! A fetch goes on when its clients go away: others may wait, and the store wants the file. A file whose size is known is begun only
-//! where the disk has room for it and for all others on their way.
+//! where the disk has room for it; room is taken as its bytes come.
 
 use super::flow::{Brought, Feed, Status, Trouble};
+use crate::budget;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
 use crate::fs;
@@ -23,8 +24,6 @@ use std::time::{Duration, Instant};
 const FILES: usize = 8;
 /// METADATA is small: more of it at a time.
 const SIDECARS: usize = 16;
-/// So many bytes of the disk stay free: for imports, the manifest, and all else that lives there.
-const SPARE_BYTES: u64 = 64 << 20;
 /// So many fetches may wait for their turn.
 const MAX_QUEUE: usize = 1024;
 
@@ -128,7 +127,10 @@ impl Pulls {
             return Err(Trouble::passing("the server has no time for this just now"));
         }
         let size = file.size.filter(|_| errand == Errand::File);
-        inner.check_room(&self.root, size.unwrap_or(0))?;
+        if size.is_some_and(|size| !fs::has_room(&self.root, size)) {
+            let text = format!("the server's disk has no room for it ({})", budget::DISK_SPARE);
+            return Err(Trouble::passing(&text));
+        }
         let feed = Arc::new(Feed::new(size));
         inner.feeds.insert(key.clone(), feed.clone());
         let lane = &mut inner.lanes[errand as usize];
@@ -163,18 +165,6 @@ impl Inner {
                 feed.failed(Trouble::passing("the server is about to end"));
                 self.feeds.remove(&key);
             }
-        }
-    }
-
-    /// Makes sure that the disk has room for what is on its way, and for so many bytes more.
-    fn check_room(&self, root: &std::path::Path, more: u64) -> Result<(), Trouble> {
-        let promised = self.feeds.values().fold(more, |sum, feed| sum.saturating_add(feed.missing()));
-        match fs::free_bytes(root) {
-            Ok(free) if promised.saturating_add(SPARE_BYTES) > free && promised > 0 => {
-                Err(Trouble::passing("the server's disk has no room for it"))
-            }
-            // Where nobody can tell, the disk itself will.
-            _ => Ok(()),
         }
     }
 }
@@ -246,7 +236,7 @@ impl Run<'_> {
             client: Some(&self.pulls.client),
         };
         if self.key.errand == Errand::File {
-            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(offer, moment))??;
+            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(moment))??;
             self.pulls.pulled.add(1);
             return Ok((imported.size, Brought::File(imported.sha256)));
         }
@@ -261,14 +251,10 @@ impl Run<'_> {
         }
     }
 
-    fn watch(&self, offer: &Offer, moment: Moment<'_>) -> Result<(), String> {
+    fn watch(&self, moment: Moment<'_>) -> Result<(), String> {
         match moment {
             Moment::Began { file, size } => {
                 self.feed.began(file.try_clone().map_err(|error| error.to_string())?, size);
-                if offer.file.size.is_none() {
-                    // Only now its size is known.
-                    self.pulls.inner().check_room(&self.pulls.root, 0).map_err(|trouble| trouble.text)?;
-                }
             }
             Moment::Grown(bytes) => self.feed.grown(bytes),
         }
@@ -299,7 +285,7 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         let text = match error.kind() {
             ErrorKind::Busy => "the store is busy",
-            _ if error.is_full() => "the server's disk is full",
+            _ if error.is_full() => "the server's disk is full, but for what stays free (budget disk-spare)",
             _ => "the store can't take it",
         };
         Self { cause: Some(ops::reason(&error)), ..Self::passing(text) }
