@@ -5,7 +5,7 @@
 //! holds all of it. What comes out has passed [`super::read`]; what is not plain is no guess at all.
 
 use super::zip::Archive;
-use super::{DistInfo, DistributionFilename, MAX_VARIANT_BYTES, Metadata, sdist, variant};
+use super::{DistInfo, DistributionFilename, Metadata, sdist, variant};
 use crate::budget;
 use flate2::bufread::MultiGzDecoder;
 use pep440_rs::Version;
@@ -62,7 +62,7 @@ fn wheel(archive: &Archive<'_>) -> Option<String> {
     // Without its label a variant wheel would pass for a plain one.
     let label = match found.variant.as_slice() {
         [] => String::new(),
-        [entry] => format!("-{}", variant::only_label(&archive.read(entry, MAX_VARIANT_BYTES).ok()?)?),
+        [entry] => format!("-{}", variant::only_label(&archive.read(entry, budget::VARIANT_BYTES.limit).ok()?)?),
         _ => return None,
     };
     Some(format!("{project}-{version}{build}-{}{label}.whl", compress(values("Tag"))?))

@@ -16,7 +16,7 @@ pub use filename::{BuildTag, DistributionFilename, FilenameError, Kind, SdistFil
 pub use metadata::{Metadata, MetadataError};
 pub use tags::{PlatformTarget, PythonTarget, Target, TargetError};
 
-use crate::budget;
+use crate::budget::{self, Excess};
 use crate::name::ProjectName;
 use accelerator::Inspection;
 use pep440_rs::Version;
@@ -26,9 +26,6 @@ use std::fs::File;
 use variant::VariantError;
 pub use variant::VariantLabel;
 use zip::{Archive, Entry, ReadAt, ZipError};
-
-/// The largest `variant.json` that is read.
-const MAX_VARIANT_BYTES: u64 = 1024 * 1024;
 
 /// Why a file is not the distribution that its name says.
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +148,10 @@ fn read_variant<R: ReadAt + ?Sized>(
         let member = format!("{}/{}", found.directory, variant::MEMBER);
         return Err(Error::Member { member, found: found.variant.len() });
     };
-    let bytes = archive.read(entry, MAX_VARIANT_BYTES)?;
+    if entry.size > budget::VARIANT_BYTES.limit {
+        return Err(ZipError::TooMuch(Excess(budget::VARIANT_BYTES)).into());
+    }
+    let bytes = archive.read(entry, budget::VARIANT_BYTES.limit)?;
     variant::check(&bytes, label)?;
     Ok(bytes)
 }

@@ -22,6 +22,8 @@ mod pages;
 mod peers;
 mod readers;
 mod room;
+mod shares;
 mod site;
 mod uploads;
+mod waiting;
 mod watch;

@@ -8,4 +8,6 @@
 
 -- Budgets: what grows is bounded.
 
+CREATE INDEX remote_page_absent ON remote_page(remote_id, fetched_at) WHERE is_absent = 1; -- anybody may ask for any name
+
 -- End of version 6.

@@ -20,12 +20,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many files are fetched at a time; more wait their turn.
-const FILES: usize = 8;
-/// METADATA is small: more of it at a time.
-const SIDECARS: usize = 16;
-/// So many fetches may wait for their turn.
-const MAX_QUEUE: usize = 1024;
+/// So many fetches may wait for their turn, of one remote half of them.
+const MAX_QUEUE: u64 = 1024;
 
 /// What is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,14 +62,44 @@ struct Inner {
 #[derive(Default)]
 struct Lane {
     queue: VecDeque<(Key, Offer, Arc<Feed>)>,
-    threads: usize,
+    threads: u64,
+    /// How many fetch from each remote.
+    busy: HashMap<RemoteId, u64>,
+}
+
+impl Lane {
+    /// Takes what waits longest of those whose remote has not its share of the threads.
+    fn next(&mut self, threads: u64) -> Option<(Key, Offer, Arc<Feed>)> {
+        let used = self.busy.values().sum();
+        let own = |remote| self.busy.get(&remote).copied().unwrap_or(0);
+        let at = self.queue.iter().position(|(key, ..)| budget::is_fair(threads, used, own(key.remote)))?;
+        let next = self.queue.remove(at)?;
+        *self.busy.entry(next.0.remote).or_default() += 1;
+        Some(next)
+    }
+
+    /// Tells whether a fetch from a remote may wait for its turn.
+    fn has_place(&self, remote: RemoteId) -> bool {
+        let own = self.queue.iter().filter(|(key, ..)| key.remote == remote).count();
+        budget::is_fair(MAX_QUEUE, self.queue.len() as u64, own as u64)
+    }
+
+    /// Gives back a thread that fetched from a remote.
+    fn ended(&mut self, remote: RemoteId) {
+        if let Some(own) = self.busy.get_mut(&remote) {
+            *own -= 1;
+            if *own == 0 {
+                self.busy.remove(&remote);
+            }
+        }
+    }
 }
 
 impl Errand {
-    fn threads(self) -> usize {
+    fn threads(self) -> u64 {
         match self {
-            Self::File => FILES,
-            Self::Metadata => SIDECARS,
+            Self::File => budget::REMOTE_FILES.limit,
+            Self::Metadata => budget::REMOTE_SIDECARS.limit,
         }
     }
 }
@@ -123,7 +149,7 @@ impl Pulls {
         if let Some(feed) = inner.feeds.get(&key) {
             return Ok(feed.clone());
         }
-        if inner.is_closed || inner.lanes[errand as usize].queue.len() >= MAX_QUEUE {
+        if inner.is_closed || !inner.lanes[errand as usize].has_place(key.remote) {
             return Err(Trouble::passing("the server has no time for this just now"));
         }
         let size = file.size.filter(|_| errand == Errand::File);
@@ -181,7 +207,7 @@ impl Pulls {
             let next = {
                 let mut inner = self.inner();
                 let lane = &mut inner.lanes[errand as usize];
-                let next = lane.queue.pop_front();
+                let next = lane.next(errand.threads());
                 if next.is_none() {
                     lane.threads -= 1;
                     drop(inner);
@@ -190,6 +216,7 @@ impl Pulls {
                 next
             };
             let Some((key, offer, feed)) = next else { return };
+            let remote = key.remote;
             let run = Run { pulls: self, key, feed };
             let is_sound =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.go(&offer, &mut store))).is_ok();
@@ -197,6 +224,7 @@ impl Pulls {
                 // A panic may have left a transaction open.
                 store = None;
             }
+            self.inner().lanes[errand as usize].ended(remote);
         }
     }
 }

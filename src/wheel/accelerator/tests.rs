@@ -325,7 +325,7 @@ fn more_members_than_the_budget_are_looked_at_by_none() {
     bytes.extend([&directory[..], b"PK\x05\x06\0\0\0\0", &count, &count, &place, &[0, 0]].concat());
     let name = DistributionFilename::parse("demo-1.0-py3-none-any.whl").unwrap();
     let deep = deep(&bytes[..], &name, None).unwrap();
-    assert_eq!(deep.exceeded, ["more than 100000 of members of a wheel in a deep look (budget deep-members)"]);
+    assert_eq!(deep.exceeded, ["more than 100000 members of a wheel in a deep look (budget deep-members)"]);
     assert!(deep.unread > 0 && deep.findings.is_empty());
 }
 
