@@ -25,6 +25,8 @@ struct Format {
 pub(super) struct Identity {
     /// The folder, absolute and free of symlinks.
     pub(super) root: PathBuf,
+    /// What tells the store from all others.
+    pub(super) id: String,
     /// Why it can't be written, if it can't.
     pub(super) read_only: Option<String>,
 }
@@ -41,7 +43,7 @@ pub(super) fn identify(root: &Path) -> Result<Identity> {
     }
     let unknown = format.ro_compat.first().map(|feature| format!("it needs {feature:?} for that"));
     let read_only = unknown.map_or_else(|| unwritable(&root), |why| Ok(Some(why)))?;
-    Ok(Identity { root, read_only })
+    Ok(Identity { root, id: format.store, read_only })
 }
 
 /// Writes what kind of store is at `root`, durably.

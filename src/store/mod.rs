@@ -97,6 +97,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    id: String,
     /// The bytes.
     pub blobs: Blobs,
     /// What is true.
@@ -108,7 +109,7 @@ pub struct Store {
 impl Store {
     /// Opens an existing store.
     pub fn open(root: &Path) -> Result<Self> {
-        let Identity { root, read_only } = format::identify(root)?;
+        let Identity { root, id, read_only } = format::identify(root)?;
         let lock = match Lock::try_shared(&root.join("locks/store")) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => {
@@ -128,12 +129,12 @@ impl Store {
             None => Manifest::open(&path, Access::Write, WAIT)?,
             Some(_) => open_to_read(&path)?,
         };
-        Ok(Self { blobs: Blobs::new(&root), manifest, root, read_only, _lock: lock })
+        Ok(Self { blobs: Blobs::new(&root), manifest, root, id, read_only, _lock: lock })
     }
 
     /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
     pub fn alone(root: &Path) -> Result<Alone> {
-        let Identity { root, read_only } = format::identify(root)?;
+        let Identity { root, read_only, .. } = format::identify(root)?;
         if let Some(why) = read_only {
             return Err(Error::ReadOnly { path: root, why });
         }
@@ -187,6 +188,11 @@ impl Store {
     /// Returns the store's folder, absolute.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Returns what tells the store from all others.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Returns an error that says why, if the store can't be written.
