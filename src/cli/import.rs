@@ -80,7 +80,7 @@ pub(super) enum Link {
     Hardlink,
     /// A copy
     Copy,
-    /// Like hardlink or copy, then the source is removed
+    /// A hard link of a file that is yours and has no other name, else a copy; then the source is removed
     Move,
 }
 
@@ -229,6 +229,12 @@ fn complain(app: &App, report: &ImportReport) -> bool {
     }
     if report.skipped.len() > 5 && !app.verbose {
         app.note(&format!("skipped {} more; --verbose names them", report.skipped.len() - 5));
+    }
+    for copied in report.copied.iter().take(if app.verbose { usize::MAX } else { 5 }) {
+        app.note(&format!("copied {}: {}", copied.path.display(), copied.reason));
+    }
+    if report.copied.len() > 5 && !app.verbose {
+        app.note(&format!("copied {} more; --verbose names them", report.copied.len() - 5));
     }
     for warned in &report.warned {
         app.warn(&format!("warning: {}: {}", warned.path.display(), warned.reason));
