@@ -66,7 +66,7 @@ pub struct Staging {
 const WIDE_BYTES: u64 = 8 << 20;
 
 /// The mode of blobs: nobody writes to them.
-const MODE: u32 = 0o444;
+const MODE: u32 = fs::READ_ONLY;
 
 impl Staging {
     /// Takes an existing folder that nobody else writes to.
@@ -91,7 +91,7 @@ impl Staging {
         let path = self.fresh();
         let wide = wide && before.len() >= WIDE_BYTES;
         let is_linked = matches!(mode, LinkMode::Hardlink | LinkMode::Move);
-        let mut copied = is_linked.then(|| unfit(source, &before, mode)).transpose()?.flatten();
+        let mut copied = is_linked.then(|| self.unfit(source, &before, mode)).transpose()?.flatten();
         if is_linked && copied.is_none() && !hard_link(source, &original, &before, &path)? {
             copied = Some("it can't be linked there");
         }
@@ -152,6 +152,17 @@ impl Staging {
         Ok(())
     }
 
+    /// Tells why a file can't become a blob as it is, if it can't: whoever owns an inode, or has another name for it, can change its bytes
+    /// later, whatever its mode; and a name that is a symlink may lead elsewhere a moment later.
+    fn unfit(&self, source: &Path, before: &Metadata, mode: LinkMode) -> Result<Option<&'static str>> {
+        Ok(match fs::entry(source)? {
+            Some(named) if named.is_symlink() => Some("a symlink led to it"),
+            _ if !fs::is_owners(before, &self.dir) => Some("it is another user's file"),
+            _ if mode == LinkMode::Move && before.nlink() > 1 => Some("it has other names"),
+            _ => None,
+        })
+    }
+
     fn reflink(&self, original: &File, path: &Path, mode: LinkMode) -> Result<Option<File>> {
         let is_required = mode == LinkMode::Reflink;
         if !is_required && (mode != LinkMode::Auto || self.cannot_reflink.load(Ordering::Relaxed)) {
@@ -167,17 +178,6 @@ impl Staging {
         self.cannot_reflink.fetch_or(done.is_none(), Ordering::Relaxed);
         Ok(done)
     }
-}
-
-/// Tells why a file can't become a blob as it is, if it can't: whoever owns an inode, or has another name for it, can change its bytes
-/// later, whatever its mode; and a name that is a symlink may lead elsewhere a moment later.
-fn unfit(source: &Path, before: &Metadata, mode: LinkMode) -> Result<Option<&'static str>> {
-    Ok(match fs::entry(source)? {
-        Some(named) if named.is_symlink() => Some("a symlink led to it"),
-        _ if !fs::is_own(before) => Some("it is another user's file"),
-        _ if mode == LinkMode::Move && before.nlink() > 1 => Some("it has other names"),
-        _ => None,
-    })
 }
 
 /// Links the source into staging. Returns false where only a copy will do.

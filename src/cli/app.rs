@@ -21,6 +21,8 @@ pub(super) struct App {
     who: String,
     bar: Bar,
     client: LazyClient,
+    /// The umask of the shell, for programs that are started.
+    pub(super) umask: wcas::fs::Umask,
     /// Whether an interrupt ends the process.
     interrupts_end: Arc<AtomicBool>,
 }
@@ -51,6 +53,7 @@ impl App {
             who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), wcas::fs::host_name()),
             bar: Bar::new(!quiet && io::stderr().is_terminal()),
             client: LazyClient::new(client_options()),
+            umask: wcas::fs::set_umask(),
             interrupts_end,
         }
     }

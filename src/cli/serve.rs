@@ -28,6 +28,9 @@ use wcas::server::{self, Anonymous, Clock, Server, ServerOptions, Watching, Writ
     after_help = AFTER_HELP
 )]
 pub(super) struct Args {
+    /// Make the store when there is none
+    #[arg(long)]
+    create: bool,
     /// Where to listen; port 0 is any free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -106,7 +109,7 @@ const WAITING: usize = 64;
 const OTHER_FILES: usize = 256;
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let store = app.open_or_create()?;
+    let store = if args.create { app.open_or_create()? } else { app.open()? };
     let root = store.root().to_owned();
     drop(store);
     let tls = match (&args.tls_cert, &args.tls_key) {

@@ -54,7 +54,8 @@ pub fn hard_link(original: &Path, link: &Path) -> Result<()> {
 /// Makes a symbolic link that says `target`.
 pub fn symlink(target: &Path, link: &Path) -> Result<()> {
     point(Change::Grow, "link", link)?;
-    std::os::unix::fs::symlink(target, link).map_err(Error::at("link", link))
+    std::os::unix::fs::symlink(target, link).map_err(Error::at("link", link))?;
+    super::give(link)
 }
 
 /// Makes a file that shares its blocks with the original until either is written to, and keeps its modification time. Returns

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// The features without which this program can't understand a store.
 const INCOMPATIBLE: [&str; 1] = ["b3-v1"];
+/// No `wcas.json` is longer.
+const MAX_BYTES: u64 = 1 << 20;
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Format {
     store: String,
@@ -36,7 +39,7 @@ pub(super) fn identify(root: &Path) -> Result<Identity> {
     let path = root.join("wcas.json");
     let Some(_) = fs::entry(&path)? else { return Err(Error::Absent(root.to_owned())) };
     let root = std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
-    let text = std::fs::read(&path).map_err(fs::Error::at("read", &path))?;
+    let text = fs::read_own(&path, MAX_BYTES)?;
     let format: Format = serde_json::from_slice(&text).map_err(|source| Error::Format { path, source })?;
     if let Some(feature) = format.incompat.iter().find(|feature| !INCOMPATIBLE.contains(&feature.as_str())) {
         return Err(Error::Feature { path: root, feature: feature.clone() });

@@ -53,7 +53,7 @@ impl LinkMaker {
             },
             Self::Reflink => {
                 let file = fs::open(original)?;
-                if fs::reflink(&file, link, 0o644)?.is_some() { Ok(()) } else { copy(original, link) }
+                if fs::reflink(&file, link, fs::FILE)?.is_some() { Ok(()) } else { copy(original, link) }
             }
             Self::Copy => copy(original, link),
         }
@@ -62,7 +62,7 @@ impl LinkMaker {
 
 fn copy(original: &Path, link: &Path) -> Result<()> {
     let file = fs::open(original)?;
-    fs::copy_into(&file, original, link, 0o644, |_| {}).map(drop)
+    fs::copy_into(&file, original, link, fs::FILE, |_| {}).map(drop)
 }
 
 /// Returns the path that leads from the folder `from` to `to`.

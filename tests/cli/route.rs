@@ -336,7 +336,7 @@ fn a_merged_tree_keeps_what_it_shows_and_follows_each_of_its_collections() {
     assert_eq!(update()["made"], 1);
     assert_eq!(listed("torch"), Some(2));
     // Both collections' files are kept by the tree.
-    env.ok(["invalidate", "torch", "numpy"]);
+    env.ok(["invalidate", "torch", "numpy", "--everywhere"]);
     env.ok(["gc", "--grace", "0s"]);
     for name in ["torch/torch-2.5.1", "torch/torch-2.7", "numpy/numpy-2.0"] {
         let path = env.path(format!("tree/simple/{name}-py3-none-any.whl"));

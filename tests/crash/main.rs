@@ -341,7 +341,7 @@ fn gc_can_be_stopped_anywhere() {
         // Links by name, which go with their blobs.
         sandbox.ok(&["view", "--collection", "cuda", "--format", "paths"]);
         sandbox.ok(&["view", "--to", "views/shared"]);
-        sandbox.ok(&["invalidate", "delta", "beta"]);
+        sandbox.ok(&["invalidate", "delta", "beta", "--everywhere"]);
         // And a dead session with a hold.
         Wheel::new("epsilon", "1.0").payload(900, 8).write_to(sandbox.path("src/three"));
         let points = passed(&sandbox.run(Some("kill@1000000"), &["import", "src/one", "--collection", "rocm"]).stderr);
@@ -375,7 +375,7 @@ fn changes_of_references_can_be_stopped_anywhere() {
         sandbox.ok(&["invalidate", "alpha", "--collection", "cuda"]);
     };
     stop_everywhere(prepare, &["collection", "rollback", "cuda", "1"], &[0]);
-    stop_everywhere(prepare, &["invalidate", "beta", "gamma"], &[4]);
+    stop_everywhere(prepare, &["invalidate", "beta", "gamma", "--everywhere"], &[4]);
     stop_everywhere(prepare, &["undo"], &[2, 4]);
     stop_everywhere(prepare, &["collection", "promote", "cuda", "released", "beta", "gamma"], &[0]);
 }
