@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::import::Link;
-use super::{End, INTERRUPTED, units};
+use super::{End, INTERRUPTED, print, units};
 use clap::ValueEnum;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -216,7 +216,7 @@ fn watch(app: &App, args: &Args, store: &Path, clock: Clock) -> Result<Option<Wa
 }
 
 fn line(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", print::escaped(text));
 }
 
 /// Fits the number of connections to the number of files that may be open.

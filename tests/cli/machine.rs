@@ -190,3 +190,37 @@ fn a_store_whose_path_is_too_long_is_told_and_not_half_made() {
         env.ok(args(more).split(' '));
     }
 }
+
+#[test]
+fn what_strangers_wrote_is_shown_and_not_obeyed() {
+    let env = Env::new();
+    let evil = "nice \u{1b}]0;pwned\u{7}\u{1b}[2J \u{202e}txt.exe \u{200b}";
+    let wheel = Wheel::new("demo", "1.0").header("Summary", evil);
+    wheel.write_to(env.path("in"));
+    fs::write(env.path("in/bad\nwcas: all is well\u{1b}[1A-1.0-py3-none-any.whl"), "x").unwrap();
+    fs::write(env.path("in/odd\u{202e}\r.whl"), "x").unwrap();
+    let import = env.run(["import", "in"]);
+    assert_eq!(import.code, 3);
+    let yank = env.run(["yank", "demo", "--reason", "bad\nidna: good\u{9b}"]);
+    let outputs = [
+        import,
+        yank,
+        env.run(["show", "demo"]),
+        env.run(["list"]),
+        env.run(["why", "demo"]),
+        env.run(["collection", "log", "shared"]),
+    ];
+    for output in outputs {
+        for text in [&output.stdout, &output.stderr] {
+            let odd = text.chars().find(|c| c.is_control() && *c != '\n' || "\u{202e}\u{200b}".contains(*c));
+            assert_eq!(odd, None, "{output}");
+            let fakes = ["wcas: all is well", "idna: good"];
+            assert!(!text.lines().any(|line| fakes.iter().any(|fake| line.starts_with(fake))), "{output}");
+        }
+    }
+    let show = env.run(["show", "demo"]).stdout;
+    assert!(show.contains("\\u{1b}]0;pwned\\u{7}") && show.contains("\\u{202e}txt.exe"), "{show}");
+    // For programs it is as it was.
+    assert_eq!(env.json(["show", "demo"])["distributions"][0]["summary"], evil.trim());
+    assert!(env.run(["lookup", "demo==1.0", "--metadata"]).stdout.contains(evil.trim()));
+}
