@@ -21,6 +21,7 @@ mod list;
 mod machine;
 mod migration;
 mod misuse;
+mod names;
 mod ownership;
 mod remote;
 mod route;

@@ -17,6 +17,7 @@ mod chains;
 mod clients;
 mod files;
 mod load;
+mod names;
 mod ownership;
 mod pages;
 mod peers;
