@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::import::Link;
-use super::{End, INTERRUPTED, units};
+use super::{End, INTERRUPTED, print, units};
 use clap::ValueEnum;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -28,6 +28,9 @@ use wcas::server::{self, Anonymous, Clock, Server, ServerOptions, Watching, Writ
     after_help = AFTER_HELP
 )]
 pub(super) struct Args {
+    /// Make the store when there is none
+    #[arg(long)]
+    create: bool,
     /// Where to listen; port 0 is any free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -106,7 +109,7 @@ const WAITING: usize = 64;
 const OTHER_FILES: usize = 256;
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let store = app.open_or_create()?;
+    let store = if args.create { app.open_or_create()? } else { app.open()? };
     let root = store.root().to_owned();
     drop(store);
     let tls = match (&args.tls_cert, &args.tls_key) {
@@ -213,7 +216,7 @@ fn watch(app: &App, args: &Args, store: &Path, clock: Clock) -> Result<Option<Wa
 }
 
 fn line(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", print::escaped(text));
 }
 
 /// Fits the number of connections to the number of files that may be open.

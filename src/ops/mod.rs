@@ -112,7 +112,7 @@ pub use token::{TokenOptions, TokenReport, create_token, revoke_token, tokens};
 pub use variant::{SearchOrder, Sense, is_known_variant};
 pub use variants::{VariantsDocument, variants_of};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
-pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
+pub use view::{DropReport, Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
 pub use watch::{Watch, WatchOptions, WatchReport};
 
 use crate::error::{Error, Result};

@@ -129,6 +129,7 @@ pub fn rebuild(root: &Path, context: &Context<'_>, options: &RebuildOptions) -> 
     if fs::entry(&log)?.is_some_and(|entry| entry.len() > 0) {
         return Err(fs::Error::at("empty", &log)(std::io::Error::other("SQLite left its log")).into());
     }
+    fs::give(&unfinished)?;
     fs::sync_file(&unfinished)?;
     report.damaged_manifest = move_aside(&store)?;
     fs::rename(&unfinished, &store.manifest_path())?;

@@ -257,6 +257,12 @@ fn undo_brings_back_what_was_dropped_last() {
     would drop 2 distributions
     ");
     assert_output!(env.run(["invalidate", "demo==1.0"]), @r"
+    exit 2
+    --- stderr
+    wcas: this touches 2 distributions in cuda, rocm: name one with --collection, or say --everywhere
+    ");
+    assert_eq!(env.json(["list"]), before);
+    assert_output!(env.run(["invalidate", "demo==1.0", "--everywhere"]), @r"
     exit 0
     --- stdout
     cuda: demo-1.0-py3-none-any.whl

@@ -8,7 +8,7 @@ pub use revision::{
 };
 
 use super::status::revise;
-use super::{CacheRules, Context, collection_row, counted, guard};
+use super::{CacheRules, Context, collection_row, counted, guard, retain};
 use crate::error::{Error, Result};
 use crate::manifest::{BlockRow, CollectionRow, Guard, Retention, Rows};
 use crate::name::CollectionName;
@@ -165,6 +165,7 @@ pub fn set_collection(
     settings: &Settings,
 ) -> Result<CollectionReport> {
     store.require_writable()?;
+    retain::refuse_nothing(settings.keep_builds.flatten(), settings.keep_versions.flatten())?;
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, name)?;
     let old = row.retention;

@@ -1,11 +1,14 @@
 //! `view`: a collection at a revision or what a variant sees, printed as a page or list, or written as a tree.
 
+mod make;
 mod page;
+mod place;
 mod tree;
 
 pub use page::{Format, ViewOptions, ViewReport, view};
+pub use place::{DropReport, drop_tree};
 pub(super) use tree::copies;
-pub use tree::{TreeOptions, TreeReport, drop_tree, view_tree};
+pub use tree::{TreeOptions, TreeReport, view_tree};
 
 use crate::index::File;
 use crate::index::read::Sidecar;
