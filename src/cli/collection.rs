@@ -1,7 +1,7 @@
 //! `wcas collection`
 
 use super::app::App;
-use super::{End, print, units};
+use super::{End, print, sign, units};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use std::io::Write;
@@ -95,6 +95,22 @@ enum Command {
         /// Let the snapshot go instead
         #[arg(long)]
         delete: bool,
+    },
+    /// Print what a revision holds, as the text that is signed
+    Revision {
+        /// The collection, maybe at a revision: cuda, cuda@41
+        collection: RevisionSpec,
+        /// Print the signature instead: that of the newest signed revision, where none is named
+        #[arg(long)]
+        signature: bool,
+    },
+    /// Sign what a revision holds, with a key of OpenSSH (Ed25519)
+    Sign {
+        /// The collection, maybe at a revision: cuda, cuda@41
+        collection: RevisionSpec,
+        /// The key, as `ssh-keygen -Y sign -f` takes it: a private key, or a public one whose private half an agent has
+        #[arg(long, value_name = "FILE")]
+        key: std::path::PathBuf,
     },
     /// Change a collection's fallbacks, its rules for gc and its guard; `none` takes a rule away
     Set(SetArgs),
@@ -255,6 +271,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             })?;
         }
         Command::Snapshot { collection, name, delete } => snapshot(app, &collection, &name, delete)?,
+        Command::Revision { collection, signature } => return sign::revision(app, &collection, signature),
+        Command::Sign { collection, key } => return sign::sign(app, &collection, &key),
         Command::Set(args) => set(app, args)?,
         Command::Status(args) => status(app, args)?,
     }

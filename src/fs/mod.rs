@@ -14,7 +14,7 @@ mod signature;
 pub use folder::Folder;
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
 pub use lock::Lock;
-pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name};
+pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name, user_id, user_name};
 pub use signature::Signature;
 
 use fault::{Change, point};

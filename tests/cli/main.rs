@@ -18,6 +18,7 @@ mod import;
 mod inspect;
 mod json;
 mod list;
+mod log;
 mod migration;
 mod misuse;
 mod ownership;

@@ -1,9 +1,11 @@
 //! `view`: a collection at a revision or what a variant sees, printed as a page or list, or written as a tree.
 
 mod page;
+mod signed;
 mod tree;
 
 pub use page::{Format, ViewOptions, ViewReport, view};
+pub use signed::verify_tree;
 pub(super) use tree::copies;
 pub use tree::{TreeOptions, TreeReport, drop_tree, view_tree};
 

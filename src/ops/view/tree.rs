@@ -1,6 +1,6 @@
 //! `view --to`: a tree on disk, written, brought up to date, taken away.
 
-use super::{file, split_lost};
+use super::{file, signed, split_lost};
 use crate::blobs::{Blobs, Found};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
@@ -74,6 +74,12 @@ struct Shelf<'a> {
 
 /// Writes a collection as a tree, or brings the tree up to date. Readers see the old or the new one, never a mixture.
 pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
+    let report = show_tree(store, context, options)?;
+    signed::put(store, &options.shown, options.layout, &report.path, report.revision)?;
+    Ok(report)
+}
+
+fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
     store.require_writable()?;
     let path = place(&options.to, options.layout)?;
     let text = path
@@ -434,7 +440,10 @@ pub fn drop_tree(store: &Store, to: &Path) -> Result<PathBuf> {
     let row = row.ok_or_else(|| Error::NoSuch(format!("view at {}", path.display())))?;
     if path.exists() || row.layout == Layout::Flat {
         match open(&path, row.layout)? {
-            Tree::Simple(tree) => tree.remove()?,
+            Tree::Simple(tree) => {
+                signed::remove(&path)?;
+                tree.remove()?;
+            }
             Tree::Flat(tree) => tree.remove()?,
         }
     }
