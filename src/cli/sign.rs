@@ -41,8 +41,10 @@ pub(super) fn sign(app: &App, spec: &RevisionSpec, key: &Path) -> Result<End> {
 }
 
 fn ssh_sign(key: &Path, text: &str) -> Result<String> {
-    let failed =
-        |why: String| Error::Refused(format!("`ssh-keygen -Y sign` with the key {} failed: {why}", key.display()));
+    let failed = |why: String| {
+        let source = std::io::Error::other(format!("`ssh-keygen -Y sign`: {why}"));
+        Error::Disk(wcas::fs::Error { act: "sign with", path: key.to_owned(), source })
+    };
     let mut command = Command::new("ssh-keygen");
     command.args(["-Y", "sign", "-n", NAMESPACE, "-f"]).arg(key);
     // Its questions and complaints go to the terminal.
