@@ -392,7 +392,7 @@ fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec) -> Result<()> {
 fn log(app: &App, name: &CollectionName) -> Result<()> {
     let revisions = ops::log(&app.open()?, name)?;
     app.report("collection-log", &LogDocument { collection: name, revisions: &revisions }, |out| {
-        let rows: Vec<[String; 6]> = revisions
+        let rows: Vec<[String; 7]> = revisions
             .iter()
             .map(|row| {
                 let mut what = row.what.clone();
@@ -409,14 +409,15 @@ fn log(app: &App, name: &CollectionName) -> Result<()> {
                 [
                     row.revision.to_string(),
                     print::time(row.at),
-                    row.operation.to_string(),
+                    row.operation.map_or_else(|| "-".to_owned(), |number| number.to_string()),
                     row.kind.clone(),
                     changes,
-                    what,
+                    print::printable(&row.who),
+                    print::printable(&what),
                 ]
             })
             .collect();
-        print::table(out, ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHAT"], &rows)
+        print::table(out, ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHO", "WHAT"], &rows)
     })
 }
 

@@ -71,16 +71,22 @@ pub(super) fn install(conn: &Connection) -> Result<()> {
         });
     }
     sql.push_str(&collection(conn, &tables)?);
-    sql.push_str(TOKEN);
+    sql.push_str(&token_use(conn)?);
     Ok(conn.execute_batch(&sql)?)
 }
 
 /// A token's first use is worth a record, the others are not.
-const TOKEN: &str = "CREATE TRIGGER seen_token_used AFTER UPDATE OF used_at ON token
-WHEN old.used_at IS NULL AND new.used_at IS NOT NULL BEGIN
-  INSERT INTO change(subject, row, after) VALUES('token use', new.id,
-    json_object('id', new.id, 'name', new.name, 'collection', new.collection, 'used_at', new.used_at));
-END;\n";
+fn token_use(conn: &Connection) -> Result<String> {
+    let tells_from = conn.prepare("SELECT used_from FROM token").is_ok();
+    let from = if tells_from { "new.used_from" } else { "NULL" };
+    Ok(format!(
+        "CREATE TRIGGER seen_token_used AFTER UPDATE OF used_at ON token
+         WHEN old.used_at IS NULL AND new.used_at IS NOT NULL BEGIN
+           INSERT INTO change(subject, row, after) VALUES('token use', new.id, json_object('id', new.id, 'name', new.name,
+             'collection', new.collection, 'used_at', new.used_at, 'used_from', {from}));
+         END;\n"
+    ))
+}
 
 /// What goes with a collection goes before it: its name, which the records need, is there still.
 fn collection(conn: &Connection, tables: &[String]) -> Result<String> {
@@ -103,17 +109,26 @@ fn columns(conn: &Connection, table: &str) -> Result<Vec<Column>> {
     let columns = statement
         .query_map([table], |row| Ok(Column { name: row.get(0)?, is_bytes: row.get(1)?, is_key: row.get(2)? }))?;
     let columns: Vec<Column> = columns.collect::<rusqlite::Result<_>>()?;
-    Ok(columns.into_iter().filter(|column| column.is_key || !unseen.contains(&column.name.as_str())).collect())
+    // What tells of a use moves with each.
+    let counts = |column: &Column| !unseen.contains(&column.name.as_str()) && !column.name.starts_with("used_");
+    Ok(columns.into_iter().filter(|column| column.is_key || counts(column)).collect())
 }
 
 /// Returns the values of a row as JSON, with names and digests for numbers of rows.
 fn values(table: &str, columns: &[Column], row: &str) -> String {
-    let is_number = |column: &&Column| !(column.name == "id" && table != "token");
-    let fields = columns.iter().filter(is_number).map(|Column { name, is_bytes, .. }| match name.as_str() {
+    let has_collection = columns.iter().any(|column| column.name == "collection_id");
+    let is_told = |column: &&Column| match column.name.as_str() {
+        "id" => table == "token",
+        // Told by the collection's row.
+        "collection" => !has_collection,
+        _ => true,
+    };
+    let fields = columns.iter().filter(is_told).map(|Column { name, is_bytes, .. }| match name.as_str() {
         "collection_id" | "fallback_id" | "remote_id" => {
             let (stem, of) = (name.trim_end_matches("_id"), name.replace("fallback", "collection"));
             format!("'{stem}', (SELECT name FROM {} WHERE id = {row}.{name})", of.trim_end_matches("_id"))
         }
+        "token_id" => format!("'id', {row}.token_id, 'name', (SELECT name FROM token WHERE id = {row}.token_id)"),
         "blob_id" => format!(
             "'sha256', (SELECT lower(hex(sha256)) FROM blob WHERE id = {row}.blob_id), \
              'filename', (SELECT min(filename) FROM distribution WHERE blob_id = {row}.blob_id)"

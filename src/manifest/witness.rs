@@ -94,7 +94,8 @@ fn actor(change: &Change, actor: &Actor) -> Actor {
             kind: ActorKind::Token,
             id: values.get("id").and_then(Value::as_i64),
             name: text(values, "name").unwrap_or_default(),
-            ..actor.clone()
+            origin: text(values, "used_from").unwrap_or_else(|| actor.origin.clone()),
+            command: actor.command.clone(),
         },
         _ => actor.clone(),
     }
@@ -155,7 +156,7 @@ fn kind(subject: &str, operation: Option<&str>, actor: &Actor, after: Option<&Va
         ("project_status", _) => "status",
         ("revision_signature", _) => "sign",
         ("route_override" | "variant_requirement" | "variant", _) => "route",
-        ("token use", _) => "token",
+        ("token use" | "token_into", _) => "token",
         ("meta", _) => "store",
         (subject, _) => subject,
     };
