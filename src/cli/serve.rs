@@ -130,7 +130,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         base_path: args.base_path.clone(),
         max_upload_bytes: args.max_upload_size,
         clock: clock.clone(),
-        who: app.who().to_owned(),
+        actor: app.actor().clone(),
     };
     let server = Arc::new(Server::new(options, app.new_client(PAGE_DEADLINE))?);
     let listener = TcpListener::bind(args.listen).map_err(|error| {
@@ -212,7 +212,7 @@ fn watch(app: &App, args: &Args, store: &Path, clock: Clock) -> Result<Option<Wa
         destination: args.variant.clone().map_or_else(collection, Destination::Variant),
         link: args.link.into(),
     };
-    server::watch(store, options, clock, app.who().to_owned(), Box::new(line)).map(Some)
+    server::watch(store, options, clock, app.actor().at("serve --watch"), Box::new(line)).map(Some)
 }
 
 fn line(text: &str) {

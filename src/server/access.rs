@@ -8,7 +8,7 @@ use super::answer::{failure, plain, set, varies};
 use super::endpoint::Endpoint;
 use super::{Anonymous, Answer, Request, Server};
 use crate::error;
-use crate::manifest::{TokenId, TokenRow};
+use crate::manifest::{Actor, ActorKind, TokenId, TokenRow};
 use crate::name::CollectionName;
 use crate::token::{Scope, Secret};
 use base64::Engine as _;
@@ -118,11 +118,14 @@ pub(super) fn readable(server: &Server, request: &Request) -> error::Result<Read
     })
 }
 
-/// Returns whose name goes into the log.
-pub(super) fn who(server: &Server, request: &Request) -> String {
+/// Returns who asks, for the log.
+pub(super) fn actor(server: &Server, request: &Request, command: &str) -> Actor {
+    let (origin, command) = (request.body().address.to_string(), command.to_owned());
     match caller(server, request) {
-        Ok(Caller::Holder(token)) => format!("token {}", token.name),
-        _ => format!("anonymous at {}", request.body().address),
+        Ok(Caller::Holder(token)) => {
+            Actor { kind: ActorKind::Token, id: Some(token.id.number()), name: token.name, origin, command }
+        }
+        _ => Actor { kind: ActorKind::Anonymous, id: None, name: "anonymous".to_owned(), origin, command },
     }
 }
 
@@ -143,6 +146,7 @@ fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
         | Endpoint::Root(view)
         | Endpoint::Project(view, _)
         | Endpoint::Legacy(view)
+        | Endpoint::Revision(view, _)
         | Endpoint::Variants(view, ..) => Some(view),
         Endpoint::CacheRoot(cache) | Endpoint::CacheProject(cache, _) | Endpoint::CacheFile(cache, _) => {
             Some(&cache.view)

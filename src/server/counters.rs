@@ -72,7 +72,7 @@ impl Asked {
     /// Tells what an endpoint counts as.
     pub(super) fn of(endpoint: &Endpoint) -> Self {
         match endpoint {
-            Endpoint::Root(_) => Self::Root,
+            Endpoint::Root(_) | Endpoint::Revision(..) => Self::Root,
             Endpoint::Project(..) => Self::Project,
             Endpoint::File(address) if address.is_metadata => Self::Metadata,
             Endpoint::File(_) => Self::File,

@@ -239,13 +239,8 @@ pub(super) fn local(server: &Server, request: &Request, address: &FileAddress) -
 fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
     let sought = {
         let store = server.stores.borrow()?;
-        let context = Context {
-            now: server.now(),
-            who: &server.options.who,
-            jobs: 1,
-            progress: &(),
-            client: Some(&server.client),
-        };
+        let context =
+            Context { now: server.now(), who: &server.who, jobs: 1, progress: &(), client: Some(&server.client) };
         let readable = access::readable(server, request)?;
         let (views, asking) = (views(&store, address, &readable)?, Asking::Fresh(&server.flights));
         ops::seek(&store, &context, &views, address.sha256.as_ref(), &address.filename, &asking)?

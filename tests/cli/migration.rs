@@ -51,7 +51,8 @@ fn old(version: usize) -> Env {
         let sql = format!("INSERT INTO main.{table}({columns}) SELECT {columns} FROM new.{table}");
         connection.execute_batch(&sql).unwrap();
     }
-    connection.execute_batch("DETACH new").unwrap();
+    // Older versions had no log.
+    connection.execute_batch("DELETE FROM meta WHERE key GLOB 'log_*'; DETACH new").unwrap();
     connection.pragma_update(None, "application_id", id).unwrap();
     connection.pragma_update(None, "user_version", version as i64).unwrap();
     drop(connection);

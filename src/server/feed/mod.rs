@@ -14,7 +14,7 @@ use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::endpoint::{CacheView, Endpoint, FileAddress};
 use super::files::{self, describe, without_bytes};
-use super::{Answer, Request, Server, cache};
+use super::{Answer, Request, Server, access, cache};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::ops::{Offer, sidecar_of};
@@ -134,7 +134,8 @@ fn begin(
         return Ok(Some(answer));
     }
     let errand = if address.is_metadata { Errand::Metadata } else { Errand::File };
-    let feed = match server.feeds.open(errand, offer.clone()) {
+    let actor = access::actor(server, request, "pull through");
+    let feed = match server.feeds.open(errand, offer.clone(), actor) {
         Ok(feed) => feed,
         Err(trouble) => return Ok(Some(trouble.answer())),
     };

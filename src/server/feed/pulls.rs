@@ -7,7 +7,7 @@ use super::flow::{Brought, Feed, Status, Trouble};
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
 use crate::fs;
-use crate::manifest::RemoteId;
+use crate::manifest::{Actor, RemoteId};
 use crate::ops::{self, Context, Offer, Refusal, Told};
 use crate::remote::{LazyClient, Moment};
 use crate::server::counters::Count;
@@ -50,7 +50,6 @@ struct Pulls {
     root: PathBuf,
     client: Arc<LazyClient>,
     clock: Clock,
-    who: String,
     inner: Mutex<Inner>,
     ended: Condvar,
     pulled: Count,
@@ -66,7 +65,8 @@ struct Inner {
 /// What waits for its turn, and how many threads are at work.
 #[derive(Default)]
 struct Lane {
-    queue: VecDeque<(Key, Offer, Arc<Feed>)>,
+    /// With whoever asked first.
+    queue: VecDeque<(Key, Offer, Actor, Arc<Feed>)>,
     threads: usize,
 }
 
@@ -81,14 +81,14 @@ impl Errand {
 
 impl Feeds {
     /// Takes what a fetch needs; nothing runs yet.
-    pub(in crate::server) fn new(root: PathBuf, client: Arc<LazyClient>, clock: Clock, who: String) -> Self {
+    pub(in crate::server) fn new(root: PathBuf, client: Arc<LazyClient>, clock: Clock) -> Self {
         let (inner, ended, pulled) = (Mutex::default(), Condvar::new(), Count::default());
-        Self(Arc::new(Pulls { root, client, clock, who, inner, ended, pulled }))
+        Self(Arc::new(Pulls { root, client, clock, inner, ended, pulled }))
     }
 
     /// Returns the fetch of a file, beginning it when there is none.
-    pub(super) fn open(&self, errand: Errand, offer: Offer) -> Result<Arc<Feed>, Trouble> {
-        self.0.open(errand, offer)
+    pub(super) fn open(&self, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
+        self.0.open(errand, offer, actor)
     }
 
     /// Returns how many files are being fetched or wait for their turn.
@@ -116,7 +116,7 @@ impl Feeds {
 }
 
 impl Pulls {
-    fn open(self: &Arc<Self>, errand: Errand, offer: Offer) -> Result<Arc<Feed>, Trouble> {
+    fn open(self: &Arc<Self>, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
         let file = &offer.file;
         let (filename, sha256) = (file.name.as_str().to_owned(), file.sha256);
         let key = Key { errand, remote: offer.remote.id, filename, sha256 };
@@ -132,7 +132,7 @@ impl Pulls {
         let feed = Arc::new(Feed::new(size));
         inner.feeds.insert(key.clone(), feed.clone());
         let lane = &mut inner.lanes[errand as usize];
-        lane.queue.push_back((key.clone(), offer, feed.clone()));
+        lane.queue.push_back((key.clone(), offer, actor, feed.clone()));
         if lane.threads < errand.threads() {
             let own = self.clone();
             let spawned = std::thread::Builder::new().name("wcas-pull".to_owned()).spawn(move || own.work(errand));
@@ -159,7 +159,7 @@ impl Inner {
     fn close(&mut self) {
         self.is_closed = true;
         for lane in &mut self.lanes {
-            for (key, _, feed) in lane.queue.drain(..) {
+            for (key, _, _, feed) in lane.queue.drain(..) {
                 feed.failed(Trouble::passing("the server is about to end"));
                 self.feeds.remove(&key);
             }
@@ -199,8 +199,8 @@ impl Pulls {
                 }
                 next
             };
-            let Some((key, offer, feed)) = next else { return };
-            let run = Run { pulls: self, key, feed };
+            let Some((key, offer, actor, feed)) = next else { return };
+            let run = Run { pulls: self, key, actor, feed };
             let is_sound =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.go(&offer, &mut store))).is_ok();
             if !is_sound {
@@ -215,6 +215,7 @@ impl Pulls {
 struct Run<'a> {
     pulls: &'a Arc<Pulls>,
     key: Key,
+    actor: Actor,
     feed: Arc<Feed>,
 }
 
@@ -236,15 +237,12 @@ impl Run<'_> {
     fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> Result<(u64, Brought), Trouble> {
         let store = match store {
             Some(store) => store,
-            none => none.insert(stores::open(&self.pulls.root)?),
+            none => none.insert(stores::open(&self.pulls.root, &self.actor)?),
         };
-        let context = Context {
-            now: (self.pulls.clock)(),
-            who: &self.pulls.who,
-            jobs: 1,
-            progress: &(),
-            client: Some(&self.pulls.client),
-        };
+        store.manifest.set_actor(self.actor.clone());
+        let who = self.actor.to_string();
+        let context =
+            Context { now: (self.pulls.clock)(), who: &who, jobs: 1, progress: &(), client: Some(&self.pulls.client) };
         if self.key.errand == Errand::File {
             let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(offer, moment))??;
             self.pulls.pulled.add(1);
@@ -253,7 +251,7 @@ impl Run<'_> {
         match ops::remote_metadata(store, &context, offer)?? {
             Told::Metadata(bytes) => Ok((0, Brought::Metadata(bytes.into()))),
             // As any client that asks for the file, and together with those.
-            Told::WithFile => match self.pulls.open(Errand::File, offer.clone())?.wait_for_end() {
+            Told::WithFile => match self.pulls.open(Errand::File, offer.clone(), self.actor.clone())?.wait_for_end() {
                 Status::Done(brought) => Ok((0, brought)),
                 Status::Failed(trouble) => Err(trouble),
                 Status::Running => unreachable!("it has ended"),

@@ -75,7 +75,8 @@ impl Server {
         let wishes = Wishes::of_query(request.uri().query()).map_err(|text| plain(StatusCode::BAD_REQUEST, text))?;
         let scope = if wishes.conflict == Conflict::Replace { Scope::Admin } else { Scope::Upload };
         access::permit(self, request, scope, &endpoint)?;
-        let store = self.stores.borrow().map_err(|error| failure(&error))?;
+        let store = self.stores.borrow_for(&access::actor(self, request, "upload"));
+        let store = store.map_err(|error| failure(&error))?;
         if !ops::is_known_variant(&store, name).map_err(|error| failure(&error))? {
             let text = format!("there is no collection {name}: `wcas collection create {name}` makes one");
             return Err(plain(StatusCode::NOT_FOUND, text));
@@ -115,7 +116,7 @@ impl Server {
         }
         let filename = form.check().map_err(Fault::answer)?;
         let terms = terms(receiver, &filename)?;
-        let who = access::who(self, request);
+        let who = store.manifest.actor().to_string();
         let context = Context { who: &who, ..self.context() };
         let done = ops::upload(store, &context, &path, &filename, terms).map_err(|error| failure(&error))?;
         self.taken(receiver, &filename, done)
@@ -135,7 +136,7 @@ impl Server {
         let found = ops::find_listed_anywhere(store, views, sha256, filename).map_err(|error| failure(&error))?;
         let entry = found.ok_or_else(send)?;
         let terms = terms(receiver, filename)?;
-        let who = access::who(self, request);
+        let who = store.manifest.actor().to_string();
         let context = Context { who: &who, ..self.context() };
         let done = ops::refer(store, &context, &entry, terms).map_err(|error| failure(&error))?;
         self.taken(receiver, filename, done.ok_or_else(send)?)
