@@ -52,12 +52,15 @@ pub(super) struct Args {
     /// The largest file that is taken
     #[arg(long, value_name = "SIZE", default_value = "16G", value_parser = units::bytes)]
     max_upload_size: u64,
-    /// Connections at a time; more wait
+    /// Connections at a time; more wait, and one address has at most half of them
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max_connections: usize,
-    /// Uploads at a time; more are told to come back
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    /// Uploads at a time; more are told to come back, and one token has at most half of them
+    #[arg(long, value_name = "N", default_value_t = 32)]
     max_uploads: usize,
+    /// Requests a second from one address; more are told to come back [default: any number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_requests: Option<u32>,
     /// Threads that handle connections [default: one a processor]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -150,6 +153,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         max_connections,
         max_waiting: WAITING,
         max_uploads: args.max_uploads.max(1),
+        max_requests: args.max_requests,
         head_timeout: args.client_timeout.min(HEAD_TIMEOUT),
         stall_timeout: args.client_timeout,
         grace: args.grace_time,

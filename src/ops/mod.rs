@@ -77,7 +77,7 @@ pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use listing::{
-    Asking, Flights, Held, Listed as ListedProject, Listing, Sought, listing, projects, seek, serial, stamp,
+    Asking, Flights, Held, Listed as ListedProject, Listing, Recall, Sought, listing, projects, seek, serial, stamp,
     stamp_of_all,
 };
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};

@@ -1,7 +1,8 @@
 //! One request and its answer: redirects, credentials, time limits and retries.
 
-use super::failure::{Failure, Place, bare, innermost};
+use super::failure::{Failure, NO_ANSWER, NO_CONNECTION, Place, bare, innermost};
 use super::{Client, ClientError, ClientOptions, Source};
+use crate::budget;
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use rustls::client::danger::ServerCertVerifier;
@@ -9,9 +10,6 @@ use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use url::Url;
-
-/// Fewer bytes within the stall time-out are a stall: one byte now and then would keep a command for ever.
-const MIN_WINDOW_BYTES: u64 = 1024;
 
 /// What is asked for.
 pub(super) struct Question<'a> {
@@ -109,9 +107,12 @@ impl Body {
         }
         let (since, bytes) = self.window;
         if now - since >= self.limit {
-            if self.got - bytes < MIN_WINDOW_BYTES {
+            // One byte now and then would keep a thread for ever.
+            let least = u128::from(budget::LEAST_RATE.limit) * self.limit.as_millis() / 1000;
+            if u128::from(self.got - bytes) < least {
                 let place = self.place.clone();
-                return Err(Failure::TimedOut { place, what: "less than 1 KiB came", limit: self.limit });
+                let what = "less than 4 KiB a second came (budget least-rate)";
+                return Err(Failure::TimedOut { place, what, limit: self.limit });
             }
             self.window = (now, self.got);
         }
@@ -208,7 +209,7 @@ impl Client {
             _ => return Err(Failure::Insecure { place, why: "its URL is neither https nor http" }),
         }
         if let Some((_, limit)) = question.deadline.filter(|(deadline, _)| Instant::now() >= *deadline) {
-            return Err(Failure::TimedOut { place, what: "no answer came", limit });
+            return Err(Failure::TimedOut { place, what: NO_ANSWER, limit });
         }
         // The client's own time limit is for each wait; one of a request would be for the whole of it.
         let left = question.deadline.map(|(deadline, _)| deadline.saturating_duration_since(Instant::now()));
@@ -224,12 +225,10 @@ impl Client {
         let response = request.send().map_err(|error| {
             let place = Place::from(url);
             match (error.is_timeout(), error.is_connect()) {
-                (true, true) => {
-                    Failure::TimedOut { place, what: "no connection came", limit: self.options.connect_timeout }
-                }
+                (true, true) => Failure::TimedOut { place, what: NO_CONNECTION, limit: self.options.connect_timeout },
                 (true, false) => {
                     let told = question.deadline.filter(|_| is_last).map_or(limit, |(_, limit)| limit);
-                    Failure::TimedOut { place, what: "no answer came", limit: told }
+                    Failure::TimedOut { place, what: NO_ANSWER, limit: told }
                 }
                 (false, _) => Failure::Unreachable { place, why: innermost(&error.without_url()) },
             }

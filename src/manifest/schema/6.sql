@@ -104,4 +104,6 @@ CREATE TRIGGER record_stays BEFORE UPDATE ON record BEGIN SELECT raise(ABORT, 'a
 
 -- Budgets: what grows is bounded.
 
+CREATE INDEX remote_page_absent ON remote_page(remote_id, fetched_at) WHERE is_absent = 1; -- anybody may ask for any name
+
 -- End of version 6.

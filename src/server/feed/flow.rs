@@ -130,15 +130,6 @@ impl Feed {
         });
     }
 
-    /// Returns how many bytes are still to come, as far as that is known.
-    pub(super) fn missing(&self) -> u64 {
-        let state = self.state();
-        match state.status {
-            Status::Running => state.size.map_or(0, |size| size.saturating_sub(state.there)),
-            _ => 0,
-        }
-    }
-
     pub(super) fn status(&self) -> Status {
         self.state().status.clone()
     }
@@ -457,12 +448,10 @@ mod tests {
     fn an_answer_begins_with_the_first_byte_that_may_go_out() {
         let feed = Feed::new(Some(SIZE));
         assert!(!feed.is_ready() && !feed.wait(Instant::now()));
-        assert_eq!(feed.missing(), SIZE);
         let (copy, _file) = staged(&noise(SIZE, 7));
         feed.began(copy, Some(SIZE));
         feed.grown(1);
         assert!(feed.is_ready() && feed.wait(Instant::now()));
-        assert_eq!(feed.missing(), SIZE - 1);
         let small = Feed::new(Some(HELD_BYTES));
         small.grown(HELD_BYTES);
         assert!(!small.is_ready(), "a small file waits for its import, so that its failure is an answer");

@@ -1,9 +1,10 @@
 //! Who fetches: a few threads for files and a few for METADATA, one fetch for any number of clients.
 //!
 //! A fetch goes on when its clients go away: others may wait, and the store wants the file. A file whose size is known is begun only
-//! where the disk has room for it and for all others on their way.
+//! where the disk has room for it; room is taken as its bytes come.
 
 use super::flow::{Brought, Feed, Status, Trouble};
+use crate::budget;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
 use crate::fs;
@@ -19,14 +20,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many files are fetched at a time; more wait their turn.
-const FILES: usize = 8;
-/// METADATA is small: more of it at a time.
-const SIDECARS: usize = 16;
-/// So many bytes of the disk stay free: for imports, the manifest, and all else that lives there.
-const SPARE_BYTES: u64 = 64 << 20;
-/// So many fetches may wait for their turn.
-const MAX_QUEUE: usize = 1024;
+/// So many fetches may wait for their turn, of one remote half of them.
+const MAX_QUEUE: u64 = 1024;
 
 /// What is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,19 +57,52 @@ struct Inner {
     is_closed: bool,
 }
 
+/// A fetch that waits for its turn.
+type Waiting = (Key, Offer, Actor, Arc<Feed>);
+
 /// What waits for its turn, and how many threads are at work.
 #[derive(Default)]
 struct Lane {
     /// With whoever asked first.
-    queue: VecDeque<(Key, Offer, Actor, Arc<Feed>)>,
-    threads: usize,
+    queue: VecDeque<Waiting>,
+    threads: u64,
+    /// How many fetch from each remote.
+    busy: HashMap<RemoteId, u64>,
+}
+
+impl Lane {
+    /// Takes what waits longest of those whose remote has not its share of the threads.
+    fn next(&mut self, threads: u64) -> Option<Waiting> {
+        let used = self.busy.values().sum();
+        let own = |remote| self.busy.get(&remote).copied().unwrap_or(0);
+        let at = self.queue.iter().position(|(key, ..)| budget::is_fair(threads, used, own(key.remote)))?;
+        let next = self.queue.remove(at)?;
+        *self.busy.entry(next.0.remote).or_default() += 1;
+        Some(next)
+    }
+
+    /// Tells whether a fetch from a remote may wait for its turn.
+    fn has_place(&self, remote: RemoteId) -> bool {
+        let own = self.queue.iter().filter(|(key, ..)| key.remote == remote).count();
+        budget::is_fair(MAX_QUEUE, self.queue.len() as u64, own as u64)
+    }
+
+    /// Gives back a thread that fetched from a remote.
+    fn ended(&mut self, remote: RemoteId) {
+        if let Some(own) = self.busy.get_mut(&remote) {
+            *own -= 1;
+            if *own == 0 {
+                self.busy.remove(&remote);
+            }
+        }
+    }
 }
 
 impl Errand {
-    fn threads(self) -> usize {
+    fn threads(self) -> u64 {
         match self {
-            Self::File => FILES,
-            Self::Metadata => SIDECARS,
+            Self::File => budget::REMOTE_FILES.limit,
+            Self::Metadata => budget::REMOTE_SIDECARS.limit,
         }
     }
 }
@@ -124,11 +152,14 @@ impl Pulls {
         if let Some(feed) = inner.feeds.get(&key) {
             return Ok(feed.clone());
         }
-        if inner.is_closed || inner.lanes[errand as usize].queue.len() >= MAX_QUEUE {
+        if inner.is_closed || !inner.lanes[errand as usize].has_place(key.remote) {
             return Err(Trouble::passing("the server has no time for this just now"));
         }
         let size = file.size.filter(|_| errand == Errand::File);
-        inner.check_room(&self.root, size.unwrap_or(0))?;
+        if size.is_some_and(|size| !fs::has_room(&self.root, size)) {
+            let text = format!("the server's disk has no room for it ({})", budget::DISK_SPARE);
+            return Err(Trouble::passing(&text));
+        }
         let feed = Arc::new(Feed::new(size));
         inner.feeds.insert(key.clone(), feed.clone());
         let lane = &mut inner.lanes[errand as usize];
@@ -165,18 +196,6 @@ impl Inner {
             }
         }
     }
-
-    /// Makes sure that the disk has room for what is on its way, and for so many bytes more.
-    fn check_room(&self, root: &std::path::Path, more: u64) -> Result<(), Trouble> {
-        let promised = self.feeds.values().fold(more, |sum, feed| sum.saturating_add(feed.missing()));
-        match fs::free_bytes(root) {
-            Ok(free) if promised.saturating_add(SPARE_BYTES) > free && promised > 0 => {
-                Err(Trouble::passing("the server's disk has no room for it"))
-            }
-            // Where nobody can tell, the disk itself will.
-            _ => Ok(()),
-        }
-    }
 }
 
 impl Pulls {
@@ -191,7 +210,7 @@ impl Pulls {
             let next = {
                 let mut inner = self.inner();
                 let lane = &mut inner.lanes[errand as usize];
-                let next = lane.queue.pop_front();
+                let next = lane.next(errand.threads());
                 if next.is_none() {
                     lane.threads -= 1;
                     drop(inner);
@@ -200,6 +219,7 @@ impl Pulls {
                 next
             };
             let Some((key, offer, actor, feed)) = next else { return };
+            let remote = key.remote;
             let run = Run { pulls: self, key, actor, feed };
             let is_sound =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.go(&offer, &mut store))).is_ok();
@@ -207,6 +227,7 @@ impl Pulls {
                 // A panic may have left a transaction open.
                 store = None;
             }
+            self.inner().lanes[errand as usize].ended(remote);
         }
     }
 }
@@ -244,7 +265,7 @@ impl Run<'_> {
         let context =
             Context { now: (self.pulls.clock)(), who: &who, jobs: 1, progress: &(), client: Some(&self.pulls.client) };
         if self.key.errand == Errand::File {
-            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(offer, moment))??;
+            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(moment))??;
             self.pulls.pulled.add(1);
             return Ok((imported.size, Brought::File(imported.sha256)));
         }
@@ -259,14 +280,10 @@ impl Run<'_> {
         }
     }
 
-    fn watch(&self, offer: &Offer, moment: Moment<'_>) -> Result<(), String> {
+    fn watch(&self, moment: Moment<'_>) -> Result<(), String> {
         match moment {
             Moment::Began { file, size } => {
                 self.feed.began(file.try_clone().map_err(|error| error.to_string())?, size);
-                if offer.file.size.is_none() {
-                    // Only now its size is known.
-                    self.pulls.inner().check_room(&self.pulls.root, 0).map_err(|trouble| trouble.text)?;
-                }
             }
             Moment::Grown(bytes) => self.feed.grown(bytes),
         }
@@ -297,7 +314,7 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         let text = match error.kind() {
             ErrorKind::Busy => "the store is busy",
-            _ if error.is_full() => "the server's disk is full",
+            _ if error.is_full() => "the server's disk is full, but for what stays free (budget disk-spare)",
             _ => "the store can't take it",
         };
         Self { cause: Some(ops::reason(&error)), ..Self::passing(text) }

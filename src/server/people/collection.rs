@@ -148,7 +148,8 @@ fn wanted(server: &Server, view: &ViewName, now: i64) -> Result<Markup> {
     if view.at.is_some() {
         return Ok(html! {});
     }
-    let all = ops::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name))?;
+    // Anybody may want anything: no more are looked for than are shown.
+    let all = ops::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name), MAX_WANTED + 1)?;
     if all.is_empty() {
         return Ok(html! {});
     }
@@ -166,7 +167,9 @@ fn wanted(server: &Server, view: &ViewName, now: i64) -> Result<Markup> {
         section aria-labelledby="wants" {
             h2 #wants { "Wanted" }
             p.quiet {
-                "Builders asked the cache for " (words::counted(all.len() as u64, "project")) " that it has nothing of"
+                "Builders asked the cache for "
+                @if all.len() > MAX_WANTED { "more than " }
+                (words::counted(all.len().min(MAX_WANTED) as u64, "project")) " that it has nothing of"
                 @if all.len() > MAX_WANTED { "; the most wanted" }
                 "."
             }

@@ -39,7 +39,7 @@ pub(super) fn page(
 ) -> Result<std::result::Result<Page, Lack>> {
     let readable = access::readable(server, request)?;
     let store = server.stores.borrow()?;
-    let asking = Asking::Fresh(&server.pages.flights);
+    let asking = Asking::Fresh(&server.flights);
     let listed = ops::listing(&store, &server.context(), &pages::shown(view), project, &asking)?;
     let mut held_back = match view.at {
         None => ops::held_back(&store, &view.name, project)?,

@@ -13,6 +13,7 @@ use super::access::Readable;
 use super::answer::{failure, plain};
 use super::endpoint::{Endpoint, ViewName};
 use super::{Answer, Borrowed, Request, Server, access, respond};
+use crate::budget;
 use crate::fs;
 use crate::name::CollectionName;
 use crate::ops::{self, Context, ImportedDistribution, Outcome, Target, Upload, UploadTerms};
@@ -23,9 +24,6 @@ use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use std::io;
 pub(super) use words::worded;
-
-/// So much of the disk is left to others.
-const SPARE_BYTES: u64 = 64 << 20;
 
 /// A piece of a form, in the order in which it comes.
 #[derive(Debug)]
@@ -91,13 +89,11 @@ impl Server {
     /// Makes sure that the disk has room for what the client announces.
     fn check_room(&self, request: &Request, store: &Borrowed<'_>) -> Result<(), Answer> {
         let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        match (length, fs::free_bytes(store.root())) {
-            (Some(length), Ok(free)) if length.saturating_add(SPARE_BYTES) > free => {
-                Err(plain(StatusCode::INSUFFICIENT_STORAGE, "the server's disk has no room for the file"))
-            }
-            // Where nobody can tell, the disk itself will.
-            _ => Ok(()),
+        if fs::has_room(store.root(), length.unwrap_or(0)) {
+            return Ok(());
         }
+        let text = format!("the server's disk has no room for the file ({})", budget::DISK_SPARE);
+        Err(plain(StatusCode::INSUFFICIENT_STORAGE, text))
     }
 
     fn take(
