@@ -41,7 +41,7 @@ pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, Remot
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
 pub use status::StatusRow;
-pub use token::{NewToken, TokenId, TokenRow};
+pub use token::{NewToken, Place, TokenId, TokenRow, TokenState};
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 pub use want::WantRow;

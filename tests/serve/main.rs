@@ -22,5 +22,6 @@ mod pages;
 mod peers;
 mod readers;
 mod site;
+mod tokens;
 mod uploads;
 mod watch;
