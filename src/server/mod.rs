@@ -16,8 +16,10 @@ mod cache;
 mod coding;
 mod conditional;
 mod counters;
+mod discretion;
 mod feed;
 mod files;
+mod hosts;
 mod metrics;
 mod pages;
 mod people;
@@ -29,6 +31,7 @@ mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
 pub use feed::{FeedReader, Next, Pending};
+pub use hosts::{HostError, HostName, Hosts};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
 pub use watch::{Watching, watch};
@@ -97,6 +100,7 @@ pub struct Server {
     pub(in crate::server) people: people::Remembered,
     pub(in crate::server) tokens: access::Tokens,
     pub(in crate::server) read_blobs: cache::ReadBlobs,
+    pub(in crate::server) logged: discretion::Logged,
 }
 
 impl Server {
@@ -120,6 +124,7 @@ impl Server {
             people: people::Remembered::default(),
             tokens: access::Tokens::default(),
             read_blobs: cache::ReadBlobs::default(),
+            logged: discretion::Logged::default(),
         })
     }
 

@@ -15,6 +15,7 @@ mod builders;
 mod cache;
 mod chains;
 mod clients;
+mod discretion;
 mod files;
 mod load;
 mod ownership;

@@ -150,6 +150,9 @@ impl Connections {
     }
 
     async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
+        if let Err(answer) = self.options.hosts.admit(&request) {
+            return self.prepare(answer);
+        }
         if let Some(answer) = self.server.cached(&request) {
             let (parts, body) = answer.into_parts();
             return match Outgoing::ready(body) {
@@ -267,7 +270,8 @@ fn finish(mut answer: Response<Outgoing>) -> Response<Outgoing> {
 
 /// Returns what a client that may not do something is told, in the printable ASCII that a reason phrase is.
 fn refused<T>(answer: &Response<T>) -> Option<&str> {
-    let is_refused = matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let is_refused =
+        matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST);
     let phrase = answer.extensions().get::<hyper::ext::ReasonPhrase>().filter(|_| is_refused)?;
     std::str::from_utf8(phrase.as_bytes()).ok()
 }

@@ -13,7 +13,7 @@ mod tls;
 pub use proxy::Proxies;
 pub use tls::{Tls, TlsError};
 
-use super::Server;
+use super::{Hosts, Server};
 use connection::Connections;
 use std::io;
 use std::net::TcpListener;
@@ -49,6 +49,8 @@ pub struct HttpOptions {
     pub grace: Duration,
     /// TLS, unless a proxy does it.
     pub tls: Option<Tls>,
+    /// The names that are answered for.
+    pub hosts: Hosts,
     /// Whose forwarded headers are believed.
     pub proxies: Proxies,
     /// Is told of every request: one line.
