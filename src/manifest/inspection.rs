@@ -2,6 +2,7 @@
 
 use super::types::{joined, list};
 use super::{BlobId, Result, Rows, Transaction};
+use crate::digest::Sha256;
 use crate::name::ProjectName;
 use crate::wheel::accelerator::Accelerator;
 use rusqlite::OptionalExtension;
@@ -22,8 +23,8 @@ pub struct InspectionRow {
 /// A file that is bound to accelerators, whichever collections have it or had it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundFile {
-    /// Its blob.
-    pub blob: BlobId,
+    /// Its digest.
+    pub sha256: Sha256,
     /// Its filename.
     pub filename: String,
     /// Its project.
@@ -37,7 +38,7 @@ pub struct BoundFile {
 impl BoundFile {
     fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            blob: row.get("blob_id")?,
+            sha256: row.get("sha256")?,
             filename: row.get("filename")?,
             project: row.get("project")?,
             version: row.get("version")?,
@@ -66,13 +67,13 @@ impl Rows {
     pub fn bound_files(&self, project: Option<&ProjectName>) -> Result<Vec<BoundFile>> {
         let sql = match project {
             Some(_) => {
-                "SELECT d.blob_id, d.filename, d.project, d.version, i.bound FROM distribution d
-                 JOIN inspection i ON i.blob_id = d.blob_id WHERE d.project = ?1 AND i.bound <> ''"
+                "SELECT b.sha256, d.filename, d.project, d.version, i.bound FROM distribution d
+                 JOIN inspection i ON i.blob_id = d.blob_id JOIN blob b ON b.id = d.blob_id WHERE d.project = ?1 AND i.bound <> ''"
             }
             // One statement for both would read all distributions.
             None => {
-                "SELECT d.blob_id, d.filename, d.project, d.version, i.bound FROM inspection i
-                 JOIN distribution d ON d.blob_id = i.blob_id WHERE i.bound <> '' AND ?1 IS NULL"
+                "SELECT b.sha256, d.filename, d.project, d.version, i.bound FROM inspection i
+                 JOIN distribution d ON d.blob_id = i.blob_id JOIN blob b ON b.id = i.blob_id WHERE i.bound <> '' AND ?1 IS NULL"
             }
         };
         let mut statement = self.conn.prepare_cached(sql)?;

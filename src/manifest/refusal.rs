@@ -1,12 +1,16 @@
-//! Files of remotes that the store won't have: no page lists them until the refusal ends or is forgotten.
+//! Files of remotes that the store won't have: no page of the variant that asked lists them until the refusal ends or is forgotten.
+//! Another variant may have what one may not.
 
 use super::{CollectionId, RemoteId, Result, Rows, Transaction};
 use crate::digest::Sha256;
+use crate::name::CollectionName;
 use rusqlite::Row;
 
 /// A file of a remote that is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusalRow {
+    /// The variant, or the collection, for which it was asked for.
+    pub variant: CollectionName,
     /// Its filename.
     pub filename: String,
     /// What the remote's page announced, if it did.
@@ -28,6 +32,7 @@ impl RefusalRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let digest: Vec<u8> = row.get("sha256")?;
         Ok(Self {
+            variant: row.get("variant")?,
             filename: row.get("filename")?,
             // The table holds 32 bytes or none.
             sha256: <[u8; 32]>::try_from(digest).ok().map(Sha256::from_bytes),
@@ -44,12 +49,12 @@ fn key(sha256: Option<&Sha256>) -> &[u8] {
 }
 
 impl Rows {
-    /// Returns the refusals of a remote's files that hold at a time, by filename.
-    pub fn refusals(&self, remote: RemoteId, now: i64) -> Result<Vec<RefusalRow>> {
+    /// Returns the refusals of a remote's files for a variant that hold at a time, by filename.
+    pub fn refusals(&self, remote: RemoteId, variant: &CollectionName, now: i64) -> Result<Vec<RefusalRow>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT * FROM remote_refusal WHERE remote_id = ?1 AND until > ?2 ORDER BY filename, sha256",
+            "SELECT * FROM remote_refusal WHERE remote_id = ?1 AND variant = ?2 AND until > ?3 ORDER BY filename, sha256",
         )?;
-        let rows = statement.query_map((remote, now), RefusalRow::from_row)?;
+        let rows = statement.query_map((remote, variant, now), RefusalRow::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -58,21 +63,6 @@ impl Rows {
         let sql = "SELECT count(*), coalesce(max(refused_at), 0) FROM remote_refusal WHERE remote_id = ?1";
         Ok(self.conn.prepare_cached(sql)?.query_row([remote], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
-
-    /// Returns the refusal of one file, if it holds at a time.
-    pub fn find_refusal(
-        &self,
-        remote: RemoteId,
-        filename: &str,
-        sha256: Option<&Sha256>,
-        now: i64,
-    ) -> Result<Option<RefusalRow>> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT * FROM remote_refusal WHERE remote_id = ?1 AND filename = ?2 AND sha256 = ?3 AND until > ?4",
-        )?;
-        let mut rows = statement.query_map((remote, filename, key(sha256), now), RefusalRow::from_row)?;
-        Ok(rows.next().transpose()?)
-    }
 }
 
 impl Transaction<'_> {
@@ -80,16 +70,18 @@ impl Transaction<'_> {
     pub fn put_refusal(&self, remote: RemoteId, row: &RefusalRow) -> Result<()> {
         self.conn.prepare_cached("DELETE FROM remote_refusal WHERE until <= ?1")?.execute([row.refused_at])?;
         let mut statement = self.conn.prepare_cached(
-            "INSERT OR REPLACE INTO remote_refusal(remote_id, filename, sha256, refused_at, until, reason)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO remote_refusal(remote_id, variant, filename, sha256, refused_at, until, reason)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
-        statement.execute((remote, &row.filename, key(row.sha256.as_ref()), row.refused_at, row.until, &row.reason))?;
+        let sha256 = key(row.sha256.as_ref());
+        statement.execute((remote, &row.variant, &row.filename, sha256, row.refused_at, row.until, &row.reason))?;
         Ok(())
     }
 
-    /// Forgets the refusals of all remotes of a collection: what it admits has changed.
+    /// Forgets the refusals of all remotes of a collection, and those for the variant of its name: what it admits has changed.
     pub fn forget_refusals(&self, collection: CollectionId) -> Result<()> {
-        let sql = "DELETE FROM remote_refusal WHERE remote_id IN (SELECT id FROM remote WHERE collection_id = ?1)";
+        let sql = "DELETE FROM remote_refusal WHERE remote_id IN (SELECT id FROM remote WHERE collection_id = ?1)
+                   OR variant = (SELECT name FROM collection WHERE id = ?1)";
         self.conn.prepare_cached(sql)?.execute([collection])?;
         Ok(())
     }
@@ -111,7 +103,9 @@ mod tests {
         let remote = |name: &str| transaction.insert_remote(&name.parse().unwrap(), shared, &settings).unwrap();
         let (one, two) = (remote("one"), remote("two"));
         let digest = Sha256::of(b"bytes");
+        let (cuda, cpu): (CollectionName, CollectionName) = ("cuda".parse().unwrap(), "cpu".parse().unwrap());
         let row = |sha256, until| RefusalRow {
+            variant: cuda.clone(),
             filename: "demo-1.0-py3-none-any.whl".to_owned(),
             sha256,
             refused_at: 100,
@@ -120,21 +114,17 @@ mod tests {
         };
         transaction.put_refusal(one, &row(Some(digest), 200)).unwrap();
         transaction.put_refusal(one, &row(None, 300)).unwrap();
-        assert_eq!(transaction.refusals(one, 199).unwrap(), [row(None, 300), row(Some(digest), 200)]);
-        assert_eq!(transaction.refusals(one, 200).unwrap(), [row(None, 300)], "it has ended");
-        assert_eq!(transaction.refusals(two, 100).unwrap(), []);
-        let find = |remote, sha256: Option<&Sha256>| {
-            transaction.find_refusal(remote, "demo-1.0-py3-none-any.whl", sha256, 150).unwrap()
-        };
-        assert_eq!(find(one, Some(&digest)), Some(row(Some(digest), 200)));
-        assert_eq!((find(one, Some(&Sha256::of(b"other"))), find(two, None)), (None, None));
+        assert_eq!(transaction.refusals(one, &cuda, 199).unwrap(), [row(None, 300), row(Some(digest), 200)]);
+        assert_eq!(transaction.refusals(one, &cuda, 200).unwrap(), [row(None, 300)], "it has ended");
+        assert_eq!(transaction.refusals(two, &cuda, 100).unwrap(), []);
+        assert_eq!(transaction.refusals(one, &cpu, 100).unwrap(), [], "another variant may have it");
         assert!(row(None, 1).is_about("demo-1.0-py3-none-any.whl", None));
         assert!(!row(None, 1).is_about("demo-1.0-py3-none-any.whl", Some(&digest)));
         // A new one takes the place of the old one, and what has ended goes.
         let again = RefusalRow { refused_at: 250, until: 400, ..row(None, 0) };
         transaction.put_refusal(one, &again).unwrap();
-        assert_eq!(transaction.refusals(one, 0).unwrap(), [again]);
+        assert_eq!(transaction.refusals(one, &cuda, 0).unwrap(), [again]);
         transaction.forget_refusals(shared).unwrap();
-        assert_eq!(transaction.refusals(one, 0).unwrap(), []);
+        assert_eq!(transaction.refusals(one, &cuda, 0).unwrap(), []);
     }
 }

@@ -6,8 +6,10 @@
 //! first would decide which build all others get.
 
 use super::guard;
+use crate::digest::Sha256;
 use crate::error::Result;
-use crate::manifest::{BlobId, CollectionRow, Entry, RouteOverride, Rows, VariantRequirement};
+use crate::index::read::ListedFile;
+use crate::manifest::{CollectionRow, Entry, RouteOverride, Rows, VariantRequirement};
 use crate::name::{CollectionName, ProjectName};
 use crate::wheel::accelerator::{Accelerator, Inspection, Strength, named_by_label, named_by_word};
 use crate::wheel::{DistributionFilename, Kind};
@@ -57,8 +59,8 @@ pub struct Ownership {
     pub kin: Vec<CollectionName>,
     /// By project and public version, a file that is bound to the variant's accelerators.
     pub bound: BTreeMap<(ProjectName, Version), String>,
-    /// The blobs of such files.
-    pub bound_blobs: HashSet<BlobId>,
+    /// The digests of such files.
+    pub bound_digests: HashSet<Sha256>,
 }
 
 impl Ownership {
@@ -86,12 +88,12 @@ impl Ownership {
             (OwnProjects::Stored, _) => None,
         };
         let accelerators = accelerators_of(rows, variant)?.unwrap_or_default();
-        let (mut bound, mut bound_blobs) = (BTreeMap::new(), HashSet::new());
+        let (mut bound, mut bound_digests) = (BTreeMap::new(), HashSet::new());
         if !accelerators.is_empty() {
             for file in rows.bound_files(project)? {
                 let Ok(version) = file.version.parse::<Version>() else { continue };
                 if file.accelerators.iter().all(|own| accelerators.contains(own)) {
-                    bound_blobs.insert(file.blob);
+                    bound_digests.insert(file.sha256);
                     bound.entry((file.project, public(&version))).or_insert(file.filename);
                 }
             }
@@ -106,7 +108,7 @@ impl Ownership {
             shares_pure: row.is_some_and(|row| row.shares_pure),
             accelerators,
             bound,
-            bound_blobs,
+            bound_digests,
         })
     }
 
@@ -134,12 +136,13 @@ impl Ownership {
         }
     }
 
-    /// Tells why a version that a collection's remote has isn't the variant's; what its bytes are bound to isn't known.
-    pub fn offer_objection(&self, collection: &CollectionName, name: &DistributionFilename) -> Option<String> {
-        let (project, version) = (name.project(), name.version());
+    /// Tells why a file that a collection's remote has isn't the variant's; what its bytes are bound to is known if they were seen before.
+    pub fn offer_objection(&self, collection: &CollectionName, file: &ListedFile) -> Option<String> {
+        let (project, version) = (file.name.project(), file.name.version());
         let reason = self.collection_objection(collection, project);
-        let build_tag = name.build_tag().map(ToString::to_string);
-        if reason.is_none() && self.is_labelled(&version.to_string(), build_tag.as_deref()) {
+        let build_tag = file.name.build_tag().map(ToString::to_string);
+        let is_bound = || file.sha256.is_some_and(|digest| self.bound_digests.contains(&digest));
+        if reason.is_none() && (is_bound() || self.is_labelled(&version.to_string(), build_tag.as_deref())) {
             return None;
         }
         reason.or_else(|| self.version_objection(collection, project, version))
@@ -149,7 +152,7 @@ impl Ownership {
     pub fn objection(&self, rows: &Rows, entry: &Entry) -> Result<Option<String>> {
         let reason = match self.collection_objection(&entry.collection, &entry.project) {
             Some(reason) => reason,
-            None if self.bound_blobs.contains(&entry.blob) || self.bound.is_empty() => return Ok(None),
+            None if self.bound_digests.contains(&entry.sha256) || self.bound.is_empty() => return Ok(None),
             None if self.is_labelled(&entry.version, entry.build_tag.as_deref()) => return Ok(None),
             None => {
                 let Ok(version) = entry.version.parse() else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! Whose a wheel is, by URL: what pages and the cache offer, what an upload says of its run, and what need not be sent again.
 
 use crate::site::{FROMAGER, Site, add, sha256};
-use crate::support::{Env, Heard, Reply, Server, Wheel};
+use crate::support::{Env, Heard, Reply, Server, Wheel, elf_needing};
 use crate::uploads::{FORM, basic, form};
 
 /// A store with the collections shared, cuda and cpu, and no word about whose a project is.
@@ -239,4 +239,38 @@ fn a_rebuilt_wheel_is_taken_where_the_old_one_is_gone_and_kept_out_where_it_is_n
     // History still has the damaged ones.
     site.server.stop();
     assert_eq!(site.env.run(["verify"]).code, 3);
+}
+
+#[test]
+fn what_shared_refuses_of_its_remote_comes_to_the_variant_that_asks() {
+    let env = env();
+    let upstream = Server::start();
+    let torch = Wheel::new("torch", "1.0")
+        .build("0")
+        .tags("cp312-cp312-linux_x86_64")
+        .member("torch/lib.so", elf_needing("libcudart.so.12"));
+    upstream.route("/simple/torch/", Reply::html(upstream.wheel(&torch.filename(), &torch.bytes())));
+    for (name, accelerator) in [("shared", "none"), ("cuda", "cuda"), ("cpu", "none")] {
+        env.ok(["collection", "set", name, "--accelerator", accelerator]);
+    }
+    env.ok(["collection", "set", "cpu", "--fallback", "shared"]);
+    env.ok(["remote", "add", "mirror", &upstream.url("/simple/"), "--collection", "shared"]);
+    let site = Site::of(env, &[]);
+    let file = |view: &str| format!("/{view}/files/{}/{}", sha256(&torch.bytes()), torch.filename());
+    assert_eq!(listed(&site, "/cpu/simple/torch/", None).len(), 1, "nobody knows yet what it is bound to");
+    let heard = site.server.get(&file("cpu"));
+    assert_ne!(heard.status, 200, "{heard}");
+    assert!(listed(&site, "/cpu/simple/torch/", None).is_empty(), "cpu and shared won't have it");
+    // What one may not have, the other may.
+    assert_eq!(listed(&site, "/cuda/simple/torch/", None), [torch.filename()]);
+    let heard = site.server.get(&file("cuda"));
+    assert_eq!((heard.status, heard.body.len()), (200, torch.bytes().len()), "{heard}");
+    let rows = site.env.json(["list", "--collection", "cuda"]);
+    assert_eq!(rows["distributions"].as_array().unwrap().len(), 1, "{rows}");
+    assert!(site.env.json(["list", "--collection", "shared"])["distributions"].as_array().unwrap().is_empty());
+    assert_eq!(listed(&site, "/cuda/cache/simple/torch/", None), [torch.filename()]);
+    // Settings that may change what was refused make it be tried again.
+    site.env.ok(["collection", "set", "cpu", "--accelerator", "cuda"]);
+    assert_eq!(listed(&site, "/cpu/simple/torch/", None).len(), 1);
+    site.end();
 }

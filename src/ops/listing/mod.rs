@@ -26,7 +26,7 @@ use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
 use crate::manifest::{Entry, RemoteRow, State, StatusRow, Strategy};
-use crate::name::ProjectName;
+use crate::name::{CollectionName, ProjectName};
 use crate::status::Status;
 use crate::store::Store;
 use crate::wheel::Kind;
@@ -209,7 +209,7 @@ impl View<'_> {
                     Asked::Absent => continue,
                     Asked::Files(files) => {
                         has_project = true;
-                        listing.add_remote(remote, self.offered(remote, files), &mut names);
+                        listing.add_remote(remote, &self.own.variant, self.offered(remote, files), &mut names);
                     }
                     Asked::Failed => {
                         listing.is_incomplete = true;
@@ -270,7 +270,7 @@ impl View<'_> {
                 is_found = true;
                 let files = self.offered(remote, files).into_iter();
                 let files = files.filter(|file| !names.contains(file.name.as_str()));
-                listing.files.extend(files.map(|file| held(remote, file)));
+                listing.files.extend(files.map(|file| held(remote, &self.own.variant, file)));
             }
         }
         Ok(is_found)
@@ -300,8 +300,8 @@ impl View<'_> {
                     has_stranger |= !is_ours;
                     is_found = true;
                     let builds = if is_ours && !is_foreign { self.offered(remote, builds) } else { Vec::new() };
-                    listing.add_remote(remote, sources, &mut names);
-                    listing.add_remote(remote, builds, &mut names);
+                    listing.add_remote(remote, &self.own.variant, sources, &mut names);
+                    listing.add_remote(remote, &self.own.variant, builds, &mut names);
                 }
                 Asked::Failed => listing.is_incomplete = true,
             }
@@ -318,7 +318,7 @@ impl View<'_> {
 
     /// Returns the files of a remote that are for the variant.
     fn offered(&self, remote: &RemoteRow, mut files: Vec<ListedFile>) -> Vec<ListedFile> {
-        files.retain(|file| self.own.offer_objection(&remote.collection_name, &file.name).is_none());
+        files.retain(|file| self.own.offer_objection(&remote.collection_name, file).is_none());
         files
     }
 
@@ -330,7 +330,12 @@ impl View<'_> {
                 listing.until(until);
                 Asked::Absent
             }
-            Sight::Files { files, until, note, status } => {
+            Sight::Files { mut files, until, note, status } => {
+                let refusals = self.store.manifest.refusals(remote.id, &self.own.variant, self.context.now)?;
+                let is_refused = |file: &ListedFile| {
+                    refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref()))
+                };
+                files.retain(|file| !is_refused(file));
                 listing.status = stricter(listing.status.take(), status);
                 listing.until(until);
                 listing.notes.extend(note);
@@ -352,8 +357,8 @@ enum Asked {
     Failed,
 }
 
-fn held(remote: &RemoteRow, file: ListedFile) -> Held {
-    Held::Remote(Box::new(Offer { remote: remote.clone(), file }))
+fn held(remote: &RemoteRow, variant: &CollectionName, file: ListedFile) -> Held {
+    Held::Remote(Box::new(Offer { remote: remote.clone(), variant: variant.clone(), file }))
 }
 
 impl Listing {
@@ -382,10 +387,16 @@ impl Listing {
         }
     }
 
-    fn add_remote(&mut self, remote: &RemoteRow, files: Vec<ListedFile>, names: &mut HashSet<String>) {
+    fn add_remote(
+        &mut self,
+        remote: &RemoteRow,
+        variant: &CollectionName,
+        files: Vec<ListedFile>,
+        names: &mut HashSet<String>,
+    ) {
         for file in files {
             if names.insert(file.name.as_str().to_owned()) {
-                self.files.push(held(remote, file));
+                self.files.push(held(remote, variant, file));
             }
         }
     }

@@ -219,15 +219,13 @@ fn seen(
         Ok(source) => source,
         Err(reason) => return Ok(failed(remote, reason, until)),
     };
-    let refusals = store.manifest.refusals(remote.id, context.now)?;
     let (mut files, mut until) = (page.files, until);
     files.retain(|file| {
         // A flat page lists many projects.
         if file.name.project() != project {
             return false;
         }
-        let is_refused = refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref()));
-        !is_refused && may_be_had(remote, &source, file, context.now, &mut until)
+        may_be_had(remote, &source, file, context.now, &mut until)
     });
     for file in files.iter_mut().filter(|file| file.uploaded_at.is_none()) {
         // pip and uv can't judge the age of a file without a time, and leave it out.

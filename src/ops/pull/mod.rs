@@ -63,7 +63,7 @@ impl Reach<'_> {
 
 /// Tells whether a remote's file is for the variant that asks.
 fn admits_file(own: Option<&Ownership>, remote: &RemoteRow, file: &ListedFile) -> bool {
-    own.and_then(|own| own.offer_objection(&remote.collection_name, &file.name)).is_none()
+    own.and_then(|own| own.offer_objection(&remote.collection_name, file)).is_none()
 }
 
 /// Asks a collection's remotes, in order, for the best file that a lookup may have, and brings it into the collection.

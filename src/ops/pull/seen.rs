@@ -104,7 +104,7 @@ fn sight(
         let (good, unfit) = wanted.choose(remote, &source, page);
         let file = |file: &ListedFile, verdict: String| RemoteFile { filename: file.name.as_str().to_owned(), verdict };
         let verdict = |file: &ListedFile| {
-            let objection = own.offer_objection(&remote.collection_name, &file.name);
+            let objection = own.offer_objection(&remote.collection_name, file);
             objection.unwrap_or_else(|| "can be pulled".to_owned())
         };
         sight.files.extend(good.into_iter().map(|good| file(good, verdict(good))));

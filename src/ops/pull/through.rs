@@ -9,6 +9,7 @@ use crate::digest::Sha256;
 use crate::error::Result;
 use crate::index::read::{ListedFile, Sidecar};
 use crate::manifest::{RefusalRow, RemoteRow};
+use crate::name::CollectionName;
 use crate::ops::import::{ImportedDistribution, Target};
 use crate::ops::{Context, reason};
 use crate::remote::{Client, Failure, Watch};
@@ -25,6 +26,8 @@ const ABSENT_SECONDS: i64 = 600;
 pub struct Offer {
     /// The remote, whose collection gets the file.
     pub remote: RemoteRow,
+    /// The variant that asks: it gets what the guard of the remote's collection refuses, if its own admits that.
+    pub variant: CollectionName,
     /// The file.
     pub file: ListedFile,
 }
@@ -70,7 +73,7 @@ pub fn pull_through(
         Ok(task) => task,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let target = Target::Collection(offer.remote.collection_name.clone());
+    let target = Target::of_pulls(&store.manifest, Some(&offer.variant), &offer.remote.collection_name)?;
     match bring_watched(store, context, client, &task, &target, watch)? {
         Ok(imported) => {
             forget_metadata(store, &imported.sha256);
@@ -196,6 +199,7 @@ impl Offer {
             return;
         }
         let row = RefusalRow {
+            variant: self.variant.clone(),
             filename: self.file.name.as_str().to_owned(),
             sha256: self.file.sha256,
             refused_at: context.now,

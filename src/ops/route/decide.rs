@@ -301,7 +301,7 @@ mod tests {
                 accelerators: vec![Cuda],
                 kin: Vec::new(),
                 bound: BTreeMap::new(),
-                bound_blobs: std::collections::HashSet::new(),
+                bound_digests: std::collections::HashSet::new(),
             },
             is_known: true,
             is_detecting: false,

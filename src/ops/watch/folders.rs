@@ -26,9 +26,10 @@ pub(super) enum Part {
     Build,
 }
 
-/// The folders of a `wheels-repo` that have files of their own; `simple` has links to them.
-const WHEELS_REPO: [(&str, Part); 3] =
-    [("downloads", Part::Plain), ("prebuilt", Part::Prebuilt), ("build", Part::Build)];
+/// The folders of a `wheels-repo`. `simple` has links to the others' files, which are passed over, and whatever somebody put there:
+/// fromager's own server gives that.
+const WHEELS_REPO: [(&str, Part); 4] =
+    [("downloads", Part::Plain), ("prebuilt", Part::Prebuilt), ("build", Part::Build), ("simple", Part::Plain)];
 
 /// A folder as it was last read.
 #[derive(Debug, Default)]
@@ -192,9 +193,11 @@ mod tests {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
             fs::write(root.join(name), "").unwrap();
         }
+        std::os::unix::fs::symlink("../../downloads/a-1-py3-none-any.whl", root.join("simple/a/a-1-py3-none-any.whl"))
+            .unwrap();
         let (mut folders, mut sights) = (Folders::new(root.clone(), root.join("store")), Sights::default());
         assert!(folders.look(&mut sights, Instant::now()).is_empty());
-        assert_eq!(seen(&sights, &root), [wheels[4], wheels[0], wheels[1], wheels[2]]);
+        assert_eq!(seen(&sights, &root), [wheels[4], wheels[0], wheels[1], wheels[2], wheels[5]]);
     }
 
     #[test]
