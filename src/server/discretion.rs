@@ -12,14 +12,16 @@ use crate::ops::PullNote;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-/// What a remote says is logged so often at most, in seconds: any number of clients may ask for what it has not.
+/// The same is logged of a remote once in so many seconds: any number of clients may ask for what it has not.
 const LOG_SECONDS: i64 = 60;
+/// And so many different texts in that time: whoever asks for a project chooses a part of them.
+const LOG_TEXTS: usize = 10;
 /// So many remotes are remembered.
 const MAX_REMEMBERED: usize = 1024;
 
-/// What was logged of each remote last, and when.
+/// What was logged of each remote since a time.
 #[derive(Debug, Default)]
-pub(super) struct Logged(Mutex<HashMap<RemoteName, (i64, String)>>);
+pub(super) struct Logged(Mutex<HashMap<RemoteName, (i64, Vec<String>)>>);
 
 /// What a requester may know of remotes.
 #[derive(Debug)]
@@ -98,20 +100,24 @@ pub(super) fn unasked(server: &Server, request: &Request, notes: &[PullNote]) ->
     Ok(answer)
 }
 
-/// Leaves what remotes said to the log, unless it was there a moment ago.
+/// Leaves what remotes said to the log, unless it was there a moment ago or they said a lot since.
 pub(super) fn log(server: &Server, answer: &mut Answer, notes: &[PullNote]) {
     let now = server.now();
     let mut logged = server.logged.0.lock().unwrap_or_else(PoisonError::into_inner);
     let is_new = |note: &&PullNote| {
-        let said = logged.get(&note.remote);
-        let is_known = said.is_some_and(|(at, text)| *text == note.text && (0..LOG_SECONDS).contains(&(now - at)));
-        if !is_known {
-            if logged.len() >= MAX_REMEMBERED {
-                logged.clear();
-            }
-            logged.insert(note.remote.clone(), (now, note.text.clone()));
+        if logged.len() >= MAX_REMEMBERED && !logged.contains_key(&note.remote) {
+            logged.clear();
         }
-        !is_known
+        let (since, texts) = logged.entry(note.remote.clone()).or_default();
+        if !(0..LOG_SECONDS).contains(&(now - *since)) {
+            *since = now;
+            texts.clear();
+        }
+        let is_new = texts.len() < LOG_TEXTS && !texts.contains(&note.text);
+        if is_new {
+            texts.push(note.text.clone());
+        }
+        is_new
     };
     let texts: Vec<String> =
         notes.iter().filter(is_new).map(|note| format!("the remote {}: {}", note.remote, note.text)).collect();

@@ -89,8 +89,15 @@ fn what_a_remote_says_is_in_the_log_and_which_one_failed_in_the_answer() {
     assert!(!heard.text().contains("127.0.0.1"), "{heard}");
     let home = site.server.ask("GET", "/", &[("Accept", "text/html")]);
     assert!(home.text().contains("evil") && !home.text().contains("418"), "{home}");
+    // Whoever asks for projects without end doesn't fill the log.
+    for number in 0..40 {
+        inner.route(&format!("/simple/p{number}/"), Reply::status(418));
+        assert_eq!(site.server.get(&format!("/shared/simple/p{number}/")).status, 503);
+    }
     let env = site.end();
     let log = std::fs::read_to_string(env.path("stderr")).unwrap();
+    let said = log.lines().filter(|line| line.starts_with("the remote evil: ")).count();
+    assert!((2..=20).contains(&said), "{said}: {log}");
     assert!(log.contains("418") && log.contains("lost-1.0-py3-none-any.whl of remote evil"), "{log}");
 }
 
