@@ -60,6 +60,7 @@ fn listed(address: &str, bytes: &[u8]) -> ListedFile {
             .expect("a distribution's address"),
         url,
         sha256: Some(Sha256::of(bytes)),
+        digests: Vec::new(),
         size: None,
         requires_python: None,
         yanked: None,
@@ -766,7 +767,10 @@ fn a_redirect_on_the_same_server_is_remembered_and_one_to_another_is_not() {
     server.route("/a/demo/", Reply::redirect(303, "/simple/demo/"));
     server.route("/b/demo/", Reply::redirect(303, &server.other_url("/simple/demo/")));
     for (given, layout) in [("/a", "/simple/"), ("/b", "/b/")] {
-        let source = Source::new(url(&server.url(given).replace("://", "://joe:secret@")));
+        let mut source = Source::new(url(&server.url(given).replace("://", "://joe:secret@")));
+        let refused = discover(&client(), &source, &"demo".parse().unwrap()).map(|found| found.page);
+        assert_eq!(refused.is_err(), given == "/b", "another host's page isn't this remote's");
+        source.follow_hosts.push("LOCALHOST".to_owned());
         let found = discover(&client(), &source, &"demo".parse().unwrap()).unwrap();
         assert_eq!(found.layout, Some(Layout::Simple(url(&server.url(layout)))), "without credentials");
     }

@@ -13,7 +13,7 @@ use wcas::ops::{
     self, CacheRules, CacheRulesError, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion,
     RevisionSpec, Settings, StatusReport,
 };
-use wcas::requirement::Spec;
+use wcas::requirement::{ProjectPattern, Spec};
 use wcas::status::Status;
 use wcas::wheel::accelerator::{Accelerator, AcceleratorError};
 
@@ -34,6 +34,11 @@ enum Command {
     },
     /// List collections
     List,
+    /// Tell of one collection: its rules, and whose names are its own
+    Show {
+        /// The collection
+        name: CollectionName,
+    },
     /// Delete a collection with its history; what only it had is left to gc
     Delete {
         /// The collection
@@ -155,6 +160,10 @@ struct SetArgs {
     /// What its cache endpoint offers builders: max-build=N, suffix=TEXT, local=own|any|none, files=built|any|fromager, joined by &
     #[arg(long, value_name = "RULES", value_parser = rule(parse_cache))]
     cache: Option<Rule<CacheRules>>,
+    /// Ask strangers' remotes for these projects though the collection has, or had, its own: a name, or a part with '*'; may be
+    /// given several times; `none` for no project
+    #[arg(long, value_name = "PATTERN")]
+    open: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -235,6 +244,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             app.report("collection-create", &report, |out| writeln!(out, "{}", report.name))?;
         }
         Command::List => list(app)?,
+        Command::Show { name } => show(app, &name)?,
         Command::Delete { name, yes } => {
             let distributions = ops::delete_collection(&app.open()?, &name, yes)?;
             let document = DeleteDocument { collection: &name, distributions };
@@ -284,6 +294,28 @@ fn list(app: &App) -> Result<()> {
     })
 }
 
+fn show(app: &App, name: &CollectionName) -> Result<()> {
+    let report = ops::collection(&app.open()?, name)?;
+    app.report("collection-show", &report, |out| {
+        let patterns =
+            |patterns: &[ProjectPattern]| dash(patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+        let fallbacks: Vec<&str> = report.fallbacks.iter().map(CollectionName::as_str).collect();
+        let snapshots: Vec<&str> = report.snapshots.keys().map(String::as_str).collect();
+        let rows = [
+            ("revision", report.revision.to_string()),
+            ("distributions", report.distributions.to_string()),
+            ("fallbacks", dash(fallbacks.join(", "))),
+            ("rules", dash(rules(&report))),
+            ("own projects", format!("{} (closed to strangers' remotes)", report.owned_projects)),
+            ("reserved", patterns(&report.reserved)),
+            ("open", patterns(&report.open)),
+            ("blocks", report.blocks.to_string()),
+            ("snapshots", dash(snapshots.join(", "))),
+        ];
+        rows.iter().try_for_each(|(name, text)| writeln!(out, "{name:<14} {text}"))
+    })
+}
+
 fn rules(row: &CollectionReport) -> String {
     let rules = &row.retention;
     let texts = [
@@ -295,6 +327,10 @@ fn rules(row: &CollectionReport) -> String {
         row.hides_variants.then(|| "variants hidden".to_owned()),
         row.reuses_filenames.then(|| "filenames reused".to_owned()),
         row.cache.as_ref().map(|rules| format!("cache {rules}")),
+        (!row.open.is_empty()).then(|| {
+            let patterns: Vec<&str> = row.open.iter().map(ProjectPattern::as_str).collect();
+            format!("open {}", patterns.join("+"))
+        }),
     ];
     texts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -431,6 +467,14 @@ fn set(app: &App, args: SetArgs) -> Result<()> {
             Some(names.iter().map(|name| name.parse()).collect::<std::result::Result<_, _>>().map_err(Error::Name)?)
         }
     };
+    let open = match args.open.as_slice() {
+        [] => None,
+        [none] if none == "none" => Some(Vec::new()),
+        texts => {
+            let parsed = texts.iter().map(|text| text.parse::<ProjectPattern>());
+            Some(parsed.collect::<std::result::Result<_, _>>().map_err(|error| Error::Refused(error.to_string()))?)
+        }
+    };
     let settings = Settings {
         fallbacks,
         keep_builds: args.keep_builds.map(|rule| rule.0),
@@ -448,6 +492,7 @@ fn set(app: &App, args: SetArgs) -> Result<()> {
         hides_variants: args.variants.map(|variants| variants == Variants::Hide),
         reuses_filenames: args.reuse_filenames.map(|answer| answer == Answer::Yes),
         cache: args.cache.map(|rule| rule.0),
+        open,
     };
     let report = ops::set_collection(&app.open()?, &app.context(), &args.name, &settings)?;
     app.report("collection-set", &report, |out| {

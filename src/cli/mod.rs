@@ -13,6 +13,7 @@ mod inspect;
 mod invalidate;
 mod list;
 mod lookup;
+mod names;
 mod pin;
 mod print;
 mod progress;
@@ -81,6 +82,10 @@ enum Command {
     Remote(remote::Args),
     Config(config::Args),
     Route(route::Args),
+    Reserve(names::ReserveArgs),
+    Unreserve(names::UnreserveArgs),
+    Block(names::BlockArgs),
+    Unblock(names::UnblockArgs),
     Invalidate(invalidate::InvalidateArgs),
     Undo(invalidate::UndoArgs),
     Pin(pin::PinArgs),
@@ -155,6 +160,10 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Remote(args) => remote::run(app, args),
         Command::Config(args) => config::run(app, args),
         Command::Route(args) => route::run(app, args),
+        Command::Reserve(args) => names::reserve(app, args),
+        Command::Unreserve(args) => names::unreserve(app, args),
+        Command::Block(args) => names::block(app, args),
+        Command::Unblock(args) => names::unblock(app, args),
         Command::Invalidate(args) => invalidate::invalidate(app, args),
         Command::Undo(args) => invalidate::undo(app, args),
         Command::Pin(args) => pin::pin(app, args),

@@ -79,6 +79,9 @@ struct Settings {
     /// A status that means "not found" there, beside 404; may be given several times
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
     not_found: Vec<String>,
+    /// Another host whose pages are believed where the remote sends to it; may be given several times; `none` for no host
+    #[arg(long, value_name = "HOST")]
+    follow_host: Vec<String>,
     /// Take files without a digest over plain http, too
     #[arg(long, overrides_with = "no_allow_insecure")]
     allow_insecure: bool,
@@ -128,6 +131,7 @@ impl Settings {
             min_age: self.min_age.map(|rule| rule.0),
             not_found: list(&self.not_found)
                 .map_err(|_| Error::Refused(format!("{:?} is no status: write 403", self.not_found.join(","))))?,
+            follow_hosts: list(&self.follow_host)?,
             allow_insecure: switch(self.allow_insecure, self.no_allow_insecure),
             trust_unhashed: switch(self.trust_unhashed, self.no_trust_unhashed),
             is_listed: switch(self.listed, self.no_listed),
@@ -264,6 +268,7 @@ fn rules(report: &RemoteReport) -> String {
         words("except", texts(&report.except)),
         report.min_age.map(|seconds| format!("older than {}", units::seconds_text(seconds))),
         words("not found", report.not_found.iter().map(ToString::to_string).collect()),
+        words("follows", report.follow_hosts.clone()),
         report.allow_insecure.then(|| "insecure".to_owned()),
         report.trust_unhashed.then(|| "unhashed".to_owned()),
         report.is_listed.then(|| "listed".to_owned()),

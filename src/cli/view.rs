@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::ops::{self, Shown, TreeOptions, ViewOptions, WithheldFile};
+use wcas::ops::{self, Sense, Shown, TreeOptions, ViewOptions, WithheldFile};
 
 /// Print a collection as a page or list, or write it as a tree
 ///
@@ -192,7 +192,10 @@ fn shown(
     requirements: &[PathBuf],
 ) -> Result<Shown> {
     Ok(match variant {
-        Some(name) => Shown::Variant { name, strategy: strategy.map(Into::into), own: own(app, requirements)? },
+        Some(name) => {
+            let (strategy, own) = (strategy.map(Into::into), own(app, requirements)?);
+            Shown::Variant { name, sense: Sense::Variant, strategy, own }
+        }
         None => Shown::Collection { name: collection.unwrap_or_else(CollectionName::shared), at },
     })
 }

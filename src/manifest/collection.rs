@@ -3,6 +3,7 @@
 use super::types::{joined, list, row_id};
 use super::{CollectionId, Result, Rows, Transaction};
 use crate::name::CollectionName;
+use crate::requirement::ProjectPattern;
 use crate::wheel::accelerator::Accelerator;
 use rusqlite::{OptionalExtension, Row, named_params};
 
@@ -70,6 +71,8 @@ pub struct CollectionRow {
     pub reuses_filenames: bool,
     /// What its cache endpoint offers; `None`: the defaults.
     pub cache_rules: Option<String>,
+    /// Patterns of projects for which strangers' remotes are asked, though it owns them.
+    pub open_projects: Vec<ProjectPattern>,
 }
 
 impl CollectionRow {
@@ -95,6 +98,7 @@ impl CollectionRow {
             hides_variants: row.get("hide_variants")?,
             reuses_filenames: row.get("reuse_filenames")?,
             cache_rules: row.get("cache_rules")?,
+            open_projects: list(row, "open_projects", ',')?,
         })
     }
 }

@@ -44,6 +44,8 @@ pub struct RemoteSettings {
     pub min_age: Option<i64>,
     /// The status codes that mean 404 there.
     pub not_found: Vec<u16>,
+    /// Other hosts whose pages are believed where the remote sends to them.
+    pub follow_hosts: Vec<String>,
     /// Whether files without a digest are taken over plain http.
     pub allow_insecure: bool,
     /// Whether files without a digest are taken at all.
@@ -103,6 +105,7 @@ impl RemoteRow {
                 except: list(row, "except_patterns", '\n')?,
                 min_age: row.get("min_age")?,
                 not_found: list(row, "not_found", ',')?,
+                follow_hosts: list(row, "follow_hosts", ',')?,
                 allow_insecure: row.get("allow_insecure")?,
                 trust_unhashed: row.get("trust_unhashed")?,
                 is_listed: row.get("is_listed")?,
@@ -260,14 +263,14 @@ impl Transaction<'_> {
     pub fn update_remote(&self, id: RemoteId, collection: CollectionId, settings: &RemoteSettings) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
             "UPDATE remote SET url = :url, collection_id = :collection, priority = :priority, only_patterns = :only,
-               except_patterns = :except, min_age = :min_age, not_found = :not_found, allow_insecure = :allow_insecure,
+               except_patterns = :except, min_age = :min_age, not_found = :not_found, follow_hosts = :follow_hosts, allow_insecure = :allow_insecure,
                trust_unhashed = :trust_unhashed, is_listed = :is_listed, auth = :auth, is_ours = :is_ours,
                writes_back = :writes_back, upload_url = :upload_url WHERE id = :id",
         )?;
         statement.execute(named_params! {
             ":id": id, ":url": settings.url, ":collection": collection, ":priority": settings.priority,
             ":only": joined(&settings.only, "\n"), ":except": joined(&settings.except, "\n"), ":min_age": settings.min_age,
-            ":not_found": joined(&settings.not_found, ","), ":allow_insecure": settings.allow_insecure,
+            ":not_found": joined(&settings.not_found, ","), ":follow_hosts": joined(&settings.follow_hosts, ","), ":allow_insecure": settings.allow_insecure,
             ":trust_unhashed": settings.trust_unhashed, ":is_listed": settings.is_listed, ":auth": settings.auth,
             ":is_ours": settings.is_ours, ":writes_back": settings.writes_back, ":upload_url": settings.upload_url,
         })?;
@@ -397,6 +400,7 @@ mod tests {
             except: vec!["internal-*".parse().unwrap()],
             min_age: Some(604_800),
             not_found: vec![403, 410],
+            follow_hosts: vec!["files.example".to_owned()],
             allow_insecure: true,
             trust_unhashed: true,
             is_listed: true,

@@ -3,7 +3,7 @@
 use super::RemoteReport;
 use super::collection::resolve;
 use super::shown::{Shown, strategy_of};
-use super::variant::{SearchOrder, is_known_in};
+use super::variant::SearchOrder;
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, OperationRow, Rows, SnapshotRow, Strategy};
 use crate::name::{CollectionName, ProjectName};
@@ -47,11 +47,8 @@ pub fn about(store: &Store, shown: &Shown) -> Result<Option<AboutView>> {
             let view = of_own(&rows, Some(row.clone()))?;
             Ok(Some(AboutView { at: Some(revision), order: vec![row], ..view }))
         }
-        Shown::Variant { name, strategy, .. } => {
-            if !is_known_in(&rows, name)? {
-                return Ok(None);
-            }
-            let order = SearchOrder::read(&rows, name)?;
+        Shown::Variant { name, sense, strategy, .. } => {
+            let Some(order) = SearchOrder::of_name(&rows, name, *sense)? else { return Ok(None) };
             let mut remotes = Vec::new();
             for row in order.all() {
                 remotes.extend(rows.remotes_of(row.id)?.into_iter().map(RemoteReport::from));

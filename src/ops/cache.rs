@@ -173,8 +173,9 @@ fn is_yanked(held: &Held) -> bool {
 /// Returns the view as the run that asks sees it.
 fn of_run(shown: &Shown, rules: &CacheRules) -> Shown {
     match (shown, rules.own) {
-        (Shown::Variant { name, strategy, .. }, Some(is_own)) => {
-            Shown::Variant { name: name.clone(), strategy: *strategy, own: OwnProjects::Asked(is_own) }
+        (Shown::Variant { name, sense, strategy, .. }, Some(is_own)) => {
+            let own = OwnProjects::Asked(is_own);
+            Shown::Variant { name: name.clone(), sense: *sense, strategy: *strategy, own }
         }
         _ => shown.clone(),
     }

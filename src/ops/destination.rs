@@ -1,5 +1,6 @@
 //! Where what is found in a folder goes: a collection, or where a variant's rules, as they are then, send each file.
 
+use super::block::Blocks;
 use super::import::Target;
 use super::ownership::{OwnProjects, Ownership};
 use super::{route, status, variant};
@@ -37,13 +38,15 @@ impl Destination {
                 Some(Ownership::read(rows, name, &OwnProjects::Stored, Some(project))?),
             ),
         };
+        let blocks = Blocks::read(rows)?;
         for collection in order {
             if status::quarantine_in(rows, &collection, Some(project))?.is_some() {
                 break;
             }
             let entry = rows.find_entry(collection.id, name.as_str())?;
             let Some(entry) = entry.filter(|entry| entry.blob == blob && entry.yanked.is_none()) else { continue };
-            if own.as_ref().map_or(Ok(None), |own| own.objection(rows, &entry))?.is_none() {
+            let foreign = own.as_ref().map_or(Ok(None), |own| own.objection(rows, &entry))?;
+            if foreign.or_else(|| blocks.of_entry(&entry)).is_none() {
                 return Ok(Some(entry));
             }
         }

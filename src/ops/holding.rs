@@ -1,9 +1,8 @@
 //! Which collection's entry answers for a file, asked for by digest and filename: only what some view lists is handed out.
 
-use super::collection::resolve;
 use super::ownership::{OwnProjects, Ownership};
 use super::shown::{fates, strategy_of};
-use super::variant::{SearchOrder, is_known_in};
+use super::variant::{SearchOrder, Sense};
 use super::{Fate, Shown};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
@@ -16,18 +15,18 @@ pub fn find_listed(store: &Store, shown: &Shown, sha256: &Sha256, filename: &str
     let rows = store.manifest.read()?;
     let entries = entries(&rows, sha256, filename)?;
     match shown {
-        Shown::Collection { name, at } => {
-            let Some(row) = rows.find_collection(name)? else { return Ok(None) };
-            let revision = match resolve(&rows, &row, at.as_deref()) {
-                Ok(revision) => revision,
-                Err(Error::NoRevision { .. }) => return Ok(None),
+        Shown::Collection { name, .. } => {
+            let Some(any) = entries.iter().find(|entry| entry.collection == *name) else { return Ok(None) };
+            // What the page of that revision withholds, the file's address doesn't give.
+            let read = match shown.read(&rows, Some(&any.project)) {
+                Ok(read) => read,
+                Err(Error::NoRevision { .. } | Error::NoCollection { .. }) => return Ok(None),
                 Err(error) => return Err(error),
             };
-            let has = |entry: &Entry| entry.added <= revision && entry.removed.is_none_or(|removed| removed > revision);
-            let is_shown = |entry: &Entry| entry.collection == *name && entry.state == State::Live && has(entry);
-            Ok(entries.into_iter().find(is_shown))
+            let is_meant = |entry: &Entry| entry.blob == any.blob && entry.filename == filename;
+            Ok(read.entries.into_iter().find(|entry| entry.state == State::Live && is_meant(entry)))
         }
-        Shown::Variant { name, own, .. } => listed(&rows, name, own, &entries),
+        Shown::Variant { name, sense, own, .. } => listed(&rows, (name, *sense), own, &entries),
     }
 }
 
@@ -55,7 +54,7 @@ pub fn find_listed_anywhere(
         }
     };
     for name in &names {
-        if let Some(entry) = listed(&rows, name, &OwnProjects::Stored, &entries)? {
+        if let Some(entry) = listed(&rows, (name, Sense::Known), &OwnProjects::Stored, &entries)? {
             return Ok(Some(entry));
         }
     }
@@ -71,12 +70,14 @@ fn entries(rows: &Rows, sha256: &Sha256, filename: &str) -> Result<Vec<Entry>> {
 }
 
 /// Returns which of the entries what a variant sees of their project lists.
-fn listed(rows: &Rows, variant: &CollectionName, own: &OwnProjects, entries: &[Entry]) -> Result<Option<Entry>> {
+fn listed(
+    rows: &Rows,
+    (variant, sense): (&CollectionName, Sense),
+    own: &OwnProjects,
+    entries: &[Entry],
+) -> Result<Option<Entry>> {
     let Some(any) = entries.iter().find(|entry| entry.removed.is_none()) else { return Ok(None) };
-    if !is_known_in(rows, variant)? {
-        return Ok(None);
-    }
-    let order = SearchOrder::read(rows, variant)?;
+    let Some(order) = SearchOrder::of_name(rows, variant, sense)? else { return Ok(None) };
     let searched = order.of(&any.project);
     if !entries.iter().any(|entry| searched.iter().any(|row| row.name == entry.collection)) {
         return Ok(None);

@@ -4,10 +4,12 @@
 //! answers. Within it an exactly equal version wins, then released versions, then the highest version, the highest build tag, the
 //! closest tags.
 
+use super::block::Blocks;
 use super::healing::{Health, check};
 use super::ownership::{OwnProjects, Ownership};
-use super::pull::Reach;
+use super::pull::Asked;
 use super::rank::{admits, rank};
+use super::reach::{Matter, Reach};
 use super::{Context, Filter, PullNote, collection_row, collection_rows, pull, status, variant};
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
@@ -78,7 +80,8 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
     let mut report = LookupReport::default();
     let order = order(&store.manifest, &asked, options)?;
     let own = ownership(&store.manifest, options)?;
-    for (index, collection) in order.iter().enumerate().filter(|_| !options.force_miss) {
+    let reach = reach(&store.manifest, &order, &options.spec, own.as_ref())?;
+    for (place, collection) in order.iter().enumerate().filter(|_| !options.force_miss) {
         let (entries, quarantine) = offered(&store.manifest, collection, options, own.as_ref(), &mut report.notes)?;
         report.notes.extend(quarantine.clone());
         for entry in entries {
@@ -94,8 +97,9 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
         if options.is_offline {
             continue;
         }
-        let Some(reach) = reach(store, &order[..index], collection, &options.spec, own.as_ref())? else { continue };
-        if let Some((remote, pulled)) = pull::find(store, context, &reach, options, &mut report.remotes)? {
+        let Some(reach) = &reach else { continue };
+        let asked = Asked { collection, place, reach };
+        if let Some((remote, pulled)) = pull::find(store, context, &asked, options, &mut report.remotes)? {
             // A guard may have sent it to the variant's own.
             let taken = collection_row(&store.manifest, &pulled.collection)?;
             let entry = store.manifest.find_entry(taken.id, &pulled.filename)?;
@@ -132,7 +136,8 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
     let mut report = MetadataReport::default();
     let order = order(&store.manifest, &asked(options), options)?;
     let own = ownership(&store.manifest, options)?;
-    for (index, collection) in order.iter().enumerate() {
+    let reach = reach(&store.manifest, &order, &options.spec, own.as_ref())?;
+    for (place, collection) in order.iter().enumerate() {
         let (entries, quarantine) = offered(&store.manifest, collection, options, own.as_ref(), &mut report.notes)?;
         report.notes.extend(quarantine.clone());
         for entry in entries {
@@ -146,8 +151,9 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
         if options.is_offline {
             continue;
         }
-        let Some(reach) = reach(store, &order[..index], collection, &options.spec, own.as_ref())? else { continue };
-        let found = pull::find_metadata(store, context, &reach, options, &mut report.remotes)?;
+        let Some(reach) = &reach else { continue };
+        let asked = Asked { collection, place, reach };
+        let found = pull::find_metadata(store, context, &asked, options, &mut report.remotes)?;
         if let Some((remote, (filename, bytes))) = found {
             return Ok(report.found(&collection.name, filename, &bytes, Some(remote)));
         }
@@ -224,21 +230,16 @@ fn ownership(rows: &Rows, options: &LookupOptions) -> Result<Option<Ownership>> 
     Ok(Some(Ownership::read(rows, variant, &options.own, project(&options.spec).as_ref())?))
 }
 
-/// Tells which of a collection's remotes may be asked: none where the project is the variant's own, and where a nearer collection has
-/// it, our own caches alone.
+/// Reads whom the project of a specification may be asked of; `None`: nobody, since it tells no project.
 fn reach<'a>(
-    store: &Store,
-    nearer: &[CollectionRow],
-    collection: &'a CollectionRow,
+    rows: &Rows,
+    order: &[CollectionRow],
     spec: &Spec,
     own: Option<&'a Ownership>,
 ) -> Result<Option<Reach<'a>>> {
     let Some(project) = project(spec) else { return Ok(None) };
-    if own.is_some_and(|own| own.collection_objection(&collection.name, &project).is_some()) {
-        return Ok(None);
-    }
-    let is_ours_only = pull::owner(store, nearer, &project)?.is_some();
-    Ok(Some(Reach { collection, own, is_ours_only }))
+    let order: Vec<&CollectionRow> = order.iter().collect();
+    Reach::read(rows, &order, own, &project, Matter::Files)?.behind_nearer(rows, &order).map(Some)
 }
 
 /// Returns the project that a specification is about, which a digest doesn't tell.
@@ -293,9 +294,10 @@ fn offered(
     own: Option<&Ownership>,
     notes: &mut Vec<String>,
 ) -> Result<(Vec<Entry>, Option<String>)> {
-    let mut entries = Vec::new();
+    let (mut entries, blocks) = (Vec::new(), Blocks::read(rows)?);
     for entry in candidates(rows, collection, options)? {
-        match own.map_or(Ok(None), |own| own.objection(rows, &entry))? {
+        let foreign = own.map_or(Ok(None), |own| own.objection(rows, &entry))?;
+        match foreign.or_else(|| blocks.of_entry(&entry)) {
             None => entries.push(entry),
             Some(reason) => notes.push(format!("{}: {reason}", entry.filename)),
         }

@@ -4,6 +4,7 @@
 //! read no clock, no environment and no terminal.
 
 mod about;
+mod block;
 mod builder_rules;
 mod cache;
 mod collection;
@@ -30,9 +31,11 @@ mod promote;
 mod pull;
 mod push;
 mod rank;
+mod reach;
 mod rebuild;
 mod remote;
 mod requirements;
+mod reserve;
 mod retain;
 mod route;
 mod run;
@@ -49,11 +52,12 @@ mod view;
 mod watch;
 
 pub use about::{AboutView, about};
+pub use block::{block, blocked, blocks, unblock};
 pub use builder_rules::{Builder, CacheRules, CacheRulesError, ExpectedBuilds, LocalVersions};
 pub use cache::{Buildable, CachedProject, CachedWheel, WantReport, buildable, cached, forget_wanted, wanted};
 pub use collection::{
-    CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collections,
-    create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
+    CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collection,
+    collections, create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
 };
 pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use destination::Destination;
@@ -90,6 +94,7 @@ pub use push::{
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};
 pub use requirements::{RequirementSet, WantSet, names as requirement_names, wants};
+pub use reserve::{reservations, reserve, unreserve};
 pub use route::{
     Accepting, Considered, Decision, ExplainReport, Router, RoutesReport, Rule, Subject, VariantReport,
     VariantSettings, delete_variant, explain, remove_override, router, routes, set_default_collection, set_override,
@@ -104,7 +109,7 @@ pub use shown::{HeldBack, SeenFile, Shown, SightReport, WithheldFile, held_back,
 pub use stats::{CollectionStats, RemoteStats, StatsReport, stats};
 pub use status::{StatusReport, project_status, set_project_status, shown_status, status_in};
 pub use token::{TokenOptions, TokenReport, create_token, revoke_token, tokens};
-pub use variant::{SearchOrder, is_known_variant};
+pub use variant::{SearchOrder, Sense, is_known_variant};
 pub use variants::{VariantsDocument, variants_of};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};

@@ -1,6 +1,6 @@
 //! What a person who comes to a store wants to see first: what it holds and saves, what was asked of it, what happened lately.
 
-use super::variant::SearchOrder;
+use super::variant::{SearchOrder, Sense};
 use crate::error::Result;
 use crate::manifest::{OperationRow, Outcome, Rows};
 use crate::name::CollectionName;
@@ -61,7 +61,8 @@ fn names(rows: &Rows) -> Result<Vec<ServedName>> {
     names.sort_unstable();
     names.dedup();
     let served = names.into_iter().map(|name| {
-        let order = SearchOrder::read(rows, &name)?.base().iter().map(|row| row.name.clone()).collect();
+        let order = SearchOrder::of_name(rows, &name, Sense::Known)?;
+        let order = order.iter().flat_map(|order| order.base()).map(|row| row.name.clone()).collect();
         Ok(ServedName { name, order })
     });
     served.collect()

@@ -1,5 +1,6 @@
 //! `collection copy` and `collection promote`: references of one collection into another, as one revision; no byte moves.
 
+use super::block::Blocks;
 use super::collection::{RevisionSpec, resolve};
 use super::search::is_meant;
 use super::{Context, collection_row, guard, variants};
@@ -189,7 +190,7 @@ enum Received {
     Unchanged,
     /// The collection has other bytes under this name, and keeps them.
     Refused,
-    /// It is a variant wheel that contradicts the collection's.
+    /// It is blocked, or a variant wheel that contradicts the collection's.
     Conflicting,
 }
 
@@ -225,6 +226,7 @@ impl Request<'_> {
         };
         let revision = newest + 1;
         let (mut received, mut conflicts) = (Vec::with_capacity(entries.len()), Vec::new());
+        let blocks = Blocks::read(transaction)?;
         for entry in entries {
             let mut outcome = match transaction.find_entry_blob(target, &entry.filename)? {
                 Some(blob) if blob == entry.blob => Received::Unchanged,
@@ -232,8 +234,12 @@ impl Request<'_> {
                 Some(_) => Received::Replaced,
                 None => Received::Added,
             };
+            let blocked = blocks.of_entry_in(self.to, entry);
             if matches!(outcome, Received::Added | Received::Replaced)
-                && let Some(reason) = variants::objection(transaction, target, &entry.filename, entry.blob)?
+                && let Some(reason) = blocked.map_or_else(
+                    || variants::objection(transaction, target, &entry.filename, entry.blob),
+                    |it| Ok(Some(it)),
+                )?
             {
                 conflicts.push(RefusedPromotion { filename: entry.filename.clone(), reason });
                 outcome = Received::Conflicting;

@@ -53,6 +53,8 @@ pub struct RemoteReport {
     pub min_age: Option<i64>,
     /// See [`RemoteSettings::not_found`].
     pub not_found: Vec<u16>,
+    /// See [`RemoteSettings::follow_hosts`].
+    pub follow_hosts: Vec<String>,
     /// See [`RemoteSettings::allow_insecure`].
     pub allow_insecure: bool,
     /// See [`RemoteSettings::trust_unhashed`].
@@ -96,6 +98,7 @@ impl From<RemoteRow> for RemoteReport {
             except: settings.except,
             min_age: settings.min_age,
             not_found: settings.not_found,
+            follow_hosts: settings.follow_hosts,
             allow_insecure: settings.allow_insecure,
             trust_unhashed: settings.trust_unhashed,
             is_listed: settings.is_listed,
@@ -129,6 +132,8 @@ pub struct RemoteChange {
     pub min_age: Option<Option<i64>>,
     /// See [`RemoteSettings::not_found`].
     pub not_found: Option<Vec<u16>>,
+    /// See [`RemoteSettings::follow_hosts`].
+    pub follow_hosts: Option<Vec<String>>,
     /// See [`RemoteSettings::allow_insecure`].
     pub allow_insecure: Option<bool>,
     /// See [`RemoteSettings::trust_unhashed`].
@@ -155,6 +160,7 @@ impl RemoteChange {
             except: new.except.unwrap_or(old.except),
             min_age: new.min_age.unwrap_or(old.min_age),
             not_found: new.not_found.unwrap_or(old.not_found),
+            follow_hosts: new.follow_hosts.unwrap_or(old.follow_hosts),
             allow_insecure: new.allow_insecure.unwrap_or(old.allow_insecure),
             trust_unhashed: new.trust_unhashed.unwrap_or(old.trust_unhashed),
             is_listed: new.is_listed.unwrap_or(old.is_listed),
@@ -273,9 +279,20 @@ pub(super) fn check(mut settings: RemoteSettings) -> Result<RemoteSettings> {
     if settings.min_age.is_some_and(|seconds| seconds < 0) {
         return Err(Error::Refused("a minimum age can't be negative".to_owned()));
     }
-    if let Some(code) = settings.not_found.iter().find(|code| !(400..600).contains(*code)) {
-        return Err(Error::Refused(format!("{code} is no status of an error, 400 to 599")));
+    // 304 is the answer that nothing changed.
+    if let Some(code) = settings.not_found.iter().find(|code| !(300..600).contains(*code) || **code == 304) {
+        return Err(Error::Refused(format!("{code} is no status of a redirect or an error, 300 to 599 without 304")));
     }
+    for host in &mut settings.follow_hosts {
+        let url = url::Url::parse(&format!("https://{host}/"));
+        let parsed = url.ok().filter(|url| url.path() == "/" && url.port().is_none() && url.username().is_empty());
+        match parsed.as_ref().and_then(|url| url.host_str()) {
+            Some(parsed) => *host = parsed.to_owned(),
+            None => return Err(Error::Refused(format!("{host:?} is no host: write files.index.example"))),
+        }
+    }
+    settings.follow_hosts.sort_unstable();
+    settings.follow_hosts.dedup();
     settings.not_found.sort_unstable();
     settings.not_found.dedup();
     if let Some(auth) = &settings.auth {

@@ -1,10 +1,11 @@
 //! What a view shows: a collection at a revision, or what a variant sees of several.
 
+use super::block::Blocks;
 use super::collection::resolve;
 use super::merge::{Fate, merge};
 use super::ownership::{OwnProjects, Ownership};
 use super::status::{Statuses, quarantine};
-use super::variant::SearchOrder;
+use super::variant::{SearchOrder, Sense};
 use super::{CollectionAt, Context, Filter, RemoteSight, collection_row, lookup, pull, search};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub enum Shown {
     Variant {
         /// Its name.
         name: CollectionName,
+        /// What the name stands for.
+        sense: Sense,
         /// How it is put together; `None`: as the variant says.
         strategy: Option<Strategy>,
         /// Which projects whoever asks counts as the variant's own.
@@ -61,7 +64,12 @@ pub struct WithheldFile {
 impl Shown {
     /// Returns what a variant sees, put together as it says itself.
     pub fn variant(name: CollectionName) -> Self {
-        Self::Variant { name, strategy: None, own: OwnProjects::Stored }
+        Self::Variant { name, sense: Sense::Variant, strategy: None, own: OwnProjects::Stored }
+    }
+
+    /// Returns what a variant, or else a collection with its fallbacks, has: what a URL with this name shows.
+    pub fn known(name: CollectionName) -> Self {
+        Self::Variant { name, sense: Sense::Known, strategy: None, own: OwnProjects::Stored }
     }
 
     /// Returns the name of the collection or variant.
@@ -79,8 +87,9 @@ impl Shown {
                 let revision = resolve(rows, &row, at.as_deref())?;
                 Ok(vec![source(&row, revision)])
             }
-            Self::Variant { name, .. } => {
-                let order = SearchOrder::read(rows, name)?;
+            Self::Variant { name, sense, .. } => {
+                let order =
+                    SearchOrder::of_name(rows, name, *sense)?.map_or_else(|| SearchOrder::read(rows, name), Ok)?;
                 Ok(order.all().into_iter().map(|row| source(row, row.revision)).collect())
             }
         }
@@ -108,8 +117,9 @@ impl Shown {
                 }
                 Ok(ShownEntries::new(sources, judged))
             }
-            Self::Variant { name, strategy, own } => {
-                let order = SearchOrder::read(rows, name)?;
+            Self::Variant { name, sense, strategy, own } => {
+                let order =
+                    SearchOrder::of_name(rows, name, *sense)?.map_or_else(|| SearchOrder::read(rows, name), Ok)?;
                 if order.all().is_empty() {
                     // What a variant without a collection sees is the default one, which isn't there either.
                     collection_row(rows, name)?;
@@ -236,20 +246,22 @@ fn by_project(entries: impl IntoIterator<Item = Entry>) -> impl Iterator<Item = 
     })
 }
 
-/// What a view withholds although a collection has it: the files of projects in quarantine, and variant wheels that are hidden.
+/// What a view withholds although a collection has it: the files of projects in quarantine, what is blocked, and variant wheels that are
+/// hidden.
 struct Withholding<'a> {
     collections: Vec<&'a CollectionRow>,
     statuses: Statuses,
+    blocks: Blocks,
 }
 
 impl<'a> Withholding<'a> {
     fn read(rows: &Rows, collections: Vec<&'a CollectionRow>) -> Result<Self> {
-        Ok(Self { statuses: Statuses::read(rows, &collections)?, collections })
+        Ok(Self { statuses: Statuses::read(rows, &collections)?, blocks: Blocks::read(rows)?, collections })
     }
 
     /// Tells whether nothing is withheld, and all projects are active.
     fn is_idle(&self) -> bool {
-        self.statuses.is_empty() && !self.collections.iter().any(|row| row.hides_variants)
+        self.statuses.is_empty() && self.blocks.is_empty() && !self.collections.iter().any(|row| row.hides_variants)
     }
 
     /// Judges the entries of one project, of which the first is in the nearest collection. `seen` tells which collections count.
@@ -275,7 +287,7 @@ impl<'a> Withholding<'a> {
                 None if entry.variant.is_some() && hides(&entry) => {
                     Some(format!("{} hides variant wheels", entry.collection))
                 }
-                None => None,
+                None => self.blocks.of_entry(&entry),
             };
             let fate = reason.map_or(fate, |reason| Fate::Withheld { reason });
             (entry, fate)
@@ -305,7 +317,7 @@ pub struct SeenFile {
     pub fate: Fate,
 }
 
-/// A file of a collection that a variant searches, and that isn't for the variant.
+/// A file of a collection that a variant searches, and that isn't offered.
 #[derive(Debug, Clone)]
 pub struct HeldBack {
     /// The collection.
@@ -316,14 +328,16 @@ pub struct HeldBack {
     pub reason: String,
 }
 
-/// Returns the files of a project that a variant isn't offered, since it has, or builds, its own.
+/// Returns the files of a project that a variant isn't offered, since it has, or builds, its own, or since they are withheld.
 pub fn held_back(store: &Store, variant: &CollectionName, project: &ProjectName) -> Result<Vec<HeldBack>> {
     let rows = store.manifest.read()?;
-    let order = SearchOrder::read(&rows, variant)?;
+    let Some(order) = SearchOrder::of_name(&rows, variant, Sense::Known)? else { return Ok(Vec::new()) };
     let own = Ownership::read(&rows, variant, &OwnProjects::Stored, Some(project))?;
     let fates = fates(&rows, &order, &own, Strategy::Union, Some(project))?;
     let held = fates.into_iter().filter_map(|(entry, fate)| match fate {
-        Fate::Foreign { reason } => Some(HeldBack { collection: entry.collection, filename: entry.filename, reason }),
+        Fate::Foreign { reason } | Fate::Withheld { reason } => {
+            Some(HeldBack { collection: entry.collection, filename: entry.filename, reason })
+        }
         _ => None,
     });
     Ok(held.collect())

@@ -1,7 +1,8 @@
 //! Where a variant's distributions are looked for: what was routed there is found there.
 //!
 //! The order is the collection of the project's override, the variant's own, its fallbacks, the default collection; each once, and
-//! only those that there are.
+//! only those that there are. A name in a URL may also be a collection's that is no variant: that one serves what it has and what it
+//! names as fallbacks, and the default collection only if it is named.
 
 use super::ownership::find_override;
 use crate::error::Result;
@@ -19,9 +20,36 @@ pub struct SearchOrder {
     overrides: BTreeMap<ProjectName, CollectionRow>,
 }
 
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sense {
+    /// A variant, as whoever says it says.
+    Variant,
+    /// What the store knows: a variant that it was told of (`wcas route set`), else a collection.
+    Known,
+}
+
 impl SearchOrder {
+    /// Reads the order of a name; `None`: the store knows neither a variant nor a collection of that name.
+    pub fn of_name(rows: &Rows, name: &CollectionName, sense: Sense) -> Result<Option<Self>> {
+        if rows.find_variant(name)?.is_some() {
+            return Self::read(rows, name).map(Some);
+        }
+        if rows.find_collection(name)?.is_none() {
+            return Ok(None);
+        }
+        match sense {
+            Sense::Variant => Self::read(rows, name).map(Some),
+            Sense::Known => Self::read_of(rows, name, false).map(Some),
+        }
+    }
+
     /// Reads a variant's order.
     pub fn read(rows: &Rows, variant: &CollectionName) -> Result<Self> {
+        Self::read_of(rows, variant, true)
+    }
+
+    fn read_of(rows: &Rows, variant: &CollectionName, has_default: bool) -> Result<Self> {
         let mut base: Vec<CollectionRow> = Vec::new();
         let mut add = |row: CollectionRow| {
             if base.iter().all(|known| known.id != row.id) {
@@ -33,7 +61,9 @@ impl SearchOrder {
             add(own);
             fallbacks.into_iter().for_each(&mut add);
         }
-        rows.find_collection(&rows.default_collection()?)?.into_iter().for_each(&mut add);
+        if has_default {
+            rows.find_collection(&rows.default_collection()?)?.into_iter().for_each(&mut add);
+        }
         let all = rows.overrides()?;
         let mut overrides = BTreeMap::new();
         for RouteOverride { project, .. } in &all {

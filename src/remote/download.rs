@@ -9,6 +9,7 @@ use crate::index::read::ListedFile;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -55,13 +56,13 @@ pub type Watch<'a> = &'a dyn Fn(Moment<'_>) -> Result<(), String>;
 /// (`allow_insecure`, which includes the other). Nobody is on the way to a server of the own machine, as a builder's own is.
 pub fn admit(source: &Source, file: &ListedFile) -> Result<(), Failure> {
     let refused = |why| Err(Failure::Insecure { place: Place::from(&file.url), why });
-    match (file.url.scheme(), file.sha256) {
-        ("http" | "https", Some(_)) => Ok(()),
-        ("http" | "https", None) if source.allow_insecure => Ok(()),
-        ("https", None) if source.trust_unhashed => Ok(()),
-        ("http", None) if source.trust_unhashed && is_loopback(&file.url) => Ok(()),
-        ("https", None) => refused("the index gives no SHA-256 digest; --trust-unhashed takes it"),
-        ("http", None) => refused("plain http, and the index gives no SHA-256 digest; --allow-insecure takes it"),
+    match (file.url.scheme(), file.is_vouched()) {
+        ("http" | "https", true) => Ok(()),
+        ("http" | "https", false) if source.allow_insecure => Ok(()),
+        ("https", false) if source.trust_unhashed => Ok(()),
+        ("http", false) if source.trust_unhashed && is_loopback(&file.url) => Ok(()),
+        ("https", false) => refused("the index gives no SHA-256 digest; --trust-unhashed takes it"),
+        ("http", false) => refused("plain http, and the index gives no SHA-256 digest; --allow-insecure takes it"),
         _ => refused("its URL is neither https nor http"),
     }
 }
@@ -222,7 +223,7 @@ impl Transfer<'_> {
         if !is_ranged && self.part.size > 0 {
             self.start_over("it can't be taken up again")?;
         }
-        let is_vouched = self.file.sha256.is_some();
+        let is_vouched = self.file.is_vouched();
         let question = Question { source: self.source, url: &self.file.url, headers, is_vouched, deadline: None };
         let expected: &[u16] = if is_ranged { &[200, 206, 416] } else { &[200] };
         let mut answer = self.client.ask(&question)?.expect(self.source, expected)?;
@@ -246,8 +247,8 @@ impl Transfer<'_> {
     /// Adds the headers that ask for the rest; says no if the parts could be of two files without anybody noticing.
     fn ask_for_rest(&self, headers: &mut HeaderMap) -> bool {
         let origin = &self.origin;
-        let validator = origin.strong_etag().or(origin.last_modified.as_ref().filter(|_| self.file.sha256.is_some()));
-        let is_safe = validator.is_some() || self.file.sha256.is_some();
+        let validator = origin.strong_etag().or(origin.last_modified.as_ref().filter(|_| self.file.is_vouched()));
+        let is_safe = validator.is_some() || self.file.is_vouched();
         if is_safe {
             let range = format!("bytes={}-", self.part.size);
             headers.insert(RANGE, HeaderValue::from_str(&range).expect("digits make a header"));
@@ -260,7 +261,7 @@ impl Transfer<'_> {
     fn begin(&mut self, answer: &Answer) -> Result<(), Failure> {
         self.origin = Origin::of(answer);
         let place = Place::from(&answer.url);
-        if let (Some(coding), None) = (coding(answer), self.file.sha256) {
+        if let (Some(coding), false) = (coding(answer), self.file.is_vouched()) {
             return Err(Failure::Encoding { place, why: format!("it came as {coding:?}, which was not asked for") });
         }
         match (self.origin.total, self.file.size) {
@@ -351,11 +352,21 @@ impl Transfer<'_> {
         if let Some(expected) = self.file.size.filter(|expected| self.part.size != *expected) {
             return Err(Failure::BadSize { place, expected, found: self.part.size, hint });
         }
-        match self.file.sha256 {
-            Some(expected) if expected != digests.sha256 => {
-                Err(Failure::BadDigest { place, expected, found: digests.sha256, hint })
-            }
-            _ => Ok(digests),
+        let bad = |algorithm, expected: &dyn Display, found: &dyn Display| {
+            let (expected, found) = (expected.to_string(), found.to_string());
+            Failure::BadDigest { place: place.clone(), algorithm, expected, found, hint: hint.clone() }
+        };
+        if let Some(expected) = self.file.sha256.filter(|expected| *expected != digests.sha256) {
+            return Err(bad("SHA-256", &expected, &digests.sha256));
         }
+        for expected in &self.file.digests {
+            // Rare: the bytes are read once more for each.
+            let mut file = File::open(self.to).map_err(fs::Error::at("open", self.to))?;
+            let found = expected.of(&mut file).map_err(fs::Error::at("read", self.to))?;
+            if found != *expected {
+                return Err(bad(expected.algorithm().label(), expected, &found));
+            }
+        }
+        Ok(digests)
     }
 }

@@ -104,14 +104,16 @@ pub enum Failure {
         why: String,
     },
     /// Other bytes than those that were announced.
-    #[error("{place} has other bytes than its digest says: expected SHA-256 {expected}, found {found}{hint}")]
+    #[error("{place} has other bytes than its digest says: expected {algorithm} {expected}, found {found}{hint}")]
     BadDigest {
         /// What was asked for.
         place: Place,
-        /// What the index says.
-        expected: Sha256,
+        /// Which digest.
+        algorithm: &'static str,
+        /// What the index says, in hexadecimal digits.
+        expected: String,
         /// What came.
-        found: Sha256,
+        found: String,
         /// What may be the reason, or nothing.
         hint: String,
     },
@@ -234,6 +236,12 @@ pub enum FailureKind {
 }
 
 impl Failure {
+    /// Returns the failure of bytes that have another SHA-256 digest than was announced.
+    pub(super) fn bad_sha256(place: Place, expected: &Sha256, found: &Sha256) -> Self {
+        let (expected, found, hint) = (expected.to_string(), found.to_string(), String::new());
+        Self::BadDigest { place, algorithm: "SHA-256", expected, found, hint }
+    }
+
     /// Returns what kind of failure it is.
     pub fn kind(&self) -> FailureKind {
         match self {

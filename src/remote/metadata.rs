@@ -57,7 +57,7 @@ impl Client {
         })?;
         let found = Sha256::of(&bytes);
         if let Some(expected) = sha256.filter(|expected| *expected != found) {
-            return Err(Failure::BadDigest { place: place(), expected, found, hint: String::new() });
+            return Err(Failure::bad_sha256(place(), &expected, &found));
         }
         wheel::check_metadata(&bytes, name).map_err(|source| Failure::BadMetadata { place: place(), source })?;
         Ok(bytes)
@@ -194,7 +194,7 @@ impl RangedFile<'_> {
         let found = Sha256::of(&tail.bytes);
         match self.file.sha256 {
             Some(expected) if tail.start == 0 && expected != found => {
-                Err(Failure::BadDigest { place: place(), expected, found, hint: String::new() })
+                Err(Failure::bad_sha256(place(), &expected, &found))
             }
             _ => Ok(tail),
         }

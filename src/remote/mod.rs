@@ -116,6 +116,8 @@ pub struct Source {
     pub auth: Auth,
     /// Status codes that mean "not there", beside 404 and 410.
     pub not_found: Vec<u16>,
+    /// Other hosts whose pages are believed where it sends to them.
+    pub follow_hosts: Vec<String>,
     /// Whether files come by plain http without a digest.
     pub allow_insecure: bool,
     /// Whether files come by https without a digest.
@@ -125,7 +127,14 @@ pub struct Source {
 impl Source {
     /// Returns a source that is asked without credentials and trusted no further than needed.
     pub fn new(url: Url) -> Self {
-        Self { url, auth: Auth::None, not_found: Vec::new(), allow_insecure: false, trust_unhashed: false }
+        Self {
+            url,
+            auth: Auth::None,
+            not_found: Vec::new(),
+            follow_hosts: Vec::new(),
+            allow_insecure: false,
+            trust_unhashed: false,
+        }
     }
 }
 

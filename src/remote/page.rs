@@ -66,6 +66,7 @@ impl Client {
         let fetched = self.retried(|| {
             let question = Question { source, url, headers: headers.clone(), is_vouched: false, deadline };
             let answer = self.ask(&question)?.expect(source, expected)?;
+            source.believe(&answer)?;
             if answer.status == 304 {
                 return Ok(PageAnswer::Unchanged);
             }
@@ -74,6 +75,23 @@ impl Client {
         match fetched {
             Err(Failure::Absent { .. }) => Ok(PageAnswer::Absent),
             other => other,
+        }
+    }
+}
+
+impl Source {
+    /// Refuses a page that came from another host: whoever holds that one would say what this remote has.
+    fn believe(&self, answer: &Answer) -> Result<(), Failure> {
+        let (own, found) = (self.url.host_str(), answer.url.host_str());
+        let is_named = |host: &&str| self.follow_hosts.iter().any(|named| named.eq_ignore_ascii_case(host));
+        match found {
+            _ if own == found => Ok(()),
+            Some(host) if is_named(&host) => Ok(()),
+            host => {
+                let host = host.unwrap_or("nowhere");
+                let why = format!("a redirect of a page to another host, {host}; --follow-host {host} believes it");
+                Err(Failure::Redirect { place: Place::from(&self.url), why })
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn file(server: &Server, request: &Request, cache: &CacheView, addres
     let answer = find(server, cache, &rules, address).and_then(|wheel| match wheel {
         Some(CachedWheel::Local(entry)) => local(server, request, address, *entry),
         Some(CachedWheel::Remote(offers)) => feed::whole(server, request, cache, address, offers),
-        None => withdrawn(server, request, address),
+        None => withdrawn(server, request, cache, address),
     });
     softened(files::given_or(answer))
 }
@@ -128,7 +128,7 @@ fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules
 fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAddress) -> Result<Option<CachedWheel>> {
     let Ok(name) = DistributionFilename::parse(&address.filename) else { return Ok(None) };
     let store = server.stores.borrow()?;
-    let (context, shown, project) = (server.context(), pages::shown(&cache.view), name.project());
+    let (context, shown, project) = (server.context(), pages::shown_to_builders(&cache.view), name.project());
     let rules = &rules.clone().about(project);
     let cached = match cache.offering {
         Offering::Cache => ops::cached(&store, &context, &shown, project, &asking(server), rules)?,
@@ -144,7 +144,12 @@ fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAd
 }
 
 /// Answers that a file was withdrawn, where the store has, or had, its bytes.
-fn withdrawn(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
+fn withdrawn(server: &Server, request: &Request, cache: &CacheView, address: &FileAddress) -> Result<Option<Answer>> {
+    if let Ok(name) = DistributionFilename::parse(&address.filename)
+        && let Some(reason) = ops::blocked(&*server.stores.borrow()?, &cache.view.name, &name, address.sha256)?
+    {
+        return Ok(Some(plain(StatusCode::GONE, reason)));
+    }
     let Some(sha256) = &address.sha256 else { return Ok(None) };
     // Who may read one collection isn't told what others have.
     if access::readable(server, request)? != Readable::All {

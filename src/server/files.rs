@@ -9,8 +9,8 @@ use super::answer::{Body, failure, plain, set, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
-use super::endpoint::{Endpoint, FileAddress, ViewName};
-use super::{Answer, Request, Server, discretion, feed};
+use super::endpoint::{Endpoint, FileAddress};
+use super::{Answer, Request, Server, discretion, feed, pages};
 use crate::blobs::Blobs;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
@@ -269,11 +269,20 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
     }
 }
 
-/// Tells whether a collection has, or had, something of a file's project that no remote gave: whoever may not read that collection, and
-/// the remotes of others, needn't hear of the name. A remote that has it, too, is known by its pages.
+/// Tells whether a collection owns a file's project: whoever may not read that collection, and the remotes of others, needn't hear of
+/// the name. A remote that has it, too, is known by its pages.
 fn is_own(store: &Store, filename: &str) -> Result<bool> {
     let Ok(name) = DistributionFilename::parse(filename) else { return Ok(false) };
-    Ok(store.manifest.project_history(name.project())?.iter().any(|entry| entry.origin.is_none()))
+    let (rows, project) = (store.manifest.read()?, name.project());
+    if rows.reservations(None)?.iter().any(|reservation| reservation.pattern.matches(project)) {
+        return Ok(true);
+    }
+    for collection in rows.collections()? {
+        if rows.owned_project(collection.id, project)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Answers with a file of the store, asked for at an address without a digest: that may give other bytes tomorrow.
@@ -293,10 +302,10 @@ pub(super) fn unhashed(
 /// Returns the views that may list a file: those of remotes are asked for that.
 fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Vec<Shown>> {
     if let Some(view) = &address.view {
-        return Ok(vec![shown(view)]);
+        return Ok(vec![pages::shown(view)]);
     }
     if let Readable::Only(name) = readable {
-        return Ok(vec![Shown::variant(name.clone())]);
+        return Ok(vec![Shown::known(name.clone())]);
     }
     let rows = store.manifest.read()?;
     let mut names: Vec<CollectionName> = rows.remotes()?.into_iter().map(|row| row.collection_name).collect();
@@ -304,7 +313,7 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
     names.extend(rows.variants()?.into_iter().map(|row| row.name));
     let mut known = HashSet::new();
     names.retain(|name| known.insert(name.clone()));
-    Ok(names.into_iter().map(Shown::variant).collect())
+    Ok(names.into_iter().map(Shown::known).collect())
 }
 
 /// Answers with a file, or its METADATA, that was found otherwise than by its address.
@@ -469,16 +478,8 @@ fn stamp(server: &Server, version: i64) -> Result<u64> {
 fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -> Result<Option<Entry>> {
     let Some(sha256) = &address.sha256 else { return Ok(None) };
     match &address.view {
-        Some(view) => ops::find_listed(store, &shown(view), sha256, &address.filename),
+        Some(view) => ops::find_listed(store, &pages::shown(view), sha256, &address.filename),
         None => ops::find_listed_anywhere(store, only.map(std::slice::from_ref), sha256, &address.filename),
-    }
-}
-
-/// Returns what a view shows.
-fn shown(view: &ViewName) -> Shown {
-    match &view.at {
-        Some(_) => Shown::Collection { name: view.name.clone(), at: view.at.clone() },
-        None => Shown::variant(view.name.clone()),
     }
 }
 

@@ -12,7 +12,7 @@ pub mod tags;
 pub mod variant;
 pub mod zip;
 
-pub use filename::{BuildTag, DistributionFilename, FilenameError, Kind, SdistFilename, WheelFilename};
+pub use filename::{BuildTag, DistributionFilename, FilenameError, Identity, Kind, SdistFilename, WheelFilename};
 pub use metadata::{Metadata, MetadataError};
 pub use tags::{PlatformTarget, PythonTarget, Target, TargetError};
 

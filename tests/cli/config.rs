@@ -14,6 +14,11 @@ unused-for = "90d"
 max-bytes = "500G"
 accelerators = []
 strict = true
+open = ["Torch", "nvidia-*"]
+[collections.shared.reserve]
+"acme-*" = "our own"
+[collections.shared.blocks]
+"torch == 2.5.0" = "miscompiled"
 
 [collections.cuda]
 fallbacks = ["shared"]
@@ -51,6 +56,10 @@ auth = "env:TOKEN"
 ours = true
 write-back = true
 upload-url = "https://index.example/legacy/"
+follow-hosts = ["Files.index.example"]
+
+[blocks]
+"xz-utils" = "a backdoor"
 "#;
 
 fn apply(env: &Env, text: &str, args: &[&str]) -> crate::support::Output {
@@ -65,13 +74,14 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     --- stdout
     + collection cuda: accelerators = ["cuda"], fallbacks = ["shared"], guard = "warn"
     + collection rocm: fallbacks = ["shared"]
-    + collection shared: accelerators = [], keep-builds = 3, keep-versions = 2, max-bytes = "500G", strict = true, unused-for = "90d"
+    + collection shared: accelerators = [], blocks = { "torch==2.5.0" = "miscompiled" }, keep-builds = 3, keep-versions = 2, max-bytes = "500G", open = ["nvidia-*", "torch"], reserve = { "acme-*" = "our own" }, strict = true, unused-for = "90d"
     + variant cuda: detect = true, overrides = { xformers = "shared" }, requirements = ['torch==2.5.1 ; python_version >= "3.11"', "vllm>=0.5"], strategy = "union"
     + variant rocm: requirements = []
     + override flash-attn: collection = "cuda"
-    + remote mirror: allow-insecure = true, auth = "env:TOKEN", collection = "shared", except = ["internal-*"], listed = true, min-age = "7d", not-found = [403, 410], only = ["nvidia-*"], ours = true, priority = 10, trust-unhashed = true, upload-url = "https://index.example/legacy/", url = "https://index.example/simple/", write-back = true
+    + remote mirror: allow-insecure = true, auth = "env:TOKEN", collection = "shared", except = ["internal-*"], follow-hosts = ["files.index.example"], listed = true, min-age = "7d", not-found = [403, 410], only = ["nvidia-*"], ours = true, priority = 10, trust-unhashed = true, upload-url = "https://index.example/legacy/", url = "https://index.example/simple/", write-back = true
+    + block xz-utils: reason = "a backdoor"
     --- stderr
-    7 changes made
+    8 changes made
     "#);
     let shown = env.ok(["config", "show"]).stdout;
     assert_output!(&shown, @r#"
@@ -94,6 +104,16 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     max-bytes = "500G"
     accelerators = []
     strict = true
+    open = [
+        "nvidia-*",
+        "torch",
+    ]
+
+    [collections.shared.reserve]
+    "acme-*" = "our own"
+
+    [collections.shared.blocks]
+    "torch==2.5.0" = "miscompiled"
 
     [variants.cuda]
     requirements = [
@@ -123,6 +143,7 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
         403,
         410,
     ]
+    follow-hosts = ["files.index.example"]
     allow-insecure = true
     trust-unhashed = true
     listed = true
@@ -130,6 +151,9 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     ours = true
     write-back = true
     upload-url = "https://index.example/legacy/"
+
+    [blocks]
+    xz-utils = "a backdoor"
     "#);
     fs::write(env.path("wcas.toml"), &shown).unwrap();
     env.ok(["--store", "other", "config", "apply", "wcas.toml"]);
@@ -224,7 +248,7 @@ keep-builds = 1
     --- stdout
     ~ collection cuda: fallbacks = ["shared"] -> unset, keep-builds = 1 -> unset
     ~ collection rocm: fallbacks = ["shared"] -> unset
-    ~ collection shared: accelerators = [] -> unset, keep-builds = 3 -> unset, keep-versions = 2 -> unset, max-bytes = "500G" -> unset, strict = true -> unset, unused-for = "90d" -> unset
+    ~ collection shared: accelerators = [] -> unset, blocks = { "torch==2.5.0" = "miscompiled" } -> unset, keep-builds = 3 -> unset, keep-versions = 2 -> unset, max-bytes = "500G" -> unset, open = ["nvidia-*", "torch"] -> unset, reserve = { "acme-*" = "our own" } -> unset, strict = true -> unset, unused-for = "90d" -> unset
     --- stderr
     3 changes made
     "#);
@@ -278,7 +302,7 @@ fn a_bad_file_changes_nothing_and_is_told_with_its_line() {
     assert_output!(apply(&env, "[collections.cuda]\nkeep-build = 3\n", &[]), @r"
     exit 2
     --- stderr
-    wcas: standard input, line 2: unknown field `keep-build`, expected one of `fallbacks`, `keep-builds`, `keep-versions`, `unused-for`, `max-bytes`, `accelerators`, `guard`, `strict`, `hide-variants`, `reuse-filenames`, `cache`, `projects`
+    wcas: standard input, line 2: unknown field `keep-build`, expected one of `fallbacks`, `keep-builds`, `keep-versions`, `unused-for`, `max-bytes`, `accelerators`, `guard`, `strict`, `hide-variants`, `reuse-filenames`, `cache`, `open`, `reserve`, `blocks`, `projects`
     ");
     assert_output!(apply(&env, "[collections.new]\n[overrides]\ntorch = 'cuuda'\n", &[]), @r"
     exit 2

@@ -20,6 +20,7 @@ mod json;
 mod list;
 mod migration;
 mod misuse;
+mod names;
 mod ownership;
 mod remote;
 mod route;

@@ -97,7 +97,7 @@ fn remotes_are_added_changed_listed_and_removed() {
     assert_output!(env.run(["--json", "remote", "list"]), @r#"
     exit 0
     --- stdout
-    {"schema":"wcas.remote-list/1","remotes":[{"name":"first","url":"http://127.0.0.1:9/","collection":"cuda","priority":-1,"only":["nvidia-*","torch"],"except":[],"min_age":null,"not_found":[],"allow_insecure":false,"trust_unhashed":false,"is_listed":false,"auth":null,"is_ours":false,"writes_back":false,"upload_url":null,"health":"unknown","ok_at":null,"failed_at":null,"failure":null,"write_back":null},{"name":"mirror","url":"https://index.example/simple/","collection":"cuda","priority":0,"only":[],"except":["internal-*"],"min_age":604800,"not_found":[403],"allow_insecure":true,"trust_unhashed":true,"is_listed":true,"auth":"env:TOKEN","is_ours":false,"writes_back":false,"upload_url":null,"health":"unknown","ok_at":null,"failed_at":null,"failure":null,"write_back":null}]}
+    {"schema":"wcas.remote-list/1","remotes":[{"name":"first","url":"http://127.0.0.1:9/","collection":"cuda","priority":-1,"only":["nvidia-*","torch"],"except":[],"min_age":null,"not_found":[],"follow_hosts":[],"allow_insecure":false,"trust_unhashed":false,"is_listed":false,"auth":null,"is_ours":false,"writes_back":false,"upload_url":null,"health":"unknown","ok_at":null,"failed_at":null,"failure":null,"write_back":null},{"name":"mirror","url":"https://index.example/simple/","collection":"cuda","priority":0,"only":[],"except":["internal-*"],"min_age":604800,"not_found":[403],"follow_hosts":[],"allow_insecure":true,"trust_unhashed":true,"is_listed":true,"auth":"env:TOKEN","is_ours":false,"writes_back":false,"upload_url":null,"health":"unknown","ok_at":null,"failed_at":null,"failure":null,"write_back":null}]}
     "#);
     let none = ["--min-age", "none", "--not-found", "none", "--except", "none", "--auth", "none", "--no-listed"];
     let off = ["--no-allow-insecure", "--no-trust-unhashed", "--priority", "5"];
@@ -201,7 +201,7 @@ fn a_remote_that_makes_no_sense_is_refused_and_no_secret_is_repeated() {
     assert_output!(refused(&env, 2, &["remote", "set", "mirror", "--not-found", "200"]), @r"
     exit 2
     --- stderr
-    wcas: 200 is no status of an error, 400 to 599
+    wcas: 200 is no status of a redirect or an error, 300 to 599 without 304
     ");
     assert_output!(refused(&env, 4, &["remote", "set", "absent", "--priority", "1"]), @r"
     exit 4

@@ -50,7 +50,8 @@ fn l2_a_blob_that_vanished_or_is_damaged_is_healed_by_a_remote() {
         let env = Env::new();
         wheel("demo", "1.0", 1).write_to(env.path("in"));
         env.ok(["import", "in"]);
-        add(&env, "mirror", &server, &[]);
+        // No stranger is asked for what is our own, not even for the same bytes.
+        add(&env, "mirror", &server, &["--ours"]);
         let shown = env.json(["show", "demo"]);
         let blob = PathBuf::from(shown["distributions"][0]["path"].as_str().unwrap());
         fs::remove_file(&blob).unwrap();
@@ -76,6 +77,7 @@ fn l4_a_remotes_other_bytes_never_replace_what_a_collection_has() {
     own.write_to(env.path("in"));
     env.ok(["import", "in"]);
     add(&env, "mirror", &server, &[]);
+    env.ok(["collection", "set", "shared", "--open", "demo"]);
     // Who demands the remote's bytes by digest can't have them in this collection, and is told so.
     let theirs = Sha256::of(&wheel("demo", "1.0", 2).bytes());
     fs::write(env.path("r.txt"), format!("demo==1.0 --hash=sha256:{theirs}\n")).unwrap();

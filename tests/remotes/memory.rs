@@ -184,10 +184,21 @@ fn x8_a_remote_may_be_named_without_simple() {
         ["/simple/other/", "/files/other-1.0-py3-none-any.whl"],
         "where its pages are is known now"
     );
-    // Two names of one index share nothing but the files.
+    // Two names of one index share nothing: to name a digest is not to have the bytes, which other readers may not have.
     add(&env, "again", &server, &["--collection", "again"]);
-    assert_eq!(found(&env, &["demo", "--collection", "again"]).0.as_deref(), Some("again"));
-    assert_eq!(asked(&server, "/files/demo-1.0-py3-none-any.whl"), 1, "bytes that the store has aren't fetched");
+    let pulled = ["pull", "demo", "--from", "again"];
+    env.ok(pulled);
+    assert_eq!(asked(&server, "/files/demo-1.0-py3-none-any.whl"), 2);
+    // Where they may, or where the remote gave them before, bytes that the store has aren't fetched.
+    env.ok(["invalidate", "demo", "--collection", "again"]);
+    env.ok(pulled);
+    add(&env, "third", &server, &["--collection", "third"]);
+    env.ok(["collection", "set", "third", "--fallback", "again"]);
+    env.ok(["pull", "demo", "--from", "third"]);
+    assert_eq!(asked(&server, "/files/demo-1.0-py3-none-any.whl"), 2);
+    let rows = env.json(["list"]);
+    let blobs = rows["distributions"].as_array().unwrap().iter().map(|row| row["blake3"].as_str().unwrap());
+    assert_eq!(blobs.collect::<std::collections::BTreeSet<_>>().len(), 2, "demo and other, each once");
 }
 
 #[test]

@@ -112,6 +112,8 @@ fn a_remote_that_is_down_is_never_an_empty_page() {
     let first = Site::of(env, &[]);
     let second = behind(&first.server.url("/cuda/simple/"), &[]);
     second.add("cuda", &[Wheel::new("demo-own", "1.0")]);
+    // A stranger wouldn't be asked for what is our own.
+    second.env.ok(["remote", "set", "up", "--ours"]);
     assert_eq!(files(&second, "demo-app").len(), 3);
     let wheel = &wheels()[0];
     let path = file_path(&wheel.filename(), &wheel.bytes());

@@ -115,6 +115,9 @@ fn a_file_without_a_view_is_asked_of_no_remote_that_no_page_named() {
     assert_eq!(site.server.get(&path).status, 404);
     let wrong = format!("/files/{}/{}", "2".repeat(64), own.filename());
     assert_eq!(site.server.get(&wrong).status, 404);
+    // Nor is a name that is only reserved.
+    site.env.ok(["reserve", "acme-plans*", "--collection", "private"]);
+    assert_eq!(site.server.get(&format!("/files/{}/acme_plans-1.0-py3-none-any.whl", "3".repeat(64))).status, 404);
     assert_eq!(public.paths(), [""; 0]);
     // What a page linked is to be had, also of a server that began since.
     let path = file_path(&wheel.filename(), &wheel.bytes());

@@ -18,6 +18,7 @@ mod clients;
 mod discretion;
 mod files;
 mod load;
+mod names;
 mod ownership;
 mod pages;
 mod peers;

@@ -15,7 +15,7 @@ fn env() -> Env {
 }
 
 /// Returns the filenames of a page; none: it is a 404.
-fn listed(site: &Site, path: &str, rules: Option<&str>) -> Vec<String> {
+pub(crate) fn listed(site: &Site, path: &str, rules: Option<&str>) -> Vec<String> {
     let headers = [("Accept", FROMAGER), ("X-Wcas-Rules", rules.unwrap_or_default())];
     let heard = site.server.ask("GET", path, &headers[..1 + usize::from(rules.is_some())]);
     if heard.status == 404 {

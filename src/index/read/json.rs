@@ -53,7 +53,7 @@ fn take(listing: &mut Listing<'_>, file: FileJson<'_>) {
     match &file.hashes {
         Fact::Null => {}
         Fact::Map(_) => link.claim = file.hashes.claim(),
-        _ => link.claim = Claim::Bad,
+        _ => link.claim = Claim::bad(),
     }
     // PEP 714: the new name counts, where there is one.
     let metadata = if matches!(file.core_metadata, Fact::Null) { file.dist_info_metadata } else { file.core_metadata };
@@ -276,8 +276,8 @@ impl<'a> Fact<'a> {
 
     /// Returns what a map of digests says.
     fn claim(&self) -> Claim {
-        let Self::Map(claim) = self else { return Claim::Nothing };
-        *claim
+        let Self::Map(claim) = self else { return Claim::default() };
+        claim.clone()
     }
 }
 
@@ -330,7 +330,7 @@ impl<'de> Visitor<'de> for FactVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fact<'de>, A::Error> {
-        let mut claim = Claim::Nothing;
+        let mut claim = Claim::default();
         while let Some((Text(algorithm), value)) = map.next_entry::<_, Fact<'de>>()? {
             match value {
                 Fact::Null => {}

@@ -4,9 +4,9 @@
 //! off the page.
 
 use super::claim::Claim;
+use super::digest::OtherDigest;
 use super::{ListedFile, ListedPage, PageError, Sidecar, Syntax};
 use crate::budget::{self, Budget};
-use crate::digest::Sha256;
 use crate::name::ProjectName;
 use crate::status::Status;
 use crate::wheel::DistributionFilename;
@@ -61,22 +61,22 @@ impl Link<'_> {
     /// Sets the sidecar from the text of an attribute: `true`, `false` or a digest.
     pub(super) fn set_sidecar(&mut self, text: &str) {
         let text = text.trim();
-        let mut claim = Claim::Nothing;
+        let mut claim = Claim::default();
         match text.split_once('=') {
             _ if text.is_empty() || text.eq_ignore_ascii_case("false") => return,
             Some((algorithm, value)) => claim.add(algorithm, Some(value)),
             None if text.eq_ignore_ascii_case("true") => {}
-            None => claim = Claim::Bad,
+            None => claim = Claim::bad(),
         }
         self.set_sidecar_claim(claim);
     }
 
     /// Sets the sidecar from what is said of its digest.
     pub(super) fn set_sidecar_claim(&mut self, claim: Claim) {
-        match claim {
-            Claim::Sha256(sha256) => self.sidecar = Some(Sidecar { sha256: Some(sha256) }),
-            Claim::Nothing | Claim::Other => self.sidecar = Some(Sidecar { sha256: None }),
-            Claim::Bad => self.doubts.push("the digest of its metadata can't be read, so its metadata isn't used"),
+        if claim.is_bad {
+            self.doubts.push("the digest of its metadata can't be read, so its metadata isn't used");
+        } else {
+            self.sidecar = Some(Sidecar { sha256: claim.sha256 });
         }
     }
 
@@ -231,7 +231,7 @@ impl<'a> Listing<'a> {
             return Outcome::Told;
         }
         match self.check(&name, &link, joined) {
-            Ok((name, url, sha256)) => self.add(name, url, sha256, link),
+            Ok((name, url, claim)) => self.add(name, url, claim, link),
             Err(problem) => self.problem(problem),
         }
         Outcome::Told
@@ -243,7 +243,7 @@ impl<'a> Listing<'a> {
         text: &str,
         link: &Link<'_>,
         url: Result<Url, url::ParseError>,
-    ) -> Result<(DistributionFilename, Url, Option<Sha256>), String> {
+    ) -> Result<(DistributionFilename, Url, Claim), String> {
         // Stands for bytes that were no UTF-8, so the true name is unknown.
         if text.contains('\u{fffd}') {
             return Err(format!("{text:?} is no UTF-8"));
@@ -258,22 +258,18 @@ impl<'a> Listing<'a> {
             "file" if self.url.scheme() == "file" && url.host_str().is_none() => {}
             scheme => return Err(format!("{name}: a link of the kind {scheme}: is not followed")),
         }
-        let mut claim = link.claim;
+        let mut claim = link.claim.clone();
         if let Some((_, fragment)) = link.href.split_once('#') {
             claim.add_fragment(fragment);
         }
-        let sha256 = match claim {
-            Claim::Sha256(sha256) => Some(sha256),
-            Claim::Nothing => None,
-            Claim::Other => {
-                self.unchecked += usize::from(!self.seen.contains_key(text));
-                None
-            }
-            Claim::Bad => {
-                self.seen.entry(text.to_owned()).or_insert(None);
-                return Err(format!("{name}: its SHA-256 digest can't be read, or there are two"));
-            }
-        };
+        if claim.is_bad {
+            self.seen.entry(text.to_owned()).or_insert(None);
+            return Err(format!("{name}: a digest of it can't be read, or there are two of a kind"));
+        }
+        let is_vouched = claim.sha256.is_some() || claim.others.iter().any(OtherDigest::vouches);
+        if claim.is_any && !is_vouched {
+            self.unchecked += usize::from(!self.seen.contains_key(text));
+        }
         let has_credentials = !url.username().is_empty() || url.password().is_some();
         if has_credentials && url.origin() != self.url.origin() {
             // Neither can fail for a URL that has a host, and only such a one has credentials.
@@ -281,25 +277,23 @@ impl<'a> Listing<'a> {
             let _ = url.set_password(None);
             self.problem(format!("{name}: credentials for another host are taken off its link"));
         }
-        Ok((name, url, sha256))
+        Ok((name, url, claim))
     }
 
-    fn add(&mut self, name: DistributionFilename, url: Url, sha256: Option<Sha256>, link: Link<'_>) {
+    fn add(&mut self, name: DistributionFilename, url: Url, claim: Claim, link: Link<'_>) {
         let texts = [&link.requires_python, &link.yanked, &link.provenance];
         let texts: usize = texts.iter().map(|text| text.as_ref().map_or(0, |text| text.len())).sum();
         // The name is there several times: whole, as a key, and in its parts.
         if !self.seen.contains_key(name.as_str())
-            && !self.spend(FILE_BYTES + 4 * name.as_str().len() + url.as_str().len() + texts)
+            && !self.spend(FILE_BYTES + 4 * name.as_str().len() + url.as_str().len() + texts + 96 * claim.others.len())
         {
             return;
         }
         match self.seen.entry(name.as_str().to_owned()) {
             Entry::Vacant(entry) => entry.insert(Some(self.page.files.len())),
             Entry::Occupied(entry) => {
-                let first = entry.get().and_then(|at| self.page.files[at].sha256);
-                if let (Some(first), Some(second)) = (first, sha256)
-                    && first != second
-                {
+                let first = entry.get().map(|at| &self.page.files[at]);
+                if first.is_some_and(|first| claim.contradicts(first.sha256, &first.digests)) {
                     self.problem(format!("{name}: listed twice with different digests; the first one counts"));
                 }
                 return;
@@ -312,7 +306,8 @@ impl<'a> Listing<'a> {
         self.page.files.push(ListedFile {
             name,
             url,
-            sha256,
+            sha256: claim.sha256,
+            digests: claim.others,
             size: link.size,
             requires_python: requires_python.map(Cow::into_owned),
             yanked: link.yanked.map(Cow::into_owned),

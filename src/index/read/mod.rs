@@ -4,10 +4,13 @@
 //! name or link can't be used is left out with a word; the others are good. Nothing here opens a connection.
 
 mod claim;
+mod digest;
 mod html;
 mod json;
 mod link;
 mod looks;
+
+pub use digest::{Algorithm, OtherDigest};
 
 use crate::budget::{self, Budget, Gate};
 use crate::digest::Sha256;
@@ -25,6 +28,8 @@ pub struct ListedFile {
     pub url: Url,
     /// What its bytes must hash to.
     pub sha256: Option<Sha256>,
+    /// What they must hash to by other algorithms.
+    pub digests: Vec<OtherDigest>,
     /// Its size in bytes (PEP 700).
     pub size: Option<u64>,
     /// `Requires-Python`, entities decoded.
@@ -39,6 +44,13 @@ pub struct ListedFile {
     pub is_first_seen: bool,
     /// Where its attestations are, an https URL (PEP 740).
     pub provenance: Option<String>,
+}
+
+impl ListedFile {
+    /// Tells whether a digest that can't be forged vouches for its bytes.
+    pub fn is_vouched(&self) -> bool {
+        self.sha256.is_some() || self.digests.iter().any(OtherDigest::vouches)
+    }
 }
 
 /// A sidecar that a page announces.

@@ -14,6 +14,56 @@ CREATE TABLE remote_refusal(                               -- a remote's file th
   PRIMARY KEY(remote_id, variant, filename, sha256)
 ) STRICT, WITHOUT ROWID;
 
+DROP TABLE remote_metadata;                                -- a memory, too
+CREATE TABLE remote_metadata(                              -- METADATA of remotes' files that are not in the store yet, as each remote tells it
+  remote_id INTEGER NOT NULL REFERENCES remote(id) ON DELETE CASCADE,
+  file_sha256 BLOB NOT NULL CHECK(length(file_sha256) = 32),
+  metadata_sha256 BLOB NOT NULL CHECK(length(metadata_sha256) = 32),
+  fetched_at INTEGER NOT NULL,
+  bytes BLOB NOT NULL,                                     -- deflated
+  PRIMARY KEY(remote_id, file_sha256)
+) STRICT;
+CREATE INDEX remote_metadata_file ON remote_metadata(file_sha256);
+
+CREATE TABLE owned_project(                                -- projects that a collection has, or had, and not from a stranger
+  collection_id INTEGER NOT NULL REFERENCES collection(id) ON DELETE CASCADE,
+  project TEXT NOT NULL,
+  owned_since INTEGER NOT NULL,
+  has_upstream INTEGER NOT NULL CHECK(has_upstream IN (0, 1)), -- every file of it was made from somebody's source, as far as was told
+  PRIMARY KEY(collection_id, project)
+) STRICT, WITHOUT ROWID;
+INSERT INTO owned_project(collection_id, project, owned_since, has_upstream)
+  SELECT e.collection_id, d.project, min(e.uploaded_at), min(e.source_url IS NOT NULL OR e.remote IS NOT NULL) FROM entry e
+  JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+  WHERE e.remote IS NULL OR e.remote IN (SELECT name FROM remote WHERE is_ours) GROUP BY 1, 2;
+-- Whatever adds an entry: none of its ways can forget it.
+CREATE TRIGGER entry_owned AFTER INSERT ON entry
+WHEN new.remote IS NULL OR new.remote IN (SELECT name FROM remote WHERE is_ours) BEGIN
+  INSERT INTO owned_project(collection_id, project, owned_since, has_upstream)
+    SELECT new.collection_id, d.project, new.uploaded_at, new.source_url IS NOT NULL OR new.remote IS NOT NULL
+    FROM distribution d WHERE d.blob_id = new.blob_id AND d.filename = new.filename
+    ON CONFLICT DO UPDATE SET has_upstream = min(has_upstream, excluded.has_upstream) WHERE has_upstream > excluded.has_upstream;
+END;
+
+ALTER TABLE remote ADD COLUMN follow_hosts TEXT NOT NULL DEFAULT ''; -- other hosts whose pages are believed where it sends to them
+CREATE TABLE reservation(                                  -- names that a collection owns before it has a file
+  collection_id INTEGER NOT NULL REFERENCES collection(id) ON DELETE CASCADE,
+  pattern TEXT NOT NULL,
+  reason TEXT,
+  reserved_at INTEGER NOT NULL,
+  PRIMARY KEY(collection_id, pattern)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE collection ADD COLUMN open_projects TEXT NOT NULL DEFAULT ''; -- patterns: strangers are asked for these though it owns them
+
+CREATE TABLE block(                                        -- versions and files that must not come back
+  id INTEGER PRIMARY KEY,
+  collection_id INTEGER REFERENCES collection(id) ON DELETE CASCADE, -- NULL: all, those to come, too
+  spec TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  blocked_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX block_spec ON block(coalesce(collection_id, 0), spec);
+
 -- Tokens: what they may, where, how long.
 
 ALTER TABLE token ADD COLUMN collection_id INTEGER REFERENCES collection(id) ON DELETE SET NULL; -- the collection that it is for, whatever is called so later; NULL: all, or it is gone

@@ -10,8 +10,9 @@ pub use revision::{
 use super::status::revise;
 use super::{CacheRules, Context, collection_row, counted, guard};
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, Guard, Retention, Rows};
+use crate::manifest::{BlockRow, CollectionRow, Guard, Retention, Rows};
 use crate::name::CollectionName;
+use crate::requirement::ProjectPattern;
 use crate::store::Store;
 use crate::wheel::accelerator::Accelerator;
 use serde::Serialize;
@@ -38,6 +39,14 @@ pub struct CollectionReport {
     pub reuses_filenames: bool,
     /// See [`CollectionRow::cache_rules`].
     pub cache: Option<String>,
+    /// See [`CollectionRow::open_projects`].
+    pub open: Vec<ProjectPattern>,
+    /// Of how many projects it has, or had, files that came from no stranger.
+    pub owned_projects: u64,
+    /// What it reserves.
+    pub reserved: Vec<ProjectPattern>,
+    /// How many versions and files must not come back, here or in all collections.
+    pub blocks: usize,
     /// Its snapshots and their revisions.
     pub snapshots: BTreeMap<String, i64>,
     /// The oldest revision from which on all are whole.
@@ -47,7 +56,11 @@ pub struct CollectionReport {
 }
 
 fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
+    let is_here = |block: &BlockRow| block.collection.as_ref().is_none_or(|name| *name == row.name);
     Ok(CollectionReport {
+        blocks: rows.blocks()?.iter().filter(|block| is_here(block)).count(),
+        owned_projects: rows.owned_project_count(row.id)?,
+        reserved: rows.reservations(Some(row.id))?.into_iter().map(|row| row.pattern).collect(),
         distributions: rows.live_count(row.id)?,
         fallbacks: rows.fallbacks(row.id)?.into_iter().map(|row| row.name).collect(),
         snapshots: rows.snapshots(row.id)?.into_iter().map(|snapshot| (snapshot.name, snapshot.revision)).collect(),
@@ -58,9 +71,16 @@ fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
         hides_variants: row.hides_variants,
         reuses_filenames: row.reuses_filenames,
         cache: row.cache_rules,
+        open: row.open_projects,
         complete_since: row.complete_since,
         created_at: row.created_at,
     })
+}
+
+/// Tells of one collection.
+pub fn collection(store: &Store, name: &CollectionName) -> Result<CollectionReport> {
+    let transaction = store.manifest.read()?;
+    report(&transaction, collection_row(&transaction, name)?)
 }
 
 /// Lists all collections.
@@ -133,6 +153,8 @@ pub struct Settings {
     pub reuses_filenames: Option<bool>,
     /// See [`CollectionRow::cache_rules`].
     pub cache: Option<Option<CacheRules>>,
+    /// See [`CollectionRow::open_projects`].
+    pub open: Option<Vec<ProjectPattern>>,
 }
 
 /// Changes a collection's settings.
@@ -178,6 +200,9 @@ pub fn set_collection(
     if let Some(rules) = &settings.cache {
         let rules = rules.as_ref().map(ToString::to_string);
         transaction.set_cache_rules(row.id, rules.as_deref())?;
+    }
+    if let Some(patterns) = &settings.open {
+        transaction.set_open_projects(row.id, patterns)?;
     }
     if let Some(reuses_filenames) = settings.reuses_filenames {
         transaction.set_reuse_filenames(row.id, reuses_filenames)?;

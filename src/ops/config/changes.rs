@@ -22,7 +22,7 @@ pub struct SettingChange {
 pub struct ConfigChange {
     /// `added`, `removed` or `changed`.
     pub change: &'static str,
-    /// `default`, `collection`, `variant`, `override` or `remote`.
+    /// `default`, `collection`, `variant`, `override`, `remote` or `block`.
     pub kind: &'static str,
     /// The thing's name.
     pub name: String,
@@ -31,8 +31,13 @@ pub struct ConfigChange {
 }
 
 /// The order in which things are told.
-const KINDS: [(&str, &str); 4] =
-    [("collections", "collection"), ("variants", "variant"), ("overrides", "override"), ("remotes", "remote")];
+const KINDS: [(&str, &str); 5] = [
+    ("collections", "collection"),
+    ("variants", "variant"),
+    ("overrides", "override"),
+    ("remotes", "remote"),
+    ("blocks", "block"),
+];
 
 /// Compares two documents.
 pub(super) fn between(before: &Config, after: &Config) -> Result<Vec<ConfigChange>> {
@@ -72,11 +77,12 @@ fn things(config: &Config) -> Result<Things> {
     let all = Table::try_from(config).map_err(|error| Error::Refused(error.to_string()))?;
     let mut things = Things::new();
     if let Some(default) = all.get("default") {
-        things.insert((0, "default", "collection".to_owned()), one(default));
+        things.insert((0, "default", "collection".to_owned()), one("collection", default));
     }
     for (order, (section, kind)) in KINDS.into_iter().enumerate() {
         for (name, thing) in all.get(section).and_then(Value::as_table).into_iter().flatten() {
-            let table = thing.as_table().cloned().unwrap_or_else(|| one(thing));
+            let key = if kind == "block" { "reason" } else { "collection" };
+            let table = thing.as_table().cloned().unwrap_or_else(|| one(key, thing));
             things.insert((order + 1, kind, name.clone()), table);
         }
     }
@@ -84,6 +90,6 @@ fn things(config: &Config) -> Result<Things> {
 }
 
 /// Makes a thing of a single value.
-fn one(value: &Value) -> Table {
-    Table::from_iter([("collection".to_owned(), value.clone())])
+fn one(key: &str, value: &Value) -> Table {
+    Table::from_iter([(key.to_owned(), value.clone())])
 }

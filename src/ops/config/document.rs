@@ -4,7 +4,8 @@ use super::RemoteConfig;
 use crate::error::{Error, Result};
 use crate::manifest::Strategy;
 use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::ops::{CacheRules, guard, remote, requirements, units};
+use crate::ops::{CacheRules, block, guard, remote, requirements, units};
+use crate::requirement::ProjectPattern;
 use crate::status::Status;
 use crate::wheel::accelerator::Accelerator;
 use serde::de::{self, Deserializer, Visitor};
@@ -35,6 +36,9 @@ pub struct Config {
     /// Other indexes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remotes: Option<BTreeMap<RemoteName, RemoteConfig>>,
+    /// Versions and files that must not come back, in no collection, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<BTreeMap<String, String>>,
 }
 
 /// What happens to a wheel that a guard finds.
@@ -85,6 +89,15 @@ pub struct CollectionConfig {
     /// See [`crate::manifest::CollectionRow::cache_rules`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheRules>,
+    /// Projects for which strangers' remotes are asked, though the collection has them itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<ProjectPattern>,
+    /// Names that are the collection's before it has a file, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reserve: BTreeMap<ProjectPattern, String>,
+    /// Versions and files that must not come back here, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub blocks: BTreeMap<String, String>,
     /// The projects that aren't simply active.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<ProjectName, ProjectConfig>,
@@ -192,6 +205,10 @@ impl Config {
             collection.accelerators = collection.accelerators.take().map(guard::in_order);
             // No row says so, and so no document does.
             collection.projects.retain(|_, project| project.status != Status::Active);
+            collection.open.sort_unstable();
+            collection.open.dedup();
+            let place = format!("collections.{name}.blocks");
+            collection.blocks = within(&place, block::checked(std::mem::take(&mut collection.blocks)))?;
         }
         for (name, variant) in self.variants.iter_mut().flatten() {
             if let Some(path) = variant.requirements_files.first() {
@@ -206,6 +223,7 @@ impl Config {
             let checked = within(&format!("remotes.{name}"), remote::check(remote.settings()))?;
             *remote = RemoteConfig::new(remote.collection.clone(), checked);
         }
+        self.blocks = self.blocks.map(|blocks| within("blocks", block::checked(blocks))).transpose()?;
         Ok(self)
     }
 }

@@ -73,6 +73,7 @@ fn merge(before: &Config, config: &Config, prune: bool) -> Result<Config> {
         variants: config.variants.or_else(|| before.variants.clone()),
         overrides: config.overrides.or_else(|| before.overrides.clone()),
         remotes: config.remotes.or_else(|| before.remotes.clone()),
+        blocks: config.blocks.or_else(|| before.blocks.clone()),
         collections: None,
     };
     // A variant's collection has its name.

@@ -29,6 +29,9 @@ pub struct RemoteConfig {
     /// See [`RemoteSettings::not_found`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_found: Vec<u16>,
+    /// See [`RemoteSettings::follow_hosts`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub follow_hosts: Vec<String>,
     /// See [`RemoteSettings::allow_insecure`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub allow_insecure: bool,
@@ -63,6 +66,7 @@ impl RemoteConfig {
             except: settings.except,
             min_age: settings.min_age.map(Seconds),
             not_found: settings.not_found,
+            follow_hosts: settings.follow_hosts,
             allow_insecure: settings.allow_insecure,
             trust_unhashed: settings.trust_unhashed,
             listed: settings.is_listed,
@@ -83,6 +87,7 @@ impl RemoteConfig {
             except: all.except,
             min_age: all.min_age.map(|seconds| seconds.0),
             not_found: all.not_found,
+            follow_hosts: all.follow_hosts,
             allow_insecure: all.allow_insecure,
             trust_unhashed: all.trust_unhashed,
             is_listed: all.listed,

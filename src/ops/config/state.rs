@@ -5,14 +5,20 @@ use super::document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfi
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Guard, Retention, Rows, StatusRow, Transaction, VariantRow};
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::{Context, collection_row, remote, requirements, status};
+use crate::ops::{Context, block, collection_row, remote, requirements, reserve, status};
 use crate::status::Status;
 use std::collections::BTreeMap;
 
 /// Reads all settings of a store.
 pub(super) fn read(rows: &Rows) -> Result<Config> {
     let mut collections = BTreeMap::new();
+    let blocks = rows.blocks()?;
+    let blocked = |name: Option<&CollectionName>| -> BTreeMap<String, String> {
+        let rows = blocks.iter().filter(|row| row.collection.as_ref() == name);
+        rows.map(|row| (row.spec.clone(), row.reason.clone())).collect()
+    };
     for row in rows.collections()? {
+        let reserved = rows.reservations(Some(row.id))?.into_iter();
         let guard = if row.guard.is_warning { GuardAction::Warn } else { GuardAction::Refuse };
         let config = CollectionConfig {
             fallbacks: rows.fallbacks(row.id)?.into_iter().map(|row| row.name).collect(),
@@ -26,6 +32,9 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
             hide_variants: row.hides_variants,
             reuse_filenames: row.reuses_filenames,
             cache: row.cache_rules.and_then(|rules| rules.parse().ok()),
+            open: row.open_projects,
+            reserve: reserved.map(|row| (row.pattern, row.reason.unwrap_or_default())).collect(),
+            blocks: blocked(Some(&row.name)),
             projects: rows.project_statuses(row.id)?.into_iter().map(project).collect(),
         };
         collections.insert(row.name, config);
@@ -58,6 +67,7 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
         variants: Some(variants),
         overrides: Some(overrides),
         remotes: Some(remotes.collect()),
+        blocks: Some(blocked(None)),
     })
 }
 
@@ -78,6 +88,9 @@ pub(super) fn write(
     write_collections(transaction, context, before, wanted)?;
     if wanted.variants != before.variants || wanted.overrides != before.overrides {
         write_routes(transaction, wanted)?;
+    }
+    if let (Some(blocks), true) = (&wanted.blocks, wanted.blocks != before.blocks) {
+        block::replace(transaction, context, None, blocks)?;
     }
     write_remotes(transaction, before, wanted)
 }
@@ -114,6 +127,14 @@ fn write_collections(
         let fallbacks = config.fallbacks.iter().map(|name| Ok(collection_row(transaction, name)?.id));
         transaction.set_fallbacks(id, &fallbacks.collect::<Result<Vec<_>>>()?)?;
         let before = known(name).cloned().unwrap_or_default();
+        transaction.set_open_projects(id, &config.open)?;
+        if before.reserve != config.reserve {
+            reserve::replace(transaction, context, id, &config.reserve)?;
+        }
+        if before.blocks != config.blocks {
+            block::replace(transaction, context, Some(&row), &config.blocks)?;
+        }
+        let row = collection_row(transaction, name)?;
         if (before.hide_variants, &before.projects) != (config.hide_variants, &config.projects) {
             write_shown(transaction, context, &row, &before, config)?;
         }

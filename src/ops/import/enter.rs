@@ -5,9 +5,11 @@ use super::{CollectionAt, ImportOptions, Item, Made, Objection, Outcome, Target,
 use crate::error::Result;
 use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, Rows, State, Transaction};
 use crate::name::CollectionName;
+use crate::ops::block::Blocks;
 use crate::ops::{Context, collection_row, counted, push, variants};
 use crate::status::Status;
 use crate::store::{Session, Store};
+use crate::wheel::DistributionFilename;
 use std::collections::BTreeMap;
 
 /// What the last transaction found.
@@ -29,6 +31,8 @@ struct Receiver {
     removed: usize,
     /// Whether what it has may be replaced, if that is wished for.
     may_replace: bool,
+    /// What it, or any collection, must not have again.
+    blocks: Blocks,
 }
 
 type Receivers = BTreeMap<CollectionName, Receiver>;
@@ -139,7 +143,7 @@ fn receivers(
     options: &ImportOptions,
     items: &[Item],
 ) -> Result<Receivers> {
-    let mut receivers = Receivers::new();
+    let (mut receivers, blocks) = (Receivers::new(), Blocks::read(transaction)?);
     let mut add = |name: &CollectionName, is_made: bool| -> Result<()> {
         if receivers.contains_key(name) {
             return Ok(());
@@ -150,7 +154,8 @@ fn receivers(
             // An override's collection was there when it was set, and was deleted since the import began.
             None => collection_row(transaction, name).map(|row| (row.id, row.revision))?,
         };
-        receivers.insert(name.clone(), Receiver { id, newest, added: 0, removed: 0, may_replace: true });
+        let (may_replace, blocks) = (true, blocks.clone());
+        receivers.insert(name.clone(), Receiver { id, newest, added: 0, removed: 0, may_replace, blocks });
         Ok(())
     };
     if let Target::Collection(name) = &options.target {
@@ -172,6 +177,11 @@ fn put(
     item: &Item,
 ) -> Result<std::result::Result<Outcome, Objection>> {
     let blob = item.blob.expect("all items have live blobs");
+    let digests = item.digests;
+    let sha256 = digests.map(|digests| digests.sha256);
+    if let Some(reason) = receiver.blocks.of_file(&item.decision.collection, &item.name, digests, sha256) {
+        return Ok(Err(Objection::Other(reason)));
+    }
     let (collection, filename, revision) = (receiver.id, item.name.as_str(), receiver.newest + 1);
     let before = transaction.find_entry_blob(collection, filename)?;
     Ok(match before {
@@ -259,6 +269,14 @@ fn closed(
         let reason = status.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let text = format!("{project} is {} in {collection}{reason}: it takes no uploads", status.status);
         return Ok(Some(Objection::Other(text)));
+    }
+    // Installers take either of two spellings: the first one is the file.
+    let identity = item.name.identity();
+    for entry in transaction.project_entries(row.id, project)? {
+        let is_same = |name: DistributionFilename| name.identity() == identity;
+        if entry.filename != filename && DistributionFilename::parse(&entry.filename).is_ok_and(is_same) {
+            return Ok(Some(Objection::Existing(Some(entry.sha256))));
+        }
     }
     let is_kept = (options.keep_existing || !receiver.may_replace) && !row.reuses_filenames;
     if is_kept && transaction.was_other(row.id, filename, blob, is_builders)? {

@@ -19,14 +19,15 @@ use super::Context;
 use super::merge::Fate;
 use super::ownership::Ownership;
 use super::pull::{Offer, PullNote};
+use super::reach::{Matter, Reach};
 use super::shown::{Shown, fates, strategy_of};
 use super::status::stricter;
-use super::variant::{SearchOrder, is_known_in};
+use super::variant::SearchOrder;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
 use crate::manifest::{Entry, RemoteRow, State, StatusRow, Strategy};
-use crate::name::{CollectionName, ProjectName};
+use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::status::Status;
 use crate::store::Store;
 use crate::wheel::Kind;
@@ -55,6 +56,8 @@ pub struct Listing {
     pub is_incomplete: bool,
     /// The project's status, if it isn't simply active; in quarantine there are no files.
     pub status: Option<StatusRow>,
+    /// The remotes that have the project in quarantine.
+    pub(super) quarantined: Vec<(RemoteName, Option<StatusRow>)>,
 }
 
 /// Whether a view lists a project.
@@ -120,44 +123,40 @@ pub(super) fn listed(
     asking: &Asking<'_>,
     purpose: Purpose,
 ) -> Result<Listed> {
-    let Shown::Variant { name, strategy, own } = shown else { return alone(store, shown, project) };
-    let (strategy, own, parts, has_upstream) = {
-        let rows = store.manifest.read()?;
-        if !is_known_in(&rows, name)? {
-            return Ok(Listed::Unknown);
-        }
-        let strategy = strategy_of(&rows, name, *strategy)?;
-        let order = SearchOrder::read(&rows, name)?;
-        let own = Ownership::read(&rows, name, own, Some(project))?;
-        let merged = if purpose == Purpose::Index { strategy } else { Strategy::Union };
-        let mut fates = fates(&rows, &order, &own, merged, Some(project))?;
-        let mut parts = Vec::new();
-        for row in order.of(project) {
-            let is_meant = |(entry, fate): &mut (Entry, Fate)| entry.collection == row.name && !fate.is_foreign();
-            let entries = fates.extract_if(.., is_meant).collect();
-            let is_foreign = own.collection_objection(&row.name, project).is_some();
-            // What a variant builds itself it still builds from somebody's source.
-            let may_ask = asking.has_remotes() && (!is_foreign || purpose == Purpose::Build);
-            let remotes = if may_ask { rows.remotes_of(row.id)? } else { Vec::new() };
-            parts.push(Part { own: entries, remotes, status: rows.project_status(row.id, project)?, is_foreign });
-        }
-        let others = fates.iter().map(|(entry, _)| entry);
-        let mut all = parts.iter().flat_map(|part: &Part| part.own.iter().map(|(entry, _)| entry)).chain(others);
-        let has_upstream = all.all(is_from_elsewhere);
-        (strategy, own, parts, has_upstream)
-    };
+    let Shown::Variant { name, sense, strategy, own } = shown else { return alone(store, shown, project) };
+    let rows = store.manifest.read()?;
+    let Some(order) = SearchOrder::of_name(&rows, name, *sense)? else { return Ok(Listed::Unknown) };
+    let strategy = strategy_of(&rows, name, *strategy)?;
+    let own = Ownership::read(&rows, name, own, Some(project))?;
+    let merged = if purpose == Purpose::Index { strategy } else { Strategy::Union };
+    let mut fates = fates(&rows, &order, &own, merged, Some(project))?;
+    let searched = order.of(project);
+    let matter = if purpose == Purpose::Build { Matter::Sources } else { Matter::Files };
+    let reach = Reach::read(&rows, &searched, Some(&own), project, matter)?;
+    let mut parts = Vec::new();
+    for (place, row) in searched.into_iter().enumerate() {
+        let is_meant = |(entry, fate): &mut (Entry, Fate)| entry.collection == row.name && !fate.is_foreign();
+        let entries = fates.extract_if(.., is_meant).collect();
+        let mut remotes = if asking.has_remotes() { rows.remotes_of(row.id)? } else { Vec::new() };
+        remotes.retain(|remote| {
+            match purpose {
+                // What a variant builds itself it still builds from somebody's source.
+                Purpose::Build => reach.stranger_objection(place, remote),
+                _ => reach.objection(place, remote),
+            }
+            .is_none()
+        });
+        let is_foreign = reach.foreign(&row.name).is_some();
+        parts.push(Part { own: entries, remotes, status: rows.project_status(row.id, project)?, is_foreign });
+    }
     // Remotes are asked without a transaction: that could last, and would keep the log from being shortened.
-    let view = View { store, context, project, asking, strategy, own: &own };
+    drop(rows);
+    let view = View { store, context, project, asking, strategy, variant: name, reach: &reach };
     match purpose {
         Purpose::Index => view.look(parts),
         Purpose::Cache => view.look_for_builders(parts),
-        Purpose::Build => view.look_for_sources(parts, has_upstream),
+        Purpose::Build => view.look_for_sources(parts),
     }
-}
-
-/// Tells whether an entry's bytes, or what they were built from, came from somebody else.
-fn is_from_elsewhere(entry: &Entry) -> bool {
-    entry.origin.is_some() || entry.source_url.is_some()
 }
 
 /// Returns what a collection alone lists of a project at a revision.
@@ -191,7 +190,8 @@ struct View<'a> {
     project: &'a ProjectName,
     asking: &'a Asking<'a>,
     strategy: Strategy,
-    own: &'a Ownership,
+    variant: &'a CollectionName,
+    reach: &'a Reach<'a>,
 }
 
 impl View<'_> {
@@ -209,7 +209,7 @@ impl View<'_> {
                     Asked::Absent => continue,
                     Asked::Files(files) => {
                         has_project = true;
-                        listing.add_remote(remote, &self.own.variant, self.offered(remote, files), &mut names);
+                        listing.add_remote(remote, self.variant, self.offered(remote, files), &mut names);
                     }
                     Asked::Failed => {
                         listing.is_incomplete = true;
@@ -226,9 +226,7 @@ impl View<'_> {
                 break;
             }
         }
-        if listing.is_quarantined() {
-            listing.files.clear();
-        }
+        listing.settle();
         Ok(match (has_project, listing.is_incomplete) {
             (true, _) => Listed::Found(listing),
             (false, true) => Listed::Unavailable(listing.notes),
@@ -256,9 +254,7 @@ impl View<'_> {
         for remotes in &strangers {
             is_found = is_found || self.offer(remotes, &names, &mut listing)?;
         }
-        if listing.is_quarantined() {
-            listing.files.clear();
-        }
+        listing.settle();
         Ok(if has_own || is_found { Listed::Found(listing) } else { Listed::Unknown })
     }
 
@@ -270,14 +266,14 @@ impl View<'_> {
                 is_found = true;
                 let files = self.offered(remote, files).into_iter();
                 let files = files.filter(|file| !names.contains(file.name.as_str()));
-                listing.files.extend(files.map(|file| held(remote, &self.own.variant, file)));
+                listing.files.extend(files.map(|file| held(remote, self.variant, file)));
             }
         }
         Ok(is_found)
     }
 
     /// Of builds, ours; sources from anybody, strangers included where the project has an upstream.
-    fn look_for_sources(&self, parts: Vec<Part>, has_upstream: bool) -> Result<Listed> {
+    fn look_for_sources(&self, parts: Vec<Part>) -> Result<Listed> {
         let (mut listing, mut names, mut remotes) = (Listing::default(), HashSet::new(), Vec::new());
         for part in parts {
             if !listing.add_part(part.own, part.status, &mut names) {
@@ -290,25 +286,24 @@ impl View<'_> {
         let (mut is_found, mut has_stranger) = (!names.is_empty(), false);
         for (remote, is_foreign) in &remotes {
             let is_ours = remote.settings.is_ours;
-            if !is_ours && (has_stranger || !has_upstream) {
+            if !is_ours && has_stranger {
                 continue;
             }
             match self.ask(remote, &mut listing)? {
                 Asked::Absent => {}
                 Asked::Files(files) => {
-                    let (sources, builds) = files.into_iter().partition(|file| file.name.kind() == Kind::Sdist);
+                    let free = files.into_iter().filter(|file| self.reach.block(remote, file).is_none());
+                    let (sources, builds) = free.partition(|file| file.name.kind() == Kind::Sdist);
                     has_stranger |= !is_ours;
                     is_found = true;
                     let builds = if is_ours && !is_foreign { self.offered(remote, builds) } else { Vec::new() };
-                    listing.add_remote(remote, &self.own.variant, sources, &mut names);
-                    listing.add_remote(remote, &self.own.variant, builds, &mut names);
+                    listing.add_remote(remote, self.variant, sources, &mut names);
+                    listing.add_remote(remote, self.variant, builds, &mut names);
                 }
                 Asked::Failed => listing.is_incomplete = true,
             }
         }
-        if listing.is_quarantined() {
-            listing.files.clear();
-        }
+        listing.settle();
         Ok(match (is_found, listing.is_incomplete) {
             (true, _) => Listed::Found(listing),
             (false, true) => Listed::Unavailable(listing.notes),
@@ -318,7 +313,7 @@ impl View<'_> {
 
     /// Returns the files of a remote that are for the variant.
     fn offered(&self, remote: &RemoteRow, mut files: Vec<ListedFile>) -> Vec<ListedFile> {
-        files.retain(|file| self.own.offer_objection(&remote.collection_name, file).is_none());
+        files.retain(|file| self.reach.file_objection(remote, file).is_none());
         files
     }
 
@@ -331,14 +326,20 @@ impl View<'_> {
                 Asked::Absent
             }
             Sight::Files { mut files, until, note, status } => {
-                let refusals = self.store.manifest.refusals(remote.id, &self.own.variant, self.context.now)?;
+                let refusals = self.store.manifest.refusals(remote.id, self.variant, self.context.now)?;
                 let is_refused = |file: &ListedFile| {
                     refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref()))
                 };
                 files.retain(|file| !is_refused(file));
-                listing.status = stricter(listing.status.take(), status);
+                let is_quarantined = status.as_ref().is_some_and(|row| row.status == Status::Quarantined);
                 listing.until(until);
                 listing.notes.extend(note);
+                if is_quarantined {
+                    // It speaks for its own files, those that were pulled before included, and for no others.
+                    listing.quarantined.push((remote.name.clone(), status));
+                    return Ok(Asked::Files(Vec::new()));
+                }
+                listing.status = stricter(listing.status.take(), status);
                 Asked::Files(files)
             }
             Sight::Failed { note, until } => {
@@ -397,6 +398,27 @@ impl Listing {
         for file in files {
             if names.insert(file.name.as_str().to_owned()) {
                 self.files.push(held(remote, variant, file));
+            }
+        }
+    }
+
+    /// Takes away what is in quarantine.
+    fn settle(&mut self) {
+        if self.is_quarantined() {
+            self.files.clear();
+        }
+        for (remote, status) in std::mem::take(&mut self.quarantined) {
+            let before = self.files.len();
+            self.files.retain(|file| match file {
+                Held::Local(entry) => entry.origin.as_ref().is_none_or(|origin| origin.remote != remote.as_str()),
+                Held::Remote(offer) => offer.remote.name != remote,
+            });
+            // Where nothing else is left, clients are told why.
+            if self.files.is_empty() {
+                self.status = stricter(self.status.take(), status);
+            } else if self.files.len() < before {
+                let text = "it has the project in quarantine, and its files are left out".to_owned();
+                self.notes.push(PullNote { remote, text });
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::manifest::Rows;
 use crate::name::ProjectName;
 use crate::ops::ownership::Ownership;
 use crate::ops::shown::Shown;
-use crate::ops::variant::{SearchOrder, is_known_in};
+use crate::ops::variant::SearchOrder;
 use crate::store::Store;
 use std::collections::BTreeSet;
 
@@ -23,12 +23,10 @@ pub fn projects(store: &Store, shown: &Shown) -> Result<Option<Vec<ProjectName>>
             Err(Error::NoRevision { .. } | Error::NoCollection { .. }) => Ok(None),
             Err(error) => Err(error),
         },
-        Shown::Variant { name, own, .. } => {
-            if !is_known_in(&rows, name)? {
-                return Ok(None);
-            }
+        Shown::Variant { name, sense, own, .. } => {
+            let Some(order) = SearchOrder::of_name(&rows, name, *sense)? else { return Ok(None) };
             let own = Ownership::read(&rows, name, own, None)?;
-            Ok(Some(of_order(&rows, &SearchOrder::read(&rows, name)?, &own)?))
+            Ok(Some(of_order(&rows, &order, &own)?))
         }
     }
 }

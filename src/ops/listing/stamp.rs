@@ -5,7 +5,7 @@ use crate::manifest::{CollectionRow, Rows};
 use crate::name::CollectionName;
 use crate::ops::ownership::accelerators_of;
 use crate::ops::shown::{Shown, strategy_of};
-use crate::ops::variant::{SearchOrder, is_known_in};
+use crate::ops::variant::{SearchOrder, Sense};
 use crate::store::Store;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -26,15 +26,17 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
             cache_settings(&row).hash(&mut hasher);
         }
         Shown::Variant { name, strategy, .. } => {
-            if !is_known_in(&rows, name)? {
-                return Ok(None);
-            }
-            let order = SearchOrder::read(&rows, name)?;
+            // Builders' pages of a collection that is no variant search the default one, too.
+            let Some(order) = SearchOrder::of_name(&rows, name, Sense::Variant)? else { return Ok(None) };
+            rows.find_variant(name)?.is_some().hash(&mut hasher);
             rows.find_collection(name)?.as_ref().map(cache_settings).hash(&mut hasher);
             (strategy_of(&rows, name, *strategy)?.as_str()).hash(&mut hasher);
             for row in order.all() {
                 (row.id, row.revision, row.hides_variants).hash(&mut hasher);
                 remotes(&rows, row.id, &mut hasher)?;
+                // Whom strangers' remotes are closed to.
+                row.open_projects.hash(&mut hasher);
+                rows.reservations(Some(row.id))?.iter().for_each(|row| row.pattern.hash(&mut hasher));
             }
             ownership(&rows, name, &mut hasher)?;
             order.base().iter().for_each(|row| row.id.hash(&mut hasher));
@@ -55,7 +57,7 @@ pub fn stamp_of_all(store: &Store) -> Result<u64> {
         stamp(store, &Shown::Collection { name: name.clone(), at: None })?.hash(&mut hasher);
     }
     for name in collections.into_iter().chain(variants) {
-        stamp(store, &Shown::variant(name))?.hash(&mut hasher);
+        stamp(store, &Shown::known(name))?.hash(&mut hasher);
     }
     Ok(hasher.finish())
 }

@@ -5,9 +5,10 @@ use crate::blobs::LinkMode;
 use crate::error::Result;
 use crate::fs::{Lock, Signature};
 use crate::index::read::ListedFile;
-use crate::manifest::{Origin, RemoteOutcome, RemoteRow, State};
+use crate::manifest::{BlobId, Entry, Origin, RemoteOutcome, RemoteRow, State};
 use crate::ops::healing::{Health, check};
 use crate::ops::import::{ImportOptions, ImportedDistribution, Made, Source as ImportSource, Target, import};
+use crate::ops::variant::{SearchOrder, Sense};
 use crate::ops::{Context, reason};
 use crate::remote::{Client, Failure, Moment, Source, Watch};
 use crate::store::{Locks, Store};
@@ -92,6 +93,9 @@ impl Task<'_> {
     }
 
     /// Returns where the store has the file's bytes already: by digest, or under its name in the remote's collection.
+    ///
+    /// Who merely names a digest has not shown to have the bytes: they are given only to a collection whose readers may have them
+    /// anyway, or where this very remote gave them before. Else the remote's own are fetched, and found to be the same.
     pub(super) fn known(&self, store: &Store) -> Result<Option<PathBuf>> {
         let row = match &self.file.sha256 {
             Some(sha256) => store.manifest.find_blob_by_sha256(sha256)?,
@@ -101,8 +105,29 @@ impl Task<'_> {
             },
         };
         let Some(row) = row else { return Ok(None) };
+        if !self.may_share(store, row.id)? {
+            return Ok(None);
+        }
         let is_good = row.state == State::Live && check(store, &row)? == Health::Good;
         Ok(is_good.then(|| store.blobs.path(&row.blake3)))
+    }
+
+    fn may_share(&self, store: &Store, blob: BlobId) -> Result<bool> {
+        let rows = &store.manifest;
+        let entries = rows.blob_entries(blob)?;
+        let remote = self.remote.name.as_str();
+        let is_own = |entry: &Entry| {
+            entry.collection == self.remote.collection_name
+                || entry.origin.as_ref().is_some_and(|origin| origin.remote == remote)
+        };
+        if entries.iter().any(is_own) {
+            return Ok(true);
+        }
+        let Some(order) = SearchOrder::of_name(rows, &self.remote.collection_name, Sense::Known)? else {
+            return Ok(false);
+        };
+        let is_seen = |entry: &Entry| order.base().iter().any(|row| row.name == entry.collection);
+        Ok(entries.iter().any(|entry| entry.removed.is_none() && is_seen(entry)))
     }
 
     /// Returns what `import` needs to know of the file's bytes at a path.
@@ -120,7 +145,7 @@ impl Task<'_> {
                 remote: self.remote.name.to_string(),
                 url: url.to_string(),
                 uploaded_at: self.file.uploaded_at,
-                is_unhashed: self.file.sha256.is_none(),
+                is_unhashed: !self.file.is_vouched(),
                 provenance: self.file.provenance.clone(),
             }),
             yanked: self.file.yanked.clone(),

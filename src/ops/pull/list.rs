@@ -3,20 +3,22 @@
 //! Each requirement walks the search order: a collection's own files, then its remotes. In each round all pages are asked for at
 //! once, then all files; what has come is imported while the rest is on its way, so a pull that was interrupted goes on where it was.
 
+use super::admit;
 use super::choose::{Wanted, complaints};
 use super::fetch::{Fetched, Task, Unfetched, added, count, count_failure};
 use super::page::{self, Answer, Question};
-use super::{admits_file, owner};
 use crate::blobs::LinkMode;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::index::read::ListedFile;
-use crate::manifest::{CollectionId, CollectionRow, RemoteOutcome, RemoteRow, State};
+use crate::manifest::{CollectionId, CollectionRow, RemoteOutcome, RemoteRow, Rows, State};
 use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::ops::block::Blocks;
 use crate::ops::healing::{Health, check};
 use crate::ops::import::{ImportOptions, Outcome, Target, import};
 use crate::ops::lookup::{self, LookupOptions};
 use crate::ops::ownership::{OwnProjects, Ownership};
+use crate::ops::reach::{Matter, Reach};
 use crate::ops::status::quarantine_in;
 use crate::ops::{Context, Filter, collection_rows, parallel, reason, remote_row, variant};
 use crate::remote::Client;
@@ -123,7 +125,9 @@ struct Item<'a> {
     want: &'a Want,
     project: Option<ProjectName>,
     /// Whose the project is, in a variant's order.
-    own: Option<Ownership>,
+    own: Option<&'a Ownership>,
+    /// Whom it may be asked of.
+    reach: Option<Reach<'a>>,
     steps: VecDeque<Step<'a>>,
     met: Option<Pulled>,
     notes: Vec<super::PullNote>,
@@ -159,26 +163,35 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
         orders.push(order);
     }
     let mut items = Vec::with_capacity(options.wants.len());
-    for (want, order) in options.wants.iter().zip(&orders) {
+    let mut owners = Vec::with_capacity(options.wants.len());
+    for want in &options.wants {
         let project = lookup::project(&want.spec);
-        let own = match (&options.variant, &only) {
+        owners.push(match (&options.variant, &only) {
             (Some(variant), None) => Some(Ownership::read(rows, variant, &options.own, project.as_ref())?),
             _ => None,
-        };
-        let (steps, quarantine) = steps(store, order, &remotes, only.as_ref(), project.as_ref(), own.as_ref())?;
+        });
+    }
+    for ((want, order), own) in options.wants.iter().zip(&orders).zip(&owners) {
+        let project = lookup::project(&want.spec);
+        let reach =
+            project.as_ref().map(|project| reach(rows, order, only.as_ref(), project, own.as_ref())).transpose()?;
+        let mut notes = Vec::new();
+        let place = Place { order, remotes: &remotes, only: only.as_ref(), reach: reach.as_ref() };
+        let (steps, quarantine) = place.steps(store, project.as_ref(), &mut notes)?;
         items.push(Item {
             want,
             project,
-            own,
+            own: own.as_ref(),
+            reach,
             steps,
             met: None,
-            notes: Vec::new(),
+            notes,
             quarantine,
             offers: VecDeque::new(),
         });
     }
-    let mut run =
-        Run { store, context, client, options, strikes: HashMap::new(), known: HashSet::new(), downloaded_bytes: 0 };
+    let (strikes, known, blocks) = (HashMap::new(), HashSet::new(), Blocks::read(rows)?);
+    let mut run = Run { store, context, client, options, strikes, known, downloaded_bytes: 0, blocks };
     while run.round(&mut items)? {}
     let mut report = PullReport {
         distributions: Vec::new(),
@@ -203,32 +216,62 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
     Ok(report)
 }
 
-/// Lays out where a requirement is looked for: as far as the first collection that has its project in quarantine, which the text is
-/// about.
-fn steps<'a>(
-    store: &Store,
+/// Reads whom a project may be asked of along an order, or of one remote alone.
+fn reach<'a>(
+    rows: &Rows,
+    order: &[CollectionRow],
+    only: Option<&RemoteRow>,
+    project: &ProjectName,
+    own: Option<&'a Ownership>,
+) -> Result<Reach<'a>> {
+    if let Some(remote) = only {
+        // Whoever names a remote means it, but for a name that is its collection's own.
+        let collection = collection_rows(rows, std::slice::from_ref(&remote.collection_name))?;
+        return Reach::read(rows, &collection.iter().collect::<Vec<_>>(), own, project, Matter::Files);
+    }
+    let order: Vec<&CollectionRow> = order.iter().collect();
+    Reach::read(rows, &order, own, project, Matter::Files)?.behind_nearer(rows, &order)
+}
+
+/// What a requirement's way is made of.
+struct Place<'a, 'r> {
     order: &'a [CollectionRow],
     remotes: &'a HashMap<CollectionId, Vec<RemoteRow>>,
     only: Option<&'a RemoteRow>,
-    project: Option<&ProjectName>,
-    own: Option<&Ownership>,
-) -> Result<(VecDeque<Step<'a>>, Option<String>)> {
-    let mut steps = VecDeque::new();
-    for (index, collection) in order.iter().enumerate() {
-        if let Some(reason) = quarantine_in(&store.manifest, collection, project)? {
-            return Ok((steps, Some(reason)));
+    reach: Option<&'r Reach<'r>>,
+}
+
+impl<'a> Place<'a, '_> {
+    /// Lays out where a requirement is looked for: as far as the first collection that has its project in quarantine, which the text
+    /// is about.
+    fn steps(
+        &self,
+        store: &Store,
+        project: Option<&ProjectName>,
+        notes: &mut Vec<super::PullNote>,
+    ) -> Result<(VecDeque<Step<'a>>, Option<String>)> {
+        let mut steps = VecDeque::new();
+        let mut ask = |place: usize, remote: &'a RemoteRow, steps: &mut VecDeque<Step<'a>>| {
+            let Some(reach) = self.reach else { return };
+            match reach.objection(place, remote) {
+                None => steps.push_back(Step::Remote(remote)),
+                Some(reason) => notes.push(super::note(remote, format!("not asked: {reason}"))),
+            }
+        };
+        for (place, collection) in self.order.iter().enumerate() {
+            if let Some(reason) = quarantine_in(&store.manifest, collection, project)? {
+                return Ok((steps, Some(reason)));
+            }
+            steps.push_back(Step::Local(collection));
+            if self.only.is_none() {
+                self.remotes[&collection.id].iter().for_each(|remote| ask(place, remote, &mut steps));
+            }
         }
-        steps.push_back(Step::Local(collection));
-        let (Some(project), None) = (project, only) else { continue };
-        if own.is_some_and(|own| own.collection_objection(&collection.name, project).is_some()) {
-            continue;
+        if let Some(remote) = self.only {
+            ask(0, remote, &mut steps);
         }
-        let is_free = owner(store, &order[..index], project)?.is_none();
-        let asked = remotes[&collection.id].iter().filter(|remote| is_free || remote.settings.is_ours);
-        steps.extend(asked.map(Step::Remote));
+        Ok((steps, None))
     }
-    steps.extend(only.map(Step::Remote));
-    Ok((steps, None))
 }
 
 /// A task by its place, and how it ended: the error is the reason, none when another process was at it.
@@ -252,6 +295,7 @@ struct Run<'a> {
     /// Remotes that have been asked in this pull.
     known: HashSet<RemoteName>,
     downloaded_bytes: u64,
+    blocks: Blocks,
 }
 
 impl Run<'_> {
@@ -259,7 +303,7 @@ impl Run<'_> {
     fn round(&mut self, items: &mut [Item<'_>]) -> Result<bool> {
         for item in items.iter_mut().filter(|item| item.met.is_none() && item.offers.is_empty()) {
             while let Some(Step::Local(collection)) = item.steps.front() {
-                item.met = self.local(collection, item.want, item.own.as_ref())?;
+                item.met = self.local(collection, item.want, item.own)?;
                 item.steps.pop_front();
                 if item.met.is_some() {
                     break;
@@ -285,7 +329,8 @@ impl Run<'_> {
             if !want.sha256.is_empty() && !want.sha256.contains(&entry.sha256) {
                 continue;
             }
-            if own.map_or(Ok(None), |own| own.objection(&self.store.manifest, &entry))?.is_some() {
+            let foreign = own.map_or(Ok(None), |own| own.objection(&self.store.manifest, &entry))?;
+            if foreign.or_else(|| self.blocks.of_entry(&entry)).is_some() {
                 continue;
             }
             let Some(row) = self.store.manifest.blob(entry.blob)? else { continue };
@@ -429,7 +474,9 @@ impl Run<'_> {
         };
         let Ok(source) = page::source(remote) else { return };
         let (mut good, unfit) = self.wanted(item.want).choose(remote, &source, &page);
-        good.retain(|file| admits_file(item.own.as_ref(), remote, file));
+        if let Some(reach) = &item.reach {
+            good.retain(|file| admit(reach, remote, file, &mut item.notes));
+        }
         if good.is_empty() {
             item.notes.extend(complaints(&unfit).into_iter().map(note));
             count(self.store, self.context, remote, RemoteOutcome::Miss, 0, 0);

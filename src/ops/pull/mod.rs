@@ -21,7 +21,7 @@ pub use seen::{RemoteFile, RemoteSight};
 pub use through::{Offer, Refusal, Told, pull_through, remote_metadata, sidecar_of};
 
 use super::lookup::{self, LookupOptions};
-use super::ownership::Ownership;
+use super::reach::Reach;
 use super::{Context, reason};
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
@@ -46,40 +46,27 @@ pub struct PullNote {
     pub text: String,
 }
 
-/// Which remotes of a collection are asked, and for what.
-pub(super) struct Reach<'a> {
+/// A collection whose remotes are asked, and its place in the order.
+pub(super) struct Asked<'a> {
     pub(super) collection: &'a CollectionRow,
-    /// Whose files are for the variant that asks.
-    pub(super) own: Option<&'a Ownership>,
-    /// Strangers are not asked.
-    pub(super) is_ours_only: bool,
-}
-
-impl Reach<'_> {
-    fn admits_remote(&self, remote: &RemoteRow) -> bool {
-        remote.settings.is_ours || !self.is_ours_only
-    }
-}
-
-/// Tells whether a remote's file is for the variant that asks.
-fn admits_file(own: Option<&Ownership>, remote: &RemoteRow, file: &ListedFile) -> bool {
-    own.and_then(|own| own.offer_objection(&remote.collection_name, file)).is_none()
+    pub(super) place: usize,
+    pub(super) reach: &'a Reach<'a>,
 }
 
 /// Asks a collection's remotes, in order, for the best file that a lookup may have, and brings it into the collection.
 pub(super) fn find(
     store: &Store,
     context: &Context<'_>,
-    reach: &Reach<'_>,
+    asked: &Asked<'_>,
     options: &LookupOptions,
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, ImportedDistribution)>> {
     if !store.is_writable() {
         return Ok(None);
     }
-    let target = Target::of_pulls(&store.manifest, options.variant.as_ref(), &reach.collection.name)?;
+    let target = Target::of_pulls(&store.manifest, options.variant.as_ref(), &asked.collection.name)?;
     let give = |client: &Client, task: &Task<'_>| bring(store, context, client, task, &target);
-    first(store, context, reach, options, notes, give)
+    first(store, context, asked, options, notes, give)
 }
 
 /// A filename and its METADATA.
@@ -89,7 +76,7 @@ type Metadata = (String, Vec<u8>);
 pub(super) fn find_metadata(
     store: &Store,
     context: &Context<'_>,
-    reach: &Reach<'_>,
+    asked: &Asked<'_>,
     options: &LookupOptions,
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, Metadata)>> {
@@ -97,27 +84,29 @@ pub(super) fn find_metadata(
         let bytes = client.metadata(&task.source, &task.file);
         Ok(bytes.map(|bytes| (task.file.name.as_str().to_owned(), bytes)).map_err(|failure| reason(&failure)))
     };
-    first(store, context, reach, options, notes, give)
+    first(store, context, asked, options, notes, give)
 }
 
 /// Offers the files of a collection's remotes, the best first, until one is taken. The inner error is the reason why one isn't.
 fn first<T>(
     store: &Store,
     context: &Context<'_>,
-    reach: &Reach<'_>,
+    asked: &Asked<'_>,
     options: &LookupOptions,
     notes: &mut Vec<PullNote>,
     give: impl Fn(&Client, &Task<'_>) -> Result<std::result::Result<T, String>>,
 ) -> Result<Option<(RemoteName, T)>> {
     let (Some(project), Some(lazy)) = (lookup::project(&options.spec), context.client) else { return Ok(None) };
     let wanted = Wanted { spec: &options.spec, filter: &options.filter, sha256: &[], now: context.now };
-    let mut remotes = store.manifest.remotes_of(reach.collection.id)?;
-    remotes.retain(|remote| reach.admits_remote(remote));
-    for remote in remotes {
+    for remote in store.manifest.remotes_of(asked.collection.id)? {
+        if let Some(reason) = asked.reach.objection(asked.place, &remote) {
+            notes.push(note(&remote, format!("not asked: {reason}")));
+            continue;
+        }
         let Some(page) = ask(store, context, lazy, &remote, &project, &wanted, notes)? else { continue };
         let Ok(source) = page::source(&remote) else { continue };
         let (mut good, unfit) = wanted.choose(&remote, &source, &page);
-        good.retain(|file| admits_file(reach.own, &remote, file));
+        good.retain(|file| admit(asked.reach, &remote, file, notes));
         if good.is_empty() {
             notes.extend(complaints(&unfit).into_iter().map(|text| note(&remote, text)));
             count(store, context, &remote, RemoteOutcome::Miss, 0, 0);
@@ -192,16 +181,10 @@ fn ask(
     })
 }
 
-/// Returns the nearer collection that has a project, if any: then farther remotes are not asked for it.
-pub(super) fn owner<'a>(
-    store: &Store,
-    nearer: &'a [CollectionRow],
-    project: &ProjectName,
-) -> Result<Option<&'a CollectionRow>> {
-    for collection in nearer {
-        if !store.manifest.project_entries(collection.id, project)?.is_empty() {
-            return Ok(Some(collection));
-        }
-    }
-    Ok(None)
+/// Tells whether a remote's file may be taken; why one may not is a note.
+fn admit(reach: &Reach<'_>, remote: &RemoteRow, file: &ListedFile, notes: &mut Vec<PullNote>) -> bool {
+    let objection = reach.file_objection(remote, file);
+    let is_admitted = objection.is_none();
+    notes.extend(objection.map(|reason| note(remote, format!("{}: {reason}", file.name.as_str()))));
+    is_admitted
 }

@@ -84,6 +84,7 @@ pub(in crate::ops) fn source(remote: &RemoteRow) -> std::result::Result<Source, 
         url: Url::parse(&settings.url).map_err(|error| format!("its URL can't be read: {error}"))?,
         auth,
         not_found: settings.not_found.clone(),
+        follow_hosts: settings.follow_hosts.clone(),
         allow_insecure: settings.allow_insecure,
         trust_unhashed: settings.trust_unhashed,
     })

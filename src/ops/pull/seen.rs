@@ -1,12 +1,13 @@
 //! What is known of remotes without asking them: for `why`.
 
 use super::choose::Wanted;
-use super::{owner, page};
+use super::page;
 use crate::error::Result;
 use crate::index::read::ListedFile;
 use crate::manifest::{CollectionRow, RemoteRow};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::ownership::Ownership;
+use crate::ops::reach::{Matter, Reach};
 use crate::ops::{Filter, lookup};
 use crate::requirement::Spec;
 use crate::store::Store;
@@ -48,15 +49,12 @@ pub(in crate::ops) fn remotes_of(
     let Some(project) = lookup::project(spec) else { return Ok(Vec::new()) };
     let wanted = Wanted { spec, filter, sha256: &[], now };
     let mut seen = Vec::new();
-    let mut nearer: Vec<CollectionRow> = Vec::new();
-    for collection in order {
-        let foreign = own.collection_objection(&collection.name, &project);
-        let owner = owner(store, &nearer, &project)?.map(|row| format!("{} is nearer and has {project}", row.name));
-        for remote in store.manifest.remotes_of(collection.id)? {
-            let reason = foreign.as_ref().or(owner.as_ref().filter(|_| !remote.settings.is_ours));
-            seen.push(sight(store, &remote, &project, reason, own, &wanted)?);
+    let rows = &store.manifest;
+    let reach = Reach::read(rows, order, Some(own), &project, Matter::Files)?.behind_nearer(rows, order)?;
+    for (place, collection) in order.iter().enumerate() {
+        for remote in rows.remotes_of(collection.id)? {
+            seen.push(sight(store, &remote, &project, (&reach, place), &wanted)?);
         }
-        nearer.push((*collection).clone());
     }
     Ok(seen)
 }
@@ -65,8 +63,7 @@ fn sight(
     store: &Store,
     remote: &RemoteRow,
     project: &ProjectName,
-    objection: Option<&String>,
-    own: &Ownership,
+    (reach, place): (&Reach<'_>, usize),
     wanted: &Wanted<'_>,
 ) -> Result<RemoteSight> {
     let mut sight = RemoteSight {
@@ -76,7 +73,7 @@ fn sight(
         fetched_at: None,
         files: Vec::new(),
     };
-    if let Some(reason) = objection {
+    if let Some(reason) = reach.objection(place, remote) {
         sight.state = format!("not asked: {reason}");
         return Ok(sight);
     }
@@ -103,10 +100,8 @@ fn sight(
     if let (Some(page::Answer::Page(page, _)), Ok(source)) = (&answer, page::source(remote)) {
         let (good, unfit) = wanted.choose(remote, &source, page);
         let file = |file: &ListedFile, verdict: String| RemoteFile { filename: file.name.as_str().to_owned(), verdict };
-        let verdict = |file: &ListedFile| {
-            let objection = own.offer_objection(&remote.collection_name, file);
-            objection.unwrap_or_else(|| "can be pulled".to_owned())
-        };
+        let verdict =
+            |file: &ListedFile| reach.file_objection(remote, file).unwrap_or_else(|| "can be pulled".to_owned());
         sight.files.extend(good.into_iter().map(|good| file(good, verdict(good))));
         sight.files.extend(unfit.into_iter().map(|(bad, why)| file(bad, why.to_string())));
     }

@@ -91,7 +91,7 @@ pub fn remote_metadata(
 ) -> Result<std::result::Result<Told, Refusal>> {
     // Without a digest nothing says that the next bytes of this name are the same.
     let Some(sha256) = offer.file.sha256 else { return Ok(Ok(Told::WithFile)) };
-    if let Some(bytes) = store.manifest.remote_metadata(&sha256)? {
+    if let Some(bytes) = store.manifest.remote_metadata(offer.remote.id, &sha256)? {
         return Ok(Ok(Told::Metadata(bytes)));
     }
     let done = offer.task().and_then(|task| Ok((client(context, offer)?, task)));
@@ -109,15 +109,16 @@ pub fn remote_metadata(
         }
         Err(failure) => return offer.refuse_metadata(store, context, failure).map(Err),
     };
+    let announced = offer.file.sidecar.and_then(|sidecar| sidecar.sha256);
+    let is_announced = announced.is_none_or(|digest| digest == Sha256::of(&bytes));
     if store.is_writable() {
         // What can't be kept is asked for again; the answer stands.
         let keep = |transaction: &crate::manifest::Transaction<'_>| {
-            transaction.put_remote_metadata(&sha256, &bytes, context.now)
+            transaction.put_remote_metadata(offer.remote.id, &sha256, &bytes, context.now)
         };
         let _ = store.manifest.write_relaxed(keep);
     }
-    let announced = offer.file.sidecar.and_then(|sidecar| sidecar.sha256);
-    if announced.is_some_and(|digest| digest != Sha256::of(&bytes)) {
+    if !is_announced {
         // The sidecar was promised and not there, and the wheel says something else: the next page announces what it says.
         let text = offer.says("announces other metadata than the file has, and doesn't give it");
         return Ok(Err(Refusal::Failed(text)));
@@ -144,7 +145,7 @@ fn client<'a>(context: &Context<'a>, offer: &Offer) -> std::result::Result<&'a C
 
 /// What the store itself has is no longer needed twice.
 fn forget_metadata(store: &Store, sha256: &Sha256) {
-    let is_kept = store.manifest.remote_metadata_digest(sha256).is_ok_and(|kept| kept.is_some());
+    let is_kept = store.manifest.has_remote_metadata(sha256).unwrap_or(false);
     if is_kept && store.is_writable() {
         // What stays behind does no harm.
         let _ = store.manifest.write_relaxed(|transaction| transaction.forget_remote_metadata(sha256));
@@ -220,6 +221,7 @@ mod tests {
             name: name.parse().unwrap(),
             url: "https://index.example/x".parse().unwrap(),
             sha256,
+            digests: Vec::new(),
             size: None,
             requires_python: None,
             yanked: None,

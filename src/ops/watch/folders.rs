@@ -24,12 +24,14 @@ pub(super) enum Part {
     Prebuilt,
     /// What fromager is making: a wheel is done there when it has its build tag.
     Build,
+    /// What somebody put beside fromager's links.
+    Simple,
 }
 
 /// The folders of a `wheels-repo`. `simple` has links to the others' files, which are passed over, and whatever somebody put there:
 /// fromager's own server gives that.
 const WHEELS_REPO: [(&str, Part); 4] =
-    [("downloads", Part::Plain), ("prebuilt", Part::Prebuilt), ("build", Part::Build), ("simple", Part::Plain)];
+    [("downloads", Part::Plain), ("prebuilt", Part::Prebuilt), ("build", Part::Build), ("simple", Part::Simple)];
 
 /// A folder as it was last read.
 #[derive(Debug, Default)]
@@ -103,7 +105,7 @@ impl Folder {
             let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
             if entry.file_type()?.is_dir() {
                 folders.push((path, part));
-            } else if is_wanted(name, part) {
+            } else if is_wanted(name, part) && !(part == Part::Simple && entry.file_type()?.is_symlink()) {
                 files.insert(path);
             }
         }
@@ -129,8 +131,10 @@ fn is_wanted(name: &str, part: Part) -> bool {
     match part {
         // What the backend makes lies there for as long as fromager packs it again, under a name with a build tag.
         Part::Build => lower.ends_with(".whl") && parsed().is_ok_and(|name| name.build_tag().is_some()),
-        Part::Plain | Part::Prebuilt if lower.ends_with(".whl") => true,
-        Part::Plain | Part::Prebuilt => (lower.ends_with(".tar.gz") || lower.ends_with(".zip")) && parsed().is_ok(),
+        Part::Plain | Part::Prebuilt | Part::Simple if lower.ends_with(".whl") => true,
+        Part::Plain | Part::Prebuilt | Part::Simple => {
+            (lower.ends_with(".tar.gz") || lower.ends_with(".zip")) && parsed().is_ok()
+        }
     }
 }
 

@@ -257,7 +257,7 @@ fn running(server: &Server, pending: Pending) -> Answer {
 /// Answers with METADATA that was had without its file, if it is kept.
 fn kept_metadata(server: &Server, request: &Request, offer: &Offer) -> Result<Option<Answer>> {
     let Some(sha256) = offer.file.sha256 else { return Ok(None) };
-    let bytes = server.stores.borrow()?.manifest.remote_metadata(&sha256)?;
+    let bytes = server.stores.borrow()?.manifest.remote_metadata(offer.remote.id, &sha256)?;
     Ok(bytes.map(|bytes| metadata(server, request, &bytes.into())))
 }
 

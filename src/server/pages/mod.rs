@@ -131,6 +131,14 @@ pub(super) fn variants(
 pub(super) fn shown(view: &ViewName) -> Shown {
     match &view.at {
         Some(_) => Shown::Collection { name: view.name.clone(), at: view.at.clone() },
+        None => Shown::known(view.name.clone()),
+    }
+}
+
+/// Returns what a view shows to builders, who build for a variant.
+pub(super) fn shown_to_builders(view: &ViewName) -> Shown {
+    match &view.at {
+        Some(_) => shown(view),
         None => Shown::variant(view.name.clone()),
     }
 }

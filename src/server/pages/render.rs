@@ -2,7 +2,7 @@
 
 use super::negotiate::Form;
 use super::page_cache::Made;
-use super::{Lack, remote_names, shown};
+use super::{Lack, remote_names, shown, shown_to_builders};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs;
@@ -93,7 +93,7 @@ pub(super) fn cache(
     basis: Basis,
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
-    let (shown, asking) = (shown(view), cache::asking(server));
+    let (shown, asking) = (shown_to_builders(view), cache::asking(server));
     let Some(cached) = ops::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
         return Ok(Err(Lack::Unknown));
     };
@@ -109,7 +109,7 @@ pub(super) fn build(
     basis: Basis,
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
-    let (shown, asking) = (shown(view), super::asking(server));
+    let (shown, asking) = (shown_to_builders(view), super::asking(server));
     match ops::buildable(&store, &server.context(), &shown, project, &asking, rules)? {
         Buildable::Found(found) => of_builders(&store, &shown, project, found, basis),
         Buildable::Unknown => Ok(Err(Lack::Unknown)),
@@ -235,7 +235,7 @@ fn own<'a>(place: Place<'_>, entry: &'a Entry) -> File<'a> {
 fn remotes<'a>(store: &Store, place: Place<'_>, offer: &'a Offer, version: &'a str) -> Result<File<'a>> {
     let file = &offer.file;
     let kept = match &file.sha256 {
-        Some(sha256) => store.manifest.remote_metadata_digest(sha256)?,
+        Some(sha256) => store.manifest.remote_metadata_digest(offer.remote.id, sha256)?,
         None => None,
     };
     Ok(File {
