@@ -19,7 +19,7 @@ use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::{Destination, WatchOptions};
 use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
-use wcas::server::{self, Anonymous, Clock, Server, ServerOptions, Watching, WriteBack};
+use wcas::server::{self, Anonymous, Clock, HostName, Hosts, Server, ServerOptions, Watching, WriteBack};
 
 /// Serve collections to pip, uv, poetry, twine, build tools and people
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,10 @@ pub(super) struct Args {
     /// What is allowed without a token
     #[arg(long, value_name = "WHAT", default_value = "read")]
     anonymous: Allowed,
+    /// Answer for this name, as clients or a proxy say it; may be given several times [default: any; on loopback: localhost]. Addresses
+    /// are always answered for
+    #[arg(long, value_name = "HOST")]
+    allowed_host: Vec<HostName>,
     /// The certificate chain (PEM), for TLS without a proxy
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -158,6 +162,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         stall_timeout: args.client_timeout,
         grace: args.grace_time,
         tls,
+        hosts: Hosts::of(address.ip(), args.allowed_host),
         proxies: Proxies(args.trust_proxy),
         access_log: args.access_log.then(|| Box::new(line) as Line),
         complain: Box::new(line),

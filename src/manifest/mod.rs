@@ -51,7 +51,7 @@ pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
 pub use status::StatusRow;
-pub use token::{NewToken, TokenId, TokenRow};
+pub use token::{NewToken, Place, TokenId, TokenRow, TokenState};
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 pub use want::WantRow;

@@ -21,6 +21,7 @@ const UNSEEN: [(&str, &[&str]); 4] = [
         "what can be found or asked for again",
         &[
             "inspection",
+            "owned_project",
             "remote_page",
             "remote_failure",
             "remote_refusal",

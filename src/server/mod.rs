@@ -16,8 +16,10 @@ mod cache;
 mod coding;
 mod conditional;
 mod counters;
+mod discretion;
 mod feed;
 mod files;
+mod hosts;
 mod metrics;
 mod pages;
 mod people;
@@ -30,6 +32,7 @@ mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
 pub use feed::{FeedReader, Next, Pending};
+pub use hosts::{HostError, HostName, Hosts};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
 pub use watch::{Watching, watch};
@@ -102,6 +105,7 @@ pub struct Server {
     pub(in crate::server) tokens: access::Tokens,
     pub(in crate::server) read_blobs: cache::ReadBlobs,
     pub(in crate::server) texts: signed::Texts,
+    pub(in crate::server) logged: discretion::Logged,
 }
 
 impl Server {
@@ -127,6 +131,7 @@ impl Server {
             tokens: access::Tokens::default(),
             read_blobs: cache::ReadBlobs::default(),
             texts: signed::Texts::default(),
+            logged: discretion::Logged::default(),
         })
     }
 

@@ -265,11 +265,13 @@ impl Run<'_> {
         let context =
             Context { now: (self.pulls.clock)(), who: &who, jobs: 1, progress: &(), client: Some(&self.pulls.client) };
         if self.key.errand == Errand::File {
-            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(moment))??;
+            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(moment))?
+                .map_err(|refusal| Trouble::with(offer, &refusal))?;
             self.pulls.pulled.add(1);
             return Ok((imported.size, Brought::File(imported.sha256)));
         }
-        match ops::remote_metadata(store, &context, offer)?? {
+        let told = ops::remote_metadata(store, &context, offer)?;
+        match told.map_err(|refusal| Trouble::with(offer, &refusal))? {
             Told::Metadata(bytes) => Ok((0, Brought::Metadata(bytes.into()))),
             // As any client that asks for the file, and together with those.
             Told::WithFile => match self.pulls.open(Errand::File, offer.clone(), self.actor.clone())?.wait_for_end() {
@@ -292,21 +294,24 @@ impl Run<'_> {
 }
 
 impl Trouble {
+    /// Trouble with a remote. What it said, where it is and what it gave is for the log.
+    fn with(offer: &Offer, refusal: &Refusal) -> Self {
+        let file = offer.file.name.as_str();
+        let (status, text) = match refusal {
+            Refusal::Failed(_) => (StatusCode::BAD_GATEWAY, format!("failed to give {file}")),
+            // What is not to be had is not listed from now on.
+            Refusal::Absent(_) => (StatusCode::NOT_FOUND, format!("lists {file} and does not have it")),
+            Refusal::Unwanted(_) => (StatusCode::NOT_FOUND, format!("gave a {file} that is not taken")),
+            Refusal::NoRoom(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("has {file}, for which there is no room just now"))
+            }
+        };
+        Self { status, text, remote: Some(offer.remote.name.clone()), cause: Some(refusal.to_string()) }
+    }
+
     /// Trouble of the server's own that will pass.
     fn passing(text: &str) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: text.to_owned(), cause: None }
-    }
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::Failed(_) => StatusCode::BAD_GATEWAY,
-            // What is not to be had is not listed from now on.
-            Refusal::Absent(_) | Refusal::Unwanted(_) => StatusCode::NOT_FOUND,
-            Refusal::NoRoom(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self { status, text: refusal.to_string(), cause: None }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: text.to_owned(), remote: None, cause: None }
     }
 }
 
