@@ -130,9 +130,9 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoCollection { known, .. } => Some(format!("the collections are: {}", known.join(", "))),
-            Self::Store(store::Error::Absent(_)) => {
-                Some("`wcas import PATH…` makes one; --store or WCAS_STORE says where".to_owned())
-            }
+            Self::Store(store::Error::Absent(_)) => Some(
+                "`wcas import PATH…` or `wcas serve --create` makes one; --store or WCAS_STORE says where".to_owned(),
+            ),
             Self::Store(store::Error::Foreign(_)) => {
                 Some("a new store needs a folder of its own: --store DIR".to_owned())
             }

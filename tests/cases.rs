@@ -672,7 +672,7 @@ fn x7_a_wheel_is_on_disk_once_and_gc_and_invalidate_leave_no_dangling_links() {
         files(&env.store()).into_iter().filter(|path| fs::metadata(path).unwrap().len() > 10_000).collect();
     let blobs = stored.iter().filter(|path| path.starts_with(env.path("store/blobs"))).count();
     assert_eq!(blobs, 2, "each wheel once, however many collections, trees and hits: {stored:?}");
-    env.ok(["invalidate", "demo==1.0"]);
+    env.ok(["invalidate", "demo==1.0", "--everywhere"]);
     env.ok(["gc", "--grace", "0"]);
     for name in ["shared", "cuda", "rocm"] {
         let tree = env.path(format!("{name}-tree"));

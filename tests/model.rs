@@ -529,6 +529,8 @@ impl Case {
             to: self.tree(tree),
             link: LinkKind::Symlink,
             layout: Layout::Simple,
+            // Which collection a tree shows is drawn by lot.
+            replace: true,
         };
         let done = ops::view_tree(&self.store, &self.context(), &options);
         let collection = self.model.collections.get(&number).filter(|known| revision >= 0 && known.is_whole(revision));

@@ -25,7 +25,7 @@ impl Blobs {
     /// Writes a sidecar into a folder of the same filesystem; it is not durable yet.
     pub fn stage_sidecar(&self, dir: &Path, sha256: &Sha256, bytes: &[u8]) -> Result<()> {
         let path = dir.join(sha256.to_string());
-        let file = fs::create_new(&path, 0o444)?;
+        let file = fs::create_new(&path, fs::READ_ONLY)?;
         fs::append(&file, &path, bytes)
     }
 
@@ -42,12 +42,18 @@ impl Blobs {
         }
     }
 
-    /// Returns the sidecars that are there.
+    /// Returns the sidecars that are there. What others put there (a pipe, a link) is passed over.
     pub fn sidecars(&self) -> Result<Vec<(PathBuf, Option<Sha256>)>> {
         let mut found = Vec::new();
         for shard in fs::names(&self.sidecars)? {
             let dir = self.sidecars.join(shard);
+            if !fs::entry(&dir)?.is_some_and(|found| found.is_dir()) {
+                continue;
+            }
             for name in fs::names(&dir)? {
+                if !fs::entry(&dir.join(&name))?.is_some_and(|found| found.is_file()) {
+                    continue;
+                }
                 let digest = name.to_str().and_then(|name| name.parse().ok());
                 found.push((dir.join(name), digest));
             }

@@ -5,7 +5,7 @@
 use crate::digest::{Digests, Hasher};
 use crate::fs::{self, Error, Result, Signature};
 use std::fs::{File, Metadata};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -20,7 +20,8 @@ pub enum LinkMode {
     Hardlink,
     /// A copy.
     Copy,
-    /// A hard link, else a copy; the caller removes the source once the import is durable.
+    /// A hard link where the file is this user's and has no other name, else a copy; the caller removes the source once the import is
+    /// durable.
     Move,
 }
 
@@ -37,6 +38,20 @@ pub struct Staged {
     pub signature: Signature,
     /// The stat of the source, if its bytes are those that were hashed: the source didn't change meanwhile.
     pub source: Option<Signature>,
+    /// Why it is a copy though a link was asked for.
+    pub copied: Option<&'static str>,
+    /// The mode that the source had before it was linked.
+    mode: Option<u32>,
+}
+
+impl Staged {
+    /// Takes back what a link did to the source's permissions: it will be no blob.
+    pub fn give_back(&self) -> Result<()> {
+        match self.mode.filter(|&mode| mode != MODE) {
+            Some(mode) => fs::set_mode(&self.file, &self.path, mode),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The staging folder of one session.
@@ -51,7 +66,7 @@ pub struct Staging {
 const WIDE_BYTES: u64 = 8 << 20;
 
 /// The mode of blobs: nobody writes to them.
-const MODE: u32 = 0o444;
+const MODE: u32 = fs::READ_ONLY;
 
 impl Staging {
     /// Takes an existing folder that nobody else writes to.
@@ -75,10 +90,16 @@ impl Staging {
         let before = original.metadata().map_err(Error::at("look at", source))?;
         let path = self.fresh();
         let wide = wide && before.len() >= WIDE_BYTES;
-        if matches!(mode, LinkMode::Hardlink | LinkMode::Move) && hard_link(source, &original, &before, &path)? {
+        let is_linked = matches!(mode, LinkMode::Hardlink | LinkMode::Move);
+        let mut copied = is_linked.then(|| self.unfit(source, &before, mode)).transpose()?.flatten();
+        if is_linked && copied.is_none() && !hard_link(source, &original, &before, &path)? {
+            copied = Some("it can't be linked there");
+        }
+        if is_linked && copied.is_none() {
             let digests = hash(&original, &path, wide)?;
             // The source and the staged file are one: what changed it changed both.
             let after = Signature::of(&original.metadata().map_err(Error::at("look at", source))?);
+            let before_mode = before.permissions().mode() & 0o7777;
             let before = Signature::of(&before);
             let is_unchanged = (after.size, after.modified_ns) == (before.size, before.modified_ns);
             return Ok(Staged {
@@ -87,6 +108,8 @@ impl Staging {
                 digests,
                 signature: after,
                 source: is_unchanged.then_some(after),
+                copied,
+                mode: Some(before_mode),
             });
         }
         let (file, digests) = match self.reflink(&original, &path, mode)? {
@@ -103,7 +126,8 @@ impl Staging {
         };
         let signature = Signature::of(&file.metadata().map_err(Error::at("look at", &path))?);
         let after = Signature::of(&original.metadata().map_err(Error::at("look at", source))?);
-        Ok(Staged { path, file, digests, signature, source: (after == Signature::of(&before)).then_some(after) })
+        let source = (after == Signature::of(&before)).then_some(after);
+        Ok(Staged { path, file, digests, signature, source, copied, mode: None })
     }
 
     /// Hashes a source where it lies: for bytes that the store probably has.
@@ -128,6 +152,17 @@ impl Staging {
         Ok(())
     }
 
+    /// Tells why a file can't become a blob as it is, if it can't: whoever owns an inode, or has another name for it, can change its bytes
+    /// later, whatever its mode; and a name that is a symlink may lead elsewhere a moment later.
+    fn unfit(&self, source: &Path, before: &Metadata, mode: LinkMode) -> Result<Option<&'static str>> {
+        Ok(match fs::entry(source)? {
+            Some(named) if named.is_symlink() => Some("a symlink led to it"),
+            _ if !fs::is_owners(before, &self.dir) => Some("it is another user's file"),
+            _ if mode == LinkMode::Move && before.nlink() > 1 => Some("it has other names"),
+            _ => None,
+        })
+    }
+
     fn reflink(&self, original: &File, path: &Path, mode: LinkMode) -> Result<Option<File>> {
         let is_required = mode == LinkMode::Reflink;
         if !is_required && (mode != LinkMode::Auto || self.cannot_reflink.load(Ordering::Relaxed)) {
@@ -145,14 +180,8 @@ impl Staging {
     }
 }
 
-/// Links the source itself, not a symlink to it, into staging. Returns false where only a copy will do.
-///
-/// Whoever owns an inode can change its bytes later, whatever its mode: only this user's own files become blobs as they are, and
-/// never one that a symlink led to.
+/// Links the source into staging. Returns false where only a copy will do.
 fn hard_link(source: &Path, original: &File, before: &Metadata, path: &Path) -> Result<bool> {
-    if !fs::is_own(before) || fs::entry(source)?.is_none_or(|named| !named.is_file()) {
-        return Ok(false);
-    }
     match fs::hard_link(source, path) {
         Ok(()) => {}
         Err(error) if fs::needs_copy(&error) => return Ok(false),

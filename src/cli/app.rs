@@ -1,5 +1,6 @@
 //! What every command shares: the store's place, the clock, where output goes, and how errors are told.
 
+use super::print;
 use super::progress::Bar;
 use serde::Serialize;
 use std::error::Error as _;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+use wcas::manifest::{Actor, ActorKind};
 use wcas::ops::Context;
 use wcas::remote::{ClientOptions, LazyClient};
 use wcas::{Error, ErrorKind, Store, error::Result};
@@ -19,8 +21,11 @@ pub(super) struct App {
     pub(super) verbose: bool,
     pub(super) now: i64,
     who: String,
+    actor: Actor,
     bar: Bar,
     client: LazyClient,
+    /// The umask of the shell, for programs that are started.
+    pub(super) umask: wcas::fs::Umask,
     /// Whether an interrupt ends the process.
     interrupts_end: Arc<AtomicBool>,
 }
@@ -38,19 +43,27 @@ impl App {
         json: bool,
         quiet: bool,
         verbose: bool,
+        command: String,
         interrupts_end: Arc<AtomicBool>,
     ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let host = wcas::fs::host_name();
+        let id = wcas::fs::user_id();
+        // The variable is whatever its owner says; the number is not.
+        let name = wcas::fs::user_name(id).or(user.clone()).unwrap_or_else(|| "unknown".to_owned());
+        let actor = Actor { kind: ActorKind::User, id: Some(id.into()), name, origin: host.clone(), command };
         Self {
             store: store.or_else(|| std::env::var_os("WCAS_STORE").filter(|path| !path.is_empty()).map(PathBuf::from)),
             json,
             quiet,
             verbose,
             now: now.cast_signed(),
-            who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), wcas::fs::host_name()),
+            who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), host),
+            actor,
             bar: Bar::new(!quiet && io::stderr().is_terminal()),
             client: LazyClient::new(client_options()),
+            umask: wcas::fs::set_umask(),
             interrupts_end,
         }
     }
@@ -67,11 +80,16 @@ impl App {
     }
 
     pub(super) fn open(&self) -> Result<Store> {
-        Ok(Store::open(&self.store_path()?)?)
+        Ok(self.acting(Store::open(&self.store_path()?)?))
     }
 
     pub(super) fn open_or_create(&self) -> Result<Store> {
-        Ok(Store::open_or_create(&self.store_path()?)?)
+        Ok(self.acting(Store::open_or_create(&self.store_path()?)?))
+    }
+
+    fn acting(&self, mut store: Store) -> Store {
+        store.manifest.set_actor(self.actor.clone());
+        store
     }
 
     pub(super) fn context(&self) -> Context<'_> {
@@ -79,9 +97,9 @@ impl App {
         Context { now: self.now, who: &self.who, jobs, progress: &self.bar, client: Some(&self.client) }
     }
 
-    /// Returns whose name goes into the log.
-    pub(super) fn who(&self) -> &str {
-        &self.who
+    /// Returns who asks, for the log.
+    pub(super) fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Returns another client, for a command that keeps it; a page takes no longer than this.
@@ -99,8 +117,17 @@ impl App {
         self.interrupts_end.store(true, Ordering::SeqCst);
     }
 
-    /// Writes an answer to standard output.
+    /// Writes a document to standard output, as it is: programs read it. To a terminal what would not be shown goes as escapes.
     pub(super) fn answer(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        if !io::stdout().is_terminal() {
+            return self.raw(write);
+        }
+        let mut document = Vec::new();
+        write(&mut document).map_err(wcas::fs::Error::at("write", "standard output"))?;
+        self.raw(|out| print::Lines::new(out).write_all(&document))
+    }
+
+    fn raw(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
         let done = write(&mut out).and_then(|()| out.flush());
         // What could not be written must not be tried again when the buffer is dropped.
@@ -116,10 +143,24 @@ impl App {
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<()> {
         if !self.json {
-            return self.answer(text);
+            return self.raw(|out| text(&mut print::Lines::new(out)));
         }
+        self.document(command, report)
+    }
+
+    /// Prints a report whose text is for programs, too: a path, a document.
+    pub(super) fn report_as_is<T: Serialize>(
+        &self,
+        command: &str,
+        report: &T,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        if self.json { self.document(command, report) } else { self.answer(text) }
+    }
+
+    fn document<T: Serialize>(&self, command: &str, report: &T) -> Result<()> {
         let document = Document { schema: format!("wcas.{command}/1"), report };
-        self.answer(|out| {
+        self.raw(|out| {
             serde_json::to_writer(&mut *out, &document)?;
             writeln!(out)
         })
@@ -138,13 +179,13 @@ impl App {
     /// Says something that is no answer.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{text}");
+            self.warn(text);
         }
     }
 
     /// Says what is wrong, even when notes are not wanted.
     pub(super) fn warn(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", print::escaped(text));
     }
 
     /// Asks a question on the terminal; without one the answer is no.
@@ -152,7 +193,7 @@ impl App {
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             return false;
         }
-        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let _ = write!(io::stderr(), "{} [y/N] ", print::escaped(question));
         let mut line = String::new();
         io::stdin().read_line(&mut line).is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
     }

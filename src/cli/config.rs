@@ -48,7 +48,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Command::Show => {
             let config = ops::show_config(&app.open()?)?;
             let text = config.to_toml()?;
-            app.report("config-show", &ShowDocument { config: &config }, |out| write!(out, "{text}"))?;
+            app.report_as_is("config-show", &ShowDocument { config: &config }, |out| write!(out, "{text}"))?;
         }
         Command::Apply { file, dry_run, prune } => {
             let place = if file == Path::new("-") { PathBuf::from("standard input") } else { file.clone() };

@@ -15,6 +15,7 @@ use wcas::blobs::LinkMode;
 use wcas::error::Result;
 use wcas::name::{CollectionName, RemoteName};
 use wcas::ops::{self, ImportOptions, ImportReport, Made, Outcome, OwnProjects, PullOptions, Target, Want};
+use wcas::store::Error as StoreError;
 use wcas::{Error, Store};
 
 /// Import wheels and sdists into a collection
@@ -80,7 +81,7 @@ pub(super) enum Link {
     Hardlink,
     /// A copy
     Copy,
-    /// Like hardlink or copy, then the source is removed
+    /// A hard link of a file that is yours and has no other name, else a copy; then the source is removed
     Move,
 }
 
@@ -110,7 +111,8 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
     if let Some(repo) = args.fromager.take() {
         return migrate(app, args, &repo);
     }
-    let store = app.open_or_create()?;
+    let store =
+        if paths.iter().any(|path| path.exists()) { app.open_or_create()? } else { open_for_nothing(app, &paths)? };
     let (target, is_understood) =
         target(app, &store, args.variant.as_ref(), args.collection.clone(), &args.requirements)?;
     let target = target.unwrap_or_else(|| Target::Collection(CollectionName::shared()));
@@ -126,6 +128,16 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
     let report = take(app, &store, &args, &paths, target)?;
     app.done("import", &report, |out| tell(app, &args, &report, out))?;
     Ok(if complain(app, &report) && is_understood { End::Done } else { End::Problems })
+}
+
+/// Opens the store where none of the paths to import is there: no store is made for that.
+fn open_for_nothing(app: &App, paths: &[PathBuf]) -> Result<Store> {
+    match (app.open(), paths.first()) {
+        (Err(Error::Store(StoreError::Absent(_))), Some(path)) => {
+            Err(Error::NoSuch(format!("file or folder {}, and no store", path.display())))
+        }
+        (opened, _) => opened,
+    }
 }
 
 /// Imports what lies below some paths.
@@ -229,6 +241,12 @@ fn complain(app: &App, report: &ImportReport) -> bool {
     }
     if report.skipped.len() > 5 && !app.verbose {
         app.note(&format!("skipped {} more; --verbose names them", report.skipped.len() - 5));
+    }
+    for copied in report.copied.iter().take(if app.verbose { usize::MAX } else { 5 }) {
+        app.note(&format!("copied {}: {}", copied.path.display(), copied.reason));
+    }
+    if report.copied.len() > 5 && !app.verbose {
+        app.note(&format!("copied {} more; --verbose names them", report.copied.len() - 5));
     }
     for warned in &report.warned {
         app.warn(&format!("warning: {}: {}", warned.path.display(), warned.reason));

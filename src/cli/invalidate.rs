@@ -1,7 +1,7 @@
 //! `wcas invalidate`, `wcas undo`, `wcas yank`, `wcas unyank`
 
 use super::app::App;
-use super::select::{Selection, Within};
+use super::select::{Everywhere, Selection, Within};
 use super::{End, print};
 use serde::Serialize;
 use wcas::Error;
@@ -18,6 +18,8 @@ pub(super) struct InvalidateArgs {
     specs: Vec<Spec>,
     #[command(flatten)]
     within: Within,
+    #[command(flatten)]
+    everywhere: Everywhere,
     /// Drop all there is (in the collections named); asks first
     #[arg(long, conflicts_with = "specs")]
     all: bool,
@@ -37,6 +39,9 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
         if !app.confirm(&format!("drop {}?", print::count(count, "distribution"))) {
             return Err(Error::Refused("--all was not confirmed; say --yes where there is no terminal".to_owned()));
         }
+    }
+    if !args.all && !args.dry_run {
+        args.everywhere.confirm(app, &store, &filter, "drop")?;
     }
     let options = InvalidateOptions { filter, all: args.all, dry_run: args.dry_run };
     let report = ops::invalidate(&store, &app.context(), &options)?;
@@ -87,6 +92,8 @@ pub(super) fn undo(app: &App, args: UndoArgs) -> Result<End> {
 pub(super) struct YankArgs {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    everywhere: Everywhere,
     /// Why, for those who meet it
     #[arg(long, default_value = "")]
     reason: String,
@@ -98,14 +105,16 @@ pub(super) struct YankArgs {
 pub(super) struct UnyankArgs {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    everywhere: Everywhere,
 }
 
 pub(super) fn yank(app: &App, args: YankArgs) -> Result<End> {
-    mark(app, "yank", &args.selection.filter()?, Some(&args.reason))
+    mark(app, "yank", &args.selection.filter()?, args.everywhere, Some(&args.reason))
 }
 
 pub(super) fn unyank(app: &App, args: UnyankArgs) -> Result<End> {
-    mark(app, "unyank", &args.selection.filter()?, None)
+    mark(app, "unyank", &args.selection.filter()?, args.everywhere, None)
 }
 
 #[derive(Serialize)]
@@ -113,8 +122,10 @@ struct YankDocument<'a> {
     changed: &'a [RemovedEntry],
 }
 
-fn mark(app: &App, command: &str, filter: &Filter, reason: Option<&str>) -> Result<End> {
-    let changed = ops::yank(&app.open()?, &app.context(), filter, reason)?;
+fn mark(app: &App, command: &str, filter: &Filter, everywhere: Everywhere, reason: Option<&str>) -> Result<End> {
+    let store = app.open()?;
+    everywhere.confirm(app, &store, filter, command)?;
+    let changed = ops::yank(&store, &app.context(), filter, reason)?;
     app.report(command, &YankDocument { changed: &changed }, |out| {
         for entry in &changed {
             writeln!(out, "{}: {}", entry.collection, entry.filename)?;

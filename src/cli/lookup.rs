@@ -70,7 +70,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         app.note(&format!("{}: {}", note.remote, note.text));
     }
     report.notes.iter().for_each(|note| app.note(note));
-    app.report("lookup", &report, |out| match &report.path {
+    app.report_as_is("lookup", &report, |out| match &report.path {
         Some(path) => writeln!(out, "{}", path.display()),
         None => Ok(()),
     })?;
@@ -86,7 +86,9 @@ fn metadata(app: &App, store: &Store, options: &LookupOptions) -> Result<End> {
         app.note(&format!("{}: {}", note.remote, note.text));
     }
     report.notes.iter().for_each(|note| app.note(note));
-    app.report("lookup-metadata", &report, |out| write!(out, "{}", report.metadata.as_deref().unwrap_or_default()))?;
+    app.report_as_is("lookup-metadata", &report, |out| {
+        write!(out, "{}", report.metadata.as_deref().unwrap_or_default())
+    })?;
     if !report.hit {
         app.note(&format!("no match for {}", options.spec));
     }

@@ -1,9 +1,10 @@
 //! `wcas pin`, `wcas unpin`
 
 use super::app::App;
-use super::select::{Selection, Within};
+use super::select::{Everywhere, Selection, Within};
 use super::{End, print, units};
 use serde::Serialize;
+use std::collections::HashSet;
 use wcas::error::Result;
 use wcas::ops::{self, PinReport, Pinned};
 use wcas::requirement::Spec;
@@ -16,6 +17,8 @@ pub(super) struct PinArgs {
     specs: Vec<Spec>,
     #[command(flatten)]
     within: Within,
+    #[command(flatten)]
+    everywhere: Everywhere,
     /// Who needs them
     #[arg(long, default_value = "admin")]
     owner: String,
@@ -60,6 +63,11 @@ pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
         return Ok(End::Done);
     }
     let filter = args.within.filter(args.specs)?;
+    // One blob is pinned once, wherever it is listed.
+    let blobs: HashSet<_> = ops::list(&store, &filter)?.into_iter().map(|row| row.blake3).collect();
+    if blobs.len() > 1 {
+        args.everywhere.confirm(app, &store, &filter, "pin")?;
+    }
     let expires_at = args.duration.map(|seconds| app.now.saturating_add(seconds));
     let report = ops::pin(&store, &app.context(), &filter, &args.owner, &args.reason, expires_at)?;
     tell(app, "pin", &report)

@@ -204,7 +204,7 @@ fn execute(app: &App, words: &[String]) -> Result<u8> {
     flag::register_conditional_default(SIGTERM, is_over.clone()).map_err(refuse)?;
     let mut signals = Signals::new([SIGTERM]).map_err(refuse)?;
     let handle = signals.handle();
-    let mut child = command.spawn().map_err(refuse)?;
+    let mut child = app.umask.during(|| command.spawn()).map_err(refuse)?;
     let pid = rustix::process::Pid::from_child(&child);
     let passing = std::thread::spawn(move || {
         for _ in &mut signals {

@@ -1,8 +1,12 @@
 //! Which distributions a command is about: specifications, collections, tags.
 
-use wcas::error::Result;
+use super::app::App;
+use super::print;
+use std::collections::BTreeSet;
+use wcas::Store;
+use wcas::error::{Error, Result};
 use wcas::name::CollectionName;
-use wcas::ops::Filter;
+use wcas::ops::{self, Filter};
 use wcas::requirement::Spec;
 use wcas::wheel::{BuildTag, Target};
 
@@ -47,6 +51,40 @@ impl Within {
     /// Makes a filter of these and specifications.
     pub(super) fn filter(self, specs: Vec<Spec>) -> Result<Filter> {
         self.tags.filter(self.collection, specs)
+    }
+}
+
+/// Whether a change may reach into several collections that nobody named.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Everywhere {
+    /// Also where it touches several collections, and none is named; without a terminal nobody is asked
+    #[arg(long)]
+    everywhere: bool,
+}
+
+impl Everywhere {
+    /// Asks before several collections are touched of which none was named; `what` says what is about to happen to them.
+    /// A specification that matches nothing is the command's own to tell.
+    pub(super) fn confirm(self, app: &App, store: &Store, filter: &Filter, what: &str) -> Result<()> {
+        if self.everywhere || !filter.collections.is_empty() {
+            return Ok(());
+        }
+        for spec in &filter.specs {
+            if ops::list(store, &Filter { specs: vec![spec.clone()], ..filter.clone() })?.is_empty() {
+                return Ok(());
+            }
+        }
+        let found = ops::list(store, filter)?;
+        let collections: BTreeSet<&str> = found.iter().map(|row| row.collection.as_str()).collect();
+        if collections.len() < 2 {
+            return Ok(());
+        }
+        let names = collections.into_iter().collect::<Vec<_>>().join(", ");
+        let count = print::count(found.len(), "distribution");
+        if app.confirm(&format!("{what} {count} in {names}?")) {
+            return Ok(());
+        }
+        Err(Error::Refused(format!("this touches {count} in {names}: name one with --collection, or say --everywhere")))
     }
 }
 

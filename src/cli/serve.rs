@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::import::Link;
-use super::{End, INTERRUPTED, units};
+use super::{End, INTERRUPTED, print, units};
 use clap::ValueEnum;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -19,7 +19,7 @@ use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::{Destination, WatchOptions};
 use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
-use wcas::server::{self, Anonymous, Clock, Server, ServerOptions, Watching, WriteBack};
+use wcas::server::{self, Anonymous, Clock, HostName, Hosts, Server, ServerOptions, Watching, WriteBack};
 
 /// Serve collections to pip, uv, poetry, twine, build tools and people
 #[derive(Debug, clap::Args)]
@@ -28,12 +28,19 @@ use wcas::server::{self, Anonymous, Clock, Server, ServerOptions, Watching, Writ
     after_help = AFTER_HELP
 )]
 pub(super) struct Args {
+    /// Make the store when there is none
+    #[arg(long)]
+    create: bool,
     /// Where to listen; port 0 is any free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// What is allowed without a token
     #[arg(long, value_name = "WHAT", default_value = "read")]
     anonymous: Allowed,
+    /// Answer for this name, as clients or a proxy say it; may be given several times [default: any; on loopback: localhost]. Addresses
+    /// are always answered for
+    #[arg(long, value_name = "HOST")]
+    allowed_host: Vec<HostName>,
     /// The certificate chain (PEM), for TLS without a proxy
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -109,7 +116,7 @@ const WAITING: usize = 64;
 const OTHER_FILES: usize = 256;
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let store = app.open_or_create()?;
+    let store = if args.create { app.open_or_create()? } else { app.open()? };
     let root = store.root().to_owned();
     drop(store);
     let tls = match (&args.tls_cert, &args.tls_key) {
@@ -130,7 +137,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         base_path: args.base_path.clone(),
         max_upload_bytes: args.max_upload_size,
         clock: clock.clone(),
-        who: app.who().to_owned(),
+        actor: app.actor().clone(),
     };
     let server = Arc::new(Server::new(options, app.new_client(PAGE_DEADLINE))?);
     let listener = TcpListener::bind(args.listen).map_err(|error| {
@@ -155,6 +162,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         stall_timeout: args.client_timeout,
         grace: args.grace_time,
         tls,
+        hosts: Hosts::of(address.ip(), args.allowed_host),
         proxies: Proxies(args.trust_proxy),
         access_log: args.access_log.then(|| Box::new(line) as Line),
         complain: Box::new(line),
@@ -213,11 +221,11 @@ fn watch(app: &App, args: &Args, store: &Path, clock: Clock) -> Result<Option<Wa
         destination: args.variant.clone().map_or_else(collection, Destination::Variant),
         link: args.link.into(),
     };
-    server::watch(store, options, clock, app.who().to_owned(), Box::new(line)).map(Some)
+    server::watch(store, options, clock, app.actor().at("serve --watch"), Box::new(line)).map(Some)
 }
 
 fn line(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", print::escaped(text));
 }
 
 /// Fits the number of connections to the number of files that may be open.

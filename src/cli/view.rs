@@ -4,7 +4,6 @@ use super::app::App;
 use super::route::{Strategy, own, tell_unknown};
 use super::{End, print};
 use clap::ValueEnum;
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
@@ -55,6 +54,9 @@ pub(super) struct Args {
     /// How the tree is arranged
     #[arg(long, value_enum, default_value = "simple", requires = "to")]
     layout: LayoutArg,
+    /// Take the place of a tree that shows something else, or leave one without files
+    #[arg(long, requires = "to")]
+    replace: bool,
     /// Remove a tree that the store knows, and let its blobs go
     #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "at", "project", "base_url", "variant"])]
     remove: Option<PathBuf>,
@@ -97,22 +99,29 @@ enum LayoutArg {
 /// So many files that are left out are named.
 const TOLD: usize = 10;
 
-#[derive(Serialize)]
-struct RemoveDocument<'a> {
-    removed: &'a Path,
-}
-
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if let Some(path) = &args.remove {
-        let path = ops::drop_tree(&app.open()?, path)?;
-        app.report("view-remove", &RemoveDocument { removed: &path }, |_| Ok(()))?;
-        app.note(&format!("removed the view {}", path.display()));
-        return Ok(End::Done);
+        return remove(app, path);
     }
     match args.to.clone() {
         Some(to) => tree(app, args, to),
         None => page(app, args),
     }
+}
+
+fn remove(app: &App, path: &Path) -> Result<End> {
+    let report = ops::drop_tree(&app.open()?, path)?;
+    app.report("view-remove", &report, |_| Ok(()))?;
+    match &report.other {
+        Some(other) => {
+            app.note(&format!("forgot the view {}; what is there now stays: {other}", report.removed.display()))
+        }
+        None => app.note(&format!("removed the view {}", report.removed.display())),
+    }
+    for name in &report.left {
+        app.note(&format!("left {name}: it was changed since the view made it"));
+    }
+    Ok(End::Done)
 }
 
 fn page(app: &App, args: Args) -> Result<End> {
@@ -166,6 +175,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
             LayoutArg::Simple => Layout::Simple,
             LayoutArg::Flat | LayoutArg::Fromager => Layout::Flat,
         },
+        replace: args.replace,
     };
     let report = ops::view_tree(&store, &app.context(), &options)?;
     app.done("view", &report, |out| {
@@ -175,6 +185,9 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
             report.collections.iter().map(|row| format!("{}@{}", row.name, row.revision)).collect();
         writeln!(out, "{path}: {}, {files} of {projects}, {} made anew", sources.join(" + "), report.made)
     })?;
+    for name in &report.theirs {
+        app.note(&format!("left {name} as it is: somebody else put it there, with the right bytes"));
+    }
     if report.is_new && options.link == LinkKind::Hardlink {
         app.note(
             "the tree's files are hard links: an edit in place of one corrupts the store (`wcas verify` finds it)",

@@ -7,7 +7,7 @@
 use super::{Error, Result, create_dir, names};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -62,6 +62,26 @@ impl Folder {
             true => Ok(child),
             false => Err(Error::at("write to folder", path)(io::Error::other("it is another user's"))),
         }
+    }
+
+    /// Reads a file of at most `limit` bytes in this folder, and tells whether it is this user's; `None`: there is none. A symlink, or
+    /// anything else than a file, is an error.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Option<(Vec<u8>, bool)>> {
+        let path = self.path.join(name);
+        let failed = |error: io::Error| Error::at("read", &path)(error);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(handle) => File::from(handle),
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(failed(error.into())),
+        };
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() || metadata.len() > limit {
+            return Err(failed(io::Error::other("it is no file, or too large")));
+        }
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(Some((bytes, super::is_own(&metadata))))
     }
 
     /// Returns the path of a name in the folder, which leads there even when the folder was moved, or another put in its place.

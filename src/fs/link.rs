@@ -34,11 +34,14 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
 const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
 const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
 
-/// Exchanges two names in one step: nobody sees either of them absent.
-pub fn exchange(one: &Path, other: &Path) -> Result<()> {
+/// Exchanges two names in one step: nobody sees either of them absent. Returns false, with nothing done, where the filesystem can't.
+pub fn exchange(one: &Path, other: &Path) -> Result<bool> {
     point(Change::Sync, "exchange", one)?;
-    let exchanged = rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE);
-    exchanged.map_err(|error| Error::at("exchange", one)(error.into()))
+    match rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(io::Error::from) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS)) => Ok(false),
+        Err(error) => Err(Error::at("exchange", one)(error)),
+    }
 }
 
 /// Gives a file another name on the same filesystem; a symlink is followed.
@@ -51,7 +54,8 @@ pub fn hard_link(original: &Path, link: &Path) -> Result<()> {
 /// Makes a symbolic link that says `target`.
 pub fn symlink(target: &Path, link: &Path) -> Result<()> {
     point(Change::Grow, "link", link)?;
-    std::os::unix::fs::symlink(target, link).map_err(Error::at("link", link))
+    std::os::unix::fs::symlink(target, link).map_err(Error::at("link", link))?;
+    super::give(link)
 }
 
 /// Makes a file that shares its blocks with the original until either is written to, and keeps its modification time. Returns

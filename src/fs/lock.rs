@@ -1,9 +1,13 @@
 //! Kernel locks as values: held until dropped, and gone with the process that held them.
 
 use super::{Error, Result, entry};
+use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// Lock files can be opened by who may write to their folder, which is closed to all others.
+const MODE: u32 = 0o660;
 
 /// A lock on a file. The file's existence means nothing: only the kernel's lock does.
 #[derive(Debug)]
@@ -54,10 +58,21 @@ impl Lock {
     }
 
     fn opened(path: &Path) -> Result<Self> {
-        let writable = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        // A FIFO or a symlink in its place makes nobody wait.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let open = |options: &mut OpenOptions| options.read(true).custom_flags(flags).open(path);
+        let writable = open(OpenOptions::new().write(true).create(true).truncate(false).mode(MODE));
         // On a store that may only be read, a lock on what is there still works.
-        let file =
-            writable.or_else(|error| File::open(path).map_err(|_| error)).map_err(Error::at("open the lock", path))?;
+        let file = writable
+            .or_else(|error| open(&mut OpenOptions::new()).map_err(|_| error))
+            .map_err(Error::at("open the lock", path))?;
+        let metadata = file.metadata().map_err(Error::at("look at", path))?;
+        if !metadata.is_file() {
+            return Err(Error::at("open the lock", path)(std::io::Error::other("it is no regular file; remove it")));
+        }
+        if metadata.uid() == rustix::process::geteuid().as_raw() && metadata.len() == 0 {
+            super::give(path)?;
+        }
         Ok(Self { file, path: path.to_owned() })
     }
 

@@ -8,6 +8,7 @@ pub mod fault;
 mod folder;
 mod link;
 mod lock;
+mod mode;
 mod probe;
 mod room;
 mod signature;
@@ -15,7 +16,9 @@ mod signature;
 pub use folder::Folder;
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
 pub use lock::Lock;
-pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name};
+pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
+pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
+pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name, user_id, user_name};
 pub use room::{Lease, has_room};
 pub use signature::Signature;
 
@@ -66,6 +69,20 @@ pub fn open(path: &Path) -> Result<File> {
     // A FIFO would block the open until somebody writes to it; on a regular file the flag means nothing.
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(Error::at("open", path))
+}
+
+/// Reads a small file of our own, whole: what is no regular file, or longer than `limit` bytes, is an error, and nobody waits for it.
+pub fn read_own(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = opened.map_err(Error::at("read", path))?;
+    let metadata = file.metadata().map_err(Error::at("read", path))?;
+    if !metadata.is_file() || metadata.len() > limit {
+        return Err(Error::at("read", path)(io::Error::other("it is no file, or too large")));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(Error::at("read", path))?;
+    Ok(bytes)
 }
 
 /// Reads from a file until its end, part by part, in buffers that fit the processor's cache.
@@ -130,8 +147,8 @@ pub fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
 /// Creates one folder; one that is there already is fine. Returns whether it was made.
 pub fn create_dir(path: &Path) -> Result<bool> {
     point(Change::Grow, "create folder", path)?;
-    match std::fs::DirBuilder::new().mode(0o755).create(path) {
-        Ok(()) => Ok(true),
+    match std::fs::DirBuilder::new().mode(FOLDER).create(path) {
+        Ok(()) => give(path).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
         Err(error) => Err(Error::at("create folder", path)(error)),
     }
@@ -153,7 +170,10 @@ pub fn create_dir_all(path: &Path) -> Result<()> {
 /// Creates a file that must not be there yet, open for reading and writing, with the permissions `mode` and what the umask leaves of them.
 pub fn create_new(path: &Path, mode: u32) -> Result<File> {
     point(Change::Grow, "create", path)?;
-    OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path).map_err(Error::at("create", path))
+    let made = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
+    let file = made.map_err(Error::at("create", path))?;
+    give(path)?;
+    Ok(file)
 }
 
 /// Writes bytes at the file's position.
@@ -164,7 +184,7 @@ pub fn append(mut file: &File, path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Creates a file with these bytes; not durable until its folder's tree is synced.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let file = create_new(path, 0o644)?;
+    let file = create_new(path, FILE)?;
     append(&file, path, bytes)
 }
 
@@ -183,7 +203,7 @@ pub fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Creates a file of this size with its blocks reserved, so that deleting it gives them back.
 pub fn reserve(path: &Path, bytes: u64) -> Result<()> {
-    let file = create_new(path, 0o644)?;
+    let file = create_new(path, FILE)?;
     point(Change::Grow, "reserve space in", path)?;
     let reserved = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes);
     if let Err(error) = reserved {

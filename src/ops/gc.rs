@@ -82,6 +82,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
     let started = Instant::now();
     let mut report = GcReport { dry_run: options.dry_run, ..GcReport::default() };
     store.require_writable()?;
+    retain::refuse_nothing(options.rules.keep_builds, options.rules.keep_versions)?;
     if options.dry_run {
         let transaction = store.manifest.write()?;
         for session in store.dead_sessions()? {

@@ -1,12 +1,24 @@
 //! Retention: which entries a collection's rules let go, and why. Pure: entries in, decisions out.
 
 use super::lookup::{build_tag, version};
+use crate::error::{Error, Result};
 use crate::manifest::{BlobId, Entry, Retention};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An entry that goes, by its position among those given, and why.
 pub(super) type Decision = (usize, String);
+
+/// Refuses rules that keep nothing at all: a slip of the hand, and `invalidate --all` says it plainly.
+pub(super) fn refuse_nothing(keep_builds: Option<u32>, keep_versions: Option<u32>) -> Result<()> {
+    let rules = [("keep-builds", keep_builds), ("keep-versions", keep_versions)];
+    match rules.into_iter().find(|(_, count)| *count == Some(0)) {
+        None => Ok(()),
+        Some((rule, _)) => Err(Error::Refused(format!(
+            "{rule} 0 would keep nothing: write 1 or more, `none` for no rule, or `wcas invalidate --all` if all shall go"
+        ))),
+    }
+}
 
 /// Decides which entries of one collection go. `kept` blobs (pinned, shown, held) stay, whatever the rules say; they count all the
 /// same.

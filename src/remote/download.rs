@@ -18,7 +18,7 @@ use url::{Host, Url};
 /// A transfer that brought so many bytes before it broke off has its retries anew.
 const PROGRESS_BYTES: u64 = 1 << 20;
 /// The mode of staged files and blobs: nobody writes to them.
-const MODE: u32 = 0o444;
+const MODE: u32 = crate::fs::READ_ONLY;
 
 /// A file that came whole, and is what was announced.
 #[derive(Debug)]

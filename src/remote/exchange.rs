@@ -1,7 +1,8 @@
 //! One request and its answer: redirects, credentials, time limits and retries.
 
 use super::failure::{Failure, NO_ANSWER, NO_CONNECTION, Place, bare, innermost};
-use super::{Client, ClientError, ClientOptions, Source};
+use super::zone::Inward;
+use super::{Client, ClientError, ClientOptions, Source, road};
 use crate::budget;
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
@@ -141,16 +142,9 @@ impl Client {
     /// Makes a client; nothing is connected yet.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
         let (tls, no_certificates) = tls().map_err(|error| ClientError(error.into()))?;
-        let http = reqwest::blocking::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("wcas/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.stall_timeout)
-            .build()
-            .map_err(|error| ClientError(error.into()))?;
-        Ok(Self { http, options, netrc: OnceLock::new(), no_certificates, end: None })
+        let http = road::direct(&options, tls.clone())?;
+        let roads = Arc::new(road::Roads::new(&options, tls));
+        Ok(Self { http, roads, options, netrc: OnceLock::new(), no_certificates, end: None })
     }
 
     /// Returns a client that gives up at a time and tries nothing again, for who can do without an answer.
@@ -215,7 +209,7 @@ impl Client {
         let left = question.deadline.map(|(deadline, _)| deadline.saturating_duration_since(Instant::now()));
         let limit = left.map_or(self.options.stall_timeout, |left| left.min(self.options.stall_timeout));
         let is_last = limit < self.options.stall_timeout;
-        let mut request = self.http.get(url.clone()).headers(question.headers.clone());
+        let mut request = self.road(question.source, url)?.get(url.clone()).headers(question.headers.clone());
         if is_last {
             request = request.timeout(limit);
         }
@@ -224,6 +218,9 @@ impl Client {
         }
         let response = request.send().map_err(|error| {
             let place = Place::from(url);
+            if road::is_inward(&error) {
+                return Failure::Redirect { place, why: Inward.to_string() };
+            }
             match (error.is_timeout(), error.is_connect()) {
                 (true, true) => Failure::TimedOut { place, what: NO_CONNECTION, limit: self.options.connect_timeout },
                 (true, false) => {
@@ -233,6 +230,7 @@ impl Client {
                 (false, _) => Failure::Unreachable { place, why: innermost(&error.without_url()) },
             }
         })?;
+        self.note_place(question.source, url, &response);
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let window = (Instant::now(), 0);
         let body = Body { response, place, got: 0, limit, deadline: question.deadline, is_last, window, failure: None };

@@ -149,7 +149,7 @@ pub enum Failure {
         /// What is missing, and what would allow it.
         why: &'static str,
     },
-    /// A redirect that is not followed.
+    /// A redirect, or a link of a page, that is not followed.
     #[error("{place} leads astray: {why}")]
     Redirect {
         /// What was asked for.

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// The features without which this program can't understand a store.
 const INCOMPATIBLE: [&str; 1] = ["b3-v1"];
+/// No `wcas.json` is longer.
+const MAX_BYTES: u64 = 1 << 20;
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Format {
     store: String,
@@ -25,6 +28,8 @@ struct Format {
 pub(super) struct Identity {
     /// The folder, absolute and free of symlinks.
     pub(super) root: PathBuf,
+    /// What tells the store from all others.
+    pub(super) id: String,
     /// Why it can't be written, if it can't.
     pub(super) read_only: Option<String>,
 }
@@ -34,14 +39,14 @@ pub(super) fn identify(root: &Path) -> Result<Identity> {
     let path = root.join("wcas.json");
     let Some(_) = fs::entry(&path)? else { return Err(Error::Absent(root.to_owned())) };
     let root = std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
-    let text = std::fs::read(&path).map_err(fs::Error::at("read", &path))?;
+    let text = fs::read_own(&path, MAX_BYTES)?;
     let format: Format = serde_json::from_slice(&text).map_err(|source| Error::Format { path, source })?;
     if let Some(feature) = format.incompat.iter().find(|feature| !INCOMPATIBLE.contains(&feature.as_str())) {
         return Err(Error::Feature { path: root, feature: feature.clone() });
     }
     let unknown = format.ro_compat.first().map(|feature| format!("it needs {feature:?} for that"));
     let read_only = unknown.map_or_else(|| unwritable(&root), |why| Ok(Some(why)))?;
-    Ok(Identity { root, read_only })
+    Ok(Identity { root, id: format.store, read_only })
 }
 
 /// Writes what kind of store is at `root`, durably.

@@ -9,7 +9,7 @@
 //!   named/             links that end in a distribution's filename, made when asked for
 //!   staging/<session>/ files on their way in
 //!   quarantine/        bad bytes
-//!   locks/             store (shared by every command), gc (one run), reap (one batch), sessions/<id> (one writer each)
+//!   locks/             the writers' own, closed to others: store (shared by every command), gc (one run), reap (one batch), sessions/<id> (one writer each)
 //!   reserve            room that gc gives back on a full disk
 //! ```
 //!
@@ -35,6 +35,9 @@ const RESERVE_BYTES: u64 = 8 << 20;
 /// How long a command waits for another process's transaction or batch.
 pub const WAIT: Duration = Duration::from_secs(60);
 
+/// How long a store's path may be: SQLite's limit is 512 bytes for its longest file, `manifest.sqlite-journal` or a rebuilt one.
+const MAX_PATH_BYTES: usize = 460;
+
 /// How often a store that can't be written is tried to be opened while others start and end.
 const READ_TRIES: u32 = 50;
 
@@ -47,6 +50,14 @@ pub enum Error {
     /// The folder has other things in it.
     #[error("{} is not empty and not a store", .0.display())]
     Foreign(PathBuf),
+    /// SQLite takes no longer paths than 512 bytes.
+    #[error("the path of a store at {} is too long: {bytes} bytes, and {MAX_PATH_BYTES} is the most", path.display())]
+    TooLong {
+        /// The store.
+        path: PathBuf,
+        /// How long it is.
+        bytes: usize,
+    },
     /// `wcas.json` is damaged.
     #[error("{} can't be understood", path.display())]
     Format {
@@ -97,6 +108,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    id: String,
     /// The bytes.
     pub blobs: Blobs,
     /// What is true.
@@ -108,7 +120,10 @@ pub struct Store {
 impl Store {
     /// Opens an existing store.
     pub fn open(root: &Path) -> Result<Self> {
-        let Identity { root, read_only } = format::identify(root)?;
+        let Identity { root, id, read_only } = format::identify(root)?;
+        if read_only.is_none() {
+            settle(&root)?;
+        }
         let lock = match Lock::try_shared(&root.join("locks/store")) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => {
@@ -124,20 +139,24 @@ impl Store {
         if fs::entry(&path)?.is_none() {
             return Err(Error::NoManifest(root));
         }
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(fs::Error::at("open", &path)(std::io::Error::other("it is no regular file")).into());
+        }
         let manifest = match read_only {
             None => Manifest::open(&path, Access::Write, WAIT)?,
             Some(_) => open_to_read(&path)?,
         };
-        Ok(Self { blobs: Blobs::new(&root), manifest, root, read_only, _lock: lock })
+        Ok(Self { blobs: Blobs::new(&root), manifest, root, id, read_only, _lock: lock })
     }
 
     /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
     pub fn alone(root: &Path) -> Result<Alone> {
-        let Identity { root, read_only } = format::identify(root)?;
+        let Identity { root, read_only, .. } = format::identify(root)?;
         if let Some(why) = read_only {
             return Err(Error::ReadOnly { path: root, why });
         }
         format::refuse_network(&root)?;
+        settle(&root)?;
         let busy = || Error::Busy { what: "the store", holder: "another command".to_owned() };
         let lock = Lock::try_exclusive(&root.join("locks/store"))?.ok_or_else(busy)?;
         Ok(Alone { blobs: Blobs::new(&root), root, _lock: lock })
@@ -161,9 +180,13 @@ impl Store {
         if !fs::names(root)?.iter().all(is_ours) {
             return Err(Error::Foreign(root.to_owned()));
         }
+        refuse_long(root)?;
         fs::create_dir_all(root)?;
+        let root = &std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
         format::refuse_network(root)?;
+        fs::remember_owner(root)?;
         fs::create_dir(&root.join("locks"))?;
+        fs::close_to_readers(&root.join("locks"))?;
         let lock = Lock::exclusive(&root.join("locks/create"))?;
         if fs::entry(&root.join("wcas.json"))?.is_some() {
             return Ok(());
@@ -176,7 +199,9 @@ impl Store {
             // A store without the reserve works; doctor tells.
             let _ = set_aside(&reserve);
         }
-        drop(Manifest::open(&root.join("manifest.sqlite"), Access::Create, WAIT)?);
+        let manifest = root.join("manifest.sqlite");
+        drop(Manifest::open(&manifest, Access::Create, WAIT)?);
+        fs::give(&manifest)?;
         fs::sync_dir(&root.join("blobs"))?;
         fs::sync_dir(root)?;
         format::write(root)?;
@@ -187,6 +212,11 @@ impl Store {
     /// Returns the store's folder, absolute.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Returns what tells the store from all others.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Returns an error that says why, if the store can't be written.
@@ -235,6 +265,28 @@ impl Store {
     pub fn has_reserve(&self) -> bool {
         is_whole(&self.root.join("reserve"))
     }
+}
+
+/// Refuses a path that is too long for the manifest's own files.
+fn refuse_long(root: &Path) -> Result<()> {
+    let path = std::path::absolute(root).map_err(fs::Error::at("resolve", root))?;
+    let above = path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    let bytes = above.map_or(path.as_os_str().len(), |(above, real)| {
+        real.as_os_str().len() + path.as_os_str().len() - above.as_os_str().len()
+    });
+    if bytes > MAX_PATH_BYTES { Err(Error::TooLong { path, bytes }) } else { Ok(()) }
+}
+
+/// Sees to it that what is made in the store is its owner's, and that who may only read it can't stop those who write.
+fn settle(root: &Path) -> Result<()> {
+    fs::remember_owner(root)?;
+    fs::close_to_readers(&root.join("locks"))?;
+    // A reader of a manifest that couldn't be written leaves an index of the log that can't be written either.
+    let manifest = root.join("manifest.sqlite");
+    for end in ["sqlite-shm", "sqlite-wal"] {
+        fs::follow_mode(&manifest.with_extension(end), &manifest)?;
+    }
+    Ok(())
 }
 
 /// Takes locks that many threads of a process, and other processes, want.

@@ -58,10 +58,20 @@ impl Store {
 
     fn each_dead_session(&self, mut act: impl FnMut(&str, Lock) -> Result<()>) -> Result<()> {
         let mut ids: BTreeSet<String> = self.manifest.sessions()?.into_iter().map(|session| session.id).collect();
-        for folder in ["locks/sessions", "staging"] {
-            ids.extend(fs::names(&self.root.join(folder))?.into_iter().filter_map(|name| name.into_string().ok()));
+        for (folder, is_folder) in [("locks/sessions", false), ("staging", true)] {
+            let dir = self.root.join(folder);
+            for name in fs::names(&dir)? {
+                // A pipe, a link or a stray file is nobody's session, and doctor's matter.
+                let fits = |found: std::fs::Metadata| if is_folder { found.is_dir() } else { found.is_file() };
+                if fs::entry(&dir.join(&name))?.is_some_and(fits) {
+                    ids.extend(name.into_string());
+                }
+            }
         }
         for id in ids {
+            if fs::entry(&self.session_lock(&id))?.is_some_and(|found| !found.is_file()) {
+                continue;
+            }
             // A live session holds its lock from before its row and folder are there until after they are gone.
             if let Some(lock) = Lock::try_exclusive(&self.session_lock(&id))? {
                 act(&id, lock)?;

@@ -1,87 +1,393 @@
 //! All files in one folder with one page, as `pip --find-links` and `uv --find-links` read it.
 //!
-//! The folder itself is the generation: the next one is made beside it and the two names are exchanged in one step.
+//! The folder is also other people's: a builder puts its wheels there. So the mark `.wcas-view` lists what was made here, and only
+//! that is replaced or removed, where nobody has changed it since. New files are made in a hidden folder of their own and have their
+//! names by one rename each, the page last: whatever a page lists is there, whole.
+//!
+//! Nothing is judged at a name and changed there afterwards: what has to go is first taken out of the folder, then looked at, and put
+//! back if it was not ours after all.
 
-use super::{Document, Error, FileLink, LinkMaker, Result};
-use crate::fs;
+use super::mark::{Found, Made, Mark, Owner, digests};
+use super::{Error, LinkMaker, Result};
+use crate::digest::{Blake3, Digests};
+use crate::fs::{self, Folder};
 use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Tells a folder that may be replaced from any other.
-const MARKER: &str = ".wcas-view";
+/// The mark's name.
+const MARK: &str = ".wcas-view";
+/// The page's name.
+const PAGE: &str = "index.html";
+/// The kind of files that are written, not linked.
+const WRITTEN: &str = "written";
+/// So many names in the way are told.
+const TOLD: usize = 5;
+
+/// A file that the folder shall have.
+#[derive(Debug)]
+pub struct FlatFile<'a> {
+    /// Its name.
+    pub filename: &'a str,
+    /// What it is.
+    pub source: Source<'a>,
+}
+
+/// What is in a file.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// A blob of the store.
+    Blob {
+        /// Where it is.
+        path: PathBuf,
+        /// Its digest.
+        blake3: Blake3,
+        /// How often its bytes were found bad.
+        epoch: i64,
+    },
+    /// These bytes.
+    Bytes(&'a [u8]),
+}
+
+impl FlatFile<'_> {
+    fn blake3(&self) -> (Blake3, i64) {
+        match &self.source {
+            Source::Blob { blake3, epoch, .. } => (*blake3, *epoch),
+            Source::Bytes(bytes) => (Digests::of(bytes).blake3, 0),
+        }
+    }
+
+    fn kind(&self, links: &LinkMaker) -> &'static str {
+        match self.source {
+            Source::Blob { .. } => links.kind(),
+            Source::Bytes(_) => WRITTEN,
+        }
+    }
+
+    fn target(&self, links: &LinkMaker) -> Option<PathBuf> {
+        match &self.source {
+            Source::Blob { path, .. } => links.target(path),
+            Source::Bytes(_) => None,
+        }
+    }
+
+    /// Tells whether a file that was made is as this one shall be.
+    fn is(&self, made: &Made, links: &LinkMaker) -> bool {
+        match made {
+            Made::Link { link } => self.target(links).as_ref() == Some(link),
+            Made::File { blake3, epoch, kind, .. } => {
+                let (wanted, bad) = self.blake3();
+                *blake3 == wanted.to_string() && *epoch == bad && kind == self.kind(links)
+            }
+        }
+    }
+
+    fn make(&self, path: &Path, links: &LinkMaker) -> Result<Made> {
+        match &self.source {
+            Source::Blob { path: blob, .. } => links.link(blob, path)?,
+            Source::Bytes(bytes) => fs::write_new(path, bytes)?,
+        }
+        let (blake3, epoch) = self.blake3();
+        Made::at(path, &blake3, epoch, self.kind(links))
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub struct FlatPlan {
+    /// The files to be made, by position, and whether something of ours has the name now.
+    make: Vec<(usize, bool)>,
+    /// What is ours, and is no longer wanted.
+    remove: BTreeSet<String>,
+    /// What a tree of an earlier version made.
+    adopted: BTreeMap<String, Made>,
+    /// Files that others put at wanted names, with the right bytes: they stay, and are not ours.
+    pub theirs: Vec<String>,
+}
+
+impl FlatPlan {
+    /// Returns how many files will be made.
+    pub fn made(&self) -> usize {
+        self.make.len()
+    }
+}
+
+/// What becomes of a wanted file.
+enum Fate {
+    Make,
+    Replace,
+    Adopt(Made),
+    Keep,
+    Theirs,
+    Conflict,
+}
 
 /// A flat tree on disk.
 #[derive(Debug)]
 pub struct FlatTree {
-    dir: PathBuf,
-    exists: bool,
+    folder: Folder,
+    mark: Option<Mark>,
+    is_legacy: bool,
 }
 
 impl FlatTree {
-    /// Looks at the folder, which may be absent or empty; one with anything else in it than such a tree is refused.
+    /// Looks at a folder, which must exist; whatever else is in it stays. One with the other layout is refused.
     pub fn open(dir: &Path) -> Result<Self> {
-        let foreign = |why: &str| Error::Foreign { path: dir.to_owned(), why: why.to_owned() };
-        match fs::entry(dir)? {
-            None => return Ok(Self { dir: dir.to_owned(), exists: false }),
-            Some(entry) if !entry.is_dir() => return Err(foreign("it is not a folder")),
-            Some(_) => {}
+        let folder = Folder::root(dir)?;
+        if fs::entry(&folder.at(".wcas"))?.is_some() {
+            let why = "it is a view with the simple layout; remove that first".to_owned();
+            return Err(Error::Foreign { path: dir.to_owned(), why });
         }
-        let names = fs::names(dir)?;
-        if !names.is_empty() && !names.iter().any(|name| name == MARKER) {
-            return Err(foreign("it has other files in it, and this layout replaces the whole folder"));
+        let (mark, is_legacy) = match Mark::read(&folder, MARK)? {
+            Found::Mark(mark) => (Some(mark), false),
+            found => (None, matches!(found, Found::Legacy)),
+        };
+        Ok(Self { folder, mark, is_legacy })
+    }
+
+    /// Returns whose tree it is, if it tells.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.mark.as_ref().map(|mark| &mark.owner)
+    }
+
+    /// Decides what to do; changes nothing. What others put at a wanted name with other bytes is an error.
+    pub fn plan(&self, owner: &Owner, files: &[FlatFile<'_>], links: &LinkMaker) -> Result<FlatPlan> {
+        let fates = files.par_iter().map(|file| self.fate(file, links)).collect::<Result<Vec<Fate>>>()?;
+        let mut plan = FlatPlan::default();
+        let mut conflicts = Vec::new();
+        for ((index, file), fate) in files.iter().enumerate().zip(fates) {
+            match fate {
+                Fate::Keep => {}
+                Fate::Make => plan.make.push((index, false)),
+                Fate::Replace => plan.make.push((index, true)),
+                Fate::Adopt(made) => {
+                    plan.adopted.insert(file.filename.to_owned(), made);
+                    plan.make.push((index, true));
+                }
+                Fate::Theirs => plan.theirs.push(file.filename.to_owned()),
+                Fate::Conflict => conflicts.push(file.filename),
+            }
         }
-        Ok(Self { dir: dir.to_owned(), exists: true })
-    }
-
-    /// Tells whether readers see anything.
-    pub fn is_shown(&self) -> bool {
-        self.exists
-    }
-
-    fn beside(&self) -> PathBuf {
-        let name = self.dir.file_name().unwrap_or_default().to_string_lossy();
-        fs::parent(&self.dir).join(format!(".{name}.wcas-next"))
-    }
-
-    /// Removes what a run that was killed left beside the tree.
-    pub fn sweep(&self) -> Result<()> {
-        Ok(fs::remove_tree(&self.beside())?)
-    }
-
-    /// Returns the folder in which files are linked.
-    pub fn links_dir(&self) -> &Path {
-        // The next generation lies beside the current one: relative links are the same from both.
-        &self.dir
-    }
-
-    /// Makes the tree anew and shows it, durably, by one exchange of names.
-    pub fn show(&mut self, files: &[FileLink], documents: &[Document], links: &LinkMaker, html: &[u8]) -> Result<()> {
-        let next = self.beside();
-        fs::create_dir(&next)?;
-        files.par_iter().try_for_each(|file| links.link(&file.blob, &next.join(&file.filename)))?;
-        for document in documents {
-            fs::write_new(&next.join(&document.filename), &document.bytes)?;
+        if !conflicts.is_empty() {
+            return Err(self.in_the_way(&conflicts));
         }
-        fs::write_new(&next.join(MARKER), b"made by wcas; replaced as a whole\n")?;
-        fs::write_new(&next.join("index.html"), html)?;
-        fs::sync_filesystem(&next)?;
-        if self.exists {
-            fs::exchange(&next, &self.dir)?;
-        } else {
-            fs::rename(&next, &self.dir)?;
+        let wanted: BTreeSet<&str> = files.iter().map(|file| file.filename).collect();
+        let mark = self.mark.iter().flat_map(|mark| &mark.files);
+        plan.remove = mark.map(|(name, _)| name).filter(|name| !wanted.contains(name.as_str())).cloned().collect();
+        for (name, made) in self.legacy_links(owner)?.into_iter().filter(|(name, _)| !wanted.contains(name.as_str())) {
+            plan.remove.insert(name.clone());
+            plan.adopted.insert(name, made);
         }
-        fs::sync_dir(fs::parent(&self.dir))?;
-        self.exists = true;
-        self.sweep()
+        Ok(plan)
     }
 
-    /// Removes the tree.
-    pub fn remove(&self) -> Result<()> {
-        self.sweep()?;
-        if self.exists {
-            // Out of sight in one step first: a tree that is half removed may have lost its mark, and would be refused.
-            fs::rename(&self.dir, &self.beside())?;
+    fn in_the_way(&self, names: &[&str]) -> Error {
+        let told = names[..names.len().min(TOLD)].join(", ");
+        let more = if names.len() > TOLD { format!(" and {} more", names.len() - TOLD) } else { String::new() };
+        let why = format!(
+            "{told}{more} in it was not made by this view, or was changed since, and is not what the view would put there; \
+             import it or move it away"
+        );
+        Error::Foreign { path: self.folder.path().to_owned(), why }
+    }
+
+    fn fate(&self, file: &FlatFile<'_>, links: &LinkMaker) -> Result<Fate> {
+        let path = self.folder.at(file.filename);
+        let Some(found) = fs::entry(&path)? else { return Ok(Fate::Make) };
+        for made in self.mark.iter().filter_map(|mark| mark.files.get(file.filename)).flatten() {
+            if made.is_at(&path)? {
+                return Ok(if file.is(made, links) { Fate::Keep } else { Fate::Replace });
+            }
         }
-        self.sweep()
+        let (blake3, epoch) = file.blake3();
+        let adopt = || Ok(Fate::Adopt(Made::at(&path, &blake3, epoch, "adopted")?));
+        if found.is_symlink() {
+            // A link of ours whose mark was lost: it holds nothing of anybody's.
+            let text = std::fs::read_link(&path).map_err(fs::Error::at("read", &path))?;
+            let is_ours = file.target(links) == Some(text) || self.is_legacy;
+            return if is_ours { adopt() } else { Ok(Fate::Conflict) };
+        }
+        if !found.is_file() {
+            return Ok(Fate::Conflict);
+        }
+        if self.is_legacy && file.filename == PAGE {
+            return Ok(Fate::Adopt(Made::at(&path, &digests(&path)?.blake3, 0, "adopted")?));
+        }
+        match digests(&path)?.blake3 == blake3 {
+            true if self.is_legacy => adopt(),
+            true => Ok(Fate::Theirs),
+            false => Ok(Fate::Conflict),
+        }
+    }
+
+    /// Returns the links into the store in the folder of an earlier version, which made all that was there.
+    fn legacy_links(&self, owner: &Owner) -> Result<Vec<(String, Made)>> {
+        let mut links = Vec::new();
+        if !self.is_legacy {
+            return Ok(links);
+        }
+        let blobs = Path::new(&owner.root).join("blobs");
+        for name in self.folder.names()?.into_iter().filter_map(|name| name.into_string().ok()) {
+            let path = self.folder.at(&name);
+            let is_link = fs::entry(&path)?.is_some_and(|found| found.is_symlink());
+            if is_link && std::fs::canonicalize(&path).is_ok_and(|target| target.starts_with(&blobs)) {
+                links.push((name, Made::Link { link: std::fs::read_link(&path).unwrap_or_default() }));
+            }
+        }
+        Ok(links)
+    }
+
+    /// Makes what is planned and shows it, durably; the last of the files is the page that lists the others.
+    pub fn show(&mut self, owner: &Owner, plan: &FlatPlan, files: &[FlatFile<'_>], links: &LinkMaker) -> Result<()> {
+        let mut mark = self.mark.take().unwrap_or_else(|| Mark::new(owner));
+        if plan.make.is_empty() && plan.remove.is_empty() && mark.owner == *owner && mark.staging.is_none() {
+            self.mark = Some(mark);
+            return Ok(());
+        }
+        self.sweep(&mark)?;
+        mark.owner = owner.clone();
+        for (name, made) in &plan.adopted {
+            mark.files.entry(name.clone()).or_default().push(made.clone());
+        }
+        let staging = self.begin(&mut mark, false)?;
+        let make = |&(index, _): &(usize, bool)| files[index].make(&staging.at(files[index].filename), links);
+        let made = plan.make.par_iter().map(make).collect::<Result<Vec<Made>>>()?;
+        fs::sync_filesystem(&staging.handle())?;
+        for ((index, _), made) in plan.make.iter().zip(&made) {
+            mark.files.entry(files[*index].filename.to_owned()).or_default().push(made.clone());
+        }
+        mark.is_ready = true;
+        mark.write(&self.folder, MARK)?;
+        for &(index, is_ours) in &plan.make {
+            self.place(&mark, &staging, files[index].filename, is_ours)?;
+        }
+        for name in &plan.remove {
+            self.take_away(&mark, &staging, name)?;
+        }
+        fs::sync_dir(&self.folder.handle())?;
+        self.sweep(&mark)?;
+        mark.files.retain(|name, _| !plan.remove.contains(name));
+        for ((index, _), made) in plan.make.iter().zip(made) {
+            mark.files.insert(files[*index].filename.to_owned(), vec![made]);
+        }
+        (mark.staging, mark.is_ready) = (None, false);
+        mark.write(&self.folder, MARK)?;
+        self.mark = Some(mark);
+        Ok(())
+    }
+
+    /// Removes the tree, and the folder if nothing else is in it. Returns the names that were ours once, and were changed: they stay.
+    pub fn remove(mut self, owner: &Owner) -> Result<Vec<String>> {
+        let mut mark = self.mark.take().unwrap_or_else(|| Mark::new(owner));
+        self.sweep(&mark)?;
+        for (name, made) in self.legacy_links(owner)? {
+            mark.files.insert(name, vec![made]);
+        }
+        let page = self.folder.at(PAGE);
+        if self.is_legacy && fs::entry(&page)?.is_some_and(|found| found.is_file()) {
+            mark.files.insert(PAGE.to_owned(), vec![Made::at(&page, &digests(&page)?.blake3, 0, WRITTEN)?]);
+        }
+        let mut left = Vec::new();
+        if !mark.files.is_empty() {
+            let staging = self.begin(&mut mark, true)?;
+            // Nobody finds a file by the page that is no longer there.
+            let names = mark.files.keys().filter(|name| *name != PAGE);
+            for name in mark.files.get_key_value(PAGE).map(|(name, _)| name).into_iter().chain(names) {
+                if !self.take_away(&mark, &staging, name)? {
+                    left.push(name.clone());
+                }
+            }
+            fs::sync_dir(&self.folder.handle())?;
+            self.sweep(&mark)?;
+        }
+        fs::remove_file(&self.folder.at(MARK))?;
+        if self.folder.names()?.is_empty() {
+            fs::remove_empty_dir(self.folder.path())?;
+        }
+        Ok(left)
+    }
+
+    /// Names a new hidden folder in the mark, and makes it.
+    fn begin(&self, mark: &mut Mark, is_ready: bool) -> Result<Folder> {
+        let name = format!(".wcas-{}", fs::unique_name());
+        (mark.staging, mark.is_ready) = (Some(name.clone()), is_ready);
+        mark.write(&self.folder, MARK)?;
+        Ok(self.folder.make(&name)?)
+    }
+
+    /// Gives a file in the hidden folder its name.
+    fn place(&self, mark: &Mark, staging: &Folder, name: &str, is_ours: bool) -> Result<()> {
+        let (from, to) = (staging.at(name), self.folder.at(name));
+        let is_free = !is_ours || fs::entry(&to)?.is_none();
+        if is_free {
+            return if fs::rename_new(&from, &to)? { Ok(()) } else { Err(self.in_the_way(&[name])) };
+        }
+        if !fs::exchange(&from, &to)? {
+            // A filesystem that can't exchange names: between the look and the rename lies a moment.
+            return match mark.is_made(name, &to)? {
+                true => Ok(fs::rename(&from, &to)?),
+                false => Err(self.in_the_way(&[name])),
+            };
+        }
+        if mark.is_made(name, &from)? {
+            return Ok(());
+        }
+        fs::exchange(&from, &to)?;
+        Err(self.in_the_way(&[name]))
+    }
+
+    /// Takes a file out of the folder. Returns false where it is not what was made: then it stays.
+    fn take_away(&self, mark: &Mark, staging: &Folder, name: &str) -> Result<bool> {
+        let path = self.folder.at(name);
+        if fs::entry(&path)?.is_some() && !mark.is_made(name, &path)? {
+            return Ok(false);
+        }
+        match fs::rename_new(&path, &staging.at(name)) {
+            Err(error) if error.is_not_found() => return Ok(true),
+            done => done?,
+        };
+        if mark.is_made(name, &staging.at(name))? {
+            return Ok(true);
+        }
+        self.put_back(staging, OsStr::new(name))?;
+        Ok(false)
+    }
+
+    /// Puts back what was not ours; where its name was taken meanwhile, beside it.
+    fn put_back(&self, staging: &Folder, name: &OsStr) -> Result<()> {
+        for number in 0.. {
+            let mut to = name.to_owned();
+            if number > 0 {
+                to.push(format!(".{number}"));
+            }
+            if fs::rename_new(&staging.at(name), &self.folder.at(&to))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the hidden folder that the mark names: what was made in it, and what was taken out of the tree and was ours.
+    fn sweep(&self, mark: &Mark) -> Result<()> {
+        let Some(name) = &mark.staging else { return Ok(()) };
+        let Some(staging) = self.folder.child(name)? else { return Ok(()) };
+        if !staging.is_own()? {
+            let why = format!("`{name}` in it is another user's");
+            return Err(Error::Foreign { path: self.folder.path().to_owned(), why });
+        }
+        for name in staging.names()? {
+            let path = staging.at(&name);
+            let is_ours = match name.to_str() {
+                Some(name) => !mark.is_ready || mark.is_made(name, &path)?,
+                None => false,
+            };
+            if is_ours {
+                fs::remove_file(&path)?;
+            } else {
+                self.put_back(&staging, &name)?;
+            }
+        }
+        Ok(fs::remove_empty_dir(&self.folder.at(name))?)
     }
 }

@@ -27,20 +27,33 @@ impl LinkMaker {
         Self::Symlink { root: root.to_owned(), up: relative(dir, root) }
     }
 
+    /// Returns the kind's name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Symlink { .. } => "symlink",
+            Self::Hardlink => "hardlink",
+            Self::Reflink => "reflink",
+            Self::Copy => "copy",
+        }
+    }
+
+    /// Returns what a symbolic link to a file of the store says, if links are symbolic.
+    pub fn target(&self, original: &Path) -> Option<PathBuf> {
+        let Self::Symlink { root, up } = self else { return None };
+        Some(up.join(original.strip_prefix(root).expect("only files of the store are linked")))
+    }
+
     /// Links a file of the store.
     pub fn link(&self, original: &Path, link: &Path) -> Result<()> {
         match self {
-            Self::Symlink { root, up } => {
-                let below = original.strip_prefix(root).expect("only files of the store are linked");
-                fs::symlink(&up.join(below), link)
-            }
+            Self::Symlink { .. } => fs::symlink(&self.target(original).unwrap_or_default(), link),
             Self::Hardlink => match fs::hard_link(original, link) {
                 Err(error) if fs::needs_copy(&error) => copy(original, link),
                 done => done,
             },
             Self::Reflink => {
                 let file = fs::open(original)?;
-                if fs::reflink(&file, link, 0o644)?.is_some() { Ok(()) } else { copy(original, link) }
+                if fs::reflink(&file, link, fs::FILE)?.is_some() { Ok(()) } else { copy(original, link) }
             }
             Self::Copy => copy(original, link),
         }
@@ -49,7 +62,7 @@ impl LinkMaker {
 
 fn copy(original: &Path, link: &Path) -> Result<()> {
     let file = fs::open(original)?;
-    fs::copy_into(&file, original, link, 0o644, |_| {}).map(drop)
+    fs::copy_into(&file, original, link, fs::FILE, |_| {}).map(drop)
 }
 
 /// Returns the path that leads from the folder `from` to `to`.

@@ -1,14 +1,16 @@
-//! Trees on disk that show a collection: planned from plain values, built beside what readers see, then shown by one rename.
+//! Trees on disk that show a collection: planned from plain values, built beside what readers see, then shown by renames.
 //!
 //! Which collection and revision a tree shows, and that its blobs are kept, is the manifest's matter; pages are rendered by the
 //! caller. Here are folders, links and the swap.
 
 mod flat;
 mod link;
+mod mark;
 mod simple;
 
-pub use flat::FlatTree;
+pub use flat::{FlatFile, FlatPlan, FlatTree, Source};
 pub use link::LinkMaker;
+pub use mark::Owner;
 pub use simple::{Content, Project, SimplePlan, SimpleTree};
 
 use crate::fs;

@@ -5,17 +5,22 @@
 //! DIR/.wcas/g-7/index.html, index.json               the pages that list the projects
 //! DIR/.wcas/g-7/requests     -> ../p/requests@1f6c…  one link for each project
 //! DIR/.wcas/p/requests@1f6c…/                        pages, files and sidecars of a project; never changed once shown
+//! DIR/.wcas/view.json                                whose the tree is
 //! ```
 //!
 //! A project's folder is named by all that its pages show, so that one that didn't change is shown again as it is. Where a single
 //! project changed, its one link is replaced; else a generation of links is made and `simple` goes over to it. What was not shown
 //! yet may be torn by a power cut: it is made anew.
 
+use super::mark::{Found, Mark, Owner};
 use super::{Document, Error, FileLink, LinkMaker, Result};
 use crate::fs::{self, Folder};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+
+/// The mark's name, and the one that it is written under first.
+const MARK: [&str; 2] = ["view.json", "view.tmp"];
 
 /// A project as the plan sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +78,7 @@ pub struct SimpleTree {
     /// `.wcas`, a folder of our own; all that is made or removed in it goes through this handle.
     hidden: Option<Folder>,
     projects: Option<Folder>,
+    owner: Option<Owner>,
     /// The generation that readers see.
     current: Option<String>,
     shown: HashMap<String, String>,
@@ -84,15 +90,18 @@ impl SimpleTree {
         let foreign = |why: &str| Error::Foreign { path: dir.to_owned(), why: why.to_owned() };
         let root = Folder::root(dir)?;
         let hidden = own(&root, ".wcas").map_err(|why| foreign(&why))?;
-        let mut projects = None;
+        let (mut projects, mut owner) = (None, None);
         if let Some(hidden) = &hidden {
             if let Some(name) = hidden.names()?.iter().find(|name| !name.to_str().is_some_and(is_made)) {
                 return Err(foreign(&format!("`.wcas` in it was not made by wcas: it holds {}", name.display())));
             }
             projects = own(hidden, "p").map_err(|why| foreign(&why))?;
+            if let Found::Mark(mark) = Mark::read(hidden, MARK[0])? {
+                owner = Some(mark.owner);
+            }
         }
         let shown = HashMap::new();
-        let mut tree = Self { dir: dir.to_owned(), root: Some(root), hidden, projects, current: None, shown };
+        let mut tree = Self { dir: dir.to_owned(), root: Some(root), hidden, projects, owner, current: None, shown };
         let simple = dir.join("simple");
         if fs::entry(&dir.join(".wcas-view"))?.is_some() {
             return Err(foreign("it is a view with the flat layout; remove that first"));
@@ -117,6 +126,11 @@ impl SimpleTree {
         }
         tree.current = Some(generation.to_owned());
         Ok(tree)
+    }
+
+    /// Returns whose tree it is, if it tells.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
     }
 
     /// Tells whether readers see anything.
@@ -156,16 +170,21 @@ impl SimpleTree {
             left.par_iter().try_for_each(|name| remove(&projects.at(name)))?;
         }
         if let Some(hidden) = &self.hidden {
-            let is_kept = |name: &str| name == "p" || !is_made(name) || Some(name) == self.current.as_deref();
+            let is_kept =
+                |name: &str| name == "p" || name == MARK[0] || !is_made(name) || Some(name) == self.current.as_deref();
             stale(hidden.names()?, &is_kept).iter().try_for_each(|name| remove(&hidden.at(name)))?;
         }
         Ok(())
     }
 
-    /// Makes the folders that everything else goes into.
-    pub fn prepare(&mut self) -> Result<()> {
+    /// Makes the folders that everything else goes into, and says whose they are.
+    pub fn prepare(&mut self, owner: &Owner) -> Result<()> {
         let root = self.root.as_ref().expect("an opened tree has its folder");
         let hidden = root.make(".wcas")?;
+        if self.owner.as_ref() != Some(owner) {
+            Mark::new(owner).write(&hidden, MARK[0])?;
+            self.owner = Some(owner.clone());
+        }
         self.projects = Some(hidden.make("p")?);
         self.hidden = Some(hidden);
         Ok(())
@@ -231,7 +250,10 @@ impl SimpleTree {
             fs::remove_file(&root.at("simple"))?;
         }
         if let Some(hidden) = &self.hidden {
-            for name in hidden.names()?.iter().filter(|name| name.to_str().is_some_and(is_made)) {
+            let mut names = hidden.names()?;
+            // Until all else is gone, the rest is known to be ours.
+            names.sort_by_key(|name| name == MARK[0]);
+            for name in names.iter().filter(|name| name.to_str().is_some_and(is_made)) {
                 remove(&hidden.at(name))?;
             }
             fs::remove_empty_dir(&root.at(".wcas"))?;
@@ -256,7 +278,7 @@ fn is_generation(name: &str) -> bool {
 
 /// Tells whether a name in `.wcas` is one that we give.
 fn is_made(name: &str) -> bool {
-    name == "p" || name == "link.tmp" || is_generation(name)
+    name == "p" || name == "link.tmp" || MARK.contains(&name) || is_generation(name)
 }
 
 /// Removes a file, link or folder by its name in an open folder.
@@ -284,6 +306,7 @@ mod tests {
             root: None,
             hidden: None,
             projects: None,
+            owner: None,
             current: Some("g-1".to_owned()),
             shown: HashMap::from(shown),
         };

@@ -43,6 +43,21 @@ fn a_dry_run_prints_exactly_what_the_run_then_does() {
 }
 
 #[test]
+fn rules_that_keep_nothing_are_refused_wherever_they_are_said() {
+    let env = filled();
+    fs::write(env.path("wcas.toml"), "[collections.shared]\nkeep-versions = 0\n").unwrap();
+    for rule in ["--keep-builds", "--keep-versions"] {
+        for args in
+            [&["gc", rule, "0"][..], &["collection", "set", "shared", rule, "0"], &["config", "apply", "wcas.toml"]]
+        {
+            let output = crate::refused(&env, 2, args);
+            assert!(output.stderr.contains("would keep nothing"), "{output}");
+        }
+    }
+    assert_eq!(listed(&env).len(), 4);
+}
+
+#[test]
 fn each_removal_says_why() {
     let env = filled();
     assert_output!(env.run(["gc", "--keep-builds", "1", "--keep-versions", "2", "--dry-run", "--grace", "0"]), @r"
@@ -101,7 +116,7 @@ fn pins_win_over_every_rule() {
     release  -                     24.11 image  demo-1.0-py3-none-any.whl
     ");
     let rules =
-        ["gc", "--keep-builds", "0", "--keep-versions", "0", "--unused-for", "0", "--max-bytes", "0", "--grace", "0"];
+        ["gc", "--keep-builds", "1", "--keep-versions", "1", "--unused-for", "0", "--max-bytes", "0", "--grace", "0"];
     let output = env.run([&["--json"], &rules[..]].concat());
     assert_eq!(output.code, 3, "what is pinned is more than the limit: {output}");
     assert_eq!(listed(&env), ["demo-1.0-py3-none-any.whl"], "a pin that has expired keeps nothing");

@@ -3,8 +3,9 @@
 use crate::support::{Env, Sdist, Wheel};
 use crate::{array, assert_output, json_with_code, texts};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -239,6 +240,96 @@ fn link_modes_bring_the_same_bytes_in_their_own_way() {
             assert_eq!(env.run(["import", "in", "--link", "move"]).code, 3);
             assert!(env.path("in/bad-1.0-py3-none-any.whl").exists(), "what is refused stays where it is");
         }
+    }
+}
+
+/// Changes a byte of a blob and leaves its stat as it was.
+fn rot(path: &Path) {
+    let modified = fs::metadata(path).unwrap().modified().unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.write_all_at(b"#", 100).unwrap();
+    file.set_modified(modified).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o444)).unwrap();
+}
+
+#[test]
+fn a_source_is_removed_only_when_the_stores_own_copy_was_read() {
+    let env = Env::new();
+    let wheel = Wheel::new("demo", "1.0").payload(5000, 1);
+    let source = wheel.write_to(env.path("in"));
+    env.ok(["import", "in"]);
+    rot(&crate::blob(&env, "demo"));
+    // By name and stat all is as it was.
+    assert_eq!(outcomes(&env.json(["import", "in"])), ["unchanged"]);
+    assert_eq!(outcomes(&env.json(["import", "in", "--link", "move"])), ["healed"]);
+    assert!(!source.exists());
+    assert_eq!(fs::read(crate::blob(&env, "demo")).unwrap(), wheel.bytes());
+    env.ok(["verify"]);
+    // The blob's own file has bytes of its own elsewhere: that one goes, and the blob stays.
+    fs::hard_link(crate::blob(&env, "demo"), &source).unwrap();
+    env.ok(["import", "in", "--link", "move"]);
+    assert!(!source.exists());
+    env.ok(["verify"]);
+}
+
+#[test]
+fn bytes_that_come_again_are_compared_with_what_nobody_read_for_long() {
+    let env = Env::new();
+    let wheel = Wheel::new("demo", "1.0").payload(5000, 1);
+    wheel.write_to(env.path("in"));
+    env.ok(["import", "in"]);
+    for (days, outcome) in [(0, "unchanged"), (31, "healed")] {
+        rot(&crate::blob(&env, "demo"));
+        let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+        manifest.execute("UPDATE blob SET created_at = created_at - ?1 * 86400, verified_at = NULL", [days]).unwrap();
+        let again = format!("again-{days}");
+        wheel.write_to(env.path(&again));
+        assert_eq!(outcomes(&env.json(["import", &again])), [outcome], "{days} days");
+    }
+    assert_eq!(fs::read(crate::blob(&env, "demo")).unwrap(), wheel.bytes());
+}
+
+#[test]
+fn only_a_file_of_ours_with_one_name_becomes_a_blob_as_it_is() {
+    let env = Env::new();
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    for (number, mode) in ["move", "hardlink"].into_iter().enumerate() {
+        let wheel = |name: &str| Wheel::new(&format!("{name}{number}"), "1.0").payload(5000, 1);
+        let dir = env.path(format!("in{number}"));
+        let linked = wheel("linked").write_to(&dir);
+        fs::hard_link(&linked, env.path(format!("other{number}"))).unwrap();
+        let outside = wheel("outside").write_to(env.path(format!("outside{number}")));
+        fs::set_permissions(&outside, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&outside, dir.join(outside.file_name().unwrap())).unwrap();
+        let foreign = wheel("foreign").write_to(&dir);
+        let is_root = std::os::unix::fs::chown(&foreign, Some(65534), None).is_ok();
+        let inodes = [&linked, &outside, &foreign].map(|path| inode(path));
+        let report = env.json(["import", dir.to_str().unwrap(), "--link", mode]);
+        let copied: BTreeMap<&str, &str> = array(&report["copied"])
+            .iter()
+            .map(|row| (row["path"].as_str().unwrap().rsplit('/').next().unwrap(), row["reason"].as_str().unwrap()))
+            .map(|(path, reason)| (path.split('-').next().unwrap().trim_end_matches(char::is_numeric), reason))
+            .collect();
+        let mut expected = BTreeMap::from([("outside", "a symlink led to it")]);
+        expected.extend((mode == "move").then_some(("linked", "it has other names")));
+        expected.extend(is_root.then_some(("foreign", "it is another user's file")));
+        assert_eq!(copied, expected, "{mode}");
+        let stored = ["linked", "outside", "foreign"].map(|name| inode(&crate::blob(&env, &format!("{name}{number}"))));
+        assert_eq!(stored[0] == inodes[0], mode == "hardlink");
+        assert!(stored[1] != inodes[1] && (stored[2] != inodes[2] || !is_root), "{mode}");
+        let mode_of = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode_of(&outside), 0o640, "{mode}: what is outside stays as it is");
+        // What was refused has its permissions.
+        Wheel::new("liar", "1.0").write_to(env.path("x"));
+        let bad = dir.join("bad-1.0-py3-none-any.whl");
+        fs::rename(env.path("x/liar-1.0-py3-none-any.whl"), &bad).unwrap();
+        fs::set_permissions(&bad, fs::Permissions::from_mode(0o664)).unwrap();
+        assert_eq!(
+            env.run([std::ffi::OsStr::new("import"), bad.as_os_str(), "--link".as_ref(), mode.as_ref()]).code,
+            3
+        );
+        assert_eq!(mode_of(&bad), 0o664);
     }
 }
 

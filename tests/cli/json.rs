@@ -97,12 +97,8 @@ fn verify_and_gc_have_their_fields() {
     let verify = document(&env, 3, &["verify"], "checked:number bytes:number problems:list");
     assert_fields(&verify["problems"][0], "kind:text blake3:digest path:text filenames:list");
     assert_eq!(verify["problems"][0]["kind"], "corrupt");
-    let gc = document(
-        &env,
-        0,
-        &["gc", "--keep-versions", "0"],
-        "dry_run:bool references:list blobs:number freed_bytes:number",
-    );
+    let gc =
+        document(&env, 0, &["gc", "--unused-for", "0"], "dry_run:bool references:list blobs:number freed_bytes:number");
     assert_fields(&gc["references"][0], "collection:text filename:text reason:text");
     assert_eq!(document(&env, 0, &["gc", "--dry-run"], "dry_run:bool")["dry_run"], true);
 }

@@ -42,8 +42,11 @@ fn an_unknown_collection_is_told_with_the_known_ones() {
 #[test]
 fn no_store_is_told_with_what_makes_one() {
     let env = Env::new();
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 15] = [
         &["list"],
+        &["serve"],
+        &["serve", "--listen", "127.0.0.1:0", "--watch", "."],
+        &["import", "absent", "absent too"],
         &["view"],
         &["view", "--to", "tree"],
         &["lookup", "demo"],
@@ -59,7 +62,8 @@ fn no_store_is_told_with_what_makes_one() {
     for args in commands {
         let output = refused(&env, 4, args);
         assert!(
-            output.stderr.contains("there is no store at") && output.stderr.contains("wcas import"),
+            output.stderr.contains("there is no store at") && output.stderr.contains("wcas import")
+                || output.stderr.contains("there is no file or folder absent, and no store"),
             "{args:?}: {output}"
         );
     }
@@ -68,7 +72,7 @@ fn no_store_is_told_with_what_makes_one() {
     exit 4
     --- stderr
     wcas: there is no store at $STORE
-      hint: `wcas import PATH…` makes one; --store or WCAS_STORE says where
+      hint: `wcas import PATH…` or `wcas serve --create` makes one; --store or WCAS_STORE says where
     ");
 }
 
@@ -88,7 +92,7 @@ fn a_folder_with_other_things_in_it_is_no_store() {
     exit 4
     --- stderr
     wcas: there is no store at $STORE
-      hint: `wcas import PATH…` makes one; --store or WCAS_STORE says where
+      hint: `wcas import PATH…` or `wcas serve --create` makes one; --store or WCAS_STORE says where
     ");
     assert_eq!(crate::files(&env.store()), ["thesis.tex"]);
     // A file is no folder.

@@ -19,6 +19,14 @@ fn filled() -> Env {
     env
 }
 
+/// Returns the names in a folder, hidden ones too.
+fn listed(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -117,7 +125,7 @@ fn what_was_tampered_with_or_deleted_in_a_tree_is_the_next_runs_matter_when_its_
 }
 
 #[test]
-fn a_flat_tree_is_one_folder_with_one_page_and_is_replaced_whole() {
+fn a_flat_tree_is_one_folder_with_one_page() {
     let env = filled();
     env.ok(["view", "--to", "flat", "--layout", "flat"]);
     let names = [
@@ -138,8 +146,8 @@ fn a_flat_tree_is_one_folder_with_one_page_and_is_replaced_whole() {
     env.ok(["invalidate", "demo"]);
     env.ok(["view", "--to", "flat", "--layout", "flat"]);
     assert_eq!(shown(&env), names[2..]);
-    let beside: Vec<_> = fs::read_dir(env.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(!beside.iter().any(|name| name.to_string_lossy().contains("wcas-next")), "{beside:?}");
+    let hidden: Vec<String> = listed(&env.path("flat")).into_iter().filter(|name| name.starts_with('.')).collect();
+    assert_eq!(hidden, [".wcas-view"]);
 }
 
 #[test]
@@ -153,11 +161,13 @@ fn folders_that_others_made_are_refused_and_stay_as_they_are() {
     wcas: $TMP/www can't become a view: `simple` in it was not made by wcas
     ");
     assert_eq!(files(&env.path("www")), ["simple/index.html"]);
+    fs::write(env.path("www/index.html"), "by hand").unwrap();
     assert_output!(refused(&env, 1, &["view", "--to", "www", "--layout", "flat"]), @r"
     exit 1
     --- stderr
-    wcas: $TMP/www can't become a view: it has other files in it, and this layout replaces the whole folder
+    wcas: $TMP/www can't become a view: index.html in it was not made by this view, or was changed since, and is not what the view would put there; import it or move it away
     ");
+    assert_eq!(files(&env.path("www")), ["index.html", "simple/index.html"]);
     assert_eq!(fs::read(env.path("www/simple/index.html")).unwrap(), b"by hand");
     fs::write(env.path("file"), "a file").unwrap();
     assert_eq!(env.run(["view", "--to", "file"]).code, 1);
@@ -280,4 +290,206 @@ fn no_link_and_no_foreign_folder_is_swept_or_written_through() {
     --- stderr
     wcas: $TMP can't be made a view: the store is inside it
     ");
+}
+
+const FLAT: [&str; 5] = ["view", "--to", "flat", "--layout", "flat"];
+const DEMO: &str = "demo-1.0-py3-none-any.whl";
+const IDNA: &str = "idna-3.10-py3-none-any.whl";
+
+#[test]
+fn what_others_put_into_a_flat_tree_stays() {
+    for link in ["symlink", "copy", "hardlink"] {
+        let env = filled();
+        let view = |env: &Env| env.json(FLAT.into_iter().chain(["--link", link]));
+        // A folder in use already, with a wheel that the view will show, and others' things.
+        fs::create_dir_all(env.path("flat/prebuilt")).unwrap();
+        fs::write(env.path("flat/ours-1.0-py3-none-any.whl"), "built here").unwrap();
+        fs::copy(env.path("in").join(IDNA), env.path("flat").join(IDNA)).unwrap();
+        let inode = |env: &Env, name: &str| fs::symlink_metadata(env.path("flat").join(name)).unwrap().ino();
+        let (idna, mark) = (inode(&env, IDNA), env.path(".flat.wcas-next"));
+        fs::create_dir(&mark).unwrap();
+        fs::write(mark.join("theirs"), "x").unwrap();
+        let report = view(&env);
+        assert_eq!(
+            (array(&report["theirs"]).len(), &report["theirs"][0], &report["made"]),
+            (1, &IDNA.into(), &4.into())
+        );
+        // A builder's rebuild in the place of our file, and one more.
+        fs::remove_file(env.path("flat/demo-2.0-py3-none-any.whl")).unwrap();
+        fs::write(env.path("flat/demo-2.0-py3-none-any.whl"), "rebuilt").unwrap();
+        fs::write(env.path("flat/later-1.0-py3-none-any.whl"), "built later").unwrap();
+        env.ok(["invalidate", "demo==2.0"]);
+        env.ok(["invalidate", "idna"]);
+        view(&env);
+        assert_eq!(
+            listed(&env.path("flat")),
+            [
+                ".wcas-view",
+                DEMO,
+                "demo-2.0-py3-none-any.whl",
+                IDNA,
+                "index.html",
+                "later-1.0-py3-none-any.whl",
+                "ours-1.0-py3-none-any.whl",
+                "prebuilt",
+                "source-1.0.tar.gz"
+            ]
+        );
+        assert_eq!(fs::read(env.path("flat/demo-2.0-py3-none-any.whl")).unwrap(), b"rebuilt");
+        assert_eq!(inode(&env, IDNA), idna);
+        let html = fs::read_to_string(env.path("flat/index.html")).unwrap();
+        assert!(html.contains(DEMO) && !html.contains("demo-2.0") && !html.contains("idna"), "{html}");
+        // What is wanted, and is somebody else's with other bytes, is refused, and nothing changes.
+        let page = inode(&env, "index.html");
+        Wheel::new("later", "1.0").write_to(env.path("in2"));
+        Wheel::new("fresh", "1.0").write_to(env.path("in2"));
+        env.ok(["import", "in2"]);
+        let output = refused(&env, 1, &[&FLAT[..], &["--link", link]].concat());
+        assert!(output.stderr.contains("later-1.0-py3-none-any.whl in it was not made by this view"), "{output}");
+        assert!(!env.path("flat/fresh-1.0-py3-none-any.whl").exists());
+        assert_eq!(inode(&env, "index.html"), page);
+        env.ok(["view", "--remove", "flat"]);
+        let left =
+            ["demo-2.0-py3-none-any.whl", IDNA, "later-1.0-py3-none-any.whl", "ours-1.0-py3-none-any.whl", "prebuilt"];
+        assert_eq!(listed(&env.path("flat")), left);
+        assert_eq!(files(&mark), ["theirs"]);
+        env.ok(["view", "--to", "new/wheels-repo", "--layout", "fromager"]);
+        env.ok(["view", "--remove", "new/wheels-repo/downloads"]);
+        assert!(!env.path("new/wheels-repo/downloads").exists(), "a folder with nothing else in it goes too");
+    }
+}
+
+#[test]
+fn only_what_changed_in_a_flat_tree_is_made_anew_and_what_was_tampered_with_is_not_taken_for_ours() {
+    let env = filled();
+    let view = |env: &Env| env.json(FLAT.into_iter().chain(["--link", "copy"]));
+    assert_eq!(view(&env)["made"], 5, "four files and a page");
+    let inode = |env: &Env, name: &str| fs::symlink_metadata(env.path("flat").join(name)).unwrap().ino();
+    let demo = inode(&env, DEMO);
+    Wheel::new("fresh", "1.0").write_to(env.path("in"));
+    env.ok(["import", "in"]);
+    assert_eq!(view(&env)["made"], 2);
+    assert_eq!(inode(&env, DEMO), demo);
+    // A copy of the folder on another disk is known by its bytes.
+    fs::rename(env.path("flat"), env.path("was")).unwrap();
+    fs::create_dir(env.path("flat")).unwrap();
+    for name in listed(&env.path("was")) {
+        fs::copy(env.path("was").join(&name), env.path("flat").join(&name)).unwrap();
+    }
+    env.ok(["invalidate", "fresh"]);
+    assert_eq!(view(&env)["made"], 1);
+    assert!(!env.path("flat/fresh-1.0-py3-none-any.whl").exists());
+    // An edit in place makes it somebody's.
+    let mut bytes = fs::read(env.path("flat").join(DEMO)).unwrap();
+    bytes[30] ^= 1;
+    fs::write(env.path("flat").join(DEMO), &bytes).unwrap();
+    env.ok(["yank", "idna"]);
+    refused(&env, 1, &[&FLAT[..], &["--link", "copy"]].concat());
+    env.ok(["invalidate", "demo"]);
+    view(&env);
+    let output = env.ok(["view", "--remove", "flat"]);
+    assert_eq!(listed(&env.path("flat")), [DEMO], "{output}");
+    assert_eq!(fs::read(env.path("flat").join(DEMO)).unwrap(), bytes);
+}
+
+#[test]
+fn no_link_in_a_flat_tree_is_followed_and_no_mark_of_others_believed() {
+    let env = filled();
+    fs::create_dir(env.path("victim")).unwrap();
+    fs::write(env.path("victim/precious"), "x").unwrap();
+    // A mark that names files elsewhere, one that is a link, one that isn't to be understood.
+    for (mark, says) in [
+        (
+            r#"{"store":"s","root":"r","view":"v","shows":"x","files":{"../victim/precious":[{"link":"x"}]}}"#,
+            "elsewhere",
+        ),
+        (r#"{"store":"s","root":"r","view":"v","shows":"x","staging":".."}"#, "elsewhere"),
+        ("by hand", "understood"),
+    ] {
+        let _ = fs::remove_dir_all(env.path("flat"));
+        fs::create_dir(env.path("flat")).unwrap();
+        fs::write(env.path("flat/.wcas-view"), mark).unwrap();
+        let output = refused(&env, 1, &FLAT);
+        assert!(output.stderr.contains(says), "{output}");
+        assert_eq!(files(&env.path("flat")), [".wcas-view"]);
+    }
+    fs::remove_file(env.path("flat/.wcas-view")).unwrap();
+    symlink(env.path("victim/precious"), env.path("flat/.wcas-view")).unwrap();
+    refused(&env, 1, &FLAT);
+    fs::remove_file(env.path("flat/.wcas-view")).unwrap();
+    symlink(env.path("victim/precious"), env.path("flat").join(DEMO)).unwrap();
+    refused(&env, 1, &FLAT);
+    fs::remove_file(env.path("flat").join(DEMO)).unwrap();
+    // The hidden folder that a run which was killed left, with a link in its place.
+    env.ok(FLAT);
+    let text = fs::read_to_string(env.path("flat/.wcas-view")).unwrap();
+    let text = text.replacen('{', r#"{"staging":".wcas-0","#, 1);
+    fs::write(env.path("flat/.wcas-view"), text).unwrap();
+    symlink(env.path("victim"), env.path("flat/.wcas-0")).unwrap();
+    env.ok(["yank", "idna"]);
+    refused(&env, 1, &FLAT);
+    assert_eq!(files(&env.path("victim")), ["precious"]);
+    // A folder of that name holds what was taken out of the tree: what wasn't ours goes back.
+    fs::remove_file(env.path("flat/.wcas-0")).unwrap();
+    let text = fs::read_to_string(env.path("flat/.wcas-view")).unwrap().replacen('{', r#"{"is_ready":true,"#, 1);
+    fs::write(env.path("flat/.wcas-view"), text).unwrap();
+    fs::create_dir(env.path("flat/.wcas-0")).unwrap();
+    fs::write(env.path("flat/.wcas-0/theirs.whl"), "theirs").unwrap();
+    fs::write(env.path("flat/.wcas-0").join(IDNA), "theirs too").unwrap();
+    env.ok(FLAT);
+    assert_eq!(fs::read(env.path("flat/theirs.whl")).unwrap(), b"theirs");
+    assert_eq!(fs::read(env.path(format!("flat/{IDNA}.1"))).unwrap(), b"theirs too");
+    assert!(env.path("flat").join(IDNA).is_symlink() && !env.path("flat/.wcas-0").exists());
+}
+
+#[test]
+fn a_tree_of_an_earlier_version_that_named_no_files_is_taken_over() {
+    let env = filled();
+    env.ok(FLAT);
+    fs::write(env.path("flat/.wcas-view"), "made by wcas; replaced as a whole\n").unwrap();
+    fs::write(env.path("flat/built-1.0-py3-none-any.whl"), "built here").unwrap();
+    env.ok(["invalidate", "demo==2.0"]);
+    env.ok(FLAT);
+    let shown = [".wcas-view", "built-1.0-py3-none-any.whl", DEMO, IDNA, "index.html", "source-1.0.tar.gz"];
+    assert_eq!(listed(&env.path("flat")), shown);
+    fs::write(env.path("flat/.wcas-view"), "made by wcas; replaced as a whole\n").unwrap();
+    env.ok(["view", "--remove", "flat"]);
+    assert_eq!(listed(&env.path("flat")), ["built-1.0-py3-none-any.whl"]);
+}
+
+#[test]
+fn a_tree_that_shows_something_else_or_would_lose_all_its_files_is_replaced_only_when_that_is_said() {
+    for layout in ["simple", "flat"] {
+        let env = filled();
+        env.ok(["import", "in", "--collection", "cuda"]);
+        let view = |more: &[&'static str]| [&["view", "--to", "tree", "--layout", layout][..], more].concat();
+        env.ok(view(&[]));
+        let before = files(&env.path("tree"));
+        let output = refused(&env, 2, &view(&["--collection", "cuda"]));
+        let says = "shows collection shared, not collection cuda; say --replace where that is meant";
+        assert!(output.stderr.contains(says), "{output}");
+        refused(&env, 2, &view(&["--variant", "cuda"]));
+        assert_eq!(files(&env.path("tree")), before);
+        env.ok(view(&["--collection", "cuda", "--replace"]));
+        env.ok(view(&["--collection", "cuda"]));
+        env.ok(["invalidate", "--all", "--collection", "cuda", "--yes"]);
+        let output = refused(&env, 2, &view(&["--collection", "cuda"]));
+        assert!(output.stderr.contains("has 4 files and would have none"), "{output}");
+        env.ok(view(&["--collection", "cuda", "--replace"]));
+        env.ok(view(&["--collection", "cuda"]));
+        // The same of another store, which a typing error made.
+        let other = |args: &[&str]| env.run([&["--store", "other"][..], args].concat());
+        assert_eq!(other(&["import", "in"]).code, 0);
+        let output = other(&view(&[]));
+        assert_eq!(output.code, 2, "{output}");
+        assert_eq!(other(&view(&["--replace"])).code, 0);
+        // Whose it was lets go of it, and leaves it.
+        let made = files(&env.path("tree"));
+        let output = env.ok(["view", "--remove", "tree"]);
+        assert!(output.stderr.contains("what is there now stays: collection shared of the store at"), "{output}");
+        assert_eq!(files(&env.path("tree")), made);
+        refused(&env, 4, &["view", "--remove", "tree"]);
+        assert_eq!(other(&["view", "--remove", "tree"]).code, 0);
+        assert_eq!(files(&env.path(".")).iter().filter(|name| name.starts_with("tree/")).count(), 0);
+    }
 }

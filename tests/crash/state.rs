@@ -167,10 +167,44 @@ pub(crate) fn tree(dir: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     match (dir.join("simple").symlink_metadata().is_ok(), dir.join(".wcas-view").exists()) {
         (true, _) => read_tree(&dir.join("simple"), "", &mut files),
-        (false, true) => read_tree(dir, "", &mut files),
+        (false, true) => read_flat(dir, &mut files),
         (false, false) => {}
     }
     files
+}
+
+/// A flat tree changes file by file, its page last: whatever the page lists is there, whole.
+fn read_flat(dir: &Path, files: &mut BTreeMap<String, String>) {
+    for name in names(dir).into_iter().filter(|name| !name.starts_with('.')) {
+        let bytes = fs::read(dir.join(&name)).unwrap_or_else(|error| panic!("{name} must be readable: {error}"));
+        files.insert(name, sha256(&bytes));
+    }
+    let page = fs::read_to_string(dir.join("index.html")).unwrap_or_default();
+    for (name, _) in links(&page) {
+        assert!(files.contains_key(&name), "{name}, which {} lists, is there", dir.display());
+    }
+}
+
+/// Tells whether a tree shows the state before a change or after it; a flat one, for each of its files.
+pub(crate) fn is_between(
+    seen: &BTreeMap<String, BTreeMap<String, String>>,
+    before: &BTreeMap<String, BTreeMap<String, String>>,
+    after: &BTreeMap<String, BTreeMap<String, String>>,
+) -> bool {
+    let names: BTreeSet<&String> = seen.keys().chain(before.keys()).chain(after.keys()).collect();
+    let empty = BTreeMap::new();
+    names.into_iter().all(|name| {
+        let [seen, before, after] = [seen, before, after].map(|trees| trees.get(name).unwrap_or(&empty));
+        let is_flat = [before, after].into_iter().any(|tree| tree.contains_key("index.html"))
+            && !before.keys().chain(after.keys()).any(|file| file.contains('/') || file == "index.json");
+        let each = || {
+            before.keys().chain(after.keys()).chain(seen.keys()).all(|file| {
+                let found = seen.get(file);
+                found == before.get(file) || found == after.get(file)
+            })
+        };
+        seen == before || seen == after || is_flat && each()
+    })
 }
 
 fn read_tree(dir: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
@@ -191,7 +225,7 @@ fn read_tree(dir: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
         }
         listed.insert(name);
     }
-    let is_extra = |name: &str| name == "index.json" || name == ".wcas-view" || name.ends_with(".metadata");
+    let is_extra = |name: &str| name == "index.json" || name.ends_with(".metadata");
     let shown: BTreeSet<String> =
         names(dir).into_iter().filter(|name| listed.contains(name) || !is_extra(name)).collect();
     assert_eq!(shown, listed, "{} holds what its page lists", dir.display());

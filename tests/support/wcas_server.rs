@@ -29,7 +29,7 @@ impl WcasServer {
 
     /// Starts it with more environment variables.
     pub(crate) fn start_with(env: &Env, args: &[&str], vars: &[(&str, &str)]) -> Self {
-        let fixed = ["serve", "--listen", "127.0.0.1:0", "--access-log", "--grace-time", "20s"];
+        let fixed = ["serve", "--create", "--listen", "127.0.0.1:0", "--access-log", "--grace-time", "20s"];
         let mut running = env.spawn_with(vars, fixed.iter().chain(args));
         let mut line = String::new();
         let out = running.stdout.as_mut().expect("stdout is a pipe");

@@ -1,14 +1,17 @@
 //! `collection`: named sets of distributions with a history.
 
 mod revision;
+pub(super) mod signed;
 
 pub(super) use revision::resolve;
 pub use revision::{
     DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, delete_snapshot, diff, log, rollback, snapshot,
 };
 
+pub use signed::{Newest, SignedProblem, SignedReport, SignedText, keep_signature, revision_text, verify_signed};
+
 use super::status::revise;
-use super::{CacheRules, Context, collection_row, counted, guard};
+use super::{CacheRules, Context, collection_row, counted, guard, retain};
 use crate::error::{Error, Result};
 use crate::manifest::{BlockRow, CollectionRow, Guard, Retention, Rows};
 use crate::name::CollectionName;
@@ -165,6 +168,7 @@ pub fn set_collection(
     settings: &Settings,
 ) -> Result<CollectionReport> {
     store.require_writable()?;
+    retain::refuse_nothing(settings.keep_builds.flatten(), settings.keep_versions.flatten())?;
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, name)?;
     let old = row.retention;

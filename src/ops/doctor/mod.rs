@@ -3,6 +3,7 @@
 //! Nothing is changed: what the filesystem can do is tried out in a staging folder that goes at once. Imports and gc may run
 //! meanwhile; what looks wrong is looked at once more before it is said. Bytes are verify's matter.
 
+mod rights;
 mod settings;
 
 use super::{Context, counted, reason};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// With less free room than this, a note says so.
 const LITTLE_ROOM_BYTES: u64 = 1 << 30;
 /// The mode of blobs.
-const MODE: u32 = 0o444;
+const MODE: u32 = fs::READ_ONLY;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -75,6 +76,7 @@ struct Entry {
     is_file: bool,
     size: u64,
     mode: u32,
+    uid: u32,
 }
 
 /// Examines a store.
@@ -177,7 +179,21 @@ impl Examination<'_> {
         self.remotes()?;
         self.write_backs()?;
         self.routes()?;
-        self.guards()
+        self.guards()?;
+        self.log()
+    }
+
+    fn log(&mut self) -> Result<()> {
+        let check = super::verify_log(self.store, None)?;
+        if let Some(first) = check.problems.first() {
+            let more = match check.problems.len() {
+                1 => String::new(),
+                count => format!("; {} more", count - 1),
+            };
+            let advice = "find out who could write to the store; `wcas log verify` tells all";
+            self.problem("log", None, format!("the log is not whole: {}{more}", first.detail), advice);
+        }
+        Ok(())
     }
 
     /// Compares rows with files. The walk comes first: a row is there before its file and after it.
@@ -198,6 +214,7 @@ impl Examination<'_> {
         let rows: HashMap<_, _> = self.store.manifest.blobs()?.into_iter().map(|row| (row.blake3, row)).collect();
         let mut sorted: Vec<_> = rows.values().collect();
         sorted.sort_unstable_by_key(|row| row.blake3);
+        self.rights(files.iter().map(|(blake3, entry)| (self.store.blobs.path(blake3), entry.uid)).collect())?;
         let mut writable = Vec::new();
         for row in sorted {
             let entry = files.get(&row.blake3).copied();
@@ -352,6 +369,7 @@ fn entry_of(path: &Path) -> Result<Option<Entry>> {
         is_file: metadata.is_file(),
         size: metadata.len(),
         mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
     };
     Ok(fs::entry(path)?.map(entry))
 }

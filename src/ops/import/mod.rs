@@ -8,6 +8,7 @@ mod find;
 mod fromager;
 mod judge;
 mod publish;
+mod reach;
 mod target;
 mod upload;
 
@@ -21,7 +22,7 @@ use crate::blobs::{Found, LinkMode};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::error::Result;
 use crate::fs;
-use crate::manifest::{BlobId, State};
+use crate::manifest::{BlobId, State, TokenId};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
 use crate::wheel::{BuildTag, DistributionFilename};
@@ -116,6 +117,8 @@ pub struct ImportReport {
     pub warned: Vec<Refused>,
     /// What was passed over in folders, and why.
     pub skipped: Vec<Skipped>,
+    /// What was copied although a link or a move was asked for, and why.
+    pub copied: Vec<Skipped>,
 }
 
 /// A file that was not imported, for the collection keeps what it has.
@@ -142,6 +145,8 @@ enum Terms {
     Upload {
         /// It is a builder, who builds again what people invalidated.
         is_builders: bool,
+        /// Whose reach counts; `None`: nobody's.
+        token: Option<TokenId>,
     },
 }
 
@@ -150,6 +155,8 @@ enum Terms {
 enum Objection {
     /// The collection has other bytes, with this digest, under its name, and keeps them.
     Existing(Option<Sha256>),
+    /// Whoever sends it may not put it there.
+    Forbidden(String),
     /// Another reason.
     Other(String),
 }
@@ -161,7 +168,7 @@ impl fmt::Display for Objection {
                 let digest = sha256.map(|digest| format!(" (sha256 {digest})")).unwrap_or_default();
                 write!(f, "the collection has other bytes under this name{digest}, and existing ones are kept")
             }
-            Self::Other(reason) => f.write_str(reason),
+            Self::Forbidden(reason) | Self::Other(reason) => f.write_str(reason),
         }
     }
 }
@@ -188,6 +195,8 @@ struct Item {
     is_new: bool,
     /// The store should have had the bytes, and hadn't.
     is_healed: bool,
+    /// Why it is a copy though a link was asked for.
+    copied: Option<&'static str>,
 }
 
 /// Imports files.
@@ -229,6 +238,7 @@ fn import_on(
                 digests: None,
                 is_new: false,
                 is_healed: false,
+                copied: None,
             }),
             Err(error) => refused.push(Refused::new(&source.path, &error)),
         }
@@ -238,7 +248,7 @@ fn import_on(
     // One transaction for all the questions: each on its own would take and give back a lock.
     let transaction = store.manifest.read()?;
     for (index, item) in items.iter_mut().enumerate() {
-        if !recognise(store, item)? {
+        if !recognise(store, item, options.link)? {
             unknown.push(index);
         }
     }
@@ -271,10 +281,14 @@ fn import_on(
     drop(session);
     let mut distributions = Vec::with_capacity(items.len());
     let mut objections = Vec::new();
+    let mut copied = Vec::new();
     for (item, outcome) in items.into_iter().zip(outcomes) {
         let Some(digests) = item.digests else { continue };
         match outcome {
             Ok(outcome) => {
+                if let Some(reason) = item.copied {
+                    copied.push(Skipped { path: item.source.path.clone(), reason: reason.to_owned() });
+                }
                 if options.link == LinkMode::Move {
                     remove_source(&item, &mut refused);
                 }
@@ -308,6 +322,7 @@ fn import_on(
         kept: Vec::new(),
         warned,
         skipped: Vec::new(),
+        copied,
     };
     Ok((report, objections))
 }
@@ -318,7 +333,8 @@ fn subject<'a>(name: &'a DistributionFilename, made: &Made) -> Subject<'a> {
 }
 
 /// Finds out whether an unchanged file was hashed before and its blob is there: about two stats, and no byte is read.
-fn recognise(store: &Store, item: &mut Item) -> Result<bool> {
+/// A source that will be removed is read all the same, unless it is the blob's own file.
+fn recognise(store: &Store, item: &mut Item, link: LinkMode) -> Result<bool> {
     let Some(seen) = store.manifest.find_seen(&item.source.signature)? else { return Ok(false) };
     if seen.state != State::Live || !store.manifest.has_distribution(seen.blob, item.name.as_str())? {
         return Ok(false);
@@ -326,7 +342,8 @@ fn recognise(store: &Store, item: &mut Item) -> Result<bool> {
     // The row alone is not trusted: the name may be gone, or another file.
     let Found::File(found) = store.blobs.find(&seen.blake3)? else { return Ok(false) };
     let (Some(inode), Some(modified_ns)) = (seen.inode, seen.modified_ns) else { return Ok(false) };
-    if !found.is_same_file(inode, seen.size, modified_ns) {
+    let is_source = (found.device, found.inode) == (item.source.signature.device, item.source.signature.inode);
+    if !found.is_same_file(inode, seen.size, modified_ns) || link == LinkMode::Move && !is_source {
         return Ok(false);
     }
     item.blob = Some(seen.blob);
@@ -369,6 +386,7 @@ fn stage_all(
                 item.size = published.size;
                 item.is_new |= published.is_new;
                 item.is_healed |= published.is_healed;
+                item.copied = published.copied;
             }
             Err(reason) => {
                 failed.insert(index, reason);

@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 /// Files of at least this size are synced one by one as soon as they are staged, smaller ones together with their batch.
 const SYNC_AT_ONCE_BYTES: u64 = 8 << 20;
 
+/// Bytes that come again are compared with a blob that wasn't read for so long: 30 days, in seconds.
+const READ_AGAIN_SECONDS: i64 = 30 * 86_400;
+
 /// How often an item is tried again when verify or gc got in between.
 const TRIES: usize = 5;
 
@@ -38,6 +41,7 @@ pub(super) struct Published {
     pub(super) size: u64,
     pub(super) is_new: bool,
     pub(super) is_healed: bool,
+    pub(super) copied: Option<&'static str>,
 }
 
 /// A file that was hashed and judged, on its way to its name.
@@ -55,6 +59,10 @@ struct Ready {
     row: Option<BlobRow>,
     is_new: bool,
     is_healed: bool,
+    /// Why it is a copy though a link was asked for.
+    copied: Option<&'static str>,
+    /// Whether the blob that was there was read, and was right.
+    was_read: bool,
     found: Option<Signature>,
     /// Where bad bytes at its name went.
     quarantined: Option<PathBuf>,
@@ -69,11 +77,13 @@ struct Files<'a> {
     staging: &'a Staging,
     link: LinkMode,
     wide: bool,
+    now: i64,
 }
 
 impl Publisher<'_> {
     fn files(&self, wide: bool) -> Files<'_> {
-        Files { blobs: &self.store.blobs, staging: &self.session.staging, link: self.link, wide }
+        let now = self.context.now;
+        Files { blobs: &self.store.blobs, staging: &self.session.staging, link: self.link, wide, now }
     }
 
     /// Publishes the items at the indexes of each batch; each becomes a live, held blob or a reason why not. An error that is no
@@ -160,6 +170,9 @@ impl Publisher<'_> {
             if item.is_healed && row.state == State::Live {
                 transaction.set_healed(row.id)?;
             }
+            if item.was_read {
+                transaction.set_verified(row.id, row.epoch, &found, self.context.now)?;
+            }
             transaction.insert_distribution(row.id, &item.described.distribution)?;
             if let Some(inspection) = &item.described.inspection {
                 transaction.put_inspection(row.id, inspection)?;
@@ -173,6 +186,7 @@ impl Publisher<'_> {
                 size: item.size,
                 is_new: item.is_new,
                 is_healed: item.is_healed,
+                copied: item.copied,
             };
             results.push((item.index, Ok(published)));
         }
@@ -268,6 +282,10 @@ impl Files<'_> {
             // While the disk works on a large file, the other threads hash.
             fs::sync_file(&staged.path)?;
         }
+        let copied = staged.as_ref().and_then(|staged| staged.copied);
+        if let Some(staged) = staged.as_ref().filter(|_| judged.is_err()) {
+            staged.give_back()?;
+        }
         let staged = staged.map(|staged| (staged.path, staged.signature));
         match judged {
             Ok(described) => Ok(Ok(Ready {
@@ -281,6 +299,8 @@ impl Files<'_> {
                 row: None,
                 is_new: false,
                 is_healed: false,
+                copied,
+                was_read: false,
                 found: None,
                 quarantined: None,
             })),
@@ -312,9 +332,12 @@ impl Files<'_> {
         let mut found = if item.is_new { Found::Absent } else { blobs.find(&blob)? };
         item.found = loop {
             match found {
-                Found::File(known) if row.state == State::Live && row.is_file(&known) => break Some(known),
+                Found::File(known) if row.is_file(&known) && self.is_trusted(&row, item, &known) => break Some(known),
                 // Bytes that others read are looked at once more: a row can be wrong about them.
-                Found::File(known) if blobs.is_good(&blob) => break Some(known),
+                Found::File(known) if blobs.is_good(&blob) => {
+                    item.was_read = true;
+                    break Some(known);
+                }
                 Found::Absent => {
                     item.is_healed |= row.state == State::Live;
                     let (staged, signature) = self.staged(item)?;
@@ -341,6 +364,15 @@ impl Files<'_> {
             fs::remove_file(&left)?;
         }
         Ok(())
+    }
+
+    /// Tells whether the stat of a blob's file is enough to take its bytes for right. Not where they become the last copy, nor where
+    /// nobody has read them for long: the right ones are at hand.
+    fn is_trusted(&self, row: &BlobRow, item: &Ready, known: &Signature) -> bool {
+        let is_source = item.staged.as_ref().is_some_and(|(_, staged)| staged.inode == known.inode);
+        let read_at = row.verified_at.unwrap_or(row.created_at);
+        let is_fresh = self.link != LinkMode::Move && self.now.saturating_sub(read_at) < READ_AGAIN_SECONDS;
+        row.state == State::Live && (is_source || is_fresh)
     }
 
     /// Returns the item's staged file, staging it now if it was hashed where it lies.

@@ -1,21 +1,19 @@
 //! `view --to`: a tree on disk, written, brought up to date, taken away.
 
-use super::{file, split_lost};
-use crate::blobs::{Blobs, Found};
-use crate::digest::Sha256;
+use super::make::{Errand, make_flat, make_simple};
+use super::place::{Tree, open, owner, place, refuse_other};
+use super::{signed, split_lost};
+use crate::blobs::Found;
 use crate::error::{Error, Result};
-use crate::fs;
-use crate::index::{self, File, Page, html, json};
 use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, StatusRow, ViewRow};
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::healing::{Health, absolute, check};
+use crate::ops::healing::{Health, check};
 use crate::ops::shown::{Shown, ShownEntries, WithheldFile};
-use crate::ops::status::shown_status;
 use crate::ops::variants::{VariantsDocument, variants_of};
-use crate::ops::{CollectionAt, Context, search};
+use crate::ops::{CollectionAt, Context, counted};
 use crate::status::Status;
 use crate::store::Store;
-use crate::view::{Content, Document, FileLink, FlatTree, LinkMaker, Project, SimpleTree};
+use crate::view::{Project, SimpleTree};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -23,8 +21,6 @@ use std::path::{Path, PathBuf};
 
 /// Moves whenever pages or the layout of a tree change, so that trees are made anew then.
 const TREE_VERSION: u8 = 1;
-/// Sidecars of so many files are made and synced at a time.
-const CHUNK_FILES: usize = 4096;
 
 /// What `view --to` is told.
 #[derive(Debug, Clone)]
@@ -37,6 +33,8 @@ pub struct TreeOptions {
     pub link: LinkKind,
     /// How files are arranged.
     pub layout: Layout,
+    /// Whether it may take the place of a tree that shows something else, or lose all its files.
+    pub replace: bool,
 }
 
 /// What `view --to` did.
@@ -62,38 +60,48 @@ pub struct TreeReport {
     pub left_out: Vec<String>,
     /// The files that it doesn't show, since their project is in quarantine or their collection hides variant wheels.
     pub withheld: Vec<WithheldFile>,
+    /// The files that others put at names of a flat tree, with the right bytes: shown, and left to them.
+    pub theirs: Vec<String>,
 }
 
 /// A project as its folder shows it; of one in quarantine there are no entries.
-struct Shelf<'a> {
-    project: &'a ProjectName,
-    entries: &'a [Entry],
-    status: Option<&'a StatusRow>,
-    documents: &'a [VariantsDocument],
+pub(super) struct Shelf<'a> {
+    pub(super) project: &'a ProjectName,
+    pub(super) entries: &'a [Entry],
+    pub(super) status: Option<&'a StatusRow>,
+    pub(super) documents: &'a [VariantsDocument],
 }
 
 /// Writes a collection as a tree, or brings the tree up to date. Readers see the old or the new one, never a mixture.
 pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
+    let report = show_tree(store, context, options)?;
+    signed::put(store, &options.shown, options.layout, &report.path, report.revision)?;
+    Ok(report)
+}
+
+fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
     store.require_writable()?;
-    let path = place(&options.to, options.layout)?;
+    let path = place(store, &options.to)?;
     let text = path
         .to_str()
         .ok_or_else(|| Error::ViewTarget { path: path.clone(), why: "its path is not UTF-8".to_owned() })?;
-    if path.starts_with(store.root()) {
-        return Err(Error::ViewTarget { path, why: "it is inside the store".to_owned() });
-    }
-    if store.root().starts_with(&path) {
-        return Err(Error::ViewTarget { path, why: "the store is inside it".to_owned() });
-    }
     let _lock = store.view_lock(&path)?;
-    let known = store.manifest.find_view(text)?;
+    // Nothing is recorded for a folder that will be refused.
+    let tree = open(&path, options.layout)?;
+    let owner = owner(store, text, &options.shown);
+    let is_other = refuse_other(&tree, &owner, options)?;
+    let known = store.manifest.find_view(text)?.filter(|_| !is_other);
     if let Some(report) = unchanged(store, options, &path, known.as_ref())? {
         return Ok(report);
     }
-    // Nothing is recorded for a folder that will be refused.
-    open(&path, options.layout)?;
     let transaction = store.manifest.write()?;
     let mut read = options.shown.read(&transaction, None)?;
+    if let Some(known) = known.as_ref().filter(|known| known.files > 0 && read.entries.is_empty() && !options.replace) {
+        let files = counted(known.files, "file");
+        return Err(Error::Refused(format!(
+            "{text} has {files} and would have none; say --replace where that is meant"
+        )));
+    }
     let root = store.root().to_string_lossy();
     let id = transaction.insert_view(text, &root, options.layout, options.link)?;
     let generation = transaction.last_generation(id)? + 1;
@@ -104,17 +112,18 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
     transaction.commit()?;
     // Before bytes are looked at: what is found bad from here on is noticed by the next run.
     let losses = store.manifest.losses()?;
-    let doubtful = match options.layout {
-        Layout::Simple => changed_projects(store, &path, &shelves(&entries, &read.statuses, &[]), options.link)?,
-        Layout::Flat => entries.iter().map(|entry| entry.project.clone()).collect(),
+    let doubtful = match &tree {
+        Tree::Simple(tree) => changed_projects(store, tree, &shelves(&entries, &read.statuses, &[]), options.link),
+        Tree::Flat(_) => entries.iter().map(|entry| entry.project.clone()).collect(),
     };
     look(store, entries.iter_mut().filter(|entry| doubtful.contains(&entry.project)).collect())?;
     let left_out = split_lost(&mut entries);
     let documents = variants_of(&store.manifest, &entries)?;
     let projects = shelves(&entries, &read.statuses, &documents);
-    let made = match options.layout {
-        Layout::Simple => make_simple(store, context, options, &path, &projects, generation)?,
-        Layout::Flat => make_flat(store, options, &path, &entries, &documents)?,
+    let errand = Errand { owner: &owner, options, generation, new: known.is_none().then_some(id) };
+    let (made, theirs) = match tree {
+        Tree::Simple(tree) => (make_simple(store, context, tree, &errand, &projects)?, Vec::new()),
+        Tree::Flat(tree) => make_flat(store, tree, &errand, &entries, &documents)?,
     };
     let transaction = store.manifest.write()?;
     let counts = (entries.len(), projects.len());
@@ -132,6 +141,7 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
         is_new: known.is_none(),
         left_out,
         withheld: read.withheld,
+        theirs,
     })
 }
 
@@ -154,16 +164,10 @@ fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
 }
 
 /// Returns the projects whose folders readers don't see yet as they should be: their blobs are about to be linked.
-fn changed_projects(
-    store: &Store,
-    path: &Path,
-    projects: &[Shelf<'_>],
-    link: LinkKind,
-) -> Result<HashSet<ProjectName>> {
-    let tree = SimpleTree::open(path)?;
+fn changed_projects(store: &Store, tree: &SimpleTree, projects: &[Shelf<'_>], link: LinkKind) -> HashSet<ProjectName> {
     let wanted = wanted(store, projects, link);
     let changed = tree.plan(&wanted).make.into_iter().filter_map(|index| wanted[index].name.parse().ok());
-    Ok(changed.collect())
+    changed.collect()
 }
 
 /// Puts together what each project's folder shows. The entries, and the documents, are in the order of their projects.
@@ -191,40 +195,15 @@ fn shelves<'a>(
 }
 
 /// Names each project's folder by what it shall show.
-fn wanted(store: &Store, projects: &[Shelf<'_>], link: LinkKind) -> Vec<Project> {
+pub(super) fn wanted(store: &Store, projects: &[Shelf<'_>], link: LinkKind) -> Vec<Project> {
     let root = store.root();
     let project =
         |shelf: &Shelf<'_>| Project { name: shelf.project.to_string(), fingerprint: fingerprint(root, shelf, link) };
     projects.par_iter().map(project).collect()
 }
 
-/// Makes the folder's path absolute and free of symlinks; the folder itself is made where the layout wants it.
-fn place(to: &Path, layout: Layout) -> Result<PathBuf> {
-    let to = absolute(to)?;
-    let resolve = |path: &Path| std::fs::canonicalize(path).map_err(fs::Error::at("resolve", path));
-    if layout == Layout::Simple || to.is_dir() {
-        fs::create_dir_all(&to)?;
-        return Ok(resolve(&to)?);
-    }
-    let parent = fs::parent(&to);
-    fs::create_dir_all(parent)?;
-    Ok(resolve(parent)?.join(to.file_name().unwrap_or_default()))
-}
-
-enum Tree {
-    Simple(SimpleTree),
-    Flat(FlatTree),
-}
-
-fn open(path: &Path, layout: Layout) -> Result<Tree> {
-    Ok(match layout {
-        Layout::Simple => Tree::Simple(SimpleTree::open(path)?),
-        Layout::Flat => Tree::Flat(FlatTree::open(path)?),
-    })
-}
-
 /// Tells whether revisions alone say what is shown: a variant's order may have changed while no collection did.
-fn may_be_unchanged(shown: &Shown) -> bool {
+pub(super) fn may_be_unchanged(shown: &Shown) -> bool {
     matches!(shown, Shown::Collection { .. })
 }
 
@@ -266,136 +245,8 @@ fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&V
         is_new: false,
         left_out: Vec::new(),
         withheld: Vec::new(),
+        theirs: Vec::new(),
     }))
-}
-
-fn make_simple(
-    store: &Store,
-    context: &Context<'_>,
-    options: &TreeOptions,
-    path: &Path,
-    projects: &[Shelf<'_>],
-    generation: i64,
-) -> Result<usize> {
-    let mut tree = SimpleTree::open(path)?;
-    let wanted = wanted(store, projects, options.link);
-    tree.sweep()?;
-    tree.prepare()?;
-    let plan = tree.plan(&wanted);
-    // A project's folder is one level below the folder of projects.
-    let links = maker(store, options.link, &tree.projects_dir().join("x"));
-    let count_of = |index: usize| projects[index].entries.len();
-    let total: usize = plan.make.iter().map(|&index| count_of(index)).sum();
-    context.progress.start("linking", total as u64);
-    let mut start = 0;
-    while start < plan.make.len() {
-        let mut files = 0;
-        let fits = |&&index: &&usize| {
-            files += count_of(index);
-            files <= CHUNK_FILES || files == count_of(index)
-        };
-        let count = plan.make[start..].iter().take_while(fits).count();
-        let chunk = &plan.make[start..start + count];
-        start += count;
-        make_sidecars(store, chunk.iter().flat_map(|&index| projects[index].entries))?;
-        let blobs = &store.blobs;
-        chunk.par_iter().try_for_each(|&index| {
-            let done = tree.make(&wanted[index], &content(blobs, &projects[index]), &links);
-            context.progress.add(count_of(index) as u64);
-            done
-        })?;
-    }
-    context.progress.finish();
-    let names: Vec<&str> = wanted.iter().map(|project| project.name.as_str()).collect();
-    let (mut page, mut document) = (Vec::new(), Vec::new());
-    html::root(&mut page, None, &names).expect("memory takes all bytes");
-    json::root(&mut document, None, &names).expect("memory takes all bytes");
-    tree.show(&plan, &wanted, generation, &page, &document)?;
-    tree.sweep()?;
-    Ok(plan.make.len())
-}
-
-/// Makes the sidecars that are not there yet: staged, synced, named.
-fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
-    let wanted: BTreeSet<Sha256> = entries.filter_map(|entry| entry.metadata_sha256).collect();
-    let wanted: Vec<Sha256> = wanted.into_iter().collect();
-    let blobs = &store.blobs;
-    let absent: Vec<Sha256> = wanted.into_par_iter().filter(|sha256| !blobs.has_sidecar(sha256)).collect();
-    if absent.is_empty() {
-        return Ok(());
-    }
-    // The manifest belongs to this thread; files are written by all.
-    let read = |sha256: &Sha256| Ok((*sha256, store.manifest.metadata(sha256)?.unwrap_or_default()));
-    let bytes = absent.iter().map(read).collect::<Result<Vec<_>>>()?;
-    let scratch = store.scratch()?;
-    bytes.par_iter().try_for_each(|(sha256, bytes)| blobs.stage_sidecar(scratch.dir(), sha256, bytes))?;
-    fs::sync_filesystem(scratch.dir())?;
-    absent.par_iter().try_for_each(|sha256| blobs.publish_sidecar(scratch.dir(), sha256))?;
-    Ok(())
-}
-
-/// Renders a project's pages and lists its files.
-fn content(blobs: &Blobs, shelf: &Shelf<'_>) -> Content {
-    let mut entries = shelf.entries.to_vec();
-    search::sort_projects(&mut entries);
-    let files = files(&entries, shelf.documents, true);
-    let page = Page { status: shelf.status.map(shown_status), ..Page::new(shelf.project.as_str(), &files) };
-    let (mut html, mut json) = (Vec::new(), Vec::new());
-    html::project(&mut html, &page).expect("memory takes all bytes");
-    json::project(&mut json, &page).expect("memory takes all bytes");
-    let links = entries.iter().map(|entry| FileLink {
-        filename: entry.filename.clone(),
-        blob: blobs.path(&entry.blake3),
-        sidecar: entry.metadata_sha256.map(|sha256| blobs.sidecar(&sha256)),
-    });
-    let files = links.collect();
-    Content { html, json, files, documents: shelf.documents.iter().map(beside).collect() }
-}
-
-/// Lists distributions, and after them the documents about variant wheels among them, all in the page's own folder.
-fn files<'a>(entries: &'a [Entry], documents: &'a [VariantsDocument], has_sidecars: bool) -> Vec<File<'a>> {
-    let files = entries.iter().map(|entry| file(entry, index::href(&entry.filename), has_sidecars));
-    files.chain(documents.iter().map(|document| document.file(index::href(&document.filename)))).collect()
-}
-
-fn beside(document: &VariantsDocument) -> Document {
-    Document { filename: document.filename.clone(), bytes: document.bytes.clone() }
-}
-
-fn make_flat(
-    store: &Store,
-    options: &TreeOptions,
-    path: &Path,
-    entries: &[Entry],
-    documents: &[VariantsDocument],
-) -> Result<usize> {
-    let mut tree = FlatTree::open(path)?;
-    tree.sweep()?;
-    let mut sorted = entries.to_vec();
-    search::sort_projects(&mut sorted);
-    let files = files(&sorted, documents, false);
-    let mut page = Vec::new();
-    html::collection(&mut page, &Page::new(options.shown.name().as_str(), &files)).expect("memory takes all bytes");
-    let links: Vec<FileLink> = entries
-        .iter()
-        .map(|entry| FileLink {
-            filename: entry.filename.clone(),
-            blob: store.blobs.path(&entry.blake3),
-            sidecar: None,
-        })
-        .collect();
-    let documents: Vec<Document> = documents.iter().map(beside).collect();
-    tree.show(&links, &documents, &maker(store, options.link, tree.links_dir()), &page)?;
-    Ok(links.len())
-}
-
-fn maker(store: &Store, link: LinkKind, dir: &Path) -> LinkMaker {
-    match link {
-        LinkKind::Symlink => LinkMaker::relative(dir, store.root()),
-        LinkKind::Hardlink => LinkMaker::Hardlink,
-        LinkKind::Reflink => LinkMaker::Reflink,
-        LinkKind::Copy => LinkMaker::Copy,
-    }
 }
 
 /// Digests all that a project's folder shows. (What the entries are says what their documents are, too.)
@@ -422,26 +273,6 @@ fn fingerprint(root: &Path, shelf: &Shelf<'_>, link: LinkKind) -> String {
         }
     }
     hasher.finalize().to_hex()[..16].to_owned()
-}
-
-/// Removes a tree that the store knows: what readers see first, the row that keeps its blobs last.
-pub fn drop_tree(store: &Store, to: &Path) -> Result<PathBuf> {
-    store.require_writable()?;
-    let path = absolute(to)?;
-    let path = std::fs::canonicalize(&path).unwrap_or(path);
-    let _lock = store.view_lock(&path)?;
-    let row = store.manifest.find_view(&path.to_string_lossy())?;
-    let row = row.ok_or_else(|| Error::NoSuch(format!("view at {}", path.display())))?;
-    if path.exists() || row.layout == Layout::Flat {
-        match open(&path, row.layout)? {
-            Tree::Simple(tree) => tree.remove()?,
-            Tree::Flat(tree) => tree.remove()?,
-        }
-    }
-    let transaction = store.manifest.write()?;
-    transaction.delete_view(row.id)?;
-    transaction.commit()?;
-    Ok(path)
 }
 
 /// Returns the files in trees that have a blob's bytes of their own.

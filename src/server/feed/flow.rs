@@ -5,6 +5,7 @@
 //! goes on only if the new one begins with the same bytes.
 
 use crate::digest::Sha256;
+use crate::name::RemoteName;
 use crate::server::answer::{plain, set};
 use crate::server::{Answer, Cause};
 use bytes::Bytes;
@@ -29,6 +30,8 @@ const PIECE_BYTES: u64 = 128 << 10;
 pub(super) struct Trouble {
     pub(super) status: StatusCode,
     pub(super) text: String,
+    /// The remote that the text goes on about, if its name is told.
+    pub(super) remote: Option<RemoteName>,
     /// What only the server's owner is told.
     pub(super) cause: Option<String>,
 }
@@ -359,7 +362,7 @@ mod tests {
     }
 
     fn trouble() -> Trouble {
-        Trouble { status: StatusCode::BAD_GATEWAY, text: "no".to_owned(), cause: None }
+        Trouble { status: StatusCode::BAD_GATEWAY, text: "no".to_owned(), remote: None, cause: None }
     }
 
     #[test]

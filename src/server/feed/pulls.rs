@@ -8,7 +8,7 @@ use crate::budget;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
 use crate::fs;
-use crate::manifest::RemoteId;
+use crate::manifest::{Actor, RemoteId};
 use crate::ops::{self, Context, Offer, Refusal, Told};
 use crate::remote::{LazyClient, Moment};
 use crate::server::counters::Count;
@@ -45,7 +45,6 @@ struct Pulls {
     root: PathBuf,
     client: Arc<LazyClient>,
     clock: Clock,
-    who: String,
     inner: Mutex<Inner>,
     ended: Condvar,
     pulled: Count,
@@ -58,10 +57,14 @@ struct Inner {
     is_closed: bool,
 }
 
+/// A fetch that waits for its turn.
+type Waiting = (Key, Offer, Actor, Arc<Feed>);
+
 /// What waits for its turn, and how many threads are at work.
 #[derive(Default)]
 struct Lane {
-    queue: VecDeque<(Key, Offer, Arc<Feed>)>,
+    /// With whoever asked first.
+    queue: VecDeque<Waiting>,
     threads: u64,
     /// How many fetch from each remote.
     busy: HashMap<RemoteId, u64>,
@@ -69,7 +72,7 @@ struct Lane {
 
 impl Lane {
     /// Takes what waits longest of those whose remote has not its share of the threads.
-    fn next(&mut self, threads: u64) -> Option<(Key, Offer, Arc<Feed>)> {
+    fn next(&mut self, threads: u64) -> Option<Waiting> {
         let used = self.busy.values().sum();
         let own = |remote| self.busy.get(&remote).copied().unwrap_or(0);
         let at = self.queue.iter().position(|(key, ..)| budget::is_fair(threads, used, own(key.remote)))?;
@@ -106,14 +109,14 @@ impl Errand {
 
 impl Feeds {
     /// Takes what a fetch needs; nothing runs yet.
-    pub(in crate::server) fn new(root: PathBuf, client: Arc<LazyClient>, clock: Clock, who: String) -> Self {
+    pub(in crate::server) fn new(root: PathBuf, client: Arc<LazyClient>, clock: Clock) -> Self {
         let (inner, ended, pulled) = (Mutex::default(), Condvar::new(), Count::default());
-        Self(Arc::new(Pulls { root, client, clock, who, inner, ended, pulled }))
+        Self(Arc::new(Pulls { root, client, clock, inner, ended, pulled }))
     }
 
     /// Returns the fetch of a file, beginning it when there is none.
-    pub(super) fn open(&self, errand: Errand, offer: Offer) -> Result<Arc<Feed>, Trouble> {
-        self.0.open(errand, offer)
+    pub(super) fn open(&self, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
+        self.0.open(errand, offer, actor)
     }
 
     /// Returns how many files are being fetched or wait for their turn.
@@ -141,7 +144,7 @@ impl Feeds {
 }
 
 impl Pulls {
-    fn open(self: &Arc<Self>, errand: Errand, offer: Offer) -> Result<Arc<Feed>, Trouble> {
+    fn open(self: &Arc<Self>, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
         let file = &offer.file;
         let (filename, sha256) = (file.name.as_str().to_owned(), file.sha256);
         let key = Key { errand, remote: offer.remote.id, filename, sha256 };
@@ -160,7 +163,7 @@ impl Pulls {
         let feed = Arc::new(Feed::new(size));
         inner.feeds.insert(key.clone(), feed.clone());
         let lane = &mut inner.lanes[errand as usize];
-        lane.queue.push_back((key.clone(), offer, feed.clone()));
+        lane.queue.push_back((key.clone(), offer, actor, feed.clone()));
         if lane.threads < errand.threads() {
             let own = self.clone();
             let spawned = std::thread::Builder::new().name("wcas-pull".to_owned()).spawn(move || own.work(errand));
@@ -187,7 +190,7 @@ impl Inner {
     fn close(&mut self) {
         self.is_closed = true;
         for lane in &mut self.lanes {
-            for (key, _, feed) in lane.queue.drain(..) {
+            for (key, _, _, feed) in lane.queue.drain(..) {
                 feed.failed(Trouble::passing("the server is about to end"));
                 self.feeds.remove(&key);
             }
@@ -215,9 +218,9 @@ impl Pulls {
                 }
                 next
             };
-            let Some((key, offer, feed)) = next else { return };
+            let Some((key, offer, actor, feed)) = next else { return };
             let remote = key.remote;
-            let run = Run { pulls: self, key, feed };
+            let run = Run { pulls: self, key, actor, feed };
             let is_sound =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.go(&offer, &mut store))).is_ok();
             if !is_sound {
@@ -233,6 +236,7 @@ impl Pulls {
 struct Run<'a> {
     pulls: &'a Arc<Pulls>,
     key: Key,
+    actor: Actor,
     feed: Arc<Feed>,
 }
 
@@ -254,24 +258,23 @@ impl Run<'_> {
     fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> Result<(u64, Brought), Trouble> {
         let store = match store {
             Some(store) => store,
-            none => none.insert(stores::open(&self.pulls.root)?),
+            none => none.insert(stores::open(&self.pulls.root, &self.actor)?),
         };
-        let context = Context {
-            now: (self.pulls.clock)(),
-            who: &self.pulls.who,
-            jobs: 1,
-            progress: &(),
-            client: Some(&self.pulls.client),
-        };
+        store.manifest.set_actor(self.actor.clone());
+        let who = self.actor.to_string();
+        let context =
+            Context { now: (self.pulls.clock)(), who: &who, jobs: 1, progress: &(), client: Some(&self.pulls.client) };
         if self.key.errand == Errand::File {
-            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(moment))??;
+            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(moment))?
+                .map_err(|refusal| Trouble::with(offer, &refusal))?;
             self.pulls.pulled.add(1);
             return Ok((imported.size, Brought::File(imported.sha256)));
         }
-        match ops::remote_metadata(store, &context, offer)?? {
+        let told = ops::remote_metadata(store, &context, offer)?;
+        match told.map_err(|refusal| Trouble::with(offer, &refusal))? {
             Told::Metadata(bytes) => Ok((0, Brought::Metadata(bytes.into()))),
             // As any client that asks for the file, and together with those.
-            Told::WithFile => match self.pulls.open(Errand::File, offer.clone())?.wait_for_end() {
+            Told::WithFile => match self.pulls.open(Errand::File, offer.clone(), self.actor.clone())?.wait_for_end() {
                 Status::Done(brought) => Ok((0, brought)),
                 Status::Failed(trouble) => Err(trouble),
                 Status::Running => unreachable!("it has ended"),
@@ -291,21 +294,24 @@ impl Run<'_> {
 }
 
 impl Trouble {
+    /// Trouble with a remote. What it said, where it is and what it gave is for the log.
+    fn with(offer: &Offer, refusal: &Refusal) -> Self {
+        let file = offer.file.name.as_str();
+        let (status, text) = match refusal {
+            Refusal::Failed(_) => (StatusCode::BAD_GATEWAY, format!("failed to give {file}")),
+            // What is not to be had is not listed from now on.
+            Refusal::Absent(_) => (StatusCode::NOT_FOUND, format!("lists {file} and does not have it")),
+            Refusal::Unwanted(_) => (StatusCode::NOT_FOUND, format!("gave a {file} that is not taken")),
+            Refusal::NoRoom(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("has {file}, for which there is no room just now"))
+            }
+        };
+        Self { status, text, remote: Some(offer.remote.name.clone()), cause: Some(refusal.to_string()) }
+    }
+
     /// Trouble of the server's own that will pass.
     fn passing(text: &str) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: text.to_owned(), cause: None }
-    }
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::Failed(_) => StatusCode::BAD_GATEWAY,
-            // What is not to be had is not listed from now on.
-            Refusal::Absent(_) | Refusal::Unwanted(_) => StatusCode::NOT_FOUND,
-            Refusal::NoRoom(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self { status, text: refusal.to_string(), cause: None }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: text.to_owned(), remote: None, cause: None }
     }
 }
 

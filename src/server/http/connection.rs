@@ -187,13 +187,17 @@ impl Connections {
         if let (Some(log), Some(line)) = (log, line) {
             let length =
                 answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).unwrap_or("-");
-            log(&format!("{line} {} {length} {:.1?}", answer.status().as_u16(), start.elapsed()));
+            let why = refused(&answer).map(|text| format!(" ({text})")).unwrap_or_default();
+            log(&format!("{line} {} {length} {:.1?}{why}", answer.status().as_u16(), start.elapsed()));
         }
         let server = self.server.clone();
         answer.map(|body| Counted::new(body, server, busy))
     }
 
     async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
+        if let Err(answer) = self.options.hosts.admit(&request) {
+            return self.prepare(answer);
+        }
         if let Some(answer) = self.server.cached(&request) {
             let (parts, body) = answer.into_parts();
             return match Outgoing::ready(body) {
@@ -315,6 +319,14 @@ fn finish(mut answer: Response<Outgoing>) -> Response<Outgoing> {
         }
     }
     answer
+}
+
+/// Returns what a client that may not do something is told, in the printable ASCII that a reason phrase is.
+fn refused<T>(answer: &Response<T>) -> Option<&str> {
+    let is_refused =
+        matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST);
+    let phrase = answer.extensions().get::<hyper::ext::ReasonPhrase>().filter(|_| is_refused)?;
+    std::str::from_utf8(phrase.as_bytes()).ok()
 }
 
 /// Tells whether an accept failed for a reason that only its client has.

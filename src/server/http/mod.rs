@@ -14,7 +14,7 @@ mod tls;
 pub use proxy::Proxies;
 pub use tls::{Tls, TlsError};
 
-use super::Server;
+use super::{Hosts, Server};
 use crate::budget;
 use connection::Connections;
 use std::io;
@@ -56,6 +56,8 @@ pub struct HttpOptions {
     pub grace: Duration,
     /// TLS, unless a proxy does it.
     pub tls: Option<Tls>,
+    /// The names that are answered for.
+    pub hosts: Hosts,
     /// Whose forwarded headers are believed.
     pub proxies: Proxies,
     /// Is told of every request: one line.

@@ -6,9 +6,10 @@ mod negotiate;
 mod page_cache;
 mod render;
 
-use super::answer::{Body, failure, plain, set, unavailable};
+use super::answer::{Body, failure, plain, set};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
+use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
 use super::{Answer, Request, Server, cache, files};
 use crate::digest::Sha256;
@@ -182,12 +183,20 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
         None => make(server, view, subject, key),
     });
     match made {
-        Ok(Ok(page)) => give(request, &page, true).expect("a page that may be coded now can be given"),
+        Ok(Ok(page)) => {
+            let mut answer = give(request, &page, true).expect("a page that may be coded now can be given");
+            if let Some(names) = &page.incomplete {
+                // The page is everybody's who may read it; the names in its header are not.
+                match Discretion::of(server, request) {
+                    Ok(discretion) => set(&mut answer, INCOMPLETE, &discretion.names(names)),
+                    Err(error) => return failure(&error),
+                }
+            }
+            answer
+        }
         Ok(Err(Lack::Unknown)) => plain(StatusCode::NOT_FOUND, unknown(view, subject)),
         Ok(Err(Lack::Unavailable(notes))) => {
-            let text =
-                notes.iter().map(|note| format!("{}: {}", note.remote, note.text)).collect::<Vec<_>>().join("; ");
-            let mut answer = unavailable(format!("a remote that may have it can't be asked ({text})"));
+            let mut answer = discretion::unasked(server, request, &notes).unwrap_or_else(|error| failure(&error));
             set(&mut answer, RETRY_AFTER, "30");
             answer
         }

@@ -33,7 +33,7 @@ const FIELDS: [&str; 10] = [
 /// So much of a field is kept.
 const MAX_FIELD_BYTES: usize = 64 << 10;
 /// How new files in staging may be read.
-const MODE: u32 = 0o666;
+const MODE: u32 = fs::FILE;
 
 /// Why a form is not taken.
 #[derive(Debug)]

@@ -1,0 +1,110 @@
+//! Who owns the store's files and may write to them, and whether they are what they should be.
+
+use super::Examination;
+use crate::error::Result;
+use crate::fs;
+use crate::ops::counted;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Folders of the store, and the one kind of thing that lies in each.
+const FOLDERS: [(&str, Kind); 7] = [
+    ("blobs", Kind::Folder),
+    ("documents", Kind::Folder),
+    ("locks", Kind::File),
+    ("metadata", Kind::Folder),
+    ("named", Kind::Folder),
+    ("quarantine", Kind::Any),
+    ("staging", Kind::Folder),
+];
+const SESSIONS: &str = "sessions";
+const ALL_MAY_WRITE: u32 = 0o002;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
+    Any,
+}
+
+impl Kind {
+    fn fits(self, found: &std::fs::Metadata) -> bool {
+        match self {
+            Self::File => found.is_file(),
+            Self::Folder => found.is_dir(),
+            Self::Any => true,
+        }
+    }
+}
+
+/// What was found to differ from what this store makes.
+#[derive(Debug, Default)]
+struct Odd {
+    writable: Vec<PathBuf>,
+    foreign: Vec<PathBuf>,
+    kinds: Vec<PathBuf>,
+}
+
+impl Odd {
+    fn look(&mut self, path: &Path, kind: Kind, owner: u32) -> Result<()> {
+        let Some(found) = fs::entry(path)? else { return Ok(()) };
+        if !kind.fits(&found) {
+            self.kinds.push(path.to_owned());
+        }
+        if !found.is_symlink() && found.mode() & ALL_MAY_WRITE != 0 {
+            self.writable.push(path.to_owned());
+        }
+        if found.uid() != owner {
+            self.foreign.push(path.to_owned());
+        }
+        Ok(())
+    }
+
+    fn look_below(&mut self, dir: &Path, kind: Kind, owner: u32) -> Result<()> {
+        // What is no folder was told; what this user may not list is its owner's to look at.
+        let is_folder = fs::entry(dir)?.is_some_and(|found| found.is_dir());
+        let names = if is_folder { fs::names(dir).unwrap_or_default() } else { Vec::new() };
+        names.iter().try_for_each(|name| self.look(&dir.join(name), kind, owner))
+    }
+}
+
+impl Examination<'_> {
+    /// Looks at owners, permissions and kinds of all but the blobs; theirs are known by now.
+    pub(super) fn rights(&mut self, blobs: Vec<(PathBuf, u32)>) -> Result<()> {
+        let root = self.store.root().to_owned();
+        let Some(owner) = fs::entry(&root)?.map(|found| found.uid()) else { return Ok(()) };
+        let mut odd = Odd::default();
+        odd.look(&root, Kind::Folder, owner)?;
+        for name in fs::names(&root)? {
+            let folder = FOLDERS.iter().find(|(folder, _)| name == *folder);
+            odd.look(&root.join(&name), folder.map_or(Kind::File, |_| Kind::Folder), owner)?;
+        }
+        for (folder, kind) in FOLDERS {
+            odd.look_below(&root.join(folder), kind, owner)?;
+        }
+        odd.kinds.retain(|path| *path != root.join("locks").join(SESSIONS));
+        odd.look_below(&root.join("locks").join(SESSIONS), Kind::File, owner)?;
+        odd.look_below(&root.join("blobs/b3"), Kind::Folder, owner)?;
+        for shard in fs::names(&root.join("metadata")).unwrap_or_default() {
+            odd.look_below(&root.join("metadata").join(shard), Kind::File, owner)?;
+        }
+        odd.foreign.extend(blobs.into_iter().filter(|(_, uid)| *uid != owner).map(|(path, _)| path));
+        let Odd { writable, foreign, kinds } = odd;
+        let path = root.display();
+        if let Some(first) = kinds.first() {
+            let detail =
+                format!("{} of the store's own that is a link, a pipe or another thing", counted(kinds.len(), "name"));
+            self.problem("kind", Some(first), detail, "nothing of this store's making: remove it by hand");
+        }
+        if let Some(first) = writable.first() {
+            let detail = format!("{} that every user may write to", counted(writable.len(), "file or folder"));
+            self.problem("writable", Some(first), detail, &format!("chmod -R o-w {path}"));
+        }
+        if let Some(first) = foreign.first() {
+            let detail =
+                format!("{} of another owner than the store, who can change the bytes", counted(foreign.len(), "file"));
+            self.problem("owner", Some(first), detail, &format!("chown -R {owner} {path}, then `wcas verify`"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! The files and pages of a tree.
+
+use super::file;
+use super::tree::{Shelf, TreeOptions, wanted};
+use crate::blobs::Blobs;
+use crate::digest::Sha256;
+use crate::error::Result;
+use crate::fs;
+use crate::index::{self, File, Page, html, json};
+use crate::manifest::{Entry, LinkKind, ViewId};
+use crate::ops::status::shown_status;
+use crate::ops::variants::VariantsDocument;
+use crate::ops::{Context, search};
+use crate::store::Store;
+use crate::view::{Content, Document, FileLink, FlatFile, FlatTree, LinkMaker, Owner, SimpleTree, Source};
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Sidecars of so many files are made and synced at a time.
+const CHUNK_FILES: usize = 4096;
+
+/// What a tree is made for.
+pub(super) struct Errand<'a> {
+    pub(super) owner: &'a Owner,
+    pub(super) options: &'a TreeOptions,
+    pub(super) generation: i64,
+    /// The row, where it was made for this.
+    pub(super) new: Option<ViewId>,
+}
+
+/// Makes and shows a tree with the simple layout; returns how many projects were made anew.
+pub(super) fn make_simple(
+    store: &Store,
+    context: &Context<'_>,
+    mut tree: SimpleTree,
+    errand: &Errand<'_>,
+    projects: &[Shelf<'_>],
+) -> Result<usize> {
+    let Errand { owner, options, generation, .. } = *errand;
+    let wanted = wanted(store, projects, options.link);
+    tree.sweep()?;
+    tree.prepare(owner)?;
+    let plan = tree.plan(&wanted);
+    // A project's folder is one level below the folder of projects.
+    let links = maker(store, options.link, &tree.projects_dir().join("x"));
+    let count_of = |index: usize| projects[index].entries.len();
+    let total: usize = plan.make.iter().map(|&index| count_of(index)).sum();
+    context.progress.start("linking", total as u64);
+    let mut start = 0;
+    while start < plan.make.len() {
+        let mut files = 0;
+        let fits = |&&index: &&usize| {
+            files += count_of(index);
+            files <= CHUNK_FILES || files == count_of(index)
+        };
+        let count = plan.make[start..].iter().take_while(fits).count();
+        let chunk = &plan.make[start..start + count];
+        start += count;
+        make_sidecars(store, chunk.iter().flat_map(|&index| projects[index].entries))?;
+        let blobs = &store.blobs;
+        chunk.par_iter().try_for_each(|&index| {
+            let done = tree.make(&wanted[index], &content(blobs, &projects[index]), &links);
+            context.progress.add(count_of(index) as u64);
+            done
+        })?;
+    }
+    context.progress.finish();
+    let names: Vec<&str> = wanted.iter().map(|project| project.name.as_str()).collect();
+    let (mut page, mut document) = (Vec::new(), Vec::new());
+    html::root(&mut page, None, &names).expect("memory takes all bytes");
+    json::root(&mut document, None, &names).expect("memory takes all bytes");
+    tree.show(&plan, &wanted, generation, &page, &document)?;
+    tree.sweep()?;
+    Ok(plan.make.len())
+}
+
+/// Makes the sidecars that are not there yet: staged, synced, named.
+fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
+    let wanted: BTreeSet<Sha256> = entries.filter_map(|entry| entry.metadata_sha256).collect();
+    let wanted: Vec<Sha256> = wanted.into_iter().collect();
+    let blobs = &store.blobs;
+    let absent: Vec<Sha256> = wanted.into_par_iter().filter(|sha256| !blobs.has_sidecar(sha256)).collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    // The manifest belongs to this thread; files are written by all.
+    let read = |sha256: &Sha256| Ok((*sha256, store.manifest.metadata(sha256)?.unwrap_or_default()));
+    let bytes = absent.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let scratch = store.scratch()?;
+    bytes.par_iter().try_for_each(|(sha256, bytes)| blobs.stage_sidecar(scratch.dir(), sha256, bytes))?;
+    fs::sync_filesystem(scratch.dir())?;
+    absent.par_iter().try_for_each(|sha256| blobs.publish_sidecar(scratch.dir(), sha256))?;
+    Ok(())
+}
+
+/// Renders a project's pages and lists its files.
+fn content(blobs: &Blobs, shelf: &Shelf<'_>) -> Content {
+    let mut entries = shelf.entries.to_vec();
+    search::sort_projects(&mut entries);
+    let files = files(&entries, shelf.documents, true);
+    let page = Page { status: shelf.status.map(shown_status), ..Page::new(shelf.project.as_str(), &files) };
+    let (mut html, mut json) = (Vec::new(), Vec::new());
+    html::project(&mut html, &page).expect("memory takes all bytes");
+    json::project(&mut json, &page).expect("memory takes all bytes");
+    let links = entries.iter().map(|entry| FileLink {
+        filename: entry.filename.clone(),
+        blob: blobs.path(&entry.blake3),
+        sidecar: entry.metadata_sha256.map(|sha256| blobs.sidecar(&sha256)),
+    });
+    let files = links.collect();
+    Content { html, json, files, documents: shelf.documents.iter().map(beside).collect() }
+}
+
+/// Lists distributions, and after them the documents about variant wheels among them, all in the page's own folder.
+fn files<'a>(entries: &'a [Entry], documents: &'a [VariantsDocument], has_sidecars: bool) -> Vec<File<'a>> {
+    let files = entries.iter().map(|entry| file(entry, index::href(&entry.filename), has_sidecars));
+    files.chain(documents.iter().map(|document| document.file(index::href(&document.filename)))).collect()
+}
+
+fn beside(document: &VariantsDocument) -> Document {
+    Document { filename: document.filename.clone(), bytes: document.bytes.clone() }
+}
+
+/// Makes and shows a flat tree; returns how many files were made anew, and which are somebody else's.
+pub(super) fn make_flat(
+    store: &Store,
+    mut tree: FlatTree,
+    errand: &Errand<'_>,
+    entries: &[Entry],
+    documents: &[VariantsDocument],
+) -> Result<(usize, Vec<String>)> {
+    let Errand { owner, options, .. } = *errand;
+    let mut sorted = entries.to_vec();
+    search::sort_projects(&mut sorted);
+    let listed = files(&sorted, documents, false);
+    let mut page = Vec::new();
+    html::collection(&mut page, &Page::new(options.shown.name().as_str(), &listed)).expect("memory takes all bytes");
+    let blob = |entry: &Entry| Source::Blob {
+        path: store.blobs.path(&entry.blake3),
+        blake3: entry.blake3,
+        epoch: entry.epoch,
+    };
+    let links = entries.iter().map(|entry| FlatFile { filename: &entry.filename, source: blob(entry) });
+    let beside = documents
+        .iter()
+        .map(|document| FlatFile { filename: &document.filename, source: Source::Bytes(&document.bytes) });
+    let page = FlatFile { filename: "index.html", source: Source::Bytes(&page) };
+    let wanted: Vec<FlatFile<'_>> = links.chain(beside).chain([page]).collect();
+    let links = maker(store, options.link, Path::new(&owner.view));
+    let plan = match tree.plan(owner, &wanted, &links) {
+        Ok(plan) => plan,
+        Err(refused) => {
+            // Nothing is kept for a folder that is refused.
+            if let Some(id) = errand.new {
+                let transaction = store.manifest.write()?;
+                transaction.delete_view(id)?;
+                transaction.commit()?;
+            }
+            return Err(refused.into());
+        }
+    };
+    tree.show(owner, &plan, &wanted, &links)?;
+    Ok((plan.made(), plan.theirs))
+}
+
+fn maker(store: &Store, link: LinkKind, dir: &Path) -> LinkMaker {
+    match link {
+        LinkKind::Symlink => LinkMaker::relative(dir, store.root()),
+        LinkKind::Hardlink => LinkMaker::Hardlink,
+        LinkKind::Reflink => LinkMaker::Reflink,
+        LinkKind::Copy => LinkMaker::Copy,
+    }
+}

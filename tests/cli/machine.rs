@@ -1,0 +1,226 @@
+//! Other users of the machine: who owns a store's files, who may write to them, and what lies there that nobody expects.
+
+use crate::support::{Env, Wheel};
+use crate::{array, refused};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+fn filled() -> Env {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").payload(3000, 1).write_to(env.path("in"));
+    env.ok(["import", "in"]);
+    env
+}
+
+/// Returns all that is in a folder, itself too.
+fn all(dir: &Path) -> Vec<(PathBuf, fs::Metadata)> {
+    let mut found = vec![(dir.to_owned(), fs::symlink_metadata(dir).unwrap())];
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match fs::symlink_metadata(&path).unwrap() {
+            metadata if metadata.is_dir() => found.extend(all(&path)),
+            metadata => found.push((path, metadata)),
+        }
+    }
+    found
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Runs a command under a umask.
+#[track_caller]
+fn under(env: &Env, umask: &str, args: &str) {
+    let text = format!("umask {umask} && exec {} {args}", env!("CARGO_BIN_EXE_wcas"));
+    let mut command = Command::new("sh");
+    command.args(["-c", &text]).current_dir(env.path("")).env("WCAS_STORE", env.store());
+    assert!(command.output().unwrap().status.success(), "{args}");
+}
+
+/// Returns the kinds of what doctor finds.
+fn found(env: &Env) -> Vec<String> {
+    let output = env.run(["--json", "doctor"]);
+    let document: Value = output.json();
+    array(&document["findings"]).iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn locks_are_closed_to_who_may_only_read() {
+    let env = filled();
+    assert_eq!(mode(&env.store().join("locks")), 0o700);
+    // A store of an earlier version is mended by the next command of its owner.
+    set_mode(&env.store().join("locks"), 0o755);
+    env.ok(["list"]);
+    assert_eq!(mode(&env.store().join("locks")), 0o700);
+    set_mode(&env.store().join("locks"), 0o2775);
+    env.ok(["list"]);
+    assert_eq!(mode(&env.store().join("locks")), 0o2770, "a group that writes goes on with it");
+    for (path, metadata) in all(&env.store().join("locks")).into_iter().filter(|(_, metadata)| metadata.is_file()) {
+        assert_eq!(metadata.mode() & 0o002, 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn no_umask_makes_a_store_writable_for_all_or_a_tree_unreadable() {
+    for umask in ["000", "002", "022", "077"] {
+        let env = Env::new();
+        Wheel::new("demo", "1.0").payload(3000, 1).write_to(env.path("in"));
+        under(&env, umask, "import in");
+        under(&env, umask, "view --to tree --link copy");
+        under(&env, umask, "view --to flat --layout flat");
+        under(&env, umask, "gc");
+        for (path, metadata) in ["store", "tree", "flat"].iter().flat_map(|dir| all(&env.path(dir))) {
+            let (mode, is_lock) = (metadata.mode(), path.starts_with(env.store().join("locks")));
+            assert!(metadata.is_symlink() || mode & 0o022 == 0, "{umask}: {} {mode:o}", path.display());
+            assert!(is_lock || mode & 0o444 == 0o444, "{umask}: {} {mode:o}", path.display());
+        }
+        assert_eq!(found(&env).iter().filter(|kind| *kind == "writable" || *kind == "owner").count(), 0);
+        // A program that is started has the shell's.
+        let text = format!(
+            "umask {umask} && {} run --key in --out dist -- sh -c 'mkdir dist; touch made'",
+            env!("CARGO_BIN_EXE_wcas")
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &text]).current_dir(env.path("")).env("WCAS_STORE", env.store()).output().unwrap();
+        let expected = 0o666 & !u32::from_str_radix(umask, 8).unwrap();
+        assert_eq!(mode(&env.path("made")), expected, "{umask}");
+    }
+}
+
+#[test]
+fn what_root_makes_in_a_store_is_its_owners() {
+    let env = filled();
+    let nobody = 65534;
+    for (path, _) in all(&env.store()) {
+        if std::os::unix::fs::lchown(path, Some(nobody), Some(nobody)).is_err() {
+            println!("SKIPPED: only root can give files away");
+            return;
+        }
+    }
+    Wheel::new("other", "1.0").payload(3000, 2).write_to(env.path("in2"));
+    env.ok(["import", "in2", "--collection", "new", "--link", "move"]);
+    env.ok(["lookup", "demo"]);
+    env.ok(["view", "--to", "tree"]);
+    env.ok(["gc"]);
+    env.ok(["verify"]);
+    for (path, metadata) in all(&env.store()) {
+        assert_eq!((metadata.uid(), metadata.gid()), (nobody, nobody), "{}", path.display());
+    }
+    assert_eq!(found(&env).iter().filter(|kind| *kind == "owner").count(), 0);
+    let blob = crate::blob(&env, "demo");
+    std::os::unix::fs::chown(&blob, Some(0), None).unwrap();
+    assert!(found(&env).contains(&"owner".to_owned()));
+}
+
+#[test]
+fn doctor_tells_what_others_may_write_to() {
+    for name in ["", "blobs", "locks", "manifest.sqlite", "blobs/b3"] {
+        let env = filled();
+        let path = env.store().join(name);
+        set_mode(&path, mode(&path) | 0o002);
+        let kinds = found(&env);
+        // Locks are closed by whoever writes, doctor too.
+        assert_eq!(kinds.contains(&"writable".to_owned()), name != "locks", "{name}: {kinds:?}");
+    }
+}
+
+#[test]
+fn a_pipe_a_link_or_a_folder_among_the_stores_own_files_makes_nobody_wait() {
+    let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    let link = |path: &Path| symlink("/dev/zero", path).unwrap();
+    let makers: [&dyn Fn(&Path); 3] = [&pipe, &link, &|path| fs::create_dir(path).unwrap()];
+    let hex = "0123456789abcdef0123456789abcdef";
+    let sessions = format!("locks/sessions/{hex}");
+    for name in ["locks/gc", "locks/reap", "locks/store", &sessions, "staging/stray", "metadata/stray", "wcas.json"] {
+        for make in makers {
+            let env = filled();
+            let path = env.store().join(name);
+            if path.exists() {
+                fs::remove_file(&path).unwrap();
+            }
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).unwrap();
+            }
+            make(&path);
+            let start = Instant::now();
+            Wheel::new("other", "1.0").write_to(env.path("in2"));
+            let codes: Vec<i32> =
+                [&["list"][..], &["import", "in2"], &["gc", "--grace", "0"], &["verify"], &["view", "--to", "t"]]
+                    .into_iter()
+                    .map(|args| env.run(args).code)
+                    .collect();
+            assert!(start.elapsed() < Duration::from_secs(20), "{name} makes commands wait");
+            assert!(codes.iter().all(|code| matches!(code, 0 | 1 | 3)), "{name}: {codes:?}");
+            if name.contains("stray") || name.contains(hex) {
+                assert_eq!(codes, [0; 5], "{name}");
+            }
+            let output = env.run(["doctor"]);
+            // A folder more among folders is nobody's harm, or gone by now.
+            let is_harmless = name.ends_with("stray") && (path.is_dir() || !path.is_symlink() && !path.exists());
+            assert!(matches!(output.code, 1 | 3) || is_harmless, "{name}: {output}");
+            let told = format!("{}{}", output.stdout, output.stderr);
+            assert!(told.contains(name.rsplit('/').next().unwrap()) || is_harmless, "{name}: {output}");
+        }
+    }
+}
+
+#[test]
+fn a_store_whose_path_is_too_long_is_told_and_not_half_made() {
+    let env = filled();
+    let long = env.path("a".repeat(200)).join("b".repeat(200)).join("c".repeat(90));
+    let store = long.to_str().unwrap();
+    let output = refused(&env, 1, &["--store", store, "import", "in"]);
+    assert!(output.stderr.contains("too long"), "{output}");
+    assert!(!env.path("a".repeat(200)).exists());
+    // Right at the edge a store works whole.
+    let edge = env.path("d".repeat(200));
+    let rest = 459 - edge.as_os_str().len();
+    let store = edge.join("e".repeat(rest.min(250)));
+    let args = |more: &[&str]| [&["--store", store.to_str().unwrap()][..], more].concat().join(" ");
+    for more in [&["import", "in"][..], &["gc"], &["rebuild", "--force"], &["verify"]] {
+        env.ok(args(more).split(' '));
+    }
+}
+
+#[test]
+fn what_strangers_wrote_is_shown_and_not_obeyed() {
+    let env = Env::new();
+    let evil = "nice \u{1b}]0;pwned\u{7}\u{1b}[2J \u{202e}txt.exe \u{200b}";
+    let wheel = Wheel::new("demo", "1.0").header("Summary", evil);
+    wheel.write_to(env.path("in"));
+    fs::write(env.path("in/bad\nwcas: all is well\u{1b}[1A-1.0-py3-none-any.whl"), "x").unwrap();
+    fs::write(env.path("in/odd\u{202e}\r.whl"), "x").unwrap();
+    let import = env.run(["import", "in"]);
+    assert_eq!(import.code, 3);
+    let yank = env.run(["yank", "demo", "--reason", "bad\nidna: good\u{9b}"]);
+    let outputs = [
+        import,
+        yank,
+        env.run(["show", "demo"]),
+        env.run(["list"]),
+        env.run(["why", "demo"]),
+        env.run(["collection", "log", "shared"]),
+    ];
+    for output in outputs {
+        for text in [&output.stdout, &output.stderr] {
+            let odd = text.chars().find(|c| c.is_control() && *c != '\n' || "\u{202e}\u{200b}".contains(*c));
+            assert_eq!(odd, None, "{output}");
+            let fakes = ["wcas: all is well", "idna: good"];
+            assert!(!text.lines().any(|line| fakes.iter().any(|fake| line.starts_with(fake))), "{output}");
+        }
+    }
+    let show = env.run(["show", "demo"]).stdout;
+    assert!(show.contains("\\u{1b}]0;pwned\\u{7}") && show.contains("\\u{202e}txt.exe"), "{show}");
+    // For programs it is as it was.
+    assert_eq!(env.json(["show", "demo"])["distributions"][0]["summary"], evil.trim());
+    assert!(env.run(["lookup", "demo==1.0", "--metadata"]).stdout.contains(evil.trim()));
+}
