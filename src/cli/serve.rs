@@ -56,7 +56,7 @@ pub(super) struct Args {
     /// The largest file that is taken
     #[arg(long, value_name = "SIZE", default_value = "16G", value_parser = units::bytes)]
     max_upload_size: u64,
-    /// Connections at a time; more wait, and one address has at most half of them
+    /// Connections at a time; more wait, and of the last ones who has most loses an idle one
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max_connections: usize,
     /// Uploads at a time; more are told to come back, and one token has at most half of them

@@ -40,7 +40,7 @@ pub type Line = Box<dyn Fn(&str) + Send + Sync>;
 pub struct HttpOptions {
     /// Threads that handle connections; what waits for the disk has threads of its own.
     pub workers: usize,
-    /// Connections at a time; more wait until one ends. One address has half of them at most, unless it is a trusted proxy's.
+    /// Connections at a time; more wait until one ends. Of the last ones, the address that has most loses an idle one.
     pub max_connections: usize,
     /// Requests that wait for the disk at a time, beside those that wait for remotes; more wait their turn.
     pub max_waiting: usize,

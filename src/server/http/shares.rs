@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 /// So many addresses are remembered for their requests of the last second.
 const MAX_REMEMBERED: usize = 10_000;
 
+/// Such a part of the connections is kept for who comes next.
+const SPARE_PART: u64 = 64;
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -93,7 +96,7 @@ impl Drop for Busy {
     }
 }
 
-/// The connections by address. Who has his share and opens another one loses the oldest on which nothing is asked.
+/// The connections by address. When few places are left, the address that has most of them loses the oldest on which nothing is asked.
 #[derive(Debug)]
 pub(super) struct Guests {
     limit: u64,
@@ -105,19 +108,22 @@ impl Guests {
         Self { limit: limit as u64, all: Mutex::default() }
     }
 
-    /// Lets a connection in; `None`: its address has its share, and all of them are busy.
+    /// Lets a connection in. `None`: few places are left, its address has the most, and on all of them something is asked.
     pub(super) fn enter(&self, address: IpAddr) -> Option<Arc<Guest>> {
         let mut all = lock(&self.all);
-        let used = all.values().map(|guests| guests.len() as u64).sum();
-        let own = all.entry(address).or_default();
-        if !budget::is_fair(self.limit, used, own.len() as u64) && !own.is_empty() {
-            let at = own.iter().position(|guest| !guest.is_busy.load(Ordering::Relaxed))?;
-            if let Some(oldest) = own.remove(at) {
-                oldest.leave.notify_one();
+        let used: u64 = all.values().map(|guests| guests.len() as u64).sum();
+        if used + (self.limit / SPARE_PART).max(1) >= self.limit {
+            let own = all.get(&address).map_or(0, VecDeque::len);
+            if let Some(guests) = all.values_mut().max_by_key(|guests| guests.len()) {
+                match guests.iter().position(|guest| !guest.is_busy.load(Ordering::Relaxed)) {
+                    Some(at) => guests.remove(at).into_iter().for_each(|oldest| oldest.leave.notify_one()),
+                    None if own == guests.len() => return None,
+                    None => {}
+                }
             }
         }
         let guest = Arc::new(Guest::default());
-        own.push_back(guest.clone());
+        all.entry(address).or_default().push_back(guest.clone());
         Some(guest)
     }
 
@@ -183,17 +189,21 @@ mod tests {
     }
 
     #[test]
-    fn an_address_beyond_its_share_loses_its_oldest_idle_connection() {
+    fn when_few_places_are_left_who_has_most_loses_the_oldest_idle_one() {
         let guests = Guests::new(8);
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
-        let own: Vec<_> = (0..4).map(|_| guests.enter(one).unwrap()).collect();
+        let own: Vec<_> = (0..6).map(|_| guests.enter(one).unwrap()).collect();
+        let late = guests.enter(other).unwrap();
         own[0].is_busy.store(true, Ordering::Relaxed);
-        let fifth = guests.enter(one).unwrap();
         let there = |guest: &Arc<Guest>| lock(&guests.all)[&one].iter().any(|other| Arc::ptr_eq(other, guest));
-        assert!(there(&own[0]) && !there(&own[1]) && there(&fifth));
-        own.iter().chain([&fifth]).for_each(|guest| guest.is_busy.store(true, Ordering::Relaxed));
+        let second = guests.enter(other).unwrap();
+        assert!(there(&own[0]) && !there(&own[1]) && there(&own[2]), "the other's came, and one of the many went");
+        let more = guests.enter(one).unwrap();
+        assert!(!there(&own[2]) && there(&more));
+        own.iter().chain([&more]).for_each(|guest| guest.is_busy.store(true, Ordering::Relaxed));
         assert!(guests.enter(one).is_none() && guests.enter(other).is_some());
-        own.iter().chain([&fifth]).for_each(|guest| guests.left(one, guest));
+        own.iter().chain([&more]).for_each(|guest| guests.left(one, guest));
+        [late, second].iter().for_each(|guest| guests.left(other, guest));
         assert!(!lock(&guests.all).contains_key(&one));
     }
 
