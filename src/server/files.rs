@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobId, Entry};
 use crate::name::CollectionName;
-use crate::ops::{self, Asking, Context, Held, Shown, Sought};
+use crate::ops::{self, Asking, Context, Held, Recall, Shown, Sought};
 use crate::store::Store;
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
@@ -244,8 +244,9 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
             Context { now: server.now(), who: &server.who, jobs: 1, progress: &(), client: Some(&server.client) };
         let readable = access::readable(server, request)?;
         let views = views(&store, address, &readable)?;
+        let recall = Recall::default();
         let asking = match address.view {
-            None if is_own(&store, &address.filename)? => Asking::Remembered,
+            None if is_own(&store, &address.filename)? => Asking::Remembered(&recall),
             _ => Asking::Fresh(&server.flights),
         };
         ops::seek(&store, &context, &views, address.sha256.as_ref(), &address.filename, &asking)?
