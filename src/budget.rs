@@ -4,6 +4,7 @@
 //! all. Nothing here measures: the module that takes bytes counts them, and compares.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A limit with a name.
@@ -52,8 +53,11 @@ pub const PAGE_MEMORY: Budget = Budget {
     name: "page-memory",
     limit: 4,
     unit: Unit::Times,
-    what: "memory for reading a page, by its unpacked size",
+    what: "memory for reading a page, by its unpacked size; a short one: page-short",
 };
+/// The memory that reading a short page may take: 64 times its size, and so much at most, since a file takes what it takes.
+pub const PAGE_SHORT: Budget =
+    bytes("page-short", 128 * MIB, "memory for reading a page of at most 2 MiB, by its size 64 times");
 /// The memory of all pages that are read at a time.
 pub const PAGES_AT_ONCE: Budget = bytes("pages-at-once", 512 * MIB, "memory of all pages that are read at a time");
 /// The longest link on a page.
@@ -65,20 +69,106 @@ pub const FORM_PARTS: Budget = count("form-parts", 4096, "parts of a form");
 /// The most of a form beyond the largest file that is taken.
 pub const FORM_BYTES: Budget = bytes("form-bytes", 16 * MIB, "a form, beyond the largest file that is taken");
 
+/// The largest directory of a zip archive.
+pub const ZIP_DIRECTORY: Budget = bytes("zip-directory", 64 * MIB, "a zip archive's directory");
+/// The largest METADATA or PKG-INFO.
+pub const METADATA_BYTES: Budget = bytes("metadata-bytes", 16 * MIB, "METADATA, or another member that is read whole");
+/// What unpacking an sdist may give, besides [`SDIST_RATIO`].
+pub const SDIST_BYTES: Budget =
+    bytes("sdist-bytes", 256 * MIB, "an sdist, unpacked, and sdist-ratio for each packed byte");
+/// How many bytes each one of a packed sdist may give.
+pub const SDIST_RATIO: Budget = Budget {
+    name: "sdist-ratio",
+    limit: 100,
+    unit: Unit::Times,
+    what: "an sdist's unpacked bytes for each packed one",
+};
+/// The most members of a wheel that a deep look reads.
+pub const DEEP_MEMBERS: Budget = count("deep-members", 100_000, "members of a wheel in a deep look");
+/// What a deep look may inflate of a wheel, besides [`DEEP_RATIO`].
+pub const DEEP_BYTES: Budget = bytes("deep-bytes", 64 * MIB, "a wheel, inflated, and deep-ratio for each packed byte");
+/// How many bytes a deep look may inflate for each one of the wheel: device code, the best of real members, stays below 30.
+pub const DEEP_RATIO: Budget =
+    Budget { name: "deep-ratio", limit: 32, unit: Unit::Times, what: "a wheel's inflated bytes for each packed one" };
+/// The most that is kept of what a deep look finds in one wheel.
+pub const DEEP_EVIDENCE: Budget = bytes("deep-evidence", 16 * MIB, "evidence that a deep look keeps of a wheel");
+/// The memory of all members that are looked at deeply at a time.
+pub const DEEP_AT_ONCE: Budget =
+    bytes("deep-at-once", 256 * MIB, "memory of all members that are looked at deeply at a time");
+/// The most names in the dynamic section of one ELF file.
+pub const ELF_NAMES: Budget = count("elf-names", 1024, "libraries that an ELF file needs");
+/// The largest dynamic section of an ELF file.
+pub const ELF_DYNAMIC: Budget = bytes("elf-dynamic", MIB, "an ELF file's dynamic section");
+/// The most notes of a builder in one wheel.
+pub const BUILD_NOTES: Budget = count("build-notes", 8, "notes of a builder in a wheel");
+
+/// What of the disk stays free when uploads and downloads come in.
+pub const DISK_SPARE: Budget = bytes("disk-spare", 64 * MIB, "the disk, which stays free");
+/// How much room on the disk an upload or a download asks for at a time.
+pub const DISK_STEP: Budget = bytes("disk-step", 16 * MIB, "room on the disk for one file, asked for at a time");
+
+/// The most requests that wait for pages of remotes at a time; one remote's may take at most as many as it leaves free.
+pub const REMOTE_WAITS: Budget = count("remote-waits", 256, "requests that wait for remotes; half of them for one");
+/// The most files that are fetched at a time; one remote's may take at most as many as it leaves free.
+pub const REMOTE_FILES: Budget =
+    count("remote-files", 16, "files fetched from remotes at a time; half of them from one");
+/// The most METADATA that is fetched at a time, shared alike.
+pub const REMOTE_SIDECARS: Budget =
+    count("remote-sidecars", 32, "METADATA fetched from remotes at a time; half of it from one");
+/// The least that a transfer from a remote brings.
+pub const LEAST_RATE: Budget = bytes("least-rate", 4 * KIB, "a transfer from a remote in each second, at least");
+
+/// The most projects that a remote is remembered not to have: those that were asked for last.
+pub const ABSENT_PAGES: Budget = count("absent-pages", 5000, "projects that a remote is remembered not to have");
+/// The most files of a remote whose first sight is remembered: gc keeps the oldest.
+pub const FIRST_SEEN: Budget = count("first-seen", 500_000, "files of a remote whose first sight is remembered");
+/// The most projects that builders asked a variant's cache for in vain and that are remembered.
+pub const WANTS: Budget = count("wants", 2000, "projects remembered that a cache was asked for in vain");
+/// The largest `variant.json` of a wheel.
+pub const VARIANT_BYTES: Budget = bytes("variant-bytes", 64 * KIB, "a wheel's variant.json");
+
 /// All budgets, in the order in which they are told.
 pub const ALL: &[&Budget] = &[
     &PAGE_BYTES,
     &PAGE_FILES,
     &PAGE_PROJECTS,
     &PAGE_MEMORY,
+    &PAGE_SHORT,
     &PAGES_AT_ONCE,
     &LINK_BYTES,
     &FORM_HEAD,
     &FORM_PARTS,
     &FORM_BYTES,
+    &ZIP_DIRECTORY,
+    &METADATA_BYTES,
+    &SDIST_BYTES,
+    &SDIST_RATIO,
+    &DEEP_MEMBERS,
+    &DEEP_BYTES,
+    &DEEP_RATIO,
+    &DEEP_EVIDENCE,
+    &DEEP_AT_ONCE,
+    &ELF_NAMES,
+    &ELF_DYNAMIC,
+    &BUILD_NOTES,
+    &DISK_SPARE,
+    &DISK_STEP,
+    &REMOTE_WAITS,
+    &REMOTE_FILES,
+    &REMOTE_SIDECARS,
+    &LEAST_RATE,
+    &ABSENT_PAGES,
+    &FIRST_SEEN,
+    &WANTS,
+    &VARIANT_BYTES,
 ];
 
 impl Budget {
+    /// Returns what stands between the limit and what it is about.
+    fn joint(&self) -> &'static str {
+        if self.unit == Unit::Count { " " } else { " of " }
+    }
+
     /// Returns the limit for people.
     pub fn amount(&self) -> String {
         let limit = self.limit;
@@ -92,6 +182,34 @@ impl Budget {
     }
 }
 
+/// More came than a budget has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {}{}{} ({})", .0.amount(), .0.joint(), .0.what, .0)]
+pub struct Excess(pub Budget);
+
+/// Counts down what is left of a budget, from any thread.
+#[derive(Debug)]
+pub struct Account {
+    budget: Budget,
+    left: AtomicU64,
+}
+
+impl Account {
+    /// Opens an account of a budget with so much in it: its limit, or one that grows with what was sent.
+    pub const fn new(budget: Budget, amount: u64) -> Self {
+        Self { budget, left: AtomicU64::new(amount) }
+    }
+
+    /// Takes so much. Once there was too little, there is nothing for anybody.
+    pub fn spend(&self, amount: u64) -> Result<(), Excess> {
+        let spent = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(amount));
+        if spent.is_err() {
+            self.left.store(0, Ordering::Relaxed);
+        }
+        spent.map(drop).map_err(|_| Excess(self.budget))
+    }
+}
+
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "budget {}", self.name)
@@ -102,6 +220,12 @@ impl fmt::Display for Budget {
 pub fn table() -> String {
     let lines = ALL.iter().map(|budget| format!("  {:<18} {:>9}  {}\n", budget.name, budget.amount(), budget.what));
     lines.collect()
+}
+
+/// Tells whether somebody who holds `own` of `limit` places, of which `used` are taken, may have one more: nobody has more than are
+/// free, so that one alone gets half, and there is a place for who comes next.
+pub const fn is_fair(limit: u64, used: u64, own: u64) -> bool {
+    used < limit && own < limit - used
 }
 
 /// Shares out an amount among threads: who wants more than is left waits.
@@ -154,7 +278,6 @@ impl Drop for Hold<'_> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn each_budget_has_a_name_of_its_own_and_is_told() {
@@ -163,6 +286,18 @@ mod tests {
         let table = table();
         assert!(ALL.iter().all(|budget| table.contains(budget.name) && budget.limit > 0), "{table}");
         assert_eq!(PAGE_BYTES.amount(), "64 MiB");
+    }
+
+    #[test]
+    fn one_gets_half_and_the_next_one_still_gets_something() {
+        let mut own = [0; 4];
+        for index in 0..own.len() {
+            while is_fair(16, own.iter().sum(), own[index]) {
+                own[index] += 1;
+            }
+        }
+        assert_eq!(own, [8, 4, 2, 1]);
+        assert!(!is_fair(16, 16, 0) && !is_fair(16, 20, 0));
     }
 
     #[test]

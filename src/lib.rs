@@ -14,6 +14,7 @@ pub mod requirement;
 pub mod status;
 // Floor 1: what is in a wheel; tokens; the only module that changes the disk.
 pub mod fs;
+pub mod signed;
 pub mod token;
 pub mod wheel;
 // Floor 2: bytes; what is true; trees; pages.

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::{Reply, Sdist, Server, Wheel};
 use tempfile::TempDir;
@@ -198,7 +199,13 @@ fn every_fault_of_a_page_has_its_failure_and_its_number_of_requests() {
         ),
         ("hangs", vec![Reply::hang()], FailureKind::TimedOut, "no answer came within 150ms", 1),
         ("stalls", vec![good().stall_at(100)], FailureKind::TimedOut, "no further byte came within 150ms", 1),
-        ("drips", vec![good().drip(1, Duration::from_millis(10))], FailureKind::TimedOut, "less than 1 KiB came", 1),
+        (
+            "drips",
+            vec![good().drip(1, Duration::from_millis(10))],
+            FailureKind::TimedOut,
+            "less than 4 KiB a second came (budget least-rate)",
+            1,
+        ),
         ("cut", vec![good().cut_at(100)], FailureKind::CutShort, "broke off after 100 bytes: ", 3),
         ("chunked cut", vec![good().chunked().cut_at(100)], FailureKind::CutShort, "broke off after 100 bytes: ", 3),
         ("cut gzip", vec![good().gzip().cut_at(20)], FailureKind::CutShort, "broke off after 20 bytes: ", 3),
@@ -772,6 +779,79 @@ fn a_redirect_on_the_same_server_is_remembered_and_one_to_another_is_not() {
         source.follow_hosts.push("LOCALHOST".to_owned());
         let found = discover(&client(), &source, &"demo".parse().unwrap()).unwrap();
         assert_eq!(found.layout, Some(Layout::Simple(url(&server.url(layout)))), "without credentials");
+    }
+}
+
+// --- where a remote leads ---
+
+/// A client for which names mean these addresses; `turning.example` means another one each time.
+fn knowing() -> Client {
+    let turns = AtomicUsize::new(0);
+    let lookup = move |name: &str| {
+        let texts: &[&str] = match name {
+            "public.example" => &["1.1.1.1"],
+            "home.example" => &["127.0.0.1"],
+            "metadata.example" => &["169.254.169.254", "fe80::1"],
+            "mixed.example" => &["169.254.169.254", "127.0.0.1"],
+            "turning.example" => [&["1.1.1.1"], &["127.0.0.1"]][turns.fetch_add(1, Ordering::Relaxed) % 2],
+            _ => return Err(std::io::Error::other("no such name")),
+        };
+        Ok(texts.iter().map(|text| text.parse().expect("an address")).collect())
+    };
+    Client::new(ClientOptions { lookup: Arc::new(lookup), ..options() }).expect("a client can be made")
+}
+
+#[test]
+fn a_public_remote_links_nothing_inside() {
+    let (server, bytes) = (Server::start(), wheel().bytes());
+    server.route(PATH, Reply::file(bytes.as_slice()));
+    let port = url(&server.url("/")).port().unwrap();
+    let get = |source: &str, host: &str| {
+        let file = listed(&format!("http://{host}:{port}{PATH}"), &bytes);
+        download(&knowing(), &Source::new(url(source)), &file, &Folder::new()).map(|_| ())
+    };
+    let inside =
+        ["127.0.0.1", "2130706433", "0x7f.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254"];
+    for host in inside.into_iter().chain(["home.example", "metadata.example", "mixed.example", "home.example."]) {
+        for source in ["http://public.example/simple/", "https://1.1.1.1/simple/", "https://nowhere.example/simple/"] {
+            let failure = get(source, host).unwrap_err();
+            assert!(failure.kind() == FailureKind::Redirect || host == "home.example.", "{source} {host}: {failure}");
+            assert!(!failure.to_string().contains("digest"), "{failure}");
+        }
+    }
+    assert_eq!(server.paths(), [""; 0], "nothing was asked");
+    // A remote that is inside itself leads there, and of several addresses to those alone.
+    for source in ["http://home.example/simple/", "http://127.0.0.2/simple/"] {
+        for host in ["127.0.0.1", "home.example", "mixed.example"] {
+            get(source, host).unwrap();
+        }
+        assert_eq!(get(source, "metadata.example").unwrap_err().kind(), FailureKind::Redirect);
+    }
+}
+
+#[test]
+fn a_name_is_judged_by_what_is_connected_to() {
+    let (server, bytes) = (Server::start(), wheel().bytes());
+    server.route(PATH, Reply::file(bytes.as_slice()));
+    let port = url(&server.url("/")).port().unwrap();
+    let (client, source) = (knowing(), Source::new(url("https://1.1.1.1/simple/")));
+    let file = listed(&format!("http://turning.example:{port}{PATH}"), &bytes);
+    for _ in 0..4 {
+        download(&client, &source, &file, &Folder::new()).unwrap_err();
+    }
+    assert_eq!(server.paths(), [""; 0]);
+}
+
+#[test]
+fn a_redirect_leads_to_no_clouds_metadata() {
+    let server = Server::start();
+    let client = knowing();
+    for to in ["http://169.254.169.254/latest/", "http://2852039166/", "http://metadata.example/", "https://[fe80::1]/"]
+    {
+        server.route("/simple/demo/", Reply::redirect(302, to));
+        let failure = client.page(&source(&server), &url(&server.url("/simple/demo/")), None).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Redirect, "{failure}");
+        assert!(failure.to_string().contains("farther inside"), "{failure}");
     }
 }
 

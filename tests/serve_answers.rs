@@ -65,7 +65,7 @@ impl Site {
             base_path: base_path.to_owned(),
             max_upload_bytes: 1 << 20,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
-            who: "test".to_owned(),
+            actor: wcas::manifest::Actor::default(),
         };
         let server = Server::new(options, LazyClient::new(ClientOptions::default())).unwrap();
         Self { env, server, clock }
@@ -523,7 +523,7 @@ fn a_probe_tells_whether_the_store_can_be_read() {
     fs::rename(site.env.store(), &aside).unwrap();
     let got = site.get("/healthz");
     assert_eq!(got.status, 503);
-    assert!(got.text().contains("there is no store"), "{}", got.text());
+    assert_eq!(got.text(), "the store can't be read\n", "where it lies is for the log");
     fs::rename(&aside, site.env.store()).unwrap();
     assert_eq!(site.status("/healthz"), 200);
 }

@@ -76,7 +76,7 @@ impl Site {
             base_path: String::new(),
             max_upload_bytes: MAX_BYTES,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
-            who: "test".to_owned(),
+            actor: wcas::manifest::Actor::default(),
         };
         let server = Server::new(options, LazyClient::new(ClientOptions::default())).unwrap();
         Self { env, server, clock }

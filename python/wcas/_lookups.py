@@ -14,6 +14,7 @@ import typing
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from wcas._run import RUN, origin, warn_once
+from wcas._secret import token
 
 #: The index of a cache, with rules or without.
 INDEX = re.compile(r"/cache/(?:([^/]*=[^/]*)/)?simple/?$")
@@ -87,10 +88,10 @@ def index_of(url: str) -> str:
 
 def authorization() -> dict[str, str]:
     """Return the header that shows the token, if there is one."""
-    token = os.environ.get("WCAS_TOKEN")
-    if not token:
+    secret = token()
+    if not secret:
         return {}
-    return {"Authorization": "Basic " + base64.b64encode(f"__token__:{token}".encode()).decode()}
+    return {"Authorization": "Basic " + base64.b64encode(f"__token__:{secret}".encode()).decode()}
 
 
 def _caches() -> set[tuple[str, str | None, int | None]]:

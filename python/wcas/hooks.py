@@ -4,7 +4,8 @@ fromager finds them by their entry points (``fromager.hooks``) and calls them in
 a build, unless ``WCAS_STRICT=1`` says so. What they are told by variables of the environment:
 
 ``WCAS_URL``
-    The URL that ``wcas serve`` printed: files are uploaded there. ``WCAS_TOKEN`` is its token.
+    The URL that ``wcas serve`` printed: files are uploaded there. ``WCAS_TOKEN`` is its token; it is taken out of the environment, which
+    builds get a copy of.
 ``WCAS_STORE``
     Without ``WCAS_URL``: the folder of a store on this machine, into which the program imports.
 ``WCAS_VARIANT``

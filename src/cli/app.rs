@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+use wcas::manifest::{Actor, ActorKind};
 use wcas::ops::Context;
 use wcas::remote::{ClientOptions, LazyClient};
 use wcas::{Error, ErrorKind, Store, error::Result};
@@ -20,6 +21,7 @@ pub(super) struct App {
     pub(super) verbose: bool,
     pub(super) now: i64,
     who: String,
+    actor: Actor,
     bar: Bar,
     client: LazyClient,
     /// The umask of the shell, for programs that are started.
@@ -41,17 +43,24 @@ impl App {
         json: bool,
         quiet: bool,
         verbose: bool,
+        command: String,
         interrupts_end: Arc<AtomicBool>,
     ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let host = wcas::fs::host_name();
+        let id = wcas::fs::user_id();
+        // The variable is whatever its owner says; the number is not.
+        let name = wcas::fs::user_name(id).or(user.clone()).unwrap_or_else(|| "unknown".to_owned());
+        let actor = Actor { kind: ActorKind::User, id: Some(id.into()), name, origin: host.clone(), command };
         Self {
             store: store.or_else(|| std::env::var_os("WCAS_STORE").filter(|path| !path.is_empty()).map(PathBuf::from)),
             json,
             quiet,
             verbose,
             now: now.cast_signed(),
-            who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), wcas::fs::host_name()),
+            who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), host),
+            actor,
             bar: Bar::new(!quiet && io::stderr().is_terminal()),
             client: LazyClient::new(client_options()),
             umask: wcas::fs::set_umask(),
@@ -71,11 +80,16 @@ impl App {
     }
 
     pub(super) fn open(&self) -> Result<Store> {
-        Ok(Store::open(&self.store_path()?)?)
+        Ok(self.acting(Store::open(&self.store_path()?)?))
     }
 
     pub(super) fn open_or_create(&self) -> Result<Store> {
-        Ok(Store::open_or_create(&self.store_path()?)?)
+        Ok(self.acting(Store::open_or_create(&self.store_path()?)?))
+    }
+
+    fn acting(&self, mut store: Store) -> Store {
+        store.manifest.set_actor(self.actor.clone());
+        store
     }
 
     pub(super) fn context(&self) -> Context<'_> {
@@ -83,9 +97,9 @@ impl App {
         Context { now: self.now, who: &self.who, jobs, progress: &self.bar, client: Some(&self.client) }
     }
 
-    /// Returns whose name goes into the log.
-    pub(super) fn who(&self) -> &str {
-        &self.who
+    /// Returns who asks, for the log.
+    pub(super) fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Returns another client, for a command that keeps it; a page takes no longer than this.

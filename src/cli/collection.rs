@@ -1,7 +1,7 @@
 //! `wcas collection`
 
 use super::app::App;
-use super::{End, print, units};
+use super::{End, print, sign, units};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use std::io::Write;
@@ -100,6 +100,22 @@ enum Command {
         /// Let the snapshot go instead
         #[arg(long)]
         delete: bool,
+    },
+    /// Print what a revision holds, as the text that is signed
+    Revision {
+        /// The collection, maybe at a revision: cuda, cuda@41
+        collection: RevisionSpec,
+        /// Print the signature instead: that of the newest signed revision, where none is named
+        #[arg(long)]
+        signature: bool,
+    },
+    /// Sign what a revision holds, with a key of OpenSSH (Ed25519)
+    Sign {
+        /// The collection, maybe at a revision: cuda, cuda@41
+        collection: RevisionSpec,
+        /// The key, as `ssh-keygen -Y sign -f` takes it: a private key, or a public one whose private half an agent has
+        #[arg(long, value_name = "FILE")]
+        key: std::path::PathBuf,
     },
     /// Change a collection's fallbacks, its rules for gc and its guard; `none` takes a rule away
     Set(SetArgs),
@@ -265,6 +281,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             })?;
         }
         Command::Snapshot { collection, name, delete } => snapshot(app, &collection, &name, delete)?,
+        Command::Revision { collection, signature } => return sign::revision(app, &collection, signature),
+        Command::Sign { collection, key } => return sign::sign(app, &collection, &key),
         Command::Set(args) => set(app, args)?,
         Command::Status(args) => status(app, args)?,
     }
@@ -410,7 +428,7 @@ fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec) -> Result<()> {
 fn log(app: &App, name: &CollectionName) -> Result<()> {
     let revisions = ops::log(&app.open()?, name)?;
     app.report("collection-log", &LogDocument { collection: name, revisions: &revisions }, |out| {
-        let rows: Vec<[String; 6]> = revisions
+        let rows: Vec<[String; 7]> = revisions
             .iter()
             .map(|row| {
                 let mut what = row.what.clone();
@@ -427,14 +445,15 @@ fn log(app: &App, name: &CollectionName) -> Result<()> {
                 [
                     row.revision.to_string(),
                     print::time(row.at),
-                    row.operation.to_string(),
+                    row.operation.map_or_else(|| "-".to_owned(), |number| number.to_string()),
                     row.kind.clone(),
                     changes,
-                    what,
+                    print::printable(&row.who),
+                    print::printable(&what),
                 ]
             })
             .collect();
-        print::table(out, ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHAT"], &rows)
+        print::table(out, ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHO", "WHAT"], &rows)
     })
 }
 

@@ -12,6 +12,7 @@ mod import;
 mod inspect;
 mod invalidate;
 mod list;
+mod log;
 mod lookup;
 mod names;
 mod pin;
@@ -25,6 +26,7 @@ mod route;
 mod run;
 mod select;
 mod serve;
+mod sign;
 mod stats;
 mod token;
 mod units;
@@ -33,7 +35,7 @@ mod view;
 mod wants;
 
 use app::App;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 use std::path::PathBuf;
@@ -76,6 +78,7 @@ enum Command {
     List(list::ListArgs),
     Show(list::ShowArgs),
     Why(list::WhyArgs),
+    Log(log::Args),
     Stats(stats::Args),
     Wants(wants::Args),
     Collection(collection::Args),
@@ -120,14 +123,15 @@ enum End {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // A store survives the end of a process at any point, so an interrupt needs no more than its exit code. Without the handler, the
     // signal's default does as well.
     let ends = Arc::new(AtomicBool::new(true));
     let _ = flag::register_conditional_shutdown(SIGINT, INTERRUPTED, ends.clone());
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
-    let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, ends);
+    let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, command_name(&matches), ends);
     let code = match run(&app, cli.command) {
         Ok(End::Done) => 0,
         Ok(End::Problems) => 3,
@@ -142,6 +146,12 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Returns the command's words, without its arguments.
+fn command_name(matches: &ArgMatches) -> String {
+    let steps = std::iter::successors(matches.subcommand(), |(_, matches)| matches.subcommand());
+    steps.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+}
+
 fn run(app: &App, command: Command) -> wcas::error::Result<End> {
     match command {
         Command::Import(args) => import::run(app, args),
@@ -154,6 +164,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::List(args) => list::list(app, args),
         Command::Show(args) => list::show(app, args),
         Command::Why(args) => list::why(app, args),
+        Command::Log(args) => log::run(app, args),
         Command::Stats(args) => stats::run(app, args),
         Command::Wants(args) => wants::run(app, args),
         Command::Collection(args) => collection::run(app, args),

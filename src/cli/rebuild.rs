@@ -22,7 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let options = RebuildOptions { collection: args.collection, force: args.force };
+    let options = RebuildOptions { collection: args.collection, force: args.force, actor: app.actor().clone() };
     let report = ops::rebuild(&app.store_path()?, &app.context(), &options)?;
     app.report("rebuild", &report, |out| {
         let (files, blobs) =

@@ -19,7 +19,7 @@ use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::{Destination, WatchOptions};
 use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
-use wcas::server::{self, Anonymous, Clock, Server, ServerOptions, Watching, WriteBack};
+use wcas::server::{self, Anonymous, Clock, HostName, Hosts, Server, ServerOptions, Watching, WriteBack};
 
 /// Serve collections to pip, uv, poetry, twine, build tools and people
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,10 @@ pub(super) struct Args {
     /// What is allowed without a token
     #[arg(long, value_name = "WHAT", default_value = "read")]
     anonymous: Allowed,
+    /// Answer for this name, as clients or a proxy say it; may be given several times [default: any; on loopback: localhost]. Addresses
+    /// are always answered for
+    #[arg(long, value_name = "HOST")]
+    allowed_host: Vec<HostName>,
     /// The certificate chain (PEM), for TLS without a proxy
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -52,12 +56,15 @@ pub(super) struct Args {
     /// The largest file that is taken
     #[arg(long, value_name = "SIZE", default_value = "16G", value_parser = units::bytes)]
     max_upload_size: u64,
-    /// Connections at a time; more wait
+    /// Connections at a time; more wait, and one address has at most half of them
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max_connections: usize,
-    /// Uploads at a time; more are told to come back
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    /// Uploads at a time; more are told to come back, and one token has at most half of them
+    #[arg(long, value_name = "N", default_value_t = 32)]
     max_uploads: usize,
+    /// Requests a second from one address; more are told to come back [default: any number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_requests: Option<u32>,
     /// Threads that handle connections [default: one a processor]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -130,7 +137,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         base_path: args.base_path.clone(),
         max_upload_bytes: args.max_upload_size,
         clock: clock.clone(),
-        who: app.who().to_owned(),
+        actor: app.actor().clone(),
     };
     let server = Arc::new(Server::new(options, app.new_client(PAGE_DEADLINE))?);
     let listener = TcpListener::bind(args.listen).map_err(|error| {
@@ -150,10 +157,12 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         max_connections,
         max_waiting: WAITING,
         max_uploads: args.max_uploads.max(1),
+        max_requests: args.max_requests,
         head_timeout: args.client_timeout.min(HEAD_TIMEOUT),
         stall_timeout: args.client_timeout,
         grace: args.grace_time,
         tls,
+        hosts: Hosts::of(address.ip(), args.allowed_host),
         proxies: Proxies(args.trust_proxy),
         access_log: args.access_log.then(|| Box::new(line) as Line),
         complain: Box::new(line),
@@ -212,7 +221,7 @@ fn watch(app: &App, args: &Args, store: &Path, clock: Clock) -> Result<Option<Wa
         destination: args.variant.clone().map_or_else(collection, Destination::Variant),
         link: args.link.into(),
     };
-    server::watch(store, options, clock, app.who().to_owned(), Box::new(line)).map(Some)
+    server::watch(store, options, clock, app.actor().at("serve --watch"), Box::new(line)).map(Some)
 }
 
 fn line(text: &str) {

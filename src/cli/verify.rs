@@ -1,10 +1,12 @@
 //! `wcas verify`
 
 use super::app::App;
-use super::{End, print, units};
+use super::{End, print, sign, units};
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 use wcas::error::Result;
+use wcas::name::CollectionName;
 use wcas::ops::{self, ProblemKind, VerifyOptions};
 
 /// Read every blob and compare it with its name
@@ -32,9 +34,22 @@ pub(super) struct Args {
     /// Put right bytes in the place of wrong ones, from trees that have copies
     #[arg(long)]
     repair: bool,
+    /// Compare collections with their signed revisions instead: the list, and every listed file's bytes. FILE names who may sign, as
+    /// `ssh-keygen -Y verify -f` reads it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["parallel", "quick", "max_age", "max_duration", "rate", "repair"])]
+    signed: Option<PathBuf>,
+    /// Only these collections [default: all]
+    #[arg(long, value_name = "C", requires = "signed")]
+    collection: Vec<CollectionName>,
+    /// A tree with its `revision.txt` instead; no store is needed
+    #[arg(long, value_name = "DIR", requires = "signed", conflicts_with = "collection")]
+    tree: Option<PathBuf>,
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    if let Some(signers) = &args.signed {
+        return sign::verify(app, signers, &args.collection, args.tree.as_deref());
+    }
     let store = app.open()?;
     let options = VerifyOptions {
         threads: args.parallel,

@@ -43,7 +43,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         })?;
         return Ok(End::Done);
     }
-    let mut wants = ops::wanted(&store, &app.context(), args.variant.as_ref())?;
+    let mut wants = ops::wanted(&store, &app.context(), args.variant.as_ref(), usize::MAX)?;
     if let Some(age) = args.since {
         wants.retain(|want| want.last_at >= app.now.saturating_sub(age));
     }

@@ -10,6 +10,7 @@ mod link;
 mod lock;
 mod mode;
 mod probe;
+mod room;
 mod signature;
 
 pub use folder::Folder;
@@ -17,7 +18,8 @@ pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, syml
 pub use lock::Lock;
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
-pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name};
+pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name, user_id, user_name};
+pub use room::{Lease, has_room};
 pub use signature::Signature;
 
 use fault::{Change, point};

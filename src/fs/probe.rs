@@ -53,6 +53,21 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// Returns the number of the user whose rights this process has.
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Returns the name that this machine's own list has for a user.
+pub fn user_name(id: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id.to_string()).then(|| name.to_owned())
+    })
+}
+
 /// Returns a name that nobody else has: 32 hexadecimal digits from the system's random numbers.
 pub fn unique_name() -> String {
     use std::hash::{BuildHasher, Hasher, RandomState};

@@ -277,6 +277,7 @@ impl Transaction<'_> {
 
     /// Starts an operation.
     pub fn insert_operation(&self, kind: &str, what: &str, who: &str, now: i64) -> Result<OperationId> {
+        *self.operation.borrow_mut() = Some(kind.to_owned());
         let sql = "INSERT INTO operation(at, kind, what, who) VALUES(?1, ?2, ?3, ?4)";
         Ok(OperationId(self.conn.prepare_cached(sql)?.insert((now, kind, what, who))?))
     }

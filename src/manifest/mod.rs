@@ -3,6 +3,7 @@
 //! [`Rows`] reads; a [`Transaction`] also writes, and what it wrote is durable when `commit` has returned. Functions here take
 //! plain values and return plain values; they decide nothing and touch no file but the manifest's own.
 
+mod actor;
 mod blob;
 mod build_run;
 mod collection;
@@ -14,19 +15,24 @@ mod inspection;
 mod owner;
 mod pin;
 mod recent;
+mod record;
 mod refusal;
 mod remote;
 mod remote_metadata;
+mod revision_signature;
 mod route;
 mod session;
 mod status;
 mod token;
+mod triggers;
 mod types;
 mod variant_wheel;
 mod view;
 mod want;
+mod witness;
 mod write_back;
 
+pub use actor::{Actor, ActorKind};
 pub use blob::{BlobRow, State};
 pub use build_run::BuildRunRow;
 pub use collection::{CollectionRow, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
@@ -38,12 +44,14 @@ pub use inspection::{BoundFile, InspectionRow};
 pub use owner::{BlockRow, Reservation};
 pub use pin::{PinRow, Reference};
 pub use recent::{DayCount, OperationRow};
+pub use record::{Link, NewRecord, RecordFilter, RecordRow, START};
 pub use refusal::RefusalRow;
 pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings};
+pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
 pub use status::StatusRow;
-pub use token::{NewToken, TokenId, TokenRow};
+pub use token::{NewToken, Place, TokenId, TokenRow, TokenState};
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 pub use want::WantRow;
@@ -52,6 +60,7 @@ pub use write_back::{WaitingCount, WaitingRow};
 use crate::fs::fault::{Change, point};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -150,6 +159,7 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Manifest {
     rows: Rows,
+    actor: Actor,
 }
 
 /// What can be read from a manifest.
@@ -164,6 +174,12 @@ pub struct Rows {
 pub struct Transaction<'m> {
     rows: &'m Rows,
     is_open: bool,
+    /// Who writes.
+    actor: &'m Actor,
+    /// The last change that another program left in the manifest, where this transaction makes records.
+    foreign: Option<i64>,
+    /// What kind of operation this is, once that is written.
+    operation: RefCell<Option<String>>,
 }
 
 impl Manifest {
@@ -198,7 +214,7 @@ impl Manifest {
         // Digests come in no order: with a small cache, an import of many reads the same pages again and again.
         conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(64);
-        let manifest = Self { rows: Rows { conn } };
+        let manifest = Self { rows: Rows { conn }, actor: Actor::default() };
         manifest.migrate(path, access)?;
         Ok(manifest)
     }
@@ -214,7 +230,8 @@ impl Manifest {
             _ => return Err(Error::Foreign(path.to_owned())),
         }
         point(Change::Grow, "create the manifest", path)?;
-        let transaction = self.write()?;
+        // What older manifests have is as it was: no record tells of it.
+        let transaction = self.begin("BEGIN IMMEDIATE")?;
         // Another process may have done the work while this one waited for the transaction.
         let done = self.pragma("user_version")?;
         if done == 0 {
@@ -227,6 +244,7 @@ impl Manifest {
             for step in &STEPS[done as usize..] {
                 self.conn.execute_batch(step)?;
             }
+            triggers::install(&self.conn)?;
             self.conn.pragma_update(None, "application_id", APPLICATION_ID)?;
             self.conn.pragma_update(None, "user_version", VERSION)?;
         }
@@ -240,7 +258,7 @@ impl Manifest {
     /// Starts a transaction that writes; waits for another process's to end.
     pub fn write(&self) -> Result<Transaction<'_>> {
         point(Change::Grow, "write to", Path::new("manifest.sqlite"))?;
-        self.begin("BEGIN IMMEDIATE")
+        self.begin_recorded()
     }
 
     /// Starts a transaction that only reads: all its answers are of one moment.
@@ -251,7 +269,7 @@ impl Manifest {
     /// Does some writes whose loss in a power cut is bearable (counters), without waiting for the disk.
     pub fn write_relaxed<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.conn.pragma_update(None, "synchronous", "NORMAL")?;
-        let done = self.begin("BEGIN IMMEDIATE").and_then(|transaction| {
+        let done = self.begin_recorded().and_then(|transaction| {
             let value = write(&transaction)?;
             transaction.commit().map(|()| value)
         });
@@ -261,7 +279,25 @@ impl Manifest {
 
     fn begin(&self, sql: &str) -> Result<Transaction<'_>> {
         self.conn.execute_batch(sql)?;
-        Ok(Transaction { rows: &self.rows, is_open: true })
+        let (operation, actor) = (RefCell::new(None), &self.actor);
+        Ok(Transaction { rows: &self.rows, is_open: true, actor, foreign: None, operation })
+    }
+
+    /// Begins a transaction whose commit makes records of what changed.
+    fn begin_recorded(&self) -> Result<Transaction<'_>> {
+        let mut transaction = self.begin("BEGIN IMMEDIATE")?;
+        transaction.foreign = Some(transaction.last_foreign_change()?);
+        Ok(transaction)
+    }
+
+    /// Returns who writes.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Says who writes from now on: that is in the record of each change.
+    pub fn set_actor(&mut self, actor: Actor) {
+        self.actor = actor;
     }
 
     /// Changes how long a statement waits for another process.
@@ -318,8 +354,11 @@ impl Deref for Transaction<'_> {
 }
 
 impl Transaction<'_> {
-    /// Makes all that was written durable.
+    /// Makes all that was written durable, with the records of it.
     pub fn commit(mut self) -> Result<()> {
+        if let Some(foreign) = self.foreign {
+            self.record_changes(foreign)?;
+        }
         point(Change::Grow, "commit to", Path::new("manifest.sqlite"))?;
         self.rows.conn.execute_batch("COMMIT")?;
         self.is_open = false;

@@ -4,6 +4,7 @@
 
 use super::types::{joined, list, row_id, text_column};
 use super::{CollectionId, Result, Rows, Transaction};
+use crate::budget;
 use crate::name::{CollectionName, RemoteName};
 use crate::requirement::ProjectPattern;
 use flate2::Compression;
@@ -333,7 +334,30 @@ impl Transaction<'_> {
             ":content_type": page.content_type, ":etag": page.etag, ":last_modified": page.last_modified,
             ":fetched_at": page.fetched_at, ":body": body,
         })?;
+        if page.is_absent {
+            // Anybody may ask for any name, so what was asked for last stays.
+            let mut statement = self.conn.prepare_cached(
+                "DELETE FROM remote_page WHERE rowid IN (SELECT rowid FROM remote_page
+                   WHERE remote_id = ?1 AND is_absent = 1 ORDER BY fetched_at DESC LIMIT -1 OFFSET ?2)",
+            )?;
+            statement.execute((id, budget::ABSENT_PAGES.limit.cast_signed()))?;
+        }
         Ok(())
+    }
+
+    /// Forgets what remotes said so long ago that nobody goes by it: that they lack a project before `absent`, pages before `pages`;
+    /// and failures before `absent`. Of first sights the oldest are kept, as many as there may be: others count as never seen.
+    pub fn forget_old_pages(&self, absent: i64, pages: i64) -> Result<usize> {
+        let sql = "DELETE FROM remote_page WHERE fetched_at < ?2 OR is_absent = 1 AND fetched_at < ?1";
+        let mut count = self.conn.prepare_cached(sql)?.execute((absent, pages))?;
+        count += self.conn.prepare_cached("DELETE FROM remote_failure WHERE failed_at < ?1")?.execute([absent])?;
+        let mut statement = self.conn.prepare_cached(
+            "DELETE FROM remote_first_seen WHERE (remote_id, filename) IN (SELECT remote_id, filename FROM
+               (SELECT remote_id, filename, row_number() OVER (PARTITION BY remote_id ORDER BY first_at, filename) AS place
+                  FROM remote_first_seen) WHERE place > ?1)",
+        )?;
+        count += statement.execute([budget::FIRST_SEEN.limit.cast_signed()])?;
+        Ok(count)
     }
 
     /// Remembers since when a remote lists a file, unless that is known.
@@ -487,8 +511,49 @@ mod tests {
         transaction.put_remote_page(id, "demo", &absent).unwrap();
         assert_eq!(transaction.remote_page(id, "demo").unwrap(), Some(absent));
         assert_eq!(transaction.remote_page(id, "").unwrap(), None);
+        assert_eq!(transaction.forget_old_pages(9, 9).unwrap(), 0);
+        assert_eq!(transaction.forget_old_pages(10, 9).unwrap(), 1);
+        assert_eq!(transaction.remote_page(id, "demo").unwrap(), None);
+        let page = PageRow { fetched_at: 9, ..some_page() };
+        transaction.put_remote_page(id, "demo", &page).unwrap();
+        assert_eq!(transaction.forget_old_pages(100, 9).unwrap(), 0);
+        assert_eq!(transaction.forget_old_pages(100, 10).unwrap(), 1);
+        transaction.put_remote_page(id, "demo", &page).unwrap();
         transaction.delete_remote(id).unwrap();
         assert_eq!(transaction.remote_page(id, "demo").unwrap(), None);
+    }
+
+    fn some_page() -> PageRow {
+        PageRow {
+            is_absent: false,
+            url: "https://index.example/simple/demo/".to_owned(),
+            content_type: None,
+            etag: None,
+            last_modified: None,
+            fetched_at: 0,
+            body: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn of_projects_that_a_remote_lacks_the_last_ones_are_remembered() {
+        let (_dir, manifest) = manifest();
+        let transaction = manifest.write().unwrap();
+        let shared = transaction.insert_collection(&"shared".parse().unwrap(), 1).unwrap();
+        let id = transaction.insert_remote(&"mirror".parse().unwrap(), shared, &settings()).unwrap();
+        let most = budget::ABSENT_PAGES.limit.cast_signed();
+        transaction.put_remote_page(id, "there", &some_page()).unwrap();
+        for number in 0..most + 3 {
+            let page = PageRow { is_absent: true, fetched_at: number, ..some_page() };
+            transaction.put_remote_page(id, &format!("n{number}"), &page).unwrap();
+        }
+        let count: i64 = transaction.conn.query_row("SELECT count(*) FROM remote_page", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, most + 1);
+        assert!(transaction.remote_page(id, "there").unwrap().is_some());
+        assert!(
+            transaction.remote_page(id, "n2").unwrap().is_none()
+                && transaction.remote_page(id, "n3").unwrap().is_some()
+        );
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! What builders asked for in vain.
 
 use super::{Result, Rows, Transaction};
+use crate::budget;
 use crate::name::{CollectionName, ProjectName};
 use rusqlite::named_params;
-
-/// So many projects are remembered of a variant; what was asked for last stays. Anybody may ask for any name.
-const MAX_WANTS: i64 = 2000;
 
 /// A project that was asked for, and wasn't there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +51,18 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Forgets a variant's oldest where there are too many.
+    /// Forgets what nobody asked for since a time.
+    pub fn forget_old_wants(&self, before: i64) -> Result<usize> {
+        Ok(self.conn.prepare_cached("DELETE FROM want WHERE last_at < ?1")?.execute([before])?)
+    }
+
+    /// Forgets a variant's oldest where there are too many; anybody may ask for any name.
     pub fn trim_wants(&self, variant: &CollectionName) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
             "DELETE FROM want WHERE variant = ?1 AND project IN
                (SELECT project FROM want WHERE variant = ?1 ORDER BY last_at DESC, count DESC LIMIT -1 OFFSET ?2)",
         )?;
-        statement.execute((variant, MAX_WANTS))?;
+        statement.execute((variant, budget::WANTS.limit.cast_signed()))?;
         Ok(())
     }
 

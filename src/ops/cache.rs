@@ -6,7 +6,7 @@
 //! asked hides nothing else: a miss costs one build, a wrong wheel all that come after it.
 
 use super::builder_rules::{Builder, CacheRules};
-use super::listing::{self, Asking, Held, Listed, Listing, Purpose};
+use super::listing::{self, Asking, Held, Listed, Listing, Purpose, Recall};
 use super::ownership::{OwnProjects, accelerators_of};
 use super::pull::{Offer, PullNote};
 use super::shown::Shown;
@@ -273,16 +273,25 @@ pub struct WantReport {
     pub last_at: i64,
 }
 
-/// Returns what builders asked caches for in vain and is still not there, most often first; of one variant or of all.
-pub fn wanted(store: &Store, context: &Context<'_>, variant: Option<&CollectionName>) -> Result<Vec<WantReport>> {
+/// Returns what builders asked caches for in vain and is still not there, most often first; of one variant or of all;
+/// `most` of them at most.
+pub fn wanted(
+    store: &Store,
+    context: &Context<'_>,
+    variant: Option<&CollectionName>,
+    most: usize,
+) -> Result<Vec<WantReport>> {
     let rows = { store.manifest.read()?.wants()? };
-    let mut wanted = Vec::new();
+    let (mut wanted, recall) = (Vec::new(), Recall::default());
     for WantRow { variant: asked, project, count, first_at, last_at } in rows {
+        if wanted.len() == most {
+            break;
+        }
         if variant.is_some_and(|only| *only != asked) {
             continue;
         }
         let shown = Shown::variant(asked.clone());
-        let there = cached(store, context, &shown, &project, &Asking::Remembered, &CacheRules::default())?;
+        let there = cached(store, context, &shown, &project, &Asking::Remembered(&recall), &CacheRules::default())?;
         if there.is_none() {
             wanted.push(WantReport { variant: asked, project, count, first_at, last_at });
         }

@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 2048;
 /// What `wcas run` made is forgotten when nobody asked for it in so many seconds; the files stay as long as their entries do.
 const RUN_SECONDS: i64 = 90 * 86_400;
+/// What remotes lack is forgotten after an hour, and what they had after 30 days in which nobody asked for it.
+const ABSENT_SECONDS: i64 = 3600;
+const PAGE_SECONDS: i64 = 30 * 86_400;
 /// With less room than this, gc starts by giving back the reserve.
 const LITTLE_ROOM_BYTES: u64 = 16 << 20;
 
@@ -139,12 +142,23 @@ fn decide(
     let before = if options.grace == 0 { i64::MAX } else { context.now.saturating_sub(options.grace) };
     let forgotten = transaction.prunable_entries(before)?;
     transaction.prune(&forgotten)?;
+    forget_what_strangers_left(transaction, context.now, options.grace)?;
     report.forgotten = forgotten.len();
     transaction.clear_marks()?;
     // What a gc that was killed had decided comes first: its rows say so durably.
     let mut garbage = transaction.deleting()?;
     garbage.extend(transaction.garbage(before, i32::MAX as usize)?);
     Ok(garbage)
+}
+
+/// Forgets what grows with what strangers ask for: none of it is needed again, or it is asked for anew.
+fn forget_what_strangers_left(transaction: &Transaction<'_>, now: i64, grace: i64) -> Result<()> {
+    // What a remote lacks is believed for a minute.
+    let absent = now.saturating_sub(grace.min(ABSENT_SECONDS)).saturating_add(i64::from(grace == 0));
+    transaction.forget_old_pages(absent, now.saturating_sub(PAGE_SECONDS))?;
+    transaction.forget_old_remote_metadata(now.saturating_sub(PAGE_SECONDS))?;
+    transaction.forget_old_wants(now.saturating_sub(RUN_SECONDS))?;
+    Ok(())
 }
 
 fn retain_all(

@@ -21,13 +21,17 @@ pub(super) struct Subject<'a> {
     pub(super) name: &'a DistributionFilename,
 }
 
-/// Returns why a guard doesn't admit a wheel; `None` where nothing that is known speaks against it.
+/// Returns why a guard doesn't admit a wheel; `None` where nothing that is known speaks against it. One that goes beyond the budgets of a
+/// deep look is taken for the worst.
 pub(super) fn objection(guard: &Guard, inspection: &Inspection) -> Option<String> {
     let admitted = guard.accelerators.as_ref()?;
     let least = if guard.is_strict { Strength::Carries } else { Strength::Requires };
     let is_foreign = |finding: &&Finding| finding.strength >= least && !admitted.contains(&finding.accelerator);
     // The strongest speaks: what the wheel is, before what it needs.
-    let finding = inspection.findings.iter().filter(is_foreign).max_by_key(|finding| finding.strength)?;
+    let finding = inspection.findings.iter().filter(is_foreign).max_by_key(|finding| finding.strength);
+    // Else whatever is to be hidden would be put behind enough of something else.
+    let unknown = || Some(format!("it can't be looked into: {}", inspection.exceeded.first()?));
+    let Some(finding) = finding else { return unknown() };
     let word = match finding.strength {
         Strength::Is => "is a library of",
         Strength::Requires => "requires",

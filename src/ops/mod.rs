@@ -33,6 +33,7 @@ mod push;
 mod rank;
 mod reach;
 mod rebuild;
+mod record;
 mod remote;
 mod requirements;
 mod reserve;
@@ -56,8 +57,9 @@ pub use block::{block, blocked, blocks, unblock};
 pub use builder_rules::{Builder, CacheRules, CacheRulesError, ExpectedBuilds, LocalVersions};
 pub use cache::{Buildable, CachedProject, CachedWheel, WantReport, buildable, cached, forget_wanted, wanted};
 pub use collection::{
-    CollectionReport, DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, Settings, collection,
-    collections, create_collection, delete_collection, delete_snapshot, diff, log, rollback, set_collection, snapshot,
+    CollectionReport, DiffReport, FileChange, LogReport, Newest, RevisionSpec, RollbackReport, Settings, SignedProblem,
+    SignedReport, SignedText, collection, collections, create_collection, delete_collection, delete_snapshot, diff,
+    keep_signature, log, revision_text, rollback, set_collection, snapshot, verify_signed,
 };
 pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use destination::Destination;
@@ -75,7 +77,7 @@ pub use inspect::{Bond, InspectReport, InspectedFile, inspect};
 pub use invalidate::{InvalidateOptions, InvalidateReport, RemovedEntry, UndoReport, invalidate, undo, yank};
 pub use list::{Listed, Reason, ShowReport, WhyReport, list, show, why};
 pub use listing::{
-    Asking, Flights, Held, Listed as ListedProject, Listing, Sought, listing, projects, seek, serial, stamp,
+    Asking, Flights, Held, Listed as ListedProject, Listing, Recall, Sought, listing, projects, seek, serial, stamp,
     stamp_of_all,
 };
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
@@ -92,6 +94,7 @@ pub use push::{
     FailedPush, LeftAlone, PushOptions, PushReport, Pushed, Selection, Withheld, WriteBackReport, push, waiting,
 };
 pub use rebuild::{RebuildOptions, RebuildProblem, RebuildReport, UnnamedBlob, rebuild};
+pub use record::{By, LogCheck, LogProblem, PruneReport, RecordReport, prune_log, records, verify_log};
 pub use remote::{Health, RemoteChange, RemoteReport, add_remote, remotes, remove_remote, set_remote};
 pub use requirements::{RequirementSet, WantSet, names as requirement_names, wants};
 pub use reserve::{reservations, reserve, unreserve};
@@ -112,7 +115,9 @@ pub use token::{TokenOptions, TokenReport, create_token, revoke_token, tokens};
 pub use variant::{SearchOrder, Sense, is_known_variant};
 pub use variants::{VariantsDocument, variants_of};
 pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
-pub use view::{DropReport, Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, view, view_tree};
+pub use view::{
+    DropReport, Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, verify_tree, view, view_tree,
+};
 pub use watch::{Watch, WatchOptions, WatchReport};
 
 use crate::error::{Error, Result};

@@ -11,7 +11,7 @@ use crate::blobs::{Found, Staging};
 use crate::digest::{Blake3, Digests};
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
-use crate::manifest::{self, Access, BlobId, Distribution, Manifest, NewEntry, OperationId, Transaction};
+use crate::manifest::{self, Access, Actor, BlobId, Distribution, Manifest, NewEntry, OperationId, Transaction};
 use crate::name::CollectionName;
 use crate::store::{Alone, Store};
 use crate::wheel::{self, DistributionFilename};
@@ -37,11 +37,13 @@ pub struct RebuildOptions {
     pub collection: CollectionName,
     /// Replace a manifest that is there and sound.
     pub force: bool,
+    /// Who asks, for the log.
+    pub actor: Actor,
 }
 
 impl Default for RebuildOptions {
     fn default() -> Self {
-        Self { collection: "recovered".parse().expect("a collection's name"), force: false }
+        Self { collection: "recovered".parse().expect("a collection's name"), force: false, actor: Actor::default() }
     }
 }
 
@@ -82,6 +84,8 @@ pub struct RebuildReport {
     pub unnamed: Vec<UnnamedBlob>,
     /// What is not in the collection for other reasons.
     pub problems: Vec<RebuildProblem>,
+    /// How many records of the log could be taken over.
+    pub records: u64,
     /// Where the damaged manifest is now.
     pub damaged_manifest: Option<PathBuf>,
 }
@@ -116,11 +120,13 @@ pub fn rebuild(root: &Path, context: &Context<'_>, options: &RebuildOptions) -> 
         guessed: 0,
         unnamed: Vec::new(),
         problems: Vec::new(),
+        records: 0,
         damaged_manifest: None,
     };
     let unfinished = store.root().join("manifest.sqlite.rebuilding");
     remove_parts(&unfinished)?;
-    let manifest = Manifest::open(&unfinished, Access::Create, Duration::ZERO)?;
+    let mut manifest = Manifest::open(&unfinished, Access::Create, Duration::ZERO)?;
+    manifest.set_actor(options.actor.clone());
     fill(&store, &manifest, context, options, &mut report)?;
     manifest.tidy()?;
     drop(manifest);
@@ -197,6 +203,13 @@ fn fill(
             }
         }
     }
+    // The log goes on: what can be read of the old one comes first.
+    let old = Manifest::open(&store.manifest_path(), Access::Write, Duration::ZERO).ok();
+    let base = old.as_ref().and_then(|old| old.log_base().ok()?);
+    report.records = transaction.take_log(base, |take| {
+        // Up to where the damage begins.
+        let _ = old.iter().try_for_each(|old| old.walk_records(&mut *take));
+    })?;
     enter(store, &transaction, context, options, candidates, report)?;
     // A row says that its blob's name is durable: one that a killed import left may not be yet.
     if report.blobs > 0 {

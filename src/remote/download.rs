@@ -109,7 +109,7 @@ impl Client {
         if file.size.is_some_and(|size| size > cap) {
             return Err(Failure::TooLarge { place: Place::from(&file.url), cap });
         }
-        let part = Part { file: fs::create_new(to, MODE)?, hasher: Hasher::default(), size: 0 };
+        let part = Part::new(to)?;
         let mut transfer = Transfer {
             client: self,
             source,
@@ -137,6 +137,14 @@ struct Part {
     file: File,
     hasher: Hasher,
     size: u64,
+    lease: fs::Lease,
+}
+
+impl Part {
+    fn new(path: &Path) -> fs::Result<Self> {
+        let lease = fs::Lease::new(fs::parent(path));
+        Ok(Self { file: fs::create_new(path, MODE)?, hasher: Hasher::default(), size: 0, lease })
+    }
 }
 
 /// What the server said of the bytes when it began to send them.
@@ -322,6 +330,7 @@ impl Transfer<'_> {
             return Err(Failure::TooLarge { place: place(), cap: self.client.options.max_file_bytes });
         }
         if !bytes.is_empty() {
+            self.part.lease.cover(size)?;
             fs::append(&self.part.file, self.to, bytes)?;
             self.part.hasher.update(bytes);
             self.part.size = size;
@@ -339,7 +348,7 @@ impl Transfer<'_> {
             return Err(Failure::BadRange { place: Place::from(&self.file.url), why });
         }
         fs::remove_file(self.to)?;
-        self.part = Part { file: fs::create_new(self.to, MODE)?, hasher: Hasher::default(), size: 0 };
+        self.part = Part::new(self.to)?;
         self.origin = Origin::default();
         self.is_resumed = false;
         Ok(())

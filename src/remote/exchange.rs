@@ -1,7 +1,9 @@
 //! One request and its answer: redirects, credentials, time limits and retries.
 
-use super::failure::{Failure, Place, bare, innermost};
-use super::{Client, ClientError, ClientOptions, Source};
+use super::failure::{Failure, NO_ANSWER, NO_CONNECTION, Place, bare, innermost};
+use super::zone::Inward;
+use super::{Client, ClientError, ClientOptions, Source, road};
+use crate::budget;
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use rustls::client::danger::ServerCertVerifier;
@@ -9,9 +11,6 @@ use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use url::Url;
-
-/// Fewer bytes within the stall time-out are a stall: one byte now and then would keep a command for ever.
-const MIN_WINDOW_BYTES: u64 = 1024;
 
 /// What is asked for.
 pub(super) struct Question<'a> {
@@ -109,9 +108,12 @@ impl Body {
         }
         let (since, bytes) = self.window;
         if now - since >= self.limit {
-            if self.got - bytes < MIN_WINDOW_BYTES {
+            // One byte now and then would keep a thread for ever.
+            let least = u128::from(budget::LEAST_RATE.limit) * self.limit.as_millis() / 1000;
+            if u128::from(self.got - bytes) < least {
                 let place = self.place.clone();
-                return Err(Failure::TimedOut { place, what: "less than 1 KiB came", limit: self.limit });
+                let what = "less than 4 KiB a second came (budget least-rate)";
+                return Err(Failure::TimedOut { place, what, limit: self.limit });
             }
             self.window = (now, self.got);
         }
@@ -140,16 +142,9 @@ impl Client {
     /// Makes a client; nothing is connected yet.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
         let (tls, no_certificates) = tls().map_err(|error| ClientError(error.into()))?;
-        let http = reqwest::blocking::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("wcas/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.stall_timeout)
-            .build()
-            .map_err(|error| ClientError(error.into()))?;
-        Ok(Self { http, options, netrc: OnceLock::new(), no_certificates, end: None })
+        let http = road::direct(&options, tls.clone())?;
+        let roads = Arc::new(road::Roads::new(&options, tls));
+        Ok(Self { http, roads, options, netrc: OnceLock::new(), no_certificates, end: None })
     }
 
     /// Returns a client that gives up at a time and tries nothing again, for who can do without an answer.
@@ -208,13 +203,13 @@ impl Client {
             _ => return Err(Failure::Insecure { place, why: "its URL is neither https nor http" }),
         }
         if let Some((_, limit)) = question.deadline.filter(|(deadline, _)| Instant::now() >= *deadline) {
-            return Err(Failure::TimedOut { place, what: "no answer came", limit });
+            return Err(Failure::TimedOut { place, what: NO_ANSWER, limit });
         }
         // The client's own time limit is for each wait; one of a request would be for the whole of it.
         let left = question.deadline.map(|(deadline, _)| deadline.saturating_duration_since(Instant::now()));
         let limit = left.map_or(self.options.stall_timeout, |left| left.min(self.options.stall_timeout));
         let is_last = limit < self.options.stall_timeout;
-        let mut request = self.http.get(url.clone()).headers(question.headers.clone());
+        let mut request = self.road(question.source, url)?.get(url.clone()).headers(question.headers.clone());
         if is_last {
             request = request.timeout(limit);
         }
@@ -223,17 +218,19 @@ impl Client {
         }
         let response = request.send().map_err(|error| {
             let place = Place::from(url);
+            if road::is_inward(&error) {
+                return Failure::Redirect { place, why: Inward.to_string() };
+            }
             match (error.is_timeout(), error.is_connect()) {
-                (true, true) => {
-                    Failure::TimedOut { place, what: "no connection came", limit: self.options.connect_timeout }
-                }
+                (true, true) => Failure::TimedOut { place, what: NO_CONNECTION, limit: self.options.connect_timeout },
                 (true, false) => {
                     let told = question.deadline.filter(|_| is_last).map_or(limit, |(_, limit)| limit);
-                    Failure::TimedOut { place, what: "no answer came", limit: told }
+                    Failure::TimedOut { place, what: NO_ANSWER, limit: told }
                 }
                 (false, _) => Failure::Unreachable { place, why: innermost(&error.without_url()) },
             }
         })?;
+        self.note_place(question.source, url, &response);
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let window = (Instant::now(), 0);
         let body = Body { response, place, got: 0, limit, deadline: question.deadline, is_last, window, failure: None };

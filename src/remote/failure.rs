@@ -29,6 +29,10 @@ impl fmt::Display for Place {
     }
 }
 
+/// What did not come, where nothing did.
+pub(super) const NO_CONNECTION: &str = "no connection came";
+pub(super) const NO_ANSWER: &str = "no answer came";
+
 /// Returns the URL without user and password.
 pub(super) fn bare(url: &Url) -> Url {
     let mut bare = url.clone();
@@ -145,7 +149,7 @@ pub enum Failure {
         /// What is missing, and what would allow it.
         why: &'static str,
     },
-    /// A redirect that is not followed.
+    /// A redirect, or a link of a page, that is not followed.
     #[error("{place} leads astray: {why}")]
     Redirect {
         /// What was asked for.
@@ -263,6 +267,17 @@ impl Failure {
             Self::Declined { .. } => FailureKind::Declined,
             Self::Disk(_) => FailureKind::Disk,
         }
+    }
+
+    /// Tells whether the way to a source itself failed, so that nothing else of it is to be had either. A page that leads to a host that
+    /// isn't there, or that begins and doesn't end, fails alone.
+    pub fn is_down(&self, source: &Url) -> bool {
+        let place = match self {
+            Self::Unreachable { place, .. } => place,
+            Self::TimedOut { place, what: NO_CONNECTION | NO_ANSWER, .. } => place,
+            _ => return false,
+        };
+        Url::parse(&place.0).is_ok_and(|place| place.origin() == source.origin())
     }
 
     /// Tells whether the remote itself said that it has no such thing, which may be remembered.

@@ -6,7 +6,7 @@
 //!
 //! Trust: pages may come by plain http, if the source says so; a file by http, or without a digest, only as [`admit`] says.
 //! Redirects never leave https, except for a file whose digest is known. Credentials go to the source's own scheme, host and
-//! port only. Certificates are the operating system's; proxies are the environment's.
+//! port only. What a source redirects to or links is no farther inside the network than the source is itself. Certificates are the operating system's; proxies are the environment's.
 
 mod credentials;
 mod download;
@@ -17,7 +17,9 @@ mod lazy;
 mod metadata;
 mod netrc;
 mod page;
+mod road;
 mod upload;
+mod zone;
 
 pub use download::{Downloaded, Moment, Watch, admit};
 pub use failure::{Failure, FailureKind, Place};
@@ -25,6 +27,7 @@ pub use layout::{Discovery, Layout, LayoutError, discover, project_page_url};
 pub use lazy::LazyClient;
 pub use page::{Page, PageAnswer, Validators};
 pub use upload::{UploadAnswer, UploadContent, UploadForm};
+pub use zone::Lookup;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -58,8 +61,10 @@ pub struct ClientOptions {
     pub redirects: usize,
     /// Where the netrc file is, for [`Auth::Netrc`].
     pub netrc: Option<PathBuf>,
-    /// Reads the variable of [`Auth::Variable`].
+    /// Reads the variable of [`Auth::Variable`], and those that name proxies.
     pub variable: Variable,
+    /// Looks up the names of what sources lead to.
+    pub lookup: Lookup,
 }
 
 impl Default for ClientOptions {
@@ -76,6 +81,7 @@ impl Default for ClientOptions {
             redirects: 5,
             netrc: None,
             variable: Arc::new(|_| None),
+            lookup: road::system(),
         }
     }
 }
@@ -147,7 +153,10 @@ pub struct ClientError(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// A client of other indexes, with its connections; threads share it.
 #[derive(Clone)]
 pub struct Client {
+    /// For what is a source's own.
     http: reqwest::blocking::Client,
+    /// For what sources lead to.
+    roads: Arc<road::Roads>,
     options: ClientOptions,
     /// The netrc file's text, once it was needed.
     netrc: OnceLock<Result<Option<String>, String>>,

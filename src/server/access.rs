@@ -2,13 +2,13 @@
 //!
 //! Clients send credentials by host (netrc, keyrings), so that a server behind a shared name gets those of others. What doesn't look
 //! like a token of ours is therefore taken for none at all; a token that is unknown, has ended or was revoked is refused even where
-//! anybody may read, or else nobody would notice.
+//! anybody may read, or else nobody would notice. Only who has its secret hears which of these it is.
 
 use super::answer::{failure, plain, set, varies};
 use super::endpoint::Endpoint;
 use super::{Anonymous, Answer, Request, Server};
 use crate::error;
-use crate::manifest::{TokenId, TokenRow};
+use crate::manifest::{Actor, ActorKind, TokenId, TokenRow, TokenState};
 use crate::name::CollectionName;
 use crate::token::{Scope, Secret};
 use base64::Engine as _;
@@ -18,9 +18,10 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, WWW_AUTHENTICATE}
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A token's use is noted so often, in seconds.
-const USED_SECONDS: i64 = 3600;
+const USED_SECONDS: i64 = 60;
 
 /// The tokens, as the manifest had them when it was looked at last.
 #[derive(Debug, Default)]
@@ -38,9 +39,9 @@ enum Caller {
     /// Without a token.
     Nobody,
     /// With one that holds.
-    Holder(TokenRow),
-    /// With one that doesn't.
-    Stranger,
+    Holder(Box<TokenRow>),
+    /// With one that doesn't, and why.
+    Stranger(String),
 }
 
 /// Which views a requester may read.
@@ -61,13 +62,14 @@ pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint:
     }
     let is_open = is_open(server, scope);
     match caller(server, request).map_err(|error| failure(&error))? {
-        Caller::Stranger => Err(unauthorized("the token is unknown, has ended or was revoked")),
+        Caller::Stranger(why) => Err(unauthorized(why)),
         Caller::Nobody if is_open => Ok(()),
         Caller::Nobody => Err(unauthorized(format!("a token with the scope {scope} is needed here, as the password"))),
         Caller::Holder(token) if is_open || reaches(&token, scope, endpoint) => Ok(()),
         Caller::Holder(token) => {
             let place = token.collection.map_or_else(|| "all collections".to_owned(), |name| name.to_string());
-            let text = format!("the token {} allows to {} {place}; this takes {scope}", token.name, token.scope);
+            let only = if token.is_blind { ", and not to read" } else { "" };
+            let text = format!("the token {} allows to {} {place}{only}; this takes {scope}", token.name, token.scope);
             Err(plain(StatusCode::FORBIDDEN, text))
         }
     }
@@ -112,17 +114,33 @@ pub(super) fn readable(server: &Server, request: &Request) -> error::Result<Read
         return Ok(Readable::All);
     }
     Ok(match caller(server, request)? {
-        Caller::Holder(TokenRow { collection: Some(name), .. }) => Readable::Only(name),
-        Caller::Holder(_) => Readable::All,
-        Caller::Nobody | Caller::Stranger => Readable::Nothing,
+        Caller::Holder(token) if token.is_blind => Readable::Nothing,
+        Caller::Holder(token) => token.collection.map_or(Readable::All, Readable::Only),
+        Caller::Nobody | Caller::Stranger(_) => Readable::Nothing,
     })
 }
 
-/// Returns whose name goes into the log.
-pub(super) fn who(server: &Server, request: &Request) -> String {
+/// Returns the token that limits where uploads go, for who may not do that without one.
+pub(super) fn limits(server: &Server, request: &Request, scope: Scope) -> Result<Option<TokenId>, Answer> {
+    if is_open(server, scope) {
+        return Ok(None);
+    }
+    match caller(server, request).map_err(|error| failure(&error))? {
+        Caller::Holder(token) => Ok(Some(token.id)),
+        // It ended since it was permitted.
+        Caller::Stranger(why) => Err(unauthorized(why)),
+        Caller::Nobody => Err(unauthorized(format!("a token with the scope {scope} is needed here, as the password"))),
+    }
+}
+
+/// Returns who asks, for the log.
+pub(super) fn actor(server: &Server, request: &Request, command: &str) -> Actor {
+    let (origin, command) = (request.body().address.to_string(), command.to_owned());
     match caller(server, request) {
-        Ok(Caller::Holder(token)) => format!("token {}", token.name),
-        _ => format!("anonymous at {}", request.body().address),
+        Ok(Caller::Holder(token)) => {
+            Actor { kind: ActorKind::Token, id: Some(token.id.number()), name: token.name, origin, command }
+        }
+        _ => Actor { kind: ActorKind::Anonymous, id: None, name: "anonymous".to_owned(), origin, command },
     }
 }
 
@@ -143,6 +161,7 @@ fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
         | Endpoint::Root(view)
         | Endpoint::Project(view, _)
         | Endpoint::Legacy(view)
+        | Endpoint::Revision(view, _)
         | Endpoint::Variants(view, ..) => Some(view),
         Endpoint::CacheRoot(cache) | Endpoint::CacheProject(cache, _) | Endpoint::CacheFile(cache, _) => {
             Some(&cache.view)
@@ -157,7 +176,7 @@ fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
         (Some(only), Some(view)) => *only == view.name,
         _ => true,
     };
-    is_within && token.scope >= scope
+    is_within && token.scope >= scope && !(token.is_blind && scope == Scope::Read)
 }
 
 fn unauthorized(text: impl Into<String>) -> Answer {
@@ -172,13 +191,29 @@ fn caller(server: &Server, request: &Request) -> error::Result<Caller> {
     let rows = rows(server)?;
     // All are compared, so that the time doesn't tell which one it is, or that there is none.
     let found = rows.iter().fold(None, |found, row| if secret.has_digest(&row.digest) { Some(row) } else { found });
-    match found.filter(|row| row.is_live(now)) {
-        Some(row) => {
-            note(server, row, now);
-            Ok(Caller::Holder(row.clone()))
+    let Some(row) = found else { return Ok(Caller::Stranger("the token is unknown".to_owned())) };
+    let name = &row.name;
+    Ok(match row.state(now) {
+        TokenState::Live => {
+            note(server, request, row, now);
+            Caller::Holder(Box::new(row.clone()))
         }
-        None => Ok(Caller::Stranger),
-    }
+        TokenState::Revoked(at) => Caller::Stranger(format!("the token {name} was revoked on {}", day(at))),
+        TokenState::Expired(at) => Caller::Stranger(format!(
+            "the token {name} expired on {}: ask for a new one (`wcas token create`)",
+            day(at)
+        )),
+        TokenState::Orphaned => {
+            let place = row.collection.as_ref().map(ToString::to_string).unwrap_or_default();
+            Caller::Stranger(format!("the token {name} ended with the collection {place} that it was for"))
+        }
+    })
+}
+
+/// Returns a moment as people read it, in UTC.
+fn day(seconds: i64) -> String {
+    let since = Duration::from_secs(seconds.max(0).cast_unsigned());
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
 }
 
 /// Returns the tokens; they are read again when the manifest has changed.
@@ -199,7 +234,7 @@ fn rows(server: &Server) -> error::Result<Arc<Vec<TokenRow>>> {
 }
 
 /// Notes that a token is in use, now and then.
-fn note(server: &Server, row: &TokenRow, now: i64) {
+fn note(server: &Server, request: &Request, row: &TokenRow, now: i64) {
     let is_recent = |at: i64| (0..USED_SECONDS).contains(&(now - at));
     if row.used_at.is_some_and(is_recent) {
         return;
@@ -207,7 +242,7 @@ fn note(server: &Server, row: &TokenRow, now: i64) {
     let mut known = server.tokens.0.lock().unwrap_or_else(PoisonError::into_inner);
     if !known.noted.get(&row.id).copied().is_some_and(is_recent) {
         known.noted.insert(row.id, now);
-        server.counters.token_used(row.id, now);
+        server.counters.token_used(row.id, now, request.body().address);
     }
 }
 

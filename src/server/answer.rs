@@ -1,6 +1,7 @@
 //! Answers as plain values: status, headers, and where the body's bytes are.
 
 use super::feed::{FeedReader, Pending};
+use crate::budget;
 use crate::error::{Error, ErrorKind};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY};
@@ -53,7 +54,10 @@ pub struct Cause(pub String);
 pub(super) fn failure(error: &Error) -> Answer {
     let mut answer = match error.kind() {
         ErrorKind::Busy => unavailable("the store is busy"),
-        _ if error.is_full() => plain(StatusCode::INSUFFICIENT_STORAGE, "the server's disk is full"),
+        _ if error.is_full() => {
+            let text = format!("the server's disk is full, but for what stays free ({})", budget::DISK_SPARE);
+            plain(StatusCode::INSUFFICIENT_STORAGE, text)
+        }
         _ => unavailable("the store can't be read"),
     };
     answer.extensions_mut().insert(Cause(crate::ops::reason(error)));

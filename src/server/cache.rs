@@ -94,7 +94,7 @@ fn is_read(server: &Server, entry: &Entry) -> Result<bool> {
 
 /// Asks remotes, but not for long.
 pub(super) fn asking(server: &Server) -> Asking<'_> {
-    Asking::Brief { flights: &server.pages.flights, until: Instant::now() + PATIENCE }
+    Asking::Brief { flights: &server.flights, until: Instant::now() + PATIENCE }
 }
 
 /// Makes a miss of what can't be answered; its cause goes into the log.

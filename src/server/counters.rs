@@ -9,6 +9,7 @@ use crate::manifest::{BlobId, Outcome, TokenId, Transaction};
 use crate::name::{CollectionName, ProjectName};
 use crate::store;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -72,7 +73,7 @@ impl Asked {
     /// Tells what an endpoint counts as.
     pub(super) fn of(endpoint: &Endpoint) -> Self {
         match endpoint {
-            Endpoint::Root(_) => Self::Root,
+            Endpoint::Root(_) | Endpoint::Revision(..) => Self::Root,
             Endpoint::Project(..) => Self::Project,
             Endpoint::File(address) if address.is_metadata => Self::Metadata,
             Endpoint::File(_) => Self::File,
@@ -155,7 +156,7 @@ pub(super) struct Counters {
     pub(super) bad_blobs: Count,
     tallies: RwLock<HashMap<TallyName, Arc<Tally>>>,
     used: Mutex<Vec<BlobId>>,
-    used_tokens: Mutex<Vec<(TokenId, i64)>>,
+    used_tokens: Mutex<Vec<(TokenId, i64, IpAddr)>>,
     wants: Mutex<HashMap<Wanted, u64>>,
     flushed_at: AtomicI64,
     is_flushing: AtomicBool,
@@ -222,8 +223,8 @@ impl Counters {
     }
 
     /// Remembers that a token was used.
-    pub(super) fn token_used(&self, token: TokenId, at: i64) {
-        self.tokens_used().push((token, at));
+    pub(super) fn token_used(&self, token: TokenId, at: i64, from: IpAddr) {
+        self.tokens_used().push((token, at, from));
     }
 
     /// Counts a project that a builder asked for in vain.
@@ -238,7 +239,7 @@ impl Counters {
         self.wants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tokens_used(&self) -> MutexGuard<'_, Vec<(TokenId, i64)>> {
+    fn tokens_used(&self) -> MutexGuard<'_, Vec<(TokenId, i64, IpAddr)>> {
         self.used_tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -266,7 +267,7 @@ impl Counters {
 struct Unsaved {
     counts: Vec<(TallyName, Arc<Tally>, u64, u64)>,
     used: Vec<BlobId>,
-    tokens: Vec<(TokenId, i64)>,
+    tokens: Vec<(TokenId, i64, IpAddr)>,
     wants: HashMap<Wanted, u64>,
 }
 
@@ -279,8 +280,8 @@ impl Unsaved {
         for blob in &self.used {
             transaction.set_used(*blob, now)?;
         }
-        for (token, at) in &self.tokens {
-            transaction.set_token_used(*token, *at)?;
+        for (token, at, from) in &self.tokens {
+            transaction.set_token_used(*token, *at, &from.to_string())?;
         }
         for ((variant, project), count) in &self.wants {
             transaction.add_want(variant, project, *count, now)?;

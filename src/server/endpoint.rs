@@ -42,6 +42,8 @@ pub enum Endpoint {
     Legacy(ViewName),
     /// `/{view}/{project}-{version}-variants.json`, or at its digest: `/{view}/variants/{sha256}/{filename}`.
     Variants(ViewName, Option<Sha256>, String),
+    /// `/{view}/revision.txt`: what the collection holds, as it was signed; or, with `.sig`, the signature.
+    Revision(ViewName, bool),
     /// `/files/{sha256}/{filename}`, or of a view: `/{view}/files/{sha256}/{filename}`.
     File(FileAddress),
     /// `/{view}/cache/simple/` or `/{view}/build/simple/`: the projects, for builders.
@@ -179,6 +181,8 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, As
         (["variants", digest, filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, Some(sha256(digest)?), (*filename).to_owned()))
         }
+        (["revision.txt"], Ending::Name) => Ok(Endpoint::Revision(view, false)),
+        (["revision.txt.sig"], Ending::Name) => Ok(Endpoint::Revision(view, true)),
         ([filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, None, (*filename).to_owned()))
         }
@@ -316,6 +320,8 @@ mod tests {
             ("/cuda/simple/t%6Frch/", Endpoint::Project(of("cuda"), torch())),
             ("/cuda/projects/torch/", Endpoint::ProjectPage(of("cuda"), torch())),
             ("/cuda/legacy/", Endpoint::Legacy(of("cuda"))),
+            ("/cuda/revision.txt", Endpoint::Revision(of("cuda"), false)),
+            ("/cuda@41/revision.txt.sig", Endpoint::Revision(of("cuda@41"), true)),
             ("/files/", Endpoint::Collection(of("files"))),
             ("/metrics/simple/", Endpoint::Root(of("metrics"))),
             ("/cache/simple/", Endpoint::Root(of("cache"))),

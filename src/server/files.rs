@@ -10,15 +10,16 @@ use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
 use super::endpoint::{Endpoint, FileAddress};
-use super::{Answer, Request, Server, feed, pages};
+use super::{Answer, Request, Server, discretion, feed, pages};
 use crate::blobs::Blobs;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobId, Entry};
 use crate::name::CollectionName;
-use crate::ops::{self, Asking, Context, Held, Shown, Sought};
+use crate::ops::{self, Asking, Context, Held, Recall, Shown, Sought};
 use crate::store::Store;
+use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
@@ -239,15 +240,15 @@ pub(super) fn local(server: &Server, request: &Request, address: &FileAddress) -
 fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
     let sought = {
         let store = server.stores.borrow()?;
-        let context = Context {
-            now: server.now(),
-            who: &server.options.who,
-            jobs: 1,
-            progress: &(),
-            client: Some(&server.client),
-        };
+        let context =
+            Context { now: server.now(), who: &server.who, jobs: 1, progress: &(), client: Some(&server.client) };
         let readable = access::readable(server, request)?;
-        let (views, asking) = (views(&store, address, &readable)?, Asking::Fresh(&server.flights));
+        let views = views(&store, address, &readable)?;
+        let recall = Recall::default();
+        let asking = match address.view {
+            None if is_own(&store, &address.filename)? => Asking::Remembered(&recall),
+            _ => Asking::Fresh(&server.flights),
+        };
         ops::seek(&store, &context, &views, address.sha256.as_ref(), &address.filename, &asking)?
     };
     match sought {
@@ -257,12 +258,27 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
         }
         Sought::Held(Held::Local(_)) | Sought::Nowhere => Ok(None),
         Sought::Unavailable(notes) => {
-            let text = notes.iter().map(|note| format!("the remote {} is down: {}", note.remote, note.text));
-            let mut answer = unavailable(text.collect::<Vec<_>>().join("; "));
+            let mut answer = discretion::unasked(server, request, &notes)?;
             set(&mut answer, RETRY_AFTER, "30");
             Ok(Some(answer))
         }
     }
+}
+
+/// Tells whether a collection owns a file's project: whoever may not read that collection, and the remotes of others, needn't hear of
+/// the name. A remote that has it, too, is known by its pages.
+fn is_own(store: &Store, filename: &str) -> Result<bool> {
+    let Ok(name) = DistributionFilename::parse(filename) else { return Ok(false) };
+    let (rows, project) = (store.manifest.read()?, name.project());
+    if rows.reservations(None)?.iter().any(|reservation| reservation.pattern.matches(project)) {
+        return Ok(true);
+    }
+    for collection in rows.collections()? {
+        if rows.owned_project(collection.id, project)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Answers with a file of the store, asked for at an address without a digest: that may give other bytes tomorrow.

@@ -1,6 +1,6 @@
 //! How the server does: for probes, and for Prometheus in its text format, version 0.0.4.
 
-use super::answer::{plain, set, unavailable};
+use super::answer::{failure, plain, set};
 use super::counters::{Asked, BUCKETS, Counters};
 use super::feed::Feeds;
 use super::{Answer, Server, write_back};
@@ -21,7 +21,8 @@ pub(super) type Totals = Mutex<Option<(i64, StoreTotals)>>;
 pub(super) fn health(server: &Server) -> Answer {
     let mut answer = match look(server) {
         Ok(()) => plain(StatusCode::OK, "ok"),
-        Err(error) => unavailable(crate::ops::reason(&error)),
+        // Anybody may ask: where the store lies is for the log.
+        Err(error) => failure(&error),
     };
     set(&mut answer, CACHE_CONTROL, "no-cache");
     answer

@@ -16,12 +16,15 @@ mod cache;
 mod coding;
 mod conditional;
 mod counters;
+mod discretion;
 mod feed;
 mod files;
+mod hosts;
 mod metrics;
 mod pages;
 mod people;
 mod respond;
+mod signed;
 mod stores;
 mod upload;
 mod watch;
@@ -29,11 +32,13 @@ mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
 pub use feed::{FeedReader, Next, Pending};
+pub use hosts::{HostError, HostName, Hosts};
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
 pub use watch::{Watching, watch};
 pub use write_back::{Complain, WriteBack};
 
+use crate::manifest::Actor;
 use crate::ops::Context;
 use crate::remote::LazyClient;
 use std::net::IpAddr;
@@ -67,8 +72,8 @@ pub struct ServerOptions {
     pub max_upload_bytes: u64,
     /// The clock.
     pub clock: Clock,
-    /// Whose name goes into the log for what the server does by itself.
-    pub who: String,
+    /// Who does what the server does by itself, for the log.
+    pub actor: Actor,
 }
 
 /// Who asks, as far as the connection tells.
@@ -86,6 +91,8 @@ pub type Request = ::http::Request<Peer>;
 /// A server's state: what all connections share.
 pub struct Server {
     pub(in crate::server) options: ServerOptions,
+    /// Whose name operations have that the server does by itself.
+    pub(in crate::server) who: String,
     pub(in crate::server) stores: Stores,
     pub(in crate::server) client: Arc<LazyClient>,
     pub(in crate::server) counters: counters::Counters,
@@ -97,17 +104,20 @@ pub struct Server {
     pub(in crate::server) people: people::Remembered,
     pub(in crate::server) tokens: access::Tokens,
     pub(in crate::server) read_blobs: cache::ReadBlobs,
+    pub(in crate::server) texts: signed::Texts,
+    pub(in crate::server) logged: discretion::Logged,
 }
 
 impl Server {
     /// Opens the store. `client` asks remotes.
     pub fn new(options: ServerOptions, client: LazyClient) -> crate::error::Result<Self> {
-        let stores = Stores::open(&options.store)?;
+        let stores = Stores::open(&options.store, options.actor.clone())?;
         let files = files::Files::new(stores.root());
         let client = Arc::new(client);
         let root = stores.root().to_owned();
-        let feeds = feed::Feeds::new(root, client.clone(), options.clock.clone(), options.who.clone());
+        let feeds = feed::Feeds::new(root, client.clone(), options.clock.clone());
         Ok(Self {
+            who: options.actor.to_string(),
             options,
             stores,
             client,
@@ -120,12 +130,14 @@ impl Server {
             people: people::Remembered::default(),
             tokens: access::Tokens::default(),
             read_blobs: cache::ReadBlobs::default(),
+            texts: signed::Texts::default(),
+            logged: discretion::Logged::default(),
         })
     }
 
     /// Returns what a verb is told.
     pub(in crate::server) fn context(&self) -> Context<'_> {
-        Context { now: self.now(), who: &self.options.who, jobs: 1, progress: &(), client: Some(&self.client) }
+        Context { now: self.now(), who: &self.who, jobs: 1, progress: &(), client: Some(&self.client) }
     }
 
     /// Returns the time, in seconds since 1970.

@@ -5,7 +5,7 @@ use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
 use super::endpoint::{Astray, CacheView, Endpoint, FileAddress, ViewName};
 use super::{
-    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, feed, files, metrics, pages, people,
+    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, feed, files, metrics, pages, people, signed,
 };
 use crate::ops;
 use crate::token::Scope;
@@ -95,6 +95,7 @@ impl Server {
             Endpoint::Variants(view, sha256, filename) => {
                 pages::variants(self, request, view, sha256.as_ref(), filename)
             }
+            Endpoint::Revision(view, is_signature) => signed::revision(self, request, view, *is_signature),
             Endpoint::File(address) => files::file(self, request, address),
             Endpoint::CacheRoot(cache) => cache::softened(pages::root(self, request, &cache.view)),
             Endpoint::CacheProject(cache, project) => cache::project(self, request, cache, project),

@@ -1,6 +1,7 @@
 //! Handles on one store, borrowed by threads: a handle has one connection to the manifest, which one thread uses at a time.
 
 use crate::error::Result;
+use crate::manifest::Actor;
 use crate::store::Store;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ const CACHE_KIB: i64 = 1024;
 #[derive(Debug)]
 pub struct Stores {
     root: PathBuf,
+    /// Who writes, where nobody else is named: the server.
+    actor: Actor,
     idle: Mutex<Vec<Store>>,
     /// Who looks for changes: several, so that threads need not wait for one another.
     watches: Vec<Mutex<Watch>>,
@@ -45,12 +48,12 @@ pub struct Borrowed<'a> {
 
 impl Stores {
     /// Opens the first handles.
-    pub fn open(root: &Path) -> Result<Self> {
-        let store = open(root)?;
+    pub fn open(root: &Path, actor: Actor) -> Result<Self> {
+        let store = open(root, &actor)?;
         let root = store.root().to_owned();
         let count = thread::available_parallelism().map_or(1, usize::from).min(MAX_WATCHES);
-        let watches = (0..count).map(|_| Watch::open(&root).map(Mutex::new)).collect::<Result<_>>()?;
-        Ok(Self { root, idle: Mutex::new(vec![store]), watches, version: AtomicI64::new(0) })
+        let watches = (0..count).map(|_| Watch::open(&root, &actor).map(Mutex::new)).collect::<Result<_>>()?;
+        Ok(Self { root, actor, idle: Mutex::new(vec![store]), watches, version: AtomicI64::new(0) })
     }
 
     /// Returns the store's folder.
@@ -77,24 +80,38 @@ impl Stores {
         Ok(self.version.load(Ordering::Acquire))
     }
 
-    /// Borrows a handle.
+    /// Returns who writes, where nobody else is named.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Borrows a handle, with which the server writes.
     pub fn borrow(&self) -> Result<Borrowed<'_>> {
+        self.borrow_for(&self.actor)
+    }
+
+    /// Borrows a handle, with which somebody writes.
+    pub fn borrow_for(&self, actor: &Actor) -> Result<Borrowed<'_>> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let store = idle.map_or_else(|| open(&self.root), Ok)?;
+        let mut store = idle.map_or_else(|| open(&self.root, actor), Ok)?;
+        if store.manifest.actor() != actor {
+            store.manifest.set_actor(actor.clone());
+        }
         Ok(Borrowed { stores: self, store: Some(store) })
     }
 }
 
 impl Watch {
-    fn open(root: &Path) -> Result<Self> {
-        let store = open(root)?;
+    fn open(root: &Path, actor: &Actor) -> Result<Self> {
+        let store = open(root, actor)?;
         Ok(Self { seen: store.manifest.version()?, store })
     }
 }
 
 /// Opens a handle for the server.
-pub(super) fn open(root: &Path) -> Result<Store> {
-    let store = Store::open(root)?;
+pub(super) fn open(root: &Path, actor: &Actor) -> Result<Store> {
+    let mut store = Store::open(root)?;
+    store.manifest.set_actor(actor.clone());
     store.manifest.set_cache(CACHE_KIB)?;
     Ok(store)
 }

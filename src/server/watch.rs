@@ -5,6 +5,7 @@
 use super::http::Line;
 use super::{Clock, stores};
 use crate::error::Result;
+use crate::manifest::Actor;
 use crate::ops::{Context, ImportReport, Outcome, Watch, WatchOptions, WatchReport};
 use crate::store::Store;
 use std::collections::BTreeMap;
@@ -27,13 +28,13 @@ pub struct Watching {
 }
 
 /// Starts to watch; `say` takes a line about what happened.
-pub fn watch(root: &Path, options: WatchOptions, clock: Clock, who: String, say: Line) -> Result<Watching> {
-    let store = stores::open(root)?;
+pub fn watch(root: &Path, options: WatchOptions, clock: Clock, actor: Actor, say: Line) -> Result<Watching> {
+    let store = stores::open(root, &actor)?;
     let watch = Watch::new(&store, options)?;
     let (stop, stopped) = mpsc::channel();
     let (ending, ended) = mpsc::channel();
     thread::spawn(move || {
-        run(&store, watch, &clock, &who, &stopped, &say);
+        run(&store, watch, &clock, &actor.to_string(), &stopped, &say);
         // Nobody may wait any more.
         let _ = ending.send(());
     });

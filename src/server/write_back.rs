@@ -92,7 +92,7 @@ impl Sender {
     fn try_to_send(&mut self) -> crate::error::Result<()> {
         let store = match self.store.take() {
             Some(store) => store,
-            None => stores::open(self.server.stores.root())?,
+            None => stores::open(self.server.stores.root(), &self.server.stores.actor().at("serve: write back"))?,
         };
         if store.is_writable() {
             for (remote, waits) in ops::waiting(&store.manifest)? {

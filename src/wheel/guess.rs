@@ -5,7 +5,8 @@
 //! holds all of it. What comes out has passed [`super::read`]; what is not plain is no guess at all.
 
 use super::zip::Archive;
-use super::{DistInfo, DistributionFilename, MAX_METADATA_BYTES, MAX_VARIANT_BYTES, Metadata, variant};
+use super::{DistInfo, DistributionFilename, Metadata, sdist, variant};
+use crate::budget;
 use flate2::bufread::MultiGzDecoder;
 use pep440_rs::Version;
 use std::collections::BTreeSet;
@@ -16,8 +17,6 @@ use tar::EntryType;
 
 /// The largest WHEEL that is read.
 const MAX_WHEEL_BYTES: u64 = 256 * 1024;
-/// The most that is unpacked of one sdist.
-const MAX_INFLATED_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// More alternatives than this in one tag fit no filename.
 const MAX_ALTERNATIVES: usize = 256;
 
@@ -51,7 +50,7 @@ fn wheel(archive: &Archive<'_>) -> Option<String> {
     // Old tools write a version's `+` as `_`, after which it is no version; METADATA has it as it was.
     let version = match version.parse::<Version>() {
         Ok(_) => version.to_owned(),
-        Err(_) => Metadata::parse(&archive.read(metadata, MAX_METADATA_BYTES).ok()?).ok()?.version,
+        Err(_) => Metadata::parse(&archive.read(metadata, budget::METADATA_BYTES.limit).ok()?).ok()?.version,
     };
     let text = archive.read(wheel, MAX_WHEEL_BYTES).ok()?;
     let text = String::from_utf8_lossy(&text);
@@ -63,7 +62,7 @@ fn wheel(archive: &Archive<'_>) -> Option<String> {
     // Without its label a variant wheel would pass for a plain one.
     let label = match found.variant.as_slice() {
         [] => String::new(),
-        [entry] => format!("-{}", variant::only_label(&archive.read(entry, MAX_VARIANT_BYTES).ok()?)?),
+        [entry] => format!("-{}", variant::only_label(&archive.read(entry, budget::VARIANT_BYTES.limit).ok()?)?),
         _ => return None,
     };
     Some(format!("{project}-{version}{build}-{}{label}.whl", compress(values("Tag"))?))
@@ -109,7 +108,7 @@ fn compress<'a>(tags: impl Iterator<Item = &'a str>) -> Option<String> {
 fn top_of_tar(file: &File) -> Option<String> {
     let source = BufReader::with_capacity(64 * 1024, At { file, offset: 0 });
     // Cut short there, a bomb is no archive.
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(source).take(MAX_INFLATED_BYTES));
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(source).take(sdist::most(file)));
     let mut top = None;
     // Raw, because otherwise tar reads a long name of any size into memory. A long name's beginning, all that matters here, stands
     // in its member's own header as well.

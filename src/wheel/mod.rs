@@ -16,6 +16,7 @@ pub use filename::{BuildTag, DistributionFilename, FilenameError, Identity, Kind
 pub use metadata::{Metadata, MetadataError};
 pub use tags::{PlatformTarget, PythonTarget, Target, TargetError};
 
+use crate::budget::{self, Excess};
 use crate::name::ProjectName;
 use accelerator::Inspection;
 use pep440_rs::Version;
@@ -25,12 +26,6 @@ use std::fs::File;
 use variant::VariantError;
 pub use variant::VariantLabel;
 use zip::{Archive, Entry, ReadAt, ZipError};
-
-/// The largest METADATA that is read.
-const MAX_METADATA_BYTES: u64 = 16 * 1024 * 1024;
-
-/// The largest `variant.json` that is read.
-const MAX_VARIANT_BYTES: u64 = 1024 * 1024;
 
 /// Why a file is not the distribution that its name says.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +132,7 @@ fn read_archive<R: ReadAt + ?Sized>(archive: &Archive<'_, R>, name: &WheelFilena
             return Err(Error::Member { member, found: entries.len() });
         }
     }
-    let bytes = archive.read(&found.metadata[0], MAX_METADATA_BYTES)?;
+    let bytes = archive.read(&found.metadata[0], budget::METADATA_BYTES.limit)?;
     let contents = judge(bytes, "METADATA", Kind::Wheel, name.project(), name.version())?;
     // Without a label it is a plain wheel, whatever else is in it.
     let variant = name.variant().map(|label| read_variant(archive, &found, label)).transpose()?;
@@ -153,7 +148,10 @@ fn read_variant<R: ReadAt + ?Sized>(
         let member = format!("{}/{}", found.directory, variant::MEMBER);
         return Err(Error::Member { member, found: found.variant.len() });
     };
-    let bytes = archive.read(entry, MAX_VARIANT_BYTES)?;
+    if entry.size > budget::VARIANT_BYTES.limit {
+        return Err(ZipError::TooMuch(Excess(budget::VARIANT_BYTES)).into());
+    }
+    let bytes = archive.read(entry, budget::VARIANT_BYTES.limit)?;
     variant::check(&bytes, label)?;
     Ok(bytes)
 }

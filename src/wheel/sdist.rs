@@ -3,16 +3,12 @@
 //! A `.tar.gz` is read as a stream up to that member; what stands behind it is not looked at.
 
 use super::zip::{Archive, ZipError};
+use crate::budget::{self, Excess};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use tar::EntryType;
-
-/// The largest PKG-INFO, or name of a member, that is read.
-const MAX_MEMBER_BYTES: u64 = 16 * 1024 * 1024;
-/// The most that is unpacked of one file before it counts as a bomb.
-const MAX_INFLATED_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Why an sdist can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +20,14 @@ pub enum SdistError {
     #[error("expected a tar archive with members, found an empty one")]
     Empty,
     /// A member that is too large to be what it says.
-    #[error("expected at most {MAX_MEMBER_BYTES} bytes in the member {name:?}, found {found}")]
+    #[error("the member {name:?} has {found} bytes: {excess}")]
     Large {
         /// The member's name.
         name: String,
         /// Its size.
         found: u64,
+        /// The budget.
+        excess: Excess,
     },
     /// Not a zip archive, or a bad one.
     #[error("expected a zip archive")]
@@ -46,17 +44,24 @@ pub fn pkg_info_in_zip(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
             found = Some(entry);
         }
     }
-    found.map(|entry| archive.read(&entry, MAX_MEMBER_BYTES).map_err(SdistError::Zip)).transpose()
+    found.map(|entry| archive.read(&entry, budget::METADATA_BYTES.limit).map_err(SdistError::Zip)).transpose()
 }
 
 /// Reads PKG-INFO from a `.tar.gz`; `None` when there is none.
 pub fn pkg_info_in_tar(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
-    find_in_tar(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }), MAX_INFLATED_BYTES)
+    find_in_tar(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }), most(file))
+}
+
+/// Returns how many bytes a packed sdist may give before it counts as a bomb.
+pub(super) fn most(file: &File) -> u64 {
+    let packed = file.metadata().map_or(0, |metadata| metadata.len());
+    budget::SDIST_BYTES.limit.saturating_add(packed.saturating_mul(budget::SDIST_RATIO.limit))
 }
 
 /// Makes sure that a `.tar.gz` is whole: its end comes, and its checksum is right.
 pub fn check_whole_tar(file: &File) -> Result<(), SdistError> {
-    let mut inflated = MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }));
+    let inner = MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }));
+    let mut inflated = Bounded { inner, left: most(file) };
     let bytes = io::copy(&mut inflated, &mut io::sink()).map_err(SdistError::Tar)?;
     if bytes > 0 { Ok(()) } else { Err(SdistError::Empty) }
 }
@@ -92,8 +97,9 @@ fn find_in_tar(gzip: impl io::BufRead, cap: u64) -> Result<Option<Vec<u8>>, Sdis
 
 fn read_member(entry: &mut tar::Entry<'_, impl Read>, name: &str) -> Result<Vec<u8>, SdistError> {
     let size = entry.size();
-    if size > MAX_MEMBER_BYTES {
-        return Err(SdistError::Large { name: name.to_owned(), found: size });
+    if size > budget::METADATA_BYTES.limit {
+        let excess = Excess(budget::METADATA_BYTES);
+        return Err(SdistError::Large { name: name.to_owned(), found: size, excess });
     }
     let mut bytes = Vec::new();
     let read = entry.read_to_end(&mut bytes).map_err(SdistError::Tar)?;
@@ -134,8 +140,7 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(bytes)?;
-        self.left =
-            self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other("it unpacks to more than it may"))?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other(Excess(budget::SDIST_BYTES)))?;
         Ok(read)
     }
 }
@@ -143,10 +148,11 @@ impl<R: Read> Read for Bounded<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::write::GzEncoder;
     use std::io::Write;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(bytes).unwrap();
         gzip.finish().unwrap()
     }
@@ -217,9 +223,25 @@ mod tests {
         assert!(matches!(find(&bomb), Err(SdistError::Tar(_))));
         let mut header = tar::Header::new_gnu();
         header.set_path("d-1/PKG-INFO").unwrap();
-        header.set_size(MAX_MEMBER_BYTES + 1);
+        header.set_size(budget::METADATA_BYTES.limit + 1);
         header.set_cksum();
         assert!(matches!(find(&gzip(header.as_bytes())), Err(SdistError::Large { .. })));
+    }
+
+    #[test]
+    fn how_much_may_be_unpacked_grows_with_what_was_sent() {
+        let mut bomb = GzEncoder::new(tempfile::tempfile().unwrap(), flate2::Compression::default());
+        let piece = vec![0; 1 << 20];
+        (0..600).for_each(|_| bomb.write_all(&piece).unwrap());
+        let mut file = bomb.finish().unwrap();
+        let error = check_whole_tar(&file).unwrap_err();
+        assert!(format!("{error:?}").contains("sdist-bytes"), "{error:?}");
+        // Behind it, what doesn't pack as well: an honest archive of its size.
+        let noise: Vec<u8> = (0..4_000_000u32).map(|at| (at.wrapping_mul(at) >> 11) as u8).collect();
+        let mut member = GzEncoder::new(Vec::new(), flate2::Compression::none());
+        member.write_all(&noise).unwrap();
+        file.write_all(&member.finish().unwrap()).unwrap();
+        check_whole_tar(&file).unwrap();
     }
 
     #[test]

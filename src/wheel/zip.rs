@@ -9,6 +9,7 @@ mod stream;
 
 pub use stream::MemberReader;
 
+use crate::budget::{self, Excess};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::borrow::Cow;
 use std::fs::File;
@@ -27,8 +28,6 @@ const LOCATOR_BYTES: u64 = 20;
 /// The fixed part of an entry of the directory, and of a member's own header.
 const ENTRY_BYTES: usize = 46;
 const HEADER_BYTES: usize = 30;
-/// The largest directory that is read: about two million members.
-const MAX_DIRECTORY_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Why an archive, or a member of one, was refused.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +58,9 @@ pub enum ZipError {
         /// What is there.
         found: String,
     },
+    /// More than is read.
+    #[error("{0}")]
+    TooMuch(Excess),
     /// A name that leads out of the folder where the archive is unpacked.
     #[error("unsafe member name {0:?}: expected a relative path without '..', backslash or NUL")]
     UnsafeName(String),
@@ -188,8 +190,8 @@ impl<'a, R: ReadAt + ?Sized> Archive<'a, R> {
         if record.disks {
             return Err(damaged("an archive in one part", "one in several".to_owned()));
         }
-        if record.bytes > MAX_DIRECTORY_BYTES {
-            return Err(damaged("a directory of at most 256 MiB", format!("one of {} bytes", record.bytes)));
+        if record.bytes > budget::ZIP_DIRECTORY.limit {
+            return Err(ZipError::TooMuch(Excess(budget::ZIP_DIRECTORY)));
         }
         // The directory ends where the end record begins; where it says to start tells how many bytes stand before the
         // archive.

@@ -2,6 +2,7 @@
 
 use crate::support::{Env, Wheel};
 use crate::{array, assert_output, json_with_code, refused, texts};
+use serde_json::Value;
 use std::fs;
 
 fn put(env: &Env, version: &str, seed: u64, collection: &str) {
@@ -35,13 +36,18 @@ fn history_is_told_newest_first() {
     assert_output!(env.run(["collection", "log", "cuda"]), @r"
     exit 0
     --- stdout
-    REVISION  TIME                  OPERATION  KIND        CHANGES  WHAT
-    5         [time]  5          rollback    +0 -1    to 1
-    4         [time]  4          undo        +1 -0    invalidate demo==1.0
-    3         [time]  3          invalidate  +0 -1    demo==1.0 (undone by 4)
-    2         [time]  2          import      +1 -0    1 distribution into cuda [release]
-    1         [time]  1          import      +1 -0    1 distribution into cuda
+    REVISION  TIME                  OPERATION  KIND        CHANGES  WHO  WHAT
+    5         [time]  5          rollback    +0 -1    [who]  to 1
+    4         [time]  4          undo        +1 -0    [who]  invalidate demo==1.0
+    3         [time]  3          invalidate  +0 -1    [who]  demo==1.0 (undone by 4)
+    2         [time]  2          import      +1 -0    [who]  1 distribution into cuda [release]
+    1         [time]  1          import      +1 -0    [who]  1 distribution into cuda
     ");
+    env.ok(["collection", "set", "cuda", "--accelerator", "none"]);
+    let rows = env.json(["collection", "log", "cuda"])["revisions"].clone();
+    let guard = array(&rows).iter().find(|row| row["kind"] == "guard").unwrap();
+    assert_eq!((&guard["operation"], &guard["revision"]), (&Value::Null, &5.into()), "{guard}");
+    assert_eq!(guard["what"], r#"{"accelerators":"any"} -> {"accelerators":"none"}"#);
     assert_output!(env.run(["collection", "list"]), @r"
     exit 0
     --- stdout

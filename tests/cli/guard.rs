@@ -135,3 +135,26 @@ fn a_member_that_cannot_be_read_is_told_and_a_strict_guard_refuses_it() {
     let output = partly(&env, ["import", "in", "--collection", "strict"]);
     assert!(output.stderr.contains("torn/_C.so"), "{output}");
 }
+
+#[test]
+fn a_wheel_beyond_the_budgets_of_a_deep_look_is_refused_and_the_one_beside_it_taken() {
+    let env = guarded(&[("shared", "none"), ("warns", "none"), ("later", "none")]);
+    env.ok(["collection", "set", "warns", "--guard", "warn"]);
+    let zeros = [elf_needing("libm.so.6"), vec![0; 40 << 20]].concat();
+    let bomb = (0..3).fold(Wheel::new("bomb", "1.0").tags(TAGS), |wheel, number| {
+        wheel.member(&format!("bomb/m{number}.so"), &zeros)
+    });
+    bomb.write_to(env.path("in"));
+    needing("plain", "libm.so.6").write_to(env.path("in"));
+    let output = partly(&env, ["import", "in"]);
+    let why = "it can't be looked into: more than 64 MiB of a wheel, inflated, and deep-ratio for each packed byte (budget deep-bytes)";
+    assert!(output.stderr.contains(why), "{output}");
+    assert_eq!(listed(&env, "shared"), ["plain"]);
+    let output = env.ok(["import", "in", "--collection", "warns"]);
+    assert!(output.stderr.contains("(budget deep-bytes)"), "{output}");
+    let output = partly(&env, ["collection", "copy", "warns", "later"]);
+    assert!(output.stderr.contains("(budget deep-bytes)"), "{output}");
+    assert_eq!(listed(&env, "later"), ["plain"]);
+    env.ok(["import", "in", "--collection", "free"]);
+    assert_eq!(listed(&env, "free"), ["bomb", "plain"], "a collection without a guard takes all");
+}

@@ -18,6 +18,7 @@ mod import;
 mod inspect;
 mod json;
 mod list;
+mod log;
 mod machine;
 mod migration;
 mod misuse;
@@ -88,6 +89,8 @@ macro_rules! assert_output {
     ($output:expr, @$snapshot:literal) => {
         insta::with_settings!({filters => vec![
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
+            (r"unknown@\S+ +", "[who]  "),
+            (r"WHO +", "WHO  "),
             (r"in \d+\.\d\d s \([^)]+/s\)", "in [duration]"),
             // Whether one is told in the plural isn't what the tests are for.
             (r"\b1 distributions\b", "1 distribution"),

@@ -35,6 +35,14 @@ fn old(version: usize) -> Env {
     env.ok(["collection", "set", "cuda", "--accelerator", "cuda"]);
     env.ok(["remote", "add", "mirror", "https://index.example/", "--collection", "cuda", "--priority", "7"]);
     env.ok(["route", "override", "demo", "cuda"]);
+    env.ok(["collection", "create", "teamx"]);
+    env.ok(["route", "set", "rocm", "--detect"]);
+    for name in ["cuda", "teamx", "rocm"] {
+        env.ok(["token", "create", "--collection", name, "--scope", "upload", "--name", name, "--forever"]);
+    }
+    for name in ["teamx", "rocm"] {
+        env.ok(["collection", "delete", name, "--yes"]);
+    }
     let (new, old) = (env.path("store/manifest.sqlite"), env.path("old.sqlite"));
     let id = pragma(&new, "application_id");
     let connection = Connection::open(&old).unwrap();
@@ -51,7 +59,8 @@ fn old(version: usize) -> Env {
         let sql = format!("INSERT INTO main.{table}({columns}) SELECT {columns} FROM new.{table}");
         connection.execute_batch(&sql).unwrap();
     }
-    connection.execute_batch("DETACH new").unwrap();
+    // Older versions had no log.
+    connection.execute_batch("DELETE FROM meta WHERE key GLOB 'log_*'; DETACH new").unwrap();
     connection.pragma_update(None, "application_id", id).unwrap();
     connection.pragma_update(None, "user_version", version as i64).unwrap();
     drop(connection);
@@ -87,6 +96,16 @@ fn an_old_manifest_is_brought_up_to_date_with_its_content() {
         );
         env.ok(["verify"]);
         env.ok(["doctor"]);
+        if version >= 3 {
+            // A token of before is its collection's from now on, and lasts as long as it was made for.
+            let state = |at: usize| env.json(["token", "list"])["tokens"][at].clone();
+            assert_eq!((&state(0)["is_live"], &state(0)["expires_at"]), (&true.into(), &serde_json::Value::Null));
+            assert_eq!((&state(0)["reads"], &state(0)["into"]), (&true.into(), &serde_json::json!([])));
+            assert_eq!((&state(1)["is_live"], &state(1)["is_orphaned"]), (&false.into(), &true.into()));
+            assert_eq!(state(2)["is_live"], true, "a variant's collection is made for its token");
+            env.ok(["collection", "create", "teamx"]);
+            assert_eq!(state(1)["is_live"], false);
+        }
         if version >= 2 {
             let remote = env.json(["remote", "list"])["remotes"][0].clone();
             assert_eq!((&remote["name"], &remote["priority"]), (&"mirror".into(), &7.into()));

@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -18,7 +20,7 @@ from fromager import packagesettings
 from fromager.context import WorkContext
 from fromager.request_session import session
 from packaging.requirements import Requirement
-from wcas import _lookups, _run, _store, hooks, short_circuit
+from wcas import _lookups, _run, _secret, _store, hooks, short_circuit
 
 SHA = "0" * 64
 GLOBAL = "changelog:\n  cuda: [first, second]\n"
@@ -30,6 +32,7 @@ class Case(unittest.TestCase):
         self.dir = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         clean = {name: value for name, value in os.environ.items() if not name.startswith("WCAS_")}
         self.enterContext(mock.patch.dict(os.environ, clean, clear=True))
+        self.enterContext(mock.patch.object(_secret, "_token", None))
         for of, name in ((_run, "_warned"), (_store.Server, "_lacks")):
             self.enterContext(mock.patch.object(of, name, set()))
         self.run_ = _run.Run()
@@ -259,6 +262,20 @@ class Uploads(Case):
         self.assertEqual(set(fields), {":action", "filename", "name", "version", "sha256_digest"})
         self.assertEqual((fields["filename"], fields["version"]), (self.wheel.name.encode(), b"2.5.1"))
         self.assertEqual(headers["Authorization"], "Basic X190b2tlbl9fOnNlY3JldA==")
+
+    def test_the_token_is_kept_from_what_this_process_starts(self):
+        secret = "wcas_" + "ab" * 32
+        script = (
+            "import os, subprocess, sys; from wcas import _lookups; seen = [open('/proc/self/environ').read(), str(dict(os.environ))];"
+            "seen.append(subprocess.run(['env'], capture_output=True, text=True).stdout); print(_lookups.authorization(), file=sys.stderr);"
+            "print(any('wcas_ab' in text or 'WCAS_TOKEN=w' in text for text in seen))"
+        )
+        environment = {**os.environ, "WCAS_TOKEN": secret, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+        self.assertEqual(done.stdout, "False\n", done.stderr)
+        self.assertIn("Basic ", done.stderr)
+        os.environ["WCAS_TOKEN"] = "later"
+        self.assertEqual((_secret.token(), os.environ.get("WCAS_TOKEN"), _secret.token()), ("later", None, "later"))
 
     def test_what_is_not_there_is_sent_with_all_that_is_known(self):
         for status in (400, 404, 405, 410):

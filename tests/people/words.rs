@@ -133,7 +133,7 @@ fn a_remote_that_is_down_is_not_a_project_that_is_not_there() {
     let site = Site::full();
     let got = site.browse("/rocm/projects/never/");
     assert_eq!((got.status, got.headers["retry-after"].to_str().unwrap()), (503, "30"), "{}", got.text);
-    has(&got.text, &["Remote broken:"]);
+    has(&got.text, &["The remote broken failed"]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What is remembered of a remote, for how long, and what is asked again.
 
 use crate::support::{Reply, Server};
-use crate::{add, age, asked, assert_whole, counts, found, json, missed, notes, offer, serve, wheel, with_remote};
+use crate::{
+    add, age, asked, assert_whole, counts, found, json, manifest, missed, notes, offer, serve, wheel, with_remote,
+};
 
 const PAGE: &str = "/simple/demo/";
 
@@ -212,4 +214,34 @@ fn metadata_alone_is_told_and_nothing_is_imported() {
     let requests = server.connections();
     assert_eq!(env.ok(["lookup", "demo", "--metadata"]).stdout, told.stdout, "the store says the same");
     assert_eq!(server.connections(), requests);
+}
+
+#[test]
+fn gc_forgets_what_nobody_goes_by_any_more() {
+    let server = serve("demo", &[wheel("demo", "1.0", 1)]);
+    let env = with_remote(&server, &[]);
+    env.ok(["lookup", "demo"]);
+    for number in 0..5 {
+        missed(&env, &[&format!("nosuch{number}")]);
+    }
+    let rows = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        manifest(&env).query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let insert = |sql: &str| assert_eq!(manifest(&env).execute(sql, []).unwrap(), 1, "{sql}");
+    insert("INSERT INTO remote_metadata VALUES(zeroblob(32), zeroblob(32), 5, x'00')");
+    insert("INSERT INTO remote_failure SELECT id, 'old', 5, 'gone' FROM remote");
+    insert("INSERT INTO want VALUES('shared', 'old', 1, 5, 5)");
+    assert_eq!((rows("remote_page"), rows("remote_first_seen")), (6, 1));
+    env.ok(["gc"]);
+    assert_eq!(rows("remote_page"), 6, "what was said just now stands");
+    assert_eq!((rows("remote_metadata"), rows("remote_failure"), rows("want")), (0, 0, 0));
+    env.ok(["gc", "--grace", "0"]);
+    assert_eq!((rows("remote_page"), rows("remote_first_seen")), (1, 1));
+    age(&env, 29 * 86_400);
+    env.ok(["gc"]);
+    assert_eq!(rows("remote_page"), 1);
+    age(&env, 2 * 86_400);
+    env.ok(["gc"]);
+    assert_eq!((rows("remote_page"), rows("remote_first_seen")), (0, 1));
 }

@@ -87,7 +87,7 @@ fn no_path_leads_out_in_any_position() {
     // A redirect stays on this host, whatever the path looks like.
     for path in ["//evil.example/simple", "//evil.example", "/cuda/simple//evil.example", "/\t/evil"] {
         let mut connection = site.server.connect();
-        connection.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).unwrap();
         let Some(heard) = connection.head() else { continue };
         let location = heard.header("location");
         assert!(!location.starts_with('/') && !location.contains("://"), "{path}: {heard}");
@@ -101,9 +101,9 @@ fn heads_that_are_no_heads_are_refused_and_the_server_goes_on() {
     let long = "x".repeat(70_000);
     let many: String = (0..2000).map(|number| format!("X-{number}: y\r\n")).collect();
     let heads = [
-        format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"),
-        format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n"),
-        format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{many}\r\n"),
+        format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n"),
+        format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{many}\r\n"),
         "GET /healthz HTTP/9.9\r\n\r\n".to_owned(),
         "NONSENSE\r\n\r\n".to_owned(),
         "GET  /healthz  HTTP/1.1\r\n\r\n".to_owned(),
@@ -125,8 +125,8 @@ fn heads_that_are_no_heads_are_refused_and_the_server_goes_on() {
     }
     // Two lengths of one body: what follows is no request of its own.
     let mut connection = site.server.connect();
-    let smuggled = "POST /cuda/simple/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
-                    0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    let smuggled = "POST /cuda/simple/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
+                    0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
     drop(connection.send(smuggled.as_bytes()));
     connection.patience(Duration::from_secs(1));
     let said = String::from_utf8_lossy(&connection.rest()).into_owned();
@@ -143,7 +143,7 @@ fn who_is_silent_is_left_and_others_are_served_meanwhile() {
     let mut silent: Vec<Connection> = (0..60)
         .map(|number| {
             let mut connection = site.server.connect();
-            let head = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+            let head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n";
             drop(connection.send(&head.as_bytes()[..number % head.len()]));
             connection
         })

@@ -3,6 +3,7 @@
 use crate::site::{FROMAGER, Site, add, file_path};
 use crate::support::{Env, Wheel};
 use crate::uploads::{FORM, basic, form};
+use std::io::{Read as _, Write as _};
 
 #[test]
 fn a_page_of_another_site_uploads_nothing_with_somebodys_browser() {
@@ -68,5 +69,56 @@ fn what_nobody_may_read_without_a_token_is_kept_by_no_cache_for_others() {
     site.server.stop();
     let site = Site::of(site.env, &[]);
     assert_eq!(site.server.get(&file).header("cache-control"), "max-age=31536000, immutable", "anybody may read it");
+    site.end();
+}
+
+#[test]
+fn a_name_that_leads_here_and_isnt_ours_is_answered_with_nothing() {
+    let env = Env::new();
+    add(&env, "cuda", &[Wheel::new("demo", "1.0")]);
+    let site = Site::of(env, &["--anonymous", "upload"]);
+    let path = "/cuda/simple/demo/";
+    let ask = |site: &Site, path: &str, host: &str| site.server.ask("GET", path, &[("Host", host)]);
+    assert_eq!(site.server.get(path).status, 200);
+    let port = site.server.address().port();
+    for host in ["localhost", &format!("localhost:{port}"), "127.0.0.1", &format!("[::1]:{port}")] {
+        assert_eq!(ask(&site, path, host).status, 200, "{host}");
+    }
+    let other = Wheel::new("requests", "99.0");
+    let body = form(&other.filename(), &other.bytes(), &[]);
+    for host in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1.evil.example"] {
+        for path in [path, "/", "/healthz", "/metrics"] {
+            let heard = ask(&site, path, host);
+            assert!(heard.status == 421 && heard.text().contains("--allowed-host"), "{host}{path}: {heard}");
+        }
+        // Its own origin, as a browser sees it.
+        let origin = format!("http://{host}");
+        let headers = [FORM, ("Host", host), ("Origin", &origin), ("Sec-Fetch-Site", "same-origin")];
+        assert_eq!(site.server.connect().post("/cuda/legacy/", &headers, &body).status, 421, "{host}");
+    }
+    let raw = |head: &str| {
+        let mut connection = site.server.connect();
+        connection.send(head.as_bytes()).unwrap();
+        connection.head().map(|heard| heard.status)
+    };
+    assert_eq!(raw("GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"), Some(400));
+    assert_eq!(raw("GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"), Some(400));
+    assert_eq!(raw("GET / HTTP/1.1\r\n\r\n"), Some(400));
+    let mut probe = std::net::TcpStream::connect(site.server.address()).unwrap();
+    probe.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    let mut heard = String::new();
+    probe.read_to_string(&mut heard).unwrap();
+    assert!(heard.starts_with("HTTP/1.0 200"), "an old probe says no host: {heard}");
+    assert_eq!(raw("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n"), Some(421));
+    let env = site.end();
+    let log = std::fs::read_to_string(env.path("stderr")).unwrap();
+    assert!(log.contains("421") && log.contains("does not answer for evil.example"), "{log}");
+    let site = Site::of(env, &["--allowed-host", "wheels.example"]);
+    for (host, status) in
+        [("wheels.example", 200), ("Wheels.Example:443", 200), ("localhost", 200), ("other.example", 421)]
+    {
+        assert_eq!(ask(&site, path, host).status, status, "{host}");
+    }
+    assert_eq!(site.env.run(["serve", "--allowed-host", "https://wheels.example"]).code, 2);
     site.end();
 }

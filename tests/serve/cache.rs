@@ -369,3 +369,25 @@ fn what_is_asked_for_in_vain_is_wanted_until_it_comes() {
     assert_eq!(env.json(["wants", "--forget", "0s"])["forgotten"], 2);
     assert_eq!(env.json(["wants"])["wants"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn many_wants_beside_a_flat_remote_cost_a_collections_page_little() {
+    let (env, flat) = (Env::new(), Server::start());
+    add(&env, "cuda", &[Wheel::new("demo", "1.0")]);
+    let line = |number| format!("<a href=\"p{number}-1.0-py3-none-any.whl#sha256={number:064x}\">p{number}</a>\n");
+    flat.route("/links.html", Reply::html((0..3000).map(line).collect::<String>()));
+    env.ok(["remote", "add", "flat", &flat.url("/links.html"), "--collection", "cuda"]);
+    let site = Site::of(env, &[]);
+    assert_eq!(site.server.get("/cuda/simple/p1/").status, 200);
+    for number in 0..60 {
+        assert_eq!(site.server.get(&format!("/cuda/cache/simple/want{number}/")).status, 404);
+    }
+    // The server puts what is wanted into the manifest when it ends.
+    let site = Site::of(site.end(), &[]);
+    let text = site.server.get("/cuda/").text();
+    assert!(text.contains("more than 20 projects") && text.contains("the most wanted"), "{text}");
+    let begin = Instant::now();
+    site.server.get("/cuda/");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert_eq!(site.end().json(["wants"])["wants"].as_array().unwrap().len(), 60);
+}

@@ -17,7 +17,7 @@ fn upload_until_the_end(address: SocketAddr, login: &str, series: u64) -> Vec<Wh
         let Ok(mut connection) = Connection::try_open(address) else { break };
         let length = body.len().to_string();
         let head = format!(
-            "POST /cuda/legacy/ HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n{}: {}\r\nContent-Length: {length}\r\n\r\n",
+            "POST /cuda/legacy/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: {login}\r\n{}: {}\r\nContent-Length: {length}\r\n\r\n",
             FORM.0, FORM.1
         );
         if connection.send(head.as_bytes()).is_err() || connection.send(&body).is_err() {

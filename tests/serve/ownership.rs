@@ -26,24 +26,24 @@ pub(crate) fn listed(site: &Site, path: &str, rules: Option<&str>) -> Vec<String
     page["files"].as_array().unwrap().iter().map(|file| file["filename"].as_str().unwrap().to_owned()).collect()
 }
 
-fn post(site: &Site, path: &str, token: &str, body: &[u8]) -> Heard {
+pub(crate) fn post(site: &Site, path: &str, token: &str, body: &[u8]) -> Heard {
     let login = basic(token);
     site.server.connect().post(path, &[FORM, ("Authorization", &login)], body)
 }
 
 /// Returns a form of fields alone.
-fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let field = |(name, value): &(&str, &str)| {
         format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
     (fields.iter().map(field).collect::<String>() + "--limit--\r\n").into_bytes()
 }
 
-fn upload(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
+pub(crate) fn upload(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
     post(site, path, token, &form(&wheel.filename(), &wheel.bytes(), &[]))
 }
 
-fn refer(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
+pub(crate) fn refer(site: &Site, path: &str, token: &str, wheel: &Wheel) -> Heard {
     let (digest, name) = (sha256(&wheel.bytes()), wheel.filename());
     let named = [(":action", "file_reference"), ("filename", name.as_str()), ("sha256_digest", digest.as_str())];
     post(site, path, token, &fields(&named))

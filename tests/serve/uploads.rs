@@ -171,9 +171,12 @@ fn uploads_to_a_variant_are_routed() {
     std::fs::write(env.path("cuda.txt"), "demo-up\n").unwrap();
     env.ok(["route", "set", "cuda", "--requirements", "cuda.txt", "--no-detect"]);
     let site = Site::of(env, &[]);
-    let token = site.token(&["--collection", "cuda", "--scope", "upload"]);
     let own = Wheel::new("demo-up", "1.0").write_to(desk.path("in"));
     let others = Wheel::new("demo-other", "1.0").write_to(desk.path("in"));
+    let narrow = site.token(&["--collection", "cuda", "--scope", "upload"]);
+    let done = uploader.upload(&site.server.url("/cuda/legacy/"), &narrow, &[&others]);
+    assert!(!done.ok && done.said.contains("--into shared"), "{}", done.said);
+    let token = site.token(&["--collection", "cuda", "--into", "shared", "--scope", "upload"]);
     let done = uploader.upload(&site.server.url("/cuda/legacy/"), &token, &[&own, &others]);
     assert!(done.ok, "{}", done.said);
     let listed = |collection: &str| -> Vec<String> {

@@ -28,13 +28,12 @@ const FILE_BYTES: usize = size_of::<ListedFile>() * 3 / 2 + 2 * size_of::<(Strin
 /// What a project takes beside its name.
 const PROJECT_BYTES: usize = size_of::<ProjectName>() * 3 / 2 + 16;
 
-/// A short page may take more, by its size, for a file takes what it takes: so many times, and so much at most.
+/// A short page may take so many times its size, for a file takes what it takes.
 const SHORT_TIMES: u64 = 64;
-const SHORT_BYTES: u64 = 128 << 20;
 
 /// Returns how much memory a page of so many bytes may take while it is read, itself included.
 pub(super) fn memory(bytes: u64) -> u64 {
-    let short = bytes.saturating_mul(SHORT_TIMES).min(SHORT_BYTES);
+    let short = bytes.saturating_mul(SHORT_TIMES).min(budget::PAGE_SHORT.limit);
     bytes.saturating_mul(budget::PAGE_MEMORY.limit).max(short)
 }
 

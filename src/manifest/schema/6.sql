@@ -66,8 +66,60 @@ CREATE UNIQUE INDEX block_spec ON block(coalesce(collection_id, 0), spec);
 
 -- Tokens: what they may, where, how long.
 
+ALTER TABLE token ADD COLUMN collection_id INTEGER REFERENCES collection(id) ON DELETE SET NULL; -- the collection that it is for, whatever is called so later; NULL: all, or it is gone
+ALTER TABLE token ADD COLUMN is_blind INTEGER NOT NULL DEFAULT 0 CHECK(is_blind IN (0, 1));      -- it uploads and doesn't read
+ALTER TABLE token ADD COLUMN project_patterns TEXT NOT NULL DEFAULT '';                          -- what it may upload, one pattern a line; '': all
+ALTER TABLE token ADD COLUMN used_from TEXT;                                                     -- the address of its last use
+CREATE TABLE token_into(                                   -- where a route may lead its uploads, beside its own collection
+  token_id INTEGER NOT NULL REFERENCES token(id) ON DELETE CASCADE,
+  collection_id INTEGER NOT NULL REFERENCES collection(id) ON DELETE CASCADE,
+  PRIMARY KEY(token_id, collection_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX token_into_collection ON token_into(collection_id);
+INSERT INTO collection(name, created_at)                   -- a token of a variant is its collection's: that is made where there is none
+  SELECT collection, min(created_at) FROM token
+  WHERE revoked_at IS NULL AND collection IN (SELECT name FROM variant) AND collection NOT IN (SELECT name FROM collection)
+  GROUP BY collection;
+UPDATE token SET collection_id = (SELECT id FROM collection WHERE name = token.collection);
+
 -- History: what was done, and by whom; what a revision holds.
 
+-- What changed in this transaction, as triggers saw it (src/manifest/triggers.rs makes them for each table that matters). The commit
+-- makes records of it, so it is empty between transactions; what is found in it at the start of one came from another program.
+CREATE TABLE change(
+  id INTEGER PRIMARY KEY,
+  subject TEXT NOT NULL,                                   -- the table
+  row TEXT NOT NULL,                                       -- which row of it, as JSON
+  before TEXT, after TEXT                                  -- its values, as JSON; NULL: it was not there, it is gone
+) STRICT;
+
+CREATE TABLE record(                                       -- the log: each record vouches for all before it
+  number INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  actor TEXT NOT NULL CHECK(actor IN ('user', 'token', 'anonymous', 'unknown')),
+  actor_id INTEGER,                                        -- a user's or a token's number
+  actor_name TEXT NOT NULL,
+  origin TEXT NOT NULL,                                    -- the host, or a client's address
+  command TEXT NOT NULL,
+  name TEXT, collection TEXT, project TEXT, filename TEXT, sha256 BLOB,
+  before TEXT, after TEXT,                                 -- what else there is to say of it, as JSON, without secrets
+  digest BLOB NOT NULL CHECK(length(digest) = 32)          -- SHA-256 of the digest before it and of this record
+) STRICT;
+CREATE TABLE revision_signature(                           -- what somebody signed of a collection
+  collection_id INTEGER NOT NULL REFERENCES collection(id) ON DELETE CASCADE,
+  revision INTEGER NOT NULL,
+  digest BLOB NOT NULL CHECK(length(digest) = 32),         -- SHA-256 of the revision's text
+  previous INTEGER,                                        -- the signed revision that the text names as the one before
+  signature TEXT NOT NULL,                                 -- as `ssh-keygen -Y sign` made it
+  signed_at INTEGER NOT NULL,
+  text BLOB,                                               -- deflated; of the newest one, since gc takes what revisions had
+  PRIMARY KEY(collection_id, revision)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER record_stays BEFORE UPDATE ON record BEGIN SELECT raise(ABORT, 'a record is never changed'); END;
+
 -- Budgets: what grows is bounded.
+
+CREATE INDEX remote_page_absent ON remote_page(remote_id, fetched_at) WHERE is_absent = 1; -- anybody may ask for any name
 
 -- End of version 6.

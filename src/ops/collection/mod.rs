@@ -1,11 +1,14 @@
 //! `collection`: named sets of distributions with a history.
 
 mod revision;
+pub(super) mod signed;
 
 pub(super) use revision::resolve;
 pub use revision::{
     DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, delete_snapshot, diff, log, rollback, snapshot,
 };
+
+pub use signed::{Newest, SignedProblem, SignedReport, SignedText, keep_signature, revision_text, verify_signed};
 
 use super::status::revise;
 use super::{CacheRules, Context, collection_row, counted, guard, retain};

@@ -1,7 +1,7 @@
 //! What happened to a collection: revisions, what differs between them, snapshots, and the way back.
 
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, Rows, Scope};
+use crate::manifest::{CollectionRow, NewRecord, RecordFilter, RecordRow, Rows, Scope};
 use crate::name::CollectionName;
 use crate::ops::{Context, collection_row};
 use crate::store::Store;
@@ -122,15 +122,17 @@ pub fn diff(store: &Store, from: &RevisionSpec, to: &RevisionSpec) -> Result<Dif
     Ok(DiffReport { from, to, changes })
 }
 
-/// A revision as people see it.
+/// A revision as people see it, or a change of the collection's rules between two.
 #[derive(Debug, Clone, Serialize)]
 pub struct LogReport {
-    /// Its number.
+    /// Its number; of a change of rules the newest one then.
     pub revision: i64,
     /// When, in seconds since 1970.
     pub at: i64,
-    /// The operation's number, for `undo`.
-    pub operation: i64,
+    /// The operation's number, for `undo`; `None`: a change of rules, which `undo` doesn't take back.
+    pub operation: Option<i64>,
+    /// Of a change of rules, the number of its record in the log.
+    pub record: Option<i64>,
     /// What kind: `import`, `invalidate`, …
     pub kind: String,
     /// What was asked.
@@ -160,7 +162,8 @@ pub fn log(store: &Store, name: &CollectionName) -> Result<Vec<LogReport>> {
         LogReport {
             revision: revision.number,
             at: revision.at,
-            operation: revision.operation.number(),
+            operation: Some(revision.operation.number()),
+            record: None,
             kind: revision.kind,
             what: revision.what,
             who: revision.who,
@@ -171,7 +174,42 @@ pub fn log(store: &Store, name: &CollectionName) -> Result<Vec<LogReport>> {
             snapshots: names,
         }
     });
-    Ok(revisions.collect())
+    let mut all: Vec<LogReport> = revisions.collect();
+    let filter = RecordFilter { collection: Some(name.to_string()), ..RecordFilter::default() };
+    let rules: Vec<LogReport> =
+        transaction.records(&filter)?.into_iter().filter_map(|record| rule(record, &all)).collect();
+    all.extend(rules);
+    // Within a second nothing tells which came first.
+    all.sort_by_key(|row| std::cmp::Reverse((row.at, row.record.is_none(), row.revision, row.record)));
+    Ok(all)
+}
+
+/// Returns a change of rules, as it stands between revisions.
+fn rule(record: RecordRow, revisions: &[LogReport]) -> Option<LogReport> {
+    let RecordRow { number, at, what: NewRecord { kind, name, before, after, .. }, actor, .. } = record;
+    let is_change = match kind.as_str() {
+        "guard" | "retention" | "remote" | "sign" => true,
+        // That it was made, or that views hide what they showed, is a revision of its own or none.
+        "collection" => before.is_some() && !after.as_ref().is_some_and(|after| after.contains("hide_variants")),
+        _ => false,
+    };
+    let told = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let name = name.map(|name| format!("{name}: ")).unwrap_or_default();
+    let revision = revisions.iter().find(|row| row.at <= at).map_or(0, |row| row.revision);
+    is_change.then(|| LogReport {
+        revision,
+        at,
+        operation: None,
+        record: Some(number),
+        kind,
+        what: format!("{name}{} -> {}", told(before), told(after)),
+        who: actor.to_string(),
+        added: 0,
+        removed: 0,
+        undone_by: None,
+        snapshots: Vec::new(),
+        is_whole: true,
+    })
 }
 
 /// What `collection rollback` did.

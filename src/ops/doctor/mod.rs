@@ -179,7 +179,21 @@ impl Examination<'_> {
         self.remotes()?;
         self.write_backs()?;
         self.routes()?;
-        self.guards()
+        self.guards()?;
+        self.log()
+    }
+
+    fn log(&mut self) -> Result<()> {
+        let check = super::verify_log(self.store, None)?;
+        if let Some(first) = check.problems.first() {
+            let more = match check.problems.len() {
+                1 => String::new(),
+                count => format!("; {} more", count - 1),
+            };
+            let advice = "find out who could write to the store; `wcas log verify` tells all";
+            self.problem("log", None, format!("the log is not whole: {}{more}", first.detail), advice);
+        }
+        Ok(())
     }
 
     /// Compares rows with files. The walk comes first: a row is there before its file and after it.

@@ -1,8 +1,9 @@
 //! The last step of an import: all entries become visible in one transaction.
 
+use super::reach::{Reach, not_replaced, reach};
 use super::{CollectionAt, ImportOptions, Item, Made, Objection, Outcome, Target, Terms};
 use crate::error::Result;
-use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, State, Transaction};
+use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, Rows, State, Transaction};
 use crate::name::CollectionName;
 use crate::ops::block::Blocks;
 use crate::ops::{Context, collection_row, counted, push, variants};
@@ -28,6 +29,8 @@ struct Receiver {
     newest: i64,
     added: usize,
     removed: usize,
+    /// Whether what it has may be replaced, if that is wished for.
+    may_replace: bool,
     /// What it, or any collection, must not have again.
     blocks: Blocks,
 }
@@ -44,9 +47,17 @@ pub(super) fn enter(
     items: &[Item],
 ) -> Result<Entered> {
     let manifest = &store.manifest;
+    let forbidden = |objection: Objection| {
+        let outcomes = items.iter().map(|_| Err(objection.clone())).collect();
+        Entered::Done { collections: Vec::new(), outcomes }
+    };
     if session.is_none() {
         // Nothing was published: perhaps nothing is to be written at all.
-        if let Some(collections) = unchanged(&manifest.read()?, options, items)? {
+        let rows = manifest.read()?;
+        if let Err(objection) = reach_all(&rows, terms, items)? {
+            return Ok(forbidden(objection));
+        }
+        if let Some(collections) = unchanged(&rows, options, items)? {
             let outcomes = items.iter().map(|_| Ok(Outcome::Unchanged)).collect();
             return Ok(Entered::Done { collections, outcomes });
         }
@@ -62,7 +73,17 @@ pub(super) fn enter(
     if !lost.is_empty() {
         return Ok(Entered::Lost(lost));
     }
+    let reaches = match reach_all(&transaction, terms, items)? {
+        Ok(reaches) => reaches,
+        // Before any collection is made for it.
+        Err(objection) => return Ok(forbidden(objection)),
+    };
     let mut receivers = receivers(&transaction, context, options, items)?;
+    for (item, reach) in items.iter().zip(reaches) {
+        if let Some(receiver) = receivers.get_mut(&item.decision.collection) {
+            receiver.may_replace &= reach == Reach::Own;
+        }
+    }
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items {
         let receiver = receivers.get_mut(&item.decision.collection).expect("made for all items");
@@ -82,6 +103,11 @@ impl Receiver {
     fn revision(&self) -> i64 {
         if self.added > 0 { self.newest + 1 } else { self.newest }
     }
+}
+
+/// Tells what each item may do where it goes, or what is against the first that may do nothing there.
+fn reach_all(rows: &Rows, terms: Terms, items: &[Item]) -> Result<std::result::Result<Vec<Reach>, Objection>> {
+    items.iter().map(|item| reach(rows, terms, item)).collect()
 }
 
 /// Returns the collections, if they have all items already.
@@ -128,7 +154,8 @@ fn receivers(
             // An override's collection was there when it was set, and was deleted since the import began.
             None => collection_row(transaction, name).map(|row| (row.id, row.revision))?,
         };
-        receivers.insert(name.clone(), Receiver { id, newest, added: 0, removed: 0, blocks: blocks.clone() });
+        let (may_replace, blocks) = (true, blocks.clone());
+        receivers.insert(name.clone(), Receiver { id, newest, added: 0, removed: 0, may_replace, blocks });
         Ok(())
     };
     if let Target::Collection(name) = &options.target {
@@ -159,6 +186,10 @@ fn put(
     let before = transaction.find_entry_blob(collection, filename)?;
     Ok(match before {
         Some(known) if known == blob => Ok(if item.is_healed { Outcome::Healed } else { Outcome::Unchanged }),
+        Some(_) if !receiver.may_replace && !options.keep_existing => {
+            Err(not_replaced(&item.decision.collection, filename))
+        }
+        Some(known) if !receiver.may_replace => Err(existing(transaction, known)?),
         // Nobody is kept from building again what the store has lost; a remote's other bytes are no build of ours.
         Some(known)
             if options.keep_existing
@@ -167,8 +198,8 @@ fn put(
             Err(existing(transaction, known)?)
         }
         before => {
-            if let Terms::Upload { is_builders } = terms
-                && let Some(objection) = closed(transaction, options, item, blob, is_builders)?
+            if let Terms::Upload { is_builders, .. } = terms
+                && let Some(objection) = closed(transaction, options, receiver, item, is_builders)?
             {
                 return Ok(Err(objection));
             }
@@ -226,10 +257,11 @@ fn existing(transaction: &Transaction<'_>, blob: BlobId) -> Result<Objection> {
 fn closed(
     transaction: &Transaction<'_>,
     options: &ImportOptions,
+    receiver: &Receiver,
     item: &Item,
-    blob: BlobId,
     is_builders: bool,
 ) -> Result<Option<Objection>> {
+    let blob = item.blob.expect("all items have live blobs");
     let (collection, project, filename) = (&item.decision.collection, item.name.project(), item.name.as_str());
     let Some(row) = transaction.find_collection(collection)? else { return Ok(None) };
     let status = transaction.project_status(row.id, project)?;
@@ -246,7 +278,7 @@ fn closed(
             return Ok(Some(Objection::Existing(Some(entry.sha256))));
         }
     }
-    let is_kept = options.keep_existing && !row.reuses_filenames;
+    let is_kept = (options.keep_existing || !receiver.may_replace) && !row.reuses_filenames;
     if is_kept && transaction.was_other(row.id, filename, blob, is_builders)? {
         let text = format!(
             "{collection} had other bytes as {filename} before, and clients may remember those: use another version or build \

@@ -8,6 +8,7 @@ mod find;
 mod fromager;
 mod judge;
 mod publish;
+mod reach;
 mod target;
 mod upload;
 
@@ -21,7 +22,7 @@ use crate::blobs::{Found, LinkMode};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::error::Result;
 use crate::fs;
-use crate::manifest::{BlobId, State};
+use crate::manifest::{BlobId, State, TokenId};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
 use crate::wheel::{BuildTag, DistributionFilename};
@@ -144,6 +145,8 @@ enum Terms {
     Upload {
         /// It is a builder, who builds again what people invalidated.
         is_builders: bool,
+        /// Whose reach counts; `None`: nobody's.
+        token: Option<TokenId>,
     },
 }
 
@@ -152,6 +155,8 @@ enum Terms {
 enum Objection {
     /// The collection has other bytes, with this digest, under its name, and keeps them.
     Existing(Option<Sha256>),
+    /// Whoever sends it may not put it there.
+    Forbidden(String),
     /// Another reason.
     Other(String),
 }
@@ -163,7 +168,7 @@ impl fmt::Display for Objection {
                 let digest = sha256.map(|digest| format!(" (sha256 {digest})")).unwrap_or_default();
                 write!(f, "the collection has other bytes under this name{digest}, and existing ones are kept")
             }
-            Self::Other(reason) => f.write_str(reason),
+            Self::Forbidden(reason) | Self::Other(reason) => f.write_str(reason),
         }
     }
 }

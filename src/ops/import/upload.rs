@@ -5,7 +5,7 @@ use crate::blobs::LinkMode;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs::{self, Signature};
-use crate::manifest::{Entry, State};
+use crate::manifest::{Entry, State, TokenId};
 use crate::ops::healing::{Health, check};
 use crate::ops::{Context, reason};
 use crate::store::Store;
@@ -19,6 +19,8 @@ pub enum Upload {
     Taken(Box<ImportedDistribution>, Option<String>),
     /// The collection has other bytes under its name, with this digest.
     Existing(Option<Sha256>),
+    /// Who sent it may not put it where it goes: this says what would let them.
+    Forbidden(String),
     /// It isn't taken, for this reason.
     Refused(String),
 }
@@ -32,6 +34,8 @@ pub struct UploadTerms {
     pub is_replacing: bool,
     /// Whether it comes from a builder, and not from people: those build again what was invalidated.
     pub is_builders: bool,
+    /// The token whose reach counts wherever it goes; `None`: nobody's.
+    pub token: Option<TokenId>,
     /// What its builder says of it.
     pub made: Made,
 }
@@ -53,7 +57,7 @@ pub fn upload(store: &Store, context: &Context<'_>, path: &Path, filename: &str,
         return Ok(Upload::Refused(reason(&error)));
     }
     let options = ImportOptions { target: terms.target, link: LinkMode::Move, keep_existing: !terms.is_replacing };
-    take(store, context, source, &options, terms.is_builders)
+    take(store, context, source, &options, Terms::Upload { is_builders: terms.is_builders, token: terms.token })
 }
 
 /// Takes a file that the store has already, without its bytes coming again; `None`: it hasn't, or its bytes are bad.
@@ -75,18 +79,13 @@ pub fn refer(store: &Store, context: &Context<'_>, entry: &Entry, terms: UploadT
         made: terms.made,
     };
     let options = ImportOptions { target: terms.target, link: LinkMode::Auto, keep_existing: !terms.is_replacing };
-    take(store, context, source, &options, terms.is_builders).map(Some)
+    let terms = Terms::Upload { is_builders: terms.is_builders, token: terms.token };
+    take(store, context, source, &options, terms).map(Some)
 }
 
-fn take(
-    store: &Store,
-    context: &Context<'_>,
-    source: Source,
-    options: &ImportOptions,
-    is_builders: bool,
-) -> Result<Upload> {
+fn take(store: &Store, context: &Context<'_>, source: Source, options: &ImportOptions, terms: Terms) -> Result<Upload> {
     let (path, filename) = (source.path.clone(), source.filename.clone());
-    let (mut report, mut objections) = import_on(store, context, vec![source], options, Terms::Upload { is_builders })?;
+    let (mut report, mut objections) = import_on(store, context, vec![source], options, terms)?;
     // Where the file lay is nothing for a client.
     let clean = |text: String| text.replace(&path.display().to_string(), &filename);
     Ok(match (report.distributions.pop(), objections.pop().map(|objected| objected.objection), report.refused.pop()) {
@@ -95,6 +94,7 @@ fn take(
             Upload::Taken(Box::new(distribution), warned)
         }
         (None, Some(Objection::Existing(sha256)), _) => Upload::Existing(sha256),
+        (None, Some(Objection::Forbidden(reason)), _) => Upload::Forbidden(clean(reason)),
         (None, Some(Objection::Other(reason)), _) => Upload::Refused(clean(reason)),
         (None, None, refused) => {
             let nothing = || "nothing was imported".to_owned();

@@ -10,7 +10,7 @@ mod roots;
 mod seek;
 mod stamp;
 
-pub use remote::{Asking, Flights};
+pub use remote::{Asking, Flights, Recall};
 pub use roots::projects;
 pub use seek::{Sought, seek};
 pub use stamp::{serial, stamp, stamp_of_all};

@@ -1,6 +1,7 @@
 //! What a remote lists of a project, for an index: asked for at most once at a time, believed for a minute, left alone after a
 //! failure.
 
+use crate::budget;
 use crate::error::Result;
 use crate::index::read::{ListedFile, ListedPage};
 use crate::manifest::{RemoteId, RemoteRow, StatusRow, Transaction};
@@ -11,6 +12,7 @@ use crate::ops::{Context, reason};
 use crate::remote::{Source, admit};
 use crate::status::Status;
 use crate::store::Store;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,7 +23,7 @@ pub enum Asking<'a> {
     /// Not at all, as if there were none.
     Never,
     /// What they said before counts, however old; they are not asked.
-    Remembered,
+    Remembered(&'a Recall),
     /// They are asked where what they said is too old, each for a project by one thread at a time.
     Fresh(&'a Flights),
     /// The same until a time; who hasn't answered by then, or can't, is passed over.
@@ -37,9 +39,32 @@ pub enum Asking<'a> {
 #[derive(Debug, Default)]
 pub struct Flights {
     running: Mutex<HashSet<(RemoteId, ProjectName)>>,
+    /// How many threads ask each remote, or wait for what it says.
+    waiting: Mutex<HashMap<RemoteId, u64>>,
     landed: Condvar,
     /// The remotes that took too long for who had little time, and since when.
     slow: Mutex<HashMap<RemoteId, Instant>>,
+}
+
+/// What flat pages said, read once for all projects that are looked for.
+#[derive(Debug, Default)]
+pub struct Recall(Mutex<HashMap<RemoteId, HashMap<ProjectName, Vec<ListedFile>>>>);
+
+impl Recall {
+    /// Returns the files that a remote's one page has of a project; `None`: the remote has a page for each.
+    fn files(&self, store: &Store, remote: &RemoteRow, project: &ProjectName) -> Result<Option<Vec<ListedFile>>> {
+        if !page::is_flat(remote) {
+            return Ok(None);
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Vacant(place) = known.entry(remote.id) {
+            let files = place.insert(HashMap::new());
+            for file in page::flat_files(&store.manifest, remote)? {
+                files.entry(file.name.project().clone()).or_default().push(file);
+            }
+        }
+        Ok(Some(known[&remote.id].get(project).cloned().unwrap_or_default()))
+    }
 }
 
 /// How long a remote that was too slow is left alone by those who have little time.
@@ -57,6 +82,12 @@ enum Start<'a> {
     Landed,
     /// Somebody else is asking still.
     Late,
+}
+
+/// A place among those who wait for remotes.
+struct Wait<'a> {
+    flights: &'a Flights,
+    remote: RemoteId,
 }
 
 /// A question that this thread asks.
@@ -102,6 +133,21 @@ impl Flights {
         Start::Landed
     }
 
+    fn waiting(&self) -> MutexGuard<'_, HashMap<RemoteId, u64>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place among those who wait for a remote; none, where it has its share of them.
+    fn wait(&self, remote: RemoteId) -> Option<Wait<'_>> {
+        let mut waiting = self.waiting();
+        let own = waiting.get(&remote).copied().unwrap_or(0);
+        if !budget::is_fair(budget::REMOTE_WAITS.limit, waiting.values().sum(), own) {
+            return None;
+        }
+        waiting.insert(remote, own + 1);
+        Some(Wait { flights: self, remote })
+    }
+
     fn slow(&self) -> MutexGuard<'_, HashMap<RemoteId, Instant>> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,6 +155,18 @@ impl Flights {
     /// Tells whether a remote was too slow a moment ago.
     fn is_slow(&self, remote: RemoteId) -> bool {
         self.slow().get(&remote).is_some_and(|since| since.elapsed() < SLOW)
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.flights.waiting();
+        if let Entry::Occupied(mut own) = waiting.entry(self.remote) {
+            *own.get_mut() -= 1;
+            if *own.get() == 0 {
+                own.remove();
+            }
+        }
     }
 }
 
@@ -128,6 +186,13 @@ pub(super) fn look(
     asking: &Asking<'_>,
 ) -> Result<Sight> {
     let now = context.now;
+    if let Asking::Remembered(recall) = asking
+        && page::is_included(remote, project)
+        && let Some(files) = recall.files(store, remote, project)?
+    {
+        let page = ListedPage { files, ..ListedPage::default() };
+        return seen(store, context, remote, project, page, now + MISS_SECONDS, None);
+    }
     loop {
         let question = match page::prepare(&store.manifest, remote, project, now)? {
             Ok(question) => question,
@@ -139,7 +204,7 @@ pub(super) fn look(
         let (fetched_at, kept) = question.kept();
         let until = fetched_at.map_or(now, |at| at.min(now)) + MISS_SECONDS;
         let is_fresh = fetched_at.is_some_and(|at| (0..MISS_SECONDS).contains(&(now - at)));
-        if is_fresh || matches!(asking, Asking::Remembered) {
+        if is_fresh || matches!(asking, Asking::Remembered(_)) {
             return match kept {
                 Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until.max(now + 1), None),
                 _ => Ok(Sight::Absent { until: until.max(now + 1) }),
@@ -157,19 +222,22 @@ pub(super) fn look(
             Asking::Fresh(flights) => (flights, None),
             // One that hangs leaves some of the time to the next.
             Asking::Brief { flights, until } => (flights, Some((*until).min(Instant::now() + SHARE))),
-            Asking::Never | Asking::Remembered => return Ok(Sight::Excluded),
+            Asking::Never | Asking::Remembered(_) => return Ok(Sight::Excluded),
         };
-        let late = || {
-            let (text, until) = ("it takes too long to answer".to_owned(), now + FAILED_SECONDS);
-            match question.kept().1 {
-                Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until, Some(text)),
-                _ => Ok(failed(remote, text, until)),
-            }
+        let without = |text: String, until| match question.kept().1 {
+            Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until, Some(text)),
+            _ => Ok(failed(remote, text, until)),
         };
+        let late = || without("it takes too long to answer".to_owned(), now + FAILED_SECONDS);
         let is_over = |end: Instant| Instant::now() >= end;
         if end.is_some_and(|end| is_over(end) || flights.is_slow(remote.id)) {
             return late();
         }
+        // Who waits has a thread, and so has everybody who waits for other remotes, or for none.
+        let Some(_wait) = flights.wait(remote.id) else {
+            let text = format!("too many requests wait for it ({})", budget::REMOTE_WAITS);
+            return without(text, now + 1);
+        };
         // Who waited for another's question looks at what it brought.
         let _flight = match flights.start(remote.id, project, end) {
             Start::Own(flight) => flight,

@@ -549,7 +549,9 @@ impl Run<'_> {
         let scratch = store.scratch()?;
         let locks = store.locks();
         // Threads look into the manifest by a connection of their own.
-        let beside = Mutex::new(Store::open(store.root())?);
+        let mut beside = Store::open(store.root())?;
+        beside.manifest.set_actor(store.manifest.actor().clone());
+        let beside = Mutex::new(beside);
         context.progress.start("downloading", total);
         let (sender, receiver) = mpsc::channel();
         let stop = AtomicBool::new(false);

@@ -5,13 +5,11 @@
 //! writes.
 
 use crate::error::Result;
-use crate::index::read::{self, ListedPage};
+use crate::index::read::{self, ListedFile, ListedPage};
 use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
 use crate::name::ProjectName;
 use crate::ops::reason;
-use crate::remote::{
-    Auth, Client, Failure, FailureKind, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url,
-};
+use crate::remote::{Auth, Client, Failure, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
 use crate::requirement::ProjectPattern;
 use std::time::UNIX_EPOCH;
 use url::Url;
@@ -119,6 +117,17 @@ pub(in crate::ops) fn prepare<'a>(
     Ok(Ok(Question { remote, source, project, layout, cached, root, now }))
 }
 
+/// Tells whether a remote has one page for all projects, as far as is known.
+pub(in crate::ops) fn is_flat(remote: &RemoteRow) -> bool {
+    remote.layout.as_deref().and_then(|text| text.parse().ok()).is_some_and(|layout| matches!(layout, Layout::Flat(_)))
+}
+
+/// Returns the files of a flat remote's page as it is remembered, however old.
+pub(in crate::ops) fn flat_files(rows: &Rows, remote: &RemoteRow) -> Result<Vec<ListedFile>> {
+    let row = rows.remote_page(remote.id, "")?.filter(|row| !row.is_absent);
+    Ok(row.and_then(|row| parse(&row).ok()).map(|page| page.files).unwrap_or_default())
+}
+
 /// The name under which a page is kept: a flat layout has one page for all projects.
 fn key<'a>(layout: Option<&Layout>, project: &'a ProjectName) -> &'a str {
     match layout {
@@ -179,7 +188,7 @@ impl Question<'_> {
         let answer = self.ask(client, &mut fetched).unwrap_or_else(|failure| {
             let reason = reason(&failure);
             fetched.failure = Some(reason.clone());
-            fetched.is_down = matches!(failure.kind(), FailureKind::Unreachable | FailureKind::TimedOut);
+            fetched.is_down = failure.is_down(&self.source.url);
             match self.cached.as_ref().filter(|row| !row.is_absent).map(parse) {
                 Some(Ok(page)) => Answer::Page(page, Some(reason)),
                 _ => Answer::Failed(reason),

@@ -3,10 +3,12 @@
 mod make;
 mod page;
 mod place;
+mod signed;
 mod tree;
 
 pub use page::{Format, ViewOptions, ViewReport, view};
 pub use place::{DropReport, drop_tree};
+pub use signed::verify_tree;
 pub(super) use tree::copies;
 pub use tree::{TreeOptions, TreeReport, view_tree};
 

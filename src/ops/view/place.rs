@@ -1,5 +1,6 @@
 //! Where a tree is, and whose it is: made there, replaced, taken away.
 
+use super::signed;
 use super::tree::{TreeOptions, may_be_unchanged};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -117,7 +118,10 @@ pub fn drop_tree(store: &Store, to: &Path) -> Result<DropReport> {
             .map(|found| format!("{} of the store at {}, made at {}", found.shows, found.root, found.view));
         match tree {
             _ if other.is_some() => {}
-            Tree::Simple(tree) => tree.remove()?,
+            Tree::Simple(tree) => {
+                signed::remove(&path)?;
+                tree.remove()?;
+            }
             Tree::Flat(tree) => left = tree.remove(&owner)?,
         }
     }

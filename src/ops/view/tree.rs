@@ -2,7 +2,7 @@
 
 use super::make::{Errand, make_flat, make_simple};
 use super::place::{Tree, open, owner, place, refuse_other};
-use super::split_lost;
+use super::{signed, split_lost};
 use crate::blobs::Found;
 use crate::error::{Error, Result};
 use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, StatusRow, ViewRow};
@@ -74,6 +74,12 @@ pub(super) struct Shelf<'a> {
 
 /// Writes a collection as a tree, or brings the tree up to date. Readers see the old or the new one, never a mixture.
 pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
+    let report = show_tree(store, context, options)?;
+    signed::put(store, &options.shown, options.layout, &report.path, report.revision)?;
+    Ok(report)
+}
+
+fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
     store.require_writable()?;
     let path = place(store, &options.to)?;
     let text = path

@@ -5,6 +5,7 @@
 //! goes on only if the new one begins with the same bytes.
 
 use crate::digest::Sha256;
+use crate::name::RemoteName;
 use crate::server::answer::{plain, set};
 use crate::server::{Answer, Cause};
 use bytes::Bytes;
@@ -29,6 +30,8 @@ const PIECE_BYTES: u64 = 128 << 10;
 pub(super) struct Trouble {
     pub(super) status: StatusCode,
     pub(super) text: String,
+    /// The remote that the text goes on about, if its name is told.
+    pub(super) remote: Option<RemoteName>,
     /// What only the server's owner is told.
     pub(super) cause: Option<String>,
 }
@@ -128,15 +131,6 @@ impl Feed {
                 state.status = Status::Failed(trouble);
             }
         });
-    }
-
-    /// Returns how many bytes are still to come, as far as that is known.
-    pub(super) fn missing(&self) -> u64 {
-        let state = self.state();
-        match state.status {
-            Status::Running => state.size.map_or(0, |size| size.saturating_sub(state.there)),
-            _ => 0,
-        }
     }
 
     pub(super) fn status(&self) -> Status {
@@ -368,7 +362,7 @@ mod tests {
     }
 
     fn trouble() -> Trouble {
-        Trouble { status: StatusCode::BAD_GATEWAY, text: "no".to_owned(), cause: None }
+        Trouble { status: StatusCode::BAD_GATEWAY, text: "no".to_owned(), remote: None, cause: None }
     }
 
     #[test]
@@ -457,12 +451,10 @@ mod tests {
     fn an_answer_begins_with_the_first_byte_that_may_go_out() {
         let feed = Feed::new(Some(SIZE));
         assert!(!feed.is_ready() && !feed.wait(Instant::now()));
-        assert_eq!(feed.missing(), SIZE);
         let (copy, _file) = staged(&noise(SIZE, 7));
         feed.began(copy, Some(SIZE));
         feed.grown(1);
         assert!(feed.is_ready() && feed.wait(Instant::now()));
-        assert_eq!(feed.missing(), SIZE - 1);
         let small = Feed::new(Some(HELD_BYTES));
         small.grown(HELD_BYTES);
         assert!(!small.is_ready(), "a small file waits for its import, so that its failure is an answer");

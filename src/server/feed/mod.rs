@@ -9,17 +9,18 @@ mod pulls;
 pub use flow::{FeedReader, Next};
 pub(super) use pulls::Feeds;
 
-use super::answer::{Body, set, unavailable};
+use super::answer::{Body, failure, set, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
+use super::discretion::Discretion;
 use super::endpoint::{CacheView, Endpoint, FileAddress};
 use super::files::{self, describe, without_bytes};
-use super::{Answer, Request, Server, cache};
+use super::{Answer, Request, Server, access, cache};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::ops::{Offer, sidecar_of};
 use bytes::Bytes;
-use flow::{Brought, Feed, Status};
+use flow::{Brought, Feed, Status, Trouble};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, VARY};
 use http::{Method, StatusCode};
 use pulls::Errand;
@@ -134,9 +135,10 @@ fn begin(
         return Ok(Some(answer));
     }
     let errand = if address.is_metadata { Errand::Metadata } else { Errand::File };
-    let feed = match server.feeds.open(errand, offer.clone()) {
+    let actor = access::actor(server, request, "pull through");
+    let feed = match server.feeds.open(errand, offer.clone(), actor) {
         Ok(feed) => feed,
-        Err(trouble) => return Ok(Some(trouble.answer())),
+        Err(trouble) => return Ok(Some(troubled(server, request, trouble))),
     };
     let (request, address) = (request.clone(), address.clone());
     let pending = Pending { request, address, offer, feed, builder, started: Instant::now() };
@@ -165,7 +167,7 @@ pub(super) fn finish(server: &Server, mut pending: Pending) -> Answer {
 
 fn finished(server: &Server, pending: Pending) -> Answer {
     match pending.feed.status() {
-        Status::Failed(trouble) => trouble.answer(),
+        Status::Failed(trouble) => troubled(server, &pending.request, trouble),
         // It is in the store: given like any file, if it is listed still.
         Status::Done(Brought::File(sha256)) => {
             let Pending { request, address, .. } = &pending;
@@ -177,10 +179,23 @@ fn finished(server: &Server, pending: Pending) -> Answer {
         }
         Status::Done(Brought::Metadata(bytes)) => metadata(server, &pending.request, &bytes),
         Status::Running if !pending.is_ready() => {
-            let name = &pending.offer.remote.name;
-            unavailable(format!("the remote {name} has not given the file yet; it is being fetched"))
+            let text = "has not given the file yet; it is being fetched".to_owned();
+            let (status, remote) = (StatusCode::SERVICE_UNAVAILABLE, Some(pending.offer.remote.name));
+            troubled(server, &pending.request, Trouble { status, text, remote, cause: None })
         }
         Status::Running => running(server, pending),
+    }
+}
+
+/// Answers with why a file doesn't come, as far as the requester may know it.
+fn troubled(server: &Server, request: &Request, trouble: Trouble) -> Answer {
+    let Some(remote) = &trouble.remote else { return trouble.answer() };
+    match Discretion::of(server, request) {
+        Ok(discretion) => {
+            let text = format!("{} {}", discretion.subject(remote), trouble.text);
+            Trouble { text, ..trouble }.answer()
+        }
+        Err(error) => failure(&error),
     }
 }
 

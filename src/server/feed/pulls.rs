@@ -1,13 +1,14 @@
 //! Who fetches: a few threads for files and a few for METADATA, one fetch for any number of clients.
 //!
 //! A fetch goes on when its clients go away: others may wait, and the store wants the file. A file whose size is known is begun only
-//! where the disk has room for it and for all others on their way.
+//! where the disk has room for it; room is taken as its bytes come.
 
 use super::flow::{Brought, Feed, Status, Trouble};
+use crate::budget;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
 use crate::fs;
-use crate::manifest::RemoteId;
+use crate::manifest::{Actor, RemoteId};
 use crate::ops::{self, Context, Offer, Refusal, Told};
 use crate::remote::{LazyClient, Moment};
 use crate::server::counters::Count;
@@ -19,14 +20,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many files are fetched at a time; more wait their turn.
-const FILES: usize = 8;
-/// METADATA is small: more of it at a time.
-const SIDECARS: usize = 16;
-/// So many bytes of the disk stay free: for imports, the manifest, and all else that lives there.
-const SPARE_BYTES: u64 = 64 << 20;
-/// So many fetches may wait for their turn.
-const MAX_QUEUE: usize = 1024;
+/// So many fetches may wait for their turn, of one remote half of them.
+const MAX_QUEUE: u64 = 1024;
 
 /// What is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,7 +45,6 @@ struct Pulls {
     root: PathBuf,
     client: Arc<LazyClient>,
     clock: Clock,
-    who: String,
     inner: Mutex<Inner>,
     ended: Condvar,
     pulled: Count,
@@ -63,32 +57,66 @@ struct Inner {
     is_closed: bool,
 }
 
+/// A fetch that waits for its turn.
+type Waiting = (Key, Offer, Actor, Arc<Feed>);
+
 /// What waits for its turn, and how many threads are at work.
 #[derive(Default)]
 struct Lane {
-    queue: VecDeque<(Key, Offer, Arc<Feed>)>,
-    threads: usize,
+    /// With whoever asked first.
+    queue: VecDeque<Waiting>,
+    threads: u64,
+    /// How many fetch from each remote.
+    busy: HashMap<RemoteId, u64>,
+}
+
+impl Lane {
+    /// Takes what waits longest of those whose remote has not its share of the threads.
+    fn next(&mut self, threads: u64) -> Option<Waiting> {
+        let used = self.busy.values().sum();
+        let own = |remote| self.busy.get(&remote).copied().unwrap_or(0);
+        let at = self.queue.iter().position(|(key, ..)| budget::is_fair(threads, used, own(key.remote)))?;
+        let next = self.queue.remove(at)?;
+        *self.busy.entry(next.0.remote).or_default() += 1;
+        Some(next)
+    }
+
+    /// Tells whether a fetch from a remote may wait for its turn.
+    fn has_place(&self, remote: RemoteId) -> bool {
+        let own = self.queue.iter().filter(|(key, ..)| key.remote == remote).count();
+        budget::is_fair(MAX_QUEUE, self.queue.len() as u64, own as u64)
+    }
+
+    /// Gives back a thread that fetched from a remote.
+    fn ended(&mut self, remote: RemoteId) {
+        if let Some(own) = self.busy.get_mut(&remote) {
+            *own -= 1;
+            if *own == 0 {
+                self.busy.remove(&remote);
+            }
+        }
+    }
 }
 
 impl Errand {
-    fn threads(self) -> usize {
+    fn threads(self) -> u64 {
         match self {
-            Self::File => FILES,
-            Self::Metadata => SIDECARS,
+            Self::File => budget::REMOTE_FILES.limit,
+            Self::Metadata => budget::REMOTE_SIDECARS.limit,
         }
     }
 }
 
 impl Feeds {
     /// Takes what a fetch needs; nothing runs yet.
-    pub(in crate::server) fn new(root: PathBuf, client: Arc<LazyClient>, clock: Clock, who: String) -> Self {
+    pub(in crate::server) fn new(root: PathBuf, client: Arc<LazyClient>, clock: Clock) -> Self {
         let (inner, ended, pulled) = (Mutex::default(), Condvar::new(), Count::default());
-        Self(Arc::new(Pulls { root, client, clock, who, inner, ended, pulled }))
+        Self(Arc::new(Pulls { root, client, clock, inner, ended, pulled }))
     }
 
     /// Returns the fetch of a file, beginning it when there is none.
-    pub(super) fn open(&self, errand: Errand, offer: Offer) -> Result<Arc<Feed>, Trouble> {
-        self.0.open(errand, offer)
+    pub(super) fn open(&self, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
+        self.0.open(errand, offer, actor)
     }
 
     /// Returns how many files are being fetched or wait for their turn.
@@ -116,7 +144,7 @@ impl Feeds {
 }
 
 impl Pulls {
-    fn open(self: &Arc<Self>, errand: Errand, offer: Offer) -> Result<Arc<Feed>, Trouble> {
+    fn open(self: &Arc<Self>, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
         let file = &offer.file;
         let (filename, sha256) = (file.name.as_str().to_owned(), file.sha256);
         let key = Key { errand, remote: offer.remote.id, filename, sha256 };
@@ -124,15 +152,18 @@ impl Pulls {
         if let Some(feed) = inner.feeds.get(&key) {
             return Ok(feed.clone());
         }
-        if inner.is_closed || inner.lanes[errand as usize].queue.len() >= MAX_QUEUE {
+        if inner.is_closed || !inner.lanes[errand as usize].has_place(key.remote) {
             return Err(Trouble::passing("the server has no time for this just now"));
         }
         let size = file.size.filter(|_| errand == Errand::File);
-        inner.check_room(&self.root, size.unwrap_or(0))?;
+        if size.is_some_and(|size| !fs::has_room(&self.root, size)) {
+            let text = format!("the server's disk has no room for it ({})", budget::DISK_SPARE);
+            return Err(Trouble::passing(&text));
+        }
         let feed = Arc::new(Feed::new(size));
         inner.feeds.insert(key.clone(), feed.clone());
         let lane = &mut inner.lanes[errand as usize];
-        lane.queue.push_back((key.clone(), offer, feed.clone()));
+        lane.queue.push_back((key.clone(), offer, actor, feed.clone()));
         if lane.threads < errand.threads() {
             let own = self.clone();
             let spawned = std::thread::Builder::new().name("wcas-pull".to_owned()).spawn(move || own.work(errand));
@@ -159,22 +190,10 @@ impl Inner {
     fn close(&mut self) {
         self.is_closed = true;
         for lane in &mut self.lanes {
-            for (key, _, feed) in lane.queue.drain(..) {
+            for (key, _, _, feed) in lane.queue.drain(..) {
                 feed.failed(Trouble::passing("the server is about to end"));
                 self.feeds.remove(&key);
             }
-        }
-    }
-
-    /// Makes sure that the disk has room for what is on its way, and for so many bytes more.
-    fn check_room(&self, root: &std::path::Path, more: u64) -> Result<(), Trouble> {
-        let promised = self.feeds.values().fold(more, |sum, feed| sum.saturating_add(feed.missing()));
-        match fs::free_bytes(root) {
-            Ok(free) if promised.saturating_add(SPARE_BYTES) > free && promised > 0 => {
-                Err(Trouble::passing("the server's disk has no room for it"))
-            }
-            // Where nobody can tell, the disk itself will.
-            _ => Ok(()),
         }
     }
 }
@@ -191,7 +210,7 @@ impl Pulls {
             let next = {
                 let mut inner = self.inner();
                 let lane = &mut inner.lanes[errand as usize];
-                let next = lane.queue.pop_front();
+                let next = lane.next(errand.threads());
                 if next.is_none() {
                     lane.threads -= 1;
                     drop(inner);
@@ -199,14 +218,16 @@ impl Pulls {
                 }
                 next
             };
-            let Some((key, offer, feed)) = next else { return };
-            let run = Run { pulls: self, key, feed };
+            let Some((key, offer, actor, feed)) = next else { return };
+            let remote = key.remote;
+            let run = Run { pulls: self, key, actor, feed };
             let is_sound =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.go(&offer, &mut store))).is_ok();
             if !is_sound {
                 // A panic may have left a transaction open.
                 store = None;
             }
+            self.inner().lanes[errand as usize].ended(remote);
         }
     }
 }
@@ -215,6 +236,7 @@ impl Pulls {
 struct Run<'a> {
     pulls: &'a Arc<Pulls>,
     key: Key,
+    actor: Actor,
     feed: Arc<Feed>,
 }
 
@@ -236,24 +258,23 @@ impl Run<'_> {
     fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> Result<(u64, Brought), Trouble> {
         let store = match store {
             Some(store) => store,
-            none => none.insert(stores::open(&self.pulls.root)?),
+            none => none.insert(stores::open(&self.pulls.root, &self.actor)?),
         };
-        let context = Context {
-            now: (self.pulls.clock)(),
-            who: &self.pulls.who,
-            jobs: 1,
-            progress: &(),
-            client: Some(&self.pulls.client),
-        };
+        store.manifest.set_actor(self.actor.clone());
+        let who = self.actor.to_string();
+        let context =
+            Context { now: (self.pulls.clock)(), who: &who, jobs: 1, progress: &(), client: Some(&self.pulls.client) };
         if self.key.errand == Errand::File {
-            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(offer, moment))??;
+            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(moment))?
+                .map_err(|refusal| Trouble::with(offer, &refusal))?;
             self.pulls.pulled.add(1);
             return Ok((imported.size, Brought::File(imported.sha256)));
         }
-        match ops::remote_metadata(store, &context, offer)?? {
+        let told = ops::remote_metadata(store, &context, offer)?;
+        match told.map_err(|refusal| Trouble::with(offer, &refusal))? {
             Told::Metadata(bytes) => Ok((0, Brought::Metadata(bytes.into()))),
             // As any client that asks for the file, and together with those.
-            Told::WithFile => match self.pulls.open(Errand::File, offer.clone())?.wait_for_end() {
+            Told::WithFile => match self.pulls.open(Errand::File, offer.clone(), self.actor.clone())?.wait_for_end() {
                 Status::Done(brought) => Ok((0, brought)),
                 Status::Failed(trouble) => Err(trouble),
                 Status::Running => unreachable!("it has ended"),
@@ -261,14 +282,10 @@ impl Run<'_> {
         }
     }
 
-    fn watch(&self, offer: &Offer, moment: Moment<'_>) -> Result<(), String> {
+    fn watch(&self, moment: Moment<'_>) -> Result<(), String> {
         match moment {
             Moment::Began { file, size } => {
                 self.feed.began(file.try_clone().map_err(|error| error.to_string())?, size);
-                if offer.file.size.is_none() {
-                    // Only now its size is known.
-                    self.pulls.inner().check_room(&self.pulls.root, 0).map_err(|trouble| trouble.text)?;
-                }
             }
             Moment::Grown(bytes) => self.feed.grown(bytes),
         }
@@ -277,21 +294,24 @@ impl Run<'_> {
 }
 
 impl Trouble {
+    /// Trouble with a remote. What it said, where it is and what it gave is for the log.
+    fn with(offer: &Offer, refusal: &Refusal) -> Self {
+        let file = offer.file.name.as_str();
+        let (status, text) = match refusal {
+            Refusal::Failed(_) => (StatusCode::BAD_GATEWAY, format!("failed to give {file}")),
+            // What is not to be had is not listed from now on.
+            Refusal::Absent(_) => (StatusCode::NOT_FOUND, format!("lists {file} and does not have it")),
+            Refusal::Unwanted(_) => (StatusCode::NOT_FOUND, format!("gave a {file} that is not taken")),
+            Refusal::NoRoom(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("has {file}, for which there is no room just now"))
+            }
+        };
+        Self { status, text, remote: Some(offer.remote.name.clone()), cause: Some(refusal.to_string()) }
+    }
+
     /// Trouble of the server's own that will pass.
     fn passing(text: &str) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: text.to_owned(), cause: None }
-    }
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::Failed(_) => StatusCode::BAD_GATEWAY,
-            // What is not to be had is not listed from now on.
-            Refusal::Absent(_) | Refusal::Unwanted(_) => StatusCode::NOT_FOUND,
-            Refusal::NoRoom(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self { status, text: refusal.to_string(), cause: None }
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, text: text.to_owned(), remote: None, cause: None }
     }
 }
 
@@ -299,7 +319,7 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         let text = match error.kind() {
             ErrorKind::Busy => "the store is busy",
-            _ if error.is_full() => "the server's disk is full",
+            _ if error.is_full() => "the server's disk is full, but for what stays free (budget disk-spare)",
             _ => "the store can't take it",
         };
         Self { cause: Some(ops::reason(&error)), ..Self::passing(text) }

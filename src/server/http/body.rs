@@ -4,6 +4,7 @@
 //! that a slow client holds neither a thread nor much memory.
 
 use super::feeding::Feeding;
+use super::shares::Busy;
 use crate::fs;
 use crate::server::{Body, Server};
 use bytes::Bytes;
@@ -159,11 +160,13 @@ impl http_body::Body for Outgoing {
 pub(super) struct Counted {
     body: Outgoing,
     server: Arc<Server>,
+    /// Until it is gone, its connection is busy.
+    _busy: Busy,
 }
 
 impl Counted {
-    pub(super) fn new(body: Outgoing, server: Arc<Server>) -> Self {
-        Self { body, server }
+    pub(super) fn new(body: Outgoing, server: Arc<Server>, busy: Busy) -> Self {
+        Self { body, server, _busy: busy }
     }
 }
 

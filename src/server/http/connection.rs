@@ -1,7 +1,9 @@
 //! Connections: accepted within a limit, each request answered, ended when the server ends.
 
 use super::body::{Counted, Outgoing};
-use super::{HttpOptions, Stop, form};
+use super::shares::{Busy, Guest, Guests, Places, Rate, network};
+use super::{HttpOptions, REMOTE_WAITS, Stop, form};
+use crate::digest::Sha256;
 use crate::server::answer::{Cause, Reason, plain};
 use crate::server::counters::Asked;
 use crate::server::{Answer, Body, Pending, Request, Server};
@@ -13,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,20 +31,43 @@ const HEAD_BYTES: usize = 32 << 10;
 /// After a failed accept (no descriptors left, as a rule) the next one waits, so that the processor isn't kept busy with it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Whose share an upload is of: what his token hashes to, or the address of who has none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Uploader {
+    Token(Sha256),
+    Address(IpAddr),
+}
+
+impl Uploader {
+    pub(super) fn of(request: &Request) -> Self {
+        match request.headers().get(header::AUTHORIZATION) {
+            Some(token) => Self::Token(Sha256::of(token.as_bytes())),
+            None => Self::Address(network(request.body().address)),
+        }
+    }
+}
+
+/// So long a connection that must go may take to finish what it does.
+const LEAVE_TIME: Duration = Duration::from_secs(1);
+
 /// What all connections share.
 pub(super) struct Connections {
     pub(super) server: Arc<Server>,
     pub(super) options: HttpOptions,
-    pub(super) uploads: Arc<Semaphore>,
+    pub(super) uploads: Arc<Places<Uploader>>,
+    guests: Guests,
+    rate: Option<Rate>,
     waiting: Semaphore,
     in_flight: AtomicUsize,
 }
 
 impl Connections {
     pub(super) fn new(server: Arc<Server>, options: HttpOptions) -> Self {
-        let uploads = Arc::new(Semaphore::new(options.max_uploads));
-        let waiting = Semaphore::new(options.max_waiting);
-        Self { server, uploads, waiting, options, in_flight: AtomicUsize::new(0) }
+        let uploads = Arc::new(Places::new(options.max_uploads));
+        let guests = Guests::new(options.max_connections);
+        let rate = options.max_requests.map(Rate::new);
+        let waiting = Semaphore::new(options.max_waiting + REMOTE_WAITS);
+        Self { server, uploads, guests, rate, waiting, options, in_flight: AtomicUsize::new(0) }
     }
 
     /// Returns how many requests are not finished.
@@ -64,8 +89,14 @@ impl Connections {
             match accepted {
                 Ok(((stream, address), permit)) => {
                     let (connections, stop) = (self.clone(), stop.clone());
+                    let from = network(address.ip());
+                    let is_proxy = self.options.proxies.0.contains(&address.ip().to_canonical());
+                    // A proxy has all its clients' connections.
+                    let guest = if is_proxy { Some(Arc::default()) } else { self.guests.enter(from) };
+                    let Some(guest) = guest else { continue };
                     tokio::spawn(async move {
-                        connections.run(stream, address, stop).await;
+                        connections.clone().run(stream, address, guest.clone(), stop).await;
+                        connections.guests.left(from, &guest);
                         drop(permit);
                     });
                 }
@@ -78,15 +109,19 @@ impl Connections {
         }
     }
 
-    async fn run(self: Arc<Self>, stream: TcpStream, address: SocketAddr, stop: Stop) {
+    async fn run(self: Arc<Self>, stream: TcpStream, address: SocketAddr, guest: Arc<Guest>, stop: Stop) {
         let _ = stream.set_nodelay(true);
         match self.options.tls.clone() {
-            None => self.talk(stream, address, false, stop).await,
+            None => self.talk(stream, (address, false), guest, stop).await,
             Some(tls) => {
-                let shaken = tokio::time::timeout(self.options.head_timeout, tls.0.accept(stream)).await;
+                let shaken = tokio::time::timeout(self.options.head_timeout, tls.0.accept(stream));
+                let shaken = tokio::select! {
+                    shaken = shaken => shaken,
+                    () = guest.leave.notified() => return,
+                };
                 // A client that doesn't trust the certificate, or speaks no TLS, knows it best itself.
                 if let Ok(Ok(stream)) = shaken {
-                    Box::pin(self.talk(stream, address, true, stop)).await;
+                    Box::pin(self.talk(stream, (address, true), guest, stop)).await;
                 }
             }
         }
@@ -95,16 +130,16 @@ impl Connections {
     async fn talk(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        address: SocketAddr,
-        is_tls: bool,
+        (address, is_tls): (SocketAddr, bool),
+        guest: Arc<Guest>,
         mut stop: Stop,
     ) {
         let stream = TokioIo::new(Impatient::new(stream, self.options.stall_timeout));
-        let connections = self.clone();
+        let (connections, own) = (self.clone(), guest.clone());
         let service = service_fn(move |request| {
-            let connections = connections.clone();
+            let (connections, busy) = (connections.clone(), Busy::begin(own.clone()));
             // In a box of its own, which goes with the answer: connections without a request are many, and should be small.
-            Box::pin(async move { Ok::<_, Infallible>(connections.handle(request, address, is_tls).await) })
+            Box::pin(async move { Ok::<_, Infallible>(connections.handle(request, address, is_tls, busy).await) })
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.options.head_timeout);
@@ -114,6 +149,14 @@ impl Connections {
             // What goes wrong with a connection is the client's to notice.
             _ = connection.as_mut() => true,
             () = stop.stopped() => false,
+            // Others from its address want its place. Where nothing was ever asked, nothing is to be finished.
+            () = guest.leave.notified() => {
+                if guest.has_asked.load(Ordering::Relaxed) {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = tokio::time::timeout(LEAVE_TIME, connection).await;
+                }
+                return;
+            }
         };
         if !is_ended {
             connection.as_mut().graceful_shutdown();
@@ -126,6 +169,7 @@ impl Connections {
         request: hyper::Request<Incoming>,
         address: SocketAddr,
         is_tls: bool,
+        busy: Busy,
     ) -> Response<Counted> {
         let start = Instant::now();
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -135,20 +179,25 @@ impl Connections {
         let request = Request::from_parts(parts, peer);
         let log = self.options.access_log.as_ref();
         let line = log.map(|_| format!("{} {} {}", peer.address, request.method(), request.uri()));
-        let mut answer = self.answer(request, body).await;
+        let is_admitted = self.rate.as_ref().is_none_or(|rate| rate.admits(network(peer.address), start));
+        let mut answer = if is_admitted { self.answer(request, body).await } else { self.prepare(too_often()) };
         if let Some(Cause(text)) = answer.extensions_mut().remove() {
             (self.options.complain)(&text);
         }
         if let (Some(log), Some(line)) = (log, line) {
             let length =
                 answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).unwrap_or("-");
-            log(&format!("{line} {} {length} {:.1?}", answer.status().as_u16(), start.elapsed()));
+            let why = refused(&answer).map(|text| format!(" ({text})")).unwrap_or_default();
+            log(&format!("{line} {} {length} {:.1?}{why}", answer.status().as_u16(), start.elapsed()));
         }
         let server = self.server.clone();
-        answer.map(|body| Counted::new(body, server))
+        answer.map(|body| Counted::new(body, server, busy))
     }
 
     async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
+        if let Err(answer) = self.options.hosts.admit(&request) {
+            return self.prepare(answer);
+        }
         if let Some(answer) = self.server.cached(&request) {
             let (parts, body) = answer.into_parts();
             return match Outgoing::ready(body) {
@@ -221,6 +270,14 @@ impl Connections {
     }
 }
 
+/// Answers who asks more often than the server's owner allows.
+fn too_often() -> Answer {
+    let mut answer =
+        plain(StatusCode::TOO_MANY_REQUESTS, "there are too many requests from this address (--max-requests)");
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
 /// How far an answer is.
 enum Step {
     Ready(Box<io::Result<Response<Outgoing>>>),
@@ -262,6 +319,14 @@ fn finish(mut answer: Response<Outgoing>) -> Response<Outgoing> {
         }
     }
     answer
+}
+
+/// Returns what a client that may not do something is told, in the printable ASCII that a reason phrase is.
+fn refused<T>(answer: &Response<T>) -> Option<&str> {
+    let is_refused =
+        matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST);
+    let phrase = answer.extensions().get::<hyper::ext::ReasonPhrase>().filter(|_| is_refused)?;
+    std::str::from_utf8(phrase.as_bytes()).ok()
 }
 
 /// Tells whether an accept failed for a reason that only its client has.

@@ -133,7 +133,7 @@ pub(super) async fn upload(connections: &Arc<Connections>, request: Request, bod
     let limit = connections.server.options.max_upload_bytes.saturating_add(budget::FORM_BYTES.limit);
     let is_too_large = body.size_hint().lower() > limit;
     let body = Upload::new(body, connections.options.stall_timeout, limit);
-    let Ok(permit) = connections.uploads.clone().try_acquire_owned() else {
+    let Some(permit) = connections.uploads.take(super::connection::Uploader::of(&request)) else {
         body.drain().await;
         let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, "there are too many uploads just now; try again");
         crate::server::answer::set(&mut answer, http::header::RETRY_AFTER, "5");
@@ -209,8 +209,7 @@ async fn send(body: Upload, boundary: String, to: &mpsc::Sender<io::Result<Piece
 
 /// A form that is more than is taken.
 fn excess(budget: &budget::Budget) -> io::Error {
-    let text = format!("more than {} of {} ({budget})", budget.amount(), budget.what);
-    io::Error::new(io::ErrorKind::InvalidData, text)
+    io::Error::new(io::ErrorKind::InvalidData, budget::Excess(*budget))
 }
 
 /// Tells the connection's faults from the form's.

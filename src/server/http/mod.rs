@@ -8,12 +8,14 @@ mod connection;
 mod feeding;
 mod form;
 mod proxy;
+mod shares;
 mod tls;
 
 pub use proxy::Proxies;
 pub use tls::{Tls, TlsError};
 
-use super::Server;
+use super::{Hosts, Server};
+use crate::budget;
 use connection::Connections;
 use std::io;
 use std::net::TcpListener;
@@ -28,6 +30,9 @@ const TICK: Duration = Duration::from_secs(5);
 /// clients tries again a second later.
 const BACKLOG: i32 = 4096;
 
+/// Who waits for a remote takes no place of those who don't.
+pub(super) const REMOTE_WAITS: usize = budget::REMOTE_WAITS.limit as usize;
+
 /// Takes a line of a log.
 pub type Line = Box<dyn Fn(&str) + Send + Sync>;
 
@@ -35,12 +40,14 @@ pub type Line = Box<dyn Fn(&str) + Send + Sync>;
 pub struct HttpOptions {
     /// Threads that handle connections; what waits for the disk has threads of its own.
     pub workers: usize,
-    /// Connections at a time; more wait until one ends.
+    /// Connections at a time; more wait until one ends. One address has half of them at most, unless it is a trusted proxy's.
     pub max_connections: usize,
-    /// Requests that wait for the disk or a remote at a time; more wait their turn.
+    /// Requests that wait for the disk at a time, beside those that wait for remotes; more wait their turn.
     pub max_waiting: usize,
-    /// Uploads at a time; more are told to come back.
+    /// Uploads at a time; more are told to come back. One token, or one address without, has half of them at most.
     pub max_uploads: usize,
+    /// Requests a second from one address; more are told to come back. Of no other than trusted proxies it is the client's.
+    pub max_requests: Option<u32>,
     /// How long a request's head may take, and how long a connection without a request is kept.
     pub head_timeout: Duration,
     /// How long a client may neither send nor take a byte in the midst of a body.
@@ -49,6 +56,8 @@ pub struct HttpOptions {
     pub grace: Duration,
     /// TLS, unless a proxy does it.
     pub tls: Option<Tls>,
+    /// The names that are answered for.
+    pub hosts: Hosts,
     /// Whose forwarded headers are believed.
     pub proxies: Proxies,
     /// Is told of every request: one line.
@@ -92,8 +101,8 @@ pub fn serve(server: Arc<Server>, listener: TcpListener, options: HttpOptions, m
     rustix::net::listen(&listener, BACKLOG)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.workers.max(1))
-        // Files are read by these, too, so there are more than may wait for remotes.
-        .max_blocking_threads(options.max_waiting + 8)
+        // Files are read by these, too, so there are more than may wait.
+        .max_blocking_threads(options.max_waiting + REMOTE_WAITS + 8)
         .thread_keep_alive(Duration::from_secs(5))
         .thread_name("wcas-serve")
         .enable_io()

@@ -6,15 +6,16 @@ mod negotiate;
 mod page_cache;
 mod render;
 
-use super::answer::{Body, failure, plain, set, unavailable};
+use super::answer::{Body, failure, plain, set};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
+use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
 use super::{Answer, Request, Server, cache, files};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops::{self, CacheRules, Flights, PullNote, Shown};
+use crate::ops::{self, CacheRules, PullNote, Shown, VariantsDocument};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, VARY};
@@ -29,6 +30,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 const ASK_ALWAYS: &str = "max-age=0, must-revalidate";
 /// A revision's pages stay as they are, until gc takes the revision.
 const FOR_A_DAY: &str = "max-age=86400";
+/// So much is kept of documents about variant wheels.
+const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 /// The header that names remotes whose files are missing from a page.
 const INCOMPLETE: HeaderName = HeaderName::from_static("x-wcas-incomplete");
 const SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
@@ -39,9 +42,12 @@ pub(super) struct Pages {
     cache: Cache,
     /// The stamps of views at a version of the manifest.
     stamps: Mutex<HashMap<ViewName, (i64, Option<u64>)>>,
-    /// Questions to remotes.
-    pub(super) flights: Flights,
+    /// The documents about variant wheels that were asked for last, by view and filename, with their views' stamps.
+    documents: Mutex<HashMap<(ViewName, String), Documented>>,
 }
+
+/// A document about variant wheels, and its view's stamp when it was made.
+type Documented = (u64, Arc<VariantsDocument>);
 
 /// What a page is about.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +100,7 @@ pub(super) fn build(
 
 /// Asks remotes, as long as it takes.
 pub(super) fn asking(server: &Server) -> ops::Asking<'_> {
-    ops::Asking::Fresh(&server.pages.flights)
+    ops::Asking::Fresh(&server.flights)
 }
 
 /// Answers with what the variant wheels of a version say of their variants.
@@ -105,16 +111,16 @@ pub(super) fn variants(
     sha256: Option<&Sha256>,
     filename: &str,
 ) -> Answer {
-    let document = match render::variants(server, view, sha256, filename) {
-        Ok(Some(document)) => document,
-        Ok(None) => return plain(StatusCode::NOT_FOUND, "there is no such document"),
+    let document = match document(server, view, filename) {
+        Ok(Some(document)) if sha256.is_none_or(|sha256| document.sha256 == *sha256) => document,
+        Ok(_) => return plain(StatusCode::NOT_FOUND, "there is no such document"),
         Err(error) => return failure(&error),
     };
     let etag = format!("\"{}\"", document.sha256);
     let of = Representation { etag: &etag, modified: None, size: Some(document.bytes.len() as u64) };
     let mut answer = match judge(request.method(), request.headers(), &of) {
         Verdict::Whole | Verdict::Part(_) => {
-            let mut answer = Answer::new(Body::Bytes(Bytes::from(document.bytes)));
+            let mut answer = Answer::new(Body::Bytes(Bytes::copy_from_slice(&document.bytes)));
             set(&mut answer, CONTENT_TYPE, "application/json");
             answer
         }
@@ -124,6 +130,24 @@ pub(super) fn variants(
     set(&mut answer, ETAG, &etag);
     set(&mut answer, CACHE_CONTROL, if sha256.is_some() { files::FOREVER } else { ASK_ALWAYS });
     answer
+}
+
+/// Returns a document about variant wheels, made once for what a view shows.
+fn document(server: &Server, view: &ViewName, filename: &str) -> Result<Option<Arc<VariantsDocument>>> {
+    let documents = || server.pages.documents.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(stamp) = stamp(server, view, server.stores.version()?)? else { return Ok(None) };
+    let key = (view.clone(), filename.to_owned());
+    if let Some((_, document)) = documents().get(&key).filter(|(at, _)| *at == stamp) {
+        return Ok(Some(document.clone()));
+    }
+    let Some(made) = render::variants(server, view, filename)? else { return Ok(None) };
+    let (made, mut documents) = (Arc::new(made), documents());
+    let kept: usize = documents.values().map(|(_, document)| document.bytes.len()).sum();
+    if kept + made.bytes.len() > MAX_DOCUMENT_BYTES {
+        documents.clear();
+    }
+    documents.insert(key, (stamp, made.clone()));
+    Ok(Some(made))
 }
 
 /// Returns what a view shows.
@@ -159,12 +183,20 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
         None => make(server, view, subject, key),
     });
     match made {
-        Ok(Ok(page)) => give(request, &page, true).expect("a page that may be coded now can be given"),
+        Ok(Ok(page)) => {
+            let mut answer = give(request, &page, true).expect("a page that may be coded now can be given");
+            if let Some(names) = &page.incomplete {
+                // The page is everybody's who may read it; the names in its header are not.
+                match Discretion::of(server, request) {
+                    Ok(discretion) => set(&mut answer, INCOMPLETE, &discretion.names(names)),
+                    Err(error) => return failure(&error),
+                }
+            }
+            answer
+        }
         Ok(Err(Lack::Unknown)) => plain(StatusCode::NOT_FOUND, unknown(view, subject)),
         Ok(Err(Lack::Unavailable(notes))) => {
-            let text =
-                notes.iter().map(|note| format!("{}: {}", note.remote, note.text)).collect::<Vec<_>>().join("; ");
-            let mut answer = unavailable(format!("a remote that may have it can't be asked ({text})"));
+            let mut answer = discretion::unasked(server, request, &notes).unwrap_or_else(|error| failure(&error));
             set(&mut answer, RETRY_AFTER, "30");
             answer
         }

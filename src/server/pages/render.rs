@@ -72,7 +72,7 @@ pub(super) fn project(
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
     let shown = shown(view);
-    let asking = Asking::Fresh(&server.pages.flights);
+    let asking = Asking::Fresh(&server.flights);
     let listing = match ops::listing(&store, &server.context(), &shown, project, &asking)? {
         ListedProject::Found(listing) => listing,
         ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
@@ -180,12 +180,7 @@ fn documents(store: &Store, listing: &Listing) -> Result<Vec<VariantsDocument>> 
 }
 
 /// Returns a document about variant wheels that a view's page lists; with a digest, that one.
-pub(super) fn variants(
-    server: &Server,
-    view: &ViewName,
-    sha256: Option<&Sha256>,
-    filename: &str,
-) -> Result<Option<VariantsDocument>> {
+pub(super) fn variants(server: &Server, view: &ViewName, filename: &str) -> Result<Option<VariantsDocument>> {
     // The project's name has no hyphen in a document's filename, nor has the version.
     let Some(project) = filename.split('-').next().and_then(|name| name.parse::<ProjectName>().ok()) else {
         return Ok(None);
@@ -194,10 +189,7 @@ pub(super) fn variants(
     // Remotes have nothing to say of it.
     let listed = ops::listing(&store, &server.context(), &shown(view), &project, &Asking::Never)?;
     let ListedProject::Found(listing) = listed else { return Ok(None) };
-    let is_meant = |document: &VariantsDocument| {
-        document.filename == filename && sha256.is_none_or(|sha256| document.sha256 == *sha256)
-    };
-    Ok(documents(&store, &listing)?.into_iter().find(is_meant))
+    Ok(documents(&store, &listing)?.into_iter().find(|document| document.filename == filename))
 }
 
 fn version(held: &Held) -> String {

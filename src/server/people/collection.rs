@@ -62,7 +62,7 @@ fn what(view: &ViewName, about: &AboutView, readable: &Readable) -> Markup {
         @if about.own.as_ref().is_some_and(|own| own.hides_variants) {
             p.quiet { "Wheels with a variant label are left out of its pages." }
         }
-        @let seen: Vec<_> = about.overrides.iter().filter(|(_, name)| may_read(readable, name)).collect();
+        @let seen: Vec<_> = about.overrides.iter().filter(|(_, name)| readable.includes(name)).collect();
         @if !seen.is_empty() {
             details.more {
                 summary { (words::counted(seen.len() as u64, "project")) " with a collection of their own" }
@@ -78,7 +78,7 @@ fn what(view: &ViewName, about: &AboutView, readable: &Readable) -> Markup {
 
 fn order(about: &AboutView, readable: &Readable) -> Markup {
     let seen: Vec<&CollectionName> =
-        about.order.iter().map(|row| &row.name).filter(|name| may_read(readable, name)).collect();
+        about.order.iter().map(|row| &row.name).filter(|name| readable.includes(name)).collect();
     let hidden = about.order.len() - seen.len();
     html! {
         "A project is looked for in "
@@ -91,15 +91,6 @@ fn order(about: &AboutView, readable: &Readable) -> Markup {
             Strategy::Nearest => { "; the first that has it hides it in the others." }
             Strategy::Union => { "; all that have it are put together, the nearest of one filename first." }
         }
-    }
-}
-
-/// Tells whether a requester may know of a collection.
-pub(super) fn may_read(readable: &Readable, name: &CollectionName) -> bool {
-    match readable {
-        Readable::All => true,
-        Readable::Only(only) => only == name,
-        Readable::Nothing => false,
     }
 }
 
@@ -148,7 +139,8 @@ fn wanted(server: &Server, view: &ViewName, now: i64) -> Result<Markup> {
     if view.at.is_some() {
         return Ok(html! {});
     }
-    let all = ops::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name))?;
+    // Anybody may want anything: no more are looked for than are shown.
+    let all = ops::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name), MAX_WANTED + 1)?;
     if all.is_empty() {
         return Ok(html! {});
     }
@@ -166,7 +158,9 @@ fn wanted(server: &Server, view: &ViewName, now: i64) -> Result<Markup> {
         section aria-labelledby="wants" {
             h2 #wants { "Wanted" }
             p.quiet {
-                "Builders asked the cache for " (words::counted(all.len() as u64, "project")) " that it has nothing of"
+                "Builders asked the cache for "
+                @if all.len() > MAX_WANTED { "more than " }
+                (words::counted(all.len().min(MAX_WANTED) as u64, "project")) " that it has nothing of"
                 @if all.len() > MAX_WANTED { "; the most wanted" }
                 "."
             }
@@ -176,7 +170,7 @@ fn wanted(server: &Server, view: &ViewName, now: i64) -> Result<Markup> {
 }
 
 fn remotes(about: &AboutView, readable: &Readable, now: i64) -> Markup {
-    let seen: Vec<_> = about.remotes.iter().filter(|remote| may_read(readable, &remote.collection)).collect();
+    let seen: Vec<_> = about.remotes.iter().filter(|remote| readable.includes(&remote.collection)).collect();
     if seen.is_empty() {
         return html! {};
     }
@@ -262,7 +256,7 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
                     th scope="col" { "What" }
                     th.n scope="col" { "Added" }
                     th.n scope="col" { "Removed" }
-                    th scope="col" { "Who" }
+                    @if is_all { th scope="col" { "Who" } }
                 }
             }
             tbody {
@@ -282,7 +276,8 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
                         }
                         td.n { (words::number(revision.added.unsigned_abs())) }
                         td.n { (words::number(revision.removed.unsigned_abs())) }
-                        td.wrap { (revision.who) }
+                        // Names of tokens, people and machines.
+                        @if is_all { td.wrap { (revision.who) } }
                     }
                 }
             }

@@ -1,13 +1,12 @@
 //! A file on its project's page: what it is, where it came from, who else has it.
 
-use super::collection::may_read;
 use super::{tags, words};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::manifest::{Entry, State};
 use crate::name::CollectionName;
 use crate::ops::{self, FileHistory, Held};
-use crate::server::access::Readable;
+use crate::server::discretion::Discretion;
 use crate::server::endpoint::ViewName;
 use crate::server::pages;
 use crate::store::Store;
@@ -21,7 +20,7 @@ pub(super) struct FileSight<'a> {
     pub(super) view: &'a ViewName,
     pub(super) held: &'a Held,
     pub(super) history: Option<&'a FileHistory>,
-    pub(super) readable: &'a Readable,
+    pub(super) discretion: &'a Discretion,
     pub(super) now: i64,
 }
 
@@ -79,20 +78,24 @@ fn kind(name: &DistributionFilename) -> Markup {
 fn origin(sight: &FileSight<'_>) -> Markup {
     // Who reads a view gets files of its fallbacks, and needn't know what those are called.
     let into = |name: &CollectionName| {
-        if may_read(sight.readable, name) { name.to_string() } else { "another collection".to_owned() }
+        if sight.discretion.may_read(name) { name.to_string() } else { "another collection".to_owned() }
     };
     match sight.held {
         Held::Remote(offer) => html! {
-            "the remote " b { (offer.remote.name) } ", at " (host(offer.file.url.as_str()))
+            @if sight.discretion.may_name(&offer.remote.name) {
+                "the remote " b { (offer.remote.name) } ", at " (host(offer.file.url.as_str()))
+                (provenance(offer.file.provenance.as_deref()))
+            } @else { "a remote" }
             "; it comes into " (into(&offer.remote.collection_name)) " when somebody asks for it"
-            (provenance(offer.file.provenance.as_deref()))
         },
         Held::Local(entry) => html! {
             @match &entry.origin {
                 Some(origin) => {
-                    "pulled from the remote " b { (origin.remote) } ", at " (host(&origin.url))
+                    @if sight.discretion.may_name_one_called(&origin.remote) {
+                        "pulled from the remote " b { (origin.remote) } ", at " (host(&origin.url))
+                        (provenance(origin.provenance.as_deref()))
+                    } @else { "pulled from a remote" }
                     @if origin.is_unhashed { "; nothing but the transfer vouched for its bytes" }
-                    (provenance(origin.provenance.as_deref()))
                 }
                 None => { "imported or uploaded into " (into(&entry.collection)) }
             }

@@ -1,6 +1,5 @@
 //! `/`: what the store holds and saves, how it answers, its remotes, and what happened lately.
 
-use super::collection::may_read;
 use super::frame::{Page, root, scrolling};
 use super::{chart, holdings, words};
 use crate::error::Result;
@@ -25,7 +24,7 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
     let held = holdings(server, overview.stamp)?;
     let may = access::readable(server, request)?;
     let readable: BTreeSet<&CollectionName> =
-        overview.names.iter().map(|served| &served.name).filter(|name| may_read(&may, name)).collect();
+        overview.names.iter().map(|served| &served.name).filter(|name| may.includes(name)).collect();
     let is_all = readable.len() == overview.names.len();
     let names: Vec<&ServedName> = overview.names.iter().filter(|served| readable.contains(&served.name)).collect();
     let collections: Vec<&CollectionStats> =
@@ -202,10 +201,8 @@ fn table_of_remotes(remotes: &[&RemoteReport], held: &StatsReport, now: i64) -> 
                         @let stats = held.remotes.iter().find(|stats| stats.name == remote.name.as_str());
                         td.n { (words::bytes(stats.map_or(0, |stats| stats.bytes))) }
                         td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }
-                        td.text {
-                            @if let Some(at) = remote.failed_at { (words::time(at, now)) }
-                            @if let Some(failure) = &remote.failure { ": " (failure) }
-                        }
+                        // What it said is for `wcas remote list`.
+                        td { @if let Some(at) = remote.failed_at { (words::time(at, now)) } }
                     }
                 }
             }
@@ -225,7 +222,7 @@ fn table_of_changes(changes: &[&OperationRow], is_all: bool, now: i64) -> Markup
                     th scope="col" { "What" }
                     th.n scope="col" { "Added" }
                     th.n scope="col" { "Removed" }
-                    th scope="col" { "Who" }
+                    @if is_all { th scope="col" { "Who" } }
                 }
             }
             tbody {
@@ -241,7 +238,8 @@ fn table_of_changes(changes: &[&OperationRow], is_all: bool, now: i64) -> Markup
                         }
                         td.n { (words::number(revision.added.unsigned_abs())) }
                         td.n { (words::number(revision.removed.unsigned_abs())) }
-                        td.wrap { (revision.who) }
+                        // Names of tokens, people and machines.
+                        @if is_all { td.wrap { (revision.who) } }
                     }
                 }
             }

@@ -15,6 +15,7 @@ mod tags;
 mod words;
 
 use super::answer::{failure, plain, set};
+use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
 use super::{Answer, Request, Server, pages};
 use crate::error::Result;
@@ -62,24 +63,45 @@ pub(super) fn project(server: &Server, request: &Request, view: &ViewName, proje
     match project::page(server, request, view, project) {
         Ok(Ok(page)) => page.answer(StatusCode::OK),
         Ok(Err(project::Lack::Unknown)) => lost(request, &format!("{view} has no project {project}.")),
-        Ok(Err(project::Lack::Unavailable(notes))) => unanswered(request, view, project, &notes),
+        Ok(Err(project::Lack::Unavailable(notes))) => {
+            unanswered(server, request, view, project, &notes).unwrap_or_else(|error| failure(&error))
+        }
         Err(error) => failure(&error),
     }
 }
 
 /// Answers that a remote which may have a project can't be asked: it may well be there.
-fn unanswered(request: &Request, view: &ViewName, project: &ProjectName, notes: &[PullNote]) -> Answer {
+fn unanswered(
+    server: &Server,
+    request: &Request,
+    view: &ViewName,
+    project: &ProjectName,
+    notes: &[PullNote],
+) -> Result<Answer> {
+    let discretion = Discretion::of(server, request)?;
     let main = html! {
         h1 { (project) }
         p.lead { "The store has nothing of it, and a remote that may have it can't be asked. Try again in a minute." }
-        @for note in notes { p.note { b { "Remote " (note.remote) ":" } " " (note.text) } }
+        @for subject in subjects(&discretion, notes) { p.note { (subject) " failed. The server's log says why." } }
     };
     let trail = vec![("../../".to_owned(), view.to_string()), ("./".to_owned(), project.to_string())];
     let root = frame::root(request.uri().path());
     let page = frame::Page { title: format!("{project} in {view}"), root, trail, main };
     let mut answer = page.answer(StatusCode::SERVICE_UNAVAILABLE);
     set(&mut answer, RETRY_AFTER, "30");
-    answer
+    discretion::log(server, &mut answer, notes);
+    Ok(answer)
+}
+
+/// Returns the remotes that notes are about, each once, as a sentence begins.
+fn subjects(discretion: &Discretion, notes: &[PullNote]) -> Vec<String> {
+    let name = |note: &PullNote| match discretion.may_name(&note.remote) {
+        true => format!("The remote {}", note.remote),
+        false => "A remote".to_owned(),
+    };
+    let mut subjects: Vec<String> = notes.iter().map(name).collect();
+    subjects.dedup();
+    subjects
 }
 
 /// Answers with a style sheet or an icon.

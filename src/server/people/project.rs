@@ -1,13 +1,13 @@
 //! `/{view}/projects/{project}/`: the files that the view lists, by version, and what else is known of the project.
 
-use super::collection::may_read;
 use super::file::{FileSight, card};
 use super::frame::{Page, root, scrolling};
+use super::subjects;
 use super::{setup, words};
 use crate::error::Result;
 use crate::name::ProjectName;
 use crate::ops::{self, Asking, FileHistory, Held, HeldBack, Listing, PullNote};
-use crate::server::access;
+use crate::server::discretion::Discretion;
 use crate::server::endpoint::ViewName;
 use crate::server::{Request, Server, pages};
 use crate::status::Status;
@@ -37,15 +37,15 @@ pub(super) fn page(
     view: &ViewName,
     project: &ProjectName,
 ) -> Result<std::result::Result<Page, Lack>> {
-    let readable = access::readable(server, request)?;
+    let discretion = Discretion::of(server, request)?;
     let store = server.stores.borrow()?;
-    let asking = Asking::Fresh(&server.pages.flights);
+    let asking = Asking::Fresh(&server.flights);
     let listed = ops::listing(&store, &server.context(), &pages::shown(view), project, &asking)?;
     let mut held_back = match view.at {
         None => ops::held_back(&store, &view.name, project)?,
         Some(_) => Vec::new(),
     };
-    held_back.retain(|file| may_read(&readable, &file.collection));
+    held_back.retain(|file| discretion.may_read(&file.collection));
     let listing = match listed {
         ops::ListedProject::Found(listing) => listing,
         // Who looks for what others built is told why it isn't there.
@@ -53,7 +53,7 @@ pub(super) fn page(
         ops::ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
         ops::ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
     };
-    let histories = ops::histories(&store, project, |name| may_read(&readable, name))?;
+    let histories = ops::histories(&store, project, |name| discretion.may_read(name))?;
     let versions = by_version(&listing);
     let is_all = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "all"));
     let shown = if is_all { versions.len() } else { versions.len().min(VERSIONS) };
@@ -62,7 +62,7 @@ pub(super) fn page(
         h1 { (project) }
         @if let Some(summary) = summary(&store, &versions)? { p.lead { (summary) } }
         (facts(view, project, &listing, versions.len()))
-        (notes(&listing))
+        (notes(&listing, &discretion))
         @if !listing.files.is_empty() {
             pre tabindex="0" role="region" aria-label="How to install it" {
                 code { "pip install --index-url " (setup::url(server, request, view)) "simple/ " (project) }
@@ -72,7 +72,7 @@ pub(super) fn page(
             section aria-labelledby={ "v" (place) } {
                 h2 id={ "v" (place) } { (version) }
                 @for held in files {
-                    @let sight = FileSight { view, held, history: histories.get(held.filename()), readable: &readable, now };
+                    @let sight = FileSight { view, held, history: histories.get(held.filename()), discretion: &discretion, now };
                     (card(&store, &sight)?)
                 }
             }
@@ -128,7 +128,7 @@ fn facts(view: &ViewName, project: &ProjectName, listing: &Listing, versions: us
     }
 }
 
-fn notes(listing: &Listing) -> Markup {
+fn notes(listing: &Listing, discretion: &Discretion) -> Markup {
     html! {
         @if let Some(row) = &listing.status {
             p.note {
@@ -137,10 +137,12 @@ fn notes(listing: &Listing) -> Markup {
                 @if row.status == Status::Quarantined { " None of its files is offered." }
             }
         }
-        @for note in &listing.notes {
-            p.note { b { "Remote " (note.remote) ":" } " " (note.text) }
+        @for subject in subjects(discretion, &listing.notes) {
+            p.note {
+                (subject) " can't be asked just now; the server's log says why. "
+                @if listing.is_incomplete { "Its files are missing here." } @else { "What is shown of it is what it had before." }
+            }
         }
-        @if listing.is_incomplete { p.note { "Files of that remote are missing here." } }
     }
 }
 

@@ -78,6 +78,7 @@ struct Content {
     filename: String,
     size: u64,
     sums: Sums,
+    lease: fs::Lease,
 }
 
 /// What clients may announce of a file.
@@ -124,7 +125,8 @@ impl Form {
             }
             let filename = filename.ok_or_else(|| Fault::bad("the form's content has no filename"))?;
             let file = fs::create_new(path, MODE).map_err(Fault::Disk)?;
-            self.content = Some(Content { filename, size: 0, sums: Sums::default() });
+            self.content =
+                Some(Content { filename, size: 0, sums: Sums::default(), lease: fs::Lease::new(fs::parent(path)) });
             return Ok(Place::Content(file));
         }
         let Some(known) = FIELDS.into_iter().find(|known| *known == name) else { return Ok(Place::Nothing) };
@@ -153,6 +155,7 @@ impl Form {
         if content.size > max_bytes {
             return Err(too_large(max_bytes));
         }
+        content.lease.cover(content.size).map_err(Fault::Disk)?;
         content.sums.update(bytes);
         fs::append(file, path, bytes).map_err(Fault::Disk)
     }

@@ -13,7 +13,9 @@ use super::access::Readable;
 use super::answer::{failure, plain};
 use super::endpoint::{Endpoint, ViewName};
 use super::{Answer, Borrowed, Request, Server, access, respond};
+use crate::budget;
 use crate::fs;
+use crate::manifest::TokenId;
 use crate::name::CollectionName;
 use crate::ops::{self, Context, ImportedDistribution, Outcome, Target, Upload, UploadTerms};
 use crate::token::Scope;
@@ -23,9 +25,6 @@ use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use std::io;
 pub(super) use words::worded;
-
-/// So much of the disk is left to others.
-const SPARE_BYTES: u64 = 64 << 20;
 
 /// A piece of a form, in the order in which it comes.
 #[derive(Debug)]
@@ -46,6 +45,8 @@ struct Receiver<'a> {
     store: Borrowed<'a>,
     name: CollectionName,
     wishes: Wishes,
+    /// Whose reach counts wherever the file goes; `None`: nobody's.
+    token: Option<TokenId>,
 }
 
 impl Server {
@@ -75,7 +76,9 @@ impl Server {
         let wishes = Wishes::of_query(request.uri().query()).map_err(|text| plain(StatusCode::BAD_REQUEST, text))?;
         let scope = if wishes.conflict == Conflict::Replace { Scope::Admin } else { Scope::Upload };
         access::permit(self, request, scope, &endpoint)?;
-        let store = self.stores.borrow().map_err(|error| failure(&error))?;
+        let token = access::limits(self, request, scope)?;
+        let store = self.stores.borrow_for(&access::actor(self, request, "upload"));
+        let store = store.map_err(|error| failure(&error))?;
         if !ops::is_known_variant(&store, name).map_err(|error| failure(&error))? {
             let text = format!("there is no collection {name}: `wcas collection create {name}` makes one");
             return Err(plain(StatusCode::NOT_FOUND, text));
@@ -84,19 +87,17 @@ impl Server {
             return Err(plain(StatusCode::FORBIDDEN, "the server may only read its store"));
         }
         self.check_room(request, &store)?;
-        Ok(Receiver { store, name: name.clone(), wishes })
+        Ok(Receiver { store, name: name.clone(), wishes, token })
     }
 
     /// Makes sure that the disk has room for what the client announces.
     fn check_room(&self, request: &Request, store: &Borrowed<'_>) -> Result<(), Answer> {
         let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        match (length, fs::free_bytes(store.root())) {
-            (Some(length), Ok(free)) if length.saturating_add(SPARE_BYTES) > free => {
-                Err(plain(StatusCode::INSUFFICIENT_STORAGE, "the server's disk has no room for the file"))
-            }
-            // Where nobody can tell, the disk itself will.
-            _ => Ok(()),
+        if fs::has_room(store.root(), length.unwrap_or(0)) {
+            return Ok(());
         }
+        let text = format!("the server's disk has no room for the file ({})", budget::DISK_SPARE);
+        Err(plain(StatusCode::INSUFFICIENT_STORAGE, text))
     }
 
     fn take(
@@ -115,10 +116,10 @@ impl Server {
         }
         let filename = form.check().map_err(Fault::answer)?;
         let terms = terms(receiver, &filename)?;
-        let who = access::who(self, request);
+        let who = store.manifest.actor().to_string();
         let context = Context { who: &who, ..self.context() };
         let done = ops::upload(store, &context, &path, &filename, terms).map_err(|error| failure(&error))?;
-        self.taken(receiver, &filename, done)
+        self.taken(request, receiver, &filename, done)
     }
 
     /// Takes a file by its digest, where the store has it and whoever asks may read it; 404: it is to be sent.
@@ -135,20 +136,29 @@ impl Server {
         let found = ops::find_listed_anywhere(store, views, sha256, filename).map_err(|error| failure(&error))?;
         let entry = found.ok_or_else(send)?;
         let terms = terms(receiver, filename)?;
-        let who = access::who(self, request);
+        let who = store.manifest.actor().to_string();
         let context = Context { who: &who, ..self.context() };
         let done = ops::refer(store, &context, &entry, terms).map_err(|error| failure(&error))?;
-        self.taken(receiver, filename, done.ok_or_else(send)?)
+        self.taken(request, receiver, filename, done.ok_or_else(send)?)
     }
 
     /// Answers with what became of an upload.
-    fn taken(&self, receiver: &Receiver<'_>, filename: &str, done: Upload) -> Result<Answer, Answer> {
+    fn taken(
+        &self,
+        request: &Request,
+        receiver: &Receiver<'_>,
+        filename: &str,
+        done: Upload,
+    ) -> Result<Answer, Answer> {
+        let may_read = access::readable(self, request).is_ok_and(|readable| readable != Readable::Nothing);
         match done {
             Upload::Taken(distribution, warning) => {
                 self.counters.uploads.add(1);
                 Ok(plain(StatusCode::OK, taken(&distribution, warning)))
             }
             Upload::Existing(sha256) => {
+                // Who may not read isn't told what is there.
+                let sha256 = sha256.filter(|_| may_read);
                 let digest = sha256.map(|digest| format!(", with sha256 digest '{digest}'")).unwrap_or_default();
                 if receiver.wishes.conflict == Conflict::Keep {
                     return Ok(plain(StatusCode::OK, format!("kept what is there as '{filename}'{digest}")));
@@ -158,6 +168,7 @@ impl Server {
                 );
                 Err(plain(StatusCode::BAD_REQUEST, text))
             }
+            Upload::Forbidden(reason) => Err(plain(StatusCode::FORBIDDEN, reason)),
             Upload::Refused(reason) => Err(plain(StatusCode::BAD_REQUEST, format!("{filename}: {reason}"))),
         }
     }
@@ -165,7 +176,7 @@ impl Server {
 
 /// Returns how a file is taken: a variant has its routes, a collection takes it itself, unless the run says whose the project is.
 fn terms(receiver: &Receiver<'_>, filename: &str) -> Result<UploadTerms, Answer> {
-    let Receiver { store, name, wishes } = receiver;
+    let Receiver { store, name, wishes, token } = receiver;
     let parsed = DistributionFilename::parse(filename);
     let parsed = parsed.map_err(|error| plain(StatusCode::BAD_REQUEST, ops::reason(&error)))?;
     let own = wishes.own(parsed.project());
@@ -176,6 +187,7 @@ fn terms(receiver: &Receiver<'_>, filename: &str) -> Result<UploadTerms, Answer>
         target,
         is_replacing: wishes.conflict == Conflict::Replace,
         is_builders: wishes.is_builders(),
+        token: *token,
         made: wishes.made.clone(),
     })
 }

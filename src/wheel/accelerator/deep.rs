@@ -1,12 +1,18 @@
 //! The deep look: the headers of every native member, each inflated once as a stream, several members at a time.
+//!
+//! What is kept is what was found, not what was looked at, and all of it has budgets: members, inflated bytes, evidence. Where one is
+//! exceeded the look ends, and says so; it is the guard's business to take such a wheel for one that nobody knows.
 
 use super::device;
-use super::examine::{Examined, examine};
-use super::judge::{Findings, alternatives, file_name, is_vendors_own};
+use super::elf::{self, Elf};
+use super::examine::{self, Examined, examine};
+use super::judge::{Findings, alternatives, build_word, file_name};
 use super::{Accelerator, Inspection, Strength, evidence, quick};
+use crate::budget::{self, Account, Excess, Gate};
 use crate::wheel::DistributionFilename;
 use crate::wheel::zip::{Archive, Entry, ReadAt, ZipError};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
@@ -15,20 +21,39 @@ const MAX_MEMBER_BYTES: u64 = 16 << 30;
 const MAX_WHEEL_BYTES: u64 = 64 << 30;
 /// A header of an ELF file is no shorter.
 const MIN_BYTES: u64 = 52;
+/// What keeping a member costs besides its texts.
+const NATIVE_BYTES: usize = size_of::<Native>() + 64;
 /// Text, which nobody loads as native code.
 const TEXT: &str = ".py .pyi .pyc .h .hpp .hxx .cuh .inc .txt .md .rst .json .yaml .yml .toml .cfg .ini .c .cc .cpp .cu .hip .f90 .pyx .pxd \
                     .cmake .html .css .js .map .svg .png .jpg .gz .zip .csv .xml .typed .pc .ptx .bc .npz .npy .whl";
 
-/// A native member, examined.
+/// Lets no more members be examined at a time, in all looks together, than there is memory for.
+static EXAMINING: Gate = Gate::new(budget::DEEP_AT_ONCE.limit);
+
+/// What a look may spend.
+struct Accounts {
+    inflated: Account,
+    evidence: Account,
+}
+
+/// What is known of every member that is native code.
+#[derive(Clone, Copy)]
+struct Glance {
+    is_elf: bool,
+    /// The accelerator whose library it calls itself.
+    own: Option<Accelerator>,
+}
+
+/// A native member that has something to tell.
 struct Native {
     member: String,
-    size: u64,
     examined: Examined,
 }
 
 /// Looks into every native member of a wheel, and at all that [`quick`](super::quick()) looks at; of an sdist, at its filename only.
 ///
-/// Members are read in parallel by rayon's current pool; each takes at most about 20 MiB of memory.
+/// Members are read in parallel by rayon's current pool, within the budgets `deep-…` and `elf-…`; what goes beyond one is told in
+/// [`Inspection::exceeded`].
 pub fn deep<R: ReadAt + Sync + ?Sized>(
     source: &R,
     name: &DistributionFilename,
@@ -40,25 +65,66 @@ pub fn deep<R: ReadAt + Sync + ?Sized>(
     let archive = Archive::open(source)?;
     let mut findings = Findings::default();
     quick::look(&archive, wheel, metadata, &mut findings)?;
-    let mut entries = archive.entries().collect::<Result<Vec<_>, _>>()?;
-    entries.retain(|entry| entry.size >= MIN_BYTES && !is_text(entry.name));
-    // The largest first, so that none is left alone at the end.
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.size));
-    let mut unread = drop_overlong(&mut entries, source.size().unwrap_or(u64::MAX), &mut findings);
-    let looked: Vec<_> = entries.iter().par_bridge().map(|entry| (entry, look(&archive, entry))).collect();
-    let mut natives = Vec::new();
-    for (entry, native) in looked {
-        match native {
-            Ok(native) => natives.extend(native),
+    let size = source.size().unwrap_or(0);
+    let Some(entries) = candidates(&archive, size, &mut findings)? else { return Ok(findings.finish(true, 1)) };
+    let most = budget::DEEP_BYTES.limit.saturating_add(size.saturating_mul(budget::DEEP_RATIO.limit));
+    let accounts = Accounts {
+        inflated: Account::new(budget::DEEP_BYTES, most.min(MAX_WHEEL_BYTES)),
+        evidence: Account::new(budget::DEEP_EVIDENCE, budget::DEEP_EVIDENCE.limit),
+    };
+    let looked: Vec<_> = entries.iter().par_bridge().map(|entry| (entry, look(&archive, entry, &accounts))).collect();
+    let (mut glances, mut natives, mut unread) = (Vec::new(), Vec::new(), 0);
+    for (entry, found) in looked {
+        match found {
+            Ok(Some((glance, native))) => {
+                glances.push((entry, glance));
+                natives.extend(native);
+            }
+            Ok(None) => {}
             Err(error) => {
                 unread += 1;
-                findings.problem(&told(entry, &error));
+                match error.get_ref().and_then(|inner| inner.downcast_ref::<Excess>()) {
+                    Some(excess) => findings.exceed(*excess),
+                    None => findings.problem(&told(entry, &error)),
+                }
+                if entry.packs_too_well() || entry.size > MAX_MEMBER_BYTES {
+                    findings.exceed(Excess(budget::DEEP_BYTES));
+                }
             }
         }
     }
     natives.sort_by(|one, other| one.member.cmp(&other.member));
-    judge(&natives, &mut findings);
+    judge(&glances, &natives, &mut findings);
     Ok(findings.finish(true, unread))
+}
+
+/// Returns the members that may be native code, the largest first, so that none is left alone at the end; `None` where there are too
+/// many, or where they lie over one another.
+fn candidates<'a, R: ReadAt + ?Sized>(
+    archive: &'a Archive<'_, R>,
+    size: u64,
+    findings: &mut Findings,
+) -> Result<Option<Vec<Entry<'a>>>, ZipError> {
+    let (mut entries, mut packed) = (Vec::new(), 0u64);
+    for entry in archive.entries() {
+        let entry = entry?;
+        if entry.size < MIN_BYTES || is_text(entry.name) {
+            continue;
+        }
+        if entries.len() as u64 == budget::DEEP_MEMBERS.limit {
+            findings.exceed(Excess(budget::DEEP_MEMBERS));
+            return Ok(None);
+        }
+        packed = packed.saturating_add(entry.packed_size);
+        entries.push(entry);
+    }
+    if packed > size {
+        findings.problem(&format!("members of {packed} packed bytes in a file of {size}: they overlap"));
+        findings.exceed(Excess(budget::DEEP_BYTES));
+        return Ok(None);
+    }
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.size));
+    Ok(Some(entries))
 }
 
 fn is_text(name: &[u8]) -> bool {
@@ -66,70 +132,100 @@ fn is_text(name: &[u8]) -> bool {
     TEXT.split(' ').any(|own| own.as_bytes() == end)
 }
 
-/// Leaves out what would inflate to more than a wheel may, and all of an archive whose members overlap.
-fn drop_overlong(entries: &mut Vec<Entry<'_>>, size: u64, findings: &mut Findings) -> usize {
-    let packed = entries.iter().fold(0u64, |sum, entry| sum.saturating_add(entry.packed_size));
-    let mut room = MAX_WHEEL_BYTES;
-    let count = entries.len();
-    if packed > size {
-        findings.problem(&format!("members of {packed} packed bytes in a file of {size}: they overlap"));
-        entries.clear();
-    }
-    // The smallest first, so that one giant doesn't hide the others.
-    entries.reverse();
-    entries.retain(|entry| {
-        let fits = room.checked_sub(entry.size);
-        room = fits.unwrap_or(room);
-        fits.is_some()
-    });
-    entries.reverse();
-    if packed <= size && entries.len() < count {
-        findings.problem(&format!("more than {MAX_WHEEL_BYTES} bytes in all members: the largest were not read"));
-    }
-    count - entries.len()
-}
-
-/// Examines a member, if it is native code.
-fn look<R: ReadAt + ?Sized>(archive: &Archive<'_, R>, entry: &Entry<'_>) -> io::Result<Option<Native>> {
-    let open = || archive.reader(entry, MAX_MEMBER_BYTES).map_err(io::Error::other);
+/// Examines a member, if it is native code. It comes back only when there is something to tell of it.
+fn look<R: ReadAt + ?Sized>(
+    archive: &Archive<'_, R>,
+    entry: &Entry<'_>,
+    accounts: &Accounts,
+) -> io::Result<Option<(Glance, Option<Native>)>> {
+    let open = || {
+        let inner = archive.reader(entry, MAX_MEMBER_BYTES).map_err(io::Error::other)?;
+        Ok(Counted { inner, account: &accounts.inflated })
+    };
     let mut magic = [0; 8];
     open()?.read_exact(&mut magic)?;
-    let is_native = super::elf::is_elf(&magic)
+    let is_native = elf::is_elf(&magic)
         || magic.starts_with(b"!<arch>\n")
         || magic == *b"\x50\xed\x55\xba\x01\0\x10\0"
         || magic == *b"__CLANG_";
     if !is_native {
         return Ok(None);
     }
-    let member = String::from_utf8_lossy(entry.name).into_owned();
-    Ok(Some(Native { member, size: entry.size, examined: examine(entry.size, open)? }))
+    let mut examined = {
+        let _memory = EXAMINING.hold(examine::memory(entry.size));
+        examine(entry.size, open)?
+    };
+    if let Some(excess) = examined.elf.as_ref().and_then(|elf| elf.excess) {
+        return Err(io::Error::other(Excess(excess)));
+    }
+    let own = examined.elf.as_ref().and_then(|elf| evidence::library(elf.soname.as_deref()?));
+    let glance = Glance { is_elf: examined.elf.is_some(), own };
+    let cost = keep_evidence(&mut examined);
+    if cost == 0 {
+        return Ok(Some((glance, None)));
+    }
+    accounts.evidence.spend((cost + NATIVE_BYTES + entry.name.len()) as u64).map_err(io::Error::other)?;
+    Ok(Some((glance, Some(Native { member: text(entry).into_owned(), examined }))))
+}
+
+/// Drops what tells nothing, and returns how many bytes the rest takes.
+fn keep_evidence(examined: &mut Examined) -> usize {
+    let device = &examined.device;
+    let mut cost =
+        device.containers.len() * 32 + device.architectures.iter().map(|name| name.len() + 48).sum::<usize>();
+    let Some(elf) = &mut examined.elf else { return cost };
+    elf.needed.retain(|library| evidence::library(library).is_some() || build_word(file_name(library)).is_some());
+    elf.soname.take_if(|soname| evidence::library(soname).is_none());
+    elf.search_paths.retain(|path| evidence::search_path(path).is_some());
+    let lists = [&mut elf.needed, &mut elf.search_paths, &mut elf.sections, &mut elf.faults];
+    for list in lists {
+        list.shrink_to_fit();
+        cost += list.iter().map(|text| text.len() + 48).sum::<usize>();
+    }
+    let is_device_object = matches!(elf.machine, EM_CUDA | EM_AMDGPU);
+    cost + elf.soname.as_ref().map_or(0, |soname| soname.len() + 48) + usize::from(is_device_object)
+}
+
+/// Counts what is inflated.
+struct Counted<'a, R> {
+    inner: R,
+    account: &'a Account,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let len = self.inner.read(out)?;
+        self.account.spend(len as u64).map_err(io::Error::other)?;
+        Ok(len)
+    }
+}
+
+fn text<'a>(entry: &Entry<'a>) -> Cow<'a, str> {
+    String::from_utf8_lossy(entry.name)
 }
 
 fn told(entry: &Entry<'_>, error: &io::Error) -> String {
     match error.get_ref() {
         Some(refused) => refused.to_string(),
-        None => format!("{}: {error}", String::from_utf8_lossy(entry.name)),
+        None => format!("{}: {error}", text(entry)),
     }
 }
 
 /// Weighs what all members need against what they bring.
-fn judge(natives: &[Native], findings: &mut Findings) {
+fn judge(glances: &[(&Entry<'_>, Glance)], natives: &[Native], findings: &mut Findings) {
+    let names: Vec<(Cow<'_, str>, Glance, u64)> =
+        glances.iter().map(|(entry, glance)| (text(entry), *glance, entry.size)).collect();
     let elves = || natives.iter().filter_map(|native| Some((native, native.examined.elf.as_ref()?)));
-    let brought: BTreeSet<&str> =
-        elves().flat_map(|(native, elf)| [Some(file_name(&native.member)), elf.soname.as_deref()]).flatten().collect();
-    let mut bound: Vec<(&str, Accelerator)> = Vec::new();
-    for (native, elf) in elves() {
-        let library = elf.needed.iter().find_map(|library| evidence::library(library));
-        let section = elf.sections.iter().find_map(|section| evidence::section(section));
-        bound.extend(library.or(section).map(|accelerator| (native.member.as_str(), accelerator)));
-    }
-    let siblings: Vec<&str> = natives.iter().map(|native| native.member.as_str()).collect();
+    let files = names.iter().filter(|(_, glance, _)| glance.is_elf).map(|(member, _, _)| file_name(member));
+    let mut brought: BTreeSet<&str> = files.filter(|file| evidence::library(file).is_some()).collect();
+    brought.extend(elves().filter_map(|(_, elf)| elf.soname.as_deref()));
+    let is_bound =
+        |elf: &Elf| elf.needed.iter().any(|library| evidence::library(library).is_some()) || !elf.sections.is_empty();
+    let bound = elves().filter(|(_, elf)| is_bound(elf)).map(|(native, _)| native.member.as_str());
+    let siblings: BTreeSet<&str> = names.iter().map(|(member, _, _)| member.as_ref()).collect();
     let needed: BTreeSet<&str> = elves().flat_map(|(_, elf)| elf.needed.iter().map(String::as_str)).collect();
-    let alternatives = alternatives(&bound, &siblings, &needed);
-    let own = Accelerator::ALL.map(|accelerator| {
-        let is_own = |soname: &Option<String>| soname.as_deref().and_then(evidence::library) == Some(accelerator);
-        is_vendors_own(elves().map(|(native, elf)| (native.member.as_str(), native.size, is_own(&elf.soname))))
-    });
+    let alternatives = alternatives(bound, &siblings, &needed);
+    let owned = Accelerator::ALL.map(|accelerator| is_vendors_own(&names, accelerator));
     for native in natives {
         let member = native.member.as_str();
         if let Some(elf) = &native.examined.elf {
@@ -139,27 +235,8 @@ fn judge(natives: &[Native], findings: &mut Findings) {
                 let strength = if brought.contains(library.as_str()) { Strength::Carries } else { needs };
                 findings.add(accelerator, strength, Some(member), format!("NEEDED {library}"));
             }
-            if let Some((soname, accelerator)) =
-                elf.soname.as_ref().and_then(|own| Some((own, evidence::library(own)?)))
-            {
-                let is_own = own[Accelerator::ALL.iter().position(|one| *one == accelerator).unwrap_or(0)];
-                let strength = if is_own { Strength::Is } else { Strength::Carries };
-                findings.add(accelerator, strength, Some(member), format!("SONAME {soname}"));
-            }
-            for section in &elf.sections {
-                if let Some(accelerator) = evidence::section(section) {
-                    findings.add(accelerator, Strength::Carries, Some(member), format!("section {section}"));
-                }
-            }
-            for path in &elf.search_paths {
-                if let Some(accelerator) = evidence::search_path(path) {
-                    findings.add(accelerator, Strength::Mentions, Some(member), format!("library search path {path}"));
-                }
-            }
+            add_names(findings, member, elf, owned);
             add_device_object(findings, member, elf);
-            for fault in &elf.faults {
-                findings.problem(&format!("{member}: {fault}"));
-            }
         }
         let device = &native.examined.device;
         for (accelerator, container) in &device.containers {
@@ -169,10 +246,41 @@ fn judge(natives: &[Native], findings: &mut Findings) {
     }
 }
 
+/// Tells whether the wheel is the vendor's, by what its members call themselves.
+fn is_vendors_own(names: &[(Cow<'_, str>, Glance, u64)], accelerator: Accelerator) -> bool {
+    let elves = names.iter().filter(|(_, glance, _)| glance.is_elf);
+    super::judge::is_vendors_own(
+        elves.map(|(member, glance, size)| (member.as_ref(), *size, glance.own == Some(accelerator))),
+    )
+}
+
+/// Adds what an ELF file calls itself and its sections, and where it searches.
+fn add_names(findings: &mut Findings, member: &str, elf: &Elf, owned: [bool; 4]) {
+    if let Some((soname, accelerator)) = elf.soname.as_ref().and_then(|own| Some((own, evidence::library(own)?))) {
+        let is_own = owned[Accelerator::ALL.iter().position(|one| *one == accelerator).unwrap_or(0)];
+        let strength = if is_own { Strength::Is } else { Strength::Carries };
+        findings.add(accelerator, strength, Some(member), format!("SONAME {soname}"));
+    }
+    for section in &elf.sections {
+        if let Some(accelerator) = evidence::section(section) {
+            findings.add(accelerator, Strength::Carries, Some(member), format!("section {section}"));
+        }
+    }
+    for path in &elf.search_paths {
+        if let Some(accelerator) = evidence::search_path(path) {
+            findings.add(accelerator, Strength::Mentions, Some(member), format!("library search path {path}"));
+        }
+    }
+    for fault in &elf.faults {
+        findings.problem(&format!("{member}: {fault}"));
+    }
+}
+
+const EM_CUDA: u16 = 190;
+const EM_AMDGPU: u16 = 224;
+
 /// Adds an ELF file that is itself for a GPU.
-fn add_device_object(findings: &mut Findings, member: &str, elf: &super::elf::Elf) {
-    const EM_CUDA: u16 = 190;
-    const EM_AMDGPU: u16 = 224;
+fn add_device_object(findings: &mut Findings, member: &str, elf: &Elf) {
     match elf.machine {
         EM_CUDA => {
             findings.add(Accelerator::Cuda, Strength::Carries, Some(member), "machine code for CUDA".to_owned());

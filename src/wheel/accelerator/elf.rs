@@ -3,13 +3,12 @@
 //! The parser never holds a file: it asks [`Parts`] for ranges, and where some are missing the answer is a list of them, so that a
 //! stream can be asked again. 32 and 64 bits, both byte orders. Every number is checked; what lies is told in `faults`.
 
+use crate::budget::{self, Budget};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-/// The most bytes that are read of each table: real ones stay far below.
-const MAX_DYNAMIC_BYTES: u64 = 1 << 20;
+/// The most bytes that are read of a table of sections: real ones stay far below.
 const MAX_TABLE_BYTES: u64 = 4 << 20;
-/// The most libraries that are read of one file.
-const MAX_NEEDED: usize = 1024;
 /// The longest name that is read.
 const MAX_NAME_BYTES: u64 = 512;
 
@@ -43,6 +42,8 @@ pub(super) struct Elf {
     pub(super) sections: Vec<String>,
     /// What is wrong with it.
     pub(super) faults: Vec<String>,
+    /// The budget that its dynamic section goes beyond: there may be more than was read.
+    pub(super) excess: Option<Budget>,
 }
 
 /// Tells whether bytes begin an ELF file.
@@ -132,22 +133,33 @@ impl<'a> Reader<'a> {
             }
         }
         let Some((offset, bytes)) = dynamic.filter(|(_, bytes)| *bytes > 0) else { return Ok(()) };
-        let Some(table) = self.range("dynamic section", (offset, bytes.min(MAX_DYNAMIC_BYTES)))? else { return Ok(()) };
+        let Some(table) = self.range("dynamic section", (offset, bytes.min(budget::ELF_DYNAMIC.limit)))? else {
+            return Ok(());
+        };
+        if bytes > budget::ELF_DYNAMIC.limit {
+            self.elf.excess = Some(budget::ELF_DYNAMIC);
+        }
         self.read_names(&table, &segments)
     }
 
     /// Reads the names that the dynamic section refers to.
     fn read_names(&mut self, table: &[u8], segments: &[Segment]) -> Result<()> {
         let word = if self.wide { 8 } else { 4 };
-        let (mut names, mut strings, mut room) = (Vec::new(), None, u64::MAX);
+        let (mut names, mut seen, mut strings, mut room) = (Vec::new(), BTreeSet::new(), None, u64::MAX);
         for entry in table.chunks_exact(2 * word) {
             let value = self.number(entry, word, word);
             match self.number(entry, 0, word) {
                 0 => break,
                 5 => strings = Some(value),
                 10 => room = value,
-                tag @ (1 | 14 | 15 | 29) if names.len() < MAX_NEEDED => names.push((tag, value)),
+                // One name said a thousand times is one.
+                tag @ (1 | 14 | 15 | 29) if seen.insert((tag, value)) => names.push((tag, value)),
                 _ => {}
+            }
+            if names.len() as u64 > budget::ELF_NAMES.limit {
+                self.elf.excess = Some(budget::ELF_NAMES);
+                names.pop();
+                break;
             }
         }
         if names.is_empty() {

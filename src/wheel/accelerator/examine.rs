@@ -16,6 +16,8 @@ const TAIL_BYTES: usize = 1 << 20;
 const MAX_KEPT_BYTES: u64 = 12 << 20;
 /// How much is read at a time.
 const PIECE_BYTES: usize = 128 << 10;
+/// The most memory that one member takes: what is kept of it, with the room that growing takes, and what inflates it.
+const MOST_MEMORY: u64 = 2 * (HEAD_BYTES + TAIL_BYTES) as u64 + MAX_KEPT_BYTES + 2 * PIECE_BYTES as u64;
 /// The most passes over one member: header, program headers, dynamic section, names.
 const MAX_PASSES: usize = 5;
 
@@ -26,8 +28,11 @@ pub(super) struct Examined {
     pub(super) elf: Option<Elf>,
     /// Device code inside.
     pub(super) device: DeviceCode,
-    /// How many bytes were inflated.
-    pub(super) inflated: u64,
+}
+
+/// Returns the memory that examining a member of `size` bytes takes at most.
+pub(super) fn memory(size: u64) -> u64 {
+    size.saturating_mul(2).saturating_add(2 * PIECE_BYTES as u64).min(MOST_MEMORY)
 }
 
 /// What is kept of a stream.
@@ -109,7 +114,7 @@ pub(super) fn examine<R: Read>(size: u64, mut open: impl FnMut() -> io::Result<R
         let (_, missing) = elf::parse(&kept);
         kept.want(missing);
     }
-    let mut piece = vec![0; PIECE_BYTES];
+    let mut piece = vec![0; size.clamp(1, PIECE_BYTES as u64) as usize];
     loop {
         let len = stream.read(&mut piece)?;
         if len == 0 {
@@ -119,20 +124,14 @@ pub(super) fn examine<R: Read>(size: u64, mut open: impl FnMut() -> io::Result<R
         kept.take(&piece[..len]);
     }
     examined.device.finish();
-    examined.inflated = kept.read;
     if is_elf {
-        examined.elf = Some(parse(&mut kept, &mut piece, &mut open, &mut examined.inflated)?);
+        examined.elf = Some(parse(&mut kept, &mut piece, &mut open)?);
     }
     Ok(examined)
 }
 
 /// Parses what the first pass kept, with more passes for what it didn't.
-fn parse<R: Read>(
-    kept: &mut Kept,
-    piece: &mut [u8],
-    open: &mut impl FnMut() -> io::Result<R>,
-    inflated: &mut u64,
-) -> io::Result<Elf> {
+fn parse<R: Read>(kept: &mut Kept, piece: &mut [u8], open: &mut impl FnMut() -> io::Result<R>) -> io::Result<Elf> {
     for _ in 1..MAX_PASSES {
         let (elf, missing) = elf::parse(kept);
         if missing.is_empty() {
@@ -149,7 +148,6 @@ fn parse<R: Read>(
             }
             kept.take(&piece[..len]);
         }
-        *inflated += kept.read;
     }
     let (mut elf, missing) = elf::parse(kept);
     if let Some((offset, len)) = missing.first() {

@@ -1,12 +1,14 @@
 //! Puts findings together: bounded in number, strongest first, and weighed against what the wheel itself brings.
 
 use super::{Accelerator, Finding, Inspection, Strength};
+use crate::budget::Excess;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many findings are kept of each strength, for each accelerator.
 const MAX_ALIKE: usize = 6;
 const MAX_PROBLEMS: usize = 20;
 const MAX_TEXT_BYTES: usize = 240;
+const MAX_ARCHITECTURES: usize = 256;
 
 /// Collects what is found.
 #[derive(Default)]
@@ -16,6 +18,7 @@ pub(super) struct Findings {
     left_out: usize,
     problems: Vec<String>,
     more_problems: usize,
+    exceeded: BTreeMap<&'static str, Excess>,
     architectures: BTreeSet<String>,
 }
 
@@ -43,13 +46,25 @@ impl Findings {
     }
 
     pub(super) fn architectures(&mut self, found: impl IntoIterator<Item = String>) {
-        self.architectures.extend(found);
+        for architecture in found {
+            self.architectures.insert(architecture);
+            if self.architectures.len() > MAX_ARCHITECTURES {
+                self.architectures.pop_last();
+            }
+        }
+    }
+
+    /// Notes that not all was looked at, since it was too much.
+    pub(super) fn exceed(&mut self, excess: Excess) {
+        self.exceeded.insert(excess.0.name, excess);
     }
 
     pub(super) fn finish(mut self, is_deep: bool, unread: usize) -> Inspection {
         if self.more_problems > 0 {
             self.problems.push(format!("{} more problems", self.more_problems));
         }
+        let exceeded: Vec<String> = self.exceeded.values().map(Excess::to_string).collect();
+        self.problems.extend(exceeded.iter().cloned());
         let mut findings: Vec<Finding> = self.all.into_iter().collect();
         findings.sort_by(|one, other| {
             (one.accelerator, other.strength, &one.member, &one.evidence).cmp(&(
@@ -63,9 +78,10 @@ impl Findings {
             is_deep,
             findings,
             more_findings: self.left_out,
-            architectures: self.architectures.into_iter().take(256).collect(),
+            architectures: self.architectures.into_iter().collect(),
             unread,
             problems: self.problems,
+            exceeded,
         }
     }
 }
@@ -113,22 +129,26 @@ pub(super) fn is_vendors_own<'a>(members: impl Iterator<Item = (&'a str, u64, bo
 /// Told by a sibling that needs no accelerator: `libx_cuda118.so` beside `libx_cpu.so` (another build), `libx.sycl.so` beside
 /// `libx.so` (an addition to it). One that another member needs is none, since then nothing is left to pick.
 pub(super) fn alternatives<'a>(
-    members: &[(&'a str, Accelerator)],
-    siblings: &[&str],
+    members: impl Iterator<Item = &'a str>,
+    siblings: &BTreeSet<&str>,
     needed: &BTreeSet<&str>,
 ) -> BTreeSet<&'a str> {
     let is_alternative = |member: &str| {
         let file = file_name(member);
         let folder = &member[..member.len() - file.len()];
-        let Some(at) = ["cuda", "rocm", "hip", "xpu", "sycl"].iter().filter_map(|word| file.find(word)).min() else {
-            return false;
-        };
+        let Some(at) = build_word(file) else { return false };
         if at == 0 || needed.contains(file) {
             return false;
         }
         let build = format!("{folder}{}cpu", &file[..at]);
         let base = format!("{folder}{}.so", file[..at].trim_end_matches(['_', '-', '.']));
-        siblings.iter().any(|sibling| sibling.starts_with(&build) || *sibling == base)
+        let next = siblings.range(build.as_str()..).next();
+        next.is_some_and(|sibling| sibling.starts_with(&build)) || siblings.contains(base.as_str())
     };
-    members.iter().map(|(member, _)| *member).filter(|member| is_alternative(member)).collect()
+    members.filter(|member| is_alternative(member)).collect()
+}
+
+/// Returns where a file's name says which build of a library it is.
+pub(super) fn build_word(file: &str) -> Option<usize> {
+    ["cuda", "rocm", "hip", "xpu", "sycl"].iter().filter_map(|word| file.find(word)).min()
 }

@@ -140,6 +140,9 @@ pub struct Inspection {
     pub unread: usize,
     /// What is wrong with members: truncated, contradicting itself, a bomb.
     pub problems: Vec<String>,
+    /// The budgets that a deep look went beyond, with what they count: there may be more to find.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceeded: Vec<String>,
 }
 
 impl Inspection {

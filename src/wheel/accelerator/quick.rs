@@ -2,6 +2,7 @@
 
 use super::judge::{Findings, file_name, is_shared, is_vendors_own};
 use super::{Inspection, Strength, device, evidence};
+use crate::budget::{self, Excess};
 use crate::requirement::{Environment, Marker};
 use crate::wheel::zip::{Archive, Entry, ReadAt, ZipError};
 use crate::wheel::{DistributionFilename, Metadata, WheelFilename};
@@ -62,7 +63,11 @@ pub(super) fn look<R: ReadAt + ?Sized>(
                 || member.ends_with("/fromager-elf-provides.txt")
                 || member.ends_with("/variant.json")
             {
-                notes.push((member, entry));
+                if notes.len() as u64 == budget::BUILD_NOTES.limit {
+                    findings.exceed(Excess(budget::BUILD_NOTES));
+                } else {
+                    notes.push((member, entry));
+                }
             }
             continue;
         }

@@ -3,6 +3,7 @@
 use super::build::{ElfFile, bundle, fat_binary};
 use super::examine::examine;
 use super::*;
+use crate::budget;
 use crate::wheel::DistributionFilename;
 use crate::wheel::zip::tests::zip;
 use proptest::prelude::*;
@@ -296,6 +297,92 @@ fn many_findings_are_kept_in_part_and_counted() {
     let json = serde_json::to_string(&looked.deep).unwrap();
     assert!(json.len() < 2000 && json.contains(r#""accelerator":"cuda","strength":"requires""#));
     assert_eq!(serde_json::from_str::<Inspection>(&json).unwrap(), looked.deep);
+}
+
+/// Returns the names of the budgets that a deep look at members goes beyond.
+fn exceeded(members: &[(String, Vec<u8>)]) -> String {
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+    let deep = look(&members).deep;
+    assert!(deep.is_deep && deep.exceeded.iter().all(|text| deep.problems.contains(text)), "{deep:?}");
+    deep.exceeded.join("; ")
+}
+
+#[test]
+fn more_members_than_the_budget_are_looked_at_by_none() {
+    // Stored, since packing so many takes a minute.
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    let count = budget::DEEP_MEMBERS.limit + 1;
+    for number in 0..count {
+        let name = format!("{number}.so");
+        let numbers = [0u32, 64, 64].map(u32::to_le_bytes).concat();
+        let common = [&[20, 0, 0, 0, 0, 0, 0, 0, 33, 0], &numbers[..], &[name.len() as u8, 0, 0, 0]].concat();
+        let at = (bytes.len() as u32).to_le_bytes();
+        directory.extend([b"PK\x01\x02\x14\0", &common[..], &[0; 10], &at, name.as_bytes()].concat());
+        bytes.extend([b"PK\x03\x04", &common[..], name.as_bytes(), b"\x7fELF", &[0; 60]].concat());
+    }
+    let place = [directory.len() as u32, bytes.len() as u32].map(u32::to_le_bytes).concat();
+    let count = (count as u16).to_le_bytes();
+    bytes.extend([&directory[..], b"PK\x05\x06\0\0\0\0", &count, &count, &place, &[0, 0]].concat());
+    let name = DistributionFilename::parse("demo-1.0-py3-none-any.whl").unwrap();
+    let deep = deep(&bytes[..], &name, None).unwrap();
+    assert_eq!(deep.exceeded, ["more than 100000 members of a wheel in a deep look (budget deep-members)"]);
+    assert!(deep.unread > 0 && deep.findings.is_empty());
+}
+
+#[test]
+fn evidence_without_end_ends_the_look() {
+    // Each member needs a thousand libraries that all count, of names as long as they are read.
+    let long: &'static str = format!("libcudart.so.{}", "1".repeat(480)).leak();
+    let names: Vec<&'static str> = (0..900).map(|number| &*format!("{number}/{long}").leak()).collect();
+    let file = names.iter().fold(ElfFile::new(), |file, name| file.needs(name)).bytes();
+    let members: Vec<_> = (0..60).map(|number| (format!("m/{number}.so"), file.clone())).collect();
+    assert!(exceeded(&members).contains("(budget deep-evidence)"));
+    assert_eq!(exceeded(&members[..2]), "");
+}
+
+#[test]
+fn names_without_end_are_an_excess_and_one_name_said_often_is_none() {
+    let names = (0..1100).map(|number| &*format!("lib{number}.so").leak());
+    let file = names.fold(ElfFile::new(), |file, name| file.needs(name)).bytes();
+    assert!(exceeded(&[("m/a.so".to_owned(), file)]).contains("(budget elf-names)"));
+    let mut bytes = ElfFile::new().needs("libm.so.6").bytes();
+    // The dynamic section is said to be large, and is: 70 000 entries that all name the one library.
+    let table = [1u64.to_le_bytes(), 1u64.to_le_bytes()].concat().repeat(70_000);
+    let at = bytes.len() as u64;
+    bytes.extend(&table);
+    bytes[64 + 56 + 8..][..8].copy_from_slice(&at.to_le_bytes());
+    bytes[64 + 56 + 32..][..8].copy_from_slice(&(table.len() as u64).to_le_bytes());
+    assert!(exceeded(&[("m/a.so".to_owned(), bytes)]).contains("(budget elf-dynamic)"));
+}
+
+#[test]
+fn members_that_inflate_to_much_more_than_was_sent_end_the_look() {
+    let file = ElfFile::new().filled(&vec![0; 40 << 20]).bytes();
+    let members: Vec<_> = (0..3).map(|number| (format!("m/{number}.so"), file.clone())).collect();
+    assert!(exceeded(&members).contains("(budget deep-bytes)"));
+    assert_eq!(exceeded(&members[..1]), "");
+}
+
+#[test]
+fn notes_without_end_are_an_excess() {
+    let note = |number| (format!("d{number}.dist-info/fromager-elf-requires.txt"), b"libc.so.6()(64bit)\n".to_vec());
+    let members: Vec<_> = (0..9).map(note).collect();
+    assert!(exceeded(&members).contains("(budget build-notes)"));
+    assert_eq!(exceeded(&members[1..]), "");
+}
+
+#[test]
+fn architectures_without_end_are_few() {
+    let codes: Vec<(u16, u32, usize)> = (10..120).map(|architecture| (2, architecture, 0)).collect();
+    let kinds = [
+        codes.clone(),
+        codes.iter().map(|(_, architecture, _)| (2, architecture + 200, 0)).collect(),
+        codes.iter().map(|(_, architecture, _)| (1, *architecture, 0)).collect(),
+    ];
+    let members: Vec<_> = kinds.iter().map(|code| ElfFile::new().filled(&fat_binary(code)).bytes()).collect();
+    let members: Vec<(&str, &[u8])> =
+        ["a.so", "b.so", "c.so"].into_iter().zip(members.iter().map(|bytes| &bytes[..])).collect();
+    assert_eq!(look(&members).deep.architectures.len(), 256);
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl<R: ReadAt + ?Sized> Archive<'_, R> {
         if entry.size > cap {
             return Err(entry.refused(format!("at most {cap} bytes"), format!("{}", entry.size)));
         }
-        if entry.size > FREE_BYTES && entry.size / MAX_RATIO > entry.packed_size {
+        if entry.packs_too_well() {
             let found = format!("{} bytes from {}", entry.size, entry.packed_size);
             return Err(entry.refused(format!("at most {MAX_RATIO} bytes from each"), found));
         }
@@ -89,6 +89,13 @@ impl<R: ReadAt + ?Sized> Archive<'_, R> {
             Some(end) if end <= room => Ok(entry.offset + skip),
             _ => Err(outside()),
         }
+    }
+}
+
+impl Entry<'_> {
+    /// Tells whether the member says that it packs better than any real one does.
+    pub fn packs_too_well(&self) -> bool {
+        self.size > FREE_BYTES && self.size / MAX_RATIO > self.packed_size
     }
 }
 

@@ -1,0 +1,60 @@
+//! What a token's uploads reach: its own collection, those that routes may lead to beside it, and of both its projects only.
+//!
+//! Asked in the transaction that makes the entry, by rows: a token that was revoked while its file came, or whose collection made way
+//! for another of that name, reaches nothing.
+
+use super::{Item, Objection, Terms};
+use crate::error::Result;
+use crate::manifest::{Place, Rows, TokenRow};
+use crate::name::CollectionName;
+
+/// What an upload may do where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Whatever its wishes say.
+    Own,
+    /// Add what isn't there.
+    Beside,
+}
+
+/// Tells what an item may do in the collection that it is routed to, or what is against it.
+pub(super) fn reach(rows: &Rows, terms: Terms, item: &Item) -> Result<std::result::Result<Reach, Objection>> {
+    let Terms::Upload { token: Some(id), .. } = terms else { return Ok(Ok(Reach::Own)) };
+    let Some(token) = rows.token(id)?.filter(|token| token.revoked_at.is_none()) else {
+        return Ok(Err(Objection::Forbidden("the token was revoked meanwhile".to_owned())));
+    };
+    let (collection, project) = (&item.decision.collection, item.name.project());
+    if !token.projects.is_empty() && !token.projects.iter().any(|pattern| pattern.matches(project)) {
+        let patterns: Vec<String> = token.projects.iter().map(ToString::to_string).collect();
+        let (name, patterns) = (&token.name, patterns.join(", "));
+        let text = format!("the token {name} uploads {patterns} only: {project} takes one with --project {project}");
+        return Ok(Err(Objection::Forbidden(text)));
+    }
+    let Some(own) = &token.collection else { return Ok(Ok(Reach::Own)) };
+    let target = rows.find_collection(collection)?.map(|row| row.id);
+    Ok(match target {
+        Some(id) if token.collection_id == Some(id) => Ok(Reach::Own),
+        Some(id) if token.into.iter().any(|place| place.id == id) => Ok(Reach::Beside),
+        _ => Err(Objection::Forbidden(astray(&token, own, item))),
+    })
+}
+
+/// Says that a collection has other bytes, and that a token may not put its own in their place.
+pub(super) fn not_replaced(collection: &CollectionName, filename: &str) -> Objection {
+    let text = format!(
+        "{collection} has other bytes as {filename}: only a token of {collection} itself, with the scope admin, replaces them"
+    );
+    Objection::Forbidden(text)
+}
+
+fn astray(token: &TokenRow, own: &CollectionName, item: &Item) -> String {
+    let (collection, filename, name) = (&item.decision.collection, item.name.as_str(), &token.name);
+    let places: Vec<String> =
+        std::iter::once(own).chain(token.into.iter().map(|Place { name, .. }| name)).map(ToString::to_string).collect();
+    format!(
+        "{filename} goes to {collection} ({}), and the token {name} uploads to {} only: `wcas token create --collection {own} \
+         --into {collection} --scope upload` makes one that may",
+        item.decision.reason,
+        places.join(", "),
+    )
+}
