@@ -407,7 +407,7 @@ fn every_fault_of_a_file_has_its_failure_and_leaves_nothing() {
         ("hangs", vec![Reply::hang()], FailureKind::TimedOut, "no answer came", 1),
         ("stalls again and again", vec![good().stall_at(1000)], FailureKind::TimedOut, "no further byte came", 3),
         ("stalls at once", vec![good().stall_at(0)], FailureKind::TimedOut, "no further byte came", 1),
-        ("drips", vec![good().drip(1, Duration::from_millis(1)).ignoring_ranges()], FailureKind::TimedOut, "1 KiB", 3),
+        ("drips", vec![good().drip(1, Duration::from_millis(1)).ignoring_ranges()], FailureKind::TimedOut, "4 KiB a second", 3),
         ("cut at once", vec![good().cut_at(0)], FailureKind::CutShort, "broke off after 0 bytes", 3),
         ("chunked cut", vec![good().chunked().cut_at(0)], FailureKind::CutShort, "broke off", 3),
         ("other bytes", vec![other()], FailureKind::BadDigest, "expected SHA-256 ", 1),

@@ -257,3 +257,16 @@ fn v1_a_rebuilt_manifest_knows_labels_again() {
     ]);
     assert!(files(&env.path("tree")).iter().any(|file| file.ends_with(DOCUMENT)));
 }
+
+#[test]
+fn a_variant_json_beyond_its_budget_is_refused() {
+    let env = Env::new();
+    for (version, size) in [("1.0", 60_000), ("2.0", 70_000)] {
+        let wheel = Wheel::new("demo", version).property("v3", &["ns"], ("ns", "feature", &"x".repeat(size)));
+        wheel.write_to(env.path("in"));
+    }
+    let output = env.run(["import", "in"]);
+    assert_eq!(output.code, 3, "{output}");
+    assert!(output.stderr.contains("demo-2.0") && output.stderr.contains("(budget variant-bytes)"), "{output}");
+    assert_eq!(env.json(["list"])["distributions"].as_array().unwrap().len(), 1);
+}

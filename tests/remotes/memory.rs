@@ -229,7 +229,7 @@ fn gc_forgets_what_nobody_goes_by_any_more() {
         manifest(&env).query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
     };
     let insert = |sql: &str| assert_eq!(manifest(&env).execute(sql, []).unwrap(), 1, "{sql}");
-    insert("INSERT INTO remote_metadata VALUES(zeroblob(32), zeroblob(32), 5, x'00')");
+    insert("INSERT INTO remote_metadata SELECT id, zeroblob(32), zeroblob(32), 5, x'00' FROM remote");
     insert("INSERT INTO remote_failure SELECT id, 'old', 5, 'gone' FROM remote");
     insert("INSERT INTO want VALUES('shared', 'old', 1, 5, 5)");
     assert_eq!((rows("remote_page"), rows("remote_first_seen")), (6, 1));
