@@ -322,7 +322,10 @@ fn what_no_page_lists_is_not_given() {
     ] {
         assert_eq!(site.status(&path), 404, "{path}");
     }
-    assert_eq!(site.status(&format!("/cuda{}", file_path(&other))), 200, "the default collection is searched, too");
+    let path = format!("/cuda{}", file_path(&other));
+    assert_eq!(site.status(&path), 404, "a collection has the default one's files only where it names it");
+    site.env.ok(["collection", "set", "cuda", "--fallback", "shared"]);
+    assert_eq!(site.status(&path), 200);
     assert_eq!(site.status(&file_path(&Wheel::new("demo", "2.0"))), 200, "shared itself lists it");
 }
 

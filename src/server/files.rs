@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobId, Entry};
 use crate::name::CollectionName;
-use crate::ops::{self, Asking, Context, Held, Recall, Shown, Sought};
+use crate::ops::{self, Asking, Context, Held, Offer, Recall, Shown, Sought};
 use crate::store::Store;
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
@@ -249,7 +249,14 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
             None if is_own(&store, &address.filename)? => Asking::Remembered(&recall),
             _ => Asking::Fresh(&server.flights),
         };
-        ops::seek(&store, &context, &views, address.sha256.as_ref(), &address.filename, &asking)?
+        let sought = ops::seek(&store, &context, &views, address.sha256.as_ref(), &address.filename, &asking)?;
+        if let (true, Sought::Held(Held::Remote(offer))) = (address.is_metadata, &sought) {
+            let offers = disputed(&store, &context, &views, address, offer)?;
+            if !offers.is_empty() {
+                return feed::whole_for_metadata(server, request, address, offers);
+            }
+        }
+        sought
     };
     match sought {
         Sought::Held(Held::Remote(offer)) => feed::answer(server, request, address, *offer),
@@ -263,6 +270,31 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
             Ok(Some(answer))
         }
     }
+}
+
+/// Returns all offers of a file if remotes of several views tell other METADATA of it: an address without a view doesn't say which of
+/// them is believed, and the file itself, which its digest vouches for, settles it.
+fn disputed(
+    store: &Store,
+    context: &Context<'_>,
+    views: &[Shown],
+    address: &FileAddress,
+    first: &Offer,
+) -> Result<Vec<Offer>> {
+    let (mut offers, recall) = (vec![first.clone()], Recall::default());
+    let announced = |offer: &Offer| offer.file.sidecar.and_then(|sidecar| sidecar.sha256);
+    for view in views {
+        let asking = Asking::Remembered(&recall);
+        let views = std::slice::from_ref(view);
+        let sought = ops::seek(store, context, views, address.sha256.as_ref(), &address.filename, &asking)?;
+        if let Sought::Held(Held::Remote(offer)) = sought
+            && offers.iter().all(|known| known.remote.id != offer.remote.id)
+        {
+            offers.push(*offer);
+        }
+    }
+    let is_disputed = offers.iter().any(|offer| announced(offer) != announced(first));
+    Ok(if is_disputed { offers } else { Vec::new() })
 }
 
 /// Tells whether a collection owns a file's project: whoever may not read that collection, and the remotes of others, needn't hear of

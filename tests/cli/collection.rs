@@ -43,11 +43,6 @@ fn history_is_told_newest_first() {
     2         [time]  2          import      +1 -0    [who]  1 distribution into cuda [release]
     1         [time]  1          import      +1 -0    [who]  1 distribution into cuda
     ");
-    env.ok(["collection", "set", "cuda", "--accelerator", "none"]);
-    let rows = env.json(["collection", "log", "cuda"])["revisions"].clone();
-    let guard = array(&rows).iter().find(|row| row["kind"] == "guard").unwrap();
-    assert_eq!((&guard["operation"], &guard["revision"]), (&Value::Null, &5.into()), "{guard}");
-    assert_eq!(guard["what"], r#"{"accelerators":"any"} -> {"accelerators":"none"}"#);
     assert_output!(env.run(["collection", "list"]), @r"
     exit 0
     --- stdout
@@ -59,6 +54,11 @@ fn history_is_told_newest_first() {
     --- stdout
     - demo-2.0-py3-none-any.whl
     ");
+    env.ok(["collection", "set", "cuda", "--accelerator", "none"]);
+    let rows = env.json(["collection", "log", "cuda"])["revisions"].clone();
+    let guard = array(&rows).iter().find(|row| row["kind"] == "guard").unwrap();
+    assert_eq!((&guard["operation"], &guard["revision"]), (&Value::Null, &5.into()), "{guard}");
+    assert_eq!(guard["what"], r#"{"accelerators":"any"} -> {"accelerators":"none"}"#);
 }
 
 #[test]

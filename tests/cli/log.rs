@@ -17,7 +17,7 @@ fn by_hand(env: &Env, sql: &str) {
 }
 
 /// Every command that changes trust or content, in an order in which each has something to do, and the kind of record that it leaves.
-const COMMANDS: [(&str, &str); 42] = [
+const COMMANDS: [(&str, &str); 48] = [
     ("import in/demo-1.0-py3-none-any.whl --collection released", "import"),
     ("import in --collection released", "import"),
     ("collection create shared", "collection"),
@@ -35,14 +35,20 @@ const COMMANDS: [(&str, &str); 42] = [
     ("collection snapshot released first", "snapshot"),
     ("collection promote released shared demo==1.0", "promote"),
     ("collection copy released copied", "copy"),
-    ("yank demo==1.0 --reason broken", "yank"),
-    ("unyank demo==1.0", "unyank"),
-    ("invalidate demo==1.0 --yes", "invalidate"),
+    ("yank demo==1.0 --reason broken --everywhere", "yank"),
+    ("unyank demo==1.0 --everywhere", "unyank"),
+    ("invalidate demo==1.0 --yes --everywhere", "invalidate"),
     ("undo", "undo"),
     ("collection rollback released 1", "rollback"),
     ("collection snapshot released first --delete", "snapshot"),
     ("pin demo==1.0 --reason needed", "pin"),
     ("unpin demo==1.0", "pin"),
+    ("block demo==1.0 --reason broken", "block"),
+    ("unblock demo==1.0", "block"),
+    ("reserve acme-* --collection released --reason ours", "reservation"),
+    ("unreserve acme-* --collection released", "reservation"),
+    ("collection set released --open numpy", "collection"),
+    ("collection set released --open none", "collection"),
     ("remote add up https://index.example/simple/ --collection shared", "remote"),
     ("remote set up --min-age 7d", "remote"),
     ("remote set up --trust-unhashed", "remote"),

@@ -233,6 +233,11 @@ fn metadata_is_what_one_remote_tells_and_goes_with_it() {
     assert!(told("shared").contains("Requires-Dist: requests"), "{}", told("shared"));
     let page = site.server.ask("GET", "/shared/simple/victim/", &[("Accept", JSON)]).text();
     assert!(page.contains(&sha256(truth.as_bytes())) && !page.contains(&sha256(lie.as_bytes())), "{page}");
+    // The address without a view doesn't say whom to believe: the file, which its digest vouches for, does.
+    good.route(&format!("/files/{}", wheel.filename()), Reply::file(wheel.bytes()));
+    let any = site.server.get(&(file("", &wheel) + ".metadata"));
+    assert!(any.status == 200 && any.text().contains("Requires-Dist: requests"), "{any}");
+    site.env.ok(["invalidate", "victim", "--everywhere"]);
     site.env.ok(["remote", "remove", "sandbox"]);
     assert!(!told("playground").contains("evil-package"));
     site.end();

@@ -97,7 +97,7 @@ impl Examination<'_> {
             self.problem("kind", Some(first), detail, "nothing of this store's making: remove it by hand");
         }
         if let Some(first) = writable.first() {
-            let detail = format!("{} that every user may write to", counted(writable.len(), "file or folder"));
+            let detail = format!("{} that every user may write to, files or folders", counted(writable.len(), "name"));
             self.problem("writable", Some(first), detail, &format!("chmod -R o-w {path}"));
         }
         if let Some(first) = foreign.first() {

@@ -44,6 +44,8 @@ pub struct Pending {
     feed: Arc<Feed>,
     /// For a builder nothing goes out before all has come; who else has it, should this remote give nothing good.
     builder: Option<(CacheView, VecDeque<Offer>)>,
+    /// Others who have the file, too.
+    others: VecDeque<Offer>,
     pub(super) started: Instant,
 }
 
@@ -56,7 +58,12 @@ impl fmt::Debug for Pending {
 impl Pending {
     /// Tells whether the answer can be made.
     pub fn is_ready(&self) -> bool {
-        if self.builder.is_some() { self.feed.status() != Status::Running } else { self.feed.is_ready() }
+        if self.wants_end() { self.feed.status() != Status::Running } else { self.feed.is_ready() }
+    }
+
+    /// Tells whether the answer needs all that is fetched: a builder's does, and METADATA, which may be in the file alone.
+    fn wants_end(&self) -> bool {
+        self.builder.is_some() || self.address.is_metadata
     }
 
     fn patience(&self) -> Duration {
@@ -71,7 +78,7 @@ impl Pending {
     /// Waits until the answer can be made, or the time is up; for who has a thread to spare.
     pub fn wait(&self) {
         let until = self.started + self.patience();
-        if self.builder.is_some() {
+        if self.wants_end() {
             self.feed.wait_for_end_until(until);
         } else {
             self.feed.wait(until);
@@ -141,16 +148,45 @@ fn begin(
         Err(trouble) => return Ok(Some(troubled(server, request, trouble))),
     };
     let (request, address) = (request.clone(), address.clone());
-    let pending = Pending { request, address, offer, feed, builder, started: Instant::now() };
+    let others = VecDeque::new();
+    Ok(Some(wait_for(server, Pending { request, address, offer, feed, builder, others, started: Instant::now() })))
+}
+
+/// Answers with METADATA that several remotes tell differently: from the file, of whichever of them gives it.
+pub(super) fn whole_for_metadata(
+    server: &Server,
+    request: &Request,
+    address: &FileAddress,
+    offers: impl Into<VecDeque<Offer>>,
+) -> Result<Option<Answer>> {
+    let mut others = offers.into();
+    let Some(offer) = others.pop_front() else { return Ok(None) };
+    let actor = access::actor(server, request, "pull through");
+    let feed = match server.feeds.open(Errand::File, offer.clone(), actor) {
+        Ok(feed) => feed,
+        Err(trouble) => return Ok(Some(troubled(server, request, trouble))),
+    };
+    let (request, address) = (request.clone(), address.clone());
+    let started = Instant::now();
+    Ok(Some(wait_for(server, Pending { request, address, offer, feed, builder: None, others, started })))
+}
+
+fn wait_for(server: &Server, pending: Pending) -> Answer {
     if pending.is_ready() {
-        return Ok(Some(finish(server, pending)));
+        return finish(server, pending);
     }
-    Ok(Some(Answer::new(Body::Pending(Box::new(pending)))))
+    Answer::new(Body::Pending(Box::new(pending)))
 }
 
 /// Makes the answer that was pending.
 pub(super) fn finish(server: &Server, mut pending: Pending) -> Answer {
-    let Some((cache, mut offers)) = pending.builder.take() else { return finished(server, pending) };
+    let Some((cache, mut offers)) = pending.builder.take() else {
+        if matches!(pending.feed.status(), Status::Failed(_)) && !pending.others.is_empty() {
+            let Pending { request, address, others, .. } = pending;
+            return files::given_or(whole_for_metadata(server, &request, &address, others));
+        }
+        return finished(server, pending);
+    };
     let Pending { request, address, .. } = &pending;
     match (pending.feed.status(), offers.pop_front()) {
         (Status::Done(Brought::File(_)), _) => cache::file(server, request, &cache, address),
