@@ -1,7 +1,7 @@
 //! Where links lead, which names are taken, and which digests.
 
 use crate::{BASE, DIGEST, OTHER, WHEEL, anchor, clean, json, one, read, told, url};
-use wcas::index::read::page;
+use wcas::index::read::{ListedFile, page};
 
 fn leads(attributes: &str) -> String {
     one(&anchor(attributes)).url.to_string()
@@ -122,10 +122,21 @@ fn m3_a_malformed_digest_takes_the_file_off_the_page_and_no_later_link_brings_it
 
 #[test]
 fn m3_other_algorithms_give_no_digest_and_one_word_for_all() {
-    let page =
-        read("<a href='a-1.0.zip#md5=0'>a</a><a href='b-1.0.zip#sha512=00'>b</a><a href='c-1.0.zip#egg=c'>c</a>");
-    assert!(page.files.len() == 3 && page.files.iter().all(|file| file.sha256.is_none()));
-    assert_eq!(page.problems, ["2 files have a digest, but none by SHA-256"]);
+    let (md5, sha512) = ("0123456789abcdef".repeat(2), "0123456789abcdef".repeat(8));
+    let page = read(&format!(
+        "<a href='a-1.0.zip#md5={md5}'>a</a><a href='b-1.0.zip#sha512={sha512}'>b</a><a href='c-1.0.zip#egg=c'>c</a>\
+         <a href='d-1.0.zip#blake2b_256=00'>d</a><a href='e-1.0.zip#md5=0'>e</a>"
+    ));
+    assert!(page.files.len() == 4 && page.files.iter().all(|file| file.sha256.is_none()));
+    let vouched: Vec<bool> = page.files.iter().map(ListedFile::is_vouched).collect();
+    assert_eq!(vouched, [false, true, false, false], "SHA-512 is as good as SHA-256");
+    assert_eq!(
+        page.problems,
+        [
+            "e-1.0.zip: a digest of it can't be read, or there are two of a kind",
+            "2 files have a digest, but none by SHA-256"
+        ]
+    );
     for hashes in ["{}", "null"] {
         assert_eq!(one(&json(&format!(r#","hashes":{hashes}"#))).sha256, None);
     }

@@ -18,7 +18,7 @@ impl SmallDisk {
     fn mount(at: &Path) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let mut mount = Command::new("mount");
-        let done = mount.args(["-t", "tmpfs", "-o", "size=80m", "tmpfs"]).arg(at).output();
+        let done = mount.args(["-t", "tmpfs", "-o", "size=80m,mode=0755", "tmpfs"]).arg(at).output();
         let is_mounted = done.is_ok_and(|output| output.status.success());
         if !is_mounted {
             println!("SKIPPED: this user may not mount a filesystem, so nothing was tried on a full one");

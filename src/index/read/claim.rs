@@ -14,8 +14,10 @@ pub(super) struct Claim {
     pub(super) others: Vec<OtherDigest>,
     /// Whether it says any digest, one that nobody checks included.
     pub(super) is_any: bool,
-    /// Whether one can't be read, or two differ.
+    /// Whether the SHA-256 digest can't be read, or there are two.
     pub(super) is_bad: bool,
+    /// Whether another one can't be read, or there are two of a kind.
+    pub(super) is_other_bad: bool,
 }
 
 impl Claim {
@@ -38,10 +40,10 @@ impl Claim {
         }
         match OtherDigest::parse(algorithm, value.unwrap_or_default()) {
             None => {}
-            Some(Err(())) => self.is_bad = true,
+            Some(Err(())) => self.is_other_bad = true,
             Some(Ok(new)) => match self.others.iter().find(|old| old.algorithm() == new.algorithm()) {
                 None => self.others.push(new),
-                Some(old) => self.is_bad |= *old != new,
+                Some(old) => self.is_other_bad |= *old != new,
             },
         }
     }

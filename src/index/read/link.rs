@@ -261,9 +261,15 @@ impl<'a> Listing<'a> {
         if let Some((_, fragment)) = link.href.split_once('#') {
             claim.add_fragment(fragment);
         }
-        if claim.is_bad {
+        // Where SHA-256 vouches for the bytes, nothing hangs on another digest.
+        let bad = match (claim.is_bad, claim.is_other_bad && claim.sha256.is_none()) {
+            (true, _) => Some("its SHA-256 digest can't be read, or there are two"),
+            (false, true) => Some("a digest of it can't be read, or there are two of a kind"),
+            (false, false) => None,
+        };
+        if let Some(why) = bad {
             self.seen.entry(text.to_owned()).or_insert(None);
-            return Err(format!("{name}: a digest of it can't be read, or there are two of a kind"));
+            return Err(format!("{name}: {why}"));
         }
         let is_vouched = claim.sha256.is_some() || claim.others.iter().any(OtherDigest::vouches);
         if claim.is_any && !is_vouched {
