@@ -166,10 +166,12 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             let change = settings.change(Some(url))?;
             let report = ops::add_remote(&app.open_or_create()?, &app.context(), &name, &change)?;
             app.report("remote-add", &report, |out| writeln!(out, "{}", line(&report)))?;
+            warn_of_plain(app, &report);
         }
         Command::Set { name, url, settings } => {
             let report = ops::set_remote(&app.open()?, &app.context(), &name, &settings.change(url)?)?;
             app.report("remote-set", &report, |out| writeln!(out, "{}", line(&report)))?;
+            warn_of_plain(app, &report);
         }
         Command::Remove { name } => {
             let report = ops::remove_remote(&app.open()?, &name)?;
@@ -186,6 +188,21 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Command::Test { name, project } => return test(app, &name, project.as_ref()),
     }
     Ok(End::Done)
+}
+
+/// Says what plain http means for pages, whose digests nothing vouches for. On the way to this machine itself is nobody.
+fn warn_of_plain(app: &App, report: &RemoteReport) {
+    let url = url::Url::parse(&report.url).ok().filter(|url| url.scheme() == "http");
+    let host = url.as_ref().and_then(|url| url.host()).filter(|host| match host {
+        url::Host::Domain(name) => *name != "localhost",
+        url::Host::Ipv4(address) => !address.is_loopback(),
+        url::Host::Ipv6(address) => !address.is_loopback(),
+    });
+    if let Some(host) = host {
+        app.warn(&format!(
+            "pages of {host} come over plain http: whoever is on the way can change them, digests included; use https"
+        ));
+    }
 }
 
 fn test(app: &App, name: &RemoteName, project: Option<&ProjectName>) -> Result<End> {

@@ -255,3 +255,18 @@ fn stats_and_doctor_tell_of_remotes() {
     shared      0         mirror  https://index.example/simple/  -      failing, last at [time]: connection refused
     ");
 }
+
+#[test]
+fn pages_over_plain_http_are_taken_with_a_warning() {
+    let env = Env::new();
+    for (name, url, is_told) in [
+        ("far", "http://index.example/simple/", true),
+        ("six", "http://[2001:db8::1]:8080/simple/", true),
+        ("safe", "https://index.example/simple/", false),
+        ("near", "http://127.0.0.1:9/simple/", false),
+        ("nearer", "http://[::1]:9/simple/", false),
+    ] {
+        let told = env.ok(["remote", "add", name, url]).stderr;
+        assert_eq!(told.contains("plain http"), is_told, "{name}: {told}");
+    }
+}
