@@ -12,13 +12,14 @@
 //! ```
 //!
 //! Files are sorted by the bytes of their names; `previous` is the newest signed revision before it, with the digest of its text, or `-`.
-//! A yanked file has its reason as JSON. Lines end in a line feed, the last one, too. The digest of a revision is the SHA-256 of this text.
+//! A name with a space or a control character in it, and a yanked file's reason, are JSON texts. Lines end in a line feed, the last one, too. The digest of a revision is the SHA-256 of this text.
 
 pub mod signers;
 pub mod sshsig;
 
 use crate::digest::Sha256;
 use crate::name::CollectionName;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The namespace of signatures of revisions.
@@ -53,26 +54,23 @@ pub struct RevisionText {
 }
 
 impl RevisionText {
-    /// Returns the text. `None`: a filename can't stand in it.
-    pub fn render(&self) -> Option<String> {
+    /// Returns the text.
+    pub fn render(&self) -> String {
         let mut text = format!("{HEADING}\ncollection {}\nrevision {}\n", self.collection, self.revision);
-        let written = match &self.previous {
+        // Nothing fails in writing to a text.
+        let _ = match &self.previous {
             Some((number, digest)) => writeln!(text, "previous {number} {digest}"),
             None => writeln!(text, "previous -"),
         };
-        written.ok()?;
-        writeln!(text, "files {}", self.files.len()).ok()?;
+        let _ = writeln!(text, "files {}", self.files.len());
         for file in &self.files {
-            if file.filename.is_empty() || file.filename.contains(|c: char| c.is_whitespace() || c.is_control()) {
-                return None;
-            }
-            write!(text, "{} {} {}", file.sha256, file.size, file.filename).ok()?;
+            let _ = write!(text, "{} {} {}", file.sha256, file.size, written(&file.filename));
             if let Some(reason) = &file.yanked {
-                write!(text, " yanked {}", serde_json::Value::from(reason.as_str())).ok()?;
+                let _ = write!(text, " yanked {}", serde_json::Value::from(reason.as_str()));
             }
             text.push('\n');
         }
-        Some(text)
+        text
     }
 
     /// Reads a text. Only the very text that [`RevisionText::render`] writes is one: there is one way to say a thing.
@@ -95,7 +93,7 @@ impl RevisionText {
         let files = lines.map(file).collect::<Option<Vec<_>>>()?;
         let parsed = Self { collection, revision, previous, files };
         let is_sorted = parsed.files.is_sorted_by(|a, b| a.filename < b.filename);
-        (is_sorted && parsed.render().as_deref() == Some(text)).then_some(parsed)
+        (is_sorted && parsed.render() == text).then_some(parsed)
     }
 
     /// Returns the file of this name.
@@ -108,11 +106,28 @@ impl RevisionText {
 fn file(line: &str) -> Option<ListedFile> {
     let (sha256, rest) = line.split_once(' ')?;
     let (size, rest) = rest.split_once(' ')?;
-    let (filename, yanked) = match rest.split_once(" yanked ") {
-        Some((filename, reason)) => (filename, Some(serde_json::from_str(reason).ok()?)),
-        None => (rest, None),
+    let (filename, rest) = if rest.starts_with('"') {
+        let mut texts = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+        let filename = texts.next()?.ok()?;
+        (filename, &rest[texts.byte_offset()..])
+    } else {
+        let end = rest.find(' ').unwrap_or(rest.len());
+        (rest[..end].to_owned(), &rest[end..])
     };
-    Some(ListedFile { filename: filename.to_owned(), sha256: sha256.parse().ok()?, size: size.parse().ok()?, yanked })
+    let yanked = match rest {
+        "" => None,
+        told => Some(serde_json::from_str(told.strip_prefix(" yanked ")?).ok()?),
+    };
+    Some(ListedFile { filename, sha256: sha256.parse().ok()?, size: size.parse().ok()?, yanked })
+}
+
+/// Returns a filename as a line has it.
+fn written(filename: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| !letter.is_whitespace() && !letter.is_control();
+    if filename.is_empty() || filename.starts_with('"') || !filename.chars().all(is_plain) {
+        return serde_json::Value::from(filename).to_string().into();
+    }
+    filename.into()
 }
 
 #[cfg(test)]
@@ -134,6 +149,8 @@ mod tests {
                 file("a-1.0.whl", None),
                 file("b-1.0.whl", Some("bad\n\u{1b} \" yanked ")),
                 file("c", Some("")),
+                file("d\n", None),
+                file("d yanked \"e\"", Some("why")),
             ],
         }
     }
@@ -142,7 +159,7 @@ mod tests {
     fn a_text_reads_back() {
         for previous in [None, Some((40, Sha256::of(b"x")))] {
             let text = RevisionText { previous, ..text() };
-            assert_eq!(RevisionText::parse(&text.render().unwrap()), Some(text));
+            assert_eq!(RevisionText::parse(&text.render()), Some(text));
         }
         let text = text();
         assert_eq!(text.find("b-1.0.whl"), Some(&text.files[1]));
@@ -151,7 +168,7 @@ mod tests {
 
     #[test]
     fn there_is_one_way_to_say_a_thing() {
-        let good = text().render().unwrap();
+        let good = text().render();
         let mut swapped: Vec<&str> = good.lines().collect();
         swapped.swap(5, 6);
         for bad in [
@@ -159,20 +176,22 @@ mod tests {
             good.trim_end().to_owned(),
             format!("{good}\n"),
             good.replace("wcas-revision/1", "wcas-revision/2"),
-            good.replace("files 3", "files 2"),
+            good.replace("files 5", "files 4"),
             good.replace("revision 41", "revision 041"),
             good.replace("revision 41", "revision +41"),
             good.replace(" 7 a", " 07 a"),
             good.replace('\n', "\r\n"),
             good.replace("a-1.0.whl", "c"),
+            good.replace("a-1.0.whl", "\"a-1.0.whl\""),
             swapped.join("\n") + "\n",
         ] {
             assert_eq!(RevisionText::parse(&bad), None, "{bad}");
         }
-        for name in ["", "a b", "a\nb", "a\u{2028}b"] {
+        for name in ["", "a b", "a\nb", "\"a", "a\u{2028}b", "a\"b", "a yanked \"x\""] {
             let mut text = text();
             text.files[0].filename = name.to_owned();
-            assert_eq!(text.render(), None, "{name:?}");
+            assert_eq!(text.render().lines().count(), 10, "{name:?}");
+            assert_eq!(RevisionText::parse(&text.render()), Some(text), "{name:?}");
         }
     }
 }

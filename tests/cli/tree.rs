@@ -493,3 +493,13 @@ fn a_tree_that_shows_something_else_or_would_lose_all_its_files_is_replaced_only
         assert_eq!(files(&env.path(".")).iter().filter(|name| name.starts_with("tree/")).count(), 0);
     }
 }
+
+#[test]
+fn an_odd_filename_stands_in_the_list_of_a_tree_too() {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").build("1 x").write_to(env.path("in"));
+    env.ok(["import", "in", "--collection", "cuda"]);
+    env.ok(["view", "--collection", "cuda", "--to", "tree"]);
+    let list = std::fs::read_to_string(env.path("tree/revision.txt")).unwrap();
+    assert!(list.ends_with(" \"demo-1.0-1 x-py3-none-any.whl\"\n"), "{list}");
+}
