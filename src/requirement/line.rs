@@ -4,6 +4,7 @@ use super::marker::{Marker, MarkerError};
 use crate::name::{NameError, ProjectName};
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
 use percent_encoding::percent_decode_str;
+use std::collections::HashSet;
 use std::str::FromStr;
 
 /// What a requirement says.
@@ -151,14 +152,14 @@ fn parse_url(url: &str) -> Result<String, LineError> {
 }
 
 fn parse_extras(inside: &str, head: &str) -> Result<Vec<String>, LineError> {
-    let mut extras: Vec<String> = Vec::new();
+    let (mut extras, mut known) = (Vec::new(), HashSet::new());
     if inside.trim().is_empty() {
         return Ok(extras);
     }
     for extra in inside.split(',') {
         // An extra is written and compared as a project's name is (PEP 685).
         let extra: ProjectName = extra.trim().parse().map_err(|_| LineError::Extras(head.to_owned()))?;
-        if !extras.iter().any(|known| known == extra.as_str()) {
+        if known.insert(extra.clone()) {
             extras.push(extra.to_string());
         }
     }
