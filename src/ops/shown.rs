@@ -88,8 +88,7 @@ impl Shown {
                 Ok(vec![source(&row, revision)])
             }
             Self::Variant { name, sense, .. } => {
-                let order =
-                    SearchOrder::of_name(rows, name, *sense)?.map_or_else(|| SearchOrder::read(rows, name), Ok)?;
+                let order = SearchOrder::of_any(rows, name, *sense)?;
                 Ok(order.all().into_iter().map(|row| source(row, row.revision)).collect())
             }
         }
@@ -118,8 +117,7 @@ impl Shown {
                 Ok(ShownEntries::new(sources, judged))
             }
             Self::Variant { name, sense, strategy, own } => {
-                let order =
-                    SearchOrder::of_name(rows, name, *sense)?.map_or_else(|| SearchOrder::read(rows, name), Ok)?;
+                let order = SearchOrder::of_any(rows, name, *sense)?;
                 if order.all().is_empty() {
                     // What a variant without a collection sees is the default one, which isn't there either.
                     collection_row(rows, name)?;

@@ -44,6 +44,11 @@ impl SearchOrder {
         }
     }
 
+    /// The same, where an unknown name has the order of a variant of which nothing was said.
+    pub fn of_any(rows: &Rows, name: &CollectionName, sense: Sense) -> Result<Self> {
+        Self::of_name(rows, name, sense)?.map_or_else(|| Self::read(rows, name), Ok)
+    }
+
     /// Reads a variant's order.
     pub fn read(rows: &Rows, variant: &CollectionName) -> Result<Self> {
         Self::read_of(rows, variant, true)

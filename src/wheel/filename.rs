@@ -7,7 +7,6 @@
 use super::variant::{LabelError, VariantLabel};
 use crate::name::{NameError, ProjectName};
 use pep440_rs::{Version, VersionParseError};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::str::{FromStr, Split};
@@ -350,40 +349,6 @@ impl DistributionFilename {
             Self::Sdist(_) => Kind::Sdist,
         }
     }
-
-    /// Returns what the filename means, whatever its spelling.
-    pub fn identity(&self) -> Identity {
-        let set = |tags: Split<'_, char>| tags.map(str::to_owned).collect();
-        let tags = match self {
-            Self::Wheel(wheel) => [set(wheel.python_tags()), set(wheel.abi_tags()), set(wheel.platform_tags())],
-            Self::Sdist(sdist) if sdist.is_zip() => {
-                [BTreeSet::from(["zip".to_owned()]), BTreeSet::new(), BTreeSet::new()]
-            }
-            Self::Sdist(_) => Default::default(),
-        };
-        Identity {
-            kind: self.kind(),
-            project: self.project().clone(),
-            version: self.version().clone(),
-            build_tag: self.build_tag().cloned(),
-            variant: self.variant().cloned(),
-            tags,
-        }
-    }
-}
-
-/// What a filename means: two spellings of one are the same file to an installer, which takes one or the other.
-///
-/// The project is normalised, versions are compared by value (`1.0` is `1.0.0`), compressed tags as the sets that they stand for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
-    kind: Kind,
-    project: ProjectName,
-    version: Version,
-    build_tag: Option<BuildTag>,
-    variant: Option<VariantLabel>,
-    /// A wheel's interpreters, ABIs and platforms.
-    tags: [BTreeSet<String>; 3],
 }
 
 impl FromStr for DistributionFilename {
@@ -582,27 +547,5 @@ mod tests {
         assert_eq!(wheel.abi_tags().collect::<Vec<_>>(), ["none"]);
         assert_eq!(wheel.platform_tags().collect::<Vec<_>>(), ["manylinux_2_17_x86_64", "manylinux2014_x86_64"]);
         assert_eq!(DistributionFilename::parse("d-1.zip").unwrap().tags(), "");
-    }
-
-    #[test]
-    fn spellings_of_one_file_have_one_identity() {
-        let identity = |text: &str| DistributionFilename::parse(text).unwrap().identity();
-        for (one, other) in [
-            ("demo-1.0-py3-none-any.whl", "Demo-1.0.0-py3-none-any.whl"),
-            ("demo_lib-1.0-py2.py3-none-any.whl", "demo.lib-1.0-py3.py2-none-any.whl"),
-            ("demo-1.0-1-py3-none-any.whl", "demo-1.0-01-py3-none-any.whl"),
-            ("demo-1.0rc1.tar.gz", "demo-1.0.RC.1.tar.gz"),
-        ] {
-            assert_eq!(identity(one), identity(other), "{one} {other}");
-        }
-        for (one, other) in [
-            ("demo-1.0-py3-none-any.whl", "demo-1.0-1-py3-none-any.whl"),
-            ("demo-1.0-py3-none-any.whl", "demo-1.0-py2.py3-none-any.whl"),
-            ("demo-1.0-py3-none-any.whl", "demo-1.0+cpu-py3-none-any.whl"),
-            ("demo-1.0.tar.gz", "demo-1.0.zip"),
-            ("demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz"),
-        ] {
-            assert_ne!(identity(one), identity(other), "{one} {other}");
-        }
     }
 }

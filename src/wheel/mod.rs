@@ -6,13 +6,15 @@
 pub mod accelerator;
 pub mod filename;
 pub mod guess;
+mod identity;
 pub mod metadata;
 pub mod sdist;
 pub mod tags;
 pub mod variant;
 pub mod zip;
 
-pub use filename::{BuildTag, DistributionFilename, FilenameError, Identity, Kind, SdistFilename, WheelFilename};
+pub use filename::{BuildTag, DistributionFilename, FilenameError, Kind, SdistFilename, WheelFilename};
+pub use identity::Identity;
 pub use metadata::{Metadata, MetadataError};
 pub use tags::{PlatformTarget, PythonTarget, Target, TargetError};
 

@@ -7,19 +7,19 @@ use super::admit;
 use super::choose::{Wanted, complaints};
 use super::fetch::{Fetched, Task, Unfetched, added, count, count_failure};
 use super::page::{self, Answer, Question};
+use super::way::{Place, Step, reach};
 use crate::blobs::LinkMode;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::index::read::ListedFile;
-use crate::manifest::{CollectionId, CollectionRow, RemoteOutcome, RemoteRow, Rows, State};
+use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow, State};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::block::Blocks;
 use crate::ops::healing::{Health, check};
 use crate::ops::import::{ImportOptions, Outcome, Target, import};
 use crate::ops::lookup::{self, LookupOptions};
 use crate::ops::ownership::{OwnProjects, Ownership};
-use crate::ops::reach::{Matter, Reach};
-use crate::ops::status::quarantine_in;
+use crate::ops::reach::Reach;
 use crate::ops::{Context, Filter, collection_rows, parallel, reason, remote_row, variant};
 use crate::remote::Client;
 use crate::requirement::Spec;
@@ -111,13 +111,6 @@ pub struct PullReport {
     pub downloaded_bytes: u64,
     /// What remotes said that did not matter in the end.
     pub notes: Vec<super::PullNote>,
-}
-
-/// A place to look, in a requirement's order.
-#[derive(Debug, Clone, Copy)]
-enum Step<'a> {
-    Local(&'a CollectionRow),
-    Remote(&'a RemoteRow),
 }
 
 /// A requirement on its way.
@@ -214,64 +207,6 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
         }
     }
     Ok(report)
-}
-
-/// Reads whom a project may be asked of along an order, or of one remote alone.
-fn reach<'a>(
-    rows: &Rows,
-    order: &[CollectionRow],
-    only: Option<&RemoteRow>,
-    project: &ProjectName,
-    own: Option<&'a Ownership>,
-) -> Result<Reach<'a>> {
-    if let Some(remote) = only {
-        // Whoever names a remote means it, but for a name that is its collection's own.
-        let collection = collection_rows(rows, std::slice::from_ref(&remote.collection_name))?;
-        return Reach::read(rows, &collection.iter().collect::<Vec<_>>(), own, project, Matter::Files);
-    }
-    let order: Vec<&CollectionRow> = order.iter().collect();
-    Reach::read(rows, &order, own, project, Matter::Files)?.behind_nearer(rows, &order)
-}
-
-/// What a requirement's way is made of.
-struct Place<'a, 'r> {
-    order: &'a [CollectionRow],
-    remotes: &'a HashMap<CollectionId, Vec<RemoteRow>>,
-    only: Option<&'a RemoteRow>,
-    reach: Option<&'r Reach<'r>>,
-}
-
-impl<'a> Place<'a, '_> {
-    /// Lays out where a requirement is looked for: as far as the first collection that has its project in quarantine, which the text
-    /// is about.
-    fn steps(
-        &self,
-        store: &Store,
-        project: Option<&ProjectName>,
-        notes: &mut Vec<super::PullNote>,
-    ) -> Result<(VecDeque<Step<'a>>, Option<String>)> {
-        let mut steps = VecDeque::new();
-        let mut ask = |place: usize, remote: &'a RemoteRow, steps: &mut VecDeque<Step<'a>>| {
-            let Some(reach) = self.reach else { return };
-            match reach.objection(place, remote) {
-                None => steps.push_back(Step::Remote(remote)),
-                Some(reason) => notes.push(super::note(remote, format!("not asked: {reason}"))),
-            }
-        };
-        for (place, collection) in self.order.iter().enumerate() {
-            if let Some(reason) = quarantine_in(&store.manifest, collection, project)? {
-                return Ok((steps, Some(reason)));
-            }
-            steps.push_back(Step::Local(collection));
-            if self.only.is_none() {
-                self.remotes[&collection.id].iter().for_each(|remote| ask(place, remote, &mut steps));
-            }
-        }
-        if let Some(remote) = self.only {
-            ask(0, remote, &mut steps);
-        }
-        Ok((steps, None))
-    }
 }
 
 /// A task by its place, and how it ended: the error is the reason, none when another process was at it.

@@ -11,6 +11,7 @@ pub(in crate::ops) mod page;
 mod probe;
 mod seen;
 mod through;
+mod way;
 
 pub(super) use choose::Wanted;
 use choose::complaints;
