@@ -100,6 +100,12 @@ struct Settings {
     /// Its root page may name not all its projects
     #[arg(long)]
     no_listed: bool,
+    /// While it can't be asked, farther remotes and collections answer
+    #[arg(long, overrides_with = "no_optional")]
+    optional: bool,
+    /// While it can't be asked, nobody farther away answers for it: it may hide what they have
+    #[arg(long)]
+    no_optional: bool,
     /// Where credentials are: `netrc`, or `env:VAR`; they are never stored
     #[arg(long, value_name = "WHERE")]
     auth: Option<String>,
@@ -135,6 +141,7 @@ impl Settings {
             allow_insecure: switch(self.allow_insecure, self.no_allow_insecure),
             trust_unhashed: switch(self.trust_unhashed, self.no_trust_unhashed),
             is_listed: switch(self.listed, self.no_listed),
+            is_optional: switch(self.optional, self.no_optional),
             auth: self.auth.map(|auth| Some(auth).filter(|auth| auth != "none")),
             is_ours: switch(self.ours, self.theirs),
             writes_back: switch(self.write_back, self.no_write_back),
@@ -289,6 +296,7 @@ fn rules(report: &RemoteReport) -> String {
         report.allow_insecure.then(|| "insecure".to_owned()),
         report.trust_unhashed.then(|| "unhashed".to_owned()),
         report.is_listed.then(|| "listed".to_owned()),
+        report.is_optional.then(|| "optional".to_owned()),
         report.auth.as_ref().map(|auth| format!("auth {auth}")),
         report.is_ours.then(|| "ours".to_owned()),
         report.writes_back.then(|| "writes back".to_owned()),

@@ -46,7 +46,7 @@ pub use pin::{PinRow, Reference};
 pub use recent::{DayCount, OperationRow};
 pub use record::{Link, NewRecord, RecordFilter, RecordRow, START};
 pub use refusal::RefusalRow;
-pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings};
+pub use remote::{PageFailure, PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings, Setback};
 pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};

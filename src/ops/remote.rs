@@ -61,6 +61,8 @@ pub struct RemoteReport {
     pub trust_unhashed: bool,
     /// See [`RemoteSettings::is_listed`].
     pub is_listed: bool,
+    /// See [`RemoteSettings::is_optional`].
+    pub is_optional: bool,
     /// Where credentials are, never what they are.
     pub auth: Option<String>,
     /// See [`RemoteSettings::is_ours`].
@@ -102,6 +104,7 @@ impl From<RemoteRow> for RemoteReport {
             allow_insecure: settings.allow_insecure,
             trust_unhashed: settings.trust_unhashed,
             is_listed: settings.is_listed,
+            is_optional: settings.is_optional,
             auth: settings.auth,
             is_ours: settings.is_ours,
             writes_back: settings.writes_back,
@@ -140,6 +143,8 @@ pub struct RemoteChange {
     pub trust_unhashed: Option<bool>,
     /// See [`RemoteSettings::is_listed`].
     pub is_listed: Option<bool>,
+    /// See [`RemoteSettings::is_optional`].
+    pub is_optional: Option<bool>,
     /// See [`RemoteSettings::auth`].
     pub auth: Option<Option<String>>,
     /// See [`RemoteSettings::is_ours`].
@@ -164,6 +169,7 @@ impl RemoteChange {
             allow_insecure: new.allow_insecure.unwrap_or(old.allow_insecure),
             trust_unhashed: new.trust_unhashed.unwrap_or(old.trust_unhashed),
             is_listed: new.is_listed.unwrap_or(old.is_listed),
+            is_optional: new.is_optional.unwrap_or(old.is_optional),
             auth: new.auth.unwrap_or(old.auth),
             is_ours: new.is_ours.unwrap_or(old.is_ours),
             writes_back: new.writes_back.unwrap_or(old.writes_back),

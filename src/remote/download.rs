@@ -234,7 +234,14 @@ impl Transfer<'_> {
         let is_vouched = self.file.is_vouched();
         let question = Question { source: self.source, url: &self.file.url, headers, is_vouched, deadline: None };
         let expected: &[u16] = if is_ranged { &[200, 206, 416] } else { &[200] };
-        let mut answer = self.client.ask(&question)?.expect(self.source, expected)?;
+        let mut answer = match self.client.ask(&question)?.expect(self.source, expected) {
+            // It may give the whole, though not the rest.
+            Err(failure @ Failure::Refused { .. }) if is_ranged && !failure.is_passing() => {
+                self.start_over("it refuses to send the rest")?;
+                return self.attempt();
+            }
+            answer => answer?,
+        };
         match answer.status {
             200 => {
                 if self.part.size > 0 {

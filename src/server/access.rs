@@ -69,7 +69,9 @@ pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint:
         Caller::Holder(token) => {
             let place = token.collection.map_or_else(|| "all collections".to_owned(), |name| name.to_string());
             let only = if token.is_blind { ", and not to read" } else { "" };
-            let text = format!("the token {} allows to {} {place}{only}; this takes {scope}", token.name, token.scope);
+            let asked = endpoint.view().map(|view| format!(" of {}", view.name)).unwrap_or_default();
+            let text =
+                format!("the token {} allows to {} {place}{only}; this takes {scope}{asked}", token.name, token.scope);
             Err(plain(StatusCode::FORBIDDEN, text))
         }
     }
@@ -155,23 +157,12 @@ fn is_open(server: &Server, scope: Scope) -> bool {
 
 /// Tells whether a token allows something at an endpoint.
 fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
-    let view = match endpoint {
-        Endpoint::Collection(view)
-        | Endpoint::ProjectPage(view, _)
-        | Endpoint::Root(view)
-        | Endpoint::Project(view, _)
-        | Endpoint::Legacy(view)
-        | Endpoint::Revision(view, _)
-        | Endpoint::Variants(view, ..) => Some(view),
-        Endpoint::CacheRoot(cache) | Endpoint::CacheProject(cache, _) | Endpoint::CacheFile(cache, _) => {
-            Some(&cache.view)
-        }
-        Endpoint::File(address) => address.view.as_ref(),
-        // The counters tell the names of all collections.
-        Endpoint::Metrics => return token.collection.is_none(),
-        // What they show is cut to what may be read.
-        Endpoint::Home | Endpoint::Health | Endpoint::Asset(_) => None,
-    };
+    // The counters tell the names of all collections.
+    if matches!(endpoint, Endpoint::Metrics) {
+        return token.collection.is_none();
+    }
+    // What the others show is cut to what may be read.
+    let view = endpoint.view();
     let is_within = match (&token.collection, view) {
         (Some(only), Some(view)) => *only == view.name,
         _ => true,

@@ -74,7 +74,7 @@ impl Asked {
     pub(super) fn of(endpoint: &Endpoint) -> Self {
         match endpoint {
             Endpoint::Root(_) | Endpoint::Revision(..) => Self::Root,
-            Endpoint::Project(..) => Self::Project,
+            Endpoint::Project(..) | Endpoint::Mirror(..) => Self::Project,
             Endpoint::File(address) if address.is_metadata => Self::Metadata,
             Endpoint::File(_) => Self::File,
             Endpoint::CacheRoot(_) | Endpoint::CacheProject(..) => Self::CachePage,

@@ -12,6 +12,7 @@ use crate::token::Scope;
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, LOCATION};
 use http::{Method, StatusCode};
+use std::borrow::Cow;
 use std::time::Instant;
 
 impl Server {
@@ -92,6 +93,7 @@ impl Server {
         match endpoint {
             Endpoint::Root(view) => pages::root(self, request, view),
             Endpoint::Project(view, project) => pages::project(self, request, view, project),
+            Endpoint::Mirror(view, project) => pages::mirror(self, request, view, project),
             Endpoint::Variants(view, sha256, filename) => {
                 pages::variants(self, request, view, sha256.as_ref(), filename)
             }
@@ -113,7 +115,7 @@ impl Server {
     /// Counts a page or file that a view has not. Names that there are not are not counted: anybody may ask for any.
     fn missed(&self, endpoint: &Endpoint) {
         let view = match endpoint {
-            Endpoint::Project(view, _) => view,
+            Endpoint::Project(view, _) | Endpoint::Mirror(view, _) => view,
             Endpoint::File(FileAddress { view: Some(view), is_metadata: false, .. }) => view,
             Endpoint::CacheProject(cache, _) => &cache.view,
             Endpoint::CacheFile(cache, FileAddress { is_metadata: false, .. }) => &cache.view,
@@ -134,6 +136,8 @@ impl Server {
         let path = request.uri().path();
         let base = &self.options.base_path;
         let path = path.strip_prefix(base.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        // Settings are often a URL and a path, joined by one slash too many.
+        let path = &*one_slash(path);
         // An upload's body would be lost on the way: twine and uv stop at any redirect.
         let is_upload = request.method() == Method::POST;
         let parsed = if is_upload { endpoint::parse_upload(path) } else { endpoint::parse(path) };
@@ -151,6 +155,20 @@ impl Server {
             }
         })
     }
+}
+
+/// Returns a path with one slash where there are several.
+fn one_slash(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return path.into();
+    }
+    let mut clean = String::with_capacity(path.len());
+    for part in path.split_inclusive('/') {
+        if part != "/" || clean.is_empty() {
+            clean.push_str(part);
+        }
+    }
+    clean.into()
 }
 
 /// Takes an answer's body away and leaves its headers: those of GET, with the length.

@@ -41,6 +41,9 @@ pub struct RemoteConfig {
     /// See [`RemoteSettings::is_listed`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub listed: bool,
+    /// See [`RemoteSettings::is_optional`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub optional: bool,
     /// See [`RemoteSettings::auth`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<String>,
@@ -70,6 +73,7 @@ impl RemoteConfig {
             allow_insecure: settings.allow_insecure,
             trust_unhashed: settings.trust_unhashed,
             listed: settings.is_listed,
+            optional: settings.is_optional,
             auth: settings.auth,
             ours: settings.is_ours,
             write_back: settings.writes_back,
@@ -91,6 +95,7 @@ impl RemoteConfig {
             allow_insecure: all.allow_insecure,
             trust_unhashed: all.trust_unhashed,
             is_listed: all.listed,
+            is_optional: all.optional,
             auth: all.auth,
             is_ours: all.ours,
             writes_back: all.write_back,

@@ -7,7 +7,7 @@
 use super::yanks::{self, YankChange};
 use crate::error::Result;
 use crate::index::read::{self, ListedFile, ListedPage};
-use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
+use crate::manifest::{PageFailure, PageRow, RemoteRow, Rows, Setback, Transaction};
 use crate::name::ProjectName;
 use crate::ops::reason;
 use crate::remote::{Auth, Client, Failure, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
@@ -58,9 +58,11 @@ pub(in crate::ops) struct Fetched {
     /// Files whose yank the page changes.
     yanks: Vec<YankChange>,
     project: String,
-    failure: Option<String>,
+    failure: Option<PageFailure>,
     /// Whether what failed was the way to the remote, not this page of it.
     is_down: bool,
+    /// Whether to ask again may help.
+    is_passing: bool,
     asked: bool,
 }
 
@@ -167,10 +169,10 @@ impl Question<'_> {
     }
 
     /// Returns how a recent question failed, if it did: the remote is left alone for a while.
-    pub(in crate::ops) fn recent_failure(&self, rows: &Rows) -> Result<Option<(i64, String)>> {
+    pub(in crate::ops) fn recent_failure(&self, rows: &Rows) -> Result<Option<PageFailure>> {
         let failed = rows.page_failure(self.remote.id, self.project.as_str(), self.now - FAILED_SECONDS)?;
         // What was asked for at a time that is yet to come was asked for by another clock.
-        Ok(failed.filter(|(at, _)| *at <= self.now))
+        Ok(failed.filter(|failure| failure.failed_at <= self.now))
     }
 
     /// Returns what is remembered, however old, and since when.
@@ -189,9 +191,24 @@ impl Question<'_> {
         }
         fetched.asked = true;
         let answer = self.ask(client, &mut fetched).unwrap_or_else(|failure| {
-            let reason = reason(&failure);
-            fetched.failure = Some(reason.clone());
+            let mut reason = reason(&failure);
+            if failure.is_forbidden() {
+                // What stores of objects say of a key that isn't there, to whoever may not list them.
+                let name = &self.remote.name;
+                reason.push_str(&format!(" (if that means there is none: `wcas remote set {name} --not-found 403`)"));
+            }
+            fetched.failure = Some(PageFailure {
+                failed_at: self.now,
+                reason: reason.clone(),
+                setback: match failure {
+                    // Of what a redirect leads to nothing is told, not even how it refuses.
+                    _ if failure.is_lasting() && failure.is_of(&self.source.url) => Setback::Lasting,
+                    _ if failure.is_slow() => Setback::Slow,
+                    _ => Setback::Passing,
+                },
+            });
             fetched.is_down = failure.is_down(&self.source.url);
+            fetched.is_passing = failure.is_passing();
             match self.cached.as_ref().filter(|row| !row.is_absent).map(parse) {
                 Some(Ok(page)) => Answer::Page(page, Some(reason)),
                 _ => Answer::Failed(reason),
@@ -297,6 +314,23 @@ impl Fetched {
         self.failure.is_some()
     }
 
+    /// Notes that whoever asked was in a hurry: others may wait longer.
+    pub(super) fn set_late(&mut self) {
+        if let Some(failure) = self.failure.as_mut().filter(|failure| failure.setback == Setback::Slow) {
+            failure.setback = Setback::Late;
+        }
+    }
+
+    /// Tells whether it could not, and may be able to a moment later.
+    pub(super) fn is_passing(&self) -> bool {
+        self.is_passing
+    }
+
+    /// Tells whether it could not, and waiting won't help.
+    pub(in crate::ops) fn is_lasting(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.setback == Setback::Lasting)
+    }
+
     /// Tells whether the page changes a file's yank.
     pub(in crate::ops) fn has_yanked(&self) -> bool {
         !self.yanks.is_empty()
@@ -333,9 +367,9 @@ impl Fetched {
         }
         match self.failure {
             Some(failure) => {
-                transaction.set_remote_failure(remote.id, now, &failure)?;
+                transaction.set_remote_failure(remote.id, now, &failure.reason)?;
                 let project = if self.is_down { "" } else { &self.project };
-                transaction.put_page_failure(remote.id, project, now, &failure)?;
+                transaction.put_page_failure(remote.id, project, &failure)?;
             }
             None if self.asked => {
                 transaction.set_remote_ok(remote.id, now)?;

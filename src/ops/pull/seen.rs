@@ -26,6 +26,9 @@ pub struct RemoteSight {
     pub fetched_at: Option<i64>,
     /// The files of its remembered page that are meant.
     pub files: Vec<RemoteFile>,
+    /// What was left out of that page, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// A file of a remote.
@@ -72,6 +75,7 @@ fn sight(
         state: String::new(),
         fetched_at: None,
         files: Vec::new(),
+        problems: Vec::new(),
     };
     if let Some(reason) = reach.objection(place, remote) {
         sight.state = format!("not asked: {reason}");
@@ -104,6 +108,7 @@ fn sight(
             |file: &ListedFile| reach.file_objection(remote, file).unwrap_or_else(|| "can be pulled".to_owned());
         sight.files.extend(good.into_iter().map(|good| file(good, verdict(good))));
         sight.files.extend(unfit.into_iter().map(|(bad, why)| file(bad, why.to_string())));
+        sight.problems.clone_from(&page.problems);
     }
     Ok(sight)
 }

@@ -299,6 +299,8 @@ impl Trouble {
         let file = offer.file.name.as_str();
         let (status, text) = match refusal {
             Refusal::Failed(_) => (StatusCode::BAD_GATEWAY, format!("failed to give {file}")),
+            // No client waits for a status that is its own fault, or another's for good.
+            Refusal::Denied(_) => (StatusCode::FAILED_DEPENDENCY, format!("refuses to give {file}")),
             // What is not to be had is not listed from now on.
             Refusal::Absent(_) => (StatusCode::NOT_FOUND, format!("lists {file} and does not have it")),
             Refusal::Unwanted(_) => (StatusCode::NOT_FOUND, format!("gave a {file} that is not taken")),
