@@ -60,6 +60,8 @@ pub const PAGE_SHORT: Budget =
     bytes("page-short", 128 * MIB, "memory for reading a page of at most 2 MiB, by its size 64 times");
 /// The memory of all pages that are read at a time.
 pub const PAGES_AT_ONCE: Budget = bytes("pages-at-once", 512 * MIB, "memory of all pages that are read at a time");
+/// The largest signed list of a remote.
+pub const SIGNED_LIST: Budget = bytes("signed-list", 32 * MIB, "a remote's list of signed files");
 /// The longest link on a page.
 pub const LINK_BYTES: Budget = bytes("link-bytes", 16 * KIB, "a link on a remote's page");
 /// The most of a form before the bytes of a part: its boundary and its head.
@@ -135,6 +137,7 @@ pub const ALL: &[&Budget] = &[
     &PAGE_MEMORY,
     &PAGE_SHORT,
     &PAGES_AT_ONCE,
+    &SIGNED_LIST,
     &LINK_BYTES,
     &FORM_HEAD,
     &FORM_PARTS,

@@ -18,6 +18,7 @@ mod recent;
 mod record;
 mod refusal;
 mod remote;
+mod remote_list;
 mod remote_metadata;
 mod revision_signature;
 mod route;
@@ -47,6 +48,7 @@ pub use recent::{DayCount, OperationRow};
 pub use record::{Link, NewRecord, RecordFilter, RecordRow, START};
 pub use refusal::RefusalRow;
 pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings};
+pub use remote_list::{RemoteListRow, TakenList};
 pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
@@ -66,13 +68,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The schema's steps, each applied on top of those before it. A released step is never edited: a new one follows it.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
+    include_str!("schema/7.sql"),
 ];
 /// The schema that this program writes; an older one is migrated, a newer one refused.
 const VERSION: i64 = STEPS.len() as i64;

@@ -10,13 +10,14 @@ mod list;
 pub(in crate::ops) mod page;
 mod probe;
 mod seen;
+mod signed_list;
 mod through;
 mod way;
 
 pub(super) use choose::Wanted;
 use choose::complaints;
 pub use list::{PullOptions, PullReport, Pulled, Unmet, Want, pull};
-pub use probe::{ProbeReport, Sample, test_remote};
+pub use probe::{ProbeReport, Sample, SignedSample, test_remote};
 pub(super) use seen::remotes_of;
 pub use seen::{RemoteFile, RemoteSight};
 pub use through::{Offer, Refusal, Told, pull_through, remote_metadata, sidecar_of};
@@ -34,6 +35,9 @@ use crate::store::Store;
 use fetch::{Task, bring, count, note};
 use page::Answer;
 use serde::Serialize;
+
+/// Where a collection of a wcas says what it has, beside its pages.
+pub(in crate::ops) const REVISION_TEXT: &str = "revision.txt";
 
 /// How many files of one remote are tried before the next remote is asked.
 const TRIES: usize = 3;
@@ -150,11 +154,12 @@ fn ask(
 ) -> Result<Option<crate::index::read::ListedPage>> {
     let answer = match page::prepare(&store.manifest, remote, project, context.now)? {
         Err(answer) => answer,
-        Ok(question) => match question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
+        Ok(question) => match question.remembered(&store.manifest, |file| wanted.means(file))? {
             Some(answer) => answer,
             None => match lazy.get() {
                 Ok(client) => {
-                    let (answer, fetched) = question.fetch(client);
+                    let mut fetched = question.fetch(client);
+                    let answer = fetched.answer(&store.manifest, remote)?;
                     // A page that can't be remembered is asked for again; the answer stands.
                     let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, context.now);
                     let _ = store.manifest.write_relaxed(record);

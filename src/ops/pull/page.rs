@@ -4,8 +4,9 @@
 //! Three steps, so that many pages can be fetched at a time by threads that have no manifest: `prepare` reads, `fetch` asks, `record`
 //! writes.
 
+use super::signed_list::{self, Brought, RemoteList};
 use crate::error::Result;
-use crate::index::read::{self, ListedFile, ListedPage};
+use crate::index::read::{self, ListedFile, ListedPage, Signed};
 use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
 use crate::name::ProjectName;
 use crate::ops::reason;
@@ -31,6 +32,8 @@ pub(in crate::ops) struct Question<'a> {
     layout: Option<Layout>,
     cached: Option<PageRow>,
     root: Option<PageRow>,
+    /// What the remote's signed list needs, where it must have one.
+    list: Option<RemoteList>,
     now: i64,
 }
 
@@ -56,6 +59,8 @@ pub(in crate::ops) struct Fetched {
     untimed: Vec<(String, i64)>,
     project: String,
     failure: Option<String>,
+    list: Option<Brought>,
+    answer: Option<Answer>,
     /// Whether what failed was the way to the remote, not this page of it.
     is_down: bool,
     asked: bool,
@@ -114,7 +119,11 @@ pub(in crate::ops) fn prepare<'a>(
     let key = key(layout.as_ref(), project);
     let cached = rows.remote_page(remote.id, key)?;
     let root = if remote.settings.is_listed { rows.remote_page(remote.id, "")? } else { None };
-    Ok(Ok(Question { remote, source, project, layout, cached, root, now }))
+    let list = match RemoteList::read(rows, remote, now)? {
+        Ok(list) => list,
+        Err(reason) => return Ok(Err(Answer::Failed(reason))),
+    };
+    Ok(Ok(Question { remote, source, project, layout, cached, root, list, now }))
 }
 
 /// Tells whether a remote has one page for all projects, as far as is known.
@@ -125,7 +134,9 @@ pub(in crate::ops) fn is_flat(remote: &RemoteRow) -> bool {
 /// Returns the files of a flat remote's page as it is remembered, however old.
 pub(in crate::ops) fn flat_files(rows: &Rows, remote: &RemoteRow) -> Result<Vec<ListedFile>> {
     let row = rows.remote_page(remote.id, "")?.filter(|row| !row.is_absent);
-    Ok(row.and_then(|row| parse(&row).ok()).map(|page| page.files).unwrap_or_default())
+    let mut files = row.and_then(|row| parse(&row).ok()).map(|page| page.files).unwrap_or_default();
+    let is_vouched = signed_list::vouch(rows, remote, None, &mut files)?.is_ok();
+    Ok(if is_vouched { files } else { Vec::new() })
 }
 
 /// The name under which a page is kept: a flat layout has one page for all projects.
@@ -137,9 +148,11 @@ fn key<'a>(layout: Option<&Layout>, project: &'a ProjectName) -> &'a str {
 }
 
 impl Question<'_> {
-    /// Tells which page is asked for. None: that must be found out first, or the root page must, and so only one asks.
+    /// Tells which page is asked for. None: that must be found out first, or the root page or the signed list must, and so only one asks.
     pub(super) fn key(&self, is_known: bool) -> Option<&str> {
-        let is_ready = self.layout.is_some() && (!self.remote.settings.is_listed || self.fresh_root().is_some());
+        let has_root = !self.remote.settings.is_listed || self.fresh_root().is_some();
+        let has_list = self.list.as_ref().is_none_or(RemoteList::is_fresh);
+        let is_ready = self.layout.is_some() && has_root && has_list;
         (is_known || is_ready).then(|| key(self.layout.as_ref(), self.project))
     }
 
@@ -151,16 +164,24 @@ impl Question<'_> {
         })
     }
 
-    /// Answers from memory alone, if what is remembered is young enough. `is_enough` looks whether a page has what is wanted.
-    pub(in crate::ops) fn remembered(&self, is_enough: impl Fn(&ListedPage) -> bool) -> Option<Answer> {
-        let age = |row: &PageRow| self.now.saturating_sub(row.fetched_at);
-        let row = self.cached.as_ref()?;
+    /// Answers from memory alone, if what is remembered is young enough. `is_wanted` tells which files are.
+    pub(in crate::ops) fn remembered(
+        &self,
+        rows: &Rows,
+        is_wanted: impl Fn(&ListedFile) -> bool,
+    ) -> Result<Option<Answer>> {
+        let Some(row) = &self.cached else { return Ok(None) };
+        let is_younger = |seconds: i64| (0..seconds).contains(&self.now.saturating_sub(row.fetched_at));
         if row.is_absent {
-            return (0..MISS_SECONDS).contains(&age(row)).then_some(Answer::Absent);
+            return Ok(is_younger(MISS_SECONDS).then_some(Answer::Absent));
         }
-        let page = parse(row).ok()?;
-        let allowed = if is_enough(&page) { FRESH_SECONDS } else { MISS_SECONDS };
-        (0..allowed).contains(&age(row)).then_some(Answer::Page(page, None))
+        let Ok(page) = parse(row) else { return Ok(None) };
+        let Answer::Page(page, _) = vouched(rows, self.remote, None, Answer::Page(page, None))? else {
+            return Ok(None);
+        };
+        let is_enough = page.files.iter().any(|file| !matches!(file.signed, Signed::Refused(_)) && is_wanted(file));
+        let allowed = if is_enough { FRESH_SECONDS } else { MISS_SECONDS };
+        Ok(is_younger(allowed).then_some(Answer::Page(page, None)))
     }
 
     /// Returns how a recent question failed, if it did: the remote is left alone for a while.
@@ -171,18 +192,19 @@ impl Question<'_> {
     }
 
     /// Returns what is remembered, however old, and since when.
-    pub(in crate::ops) fn kept(&self) -> (Option<i64>, Option<Answer>) {
-        let Some(row) = &self.cached else { return (None, None) };
+    pub(in crate::ops) fn kept(&self, rows: &Rows) -> Result<(Option<i64>, Option<Answer>)> {
+        let Some(row) = &self.cached else { return Ok((None, None)) };
         let answer =
             if row.is_absent { Some(Answer::Absent) } else { parse(row).ok().map(|page| Answer::Page(page, None)) };
-        (Some(row.fetched_at), answer)
+        let answer = answer.map(|answer| vouched(rows, self.remote, None, answer)).transpose()?;
+        Ok((Some(row.fetched_at), answer))
     }
 
     /// Asks the remote.
-    pub(in crate::ops) fn fetch(&self, client: &Client) -> (Answer, Fetched) {
+    pub(in crate::ops) fn fetch(&self, client: &Client) -> Fetched {
         let mut fetched = Fetched { project: self.project.to_string(), ..Fetched::default() };
         if self.remote.settings.is_listed && !self.is_named_by_root(client, &mut fetched) {
-            return (Answer::Absent, fetched);
+            return Fetched { answer: Some(Answer::Absent), ..fetched };
         }
         fetched.asked = true;
         let answer = self.ask(client, &mut fetched).unwrap_or_else(|failure| {
@@ -194,10 +216,21 @@ impl Question<'_> {
                 _ => Answer::Failed(reason),
             }
         });
-        (answer, fetched)
+        Fetched { answer: Some(answer), ..fetched }
     }
 
     fn ask(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Answer, Failure> {
+        if let Some(list) = self.list.as_ref().filter(|list| !list.is_fresh()) {
+            let brought = list.fetch(client, &self.source)?;
+            if let Brought::Refused(why) = &brought {
+                // Nothing of the remote is taken, so nothing else is asked for.
+                (fetched.failure, fetched.is_down) = (Some(why.clone()), true);
+            }
+            fetched.list = Some(brought);
+            if let Some(why) = &fetched.failure {
+                return Ok(Answer::Failed(why.clone()));
+            }
+        }
         let Some(layout) = &self.layout else { return self.discover(client, fetched) };
         let key = key(Some(layout), self.project).to_owned();
         let known = self.cached.as_ref().filter(|row| !row.is_absent);
@@ -296,6 +329,12 @@ impl Fetched {
         self.untimed.extend(untimed.map(|file| (file.name.as_str().to_owned(), since)));
     }
 
+    /// Returns what the remote said, as far as its signed list lets it.
+    pub(in crate::ops) fn answer(&mut self, rows: &Rows, remote: &RemoteRow) -> Result<Answer> {
+        let answer = self.answer.take().unwrap_or(Answer::Absent);
+        vouched(rows, remote, self.list.as_ref(), answer)
+    }
+
     /// Remembers.
     pub(in crate::ops) fn record(
         self,
@@ -303,6 +342,9 @@ impl Fetched {
         remote: &RemoteRow,
         now: i64,
     ) -> crate::manifest::Result<()> {
+        if let Some(list) = &self.list {
+            signed_list::record(transaction, remote, list, now)?;
+        }
         if let Some(layout) = self.layout {
             transaction.set_remote_layout(remote.id, Some(&layout.to_string()))?;
         }
@@ -329,6 +371,15 @@ impl Fetched {
         }
         Ok(())
     }
+}
+
+/// Lets a remote's signed list decide about the files of an answer.
+fn vouched(rows: &Rows, remote: &RemoteRow, brought: Option<&Brought>, answer: Answer) -> Result<Answer> {
+    let Answer::Page(mut page, stale) = answer else { return Ok(answer) };
+    Ok(match signed_list::vouch(rows, remote, brought, &mut page.files)? {
+        Ok(()) => Answer::Page(page, stale),
+        Err(why) => Answer::Failed(why),
+    })
 }
 
 fn validators(row: &PageRow) -> Validators {

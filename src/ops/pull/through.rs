@@ -215,6 +215,7 @@ impl Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::read::Signed;
 
     fn file(name: &str, sha256: Option<Sha256>, sidecar: Option<Option<Sha256>>) -> ListedFile {
         ListedFile {
@@ -229,6 +230,7 @@ mod tests {
             uploaded_at: None,
             is_first_seen: false,
             provenance: None,
+            signed: Signed::Unasked,
         }
     }
 

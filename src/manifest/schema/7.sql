@@ -1,0 +1,20 @@
+-- The manifest, version 7. Applied on top of version 6.
+
+-- Signed remotes: what another wcas's collection has, as somebody signed it.
+
+ALTER TABLE remote ADD COLUMN signed_by TEXT;              -- who may sign its list, as a file of allowed signers says it; NULL: it needs none
+CREATE TABLE remote_list(                                  -- the list that was taken last: no older one is taken after it
+  remote_id INTEGER PRIMARY KEY REFERENCES remote(id) ON DELETE CASCADE,
+  asked_at INTEGER NOT NULL,
+  refusal TEXT,                                            -- why nothing of the remote is taken just now
+  revision INTEGER, digest BLOB CHECK(length(digest) = 32), signer TEXT, -- NULL: none was good yet
+  etag TEXT, last_modified TEXT
+) STRICT;
+CREATE TABLE remote_list_file(
+  remote_id INTEGER NOT NULL REFERENCES remote_list(remote_id) ON DELETE CASCADE,
+  filename TEXT NOT NULL,
+  sha256 BLOB NOT NULL CHECK(length(sha256) = 32),
+  size INTEGER NOT NULL,
+  yanked TEXT,
+  PRIMARY KEY(remote_id, filename)
+) STRICT, WITHOUT ROWID;
