@@ -120,6 +120,9 @@ pub const REMOTE_SIDECARS: Budget =
 /// The least that a transfer from a remote brings.
 pub const LEAST_RATE: Budget = bytes("least-rate", 4 * KIB, "a transfer from a remote in each second, at least");
 
+/// The least that an upload brings, while the server waits for it.
+pub const UPLOAD_RATE: Budget = bytes("upload-rate", 4 * KIB, "an upload in each second of --client-timeout, at least");
+
 /// The most projects that a remote is remembered not to have: those that were asked for last.
 pub const ABSENT_PAGES: Budget = count("absent-pages", 5000, "projects that a remote is remembered not to have");
 /// The most files of a remote whose first sight is remembered: gc keeps the oldest.
@@ -160,6 +163,7 @@ pub const ALL: &[&Budget] = &[
     &REMOTE_FILES,
     &REMOTE_SIDECARS,
     &LEAST_RATE,
+    &UPLOAD_RATE,
     &ABSENT_PAGES,
     &FIRST_SEEN,
     &WANTS,
