@@ -61,7 +61,7 @@ pub use collection::{
     SignedReport, SignedText, collection, collections, create_collection, delete_collection, delete_snapshot, diff,
     keep_signature, log, revision_text, rollback, set_collection, snapshot, verify_signed,
 };
-pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
+pub use config::{ApplyOptions, Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use destination::Destination;
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
