@@ -4,6 +4,7 @@ use super::{RemoteId, Result, Rows, Transaction};
 use crate::digest::Sha256;
 use crate::signed::ListedFile;
 use rusqlite::{OptionalExtension, named_params};
+use std::collections::HashMap;
 
 /// What is known of a remote's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,14 @@ impl Rows {
             })
         });
         Ok(file.optional()?)
+    }
+
+    /// Returns what the list that was taken last yanks, and why.
+    pub fn remote_list_yanks(&self, remote: RemoteId) -> Result<HashMap<String, String>> {
+        let sql = "SELECT filename, yanked FROM remote_list_file WHERE remote_id = ?1 AND yanked IS NOT NULL";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([remote], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
 

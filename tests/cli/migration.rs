@@ -57,12 +57,12 @@ fn old(version: usize) -> Env {
     };
     for table in names("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
         let columns = names(&format!("SELECT name FROM pragma_table_info('{table}', 'main')")).join(", ");
-        // What triggers made of the rows of other tables is there already.
+        // What triggers made of rows before is made by hand.
         let sql = format!("INSERT OR REPLACE INTO main.{table}({columns}) SELECT {columns} FROM new.{table}");
         connection.execute_batch(&sql).unwrap();
     }
     if version < 6 {
-        // They had no log.
+        // Older versions had no log.
         connection.execute_batch("DELETE FROM meta WHERE key GLOB 'log_*'").unwrap();
     }
     connection.execute_batch("DETACH new").unwrap();
@@ -107,7 +107,7 @@ fn an_old_manifest_is_brought_up_to_date_with_its_content() {
             assert_eq!((&state(0)["is_live"], &state(0)["expires_at"]), (&true.into(), &serde_json::Value::Null));
             assert_eq!((&state(0)["reads"], &state(0)["into"]), (&true.into(), &serde_json::json!([])));
             assert_eq!((&state(1)["is_live"], &state(1)["is_orphaned"]), (&false.into(), &true.into()));
-            // From version 6 on a token is the row's, and that is gone.
+            // In version 6 it was a collection's already, which is gone.
             assert_eq!(state(2)["is_live"], version < 6, "a variant's collection is made for its token");
             env.ok(["collection", "create", "teamx"]);
             assert_eq!(state(1)["is_live"], false);

@@ -31,5 +31,6 @@ mod signed_remotes;
 mod site;
 mod tokens;
 mod uploads;
+mod upstreams;
 mod waiting;
 mod watch;

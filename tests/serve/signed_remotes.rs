@@ -99,9 +99,12 @@ fn gives_nothing(env: &Env, reason: &str) {
     for args in [["lookup", "demo==2.0"].as_slice(), &["pull", "demo==2.0", "--collection", "cuda"]] {
         let output = env.run([args, &["--collection", "cuda"][..if args[0] == "pull" { 0 } else { 2 }]].concat());
         assert!(output.code != 0 && output.stderr.contains(reason), "{reason}: {output}");
+        // What was said in the same second counts as a failure anyhow.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
     }
     let why = env.run(["why", "demo==2.0", "--variant", "cuda"]);
     assert!(format!("{why}").contains(reason), "{reason}: {why}");
+    assert_eq!(env.json(["remote", "list"])["remotes"][0]["health"], "failing");
     let test = env.run(["remote", "test", "up"]);
     assert!(test.code == 3 && test.stdout.contains(reason), "{reason}: {test}");
     let doctor = format!("{}", env.run(["doctor"]));
@@ -295,6 +298,28 @@ fn history_does_not_go_back() {
     env.ok(["remote", "set", "up", "--signed-by", keys.to_str().unwrap()]);
     env.ok(["lookup", "demo==2.0", "--collection", "cuda"]);
     fork.end();
+    up.end();
+}
+
+#[test]
+fn a_yank_is_what_the_list_says_and_not_what_the_page_does() {
+    let Some(up) = upstream() else { return };
+    let mirror = Mirror::of(&up);
+    let env = downstream(&up, &mirror.url());
+    env.ok(["pull", "demo==1.0", "--collection", "cuda"]);
+    let is_yanked = |env: &Env| env.json(["show", "demo==1.0"])["distributions"][0]["yanked"].to_string().len() > 2;
+    assert!(!is_yanked(&env));
+    mirror.page(|files| files.iter_mut().for_each(|file| file["yanked"] = json!("says the mirror")));
+    age(&env);
+    env.ok(["pull", "demo==2.0", "--collection", "cuda"]);
+    assert!(!is_yanked(&env));
+    up.env.ok(["yank", "demo==1.0", "--reason", "broken", "--collection", "released"]);
+    sign(&up.env, "release");
+    mirror.copy(&up, LIST);
+    mirror.copy(&up, SIGNATURE);
+    age(&env);
+    assert_ne!(env.run(["pull", "demo==9.0", "--collection", "cuda"]).code, 0);
+    assert!(is_yanked(&env), "{}", env.json(["show", "demo==1.0"]));
     up.end();
 }
 

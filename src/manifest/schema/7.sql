@@ -1,4 +1,8 @@
--- The manifest, version 7. Applied on top of version 6.
+-- The manifest, version 7: what is signed, and what follows upstream. Applied on top of version 6.
+
+-- Remotes.
+
+ALTER TABLE remote_refusal ADD COLUMN url TEXT;            -- the link that led nowhere; another link to the file is tried. NULL: whatever the link
 
 -- Signed remotes: what another wcas's collection has, as somebody signed it.
 

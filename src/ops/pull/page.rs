@@ -4,15 +4,17 @@
 //! Three steps, so that many pages can be fetched at a time by threads that have no manifest: `prepare` reads, `fetch` asks, `record`
 //! writes.
 
+mod record;
+
 use super::signed_list::{self, Brought, RemoteList};
+use super::yanks::{self, YankChange};
 use crate::error::Result;
 use crate::index::read::{self, ListedFile, ListedPage, Signed};
-use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
+use crate::manifest::{PageRow, RemoteRow, Rows};
 use crate::name::ProjectName;
 use crate::ops::reason;
 use crate::remote::{Auth, Client, Failure, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
 use crate::requirement::ProjectPattern;
-use std::time::UNIX_EPOCH;
 use url::Url;
 
 /// A page is believed for so many seconds without asking again.
@@ -57,6 +59,8 @@ pub(in crate::ops) struct Fetched {
     pages: Vec<(String, Kept)>,
     /// Files that the page tells no time of, and since when it may have had them.
     untimed: Vec<(String, i64)>,
+    /// Files whose yank the page changes; where there must be a signed list, only that does.
+    yanks: Vec<YankChange>,
     project: String,
     failure: Option<String>,
     list: Option<Brought>,
@@ -220,16 +224,8 @@ impl Question<'_> {
     }
 
     fn ask(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Answer, Failure> {
-        if let Some(list) = self.list.as_ref().filter(|list| !list.is_fresh()) {
-            let brought = list.fetch(client, &self.source)?;
-            if let Brought::Refused(why) = &brought {
-                // Nothing of the remote is taken, so nothing else is asked for.
-                (fetched.failure, fetched.is_down) = (Some(why.clone()), true);
-            }
-            fetched.list = Some(brought);
-            if let Some(why) = &fetched.failure {
-                return Ok(Answer::Failed(why.clone()));
-            }
+        if let Some(why) = self.ask_for_list(client, fetched)? {
+            return Ok(Answer::Failed(why));
         }
         let Some(layout) = &self.layout else { return self.discover(client, fetched) };
         let key = key(Some(layout), self.project).to_owned();
@@ -238,7 +234,13 @@ impl Question<'_> {
             PageAnswer::Page(page) => {
                 let listed = page.read()?;
                 fetched.see(&page, &listed, self.now);
-                fetched.pages.push((key, Kept::New(row(page, self.now))));
+                let row = row(page, self.now);
+                // Most pages come again as they were.
+                if self.list.is_none() && known.is_none_or(|known| known.body != row.body) {
+                    let before = known.and_then(|known| parse(known).ok());
+                    fetched.yanks = yanks::changes(before.as_ref(), &listed);
+                }
+                fetched.pages.push((key, Kept::New(row)));
                 Ok(Answer::Page(listed, None))
             }
             PageAnswer::Absent => Ok(self.absent(key, fetched)),
@@ -254,6 +256,24 @@ impl Question<'_> {
         }
     }
 
+    /// Asks for the signed list that the remote must have, if that was not done a moment ago. Returns why nothing of the remote is taken,
+    /// so that nothing else is asked for.
+    fn ask_for_list(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Option<String>, Failure> {
+        let Some(list) = &self.list else { return Ok(None) };
+        let refusal = if list.is_fresh() {
+            list.refusal().map(str::to_owned)
+        } else {
+            let brought = list.fetch(client, &self.source)?;
+            let refusal = brought.refusal().map(str::to_owned);
+            fetched.list = Some(brought);
+            refusal
+        };
+        if let Some(why) = &refusal {
+            (fetched.failure, fetched.is_down) = (Some(why.clone()), true);
+        }
+        Ok(refusal)
+    }
+
     /// Asks for the first time: where the pages are is found out on the way.
     fn discover(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Answer, Failure> {
         let found = discover(client, &self.source, self.project)?;
@@ -261,6 +281,9 @@ impl Question<'_> {
         fetched.layout = found.layout;
         let Some((page, listed)) = found.page else { return Ok(self.absent(key, fetched)) };
         fetched.see(&page, &listed, self.now);
+        if self.list.is_none() {
+            fetched.yanks = yanks::changes(None, &listed);
+        }
         fetched.pages.push((key, Kept::New(row(page, self.now))));
         Ok(Answer::Page(listed, None))
     }
@@ -311,65 +334,6 @@ impl Question<'_> {
             }
         };
         page.is_none_or(|page| page.projects.is_empty() || page.projects.contains(self.project))
-    }
-}
-
-impl Fetched {
-    /// Tells whether the remote could not be asked.
-    pub(in crate::ops) fn is_failed(&self) -> bool {
-        self.failure.is_some()
-    }
-
-    /// Notes the files without a time. They are at most as young as the page, where that says how old it is.
-    fn see(&mut self, page: &Page, listed: &ListedPage, now: i64) {
-        let modified = page.validators.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
-        let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok());
-        let since = modified.map_or(now, |modified: i64| modified.min(now));
-        let untimed = listed.files.iter().filter(|file| file.uploaded_at.is_none());
-        self.untimed.extend(untimed.map(|file| (file.name.as_str().to_owned(), since)));
-    }
-
-    /// Returns what the remote said, as far as its signed list lets it.
-    pub(in crate::ops) fn answer(&mut self, rows: &Rows, remote: &RemoteRow) -> Result<Answer> {
-        let answer = self.answer.take().unwrap_or(Answer::Absent);
-        vouched(rows, remote, self.list.as_ref(), answer)
-    }
-
-    /// Remembers.
-    pub(in crate::ops) fn record(
-        self,
-        transaction: &Transaction<'_>,
-        remote: &RemoteRow,
-        now: i64,
-    ) -> crate::manifest::Result<()> {
-        if let Some(list) = &self.list {
-            signed_list::record(transaction, remote, list, now)?;
-        }
-        if let Some(layout) = self.layout {
-            transaction.set_remote_layout(remote.id, Some(&layout.to_string()))?;
-        }
-        for (key, kept) in self.pages {
-            match kept {
-                Kept::New(row) => transaction.put_remote_page(remote.id, &key, &row)?,
-                Kept::Unchanged => transaction.touch_remote_page(remote.id, &key, now)?,
-            }
-        }
-        for (filename, since) in &self.untimed {
-            transaction.add_first_seen(remote.id, filename, *since)?;
-        }
-        match self.failure {
-            Some(failure) => {
-                transaction.set_remote_failure(remote.id, now, &failure)?;
-                let project = if self.is_down { "" } else { &self.project };
-                transaction.put_page_failure(remote.id, project, now, &failure)?;
-            }
-            None if self.asked => {
-                transaction.set_remote_ok(remote.id, now)?;
-                transaction.forget_page_failures(remote.id, &self.project)?;
-            }
-            None => {}
-        }
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! older than the one before, means that nothing of the remote is taken; one that can't be had just now leaves the one before.
 
 use super::page::{FAILED_SECONDS, MISS_SECONDS};
+use super::yanks;
 use super::{REVISION_TEXT, SignedSample};
 use crate::budget;
 use crate::digest::Sha256;
@@ -46,6 +47,16 @@ pub(in crate::ops) struct NewList {
     pub(super) text: RevisionText,
 }
 
+impl Brought {
+    /// Tells why it is not taken.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused(why) => Some(why),
+            Self::Unchanged | Self::New(_) => None,
+        }
+    }
+}
+
 impl RemoteList {
     /// Reads what is known of a remote's list; `None`: it needs none. The inner error tells why it can't be asked for.
     pub(super) fn read(rows: &Rows, remote: &RemoteRow, now: i64) -> Result<std::result::Result<Option<Self>, String>> {
@@ -67,6 +78,11 @@ impl RemoteList {
             let allowed = if row.refusal.is_some() { FAILED_SECONDS } else { MISS_SECONDS };
             (0..allowed).contains(&self.now.saturating_sub(row.asked_at))
         })
+    }
+
+    /// Tells why the one that was asked for last is not taken.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        self.known.as_ref().and_then(|row| row.refusal.as_deref())
     }
 
     /// Asks for it. A failure says nothing of the list.
@@ -203,7 +219,14 @@ pub(super) fn record(
         _ => None,
     };
     transaction.put_remote_list(remote.id, &RemoteListRow { asked_at: now, refusal, taken })?;
-    files.map_or(Ok(()), |files| transaction.replace_remote_list_files(remote.id, files))
+    let Some(files) = files else { return Ok(()) };
+    yanks::follow(
+        transaction,
+        remote,
+        &yanks::changes_of_list(&transaction.remote_list_yanks(remote.id)?, files),
+        now,
+    )?;
+    transaction.replace_remote_list_files(remote.id, files)
 }
 
 /// Lets a remote's list decide about files of its pages. The inner error tells why nothing of the remote is taken. `brought` is what was
