@@ -60,6 +60,8 @@ pub const PAGE_SHORT: Budget =
     bytes("page-short", 128 * MIB, "memory for reading a page of at most 2 MiB, by its size 64 times");
 /// The memory of all pages that are read at a time.
 pub const PAGES_AT_ONCE: Budget = bytes("pages-at-once", 512 * MIB, "memory of all pages that are read at a time");
+/// The largest signed list of a remote.
+pub const SIGNED_LIST: Budget = bytes("signed-list", 32 * MIB, "a remote's list of signed files");
 /// The longest link on a page.
 pub const LINK_BYTES: Budget = bytes("link-bytes", 16 * KIB, "a link on a remote's page");
 /// The most of a form before the bytes of a part: its boundary and its head.
@@ -118,6 +120,9 @@ pub const REMOTE_SIDECARS: Budget =
 /// The least that a transfer from a remote brings.
 pub const LEAST_RATE: Budget = bytes("least-rate", 4 * KIB, "a transfer from a remote in each second, at least");
 
+/// The least that an upload brings, while the server waits for it.
+pub const UPLOAD_RATE: Budget = bytes("upload-rate", 4 * KIB, "an upload in each second of --client-timeout, at least");
+
 /// The most projects that a remote is remembered not to have: those that were asked for last.
 pub const ABSENT_PAGES: Budget = count("absent-pages", 5000, "projects that a remote is remembered not to have");
 /// The most files of a remote whose first sight is remembered: gc keeps the oldest.
@@ -135,6 +140,7 @@ pub const ALL: &[&Budget] = &[
     &PAGE_MEMORY,
     &PAGE_SHORT,
     &PAGES_AT_ONCE,
+    &SIGNED_LIST,
     &LINK_BYTES,
     &FORM_HEAD,
     &FORM_PARTS,
@@ -157,6 +163,7 @@ pub const ALL: &[&Budget] = &[
     &REMOTE_FILES,
     &REMOTE_SIDECARS,
     &LEAST_RATE,
+    &UPLOAD_RATE,
     &ABSENT_PAGES,
     &FIRST_SEEN,
     &WANTS,

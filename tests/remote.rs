@@ -14,7 +14,7 @@ use support::{Reply, Sdist, Server, Wheel};
 use tempfile::TempDir;
 use url::Url;
 use wcas::digest::{Digests, Sha256};
-use wcas::index::read::{ListedFile, Sidecar};
+use wcas::index::read::{ListedFile, Sidecar, Signed};
 use wcas::remote::{
     Auth, Client, ClientOptions, Downloaded, Failure, FailureKind, Layout, Page, PageAnswer, Source, Validators,
     discover,
@@ -68,6 +68,7 @@ fn listed(address: &str, bytes: &[u8]) -> ListedFile {
         uploaded_at: None,
         is_first_seen: false,
         provenance: None,
+        signed: Signed::Unasked,
     }
 }
 

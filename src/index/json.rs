@@ -267,7 +267,7 @@ mod tests {
         let page = text(|out| root(out, Some(41), [("demo", Some(7)), ("torch", None)]));
         assert_eq!(
             page,
-            "{\"meta\":{\"api-version\":\"1.4\",\"_last-serial\":41},\"projects\":[{\"name\":\"demo\"},{\"name\":\"torch\"}]}\n"
+            "{\"meta\":{\"api-version\":\"1.4\",\"_last-serial\":41},\"projects\":[{\"name\":\"demo\",\"_last-serial\":7},{\"name\":\"torch\"}]}\n"
         );
         assert_eq!(text(|out| root(out, None, [])), "{\"meta\":{\"api-version\":\"1.4\"},\"projects\":[]}\n");
     }

@@ -63,6 +63,8 @@ pub struct RemoteSettings {
     pub writes_back: bool,
     /// Where files are uploaded to, without credentials; `None`: its own URL tells.
     pub upload_url: Option<String>,
+    /// Who may sign the list of what is taken from it, as a file of allowed signers says it; `None`: it needs no list.
+    pub signed_by: Option<String>,
 }
 
 /// A remote's row.
@@ -117,6 +119,7 @@ impl RemoteRow {
                 is_ours: row.get("is_ours")?,
                 writes_back: row.get("writes_back")?,
                 upload_url: row.get("upload_url")?,
+                signed_by: row.get("signed_by")?,
             },
             layout: row.get("layout")?,
             ok_at: row.get("ok_at")?,
@@ -296,7 +299,7 @@ impl Transaction<'_> {
             "UPDATE remote SET url = :url, collection_id = :collection, priority = :priority, only_patterns = :only,
                except_patterns = :except, min_age = :min_age, not_found = :not_found, follow_hosts = :follow_hosts, allow_insecure = :allow_insecure,
                trust_unhashed = :trust_unhashed, is_listed = :is_listed, is_optional = :is_optional, auth = :auth, is_ours = :is_ours,
-               writes_back = :writes_back, upload_url = :upload_url WHERE id = :id",
+               writes_back = :writes_back, upload_url = :upload_url, signed_by = :signed_by WHERE id = :id",
         )?;
         statement.execute(named_params! {
             ":id": id, ":url": settings.url, ":collection": collection, ":priority": settings.priority,
@@ -305,6 +308,7 @@ impl Transaction<'_> {
             ":trust_unhashed": settings.trust_unhashed, ":is_listed": settings.is_listed, ":is_optional": settings.is_optional,
             ":auth": settings.auth,
             ":is_ours": settings.is_ours, ":writes_back": settings.writes_back, ":upload_url": settings.upload_url,
+            ":signed_by": settings.signed_by,
         })?;
         Ok(())
     }
@@ -465,6 +469,7 @@ mod tests {
             is_ours: true,
             writes_back: true,
             upload_url: Some("https://index.example/legacy/".to_owned()),
+            signed_by: Some("me ssh-ed25519 AAAA".to_owned()),
         }
     }
 

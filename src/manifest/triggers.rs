@@ -25,6 +25,8 @@ const UNSEEN: [(&str, &[&str]); 4] = [
             "remote_page",
             "remote_failure",
             "remote_refusal",
+            "remote_list",
+            "remote_list_file",
             "remote_metadata",
             "remote_first_seen",
             "want",

@@ -61,7 +61,7 @@ pub use collection::{
     SignedReport, SignedText, collection, collections, create_collection, delete_collection, delete_snapshot, diff,
     keep_signature, log, revision_text, rollback, set_collection, snapshot, verify_signed,
 };
-pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
+pub use config::{ApplyOptions, Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use destination::Destination;
 pub use doctor::{DoctorReport, Finding, Severity, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
@@ -87,8 +87,8 @@ pub use ownership::OwnProjects;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use pull::{
-    Offer, ProbeReport, PullNote, PullOptions, PullReport, Pulled, Refusal, RemoteFile, RemoteSight, Sample, Told,
-    Unmet, Want, pull, pull_through, remote_metadata, sidecar_of, test_remote,
+    Offer, ProbeReport, PullNote, PullOptions, PullReport, Pulled, Refusal, RemoteFile, RemoteSight, Sample,
+    SignedSample, Told, Unmet, Want, pull, pull_through, remote_metadata, sidecar_of, test_remote,
 };
 pub use push::{
     FailedPush, LeftAlone, PushOptions, PushReport, Pushed, Selection, Withheld, WriteBackReport, push, waiting,

@@ -166,7 +166,7 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     assert_output!(apply(&env, FULL, &["--json"]), @r#"
     exit 0
     --- stdout
-    {"schema":"wcas.config-apply/1","dry_run":false,"changes":[]}
+    {"schema":"wcas.config-apply/1","dry_run":false,"changes":[],"lifted":[]}
     --- stderr
     nothing to change
     "#);
@@ -243,7 +243,7 @@ keep-builds = 1
     --- stderr
     6 changes made
     "#);
-    assert_output!(apply(&env, "[collections.cuda]\n", &["--prune"]), @r#"
+    assert_output!(apply(&env, "[collections.cuda]\n", &["--prune", "--unprotect"]), @r#"
     exit 0
     --- stdout
     ~ collection cuda: fallbacks = ["shared"] -> unset, keep-builds = 1 -> unset
@@ -371,4 +371,47 @@ fn files_of_requirements_are_found_beside_the_document_and_shown_as_their_lines(
       hint: see whether the path is what you meant
     ");
     assert_eq!(env.ok(["config", "show"]).stdout, before);
+}
+
+#[test]
+fn what_protects_does_not_go_because_a_file_does_not_have_it() {
+    let env = Env::new();
+    env.ok(["collection", "create", "cuda"]);
+    env.ok(["collection", "set", "cuda", "--open", "numpy"]);
+    env.ok(["reserve", "acme-*", "--collection", "cuda"]);
+    env.ok(["block", "demo==1.0", "--collection", "cuda", "--reason", "bad"]);
+    env.ok(["block", "xz-utils", "--reason", "a backdoor"]);
+    env.ok(["collection", "status", "cuda", "evil", "quarantined"]);
+    let key = "me ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+    std::fs::write(env.path("keys"), key).unwrap();
+    let url = "https://index.example/released/simple/";
+    env.ok(["remote", "add", "up", url, "--collection", "cuda", "--signed-by", "keys"]);
+    let whole = env.ok(["config", "show"]).stdout;
+    let refused = |text: &str, more: &[&str], names: &[&str]| {
+        let output = apply(&env, text, more);
+        assert!(output.code == 2 && output.stderr.contains("--unprotect"), "{output}");
+        assert!(names.iter().all(|name| output.stderr.contains(name)), "{output}");
+        assert_eq!(env.ok(["config", "show"]).stdout, whole, "nothing is changed");
+        let mut dry = more.to_vec();
+        dry.push("--dry-run");
+        let output = apply(&env, text, &dry);
+        assert!(output.code == 0 && output.stderr.contains(names[0]), "{output}");
+    };
+    let own = [
+        "block demo==1.0 of collection cuda",
+        "reserve acme-* of collection cuda",
+        "open numpy of collection cuda",
+        "quarantine of evil of collection cuda",
+    ];
+    refused("[collections.cuda]\n", &[], &own);
+    refused("[collections.other]\n", &["--prune"], &own);
+    refused("[blocks]\n", &[], &["block xz-utils"]);
+    let remote = format!("[remotes.up]\nurl = '{url}'\ncollection = 'cuda'\n");
+    refused(&remote, &[], &["signed-by of remote up"]);
+    // A file that has them all, or says nothing of them, changes what else it likes.
+    assert_eq!(apply(&env, &whole, &["--prune"]).code, 0);
+    assert_eq!(apply(&env, "[collections.other]\nkeep-builds = 2\n", &[]).code, 0);
+    let output = apply(&env, "[collections.cuda]\n[blocks]\n", &["--unprotect"]);
+    assert_eq!(output.code, 0, "{output}");
+    assert!(!env.ok(["config", "show"]).stdout.contains("acme"));
 }

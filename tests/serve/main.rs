@@ -27,6 +27,7 @@ mod readers;
 mod room;
 mod shares;
 mod signed;
+mod signed_remotes;
 mod site;
 mod tokens;
 mod uploads;

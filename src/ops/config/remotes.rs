@@ -56,6 +56,9 @@ pub struct RemoteConfig {
     /// See [`RemoteSettings::upload_url`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_url: Option<String>,
+    /// See [`RemoteSettings::signed_by`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }
 
 impl RemoteConfig {
@@ -78,6 +81,7 @@ impl RemoteConfig {
             ours: settings.is_ours,
             write_back: settings.writes_back,
             upload_url: settings.upload_url,
+            signed_by: settings.signed_by,
         }
     }
 
@@ -100,6 +104,7 @@ impl RemoteConfig {
             is_ours: all.ours,
             writes_back: all.write_back,
             upload_url: all.upload_url,
+            signed_by: all.signed_by,
         }
     }
 }

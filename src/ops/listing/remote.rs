@@ -208,12 +208,13 @@ pub(super) fn look(
             Err(Answer::Absent) => return Ok(Sight::Absent { until: now + MISS_SECONDS }),
             Err(Answer::Page(page, _)) => return seen(store, context, remote, project, page, now + MISS_SECONDS, None),
         };
-        let (fetched_at, kept) = question.kept();
+        let (fetched_at, kept) = question.kept(&store.manifest)?;
         let until = fetched_at.map_or(now, |at| at.min(now)) + MISS_SECONDS;
         let is_fresh = fetched_at.is_some_and(|at| (0..MISS_SECONDS).contains(&(now - at)));
         if is_fresh || matches!(asking, Asking::Remembered(_)) {
             return match kept {
                 Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until.max(now + 1), None),
+                Some(Answer::Failed(why)) => Ok(failed(remote, why, until.max(now + 1))),
                 _ => Ok(Sight::Absent { until: until.max(now + 1) }),
             };
         }
@@ -232,7 +233,7 @@ pub(super) fn look(
             Asking::Brief { flights, until } => (flights, Some((*until).min(Instant::now() + SHARE))),
             Asking::Never | Asking::Remembered(_) => return Ok(Sight::Excluded),
         };
-        let without = |text: String, until| match question.kept().1 {
+        let without = |text: String, until| match question.kept(&store.manifest)?.1 {
             Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until, Some(text)),
             _ => Ok(failed(remote, text, until)),
         };
@@ -258,12 +259,13 @@ pub(super) fn look(
             None => return Ok(Sight::Excluded),
         };
         let hurried = end.map(|end| client.until(end));
-        let (answer, fetched) = question.fetch(hurried.as_ref().unwrap_or(client));
+        let mut fetched = question.fetch(hurried.as_ref().unwrap_or(client));
         if fetched.is_failed() && end.is_some_and(is_over) {
             // For those who have the time it may be quick enough: that isn't recorded as a failure.
             flights.slow().insert(remote.id, Instant::now());
             return late();
         }
+        let answer = fetched.answer(&store.manifest, remote)?;
         let (has_yanked, is_lasting) = (fetched.has_yanked(), fetched.is_lasting());
         // A page that can't be remembered is asked for again; the answer stands.
         let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, now);

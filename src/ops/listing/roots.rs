@@ -11,9 +11,12 @@ use crate::ops::variant::SearchOrder;
 use crate::store::Store;
 use std::collections::{BTreeSet, HashMap};
 
+/// Projects, each with a number that grows as its files change, where that is known.
+pub type ProjectSerials = Vec<(ProjectName, Option<i64>)>;
+
 /// Returns the projects that the collections of a view have, in order, each with a number that grows as its files change, which an older
 /// revision doesn't tell; `None`: there is no such view.
-pub fn projects(store: &Store, shown: &Shown) -> Result<Option<Vec<(ProjectName, Option<i64>)>>> {
+pub fn projects(store: &Store, shown: &Shown) -> Result<Option<ProjectSerials>> {
     let rows = store.manifest.read()?;
     match shown {
         Shown::Collection { .. } => match shown.read(&rows, None) {
@@ -32,7 +35,7 @@ pub fn projects(store: &Store, shown: &Shown) -> Result<Option<Vec<(ProjectName,
     }
 }
 
-fn of_order(rows: &Rows, order: &SearchOrder, own: &Ownership) -> Result<Vec<(ProjectName, Option<i64>)>> {
+fn of_order(rows: &Rows, order: &SearchOrder, own: &Ownership) -> Result<ProjectSerials> {
     let (mut names, mut serials) = (BTreeSet::new(), HashMap::new());
     for row in order.all() {
         let found = rows.project_names(row.id)?;

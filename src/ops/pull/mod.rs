@@ -12,6 +12,7 @@ pub(in crate::ops) mod page;
 mod patience;
 mod probe;
 mod seen;
+mod signed_list;
 mod through;
 mod way;
 mod yanks;
@@ -20,7 +21,7 @@ pub(super) use choose::Wanted;
 use choose::complaints;
 pub use list::{PullOptions, PullReport, Pulled, Unmet, Want, pull};
 pub(super) use patience::Patience;
-pub use probe::{ProbeReport, Sample, test_remote};
+pub use probe::{ProbeReport, Sample, SignedSample, test_remote};
 pub(super) use seen::remotes_of;
 pub use seen::{RemoteFile, RemoteSight};
 pub use through::{Offer, Refusal, Told, pull_through, remote_metadata, sidecar_of};
@@ -39,6 +40,9 @@ use fetch::{Task, bring, count, note};
 use page::Answer;
 use serde::Serialize;
 use std::time::Instant;
+
+/// Where a collection of a wcas says what it has, beside its pages.
+pub(in crate::ops) const REVISION_TEXT: &str = "revision.txt";
 
 /// How many files of one remote are tried before the next remote is asked.
 const TRIES: usize = 3;
@@ -180,7 +184,7 @@ fn ask(
     let Query { remote, project, wanted, patience } = query;
     let answer = match page::prepare(&store.manifest, remote, project, context.now)? {
         Err(answer) => answer,
-        Ok(question) => match question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
+        Ok(question) => match question.remembered(&store.manifest, |file| wanted.means(file))? {
             Some(answer) => answer,
             None => match lazy.get() {
                 Ok(client) => match fetch(store, context, client, &question, patience)? {
@@ -219,7 +223,8 @@ fn fetch(
 ) -> Result<Option<Answer>> {
     let remote = question.remote;
     let Some(limit) = patience.limit() else {
-        let (answer, fetched) = question.fetch(client);
+        let mut fetched = question.fetch(client);
+        let answer = fetched.answer(&store.manifest, remote)?;
         remember(store, context, remote, fetched);
         return Ok(Some(answer));
     };
@@ -227,13 +232,14 @@ fn fetch(
     if let Some(failure) = question.recent_failure(&store.manifest)?.filter(is_to_be_spared) {
         let seconds = context.now - failure.failed_at;
         let text = format!("not asked, since it failed {seconds} s ago: {}", failure.reason);
-        return Ok(Some(match question.kept().1 {
+        return Ok(Some(match question.kept(&store.manifest)?.1 {
             Some(Answer::Page(page, _)) => Answer::Page(page, Some(text)),
             _ => Answer::Failed(text),
         }));
     }
     let hurried = client.until(Instant::now() + limit);
-    let (answer, mut fetched) = question.fetch(&hurried);
+    let mut fetched = question.fetch(&hurried);
+    let answer = fetched.answer(&store.manifest, remote)?;
     let is_put_off = fetched.is_passing();
     fetched.set_late();
     remember(store, context, remote, fetched);

@@ -93,9 +93,10 @@ fn sight(
         }
     };
     let down = remote.is_failing().then(|| remote.failure.as_deref().unwrap_or("unknown"));
-    let (fetched_at, answer) = question.kept();
+    let (fetched_at, answer) = question.kept(&store.manifest)?;
     sight.fetched_at = fetched_at;
     sight.state = match (&answer, down) {
+        (Some(page::Answer::Failed(why)), _) => format!("nothing of it is taken: {why}"),
         (_, Some(why)) => format!("down: {why}"),
         (None, None) => "not asked yet".to_owned(),
         (Some(page::Answer::Absent), None) => format!("has no {project}"),

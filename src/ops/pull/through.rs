@@ -214,6 +214,7 @@ impl Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::read::Signed;
 
     fn file(name: &str, sha256: Option<Sha256>, sidecar: Option<Option<Sha256>>) -> ListedFile {
         ListedFile {
@@ -228,6 +229,7 @@ mod tests {
             uploaded_at: None,
             is_first_seen: false,
             provenance: None,
+            signed: Signed::Unasked,
         }
     }
 
