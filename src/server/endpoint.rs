@@ -28,6 +28,10 @@ pub enum Endpoint {
     Health,
     /// `/metrics`.
     Metrics,
+    /// `/_/oidc/audience`: whom a CI's tokens must be for.
+    Audience,
+    /// `/_/oidc/mint-token`: a CI's token for one of ours.
+    MintToken,
     /// `/-/NAME`: a style sheet or an icon of the pages for people.
     Asset(String),
     /// `/{view}/`: the page about a collection; uploads, too.
@@ -124,6 +128,8 @@ pub fn parse(path: &str) -> Result<Endpoint, Astray> {
     match (&segments[..], ending) {
         (["healthz"], Ending::Name) => Ok(Endpoint::Health),
         (["metrics"], Ending::Name) => Ok(Endpoint::Metrics),
+        (["_", "oidc", "audience"], Ending::Name) => Ok(Endpoint::Audience),
+        (["_", "oidc", "mint-token"], Ending::Name) => Ok(Endpoint::MintToken),
         (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
         // Any other path under `files` is of a collection that is called so.
         (["files", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
@@ -310,6 +316,8 @@ mod tests {
             ("/", Endpoint::Home),
             ("/healthz", Endpoint::Health),
             ("/metrics", Endpoint::Metrics),
+            ("/_/oidc/audience", Endpoint::Audience),
+            ("/_/oidc/mint-token", Endpoint::MintToken),
             ("/-/style.css", Endpoint::Asset("style.css".to_owned())),
             ("/cuda/", Endpoint::Collection(of("cuda"))),
             ("/cuda@41/", Endpoint::Collection(of("cuda@41"))),

@@ -128,6 +128,38 @@ impl Stream for Upload {
     }
 }
 
+/// Exchanges a CI's token, on a thread that may wait for its issuer.
+pub(super) async fn exchange(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+    let body = match whole(connections, body, budget::JWT_BYTES).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let server = connections.server.clone();
+    connections.waiting(move || server.mint(&request, &body)).await.unwrap_or_else(|answer| answer)
+}
+
+/// Takes a short body, whole. A client has its time for all of it, not for each byte.
+async fn whole(connections: &Arc<Connections>, body: Incoming, most: budget::Budget) -> Result<Vec<u8>, Answer> {
+    let patience = connections.options.stall_timeout;
+    let mut body = Upload::new(body, patience, most.limit);
+    let read = async {
+        let mut bytes = Vec::new();
+        while let Some(piece) = std::future::poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok::<_, io::Error>(bytes)
+    };
+    match tokio::time::timeout(patience, read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+            body.drain().await;
+            Err(plain(StatusCode::PAYLOAD_TOO_LARGE, budget::Excess(most).to_string()))
+        }
+        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "the body ended early")),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+    }
+}
+
 /// Takes an upload: its form goes to a thread that may wait, piece by piece.
 pub(super) async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
     let limit = connections.server.options.max_upload_bytes.saturating_add(budget::FORM_BYTES.limit);
