@@ -88,7 +88,7 @@ pub use ownership::OwnProjects;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use publisher::{
-    Denial, DenialKind, Issuers, PublisherOptions, PublisherReport, add_publisher, audience, mint, publishers,
+    Denial, DenialKind, Issuers, PublisherOptions, PublisherReport, add_publisher, audience, burn, mint, publishers,
     remove_publisher,
 };
 pub use pull::{

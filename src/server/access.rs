@@ -57,7 +57,10 @@ pub(super) enum Readable {
 
 /// Tells whether a request may do something at an endpoint; else the answer that it gets: 401 without a token, 403 with too little of one.
 pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint: &Endpoint) -> Result<(), Answer> {
-    if matches!(endpoint, Endpoint::Health | Endpoint::Asset(_) | Endpoint::Audience | Endpoint::MintToken) {
+    if matches!(
+        endpoint,
+        Endpoint::Health | Endpoint::Asset(_) | Endpoint::Audience | Endpoint::MintToken | Endpoint::BurnToken
+    ) {
         return Ok(());
     }
     let is_open = is_open(server, scope);
@@ -170,7 +173,12 @@ fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
         // The counters tell the names of all collections.
         Endpoint::Metrics => return token.collection.is_none(),
         // What they show is cut to what may be read.
-        Endpoint::Home | Endpoint::Health | Endpoint::Asset(_) | Endpoint::Audience | Endpoint::MintToken => None,
+        Endpoint::Home
+        | Endpoint::Health
+        | Endpoint::Asset(_)
+        | Endpoint::Audience
+        | Endpoint::MintToken
+        | Endpoint::BurnToken => None,
     };
     let is_within = match (&token.collection, view) {
         (Some(only), Some(view)) => *only == view.name,

@@ -85,7 +85,7 @@ impl Asked {
             Endpoint::Legacy(_) => Self::Upload,
             Endpoint::Home | Endpoint::Collection(_) | Endpoint::ProjectPage(..) | Endpoint::Asset(_) => Self::People,
             Endpoint::Health | Endpoint::Metrics => Self::Probe,
-            Endpoint::Audience | Endpoint::MintToken => Self::Exchange,
+            Endpoint::Audience | Endpoint::MintToken | Endpoint::BurnToken => Self::Exchange,
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Endpoint {
     Audience,
     /// `/_/oidc/mint-token`: a CI's token for one of ours.
     MintToken,
+    /// `/_/oidc/burn-token`: one of those back, for whoever needs it no more.
+    BurnToken,
     /// `/-/NAME`: a style sheet or an icon of the pages for people.
     Asset(String),
     /// `/{view}/`: the page about a collection; uploads, too.
@@ -130,6 +132,7 @@ pub fn parse(path: &str) -> Result<Endpoint, Astray> {
         (["metrics"], Ending::Name) => Ok(Endpoint::Metrics),
         (["_", "oidc", "audience"], Ending::Name) => Ok(Endpoint::Audience),
         (["_", "oidc", "mint-token"], Ending::Name) => Ok(Endpoint::MintToken),
+        (["_", "oidc", "burn-token"], Ending::Name) => Ok(Endpoint::BurnToken),
         (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
         // Any other path under `files` is of a collection that is called so.
         (["files", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
@@ -318,6 +321,7 @@ mod tests {
             ("/metrics", Endpoint::Metrics),
             ("/_/oidc/audience", Endpoint::Audience),
             ("/_/oidc/mint-token", Endpoint::MintToken),
+            ("/_/oidc/burn-token", Endpoint::BurnToken),
             ("/-/style.css", Endpoint::Asset("style.css".to_owned())),
             ("/cuda/", Endpoint::Collection(of("cuda"))),
             ("/cuda@41/", Endpoint::Collection(of("cuda@41"))),

@@ -1,10 +1,12 @@
 //! Trusted publishing over HTTP, as the public index has it and its clients ask it: `GET /_/oidc/audience`, then
-//! `POST /_/oidc/mint-token` with a CI's token, at the root of the host, whatever collection is uploaded to.
+//! `POST /_/oidc/mint-token` with a CI's token, at the root of the host, whatever collection is uploaded to; and, by clients that have
+//! done what they had to do, `POST /_/oidc/burn-token`.
 //!
 //! Who asks is told what its own token says and lacks. What publishers want is told to the log alone, and neither has a token in it.
 
 use super::access;
 use super::answer::{Body, Cause, failure, set};
+use super::endpoint::Endpoint;
 use super::{Answer, Request, Server};
 use crate::ops::{self, Denial, DenialKind};
 use crate::token::Secret;
@@ -42,15 +44,36 @@ pub(super) fn audience(server: &Server) -> Answer {
 }
 
 impl Server {
-    /// Answers a CI that wants a token of ours for its own. It may wait for the disk and for the CI's issuer.
-    pub fn mint(&self, request: &Request, body: &[u8]) -> Answer {
+    /// Tells whether a request is for [`Server::exchange`].
+    pub(super) fn is_exchange(&self, request: &Request) -> bool {
+        matches!(self.endpoint(request), Ok(Endpoint::MintToken | Endpoint::BurnToken))
+    }
+
+    /// Answers a CI that wants a token of ours for its own, or needs one no more. It may wait for the disk and for the CI's issuer.
+    pub fn exchange(&self, request: &Request, body: &[u8]) -> Answer {
         if let Err(answer) = access::refuse_other_sites(request) {
             return answer;
         }
         let Ok(Exchange { token }) = serde_json::from_slice(body) else {
-            let text = "expected a JSON object with the CI's token as its \"token\"";
+            let text = "expected a JSON object with a token as its \"token\"";
             return denied(StatusCode::UNPROCESSABLE_ENTITY, "invalid-payload", text);
         };
+        let is_back = matches!(self.endpoint(request), Ok(Endpoint::BurnToken));
+        if is_back { self.burn(request, &token) } else { self.mint(request, &token) }
+    }
+
+    /// Ends a publisher's token before its time. The answer doesn't tell whether there was one.
+    fn burn(&self, request: &Request, token: &str) -> Answer {
+        if let Some(secret) = Secret::parse(token) {
+            let store = self.stores.borrow_for(&access::actor(self, request, "burn-token"));
+            if let Err(error) = store.and_then(|store| ops::burn(&store, &self.context(), &secret)) {
+                return failure(&error);
+            }
+        }
+        document(StatusCode::ACCEPTED, &json!({}))
+    }
+
+    fn mint(&self, request: &Request, token: &str) -> Answer {
         let secret = match (self.options.random)() {
             Ok(random) => Secret::of(random),
             Err(why) => {
@@ -64,7 +87,7 @@ impl Server {
             Ok(_) => return denied(StatusCode::FORBIDDEN, "not-enabled", "the server may only read its store"),
             Err(error) => return failure(&error),
         };
-        match ops::mint(&store, &self.context(), &self.issuers, &token, &secret) {
+        match ops::mint(&store, &self.context(), &self.issuers, token, &secret) {
             Ok(Ok(token)) => {
                 let done = json!({ "success": true, "token": secret.reveal(), "expires": token.expires_at });
                 document(StatusCode::OK, &done)

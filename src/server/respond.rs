@@ -104,7 +104,7 @@ impl Server {
             Endpoint::Health => metrics::health(self),
             Endpoint::Metrics => metrics::metrics(self),
             Endpoint::Audience => oidc::audience(self),
-            Endpoint::Legacy(_) | Endpoint::MintToken => not_allowed(endpoint),
+            Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => not_allowed(endpoint),
             Endpoint::Home => people::home(self, request),
             Endpoint::Collection(view) => people::collection(self, request, view),
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
@@ -172,7 +172,7 @@ fn empty(answer: &mut Answer) {
 
 pub(super) fn not_allowed(endpoint: &Endpoint) -> Answer {
     let allow = match endpoint {
-        Endpoint::Legacy(_) | Endpoint::MintToken => "POST",
+        Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => "POST",
         Endpoint::Collection(_) | Endpoint::Root(_) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     };

@@ -1,5 +1,6 @@
 //! Trusted publishing: a CI's token for one of ours, and all that is no reason to give one.
 
+use crate::clients::{Desk, interpreter};
 use crate::issuer::{AUDIENCE, CONFIGURATION, Issuer, KEYS, encoded, now, with};
 use crate::ownership::upload;
 use crate::site::Site;
@@ -291,4 +292,179 @@ fn an_issuer_that_is_down_slow_huge_or_another_gives_no_keys_and_stops_nobody() 
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(issuer.server.paths().iter().filter(|path| *path == CONFIGURATION).count(), 12 + 1);
     site.end();
+}
+
+#[test]
+fn what_a_publisher_is_decides_and_its_tokens_end_with_it() {
+    let issuer = Issuer::start();
+    let site = site(&issuer, &[]);
+    let token = || issuer.token("ec", &issuer.claims());
+    let wheel = |version: &str| Wheel::new("acme-tools", version);
+    // Of several the one that wants most; of two alike none.
+    let main = ["--claim", "repository=acme/tools", "--claim", "ref=refs/heads/main"];
+    add(&site.env, &issuer, "main", &[&main[..], &["--collection", "shared", "--read", "--scope", "admin"]].concat());
+    let secret = minted(&site, &token());
+    assert_eq!(upload(&site, "/shared/legacy/", &secret, &wheel("1.0")).status, 200);
+    assert_eq!(upload(&site, "/shared/legacy/?on_conflict=replace", &secret, &wheel("1.0").payload(9, 9)).status, 200);
+    assert_eq!(upload(&site, "/released/legacy/", &secret, &wheel("1.0")).status, 403);
+    let login = crate::uploads::basic(&secret);
+    assert_eq!(site.server.ask("GET", "/shared/simple/", &[("Authorization", &login)]).status, 200);
+    add(
+        &site.env,
+        &issuer,
+        "twin",
+        &["--claim", "repository_owner=acme", "--claim", "ref=refs/*", "--collection", "released"],
+    );
+    denied(&site, &token(), 422, "invalid-publisher", &["several publishers"]);
+    assert!(log(&site).contains("main and twin fit a token alike"));
+    site.env.ok(["publisher", "remove", "twin"]);
+    site.env.ok(["publisher", "remove", "main"]);
+    assert_eq!(upload(&site, "/shared/legacy/", &secret, &wheel("2.0")).status, 401, "it ended with the publisher");
+    let secret = minted(&site, &token());
+    assert_eq!(upload(&site, "/released/legacy/", &secret, &wheel("2.0")).status, 200);
+    // Another collection of the same name is another's.
+    site.env.ok(["collection", "delete", "released", "--yes"]);
+    site.env.ok(["collection", "create", "released"]);
+    assert_eq!(upload(&site, "/released/legacy/", &secret, &wheel("3.0")).status, 401);
+    denied(&site, &token(), 422, "invalid-publisher", &["no publisher of this server has the issuer"]);
+    assert_eq!(site.server.get("/_/oidc/audience").status, 404);
+    site.end();
+}
+
+#[test]
+fn a_token_is_given_back_and_what_has_ended_is_forgotten() {
+    let issuer = Issuer::start();
+    let site = site(&issuer, &[]);
+    let burn = |token: &str| {
+        let body = json!({ "token": token }).to_string();
+        site.server.connect().post("/_/oidc/burn-token", &[], body.as_bytes()).status
+    };
+    let kept = site.token(&["--collection", "released", "--scope", "upload"]);
+    let claims = issuer.claims();
+    let secret = minted(&site, &issuer.token("ec", &claims));
+    for token in ["", "wcas_", &"x".repeat(300), &kept, &secret] {
+        assert_eq!(burn(token), 202, "{token}");
+    }
+    assert_eq!(upload(&site, "/released/legacy/", &secret, &Wheel::new("a", "1.0")).status, 401);
+    assert_eq!(upload(&site, "/released/legacy/", &kept, &Wheel::new("a", "1.0")).status, 200, "no publisher's");
+    let tokens = |env: &Env| env.json(["token", "list"])["tokens"].as_array().unwrap().len();
+    assert_eq!(tokens(&site.env), 2);
+    std::thread::sleep(Duration::from_millis(1100));
+    site.env.ok(["gc"]);
+    assert_eq!(tokens(&site.env), 1, "an ended token of a publisher is forgotten");
+    // That it was used is remembered for as long as it would be good.
+    denied(&site, &issuer.token("ec", &claims), 422, "invalid-reuse-token", &[]);
+    let records = site.env.json(["log", "--kind", "token"]);
+    let commands: Vec<_> =
+        records["records"].as_array().unwrap().iter().map(|row| row["command"].as_str().unwrap()).collect();
+    assert!(commands.contains(&"burn-token") && !commands.contains(&"gc"), "an end is told once: {commands:?}");
+    site.end();
+}
+
+#[test]
+fn what_is_sent_is_bounded_and_a_request_that_is_none_is_told() {
+    let issuer = Issuer::start();
+    let site = site(&issuer, &[]);
+    let post = |path: &str, headers: &[(&str, &str)], body: &[u8]| site.server.connect().post(path, headers, body);
+    for body in ["", "{}", "[]", "{\"token\": 1}", "token=x"] {
+        let heard = post("/_/oidc/mint-token", &[], body.as_bytes());
+        assert_eq!(heard.status, 422, "{heard}");
+        assert!(heard.text().contains("invalid-payload"), "{heard}");
+    }
+    let huge = json!({ "token": "x".repeat(70_000) }).to_string();
+    let heard = post("/_/oidc/mint-token", &[], huge.as_bytes());
+    assert_eq!(heard.status, 413, "{heard}");
+    assert!(heard.text().contains("budget jwt-bytes"), "{heard}");
+    let good = json!({ "token": issuer.token("ec", &issuer.claims()) }).to_string();
+    let heard = post("/_/oidc/mint-token", &[("Origin", "https://evil.example")], good.as_bytes());
+    assert_eq!(heard.status, 403, "{heard}");
+    let heard = site.server.get("/_/oidc/mint-token");
+    assert_eq!((heard.status, heard.header("allow")), (405, "POST"), "{heard}");
+    assert_eq!(post("/_/oidc/audience", &[], b"{}").status, 405);
+    assert_eq!(post("/_/oidc/mint-token", &[], good.as_bytes()).status, 200);
+    let help = site.env.ok(["serve", "--help"]).stdout;
+    for name in
+        ["jwt-bytes", "jwt-life", "issuer-bytes", "issuer-keys", "issuer-time", "issuer-waits", "publisher-tokens"]
+    {
+        assert!(help.contains(name), "{name}");
+    }
+    site.end();
+}
+
+/// A wheel on a disk, and a uv that publishes it as a job of a CI does.
+fn publish(site: &Site, python: &std::path::Path, vars: &[(&str, &str)]) -> crate::clients::Done {
+    let desk = Desk::new();
+    let wheel = Wheel::new("acme-tools", "1.0").payload(5000, 1).write_to(desk.path("dist"));
+    let certificate = tls("own.pem");
+    let mut command = desk.command(python);
+    command.args(["-m", "uv", "--no-config", "publish", "--trusted-publishing", "always", "--publish-url"]);
+    command.arg(site.server.url("/released/legacy/")).arg(wheel).env("SSL_CERT_FILE", certificate);
+    command.args(["--allow-insecure-host", &site.server.address().to_string()]).envs(vars.iter().copied());
+    Desk::finish(&mut command)
+}
+
+fn tls(name: &str) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls");
+    folder.join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn uv_publishes_as_a_job_of_github_and_of_gitlab() {
+    let Some(python) = interpreter("uv") else { return };
+    let issuer = Issuer::start();
+    for (ci, claims) in [("github", "repository=acme/tools"), ("gitlab", "project_path=acme/tools")] {
+        let env = Env::new();
+        env.ok(["collection", "create", "released"]);
+        add(&env, &issuer, ci, &["--claim", claims, "--collection", "released"]);
+        let site = Site::of(env, &["--tls-cert", &tls("own.pem"), "--tls-key", &tls("own.key.pem")]);
+        let claims = with(issuer.claims(), json!({"project_path": "acme/tools"}));
+        let token = issuer.token("rsa-1", &claims);
+        issuer.server.route("/token", Reply::json(json!({ "value": token }).to_string()));
+        let url = issuer.server.url("/token?version=2");
+        let github = [
+            ("GITHUB_ACTIONS", "true"),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", &*url),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "bearer-of-the-job"),
+        ];
+        let gitlab = [("GITLAB_CI", "true"), ("WCAS_ID_TOKEN", &*token)];
+        let vars = if ci == "github" { &github[..] } else { &gitlab };
+        let done = publish(&site, &python, vars);
+        assert!(done.ok, "{ci}: {}\n{}", done.said, log(&site));
+        assert_eq!(site.env.json(["list"])["distributions"].as_array().unwrap().len(), 1, "{}", done.said);
+        let token = site.env.json(["token", "list"])["tokens"][0].clone();
+        // It gives the token back when it is done.
+        assert_eq!((&token["publisher"], &token["is_live"]), (&ci.into(), &false.into()), "{}", log(&site));
+        // What uv says when nothing fits.
+        let other = with(claims, json!({"repository": "evil/tools", "project_path": "evil/tools", "jti": "other"}));
+        let token = issuer.token("rsa-1", &other);
+        issuer.server.route("/token", Reply::json(json!({ "value": token }).to_string()));
+        let gitlab = [("GITLAB_CI", "true"), ("WCAS_ID_TOKEN", &*token)];
+        let done = publish(&site, &python, if ci == "github" { &github[..] } else { &gitlab });
+        assert!(!done.ok && done.said.contains("no publisher of this server matches it"), "{ci}: {}", done.said);
+        site.server.stop();
+    }
+}
+
+#[test]
+fn twines_own_exchange_gets_a_token() {
+    let Some(python) = interpreter("twine") else { return };
+    let (issuer, desk) = (Issuer::start(), Desk::new());
+    let env = Env::new();
+    env.ok(["collection", "create", "released"]);
+    add(&env, &issuer, "release", &["--claim", "repository=acme/tools", "--collection", "released"]);
+    let site = Site::of(env, &["--tls-cert", &tls("own.pem"), "--tls-key", &tls("own.key.pem")]);
+    let token = issuer.token("ec", &issuer.claims());
+    issuer.server.route("/token", Reply::json(json!({ "value": token }).to_string()));
+    // By itself it asks the public index alone, so what it asks with is called.
+    let code = "import sys; from twine.auth import CredentialInput, Resolver\n\
+                resolver = Resolver({'repository': sys.argv[1]}, CredentialInput('__token__'))\n\
+                print(resolver.make_trusted_publishing_token() == resolver.make_trusted_publishing_token() != None)";
+    let mut command = desk.command(&python);
+    command.args(["-c", code]).arg(site.server.url("/released/legacy/")).env("REQUESTS_CA_BUNDLE", tls("own.pem"));
+    command.env("GITHUB_ACTIONS", "true").env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "bearer-of-the-job");
+    let done = Desk::finish(command.env("ACTIONS_ID_TOKEN_REQUEST_URL", issuer.server.url("/token?version=2")));
+    assert!(done.ok && done.said.contains("True"), "{}\n{}", done.said, log(&site));
+    let tokens = site.env.json(["token", "list"])["tokens"].as_array().unwrap().len();
+    assert_eq!(tokens, 1, "it keeps what it has for as long as that lasts");
+    site.server.stop();
 }

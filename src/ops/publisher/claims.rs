@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 /// Claims that are checked of every token, and that say nothing of whose it is.
 const RESERVED: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
 
-/// Claims whose whole value is an owner, or somebody of his: GitHub's, GitLab's, and what others have.
-const OWNERS: [&str; 14] = [
-    "email",
+/// Claims whose whole value is an owner, or a thing of his. Not who started a job (`actor`, `user_id`: it may run in a stranger's
+/// repository), nor the workflow that runs (`job_workflow_ref`: strangers' workflows may call it).
+const OWNERS: [&str; 10] = [
     "enterprise_id",
     "namespace_id",
     "namespace_path",
@@ -23,12 +23,11 @@ const OWNERS: [&str; 14] = [
     "repository_id",
     "repository_owner",
     "repository_owner_id",
-    "account_id",
-    "workspace_id",
-    "user_id",
 ];
-/// Claims that begin with an owner: `acme/tools`, `repo:acme/tools:ref:…`, `project_path:acme/tools:…`.
-const PATHS: [&str; 6] = ["ci_config_ref_uri", "job_workflow_ref", "project_path", "repository", "sub", "workflow_ref"];
+/// Claims that begin with an owner and a slash.
+const PATHS: [&str; 3] = ["project_path", "repository", "workflow_ref"];
+/// How the subjects begin that go on with an owner and a slash. Others are taken whole.
+const SUBJECTS: [&str; 2] = ["project_path:", "repo:"];
 
 /// Refuses claims that can't be judged, and those that would let in strangers.
 pub(super) fn check(claims: &BTreeMap<String, String>) -> Result<()> {
@@ -53,11 +52,14 @@ pub(super) fn check(claims: &BTreeMap<String, String>) -> Result<()> {
 
 fn names_owner(name: &str, value: &str) -> bool {
     let Some(first) = value.strip_suffix('*') else {
-        return OWNERS.contains(&name) || PATHS.contains(&name);
+        return name == "sub" || OWNERS.contains(&name) || PATHS.contains(&name);
     };
-    // `acme*` would be acme-evil's, too. What stands before the owner ends in a colon.
-    let owner = first.split_once('/').map(|(owner, _)| owner.rsplit(':').next().unwrap_or_default());
-    PATHS.contains(&name) && owner.is_some_and(|owner| !owner.is_empty())
+    // `acme*` would be acme-evil's, too.
+    let path = match name {
+        "sub" => SUBJECTS.iter().find_map(|begin| first.strip_prefix(begin)),
+        name => Some(first).filter(|_| PATHS.contains(&name)),
+    };
+    path.is_some_and(|path| path.find('/').is_some_and(|end| end > 0))
 }
 
 /// Tells whether a value is what is wanted.
@@ -113,7 +115,7 @@ mod tests {
             ("sub", "repo:acme/tools:ref:refs/heads/main"),
             ("sub", "repo:acme/*"),
             ("sub", "whoever it is"),
-            ("job_workflow_ref", "acme/tools/.github/workflows/release.yml@refs/tags/*"),
+            ("workflow_ref", "acme/tools/.github/workflows/release.yml@refs/tags/*"),
         ] {
             assert_eq!(checked(&[good]), Ok(()), "{good:?}");
             assert_eq!(checked(&[("ref", "refs/tags/v*"), good]), Ok(()), "{good:?}");
@@ -126,6 +128,11 @@ mod tests {
             ("repository_owner", "a/*"),
             ("sub", "repo:*"),
             ("sub", "repo:/*"),
+            ("sub", "org/*"),
+            ("sub", "*"),
+            ("job_workflow_ref", "acme/tools/.github/workflows/release.yml@refs/heads/main"),
+            ("user_login", "somebody"),
+            ("email", "somebody@ci.example"),
             ("sub", "repo:acme*"),
             ("ref", "refs/heads/main"),
             ("environment", "release"),

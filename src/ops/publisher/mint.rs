@@ -80,6 +80,19 @@ pub fn mint(
     }
 }
 
+/// Ends a token of a publisher that its holder needs no more; others end by `token revoke` alone.
+pub fn burn(store: &Store, context: &Context<'_>, secret: &Secret) -> Result<()> {
+    let tokens = store.manifest.read()?.tokens()?.into_iter();
+    let mut own = tokens.filter(|row| row.publisher.is_some() && row.is_live(context.now));
+    if let Some(row) = own.find(|row| secret.has_digest(&row.digest)) {
+        store.require_writable()?;
+        let transaction = store.manifest.write()?;
+        transaction.revoke_token(row.id, context.now)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
 /// Finds out what a token says that is to be believed, and the publisher that it fits.
 fn believe(
     context: &Context<'_>,

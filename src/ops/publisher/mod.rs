@@ -9,7 +9,7 @@ mod issuers;
 mod mint;
 
 pub use issuers::Issuers;
-pub use mint::{Denial, DenialKind, audience, mint};
+pub use mint::{Denial, DenialKind, audience, burn, mint};
 
 use super::token::place;
 use super::{Context, counted};

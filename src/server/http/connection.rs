@@ -6,7 +6,6 @@ use super::{HttpOptions, REMOTE_WAITS, Stop, form};
 use crate::digest::Sha256;
 use crate::server::answer::{Cause, Reason, plain};
 use crate::server::counters::Asked;
-use crate::server::endpoint::Endpoint;
 use crate::server::{Answer, Body, Pending, Request, Server};
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -211,9 +210,10 @@ impl Connections {
         }
         if *request.method() == Method::POST {
             let (start, in_flight) = (Instant::now(), self.server.counters.begin());
-            let (asked, answer) = match self.server.endpoint(&request) {
-                Ok(Endpoint::MintToken) => (Asked::Exchange, form::exchange(self, request, body).await),
-                _ => (Asked::Upload, form::upload(self, request, body).await),
+            let (asked, answer) = if self.server.is_exchange(&request) {
+                (Asked::Exchange, form::exchange(self, request, body).await)
+            } else {
+                (Asked::Upload, form::upload(self, request, body).await)
             };
             drop(in_flight);
             self.server.counters.answered(asked, answer.status().as_u16(), start.elapsed());

@@ -128,14 +128,14 @@ impl Stream for Upload {
     }
 }
 
-/// Exchanges a CI's token, on a thread that may wait for its issuer.
+/// Exchanges a CI's token, or takes one of ours back, on a thread that may wait for its issuer.
 pub(super) async fn exchange(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
     let body = match whole(connections, body, budget::JWT_BYTES).await {
         Ok(body) => body,
         Err(answer) => return answer,
     };
     let server = connections.server.clone();
-    connections.waiting(move || server.mint(&request, &body)).await.unwrap_or_else(|answer| answer)
+    connections.waiting(move || server.exchange(&request, &body)).await.unwrap_or_else(|answer| answer)
 }
 
 /// Takes a short body, whole. A client has its time for all of it, not for each byte.
