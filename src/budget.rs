@@ -134,7 +134,7 @@ pub const WANTS: Budget = count("wants", 2000, "projects remembered that a cache
 pub const VARIANT_BYTES: Budget = bytes("variant-bytes", 64 * KIB, "a wheel's variant.json");
 
 /// The largest request for a token: it holds a CI's.
-pub const JWT_BYTES: Budget = bytes("jwt-bytes", 64 * KIB, "a request for a token");
+pub const JWT_BYTES: Budget = bytes("jwt-bytes", 16 * KIB, "a request for a token");
 /// How long a CI's token may be good yet: what was used is remembered for so long.
 pub const JWT_LIFE: Budget = seconds("jwt-life", 86_400, "a CI's token, from now to its end");
 /// The largest document of an issuer.
@@ -145,6 +145,9 @@ pub const ISSUER_KEYS: Budget = count("issuer-keys", 100, "keys of an issuer");
 pub const ISSUER_TIME: Budget = seconds("issuer-time", 10, "an issuer's keys, to come");
 /// The most requests for tokens that wait for issuers; one issuer's may be at most as many as it leaves free.
 pub const ISSUER_WAITS: Budget = count("issuer-waits", 16, "requests that wait for issuers; half of them for one");
+/// The most tokens of a CI that are remembered as used, two numbers each: as long as they are good.
+pub const JWT_USED: Budget =
+    count("jwt-used", 100_000, "numbers of a CI's tokens, remembered as used while they are good");
 /// The most tokens of publishers that hold at a time; one publisher has at most as many as it leaves free.
 pub const PUBLISHER_TOKENS: Budget =
     count("publisher-tokens", 1000, "tokens of publishers that hold at a time; half of them of one");
@@ -185,6 +188,7 @@ pub const ALL: &[&Budget] = &[
     &VARIANT_BYTES,
     &JWT_BYTES,
     &JWT_LIFE,
+    &JWT_USED,
     &ISSUER_BYTES,
     &ISSUER_KEYS,
     &ISSUER_TIME,

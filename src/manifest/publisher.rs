@@ -106,6 +106,12 @@ impl Rows {
         Ok(row)
     }
 
+    /// Returns how many numbers of used tokens are remembered.
+    pub fn exchanged_count(&self) -> Result<u64> {
+        let count: i64 = self.conn.prepare_cached("SELECT count(*) FROM exchanged")?.query_row([], |row| row.get(0))?;
+        Ok(count.cast_unsigned())
+    }
+
     /// Returns how many tokens of publishers hold, and how many of them are this one's.
     pub fn publisher_token_counts(&self, id: PublisherId, now: i64) -> Result<(u64, u64)> {
         let sql = "SELECT count(*), count(*) FILTER (WHERE publisher_id = ?1) FROM token
@@ -270,6 +276,7 @@ mod tests {
         let digest = Sha256::of(b"x");
         assert!(transaction.insert_exchanged(&digest, 100).unwrap());
         assert!(!transaction.insert_exchanged(&digest, 200).unwrap());
+        assert_eq!(transaction.exchanged_count().unwrap(), 1);
         transaction.forget_exchanged(99, 0).unwrap();
         assert!(!transaction.insert_exchanged(&digest, 200).unwrap());
         transaction.forget_exchanged(100, 0).unwrap();

@@ -159,3 +159,62 @@ impl Claims {
         Ok(end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        let coded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.AAAA", coded(header), coded(claims))
+    }
+
+    #[test]
+    fn a_header_says_what_is_done_here_or_the_token_is_none() {
+        let parse = |header: &str| Unverified::parse(&token(header, "{\"iss\":\"i\"}")).map(|token| token.key_id);
+        assert_eq!(parse("{\"alg\":\"RS256\",\"kid\":\"a\",\"typ\":\"jwt\"}"), Ok("a".to_owned()));
+        for (header, error) in [
+            ("{\"alg\":\"none\",\"kid\":\"a\"}", Error::Algorithm),
+            ("{\"alg\":\"HS256\",\"kid\":\"a\"}", Error::Algorithm),
+            ("{\"alg\":[\"RS256\"],\"kid\":\"a\"}", Error::Format),
+            ("{\"kid\":\"a\"}", Error::Format),
+            ("{\"alg\":\"RS256\"}", Error::NoKey),
+            ("{\"alg\":\"RS256\",\"kid\":7}", Error::NoKey),
+            ("{\"alg\":\"RS256\",\"kid\":\"a\",\"crit\":[]}", Error::Header),
+            ("{\"alg\":\"RS256\",\"kid\":\"a\",\"typ\":\"at+jwt\"}", Error::Header),
+            ("{\"alg\":\"RS256\",\"kid\":\"a\",\"typ\":7}", Error::Header),
+            ("[]", Error::Format),
+        ] {
+            assert_eq!(parse(header), Err(error), "{header}");
+        }
+    }
+
+    fn claims(text: &str) -> Claims {
+        let Ok(Value::Object(all)) = serde_json::from_str(text) else { panic!("{text}") };
+        Claims { all, digest: Sha256::of(text.as_bytes()) }
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_time_and_a_minute_around_it() {
+        let claims = claims("{\"iat\": 1000.5, \"nbf\": 1000, \"exp\": 2000}");
+        for (now, is_good) in [(939, false), (940, true), (1500, true), (2059, true), (2060, false)] {
+            assert_eq!(claims.check_time(now).ok(), Some(2000).filter(|_| is_good), "{now}");
+        }
+    }
+
+    #[test]
+    fn values_are_compared_as_texts_and_lists_are_none() {
+        let claims = claims("{\"a\": \"x\", \"b\": 7, \"c\": true, \"d\": [\"x\"], \"e\": null, \"f\": {}}");
+        let texts = ["a", "b", "c", "d", "e", "f", "g"].map(|name| claims.text(name).unwrap_or_default());
+        assert_eq!(texts, ["x", "7", "true", "", "", "", ""]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_confuses(text in "[A-Za-z0-9_.=-]{0,120}", header in "\\PC{0,60}", claims in "\\PC{0,60}") {
+            let _ = Unverified::parse(&text);
+            prop_assert!(Unverified::parse(&token(&header, &claims)).is_err() || header.contains("alg"));
+        }
+    }
+}

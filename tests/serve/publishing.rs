@@ -216,6 +216,13 @@ fn a_token_is_used_once_however_it_is_written() {
     let nameless = issuer.token("ec", &with(claims, json!({"jti": null})));
     minted(&site, &nameless);
     again(&nameless);
+    // Of many at once one is the first.
+    let raced = issuer.token("ec", &issuer.claims());
+    let statuses = std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..6).map(|_| scope.spawn(|| mint(&site, &raced).status)).collect();
+        asked.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     // What failed was not used.
     let claims = issuer.claims();
     site.env.ok(["publisher", "remove", "release"]);
@@ -383,9 +390,16 @@ fn what_is_sent_is_bounded_and_a_request_that_is_none_is_told() {
     assert_eq!(post("/_/oidc/audience", &[], b"{}").status, 405);
     assert_eq!(post("/_/oidc/mint-token", &[], good.as_bytes()).status, 200);
     let help = site.env.ok(["serve", "--help"]).stdout;
-    for name in
-        ["jwt-bytes", "jwt-life", "issuer-bytes", "issuer-keys", "issuer-time", "issuer-waits", "publisher-tokens"]
-    {
+    for name in [
+        "jwt-bytes",
+        "jwt-life",
+        "jwt-used",
+        "issuer-bytes",
+        "issuer-keys",
+        "issuer-time",
+        "issuer-waits",
+        "publisher-tokens",
+    ] {
         assert!(help.contains(name), "{name}");
     }
     site.end();
@@ -466,5 +480,33 @@ fn twines_own_exchange_gets_a_token() {
     assert!(done.ok && done.said.contains("True"), "{}\n{}", done.said, log(&site));
     let tokens = site.env.json(["token", "list"])["tokens"].as_array().unwrap().len();
     assert_eq!(tokens, 1, "it keeps what it has for as long as that lasts");
+    site.server.stop();
+}
+
+#[test]
+fn one_publisher_has_half_of_all_tokens_and_what_has_ended_counts_no_more() {
+    let issuer = Issuer::start();
+    let site = site(&issuer, &[]);
+    let fill = |count: u32, ends_at: u64| {
+        let manifest = rusqlite::Connection::open(site.env.store().join("manifest.sqlite")).unwrap();
+        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                   INSERT INTO token(name, digest, collection, collection_id, scope, created_at, expires_at, publisher, publisher_id)
+                   SELECT 'n' || i, randomblob(32), 'released', c.id, 'upload', 0, ?2, p.name, p.id
+                   FROM n, collection c, publisher p WHERE c.name = 'released'";
+        manifest.execute(sql, (count, ends_at.cast_signed())).unwrap();
+    };
+    fill(600, now() - 10);
+    minted(&site, &issuer.token("ec", &issuer.claims()));
+    fill(499, now() + 600);
+    let claims = issuer.claims();
+    denied(&site, &issuer.token("ec", &claims), 503, "unavailable", &["budget publisher-tokens"]);
+    // Another one still gets some.
+    let other = ["--claim", "repository=acme/other", "--collection", "released"];
+    add(&site.env, &issuer, "other", &other);
+    minted(&site, &issuer.token("ec", &with(issuer.claims(), json!({"repository": "acme/other"}))));
+    // What was refused was not used.
+    site.env.ok(["publisher", "remove", "release"]);
+    add(&site.env, &issuer, "release", &["--claim", "repository=acme/tools", "--collection", "released"]);
+    minted(&site, &issuer.token("ec", &claims));
     site.server.stop();
 }

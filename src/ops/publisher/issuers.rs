@@ -222,6 +222,47 @@ pub(super) fn check(issuer: &str) -> Result<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    /// A token that names a key.
+    fn token(kid: &str) -> String {
+        let coded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.AAAA", coded(&format!("{{\"alg\":\"RS256\",\"kid\":\"{kid}\"}}")), coded("{}"))
+    }
+
+    fn keys(kid: &str) -> Vec<Key> {
+        let n = URL_SAFE_NO_PAD.encode([0xc3; 256]);
+        let text = format!("{{\"keys\":[{{\"kty\":\"RSA\",\"kid\":\"{kid}\",\"n\":\"{n}\",\"e\":\"AQAB\"}}]}}");
+        jwk::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn keys_are_asked_for_when_they_are_old_or_unknown_but_not_all_the_time() {
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let (old, new) = (token("old"), token("new"));
+        let [old, new] = [&old, &new].map(|text| Unverified::parse(text).unwrap());
+        let mut known = Known::default();
+        assert_eq!(known.find(&old, at(0)), None, "nobody asked yet");
+        known.take(Ok((keys("old"), Duration::from_secs(600))), at(0));
+        assert_eq!(known.find(&old, at(599)).unwrap().unwrap().id(), "old");
+        // What isn't there is asked for again, once a minute.
+        assert_eq!(known.find(&new, at(59)), Some(Err(Trouble::Unknown)));
+        assert_eq!(known.find(&new, at(60)), None);
+        known.take(Err("down".to_owned()), at(60));
+        let down = Some(Err(Trouble::Failed("down".to_owned())));
+        assert_eq!(known.find(&new, at(69)), down);
+        assert_eq!(known.find(&new, at(70)), None);
+        assert_eq!(known.find(&old, at(69)).unwrap().unwrap().id(), "old", "what is good still stays");
+        // Keys that are too old are believed no more, whoever is down.
+        assert_eq!(known.find(&old, at(600)), None);
+        known.take(Err("down".to_owned()), at(600));
+        assert_eq!(known.find(&old, at(601)), down);
+        known.take(Ok((keys("new"), Duration::from_secs(600))), at(610));
+        assert_eq!(known.find(&old, at(611)), Some(Err(Trouble::Unknown)), "it was withdrawn");
+        assert_eq!(known.find(&new, at(611)).unwrap().unwrap().id(), "new");
+    }
 
     #[test]
     fn an_issuer_is_asked_by_https_or_is_on_this_machine() {

@@ -176,6 +176,9 @@ fn exchange(
         return Ok(Err(Denial::new(DenialKind::Unavailable, text)));
     }
     transaction.forget_exchanged(context.now, context.now.saturating_sub(SHOWN_SECONDS))?;
+    if transaction.exchanged_count()? >= budget::JWT_USED.limit {
+        return Ok(Err(Excess(budget::JWT_USED).into()));
+    }
     if !is_first_use(&transaction, context, publisher, claims)? {
         return Ok(Err(Denial::new(DenialKind::Reuse, "the token was used before: each is good once")));
     }
