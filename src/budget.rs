@@ -145,9 +145,9 @@ pub const ISSUER_KEYS: Budget = count("issuer-keys", 100, "keys of an issuer");
 pub const ISSUER_TIME: Budget = seconds("issuer-time", 10, "an issuer's keys, to come");
 /// The most requests for tokens that wait for issuers; one issuer's may be at most as many as it leaves free.
 pub const ISSUER_WAITS: Budget = count("issuer-waits", 16, "requests that wait for issuers; half of them for one");
-/// The most tokens of a CI that are remembered as used, two numbers each: as long as they are good.
+/// The most numbers of a CI's used tokens, two each, that are remembered: as long as those are good, and a day.
 pub const JWT_USED: Budget =
-    count("jwt-used", 100_000, "numbers of a CI's tokens, remembered as used while they are good");
+    count("jwt-used", 100_000, "numbers of a CI's tokens, remembered as used while they are good, and a day");
 /// The most tokens of publishers that hold at a time; one publisher has at most as many as it leaves free.
 pub const PUBLISHER_TOKENS: Budget =
     count("publisher-tokens", 1000, "tokens of publishers that hold at a time; half of them of one");

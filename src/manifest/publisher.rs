@@ -194,9 +194,9 @@ impl Transaction<'_> {
         Ok(self.conn.prepare_cached(sql)?.execute((digest, ends_at))? == 1)
     }
 
-    /// Forgets tokens of a CI that are good for nothing any more, and tokens of publishers that ended before a time.
-    pub fn forget_exchanged(&self, now: i64, ended_before: i64) -> Result<()> {
-        self.conn.prepare_cached("DELETE FROM exchanged WHERE ends_at <= ?1")?.execute([now])?;
+    /// Forgets used tokens of a CI that ended until a time, and tokens of publishers that ended before another.
+    pub fn forget_exchanged(&self, used_until: i64, ended_before: i64) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM exchanged WHERE ends_at <= ?1")?.execute([used_until])?;
         let ended = "publisher IS NOT NULL AND min(expires_at, coalesce(revoked_at, expires_at)) < ?1";
         // Before them, while the log can see whose they were.
         let into = format!("DELETE FROM token_into WHERE token_id IN (SELECT id FROM token WHERE {ended})");

@@ -207,10 +207,12 @@ fn caller(server: &Server, request: &Request) -> error::Result<Caller> {
             Caller::Holder(Box::new(row.clone()))
         }
         TokenState::Revoked(at) => Caller::Stranger(format!("the token {name} was revoked on {}", day(at))),
-        TokenState::Expired(at) => Caller::Stranger(format!(
-            "the token {name} expired on {}: ask for a new one (`wcas token create`)",
-            day(at)
-        )),
+        TokenState::Expired(at) => {
+            // A CI gets the next one by itself.
+            let advice =
+                if row.publisher.is_some() { "run the job again" } else { "ask for a new one (`wcas token create`)" };
+            Caller::Stranger(format!("the token {name} expired on {}: {advice}", day(at)))
+        }
         TokenState::Orphaned => {
             let place = row.collection.as_ref().map(ToString::to_string).unwrap_or_default();
             Caller::Stranger(format!("the token {name} ended with the collection {place} that it was for"))

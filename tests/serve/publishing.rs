@@ -329,6 +329,14 @@ fn what_a_publisher_is_decides_and_its_tokens_end_with_it() {
     assert_eq!(upload(&site, "/shared/legacy/", &secret, &wheel("2.0")).status, 401, "it ended with the publisher");
     let secret = minted(&site, &token());
     assert_eq!(upload(&site, "/released/legacy/", &secret, &wheel("2.0")).status, 200);
+    // Where routes lead elsewhere, that is told as what a publisher lacks.
+    site.env.ok(["collection", "create", "special"]);
+    site.env.ok(["route", "set", "released", "--share-pure"]);
+    site.env.ok(["route", "override", "numpy", "special"]);
+    let heard = upload(&site, "/released/legacy/", &secret, &Wheel::new("numpy", "1.0"));
+    assert_eq!(heard.status, 403, "{heard}");
+    assert!(heard.text().contains("the publisher release needs `--into special`"), "{heard}");
+    site.env.ok(["route", "delete", "released"]);
     // Another collection of the same name is another's.
     site.env.ok(["collection", "delete", "released", "--yes"]);
     site.env.ok(["collection", "create", "released"]);

@@ -28,7 +28,7 @@ CREATE INDEX token_publisher ON token(publisher_id) WHERE publisher_id IS NOT NU
 
 CREATE TABLE exchanged(                                    -- tokens of a CI that were used: each is good once
   digest BLOB PRIMARY KEY CHECK(length(digest) = 32),      -- SHA-256 of the token without its signature, or of issuer and jti
-  ends_at INTEGER NOT NULL                                 -- from then on it is good for nothing, and forgotten
+  ends_at INTEGER NOT NULL                                 -- from then on it is good for nothing; forgotten a day later
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX exchanged_ends ON exchanged(ends_at);
 

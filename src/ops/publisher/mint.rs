@@ -175,7 +175,7 @@ fn exchange(
         let text = "the server's publishers changed meanwhile; try again";
         return Ok(Err(Denial::new(DenialKind::Unavailable, text)));
     }
-    transaction.forget_exchanged(context.now, context.now.saturating_sub(SHOWN_SECONDS))?;
+    forget_ended(&transaction, context.now, SHOWN_SECONDS)?;
     if transaction.exchanged_count()? >= budget::JWT_USED.limit {
         return Ok(Err(Excess(budget::JWT_USED).into()));
     }
@@ -205,6 +205,13 @@ fn exchange(
     let report = token_report(&transaction, context, id)?;
     transaction.commit()?;
     Ok(Ok(report))
+}
+
+/// Forgets what has ended: used tokens of a CI, and tokens of publishers after so many seconds. A clock that was ahead, by a day at most,
+/// makes no used token good again.
+pub(in crate::ops) fn forget_ended(transaction: &Transaction<'_>, now: i64, shown: i64) -> Result<()> {
+    let used = now.saturating_sub(budget::JWT_LIFE.limit.cast_signed());
+    Ok(transaction.forget_exchanged(used, now.saturating_sub(shown))?)
 }
 
 /// Notes that a token is used, and tells whether it is for the first time: by what was signed, and by its number, if it has one.

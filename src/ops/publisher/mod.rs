@@ -9,6 +9,7 @@ mod issuers;
 mod mint;
 
 pub use issuers::Issuers;
+pub(super) use mint::forget_ended;
 pub use mint::{Denial, DenialKind, audience, burn, mint};
 
 use super::token::place;
