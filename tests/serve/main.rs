@@ -32,5 +32,6 @@ mod signed;
 mod site;
 mod tokens;
 mod uploads;
+mod upstreams;
 mod waiting;
 mod watch;

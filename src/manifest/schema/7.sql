@@ -1,4 +1,8 @@
--- Version 7.
+-- The manifest, version 7: what is signed, and what follows upstream. Applied on top of version 6.
+
+-- Remotes.
+
+ALTER TABLE remote_refusal ADD COLUMN url TEXT;            -- the link that led nowhere; another link to the file is tried. NULL: whatever the link
 
 -- Trusted publishing: whose CI may upload, and the tokens that were exchanged for a CI's.
 
@@ -31,5 +35,3 @@ CREATE TABLE exchanged(                                    -- tokens of a CI tha
   ends_at INTEGER NOT NULL                                 -- from then on it is good for nothing; forgotten a day later
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX exchanged_ends ON exchanged(ends_at);
-
--- End of trusted publishing.
