@@ -3,6 +3,7 @@
 use super::connection::Connections;
 use crate::budget;
 use crate::server::answer::plain;
+use crate::server::counters::Asked;
 use crate::server::upload::worded;
 use crate::server::{Answer, Piece, Request};
 use bytes::{Buf, Bytes};
@@ -128,8 +129,16 @@ impl Stream for Upload {
     }
 }
 
+/// Takes what is posted: an upload, or a token.
+pub(super) async fn posted(connections: &Arc<Connections>, request: Request, body: Incoming) -> (Asked, Answer) {
+    if connections.server.is_exchange(&request) {
+        return (Asked::Exchange, exchange(connections, request, body).await);
+    }
+    (Asked::Upload, upload(connections, request, body).await)
+}
+
 /// Exchanges a CI's token, or takes one of ours back, on a thread that may wait for its issuer.
-pub(super) async fn exchange(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+async fn exchange(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
     let body = match whole(connections, body, budget::JWT_BYTES).await {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -161,7 +170,7 @@ async fn whole(connections: &Arc<Connections>, body: Incoming, most: budget::Bud
 }
 
 /// Takes an upload: its form goes to a thread that may wait, piece by piece.
-pub(super) async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
     let limit = connections.server.options.max_upload_bytes.saturating_add(budget::FORM_BYTES.limit);
     let is_too_large = body.size_hint().lower() > limit;
     let body = Upload::new(body, connections.options.stall_timeout, limit);
