@@ -867,6 +867,40 @@ fn a_redirect_leads_to_no_clouds_metadata() {
     }
 }
 
+#[test]
+fn a_document_is_taken_from_the_asked_host_within_its_size_and_from_no_farther_inside() {
+    let server = Server::start();
+    let (client, source) = (client(), source(&server));
+    let get = |path: &str, cap| client.document(&source, &url(&server.url(path)), cap);
+    for (told, expected) in [
+        (None, None),
+        (Some("public, max-age=90"), Some(90)),
+        (Some("Max-Age=\"5\", must-revalidate"), Some(5)),
+        (Some("max-age=90, no-store"), Some(0)),
+        (Some("no-cache"), Some(0)),
+        (Some("max-age=soon"), None),
+    ] {
+        let reply = Reply::json("{\"keys\": []}");
+        server.route("/keys", told.map_or(reply.clone(), |told| reply.header("Cache-Control", told)));
+        let document = get("/keys", 20).unwrap();
+        assert_eq!(document.max_age, expected.map(Duration::from_secs), "{told:?}");
+        assert_eq!(document.body, b"{\"keys\": []}");
+    }
+    server.route("/keys", Reply::json(vec![b' '; 21]));
+    assert!(matches!(get("/keys", 20), Err(Failure::TooLarge { .. })));
+    // A bomb is as large as what comes out of it.
+    server.route("/keys", Reply::json(vec![b' '; 100_000]).gzip());
+    assert!(matches!(get("/keys", 20_000), Err(Failure::TooLarge { .. })));
+    server.route("/keys", Reply::json("{}")).route("/same", Reply::redirect(302, "/keys"));
+    assert_eq!(get("/same", 20).unwrap().body, b"{}");
+    server.route("/other", Reply::redirect(302, &server.other_url("/keys")));
+    assert_eq!(get("/other", 20).unwrap_err().kind(), FailureKind::Redirect);
+    for issuer in ["https://public.example/", "https://1.1.1.1/"] {
+        let failure = knowing().document(&Source::new(url(issuer)), &url(&server.url("/keys")), 20).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Redirect, "{failure}");
+    }
+}
+
 // --- TLS ---
 
 /// The test runs itself again, since the file of certificates is the process's own.

@@ -28,6 +28,7 @@ mod ownership;
 mod parallel;
 mod pin;
 mod promote;
+mod publisher;
 mod pull;
 mod push;
 mod rank;
@@ -86,6 +87,10 @@ pub use overview::{DayLookups, Overview, ServedName, overview};
 pub use ownership::OwnProjects;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
+pub use publisher::{
+    Denial, DenialKind, Issuers, PublisherOptions, PublisherReport, add_publisher, audience, burn, mint, publishers,
+    remove_publisher,
+};
 pub use pull::{
     Offer, ProbeReport, PullNote, PullOptions, PullReport, Pulled, Refusal, RemoteFile, RemoteSight, Sample,
     SignedSample, Told, Unmet, Want, pull, pull_through, remote_metadata, sidecar_of, test_remote,

@@ -124,7 +124,7 @@ fn conditions(validators: Option<&Validators>) -> HeaderMap {
 }
 
 /// Reads a page's body, decompressed, up to its cap.
-fn take(mut answer: Answer, cap: u64) -> Result<Page, Failure> {
+pub(super) fn take(mut answer: Answer, cap: u64) -> Result<Page, Failure> {
     let place = Place::from(&answer.url);
     if answer.length().is_some_and(|length| length > cap) {
         return Err(Failure::TooLarge { place, cap });

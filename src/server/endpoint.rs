@@ -28,6 +28,12 @@ pub enum Endpoint {
     Health,
     /// `/metrics`.
     Metrics,
+    /// `/_/oidc/audience`: whom a CI's tokens must be for.
+    Audience,
+    /// `/_/oidc/mint-token`: a CI's token for one of ours.
+    MintToken,
+    /// `/_/oidc/burn-token`: one of those back, for whoever needs it no more.
+    BurnToken,
     /// `/-/NAME`: a style sheet or an icon of the pages for people.
     Asset(String),
     /// `/{view}/`: the page about a collection; uploads, too.
@@ -126,6 +132,9 @@ pub fn parse(path: &str) -> Result<Endpoint, Astray> {
     match (&segments[..], ending) {
         (["healthz"], Ending::Name) => Ok(Endpoint::Health),
         (["metrics"], Ending::Name) => Ok(Endpoint::Metrics),
+        (["_", "oidc", "audience"], Ending::Name) => Ok(Endpoint::Audience),
+        (["_", "oidc", "mint-token"], Ending::Name) => Ok(Endpoint::MintToken),
+        (["_", "oidc", "burn-token"], Ending::Name) => Ok(Endpoint::BurnToken),
         (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
         // Any other path under `files` is of a collection that is called so.
         (["files" | "packages", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
@@ -148,7 +157,13 @@ impl Endpoint {
             | Self::Variants(view, ..) => Some(view),
             Self::CacheRoot(cache) | Self::CacheProject(cache, _) | Self::CacheFile(cache, _) => Some(&cache.view),
             Self::File(address) => address.view.as_ref(),
-            Self::Metrics | Self::Home | Self::Health | Self::Asset(_) => None,
+            Self::Metrics
+            | Self::Home
+            | Self::Health
+            | Self::Asset(_)
+            | Self::Audience
+            | Self::MintToken
+            | Self::BurnToken => None,
         }
     }
 }
@@ -337,6 +352,9 @@ mod tests {
             ("/", Endpoint::Home),
             ("/healthz", Endpoint::Health),
             ("/metrics", Endpoint::Metrics),
+            ("/_/oidc/audience", Endpoint::Audience),
+            ("/_/oidc/mint-token", Endpoint::MintToken),
+            ("/_/oidc/burn-token", Endpoint::BurnToken),
             ("/-/style.css", Endpoint::Asset("style.css".to_owned())),
             ("/cuda/", Endpoint::Collection(of("cuda"))),
             ("/cuda@41/", Endpoint::Collection(of("cuda@41"))),

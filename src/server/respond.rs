@@ -5,7 +5,8 @@ use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
 use super::endpoint::{Astray, CacheView, Endpoint, FileAddress, ViewName};
 use super::{
-    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, feed, files, metrics, pages, people, signed,
+    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, feed, files, metrics, oidc, pages, people,
+    signed,
 };
 use crate::ops;
 use crate::token::Scope;
@@ -104,7 +105,8 @@ impl Server {
             Endpoint::CacheFile(cache, address) => cache::file(self, request, cache, address),
             Endpoint::Health => metrics::health(self),
             Endpoint::Metrics => metrics::metrics(self),
-            Endpoint::Legacy(_) => not_allowed(endpoint),
+            Endpoint::Audience => oidc::audience(self),
+            Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => not_allowed(endpoint),
             Endpoint::Home => people::home(self, request),
             Endpoint::Collection(view) => people::collection(self, request, view),
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
@@ -189,7 +191,7 @@ fn empty(answer: &mut Answer) {
 
 pub(super) fn not_allowed(endpoint: &Endpoint) -> Answer {
     let allow = match endpoint {
-        Endpoint::Legacy(_) => "POST",
+        Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => "POST",
         Endpoint::Collection(_) | Endpoint::Root(_) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     };

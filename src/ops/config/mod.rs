@@ -8,11 +8,13 @@
 mod changes;
 mod document;
 mod protection;
+mod publishers;
 mod remotes;
 mod state;
 
 pub use changes::{ConfigChange, SettingChange};
 pub use document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
+pub use publishers::PublisherConfig;
 pub use remotes::RemoteConfig;
 
 use super::Context;
@@ -96,6 +98,7 @@ fn merge(before: &Config, config: &Config, prune: bool) -> Result<Config> {
         variants: config.variants.or_else(|| before.variants.clone()),
         overrides: config.overrides.or_else(|| before.overrides.clone()),
         remotes: config.remotes.or_else(|| before.remotes.clone()),
+        publishers: config.publishers.or_else(|| before.publishers.clone()),
         blocks: config.blocks.or_else(|| before.blocks.clone()),
         collections: None,
     };
@@ -135,6 +138,10 @@ fn refuse_unknown(config: &Config) -> Result<()> {
     }
     for (name, remote) in config.remotes.iter().flatten() {
         check(format!("remotes.{name}"), &remote.collection)?;
+    }
+    for (name, publisher) in config.publishers.iter().flatten() {
+        let places = std::iter::once(&publisher.collection).chain(&publisher.into);
+        places.into_iter().try_for_each(|place| check(format!("publishers.{name}"), place))?;
     }
     Ok(())
 }

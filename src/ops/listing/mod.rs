@@ -12,7 +12,7 @@ mod stamp;
 mod taken;
 
 pub use remote::{Asking, Flights, Recall};
-pub use roots::{ProjectSerials, projects};
+pub use roots::projects;
 pub use seek::{Sought, seek};
 pub use stamp::{serial, stamp, stamp_of_all};
 

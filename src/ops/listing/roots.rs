@@ -12,7 +12,7 @@ use crate::store::Store;
 use std::collections::{BTreeSet, HashMap};
 
 /// Projects, each with a number that grows as its files change, where that is known.
-pub type ProjectSerials = Vec<(ProjectName, Option<i64>)>;
+pub(super) type ProjectSerials = Vec<(ProjectName, Option<i64>)>;
 
 /// Returns the projects that the collections of a view have, in order, each with a number that grows as its files change, which an older
 /// revision doesn't tell; `None`: there is no such view.

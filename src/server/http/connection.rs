@@ -5,7 +5,6 @@ use super::shares::{Busy, Guest, Guests, Places, Rate, network};
 use super::{HttpOptions, REMOTE_WAITS, Stop, form};
 use crate::digest::Sha256;
 use crate::server::answer::{Cause, Reason, plain};
-use crate::server::counters::Asked;
 use crate::server::{Answer, Body, Pending, Request, Server};
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -219,9 +218,9 @@ impl Connections {
         }
         if *request.method() == Method::POST {
             let (start, in_flight) = (Instant::now(), self.server.counters.begin());
-            let answer = form::upload(self, request, body).await;
+            let (asked, answer) = form::posted(self, request, body).await;
             drop(in_flight);
-            self.server.counters.answered(Asked::Upload, answer.status().as_u16(), start.elapsed());
+            self.server.counters.answered(asked, answer.status().as_u16(), start.elapsed());
             return self.prepare(answer);
         }
         self.done(self.respond(request).await)

@@ -3,6 +3,7 @@
 use super::connection::Connections;
 use crate::budget;
 use crate::server::answer::plain;
+use crate::server::counters::Asked;
 use crate::server::upload::worded;
 use crate::server::{Answer, Piece, Request};
 use bytes::{Buf, Bytes};
@@ -170,8 +171,48 @@ impl Stream for Upload {
     }
 }
 
+/// Takes what is posted: an upload, or a token.
+pub(super) async fn posted(connections: &Arc<Connections>, request: Request, body: Incoming) -> (Asked, Answer) {
+    if connections.server.is_exchange(&request) {
+        return (Asked::Exchange, exchange(connections, request, body).await);
+    }
+    (Asked::Upload, upload(connections, request, body).await)
+}
+
+/// Exchanges a CI's token, or takes one of ours back, on a thread that may wait for its issuer.
+async fn exchange(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+    let body = match whole(connections, body, budget::JWT_BYTES).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let server = connections.server.clone();
+    connections.waiting(move || server.exchange(&request, &body)).await.unwrap_or_else(|answer| answer)
+}
+
+/// Takes a short body, whole. A client has its time for all of it, not for each byte.
+async fn whole(connections: &Arc<Connections>, body: Incoming, most: budget::Budget) -> Result<Vec<u8>, Answer> {
+    let patience = connections.options.stall_timeout;
+    let mut body = Upload::new(body, patience, most.limit);
+    let read = async {
+        let mut bytes = Vec::new();
+        while let Some(piece) = std::future::poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok::<_, io::Error>(bytes)
+    };
+    match tokio::time::timeout(patience, read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+            body.drain().await;
+            Err(plain(StatusCode::PAYLOAD_TOO_LARGE, budget::Excess(most).to_string()))
+        }
+        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "the body ended early")),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+    }
+}
+
 /// Takes an upload: its form goes to a thread that may wait, piece by piece.
-pub(super) async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
     let limit = connections.server.options.max_upload_bytes.saturating_add(budget::FORM_BYTES.limit);
     let is_too_large = body.size_hint().lower() > limit;
     let body = Upload::new(body, connections.options.stall_timeout, limit);
