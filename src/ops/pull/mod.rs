@@ -187,15 +187,16 @@ fn ask(
         Ok(question) => match question.remembered(&store.manifest, |file| wanted.means(file))? {
             Some(answer) => answer,
             None => match lazy.get() {
-                Ok(client) => match fetch(store, context, client, &question, patience)? {
-                    Some(answer) => answer,
-                    None => return Ok(None),
-                },
+                Ok(client) => fetch(store, context, client, &question, patience)?,
                 Err(error) => Answer::Failed(reason(error)),
             },
         },
     };
-    Ok(match answer {
+    if !patience.is_first_try() && !matches!(answer, Answer::Failed(_)) {
+        // It did answer, given the time.
+        notes.retain(|note| note.remote != remote.name);
+    }
+    let page = match answer {
         Answer::Page(page, stale) => {
             notes.extend(stale.map(|reason| note(remote, format!("{reason}; its remembered page is used"))));
             Some(page)
@@ -206,48 +207,54 @@ fn ask(
         }
         Answer::Excluded => None,
         Answer::Failed(reason) => {
-            count(store, context, remote, RemoteOutcome::Failure, 0, 0);
-            notes.push(note(remote, reason));
-            None
+            // What it failed at in a hurry is counted already, and told in its place.
+            let told = notes.iter_mut().find(|note| !patience.is_first_try() && note.remote == remote.name);
+            match told {
+                Some(told) => told.text = reason,
+                None => {
+                    count(store, context, remote, RemoteOutcome::Failure, 0, 0);
+                    notes.push(note(remote, reason));
+                }
+            }
+            return Ok(None);
         }
-    })
+    };
+    Ok(page)
 }
 
-/// Asks a remote for a page, as long as there is patience; `None`: it is put off until others have been asked.
+/// Asks a remote for a page, as long as there is patience. One that is late is asked again when others have been.
 fn fetch(
     store: &Store,
     context: &Context<'_>,
     client: &Client,
     question: &page::Question<'_>,
     patience: &Patience,
-) -> Result<Option<Answer>> {
+) -> Result<Answer> {
     let remote = question.remote;
     let Some(limit) = patience.limit() else {
         let mut fetched = question.fetch(client);
         let answer = fetched.answer(&store.manifest, remote)?;
         remember(store, context, remote, fetched);
-        return Ok(Some(answer));
+        return Ok(answer);
     };
     // Another lookup has waited for it in vain.
     if let Some(failure) = question.recent_failure(&store.manifest)?.filter(is_to_be_spared) {
         let seconds = context.now - failure.failed_at;
         let text = format!("not asked, since it failed {seconds} s ago: {}", failure.reason);
-        return Ok(Some(match question.kept(&store.manifest)?.1 {
+        return Ok(match question.kept(&store.manifest)?.1 {
             Some(Answer::Page(page, _)) => Answer::Page(page, Some(text)),
             _ => Answer::Failed(text),
-        }));
+        });
     }
     let hurried = client.until(Instant::now() + limit);
     let mut fetched = question.fetch(&hurried);
     let answer = fetched.answer(&store.manifest, remote)?;
-    let is_put_off = fetched.is_passing();
-    fetched.set_late();
-    remember(store, context, remote, fetched);
-    if is_put_off {
+    if fetched.is_passing() {
         patience.put_off(remote.id);
     }
-    // Its remembered page may do.
-    Ok((!is_put_off || matches!(answer, Answer::Page(..))).then_some(answer))
+    fetched.set_late();
+    remember(store, context, remote, fetched);
+    Ok(answer)
 }
 
 fn is_to_be_spared(failure: &PageFailure) -> bool {

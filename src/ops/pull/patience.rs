@@ -26,14 +26,19 @@ impl Patience {
         is_first && !self.late.borrow().is_empty()
     }
 
+    /// Tells whether this is the round in which nobody is waited for.
+    pub(super) fn is_first_try(&self) -> bool {
+        !self.is_last_try.get()
+    }
+
     /// Tells whether a remote is asked in this round.
     pub(super) fn admits(&self, remote: RemoteId) -> bool {
-        !self.is_last_try.get() || self.late.borrow().contains(&remote)
+        self.is_first_try() || self.late.borrow().contains(&remote)
     }
 
     /// Returns how long a remote may take in this round; `None`: as long as it likes.
     pub(super) fn limit(&self) -> Option<Duration> {
-        (!self.is_last_try.get()).then_some(MOMENT)
+        self.is_first_try().then_some(MOMENT)
     }
 
     /// Notes that a remote is to be asked again, should nobody have the file.
