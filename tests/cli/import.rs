@@ -287,7 +287,38 @@ fn bytes_that_come_again_are_compared_with_what_nobody_read_for_long() {
         wheel.write_to(env.path(&again));
         assert_eq!(outcomes(&env.json(["import", &again])), [outcome], "{days} days");
     }
+    // An unchanged source is read again, too, when nobody read the blob for so long, or only by a clock that was ahead.
+    for (days, outcome) in [(0, "unchanged"), (31, "healed"), (-400, "healed")] {
+        rot(&crate::blob(&env, "demo"));
+        let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+        let sql = "UPDATE blob SET created_at = unixepoch() - ?1 * 86400, verified_at = unixepoch() - ?1 * 86400";
+        manifest.execute(sql, [days]).unwrap();
+        assert_eq!(outcomes(&env.json(["import", "in"])), [outcome], "{days} days");
+        if outcome == "healed" {
+            assert_eq!(outcomes(&env.json(["import", "in"])), ["unchanged"], "read once, and trusted again");
+        }
+    }
     assert_eq!(fs::read(crate::blob(&env, "demo")).unwrap(), wheel.bytes());
+}
+
+#[test]
+fn what_came_by_a_hard_link_is_known_by_its_stat_the_next_time() {
+    let env = Env::new();
+    let source = Wheel::new("demo", "1.0").payload(5000, 1).write_to(env.path("in"));
+    env.ok(["import", "in", "--link", "hardlink"]);
+    let stored = crate::blob(&env, "demo");
+    if fs::metadata(&source).unwrap().ino() != fs::metadata(&stored).unwrap().ino() {
+        println!("SKIPPED: hard links can't be made here");
+        return;
+    }
+    // Nobody can see that bytes were not read but by bytes that would have been noticed.
+    rot(&stored);
+    for link in ["hardlink", "auto"] {
+        assert_eq!(outcomes(&env.json(["import", "in", "--link", link])), ["unchanged"], "{link}");
+    }
+    // With another time it is read.
+    fs::File::open(&source).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    assert_ne!(outcomes(&env.run(["--json", "import", "in"]).json()), ["unchanged"]);
 }
 
 #[test]

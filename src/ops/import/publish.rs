@@ -23,6 +23,12 @@ const SYNC_AT_ONCE_BYTES: u64 = 8 << 20;
 /// Bytes that come again are compared with a blob that wasn't read for so long: 30 days, in seconds.
 const READ_AGAIN_SECONDS: i64 = 30 * 86_400;
 
+/// Tells whether a blob was read so lately that its stat is enough to take its bytes for right: when its bytes come again, they are
+/// at hand. A time later than now was a clock's that was ahead.
+pub(super) fn was_read_lately(read_at: i64, now: i64) -> bool {
+    (0..READ_AGAIN_SECONDS).contains(&now.saturating_sub(read_at))
+}
+
 /// How often an item is tried again when verify or gc got in between.
 const TRIES: usize = 5;
 
@@ -371,7 +377,7 @@ impl Files<'_> {
     fn is_trusted(&self, row: &BlobRow, item: &Ready, known: &Signature) -> bool {
         let is_source = item.staged.as_ref().is_some_and(|(_, staged)| staged.inode == known.inode);
         let read_at = row.verified_at.unwrap_or(row.created_at);
-        let is_fresh = self.link != LinkMode::Move && self.now.saturating_sub(read_at) < READ_AGAIN_SECONDS;
+        let is_fresh = self.link != LinkMode::Move && was_read_lately(read_at, self.now);
         row.state == State::Live && (is_source || is_fresh)
     }
 
