@@ -12,6 +12,7 @@ mod distribution;
 mod entry;
 mod garbage;
 mod inspection;
+mod opened_file;
 mod owner;
 mod pin;
 mod recent;
@@ -58,6 +59,7 @@ pub use want::WantRow;
 pub use write_back::{WaitingCount, WaitingRow};
 
 use crate::fs::fault::{Change, point};
+use opened_file::OpenedFile;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::cell::RefCell;
@@ -102,6 +104,9 @@ pub enum Error {
         /// Its version.
         found: i64,
     },
+    /// The file at the manifest's path is not the one that was opened.
+    #[error("{} was replaced or removed while this command had it open, and what is there now doesn't have this change", .0.display())]
+    Replaced(PathBuf),
     /// The file was written by a newer wcas.
     #[error("{} has schema {found}, and this wcas knows up to {VERSION}: use a newer wcas", path.display())]
     Newer {
@@ -113,9 +118,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Tells whether another process held the manifest for too long.
+    /// Tells whether another process held the manifest for too long, or put another in its place: the same command may succeed.
     pub fn is_busy(&self) -> bool {
-        matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+        matches!(self, Self::Replaced(_))
+            || matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 
     /// Tells whether the disk is full.
@@ -166,6 +172,7 @@ pub struct Manifest {
 #[derive(Debug)]
 pub struct Rows {
     conn: Connection,
+    opened: OpenedFile,
 }
 
 /// A transaction: all of it or, when dropped without `commit`, nothing.
@@ -185,6 +192,7 @@ pub struct Transaction<'m> {
 impl Manifest {
     /// Opens the manifest. `wait` bounds how long a statement waits for another process's transaction.
     pub fn open(path: &Path, access: Access, wait: Duration) -> Result<Self> {
+        let before = OpenedFile::at(path);
         let conn = match access {
             Access::Create | Access::Write => {
                 let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -214,7 +222,12 @@ impl Manifest {
         // Digests come in no order: with a small cache, an import of many reads the same pages again and again.
         conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(64);
-        let manifest = Self { rows: Rows { conn }, actor: Actor::default() };
+        let opened = OpenedFile::at(path);
+        if before.is_some() && opened != before {
+            return Err(Error::Replaced(path.to_owned()));
+        }
+        let opened = opened.ok_or_else(|| Error::Replaced(path.to_owned()))?;
+        let manifest = Self { rows: Rows { conn, opened }, actor: Actor::default() };
         manifest.migrate(path, access)?;
         Ok(manifest)
     }
@@ -290,6 +303,11 @@ impl Manifest {
         Ok(transaction)
     }
 
+    /// Tells whether the file that was opened is still the one at its path.
+    pub fn is_in_place(&self) -> bool {
+        self.opened.require().is_ok()
+    }
+
     /// Returns who writes.
     pub fn actor(&self) -> &Actor {
         &self.actor
@@ -354,15 +372,17 @@ impl Deref for Transaction<'_> {
 }
 
 impl Transaction<'_> {
-    /// Makes all that was written durable, with the records of it.
+    /// Makes all that was written durable, with the records of it, in the file that others find at the manifest's path.
     pub fn commit(mut self) -> Result<()> {
         if let Some(foreign) = self.foreign {
             self.record_changes(foreign)?;
         }
         point(Change::Grow, "commit to", Path::new("manifest.sqlite"))?;
+        self.rows.opened.require()?;
         self.rows.conn.execute_batch("COMMIT")?;
         self.is_open = false;
-        Ok(())
+        // Success is told only of what is where others look.
+        self.rows.opened.require()
     }
 
     /// Sets a named value of the store.
@@ -383,6 +403,11 @@ impl Drop for Transaction<'_> {
 }
 
 impl Rows {
+    /// Returns what tells this manifest from one that is put in its place: the same rows may mean something else there.
+    pub fn file(&self) -> impl std::hash::Hash + '_ {
+        &self.opened
+    }
+
     /// Returns a named value of the store.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         let mut statement = self.conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;

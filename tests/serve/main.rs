@@ -24,6 +24,7 @@ mod ownership;
 mod pages;
 mod peers;
 mod readers;
+mod replaced;
 mod room;
 mod shares;
 mod signed;
