@@ -112,6 +112,7 @@ impl Error {
                 error.is_full()
             }
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) => error.is_full(),
+            Self::Store(store::Error::NoRoom(_)) => true,
             _ => false,
         }
     }
@@ -122,7 +123,9 @@ impl Error {
             return None;
         }
         if self.is_full() {
-            return Some("the disk is full: `wcas gc` frees room even then, with its reserve".to_owned());
+            return Some(
+                "the disk is full: `wcas gc` frees room even then, with its reserve (`--grace 0` at once)".to_owned(),
+            );
         }
         match self {
             Self::NoCollection { known, .. } if known.is_empty() => Some(
@@ -142,6 +145,10 @@ impl Error {
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_corrupt() => {
                 Some("keep a copy of manifest.sqlite, then put a backup in place or `wcas rebuild`".to_owned())
             }
+            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.may_want_room() => Some(
+                "the disk fails or is full (`wcas gc` frees room), or files may not grow so large (`ulimit -f`)"
+                    .to_owned(),
+            ),
             Self::Collision { .. } => {
                 Some("nothing was imported; `wcas verify` shows whether the known blob is sound".to_owned())
             }
@@ -161,6 +168,7 @@ fn disk_hint(error: &fs::Error) -> &'static str {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "this user may not do that there: see who owns the path"
         }
+        ErrorKind::FileTooLarge => "files may not grow so large: see `ulimit -f`, and what the filesystem allows",
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
             "see whether the path is what you meant"
         }

@@ -18,7 +18,9 @@ pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, syml
 pub use lock::Lock;
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
-pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name, user_id, user_name};
+pub use probe::{
+    Filesystem, boot_id, filesystem, free_bytes, free_names, host_name, is_full, unique_name, user_id, user_name,
+};
 pub use room::{Lease, has_room};
 pub use signature::Signature;
 
@@ -50,6 +52,13 @@ impl Error {
     /// Tells whether there is no such file or folder.
     pub fn is_not_found(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    }
+
+    /// Tells whether this process, or the machine, lacks handles or memory: it says nothing about the file.
+    pub fn is_lack(&self) -> bool {
+        use rustix::io::Errno;
+        let lacks = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(|errno| errno.raw_os_error());
+        self.source.raw_os_error().is_some_and(|code| lacks.contains(&code))
     }
 
     /// Tells whether the filesystem is full, or the user's share of it.

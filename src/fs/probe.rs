@@ -3,6 +3,9 @@
 use super::{Error, Result};
 use std::path::Path;
 
+/// What the index of the manifest's log takes, and as much again for the folders above.
+const SMALLEST_BYTES: u64 = 64 << 10;
+
 /// A kind of filesystem, as far as it matters to a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filesystem {
@@ -41,6 +44,17 @@ pub fn filesystem(path: &Path) -> Result<Filesystem> {
 pub fn free_bytes(path: &Path) -> Result<u64> {
     let stat = rustix::fs::statvfs(path).map_err(|error| Error::at("look at the filesystem of", path)(error.into()))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Returns how many names can still be made on the filesystem of `path`; `None` where they don't run out before the bytes.
+pub fn free_names(path: &Path) -> Result<Option<u64>> {
+    let stat = rustix::fs::statvfs(path).map_err(|error| Error::at("look at the filesystem of", path)(error.into()))?;
+    Ok((stat.f_files > 0).then_some(stat.f_favail))
+}
+
+/// Tells whether a filesystem has no room for anything: not for the smallest file, or for no name.
+pub fn is_full(path: &Path) -> bool {
+    free_bytes(path).is_ok_and(|free| free < SMALLEST_BYTES) || free_names(path).is_ok_and(|free| free == Some(0))
 }
 
 /// Returns the kernel's identity of this boot, empty where there is none.

@@ -43,7 +43,7 @@ pub use entry::{Entry, NewEntry, Origin, Scope};
 pub use garbage::{Garbage, PrunedEntry};
 pub use inspection::{BoundFile, InspectionRow};
 pub use owner::{BlockRow, Reservation};
-pub use pin::{PinRow, Reference};
+pub use pin::{DroppedKept, PinRow, Reference};
 pub use recent::{DayCount, OperationRow};
 pub use record::{Link, NewRecord, RecordFilter, RecordRow, START};
 pub use refusal::RefusalRow;
@@ -132,6 +132,11 @@ impl Error {
         }
     }
 
+    /// Tells whether a lack of room may be behind it: SQLite has no word of its own for a log that can't be made.
+    pub fn may_want_room(&self) -> bool {
+        self.is_full() || matches!(self.code(), Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
+    }
+
     /// Tells whether the manifest itself is damaged.
     pub fn is_corrupt(&self) -> bool {
         matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
@@ -199,13 +204,12 @@ impl Manifest {
                 flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
                 Connection::open_with_flags(path, flags)?
             }
-            Access::Read => {
-                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
-            }
-            Access::Immutable => {
+            Access::Read | Access::Immutable => {
+                // The log's index is not made larger, and none is left behind: there may be no room for it.
+                let how = if access == Access::Read { "readonly_shm=1" } else { "immutable=1" };
                 let flags =
                     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                Connection::open_with_flags(immutable_uri(path), flags)?
+                Connection::open_with_flags(uri(path, how), flags)?
             }
         };
         // The order matters: the wait must be set before the first statement that can meet another process.
@@ -415,7 +419,7 @@ impl Rows {
     }
 }
 
-fn immutable_uri(path: &Path) -> String {
+fn uri(path: &Path, how: &str) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -423,5 +427,5 @@ fn immutable_uri(path: &Path) -> String {
             other => uri.push_str(&format!("%{other:02X}")),
         }
     }
-    uri + "?immutable=1"
+    format!("{uri}?{how}")
 }

@@ -75,7 +75,7 @@ impl Stores {
             Err(TryLockError::WouldBlock) => None,
         });
         let mut watch = free.unwrap_or_else(|| self.watches[0].lock().unwrap_or_else(PoisonError::into_inner));
-        if !watch.store.manifest.is_in_place() {
+        if !watch.store.is_current() {
             *watch = Watch::open(&self.root, &self.actor)?;
             self.version.fetch_add(1, Ordering::AcqRel);
         }
@@ -117,7 +117,7 @@ impl Watch {
 
 /// Takes a handle that is kept, if its manifest is still the store's; else opens one.
 pub(super) fn reopened(kept: &mut Option<Store>, root: &Path, actor: &Actor) -> Result<Store> {
-    match kept.take().filter(|store| store.manifest.is_in_place()) {
+    match kept.take().filter(|store| store.is_current()) {
         Some(store) => Ok(store),
         None => open(root, actor),
     }

@@ -88,7 +88,7 @@ impl Sight {
 
     /// Opens the store again if its manifest was replaced: what was imported may not be in it.
     fn follow(&mut self, actor: &Actor) -> Result<()> {
-        if !self.store.manifest.is_in_place() {
+        if !self.store.is_current() {
             self.store = stores::open(self.store.root(), actor)?;
             self.watch = Watch::new(&self.store, self.options.clone())?;
         }

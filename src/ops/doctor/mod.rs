@@ -104,7 +104,7 @@ pub fn doctor(store: &Store, context: &Context<'_>) -> Result<DoctorReport> {
         }
     };
     context.progress.start("examining", 0);
-    match examination.manifest() {
+    match examination.manifest(context.now) {
         Err(Error::Manifest(error) | Error::Store(store::Error::Manifest(error))) if error.is_corrupt() => {
             examination.damaged(reason(&error));
         }
@@ -167,12 +167,13 @@ impl Examination<'_> {
         Ok(is_cloned)
     }
 
-    fn manifest(&mut self) -> Result<()> {
+    fn manifest(&mut self, now: i64) -> Result<()> {
         for complaint in self.store.manifest.complaints()? {
             self.damaged(complaint);
         }
         let rows = self.blobs()?;
         self.unfinished(&rows)?;
+        self.clock(now)?;
         self.sessions()?;
         self.links(&rows)?;
         self.views()?;

@@ -8,7 +8,7 @@ use crate::blobs::{Blobs, Found, LinkMode, Staging};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
-use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State};
+use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State, Transaction};
 use crate::ops::healing::finish_deletion;
 use crate::ops::{Context, guard, parallel, reason};
 use crate::store::{Session, Store};
@@ -213,11 +213,18 @@ impl Publisher<'_> {
                     Some(row) if inserted.contains(&row.id) => row,
                     Some(row) => {
                         item.is_new |= row.state == State::Staged;
-                        row
+                        item.corrected(&transaction, row)?
                     }
                     None => {
                         if let Some(other) = transaction.find_blob_by_sha256(&item.digests.sha256)? {
-                            collisions.push((position, other.blake3));
+                            let was_live = matches!(other.state, State::Live | State::Lost);
+                            if !was_live || self.store.blobs.find(&other.blake3)? != Found::Absent {
+                                collisions.push((position, other.blake3));
+                                continue;
+                            }
+                            // No such file was ever there: a row that went bad, and no broken algorithm.
+                            item.row = Some(item.corrected(&transaction, other)?);
+                            transaction.insert_hold(&self.session.id, item.row.as_ref().expect("just set").id)?;
                             continue;
                         }
                         let row = transaction.insert_blob(&item.digests, item.size, self.context.now)?;
@@ -248,6 +255,28 @@ impl Publisher<'_> {
             }
             return Ok(());
         }
+    }
+}
+
+impl Ready {
+    /// Returns the row of these bytes, made to say what they are where it says something else: its page went bad.
+    fn corrected(&mut self, transaction: &Transaction<'_>, row: BlobRow) -> Result<BlobRow> {
+        let digests = self.digests;
+        if (row.blake3, row.sha256, row.size) == (digests.blake3, digests.sha256, self.size) {
+            return Ok(row);
+        }
+        transaction.correct_blob(row.id, &digests, self.size)?;
+        self.is_healed = true;
+        // What stands at its name is read before it is believed.
+        let state = if row.state == State::Live { State::Lost } else { row.state };
+        Ok(BlobRow {
+            state,
+            epoch: row.epoch + 1,
+            size: self.size,
+            blake3: digests.blake3,
+            sha256: digests.sha256,
+            ..row
+        })
     }
 }
 
