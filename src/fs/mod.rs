@@ -22,7 +22,7 @@ pub use probe::{
     Filesystem, boot_id, filesystem, free_bytes, free_names, host_name, is_full, unique_name, user_id, user_name,
 };
 pub use room::{Lease, has_room};
-pub use signature::Signature;
+pub use signature::{ChangeTimes, Signature};
 
 use fault::{Change, point};
 use std::fs::{File, OpenOptions};

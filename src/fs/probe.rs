@@ -1,6 +1,7 @@
 //! What is known of the machine and the filesystem under a path.
 
 use super::{Error, Result};
+use rustix::fs::StatVfsMountFlags;
 use std::path::Path;
 
 /// What the index of the manifest's log takes, and as much again for the folders above.
@@ -38,6 +39,16 @@ pub fn filesystem(path: &Path) -> Result<Filesystem> {
         number => return Ok(Filesystem { name: format!("0x{number:x}"), is_network: false }),
     };
     Ok(Filesystem { name: name.to_owned(), is_network })
+}
+
+/// Tells whether the filesystem of `path` sets the change times of its files by itself, so that no file can have another's. What is
+/// mounted read-only may be an image, and what isn't known may be anything.
+pub(super) fn keeps_change_times(path: &Path) -> bool {
+    const KEEP: [&str; 11] =
+        ["ext4", "xfs", "btrfs", "tmpfs", "overlayfs", "zfs", "f2fs", "bcachefs", "nfs", "lustre", "ceph"];
+    let is_known = filesystem(path).is_ok_and(|found| KEEP.contains(&found.name.as_str()));
+    let is_written = rustix::fs::statvfs(path).is_ok_and(|stat| !stat.f_flag.contains(StatVfsMountFlags::RDONLY));
+    is_known && is_written
 }
 
 /// Returns how many bytes an unprivileged user can still write on the filesystem of `path`.

@@ -321,6 +321,55 @@ fn what_came_by_a_hard_link_is_known_by_its_stat_the_next_time() {
     assert_ne!(outcomes(&env.run(["--json", "import", "in"]).json()), ["unchanged"]);
 }
 
+/// An image of a filesystem with one file, mounted read-only; all its times are the same as those of any other.
+struct Image(std::path::PathBuf);
+
+impl Image {
+    fn mount(env: &Env, number: u64) -> Option<Self> {
+        let (dir, image, at) =
+            (env.path(format!("dir{number}")), env.path(format!("image{number}")), env.path("mounted"));
+        let wheel = Wheel::new("demo", "1.0").payload(5000, number).write_to(&dir);
+        fs::File::open(wheel).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        fs::create_dir_all(&at).unwrap();
+        fs::File::create(&image).unwrap().set_len(1 << 20).unwrap();
+        let run = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+        let mut make = Command::new("mke2fs");
+        make.env("E2FSPROGS_FAKE_TIME", "1000000000").args(["-q", "-U", "01234567-89ab-cdef-0123-456789abcdef", "-d"]);
+        let is_made = run(make.arg(&dir).arg(&image));
+        let is_mounted = is_made && run(Command::new("mount").args(["-o", "loop,ro"]).arg(&image).arg(&at));
+        if !is_mounted {
+            println!("SKIPPED: no image can be made and mounted here, so nothing was tried on images");
+        }
+        is_mounted.then_some(Self(at))
+    }
+
+    fn stat(&self) -> (u64, u64, u64, i64, i64) {
+        let found = fs::metadata(self.0.join("demo-1.0-py3-none-any.whl")).unwrap();
+        (found.dev(), found.ino(), found.size(), found.mtime(), found.ctime())
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).status());
+    }
+}
+
+#[test]
+fn what_an_image_says_of_a_files_times_proves_nothing() {
+    let env = Env::new();
+    let Some(first) = Image::mount(&env, 1) else { return };
+    let stat = first.stat();
+    env.ok(["import", "mounted"]);
+    drop(first);
+    let Some(second) = Image::mount(&env, 2) else { return };
+    if second.stat() != stat {
+        println!("SKIPPED: the second image's file has another stat than the first one's");
+        return;
+    }
+    assert_eq!(outcomes(&env.json(["import", "mounted"])), ["replaced"]);
+}
+
 #[test]
 fn only_a_file_of_ours_with_one_name_becomes_a_blob_as_it_is() {
     let env = Env::new();

@@ -21,7 +21,7 @@ use super::{Context, Decision, Subject};
 use crate::blobs::{Found, LinkMode};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::error::Result;
-use crate::fs;
+use crate::fs::{self, ChangeTimes};
 use crate::manifest::{BlobId, State, TokenId};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
@@ -245,10 +245,11 @@ fn import_on(
     }
     store.require_writable()?;
     let mut unknown = Vec::new();
+    let times = ChangeTimes::default();
     // One transaction for all the questions: each on its own would take and give back a lock.
     let transaction = store.manifest.read()?;
     for (index, item) in items.iter_mut().enumerate() {
-        if !recognise(store, context, item, options.link)? {
+        if !recognise(store, context, item, options.link, &times)? {
             unknown.push(index);
         }
     }
@@ -334,12 +335,17 @@ fn subject<'a>(name: &'a DistributionFilename, made: &Made) -> Subject<'a> {
 
 /// Finds out whether an unchanged file was hashed before and its blob is there: about two stats, and no byte is read.
 /// A source that will be removed is read all the same, unless it is the blob's own file; so is one whose blob nobody read for long.
-fn recognise(store: &Store, context: &Context<'_>, item: &mut Item, link: LinkMode) -> Result<bool> {
+fn recognise(
+    store: &Store,
+    context: &Context<'_>,
+    item: &mut Item,
+    link: LinkMode,
+    times: &ChangeTimes,
+) -> Result<bool> {
     let source = item.source.signature;
     let own = || store.manifest.find_own(&source);
-    let Some(seen) = store.manifest.find_seen(&source)?.map_or_else(own, |seen| Ok(Some(seen)))? else {
-        return Ok(false);
-    };
+    let seen = store.manifest.find_seen(&source)?.filter(|_| times.prove(&item.source.path, &source));
+    let Some(seen) = seen.map_or_else(own, |seen| Ok(Some(seen)))? else { return Ok(false) };
     if seen.state != State::Live || !store.manifest.has_distribution(seen.blob, item.name.as_str())? {
         return Ok(false);
     }
@@ -382,7 +388,9 @@ fn stage_all(
         left = rest;
     }
     let mut failed = HashMap::new();
-    for (index, result) in (Publisher { store, session, context, link: options.link }).publish(items, &batches)? {
+    for (index, result) in (Publisher { store, session, context, link: options.link, times: ChangeTimes::default() })
+        .publish(items, &batches)?
+    {
         match result {
             Ok(published) => {
                 let item = &mut items[index];

@@ -7,7 +7,7 @@ use super::Item;
 use crate::blobs::{Blobs, Found, LinkMode, Staging};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
-use crate::fs::{self, Signature};
+use crate::fs::{self, ChangeTimes, Signature};
 use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State, Transaction};
 use crate::ops::healing::finish_deletion;
 use crate::ops::{Context, guard, parallel, reason};
@@ -38,6 +38,7 @@ pub(super) struct Publisher<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) context: &'a Context<'a>,
     pub(super) link: LinkMode,
+    pub(super) times: ChangeTimes,
 }
 
 /// A published blob.
@@ -183,7 +184,9 @@ impl Publisher<'_> {
             if let Some(inspection) = &item.described.inspection {
                 transaction.put_inspection(row.id, inspection)?;
             }
-            if let Some(source) = item.signature.filter(|source| !source.is_racy(self.session.started_ns)) {
+            let proves =
+                |source: &Signature| !source.is_racy(self.session.started_ns) && self.times.prove(&item.source, source);
+            if let Some(source) = item.signature.filter(proves) {
                 transaction.set_seen(&source, row.id)?;
             }
             let published = Published {
