@@ -139,6 +139,10 @@ impl Error {
             Self::Store(store::Error::Foreign(_)) => {
                 Some("a new store needs a folder of its own: --store DIR".to_owned())
             }
+            Self::Store(store::Error::Format { .. }) => Some(
+                "put a copy of wcas.json in place, or `wcas rebuild` writes a new one; `wcas doctor` tells more"
+                    .to_owned(),
+            ),
             Self::Store(store::Error::NoManifest(_)) => {
                 Some("put a backup in place, or `wcas rebuild` reads the blobs again".to_owned())
             }

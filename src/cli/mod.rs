@@ -133,6 +133,7 @@ pub(crate) fn main() -> ExitCode {
     let _ = flag::register(SIGXFSZ, Arc::default());
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
+    wcas::ops::fit_threads();
     let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, command_name(&matches), ends);
     let code = match run(&app, cli.command) {
         Ok(End::Done) => 0,

@@ -12,6 +12,7 @@ mod mode;
 mod probe;
 mod room;
 mod signature;
+pub(crate) mod text;
 
 pub use folder::Folder;
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
@@ -19,7 +20,8 @@ pub use lock::Lock;
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
 pub use probe::{
-    Filesystem, boot_id, filesystem, free_bytes, free_names, host_name, is_full, unique_name, user_id, user_name,
+    Filesystem, boot_id, filesystem, free_bytes, free_names, host_name, is_full, threads_left, unique_name, user_id,
+    user_name,
 };
 pub use room::{Lease, has_room};
 pub use signature::{ChangeTimes, Signature};

@@ -68,6 +68,19 @@ pub fn is_full(path: &Path) -> bool {
     free_bytes(path).is_ok_and(|free| free < SMALLEST_BYTES) || free_names(path).is_ok_and(|free| free == Some(0))
 }
 
+/// Returns how many threads this process may still begin, as far as a limit says so: the user's, or the control group's.
+pub fn threads_left() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit};
+    // How many the user has is not counted here: a limit alone says how tight it may be.
+    let user = getrlimit(Resource::Nproc).current.filter(|limit| *limit < 4096);
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    let dir = Path::new("/sys/fs/cgroup").join(group.trim_start_matches('/'));
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).ok()?.trim().parse::<u64>().ok();
+    let group = read("pids.max").map(|most| most.saturating_sub(read("pids.current").unwrap_or(0)));
+    [user.map(|_| 0), group].into_iter().flatten().min()
+}
+
 /// Returns the kernel's identity of this boot, empty where there is none.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()

@@ -60,6 +60,7 @@ pub struct UnnamedBlob {
 #[derive(Debug, Clone, Serialize)]
 pub struct RebuildProblem {
     /// Where it is; it was left there.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// What is wrong.
     pub reason: String,
@@ -87,6 +88,7 @@ pub struct RebuildReport {
     /// How many records of the log could be taken over.
     pub records: u64,
     /// Where the damaged manifest is now.
+    #[serde(serialize_with = "crate::fs::text::path_or_none")]
     pub damaged_manifest: Option<PathBuf>,
 }
 
@@ -183,8 +185,8 @@ fn fill(
     report: &mut RebuildReport,
 ) -> Result<()> {
     let files = files(store, report)?;
-    let failed = |error| fs::Error::at("start threads for", store.root())(std::io::Error::other(error));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(context.jobs.max(1)).build().map_err(failed)?;
+    // Without threads of its own it takes longer.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(context.jobs.max(1)).build().ok();
     context.progress.start("rebuilding", files.iter().map(|(_, size)| size).sum());
     let transaction = manifest.write()?;
     let mut candidates = Vec::new();
@@ -194,7 +196,10 @@ fn fill(
             context.progress.add(size);
             (blake3, blob)
         };
-        let looked: Vec<_> = pool.install(|| batch.par_iter().with_max_len(1).map(read).collect());
+        let looked: Vec<_> = match &pool {
+            Some(pool) => pool.install(|| batch.par_iter().with_max_len(1).map(read).collect()),
+            None => batch.iter().map(read).collect(),
+        };
         for (blake3, blob) in looked {
             let path = store.blobs.path(&blake3);
             match blob {

@@ -128,7 +128,10 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self> {
         let Identity { root, id, read_only } = format::identify(root)?;
         if read_only.is_none() {
-            settle(&root)?;
+            match settle(&root) {
+                Err(Error::Disk(error)) if error.is_full() => {}
+                done => done?,
+            }
         }
         let lock = match Lock::try_shared(&root.join("locks/store")) {
             Ok(Some(lock)) => Some(lock),
@@ -161,7 +164,9 @@ impl Store {
     }
 
     /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
+    /// A `wcas.json` that is gone or can't be understood is written anew where blobs say that this is a store.
     pub fn alone(root: &Path) -> Result<Alone> {
+        format::mend(root)?;
         let Identity { root, read_only, .. } = format::identify(root)?;
         if let Some(why) = read_only {
             return Err(Error::ReadOnly { path: root, why });
@@ -310,6 +315,13 @@ fn refuse_long(root: &Path) -> Result<()> {
 /// Sees to it that what is made in the store is its owner's, and that who may only read it can't stop those who write.
 fn settle(root: &Path) -> Result<()> {
     fs::remember_owner(root)?;
+    // Tools that copy files leave empty folders out.
+    for dir in ["locks"].iter().chain(&FOLDERS) {
+        let dir = root.join(dir);
+        if fs::entry(&dir)?.is_none() {
+            fs::create_dir(&dir)?;
+        }
+    }
     fs::close_to_readers(&root.join("locks"))?;
     // A reader of a manifest that couldn't be written leaves an index of the log that can't be written either.
     let manifest = root.join("manifest.sqlite");

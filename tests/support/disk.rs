@@ -1,6 +1,11 @@
 //! Small filesystems, which fill quickly. Only root may mount them.
 
-#![allow(dead_code, reason = "each test crate uses its own part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "each test crate uses its own part, and tests may panic and say what they skip"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,9 @@
 
 mod rights;
 mod settings;
+mod unopened;
+
+pub use unopened::diagnose;
 
 use super::{Context, counted, reason};
 use crate::digest::Blake3;
@@ -40,6 +43,7 @@ pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
     /// Where; of several files, the first.
+    #[serde(serialize_with = "crate::fs::text::path_or_none")]
     pub path: Option<PathBuf>,
     /// What is the matter.
     pub detail: String,
@@ -51,6 +55,7 @@ pub struct Finding {
 #[derive(Debug, Serialize)]
 pub struct DoctorReport {
     /// The store's folder.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub store: PathBuf,
     /// The filesystem that it is on.
     pub filesystem: String,

@@ -125,6 +125,7 @@ pub struct ImportReport {
 #[derive(Debug, Clone, Serialize)]
 pub struct Kept {
     /// Where it is.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// Its filename.
     pub filename: String,

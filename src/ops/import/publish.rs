@@ -77,6 +77,15 @@ struct Ready {
 
 type PerItem<T> = std::result::Result<T, String>;
 
+/// What a batch's files were found to be, by their positions.
+type Prepared = Vec<(usize, Result<PerItem<Ready>>)>;
+
+/// A batch that is being staged, or was at once where no thread could be had.
+enum BatchStaging<'scope> {
+    Running(std::thread::ScopedJoinHandle<'scope, Prepared>),
+    Done(Prepared),
+}
+
 /// What works on many files at a time needs: no manifest, which belongs to one thread.
 #[derive(Clone, Copy)]
 struct Files<'a> {
@@ -105,19 +114,30 @@ impl Publisher<'_> {
                 let work = batch.iter().map(has_size).collect::<Result<Vec<(usize, bool)>>>()?;
                 // With fewer files than processors, the idle ones help to hash; else two files at a time are faster than one.
                 let files = self.files(work.len() < jobs);
-                Ok(scope.spawn(move || {
+                let work = std::sync::Arc::new(work);
+                let prepare_all = move |work: &[(usize, bool)]| {
                     let prepare = |&(index, may_be_known): &(usize, bool)| {
                         let prepared = files.prepare(index, &items[index], may_be_known);
                         progress.add(items[index].size);
                         (index, prepared)
                     };
-                    parallel::map(jobs, &work, prepare)
-                }))
+                    parallel::map(jobs, work, prepare)
+                };
+                let own = work.clone();
+                Ok(match parallel::spawn(scope, move || prepare_all(&own)) {
+                    Some(running) => BatchStaging::Running(running),
+                    None => BatchStaging::Done(prepare_all(&work)),
+                })
             };
             let mut staging = batches.first().map(|batch| start(batch)).transpose()?;
             let mut next = 1;
             while let Some(running) = staging.take() {
-                let prepared = running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                let prepared = match running {
+                    BatchStaging::Running(thread) => {
+                        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    }
+                    BatchStaging::Done(prepared) => prepared,
+                };
                 staging = batches.get(next).map(|batch| start(batch)).transpose()?;
                 next += 1;
                 self.finish(prepared, &mut results)?;
@@ -127,11 +147,7 @@ impl Publisher<'_> {
     }
 
     /// Syncs, names and records what was staged.
-    fn finish(
-        &self,
-        prepared: Vec<(usize, Result<PerItem<Ready>>)>,
-        results: &mut Vec<(usize, PerItem<Published>)>,
-    ) -> Result<()> {
+    fn finish(&self, prepared: Prepared, results: &mut Vec<(usize, PerItem<Published>)>) -> Result<()> {
         let mut ready = Vec::with_capacity(prepared.len());
         for (index, prepared) in prepared {
             match prepared? {

@@ -6,7 +6,7 @@
 mod mend;
 mod read;
 
-use super::{Context, reason};
+use super::{Context, parallel, reason};
 use crate::digest::Blake3;
 use crate::error::Result;
 use crate::fs::Signature;
@@ -63,6 +63,7 @@ pub struct Problem {
     /// The blob.
     pub blake3: Blake3,
     /// Where it should be.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// The filenames that it has.
     pub filenames: Vec<String>,
@@ -71,6 +72,7 @@ pub struct Problem {
     /// More about it: the digest that was found, the error.
     pub detail: String,
     /// Where the wrong bytes are now.
+    #[serde(serialize_with = "crate::fs::text::path_or_none")]
     pub quarantine: Option<PathBuf>,
     /// Whether right bytes are in its place again.
     pub repaired: bool,
@@ -132,23 +134,28 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
         bytes: AtomicU64::new(0),
     };
     let (sender, receiver) = mpsc::channel();
+    let work = |sender: mpsc::Sender<(usize, Look)>| {
+        loop {
+            let is_over = options.max_duration.is_some_and(|limit| started.elapsed() >= limit);
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if is_over || index >= reader.rows.len() || stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let look = reader.look(index, threads);
+            context.progress.add(reader.rows[index].size);
+            if sender.send((index, look)).is_err() {
+                return;
+            }
+        }
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (sender, next, stop, reader) = (sender.clone(), &next, &stop, &reader);
-            scope.spawn(move || {
-                loop {
-                    let is_over = options.max_duration.is_some_and(|limit| started.elapsed() >= limit);
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if is_over || index >= reader.rows.len() || stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let look = reader.look(index, threads);
-                    context.progress.add(reader.rows[index].size);
-                    if sender.send((index, look)).is_err() {
-                        return;
-                    }
-                }
-            });
+        let work = &work;
+        let begun = (0..threads).map_while(|_| {
+            let sender = sender.clone();
+            parallel::spawn(scope, move || work(sender))
+        });
+        if begun.count() == 0 {
+            work(sender.clone());
         }
         drop(sender);
         collect(store, context, options, &rows, &receiver, &mut report);

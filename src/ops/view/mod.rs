@@ -23,6 +23,14 @@ fn split_lost(entries: &mut Vec<Entry>) -> Vec<String> {
     lost.map(|entry| entry.filename).collect()
 }
 
+/// The longest name that common filesystems have, in bytes.
+const NAME_BYTES: usize = 255;
+
+/// Tells whether a tree can have a file's METADATA beside it: of very long names `NAME.metadata` is too long.
+fn has_sidecar(entry: &Entry) -> bool {
+    entry.filename.len() + ".metadata".len() <= NAME_BYTES
+}
+
 fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> {
     File {
         filename: &entry.filename,

@@ -85,6 +85,7 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Tree> {
 #[derive(Debug, Serialize)]
 pub struct DropReport {
     /// The folder.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub removed: PathBuf,
     /// What is there now instead of this store's tree, and was left.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -47,6 +47,7 @@ pub struct TreeReport {
     /// The collections that are shown, the nearest first.
     pub collections: Vec<CollectionAt>,
     /// The folder.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// How many files it shows.
     pub files: usize,
