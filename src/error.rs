@@ -99,6 +99,7 @@ impl Error {
             }
             Self::Store(store::Error::Absent(_)) => ErrorKind::NotFound,
             Self::Store(store::Error::Busy { .. }) => ErrorKind::Busy,
+            Self::Disk(error) | Self::Store(store::Error::Disk(error)) if error.is_held() => ErrorKind::Busy,
             Self::Store(store::Error::Manifest(error)) | Self::Manifest(error) if error.is_busy() => ErrorKind::Busy,
             Self::Name(_) | Self::Spec(_) | Self::Target(_) | Self::Refused(_) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
@@ -128,6 +129,9 @@ impl Error {
             );
         }
         match self {
+            Self::Disk(error) | Self::Store(store::Error::Disk(error)) if error.is_held() => {
+                Some("see what that process is at: a stopped one goes on with `kill -CONT`".to_owned())
+            }
             Self::NoCollection { known, .. } if known.is_empty() => Some(
                 "there are no collections yet; `wcas import PATH` or `wcas collection create NAME` makes one"
                     .to_owned(),

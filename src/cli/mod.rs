@@ -38,6 +38,7 @@ use app::App;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGXFSZ};
 use signal_hook::flag;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -134,6 +135,9 @@ pub(crate) fn main() -> ExitCode {
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
     wcas::ops::fit_threads();
+    if !cli.quiet {
+        wcas::fs::on_wait(|text| drop(writeln!(std::io::stderr(), "{}", print::escaped(text))));
+    }
     let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, command_name(&matches), ends);
     let code = match run(&app, cli.command) {
         Ok(End::Done) => 0,

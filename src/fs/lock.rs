@@ -3,8 +3,11 @@
 use super::{Error, Result, entry};
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// Lock files can be opened by who may write to their folder, which is closed to all others.
 const MODE: u32 = 0o660;
@@ -17,15 +20,53 @@ pub struct Lock {
     path: PathBuf,
 }
 
+/// How long a lock is waited for that nobody needs for longer: another command's batch takes under a second.
+const WAIT: Duration = Duration::from_secs(60);
+/// After this time somebody is told who is waited for.
+const SILENCE: Duration = Duration::from_secs(2);
+/// How often a lock is tried that another has: at first, and at last.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
+
+/// Who is told of a wait.
+static LISTENER: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Says who is told, in words, that a lock is waited for, and who has it.
+pub fn on_wait(listener: fn(&str)) {
+    // The first one stays.
+    let _ = LISTENER.set(listener);
+}
+
 impl Lock {
-    /// Takes the lock for this process alone, waiting for it.
+    /// Takes the lock for this process alone, waiting for it as long as a command may need it. A holder that keeps it for longer is
+    /// stopped, or hangs: the error names it ([`Error::is_held`]).
     pub fn exclusive(path: &Path) -> Result<Self> {
+        Self::exclusive_within(path, Some(WAIT))
+    }
+
+    /// Takes the lock for this process alone, waiting for it as long as a download or a build takes.
+    pub fn exclusive_at_last(path: &Path) -> Result<Self> {
+        Self::exclusive_within(path, None)
+    }
+
+    fn exclusive_within(path: &Path, wait: Option<Duration>) -> Result<Self> {
+        let (began, mut pause, mut is_told) = (Instant::now(), PAUSES[0], false);
         loop {
-            let lock = Self::opened(path)?;
-            lock.file.lock().map_err(Error::at("lock", path))?;
-            if lock.is_named()? {
+            if let Some(lock) = Self::try_exclusive(path)? {
                 return Ok(lock);
             }
+            let waited = began.elapsed();
+            if waited >= SILENCE && !is_told {
+                is_told = true;
+                if let Some(tell) = LISTENER.get() {
+                    tell(&format!("waiting for {}, which {} has", path.display(), holder(path)));
+                }
+            }
+            if wait.is_some_and(|wait| waited >= wait) {
+                let text = format!("{} has it for more than {} s", holder(path), waited.as_secs());
+                return Err(Error::at("lock", path)(io::Error::new(io::ErrorKind::TimedOut, text)));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSES[1]);
         }
     }
 
@@ -83,9 +124,51 @@ impl Lock {
     }
 }
 
+/// Says who holds a lock, as far as the kernel tells: `process 4711 (wcas, stopped)`.
+fn holder(path: &Path) -> String {
+    let unknown = || "another process".to_owned();
+    let (Ok(Some(found)), Ok(locks)) = (entry(path), std::fs::read_to_string("/proc/locks")) else { return unknown() };
+    let inode = format!(":{}", found.ino());
+    let process = locks.lines().find_map(|line| {
+        // 1: FLOCK  ADVISORY  WRITE 4711 08:02:131073 0 EOF
+        let mut fields = line.split_whitespace().skip(1);
+        let is_flock = fields.next() == Some("FLOCK");
+        let process = fields.nth(2)?.parse::<u32>().ok()?;
+        (is_flock && fields.next()?.ends_with(&inode)).then_some(process)
+    });
+    let Some(process) = process else { return unknown() };
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // 4711 (wcas) T …
+    let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+    match name {
+        Some((name, rest)) if rest.trim_start().starts_with('T') => format!("process {process} ({name}, stopped)"),
+        Some((name, _)) => format!("process {process} ({name})"),
+        None => format!("process {process}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_too_long_is_given_up_and_its_holder_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::exclusive(&path).unwrap();
+        let error = Lock::exclusive_within(&path, Some(Duration::from_millis(30))).unwrap_err();
+        assert!(error.is_held(), "{error:?}");
+        if Path::new("/proc/locks").exists() {
+            let text = error.source.to_string();
+            assert!(text.contains(&format!("process {} (", std::process::id())), "{text}");
+        }
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Lock::exclusive_at_last(&path).map(drop));
+            std::thread::sleep(Duration::from_millis(80));
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
+    }
 
     #[test]
     fn a_lock_whose_file_was_removed_is_not_held() {

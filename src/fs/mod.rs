@@ -16,7 +16,7 @@ pub(crate) mod text;
 
 pub use folder::Folder;
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
-pub use lock::Lock;
+pub use lock::{Lock, on_wait};
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
 pub use probe::{
@@ -54,6 +54,11 @@ impl Error {
     /// Tells whether there is no such file or folder.
     pub fn is_not_found(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    }
+
+    /// Tells whether another process has a lock for too long.
+    pub fn is_held(&self) -> bool {
+        self.act == "lock" && self.source.kind() == io::ErrorKind::TimedOut
     }
 
     /// Tells whether this process, or the machine, lacks handles or memory: it says nothing about the file.

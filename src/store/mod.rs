@@ -344,7 +344,7 @@ impl Locks {
         let path = self.dir.join(format!("pull-{}", &name[..16]));
         match Lock::try_exclusive(&path)? {
             Some(lock) => Ok((lock, false)),
-            None => Ok((Lock::exclusive(&path)?, true)),
+            None => Ok((Lock::exclusive_at_last(&path)?, true)),
         }
     }
 
@@ -360,7 +360,7 @@ impl Locks {
             return Ok(lock);
         }
         wait();
-        Lock::exclusive(&path)
+        Lock::exclusive_at_last(&path)
     }
 }
 

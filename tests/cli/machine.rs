@@ -273,6 +273,30 @@ fn a_limit_on_threads_ends_nothing() {
 const NOBODY: u32 = 65533;
 
 #[test]
+fn a_wait_is_told_with_the_name_of_whom_is_waited_for() {
+    let env = filled();
+    env.ok(["view", "--to", "tree"]);
+    let lock = fs::read_dir(env.store().join("locks"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("view-"))
+        .unwrap();
+    let held = fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| env.ok(["view", "--to", "tree"]));
+        std::thread::sleep(Duration::from_millis(3500));
+        held.unlock().unwrap();
+        let output = waiting.join().unwrap();
+        let whom = format!("which process {} (", std::process::id());
+        assert!(output.stderr.contains("waiting for ") && output.stderr.contains(&whom), "{output}");
+    });
+    assert!(begin.elapsed() >= Duration::from_secs(3));
+    assert_eq!(env.ok(["view", "--to", "tree"]).stderr.matches("waiting").count(), 0);
+}
+
+#[test]
 fn a_token_that_could_not_be_told_is_revoked() {
     let env = filled();
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
