@@ -192,6 +192,22 @@ pub fn create_new(path: &Path, mode: u32) -> Result<File> {
     Ok(file)
 }
 
+/// Opens a file whose end is written to, whoever else does so; one that isn't there is made. A link or a pipe is refused.
+pub fn open_to_append(path: &Path) -> Result<File> {
+    point(Change::Grow, "open", path)?;
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
+    let opened = OpenOptions::new().append(true).create(true).mode(FILE).custom_flags(flags).open(path);
+    let file = opened.map_err(Error::at("open", path))?;
+    let metadata = file.metadata().map_err(Error::at("look at", path))?;
+    if !metadata.is_file() {
+        return Err(Error::at("open", path)(io::Error::other("it is no regular file; remove it")));
+    }
+    if metadata.len() == 0 {
+        give(path)?;
+    }
+    Ok(file)
+}
+
 /// Writes bytes at the file's position.
 pub fn append(mut file: &File, path: &Path, bytes: &[u8]) -> Result<()> {
     point(Change::Grow, "write", path)?;

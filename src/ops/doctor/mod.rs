@@ -179,6 +179,7 @@ impl Examination<'_> {
         let rows = self.blobs()?;
         self.unfinished(&rows)?;
         self.clock(now)?;
+        self.filenames()?;
         self.sessions()?;
         self.links(&rows)?;
         self.views()?;
@@ -289,6 +290,19 @@ impl Examination<'_> {
         Ok(())
     }
 
+    /// Looks whether a rebuild would find the filenames.
+    fn filenames(&mut self) -> Result<()> {
+        let noted = self.store.blobs.noted_filenames()?;
+        let is_noted = |(blake3, name): &&(Blake3, String)| noted.get(blake3).is_some_and(|names| names.contains(name));
+        let all = self.store.manifest.all_filenames()?;
+        let count = all.iter().filter(|row| !is_noted(row)).count();
+        if count > 0 {
+            let detail = format!("{} that nothing but the manifest knows", counted(count, "filename"));
+            self.note("filenames", None, detail, "`wcas gc` notes them in blobs/filenames, for a rebuild");
+        }
+        Ok(())
+    }
+
     fn sessions(&mut self) -> Result<()> {
         if self.store.is_writable() {
             let dead = self.store.dead_sessions()?;
@@ -336,6 +350,9 @@ impl Examination<'_> {
                 let advice = format!("make it again with `wcas view --to {0}`, or `wcas view --remove {0}`", view.path);
                 let detail = "the view's `simple` leads nowhere: readers see nothing".to_owned();
                 self.problem("view", Some(&simple), detail, &advice);
+            } else if let Some(detail) = crate::ops::view::damage(self.store, &view) {
+                let advice = format!("`wcas view --to {0}` with what it shows makes that anew", view.path);
+                self.problem("view", Some(path), detail, &advice);
             }
         }
         Ok(())

@@ -179,6 +179,7 @@ impl Publisher<'_> {
         self.store.blobs.sync_names(ready.iter().map(|item| &item.digests.blake3))?;
         let mut again = Vec::new();
         let transaction = self.store.manifest.write()?;
+        self.note_filenames(&transaction, &ready)?;
         for mut item in ready {
             let quarantined = item.quarantined.take();
             let row = item.row.as_ref().expect("inserted above");
@@ -217,6 +218,18 @@ impl Publisher<'_> {
         }
         transaction.commit()?;
         Ok(again)
+    }
+
+    /// Notes filenames beside the blobs that the manifest doesn't have yet: it may be lost one day.
+    fn note_filenames(&self, transaction: &Transaction<'_>, ready: &[Ready]) -> Result<()> {
+        let mut new = Vec::new();
+        for item in ready {
+            let (row, name) = (item.row.as_ref().expect("inserted before"), &item.described.distribution.filename);
+            if !transaction.has_distribution(row.id, name)? {
+                new.push((item.digests.blake3, name.as_str()));
+            }
+        }
+        Ok(self.store.blobs.note_filenames(&new)?)
     }
 
     /// Inserts the rows of new blobs and the holds of all. A blob that gc is deleting is waited for.

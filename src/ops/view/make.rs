@@ -91,6 +91,8 @@ fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) ->
     bytes.par_iter().try_for_each(|(sha256, bytes)| blobs.stage_sidecar(scratch.dir(), sha256, bytes))?;
     fs::sync_filesystem(scratch.dir())?;
     absent.par_iter().try_for_each(|sha256| blobs.publish_sidecar(scratch.dir(), sha256))?;
+    // The tree may be on another filesystem, whose sync doesn't reach these names.
+    fs::sync_filesystem(scratch.dir())?;
     Ok(())
 }
 
