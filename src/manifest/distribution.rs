@@ -53,7 +53,7 @@ impl Distribution {
 impl Rows {
     /// Counts the live entries of a collection, and those that have METADATA and a name of at most so many bytes.
     pub fn sidecar_counts(&self, collection: CollectionId, longest: usize) -> Result<(usize, usize)> {
-        let sql = "SELECT count(*), count(iif(d.metadata_sha256 NOT NULL AND octet_length(e.filename) <= ?2, 1, NULL))
+        let sql = "SELECT count(*), count(iif(d.metadata_sha256 NOT NULL AND d.kind = 'wheel' AND octet_length(e.filename) <= ?2, 1, NULL))
                    FROM entry e JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
                    WHERE e.collection_id = ?1 AND e.removed IS NULL";
         let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);

@@ -114,7 +114,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Res
     // Before bytes are looked at: what is found bad from here on is noticed by the next run.
     let losses = store.manifest.losses()?;
     if let Tree::Simple(tree) = &mut tree {
-        forget_damaged(tree, &shelves(&entries, &read.statuses, &[]));
+        forget_damaged(store, tree, &shelves(&entries, &read.statuses, &[]), options.link);
     }
     let doubtful = match &tree {
         Tree::Simple(tree) => changed_projects(store, tree, &shelves(&entries, &read.statuses, &[]), options.link),
@@ -174,12 +174,13 @@ fn changed_projects(store: &Store, tree: &SimpleTree, projects: &[Shelf<'_>], li
     changed.collect()
 }
 
-/// Has the folders of projects made anew in which something is missing: whoever took it away.
-fn forget_damaged(tree: &mut SimpleTree, projects: &[Shelf<'_>]) {
+/// Has the folders of projects made anew in which something is missing, whoever took it away. One that is to show something else is
+/// as it is for those who read it until then.
+fn forget_damaged(store: &Store, tree: &mut SimpleTree, projects: &[Shelf<'_>], link: LinkKind) {
+    let changed = changed_projects(store, tree, projects, link);
     let standing = tree.standing();
-    for shelf in projects {
-        let sidecars =
-            shelf.entries.iter().filter(|entry| entry.metadata_sha256.is_some() && has_sidecar(entry)).count();
+    for shelf in projects.iter().filter(|shelf| !changed.contains(shelf.project)) {
+        let sidecars = shelf.entries.iter().filter(|entry| entry.sidecar().is_some() && has_sidecar(entry)).count();
         let made = Standing { files: shelf.entries.len(), sidecars };
         if standing.get(shelf.project.as_str()).is_some_and(|found| *found != Some(made)) {
             tree.forget(shelf.project.as_str());
@@ -311,7 +312,7 @@ fn fingerprint(root: &Path, shelf: &Shelf<'_>, link: LinkKind) -> String {
         // A folder made before bytes were found bad may hold copies of them.
         hasher.update(&entry.epoch.to_le_bytes());
         hasher.update(&entry.uploaded_at.to_le_bytes());
-        hasher.update(entry.metadata_sha256.map_or([0; 32], |sha256| *sha256.as_bytes()).as_slice());
+        hasher.update(entry.sidecar().map_or([0; 32], |sha256| *sha256.as_bytes()).as_slice());
         hasher.update(optional(&entry.requires_python).as_bytes()).update(b"\0");
         hasher.update(optional(&entry.yanked).as_bytes()).update(b"\0");
         if let Some(provenance) = entry.origin.as_ref().and_then(|origin| origin.provenance.as_ref()) {
