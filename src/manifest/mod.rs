@@ -163,6 +163,8 @@ pub enum Access {
     Write,
     /// While others write, by a process that can't: their log is read.
     Read,
+    /// As `Read`, on a disk without room: no index of the log is made.
+    ReadInPlace,
     /// On a medium that nobody writes to: no locks, no log files.
     Immutable,
 }
@@ -205,9 +207,11 @@ impl Manifest {
                 flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
                 Connection::open_with_flags(path, flags)?
             }
-            Access::Read | Access::Immutable => {
-                // The log's index is not made larger, and none is left behind: there may be no room for it.
-                let how = if access == Access::Read { "readonly_shm=1" } else { "immutable=1" };
+            Access::Read => {
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
+            }
+            Access::ReadInPlace | Access::Immutable => {
+                let how = if access == Access::Immutable { "immutable=1" } else { "readonly_shm=1" };
                 let flags =
                     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 Connection::open_with_flags(uri(path, how), flags)?

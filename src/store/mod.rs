@@ -369,7 +369,8 @@ impl Locks {
 fn open_to_read(path: &Path) -> manifest::Result<Manifest> {
     let log = path.with_extension("sqlite-wal");
     for _ in 0..READ_TRIES {
-        if let Ok(manifest) = Manifest::open(path, Access::Read, WAIT) {
+        let ways = [Access::Read, Access::ReadInPlace];
+        if let Some(manifest) = ways.into_iter().find_map(|access| Manifest::open(path, access, WAIT).ok()) {
             return Ok(manifest);
         }
         if fs::entry(&log)?.is_none_or(|log| log.len() == 0) {

@@ -28,9 +28,9 @@ fn a_dry_run_prints_exactly_what_the_run_then_does() {
     env.ok(["invalidate", "demo==1.0", "--collection", "shared"]);
     env.ok(["pin", "demo==2.0"]);
     let rules = ["gc", "--keep-builds", "1", "--grace", "0"];
-    let before = files(&env.path("store/blobs"));
+    let before = files(&env.path("store/blobs/b3"));
     let mut dry = env.json([&rules[..], &["--dry-run"]].concat());
-    assert_eq!((listed(&env).len(), files(&env.path("store/blobs"))), (7, before), "nothing was changed");
+    assert_eq!((listed(&env).len(), files(&env.path("store/blobs/b3"))), (7, before), "nothing was changed");
     let text = env.ok([&rules[..], &["--dry-run"]].concat()).stdout;
     let real = env.json(rules);
     assert_eq!(dry["dry_run"], true);
@@ -96,7 +96,7 @@ fn the_grace_keeps_what_was_dropped_and_undo_brings_it_back() {
     let env = filled();
     env.ok(["gc", "--keep-versions", "1"]);
     assert_eq!(listed(&env).len(), 2);
-    assert_eq!(files(&env.path("store/blobs")).len(), 4, "the bytes stay for 48 hours");
+    assert_eq!(files(&env.path("store/blobs/b3")).len(), 4, "the bytes stay for 48 hours");
     assert_eq!(env.json(["undo"])["restored"].as_array().unwrap().len(), 2);
     assert_eq!(listed(&env).len(), 4);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 0);
@@ -123,7 +123,7 @@ fn pins_win_over_every_rule() {
     // Invalidated by hand the entry goes, and the pinned bytes stay.
     env.ok(["invalidate", "demo"]);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 0);
-    assert_eq!(files(&env.path("store/blobs")).len(), 1);
+    assert_eq!(files(&env.path("store/blobs/b3")).len(), 1);
     let digest = env.json(["pin"])["pins"][0]["blake3"].as_str().unwrap().to_owned();
     assert_output!(env.run(["unpin", &digest, "--owner", "somebody"]), @r"
     exit 4
@@ -132,7 +132,7 @@ fn pins_win_over_every_rule() {
     ");
     env.ok(["unpin", &digest, "--owner", "release"]);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 1);
-    assert_eq!(files(&env.path("store/blobs")).len(), 0);
+    assert_eq!(files(&env.path("store/blobs/b3")).len(), 0);
 }
 
 #[test]
