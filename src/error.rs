@@ -99,6 +99,7 @@ impl Error {
             }
             Self::Store(store::Error::Absent(_)) => ErrorKind::NotFound,
             Self::Store(store::Error::Busy { .. }) => ErrorKind::Busy,
+            Self::Disk(error) | Self::Store(store::Error::Disk(error)) if error.is_held() => ErrorKind::Busy,
             Self::Store(store::Error::Manifest(error)) | Self::Manifest(error) if error.is_busy() => ErrorKind::Busy,
             Self::Name(_) | Self::Spec(_) | Self::Target(_) | Self::Refused(_) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
@@ -112,6 +113,7 @@ impl Error {
                 error.is_full()
             }
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) => error.is_full(),
+            Self::Store(store::Error::NoRoom(_)) => true,
             _ => false,
         }
     }
@@ -122,9 +124,14 @@ impl Error {
             return None;
         }
         if self.is_full() {
-            return Some("the disk is full: `wcas gc` frees room even then, with its reserve".to_owned());
+            return Some(
+                "the disk is full: `wcas gc` frees room even then, with its reserve (`--grace 0` at once)".to_owned(),
+            );
         }
         match self {
+            Self::Disk(error) | Self::Store(store::Error::Disk(error)) if error.is_held() => {
+                Some("see what that process is at: a stopped one goes on with `kill -CONT`".to_owned())
+            }
             Self::NoCollection { known, .. } if known.is_empty() => Some(
                 "there are no collections yet; `wcas import PATH` or `wcas collection create NAME` makes one"
                     .to_owned(),
@@ -136,12 +143,20 @@ impl Error {
             Self::Store(store::Error::Foreign(_)) => {
                 Some("a new store needs a folder of its own: --store DIR".to_owned())
             }
+            Self::Store(store::Error::Format { .. }) => Some(
+                "put a copy of wcas.json in place, or `wcas rebuild` writes a new one; `wcas doctor` tells more"
+                    .to_owned(),
+            ),
             Self::Store(store::Error::NoManifest(_)) => {
                 Some("put a backup in place, or `wcas rebuild` reads the blobs again".to_owned())
             }
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_corrupt() => {
                 Some("keep a copy of manifest.sqlite, then put a backup in place or `wcas rebuild`".to_owned())
             }
+            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.may_want_room() => Some(
+                "the disk fails or is full (`wcas gc` frees room), or files may not grow so large (`ulimit -f`)"
+                    .to_owned(),
+            ),
             Self::Collision { .. } => {
                 Some("nothing was imported; `wcas verify` shows whether the known blob is sound".to_owned())
             }
@@ -166,6 +181,7 @@ fn disk_hint(error: &fs::Error) -> &'static str {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "this user may not do that there: see who owns the path"
         }
+        ErrorKind::FileTooLarge => "files may not grow so large: see `ulimit -f`, and what the filesystem allows",
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
             "see whether the path is what you meant"
         }

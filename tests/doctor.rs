@@ -17,7 +17,7 @@ use wcas::name::CollectionName;
 use wcas::ops::{self, Context, ImportOptions, Severity};
 use wheels::Wheel;
 
-const CONTEXT: Context<'_> = Context { now: 1_700_000_000, who: "test", jobs: 2, progress: &(), client: None };
+const CONTEXT: Context<'_> = Context { now: 4_000_000_000, who: "test", jobs: 2, progress: &(), client: None };
 
 /// A store with one wheel.
 struct Sample {

@@ -62,6 +62,11 @@ impl Sample {
         }
     }
 
+    /// Takes away what a store of an earlier version hadn't: the filenames beside the blobs.
+    fn forget_filenames(&self) {
+        fs::remove_dir_all(self.root.join("blobs/filenames")).unwrap();
+    }
+
     fn rebuild(&self, force: bool) -> Result<RebuildReport, Error> {
         ops::rebuild(&self.root, &CONTEXT, &RebuildOptions { force, ..RebuildOptions::default() })
     }
@@ -72,6 +77,11 @@ impl Sample {
         let findings = ops::doctor(&store, &CONTEXT).unwrap().findings;
         let known = |kind: &str| matches!(kind, "reflink" | "room");
         assert!(findings.iter().all(|finding| known(finding.kind)), "{findings:?}");
+        drop(store);
+        assert_eq!(self.gc().blobs, 0);
+    }
+
+    fn gc(&self) -> ops::GcReport {
         let options = ops::GcOptions {
             dry_run: false,
             grace: 0,
@@ -79,7 +89,7 @@ impl Sample {
             collections: Vec::new(),
             max_duration: None,
         };
-        assert_eq!(ops::gc(&store, &CONTEXT, &options).unwrap().blobs, 0);
+        ops::gc(&Store::open(&self.root).unwrap(), &CONTEXT, &options).unwrap()
     }
 
     fn damaged(&self) -> Vec<String> {
@@ -99,6 +109,7 @@ fn blobs(root: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_lost_manifest_is_made_anew_with_the_same_filenames() {
     let sample = Sample::new();
+    sample.forget_filenames();
     sample.remove_manifest();
     let report = sample.rebuild(false).unwrap();
     assert_eq!(report.distributions, sample.filenames);
@@ -113,6 +124,41 @@ fn a_lost_manifest_is_made_anew_with_the_same_filenames() {
 }
 
 #[test]
+fn filenames_that_were_noted_beside_the_blobs_come_back() {
+    let sample = Sample::new();
+    let inputs = sample.dir.path().join("more");
+    // Two builds that nothing in their bytes tells apart from each other's names.
+    let builds: Vec<PathBuf> = ["1", "2"]
+        .into_iter()
+        .map(|build| {
+            let tags = "cp310-cp310-manylinux2014_x86_64.manylinux_2_17_x86_64";
+            let path = Wheel::new("triton", "2.0.0").tags(tags).payload(100, build.parse().unwrap()).write_to(&inputs);
+            let named = inputs.join(format!("triton-2.0.0-{build}-{tags}.whl"));
+            fs::rename(path, &named).unwrap();
+            named
+        })
+        .collect();
+    sample.import("shared", &builds);
+    let names = sample.listed();
+    sample.remove_manifest();
+    let list = sample.root.join("blobs/filenames/list");
+    // What a power cut tore, what others wrote, and what is gone says nothing.
+    let text = fs::read_to_string(&list).unwrap();
+    fs::write(&list, format!("{text}\n1234 a-1-py3-none-any.whl\n{} gone-1-py3-none-any.whl\nabc", "0".repeat(64)))
+        .unwrap();
+    let report = sample.rebuild(false).unwrap();
+    assert_eq!((report.guessed, report.distributions.len(), report.problems.len()), (0, 5, 0), "{report:?}");
+    assert_eq!(sample.listed(), names);
+    sample.is_sound();
+    // What a store of an earlier version lacks is told, and gc notes it.
+    sample.forget_filenames();
+    let findings = ops::doctor(&Store::open(&sample.root).unwrap(), &CONTEXT).unwrap().findings;
+    assert!(findings.iter().any(|finding| finding.kind == "filenames"), "{findings:?}");
+    sample.gc();
+    sample.is_sound();
+}
+
+#[test]
 fn links_tell_a_filename_that_the_bytes_don_t() {
     let sample = Sample::new();
     // Bytes don't say in which order a filename has its tags; a link that a lookup made does.
@@ -123,6 +169,7 @@ fn links_tell_a_filename_that_the_bytes_don_t() {
     store.blobs.named(&native.blake3, sorted).unwrap();
     store.blobs.named(&native.blake3, "other-9-py3-none-any.whl").unwrap();
     drop(store);
+    sample.forget_filenames();
     sample.remove_manifest();
     let report = sample.rebuild(false).unwrap();
     assert!(report.distributions.iter().any(|name| name == sorted), "{:?}", report.distributions);
@@ -201,6 +248,7 @@ fn what_has_no_place_in_the_collection_is_pinned() {
     sample.import("rocm", &[Wheel::new("demo", "1.0").build("2_el9").payload(100, 7).write_to(&inputs)]);
     let silent = Wheel::new("silent", "1.0").member("silent-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n");
     sample.import("rocm", &[silent.write_to(&inputs)]);
+    sample.forget_filenames();
     sample.remove_manifest();
     let report = sample.rebuild(false).unwrap();
     assert_eq!((report.blobs, &report.distributions), (5, &sample.filenames));

@@ -4,6 +4,7 @@
 //! renaming a synced, hashed staged file (I3) and is removed or replaced only with a [`Reap`] in hand (I4). What is true of a
 //! blob (is it referenced, is it lost) is the manifest's matter, not this module's.
 
+mod filenames;
 mod sidecar;
 mod staging;
 
@@ -39,6 +40,8 @@ pub struct Blobs {
     named: PathBuf,
     documents: PathBuf,
     sidecars: PathBuf,
+    filenames: PathBuf,
+    filenames_lock: PathBuf,
     reap: PathBuf,
 }
 
@@ -51,6 +54,8 @@ impl Blobs {
             named: store.join("named"),
             documents: store.join("documents"),
             sidecars: store.join("metadata"),
+            filenames: store.join("blobs/filenames"),
+            filenames_lock: store.join("locks/filenames"),
             reap: store.join("locks/reap"),
         }
     }

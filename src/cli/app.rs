@@ -83,6 +83,11 @@ impl App {
         Ok(self.acting(Store::open(&self.store_path()?)?))
     }
 
+    /// Opens the store for a command that gives room back.
+    pub(super) fn open_to_free_room(&self) -> Result<Store> {
+        Ok(self.acting(Store::open_to_free_room(&self.store_path()?)?))
+    }
+
     pub(super) fn open_or_create(&self) -> Result<Store> {
         Ok(self.acting(Store::open_or_create(&self.store_path()?)?))
     }

@@ -13,7 +13,10 @@ use wcas::ops::{self, Severity};
 pub(super) struct Args {}
 
 pub(super) fn run(app: &App, _args: Args) -> Result<End> {
-    let report = ops::doctor(&app.open()?, &app.context())?;
+    let report = match app.open() {
+        Ok(store) => ops::doctor(&store, &app.context())?,
+        Err(error) => ops::diagnose(&app.store_path()?, error)?,
+    };
     let problems = report.findings.iter().filter(|finding| finding.severity == Severity::Problem).count();
     app.report("doctor", &report, |out| {
         let clones = if report.reflink { "clones files" } else { "copies files (it can't clone)" };

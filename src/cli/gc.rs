@@ -43,7 +43,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let store = app.open()?;
+    let store = if args.dry_run { app.open()? } else { app.open_to_free_room()? };
     let options = GcOptions {
         dry_run: args.dry_run,
         grace: args.grace,
@@ -65,6 +65,19 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             (print::count(report.references.len(), "reference"), print::count(report.blobs, "blob"));
         let verbs = if report.dry_run { ("would drop", "would delete") } else { ("dropped", "deleted") };
         writeln!(out, "{} {references}, {} {blobs}, {} freed", verbs.0, verbs.1, print::size(report.freed_bytes))?;
+        for kept in &report.kept {
+            let (files, bytes) =
+                (print::count(usize::try_from(kept.files).unwrap_or(usize::MAX), "file"), print::size(kept.bytes));
+            let advice = match kept.kind.as_str() {
+                "tree" => "`wcas view --to` shows a newer revision there, `--remove` lets go",
+                _ => "`wcas collection snapshot C NAME --delete` lets go",
+            };
+            writeln!(
+                out,
+                "{} {} keeps {files} that collections have dropped, {bytes}: {advice}",
+                kept.kind, kept.name
+            )?;
+        }
         if report.held_bytes > 0 {
             writeln!(out, "{} more are held by hard links outside the store", print::size(report.held_bytes))?;
         }

@@ -71,7 +71,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     }
     report.notes.iter().for_each(|note| app.note(note));
     app.report_as_is("lookup", &report, |out| match &report.path {
-        Some(path) => writeln!(out, "{}", path.display()),
+        Some(path) => out.write_all(path.as_os_str().as_encoded_bytes()).and_then(|()| writeln!(out)),
         None => Ok(()),
     })?;
     if !report.hit {

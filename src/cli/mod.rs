@@ -37,8 +37,9 @@ mod wants;
 
 use app::App;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGXFSZ};
 use signal_hook::flag;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -131,8 +132,14 @@ pub(crate) fn main() -> ExitCode {
     // signal's default does as well.
     let ends = Arc::new(AtomicBool::new(true));
     let _ = flag::register_conditional_shutdown(SIGINT, INTERRUPTED, ends.clone());
+    // A file that grows beyond the shell's limit is an error of its own, with a message, and no end without a word.
+    let _ = flag::register(SIGXFSZ, Arc::default());
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
+    wcas::ops::fit_threads();
+    if !cli.quiet {
+        wcas::fs::on_wait(|text| drop(writeln!(std::io::stderr(), "{}", print::escaped(text))));
+    }
     let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, command_name(&matches), ends);
     let code = match run(&app, cli.command) {
         Ok(End::Done) => 0,

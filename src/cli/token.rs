@@ -120,9 +120,15 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 expires_at: (!forever).then(|| expires.unwrap_or(Expiry::In(DEFAULT_SECONDS)).at(app.now)),
             };
             let token = ops::create_token(&store, &app.context(), &secret, &options)?;
-            app.report("token", &Created { secret: secret.reveal(), token: &token }, |out| {
+            let told = app.report("token", &Created { secret: secret.reveal(), token: &token }, |out| {
                 writeln!(out, "{}", secret.reveal())
-            })?;
+            });
+            if let Err(error) = told {
+                // Nobody knows the secret, or nobody should.
+                ops::revoke_token(&store, &app.context(), &token.id.to_string())?;
+                app.warn(&format!("token {} ({}) could not be told to anybody, and is revoked", token.id, token.name));
+                return Err(error);
+            }
             let until = token
                 .expires_at
                 .map_or_else(|| "until it is revoked".to_owned(), |end| format!("until {}", print::time(end)));

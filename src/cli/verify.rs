@@ -66,6 +66,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 ProblemKind::Corrupt => "corrupt",
                 ProblemKind::Missing => "missing",
                 ProblemKind::Unreadable => "unreadable",
+                ProblemKind::Row => "row",
             };
             let state = if problem.repaired { " (repaired)" } else { "" };
             writeln!(out, "{kind}{state}: {}", problem.path.display())?;
@@ -99,6 +100,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if report.sidecars_rewritten > 0 {
         let count = print::count(report.sidecars_rewritten, ".metadata file");
         app.note(&format!("{count} had wrong bytes and came back from the manifest"));
+    }
+    for failure in &report.failures {
+        app.warn(failure);
     }
     if report.left > 0 {
         app.note(&format!("{} are left for the next run", print::count(report.left, "blob")));

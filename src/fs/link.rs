@@ -19,7 +19,7 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     let renamed = rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from);
     let done = match renamed {
         // Filesystems without the flag have hard links: a link fails on a taken name, too.
-        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS)) => {
+        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS | EOPNOTSUPP)) => {
             std::fs::hard_link(from, to).and_then(|()| std::fs::remove_file(from))
         }
         done => done,
@@ -32,6 +32,7 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
 }
 
 const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
+const EOPNOTSUPP: i32 = rustix::io::Errno::OPNOTSUPP.raw_os_error();
 const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
 
 /// Exchanges two names in one step: nobody sees either of them absent. Returns false, with nothing done, where the filesystem can't.
@@ -39,7 +40,7 @@ pub fn exchange(one: &Path, other: &Path) -> Result<bool> {
     point(Change::Sync, "exchange", one)?;
     match rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(io::Error::from) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS)) => Ok(false),
+        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS | EOPNOTSUPP)) => Ok(false),
         Err(error) => Err(Error::at("exchange", one)(error)),
     }
 }

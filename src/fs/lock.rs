@@ -1,12 +1,13 @@
 //! Kernel locks as values: held until dropped, and gone with the process that held them.
 
-use super::{Error, Result, entry};
+use super::{Error, LockKind, Result, entry, lock_holders};
 use rustix::fs::OFlags;
-use std::collections::BTreeSet;
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// Lock files can be opened by who may write to their folder, which is closed to all others.
 const MODE: u32 = 0o660;
@@ -19,15 +20,53 @@ pub struct Lock {
     path: PathBuf,
 }
 
+/// How long a lock is waited for that nobody needs for longer: another command's batch takes under a second.
+const WAIT: Duration = Duration::from_secs(60);
+/// After this time somebody is told who is waited for.
+const SILENCE: Duration = Duration::from_secs(2);
+/// How often a lock is tried that another has: at first, and at last.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
+
+/// Who is told of a wait.
+static LISTENER: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Says who is told, in words, that a lock is waited for, and who has it.
+pub fn on_wait(listener: fn(&str)) {
+    // The first one stays.
+    let _ = LISTENER.set(listener);
+}
+
 impl Lock {
-    /// Takes the lock for this process alone, waiting for it.
+    /// Takes the lock for this process alone, waiting for it as long as a command may need it. A holder that keeps it for longer is
+    /// stopped, or hangs: the error names it ([`Error::is_held`]).
     pub fn exclusive(path: &Path) -> Result<Self> {
+        Self::exclusive_within(path, Some(WAIT))
+    }
+
+    /// Takes the lock for this process alone, waiting for it as long as a download or a build takes.
+    pub fn exclusive_at_last(path: &Path) -> Result<Self> {
+        Self::exclusive_within(path, None)
+    }
+
+    fn exclusive_within(path: &Path, wait: Option<Duration>) -> Result<Self> {
+        let (began, mut pause, mut is_told) = (Instant::now(), PAUSES[0], false);
         loop {
-            let lock = Self::opened(path)?;
-            lock.file.lock().map_err(Error::at("lock", path))?;
-            if lock.is_named()? {
+            if let Some(lock) = Self::try_exclusive(path)? {
                 return Ok(lock);
             }
+            let waited = began.elapsed();
+            if waited >= SILENCE && !is_told {
+                is_told = true;
+                if let Some(tell) = LISTENER.get() {
+                    tell(&format!("waiting for {}, which {} has", path.display(), holder(path)));
+                }
+            }
+            if wait.is_some_and(|wait| waited >= wait) {
+                let text = format!("{} has it for more than {} s", holder(path), waited.as_secs());
+                return Err(Error::at("lock", path)(io::Error::new(io::ErrorKind::TimedOut, text)));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSES[1]);
         }
     }
 
@@ -85,55 +124,10 @@ impl Lock {
     }
 }
 
-/// A process that holds a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The process.
-    pub pid: u32,
-    /// What it calls itself, as far as that can be read.
-    pub command: Option<String>,
-    /// The number of its user.
-    pub user: Option<u32>,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {}", self.pid)?;
-        match (&self.command, self.user) {
-            (Some(command), Some(user)) => write!(f, " ({command}, user {user})"),
-            (Some(command), None) => write!(f, " ({command})"),
-            (None, Some(user)) => write!(f, " (user {user})"),
-            (None, None) => Ok(()),
-        }
-    }
-}
-
-/// Returns the other processes that hold a POSIX lock (`fcntl(2)`) on a byte of a file, as far as the kernel tells (`/proc/locks`).
-///
-/// The file isn't opened: to close it would end all locks that this process has on it.
-pub fn lock_holders(path: &Path, byte: u64) -> Vec<Holder> {
-    let (Ok(metadata), Ok(locks)) = (std::fs::metadata(path), std::fs::read_to_string("/proc/locks")) else {
-        return Vec::new();
-    };
-    let pids = locks.lines().filter_map(|line| locker(line, metadata.ino(), byte));
-    let others: BTreeSet<u32> = pids.filter(|pid| *pid != std::process::id()).collect();
-    let holder = |pid: u32| {
-        let dir = PathBuf::from(format!("/proc/{pid}"));
-        let command = std::fs::read_to_string(dir.join("comm")).ok().map(|text| text.trim_end().to_owned());
-        Holder { pid, command, user: std::fs::metadata(dir).ok().map(|metadata| metadata.uid()) }
-    };
-    others.into_iter().map(holder).collect()
-}
-
-/// Reads a line of `/proc/locks` (`proc_locks(5)`): `1: POSIX  ADVISORY  READ 4711 fe:00:1234 120 120`. The device is left out, since
-/// file systems that lie over others tell another one here than for their files.
-fn locker(line: &str, inode: u64, byte: u64) -> Option<u32> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [_, "POSIX", _, _, pid, file, start, end] = words[..] else { return None };
-    let (_, found) = file.rsplit_once(':')?;
-    let end = if end == "EOF" { u64::MAX } else { end.parse().ok()? };
-    let is_it = found.parse() == Ok(inode) && (start.parse().ok()?..=end).contains(&byte);
-    pid.parse().ok().filter(|_| is_it)
+/// Says who holds a lock, as far as the kernel tells: `process 4711 (wcas, stopped)`.
+fn holder(path: &Path) -> String {
+    let holders = lock_holders(path, LockKind::Whole);
+    holders.first().map_or_else(|| "another process".to_owned(), ToString::to_string)
 }
 
 #[cfg(test)]
@@ -141,15 +135,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_tells_who_holds_a_byte() {
-        let of = |line| locker(line, 1234, 120);
-        assert_eq!(of("1: POSIX  ADVISORY  READ 4711 fe:00:1234 120 120"), Some(4711));
-        assert_eq!(of("1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 0 EOF"), Some(4711));
-        assert_eq!(of("1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 121 128"), None);
-        assert_eq!(of("1: POSIX  ADVISORY  WRITE 4711 fe:00:1235 120 120"), None);
-        assert_eq!(of("1: -> POSIX  ADVISORY  WRITE 4711 fe:00:1234 120 120"), None, "it waits");
-        assert_eq!(of("1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF"), None);
-        assert_eq!(of("1: OFDLCK ADVISORY  WRITE -1 fe:00:1234 0 EOF"), None);
+    fn a_lock_that_is_held_too_long_is_given_up_and_its_holder_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::exclusive(&path).unwrap();
+        let error = Lock::exclusive_within(&path, Some(Duration::from_millis(30))).unwrap_err();
+        assert!(error.is_held(), "{error:?}");
+        if Path::new("/proc/locks").exists() {
+            let text = error.source.to_string();
+            assert!(text.contains(&format!("process {} (", std::process::id())), "{text}");
+        }
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Lock::exclusive_at_last(&path).map(drop));
+            std::thread::sleep(Duration::from_millis(80));
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
     }
 
     #[test]

@@ -6,21 +6,27 @@
 
 pub mod fault;
 mod folder;
+mod holders;
 mod link;
 mod lock;
 mod mode;
 mod probe;
 mod room;
 mod signature;
+pub(crate) mod text;
 
 pub use folder::Folder;
+pub use holders::{Holder, LockKind, lock_holders};
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
-pub use lock::{Holder, Lock, lock_holders};
+pub use lock::{Lock, on_wait};
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
-pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name, user_id, user_name};
+pub use probe::{
+    Filesystem, boot_id, filesystem, free_bytes, free_names, host_name, is_full, threads_left, unique_name, user_id,
+    user_name,
+};
 pub use room::{Lease, has_room};
-pub use signature::Signature;
+pub use signature::{ChangeTimes, Signature};
 
 use fault::{Change, point};
 use std::fs::{File, OpenOptions};
@@ -50,6 +56,18 @@ impl Error {
     /// Tells whether there is no such file or folder.
     pub fn is_not_found(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    }
+
+    /// Tells whether another process has a lock for too long.
+    pub fn is_held(&self) -> bool {
+        self.act == "lock" && self.source.kind() == io::ErrorKind::TimedOut
+    }
+
+    /// Tells whether this process, or the machine, lacks handles or memory: it says nothing about the file.
+    pub fn is_lack(&self) -> bool {
+        use rustix::io::Errno;
+        let lacks = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(|errno| errno.raw_os_error());
+        self.source.raw_os_error().is_some_and(|code| lacks.contains(&code))
     }
 
     /// Tells whether the filesystem is full, or the user's share of it.
@@ -173,6 +191,22 @@ pub fn create_new(path: &Path, mode: u32) -> Result<File> {
     let made = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
     let file = made.map_err(Error::at("create", path))?;
     give(path)?;
+    Ok(file)
+}
+
+/// Opens a file whose end is written to, whoever else does so; one that isn't there is made. A link or a pipe is refused.
+pub fn open_to_append(path: &Path) -> Result<File> {
+    point(Change::Grow, "open", path)?;
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
+    let opened = OpenOptions::new().append(true).create(true).mode(FILE).custom_flags(flags).open(path);
+    let file = opened.map_err(Error::at("open", path))?;
+    let metadata = file.metadata().map_err(Error::at("look at", path))?;
+    if !metadata.is_file() {
+        return Err(Error::at("open", path)(io::Error::other("it is no regular file; remove it")));
+    }
+    if metadata.len() == 0 {
+        give(path)?;
+    }
     Ok(file)
 }
 

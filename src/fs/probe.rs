@@ -1,7 +1,11 @@
 //! What is known of the machine and the filesystem under a path.
 
 use super::{Error, Result};
+use rustix::fs::StatVfsMountFlags;
 use std::path::Path;
+
+/// What the index of the manifest's log takes, and as much again for the folders above.
+const SMALLEST_BYTES: u64 = 64 << 10;
 
 /// A kind of filesystem, as far as it matters to a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +41,44 @@ pub fn filesystem(path: &Path) -> Result<Filesystem> {
     Ok(Filesystem { name: name.to_owned(), is_network })
 }
 
+/// Tells whether the filesystem of `path` sets the change times of its files by itself, so that no file can have another's. What is
+/// mounted read-only may be an image, and what isn't known may be anything.
+pub(super) fn keeps_change_times(path: &Path) -> bool {
+    const KEEP: [&str; 11] =
+        ["ext4", "xfs", "btrfs", "tmpfs", "overlayfs", "zfs", "f2fs", "bcachefs", "nfs", "lustre", "ceph"];
+    let is_known = filesystem(path).is_ok_and(|found| KEEP.contains(&found.name.as_str()));
+    let is_written = rustix::fs::statvfs(path).is_ok_and(|stat| !stat.f_flag.contains(StatVfsMountFlags::RDONLY));
+    is_known && is_written
+}
+
 /// Returns how many bytes an unprivileged user can still write on the filesystem of `path`.
 pub fn free_bytes(path: &Path) -> Result<u64> {
     let stat = rustix::fs::statvfs(path).map_err(|error| Error::at("look at the filesystem of", path)(error.into()))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Returns how many names can still be made on the filesystem of `path`; `None` where they don't run out before the bytes.
+pub fn free_names(path: &Path) -> Result<Option<u64>> {
+    let stat = rustix::fs::statvfs(path).map_err(|error| Error::at("look at the filesystem of", path)(error.into()))?;
+    Ok((stat.f_files > 0).then_some(stat.f_favail))
+}
+
+/// Tells whether a filesystem has no room for anything: not for the smallest file, or for no name.
+pub fn is_full(path: &Path) -> bool {
+    free_bytes(path).is_ok_and(|free| free < SMALLEST_BYTES) || free_names(path).is_ok_and(|free| free == Some(0))
+}
+
+/// Returns how many threads this process may still begin, as far as a limit says so: the user's, or the control group's.
+pub fn threads_left() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit};
+    // How many the user has is not counted here: a limit alone says how tight it may be.
+    let user = getrlimit(Resource::Nproc).current.filter(|limit| *limit < 4096);
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    let dir = Path::new("/sys/fs/cgroup").join(group.trim_start_matches('/'));
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).ok()?.trim().parse::<u64>().ok();
+    let group = read("pids.max").map(|most| most.saturating_sub(read("pids.current").unwrap_or(0)));
+    [user.map(|_| 0), group].into_iter().flatten().min()
 }
 
 /// Returns the kernel's identity of this boot, empty where there is none.

@@ -1,7 +1,11 @@
 //! What a stat says about a file's bytes without reading them.
 
+use super::probe::keeps_change_times;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Device, inode, size and times of a file: while they stay, its bytes are taken to stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,18 @@ impl Signature {
     /// The change time is left out, since making a hard link moves it.
     pub fn is_same_file(&self, inode: i64, size: u64, modified_ns: i64) -> bool {
         (self.inode, self.size, self.modified_ns) == (inode, size, modified_ns)
+    }
+}
+
+/// Which filesystems were found to vouch for their files by change times of their own, by device.
+#[derive(Debug, Default)]
+pub struct ChangeTimes(RefCell<HashMap<i64, bool>>);
+
+impl ChangeTimes {
+    /// Tells whether a stat proves that a file's bytes are those that it had when it had that stat before. On images that are mounted
+    /// in turn it doesn't: their times were written with them, and may be those of another.
+    pub fn prove(&self, path: &Path, file: &Signature) -> bool {
+        *self.0.borrow_mut().entry(file.device).or_insert_with(|| keeps_change_times(path))
     }
 }
 

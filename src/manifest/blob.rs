@@ -103,14 +103,14 @@ impl Rows {
     }
 
     /// Returns the live and lost blobs that were not verified since `before` (all, when `None`), never verified ones first, then
-    /// the least recently verified, among equals the largest.
-    pub fn blobs_to_verify(&self, before: Option<i64>) -> Result<Vec<BlobRow>> {
+    /// the least recently verified, among equals the largest. What was verified later than `now`, by a clock that was ahead, never was.
+    pub fn blobs_to_verify(&self, before: Option<i64>, now: i64) -> Result<Vec<BlobRow>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT * FROM blob WHERE state IN ('live', 'lost')
-               AND (:before IS NULL OR state = 'lost' OR verified_at IS NULL OR verified_at < :before)
-             ORDER BY state = 'lost' DESC, verified_at IS NOT NULL, verified_at, size DESC, id",
+            "SELECT *, iif(verified_at <= :now, verified_at, NULL) AS at FROM blob WHERE state IN ('live', 'lost')
+               AND (:before IS NULL OR state = 'lost' OR at IS NULL OR at < :before)
+             ORDER BY state = 'lost' DESC, at IS NOT NULL, at, size DESC, id",
         )?;
-        let rows = statement.query_map(named_params! {":before": before}, BlobRow::from_row)?;
+        let rows = statement.query_map(named_params! {":before": before, ":now": now}, BlobRow::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -139,11 +139,21 @@ impl Rows {
         Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
-    /// Returns the moment of the least recent verification among live blobs; `None` when there are none or one never was.
-    pub fn oldest_verification(&self) -> Result<Option<i64>> {
+    /// Returns the moment of the least recent verification among live blobs; `None` when there are none or one never was, as far as
+    /// the clock of `now` knows.
+    pub fn oldest_verification(&self, now: i64) -> Result<Option<i64>> {
         let sql =
-            "SELECT CASE WHEN count(*) = count(verified_at) THEN min(verified_at) END FROM blob WHERE state = 'live'";
-        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+            "SELECT CASE WHEN count(*) = count(iif(verified_at <= ?1, 1, NULL)) THEN min(verified_at) END FROM blob
+                   WHERE state = 'live'";
+        Ok(self.conn.prepare_cached(sql)?.query_row([now], |row| row.get(0))?)
+    }
+
+    /// Counts the blobs and entries with times later than `at`: of a clock that was ahead.
+    pub fn times_after(&self, at: i64) -> Result<i64> {
+        let sql = "SELECT (SELECT count(*) FROM blob
+                     WHERE max(created_at, coalesce(verified_at, 0), coalesce(used_at, 0), coalesce(maybe_unreferenced_at, 0)) > ?1)
+                   + (SELECT count(*) FROM entry WHERE max(uploaded_at, coalesce(removed_at, 0)) > ?1)";
+        Ok(self.conn.prepare_cached(sql)?.query_row([at], |row| row.get(0))?)
     }
 }
 
@@ -221,9 +231,15 @@ impl Transaction<'_> {
 
     /// Records that a blob was used, at most once a day.
     pub fn set_used(&self, id: BlobId, now: i64) -> Result<()> {
-        let sql = "UPDATE blob SET used_at = ?2 WHERE id = ?1 AND coalesce(used_at, 0) < ?2 - 86400";
+        let sql = "UPDATE blob SET used_at = ?2 WHERE id = ?1 AND coalesce(used_at, 0) NOT BETWEEN ?2 - 86400 AND ?2";
         self.conn.prepare_cached(sql)?.execute((id, now))?;
         Ok(())
+    }
+
+    /// Lets a row say what its blob's bytes are, after they were read. Returns whether there is such a row.
+    pub fn correct_blob(&self, id: BlobId, digests: &Digests, size: u64) -> Result<bool> {
+        let sql = "UPDATE blob SET blake3 = ?2, sha256 = ?3, size = ?4, epoch = epoch + 1 WHERE id = ?1";
+        Ok(self.conn.prepare_cached(sql)?.execute((id, digests.blake3, digests.sha256, size.cast_signed()))? == 1)
     }
 
     /// Records that bytes were moved to quarantine.

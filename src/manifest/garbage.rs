@@ -106,6 +106,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Lets what was dropped by a clock that was ahead have been dropped at `now`: else it would stay until that time has come.
+    pub fn end_times_after(&self, now: i64) -> Result<()> {
+        let sql = "UPDATE blob SET maybe_unreferenced_at = ?1 WHERE maybe_unreferenced_at > ?1";
+        self.conn.prepare_cached(sql)?.execute([now])?;
+        self.conn.prepare_cached("UPDATE entry SET removed_at = ?1 WHERE removed_at > ?1")?.execute([now])?;
+        Ok(())
+    }
+
     /// Deletes pins that have expired. Returns how many.
     pub fn delete_expired_pins(&self, now: i64) -> Result<usize> {
         Ok(self.conn.prepare_cached("DELETE FROM pin WHERE expires_at <= ?1")?.execute([now])?)

@@ -4,7 +4,7 @@
 //! can't be told otherwise, but it tells who it is.
 
 use super::Error;
-use crate::fs;
+use crate::fs::{self, LockKind};
 use rusqlite::Connection;
 use std::path::PathBuf;
 
@@ -15,7 +15,8 @@ const WRITE_LOCK: u64 = 120;
 pub(super) fn told(error: rusqlite::Error, conn: &Connection) -> Error {
     let error = Error::from(error);
     let Some(path) = conn.path().filter(|_| error.is_busy()) else { return error };
-    let holders = fs::lock_holders(&PathBuf::from(format!("{path}-shm")), WRITE_LOCK);
+    let mut holders = fs::lock_holders(&PathBuf::from(format!("{path}-shm")), LockKind::Byte(WRITE_LOCK));
+    holders.retain(|holder| holder.pid != std::process::id());
     if holders.is_empty() {
         return error;
     }

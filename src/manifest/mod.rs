@@ -13,6 +13,7 @@ mod entry;
 mod garbage;
 mod held;
 mod inspection;
+mod opened_file;
 mod owner;
 mod pin;
 mod publisher;
@@ -45,7 +46,7 @@ pub use entry::{Entry, NewEntry, Origin, Scope};
 pub use garbage::{Garbage, PrunedEntry};
 pub use inspection::{BoundFile, InspectionRow};
 pub use owner::{BlockRow, Reservation};
-pub use pin::{PinRow, Reference};
+pub use pin::{DroppedKept, PinRow, Reference};
 pub use publisher::{PublisherId, PublisherRow, PublisherSettings};
 pub use recent::{DayCount, OperationRow};
 pub use record::{Link, NewRecord, RecordFilter, RecordRow, START};
@@ -63,6 +64,7 @@ pub use want::WantRow;
 pub use write_back::{WaitingCount, WaitingRow};
 
 use crate::fs::fault::{Change, point};
+use opened_file::OpenedFile;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::cell::{Cell, RefCell};
@@ -114,6 +116,9 @@ pub enum Error {
     /// Another process has held the lock that writers need for as long as was waited.
     #[error("the manifest is locked for writing by {0}")]
     Held(String),
+    /// The file at the manifest's path is not the one that was opened.
+    #[error("{} was replaced or removed while this command had it open, and what is there now doesn't have this change", .0.display())]
+    Replaced(PathBuf),
     /// The file was written by a newer wcas.
     #[error("{} has schema {found}, and this wcas knows up to {VERSION}: use a newer wcas", path.display())]
     Newer {
@@ -125,9 +130,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Tells whether another process held the manifest for too long.
+    /// Tells whether another process held the manifest for too long, or put another in its place: the same command may succeed.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Held(_))
+        matches!(self, Self::Held(_) | Self::Replaced(_))
             || matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 
@@ -137,6 +142,11 @@ impl Error {
             Self::Disk(error) => error.is_full(),
             _ => self.code() == Some(ErrorCode::DiskFull),
         }
+    }
+
+    /// Tells whether a lack of room may be behind it: SQLite has no word of its own for a log that can't be made.
+    pub fn may_want_room(&self) -> bool {
+        self.is_full() || matches!(self.code(), Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
     }
 
     /// Tells whether the manifest itself is damaged.
@@ -164,6 +174,8 @@ pub enum Access {
     Write,
     /// While others write, by a process that can't: their log is read.
     Read,
+    /// As `Read`, on a disk without room: no index of the log is made.
+    ReadInPlace,
     /// On a medium that nobody writes to: no locks, no log files.
     Immutable,
 }
@@ -181,6 +193,7 @@ pub struct Manifest {
 #[derive(Debug)]
 pub struct Rows {
     conn: Connection,
+    opened: OpenedFile,
 }
 
 /// A transaction: all of it or, when dropped without `commit`, nothing.
@@ -200,6 +213,7 @@ pub struct Transaction<'m> {
 impl Manifest {
     /// Opens the manifest. `wait` bounds how long a statement waits for another process's transaction.
     pub fn open(path: &Path, access: Access, wait: Duration) -> Result<Self> {
+        let before = OpenedFile::at(path);
         let conn = match access {
             Access::Create | Access::Write => {
                 let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -209,10 +223,11 @@ impl Manifest {
             Access::Read => {
                 Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
             }
-            Access::Immutable => {
+            Access::ReadInPlace | Access::Immutable => {
+                let how = if access == Access::Immutable { "immutable=1" } else { "readonly_shm=1" };
                 let flags =
                     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                Connection::open_with_flags(immutable_uri(path), flags)?
+                Connection::open_with_flags(uri(path, how), flags)?
             }
         };
         // The order matters: the wait must be set before the first statement that can meet another process.
@@ -229,7 +244,12 @@ impl Manifest {
         // Digests come in no order: with a small cache, an import of many reads the same pages again and again.
         conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
         conn.set_prepared_statement_cache_capacity(64);
-        let manifest = Self { rows: Rows { conn }, actor: Actor::default(), wait: Cell::new(wait) };
+        let opened = OpenedFile::at(path);
+        if before.is_some() && opened != before {
+            return Err(Error::Replaced(path.to_owned()));
+        }
+        let opened = opened.ok_or_else(|| Error::Replaced(path.to_owned()))?;
+        let manifest = Self { rows: Rows { conn, opened }, actor: Actor::default(), wait: Cell::new(wait) };
         manifest.migrate(path, access)?;
         Ok(manifest)
     }
@@ -307,6 +327,11 @@ impl Manifest {
         Ok(transaction)
     }
 
+    /// Tells whether the file that was opened is still the one at its path.
+    pub fn is_in_place(&self) -> bool {
+        self.opened.require().is_ok()
+    }
+
     /// Returns who writes.
     pub fn actor(&self) -> &Actor {
         &self.actor
@@ -372,15 +397,17 @@ impl Deref for Transaction<'_> {
 }
 
 impl Transaction<'_> {
-    /// Makes all that was written durable, with the records of it.
+    /// Makes all that was written durable, with the records of it, in the file that others find at the manifest's path.
     pub fn commit(mut self) -> Result<()> {
         if let Some(foreign) = self.foreign {
             self.record_changes(foreign)?;
         }
         point(Change::Grow, "commit to", Path::new("manifest.sqlite"))?;
+        self.rows.opened.require()?;
         self.rows.conn.execute_batch("COMMIT")?;
         self.is_open = false;
-        Ok(())
+        // Success is told only of what is where others look.
+        self.rows.opened.require()
     }
 
     /// Sets a named value of the store.
@@ -401,6 +428,11 @@ impl Drop for Transaction<'_> {
 }
 
 impl Rows {
+    /// Returns what tells this manifest from one that is put in its place: the same rows may mean something else there.
+    pub fn file(&self) -> impl std::hash::Hash + '_ {
+        &self.opened
+    }
+
     /// Returns a named value of the store.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         let mut statement = self.conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
@@ -408,7 +440,7 @@ impl Rows {
     }
 }
 
-fn immutable_uri(path: &Path) -> String {
+fn uri(path: &Path, how: &str) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -416,5 +448,5 @@ fn immutable_uri(path: &Path) -> String {
             other => uri.push_str(&format!("%{other:02X}")),
         }
     }
-    uri + "?immutable=1"
+    format!("{uri}?{how}")
 }

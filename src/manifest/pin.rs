@@ -3,6 +3,7 @@
 use super::{BlobId, Result, Rows, Transaction};
 use crate::digest::Blake3;
 use rusqlite::named_params;
+use serde::Serialize;
 
 /// A pin.
 #[derive(Debug, Clone)]
@@ -19,6 +20,19 @@ pub struct PinRow {
     pub created_at: i64,
     /// Until when; `None`: until unpinned.
     pub expires_at: Option<i64>,
+}
+
+/// What keeps bytes that no collection lists any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DroppedKept {
+    /// `tree` or `snapshot`.
+    pub kind: String,
+    /// The tree's folder, or the snapshot as `COLLECTION@NAME`.
+    pub name: String,
+    /// How many files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Something that keeps a blob.
@@ -107,17 +121,35 @@ impl Rows {
         Ok(keepers)
     }
 
-    /// Returns the blobs that pins, snapshots, views or holds keep whatever happens to their live entries.
+    /// Returns the blobs whose entries no rule may drop: those that pins or holds keep.
     pub fn kept_blobs(&self, now: i64) -> Result<std::collections::HashSet<BlobId>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT blob_id FROM pin WHERE expires_at IS NULL OR expires_at > ?1
-             UNION SELECT blob_id FROM hold
-             UNION SELECT e.blob_id FROM snapshot s JOIN entry e ON e.collection_id = s.collection_id
-               AND e.added <= s.revision AND (e.removed IS NULL OR e.removed > s.revision)
-             UNION SELECT e.blob_id FROM view_source v JOIN entry e ON e.collection_id = v.collection_id
-               AND e.added <= v.revision AND (e.removed IS NULL OR e.removed > v.revision)",
+            "SELECT blob_id FROM pin WHERE expires_at IS NULL OR expires_at > ?1 UNION SELECT blob_id FROM hold",
         )?;
         let rows = statement.query_map([now], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns who keeps the bytes of what no collection lists any more: trees and snapshots that show an older revision.
+    pub fn keepers_of_dropped(&self) -> Result<Vec<DroppedKept>> {
+        let mut statement = self.conn.prepare_cached(
+            "WITH dropped AS MATERIALIZED (
+               SELECT e.collection_id, e.added, e.removed, b.id, b.size FROM entry e JOIN blob b ON b.id = e.blob_id
+               WHERE e.removed IS NOT NULL AND NOT EXISTS (SELECT 1 FROM entry l WHERE l.blob_id = b.id AND l.removed IS NULL)
+                 AND NOT EXISTS (SELECT 1 FROM pin WHERE blob_id = b.id)),
+             kept AS (
+               SELECT DISTINCT 'tree' AS kind, w.path AS name, d.id, d.size FROM dropped d JOIN view_source v
+                 ON v.collection_id = d.collection_id AND v.revision >= d.added AND v.revision < d.removed JOIN view w ON w.id = v.view_id
+               UNION SELECT 'snapshot', c.name || '@' || s.name, d.id, d.size FROM dropped d JOIN snapshot s
+                 ON s.collection_id = d.collection_id AND s.revision >= d.added AND s.revision < d.removed
+                 JOIN collection c ON c.id = s.collection_id)
+             SELECT kind, name, count(*), sum(size) FROM kept GROUP BY kind, name ORDER BY sum(size) DESC, name",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let (files, bytes): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let (files, bytes) = (files.cast_unsigned(), bytes.cast_unsigned());
+            Ok(DroppedKept { kind: row.get(0)?, name: row.get(1)?, files, bytes })
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -3,7 +3,7 @@
 use super::{BlobId, Result, Rows, State, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::fs::Signature;
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{OptionalExtension, Row, named_params};
 
 /// A running (or dead) writer.
 #[derive(Debug, Clone)]
@@ -39,6 +39,23 @@ pub struct Seen {
     pub inode: Option<i64>,
     /// The modification time of the blob's file.
     pub modified_ns: Option<i64>,
+    /// When the blob's bytes were last read: by verify, by an import, or when it came.
+    pub read_at: i64,
+}
+
+impl Seen {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            blob: row.get(0)?,
+            blake3: row.get(1)?,
+            sha256: row.get(2)?,
+            size: row.get::<_, i64>(3)?.cast_unsigned(),
+            state: row.get(4)?,
+            inode: row.get(5)?,
+            modified_ns: row.get(6)?,
+            read_at: row.get(7)?,
+        })
+    }
 }
 
 impl Rows {
@@ -61,28 +78,29 @@ impl Rows {
     /// Returns the blob that a file with this stat had when it was hashed.
     pub fn find_seen(&self, file: &Signature) -> Result<Option<Seen>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT b.id, b.blake3, b.sha256, b.size, b.state, b.inode, b.modified_ns FROM seen s JOIN blob b ON b.id = s.blob_id
+            "SELECT b.id, b.blake3, b.sha256, b.size, b.state, b.inode, b.modified_ns, coalesce(b.verified_at, b.created_at)
+             FROM seen s JOIN blob b ON b.id = s.blob_id
              WHERE s.device = :device AND s.inode = :inode AND s.size = :size AND s.modified_ns = :modified_ns
                AND s.changed_ns = :changed_ns",
         )?;
-        let seen = statement.query_row(
-            named_params! {
-                ":device": file.device, ":inode": file.inode, ":size": file.size.cast_signed(),
-                ":modified_ns": file.modified_ns, ":changed_ns": file.changed_ns,
-            },
-            |row| {
-                Ok(Seen {
-                    blob: row.get(0)?,
-                    blake3: row.get(1)?,
-                    sha256: row.get(2)?,
-                    size: row.get::<_, i64>(3)?.cast_unsigned(),
-                    state: row.get(4)?,
-                    inode: row.get(5)?,
-                    modified_ns: row.get(6)?,
-                })
-            },
-        );
-        Ok(seen.optional()?)
+        let file = named_params! {
+            ":device": file.device, ":inode": file.inode, ":size": file.size.cast_signed(),
+            ":modified_ns": file.modified_ns, ":changed_ns": file.changed_ns,
+        };
+        Ok(statement.query_row(file, Seen::from_row).optional()?)
+    }
+
+    /// Returns the blob whose own file has this stat, if one has: what was imported by a hard link has it under two names. The
+    /// device is the caller's to compare.
+    pub fn find_own(&self, file: &Signature) -> Result<Option<Seen>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT id, blake3, sha256, size, state, inode, modified_ns, coalesce(verified_at, created_at) FROM blob
+             WHERE size = :size AND inode = :inode AND modified_ns = :modified_ns AND state = 'live'",
+        )?;
+        let file = named_params! {
+            ":size": file.size.cast_signed(), ":inode": file.inode, ":modified_ns": file.modified_ns,
+        };
+        Ok(statement.query_row(file, Seen::from_row).optional()?)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Context, collection_rows, publisher, retain};
 use crate::blobs::Blobs;
 use crate::error::Result;
 use crate::fs;
-use crate::manifest::{BlobId, Entry, Garbage, Retention, Scope, State, Transaction};
+use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, State, Transaction};
 use crate::name::CollectionName;
 use crate::store::Store;
 use rayon::prelude::*;
@@ -23,8 +23,6 @@ const RUN_SECONDS: i64 = 90 * 86_400;
 /// What remotes lack is forgotten after an hour, and what they had after 30 days in which nobody asked for it.
 const ABSENT_SECONDS: i64 = 3600;
 const PAGE_SECONDS: i64 = 30 * 86_400;
-/// With less room than this, gc starts by giving back the reserve.
-const LITTLE_ROOM_BYTES: u64 = 16 << 20;
 
 /// What `gc` is told.
 #[derive(Debug, Clone)]
@@ -73,6 +71,8 @@ pub struct GcReport {
     pub held_bytes: u64,
     /// Whether blobs are left for the next run.
     pub is_unfinished: bool,
+    /// Who keeps the bytes of what rules or people dropped: trees and snapshots that show an older revision.
+    pub kept: Vec<DroppedKept>,
     /// What went wrong or could not be reached.
     pub problems: Vec<String>,
 }
@@ -99,7 +99,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
         return Ok(report);
     }
     let _lock = store.gc_lock()?;
-    let gave = fs::free_bytes(store.root())? < LITTLE_ROOM_BYTES && store.give_reserve()?;
+    let gave = store.give_reserve()?;
     store.clear_sessions()?;
     let transaction = store.manifest.write()?;
     let garbage = decide(&transaction, context, options, &mut report)?;
@@ -117,6 +117,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
     if report.blobs > 0 {
         sweep_sidecars(store)?;
     }
+    store.blobs.mend_filenames(&store.manifest.all_filenames()?)?;
     store.manifest.tidy()?;
     if (gave || !store.has_reserve()) && !store.take_reserve() {
         report.problems.push("there is not enough room to set the reserve aside again".to_owned());
@@ -131,6 +132,7 @@ fn decide(
     options: &GcOptions,
     report: &mut GcReport,
 ) -> Result<Vec<Garbage>> {
+    transaction.end_times_after(context.now)?;
     report.expired_pins = transaction.delete_expired_pins(context.now)?;
     let removed = retain_all(transaction, context, options, report)?;
     if !removed.is_empty() {
@@ -144,6 +146,7 @@ fn decide(
     transaction.prune(&forgotten)?;
     forget_what_strangers_left(transaction, context.now, options.grace)?;
     report.forgotten = forgotten.len();
+    report.kept = transaction.keepers_of_dropped()?;
     transaction.clear_marks()?;
     // What a gc that was killed had decided comes first: its rows say so durably.
     let mut garbage = transaction.deleting()?;
@@ -182,36 +185,29 @@ fn retain_all(
         }
         let entries = transaction.entries(row.id, Scope::Live)?;
         let decisions = retain::plan(&entries, &rules, &kept, context.now);
-        report_limit(&entries, &rules, &kept, &decisions, &row.name, report);
+        if let Some(max_bytes) = rules.max_bytes {
+            let gone = decisions.iter().map(|(index, _)| *index).collect();
+            let (_, beyond) = retain::beyond_bytes(&entries, max_bytes, &kept, &gone, context.now);
+            report.tell_beyond(Some(&row.name), beyond, max_bytes);
+        }
         take(entries, decisions, &mut removed, &mut left, report);
     }
     if let Some(max_bytes) = options.rules.max_bytes {
-        let (decisions, beyond) = retain::beyond_bytes(&left, max_bytes, &kept, &HashSet::new());
+        let (decisions, beyond) = retain::beyond_bytes(&left, max_bytes, &kept, &HashSet::new(), context.now);
         let entries = std::mem::take(&mut left);
         take(entries, decisions, &mut removed, &mut left, report);
-        if beyond > 0 {
-            report
-                .problems
-                .push(format!("{beyond} bytes more than {max_bytes} are left: pins, snapshots and views keep them"));
-        }
+        report.tell_beyond(None, beyond, max_bytes);
     }
     Ok(removed)
 }
 
-fn report_limit(
-    entries: &[Entry],
-    rules: &Retention,
-    kept: &HashSet<BlobId>,
-    decisions: &[retain::Decision],
-    name: &CollectionName,
-    report: &mut GcReport,
-) {
-    let Some(max_bytes) = rules.max_bytes else { return };
-    let gone = decisions.iter().map(|(index, _)| *index).collect();
-    let (_, beyond) = retain::beyond_bytes(entries, max_bytes, kept, &gone);
-    if beyond > 0 {
-        let why = "pins, snapshots and views keep them";
-        report.problems.push(format!("{name}: {beyond} bytes more than {max_bytes} are left: {why}"));
+impl GcReport {
+    /// Tells of what a rule can't reach.
+    fn tell_beyond(&mut self, collection: Option<&CollectionName>, beyond: u64, max_bytes: u64) {
+        if beyond > 0 {
+            let of = collection.map(|name| format!("{name}: ")).unwrap_or_default();
+            self.problems.push(format!("{of}{beyond} bytes more than {max_bytes} are left: pins keep them"));
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub struct InspectReport {
 #[derive(Debug, Serialize)]
 pub struct InspectedFile {
     /// Where it is.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// The distribution's filename; for a file without a good one, such as a blob, the one that its contents tell.
     pub filename: String,

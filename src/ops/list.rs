@@ -95,6 +95,7 @@ pub struct ShowReport {
     /// The blob's state.
     pub state: State,
     /// Where the blob is.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// When it first came, in seconds since 1970.
     pub uploaded_at: i64,

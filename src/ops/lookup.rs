@@ -48,6 +48,7 @@ pub struct LookupReport {
     /// The filename.
     pub filename: Option<String>,
     /// Where its bytes are; the path ends in the filename.
+    #[serde(serialize_with = "crate::fs::text::path_or_none")]
     pub path: Option<PathBuf>,
     /// The collection that has it.
     pub collection: Option<CollectionName>,

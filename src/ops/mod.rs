@@ -64,7 +64,7 @@ pub use collection::{
 };
 pub use config::{ApplyOptions, Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use destination::Destination;
-pub use doctor::{DoctorReport, Finding, Severity, doctor};
+pub use doctor::{DoctorReport, Finding, Severity, diagnose, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
 pub use guard::{Looked, bound_to};
 pub use healing::{open_blob, read_through};
@@ -85,6 +85,7 @@ pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
 pub use merge::Fate;
 pub use overview::{DayLookups, Overview, ServedName, overview};
 pub use ownership::OwnProjects;
+pub use parallel::fit_threads;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
 pub use publisher::{

@@ -60,6 +60,7 @@ pub struct UnnamedBlob {
 #[derive(Debug, Clone, Serialize)]
 pub struct RebuildProblem {
     /// Where it is; it was left there.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// What is wrong.
     pub reason: String,
@@ -87,6 +88,7 @@ pub struct RebuildReport {
     /// How many records of the log could be taken over.
     pub records: u64,
     /// Where the damaged manifest is now.
+    #[serde(serialize_with = "crate::fs::text::path_or_none")]
     pub damaged_manifest: Option<PathBuf>,
 }
 
@@ -128,6 +130,7 @@ pub fn rebuild(root: &Path, context: &Context<'_>, options: &RebuildOptions) -> 
     let mut manifest = Manifest::open(&unfinished, Access::Create, Duration::ZERO)?;
     manifest.set_actor(options.actor.clone());
     fill(&store, &manifest, context, options, &mut report)?;
+    store.blobs.mend_filenames(&manifest.all_filenames()?)?;
     manifest.tidy()?;
     drop(manifest);
     // SQLite has moved its log into the file and removed it: a log that is left would be lost by the rename.
@@ -183,18 +186,22 @@ fn fill(
     report: &mut RebuildReport,
 ) -> Result<()> {
     let files = files(store, report)?;
-    let failed = |error| fs::Error::at("start threads for", store.root())(std::io::Error::other(error));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(context.jobs.max(1)).build().map_err(failed)?;
+    let noted = store.blobs.noted_filenames()?;
+    // Without threads of its own it takes longer.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(context.jobs.max(1)).build().ok();
     context.progress.start("rebuilding", files.iter().map(|(_, size)| size).sum());
     let transaction = manifest.write()?;
     let mut candidates = Vec::new();
     for batch in files.chunks(BATCH_FILES) {
         let read = |&(blake3, size): &(Blake3, u64)| {
-            let blob = look(store, &blake3);
+            let blob = look(store, &blake3, noted.get(&blake3).map_or(&[], Vec::as_slice));
             context.progress.add(size);
             (blake3, blob)
         };
-        let looked: Vec<_> = pool.install(|| batch.par_iter().with_max_len(1).map(read).collect());
+        let looked: Vec<_> = match &pool {
+            Some(pool) => pool.install(|| batch.par_iter().with_max_len(1).map(read).collect()),
+            None => batch.iter().map(read).collect(),
+        };
         for (blake3, blob) in looked {
             let path = store.blobs.path(&blake3);
             match blob {
@@ -243,7 +250,7 @@ fn files(store: &Alone, report: &mut RebuildReport) -> Result<Vec<(Blake3, u64)>
 }
 
 /// Reads a blob's bytes and finds its filenames; tells why not, when they are not the right bytes.
-fn look(store: &Alone, blake3: &Blake3) -> std::result::Result<Blob, String> {
+fn look(store: &Alone, blake3: &Blake3, noted: &[String]) -> std::result::Result<Blob, String> {
     let path = store.blobs.path(blake3);
     let (digests, found) = Staging::hash_source(&path, true).map_err(|error| reason(&error))?;
     let found = found.ok_or("it changed while it was read")?;
@@ -252,8 +259,13 @@ fn look(store: &Alone, blake3: &Blake3) -> std::result::Result<Blob, String> {
     }
     let file = store.blobs.open(blake3).map_err(|error| reason(&error))?;
     let describe = |name: &DistributionFilename| Some(Distribution::new(name, wheel::read(&file, name).ok()?));
-    let linked = link_names(store, blake3).map_err(|error| reason(&error))?;
-    let mut names: Vec<_> = linked.iter().filter_map(describe).collect();
+    let mut known = link_names(store, blake3).map_err(|error| reason(&error))?;
+    for name in noted.iter().filter_map(|name| DistributionFilename::parse(name).ok()) {
+        if !known.iter().any(|other| other.as_str() == name.as_str()) {
+            known.push(name);
+        }
+    }
+    let mut names: Vec<_> = known.iter().filter_map(describe).collect();
     let is_guess = names.is_empty();
     if is_guess {
         names.extend(guess(&file).as_ref().and_then(describe));

@@ -3,6 +3,7 @@
 use super::lookup::{build_tag, version};
 use crate::error::{Error, Result};
 use crate::manifest::{BlobId, Entry, Retention};
+use pep440_rs::Version;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,8 +21,8 @@ pub(super) fn refuse_nothing(keep_builds: Option<u32>, keep_versions: Option<u32
     }
 }
 
-/// Decides which entries of one collection go. `kept` blobs (pinned, shown, held) stay, whatever the rules say; they count all the
-/// same.
+/// Decides which entries of one collection go. `kept` blobs (pinned, held) stay, whatever the rules say; they count all the same.
+/// What a snapshot or a tree shows goes as all else does: its bytes stay as long as those do, by history.
 pub(super) fn plan(entries: &[Entry], rules: &Retention, kept: &HashSet<BlobId>, now: i64) -> Vec<Decision> {
     let mut going: BTreeMap<usize, String> = BTreeMap::new();
     let mut decide = |decisions: Vec<Decision>| {
@@ -42,7 +43,7 @@ pub(super) fn plan(entries: &[Entry], rules: &Retention, kept: &HashSet<BlobId>,
     }
     if let Some(bytes) = rules.max_bytes {
         let gone = going.keys().copied().collect();
-        for (index, reason) in beyond_bytes(entries, bytes, kept, &gone).0 {
+        for (index, reason) in beyond_bytes(entries, bytes, kept, &gone, now).0 {
             going.entry(index).or_insert(reason);
         }
     }
@@ -69,16 +70,37 @@ fn beyond_builds(entries: &[Entry], count: usize) -> Vec<Decision> {
     })
 }
 
+/// A local version's name: `rocm` of `+rocm6.2`.
+fn family(local: &str) -> &str {
+    let name = local.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+    &name[..name.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(name.len())]
+}
+
+/// How an entry's version ranks among those of its family: what follows the local part's name is a version of its own, so that
+/// `+rocm10.1` is higher than `+rocm7.15`, which PEP 440 orders by letters.
+fn rank(entry: &Entry) -> (Version, Option<Version>, Version) {
+    let (public, local) = entry.version.split_once('+').unwrap_or((&entry.version, ""));
+    let mut number = local.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let built = loop {
+        match (number.parse().ok(), number.rsplit_once('.')) {
+            (Some(version), _) => break Some(version),
+            (None, None) => break None,
+            // A commit's digest, or another name, at the end.
+            (None, Some((before, _))) => number = before,
+        }
+    };
+    let whole = version(entry);
+    (public.parse().unwrap_or_else(|_| whole.clone()), built, whole)
+}
+
 /// All but the highest versions of each project. Wheels with different tags or labels, and versions with differently named local parts
 /// (`+cu126`, `+rocm6.2`), don't stand in for each other, so they are counted apart.
 fn beyond_versions(entries: &[Entry], count: usize) -> Vec<Decision> {
     let mut groups: HashMap<_, BTreeMap<_, Vec<usize>>> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let local = entry.version.split_once('+').map_or("", |(_, local)| local);
-        let family = local.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
-        let family = &family[..family.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(family.len())];
-        let group = groups.entry((&entry.project, entry.kind, &entry.tags, &entry.variant, family)).or_default();
-        group.entry(Reverse(version(entry))).or_default().push(index);
+        let group = groups.entry((&entry.project, entry.kind, &entry.tags, &entry.variant, family(local))).or_default();
+        group.entry(Reverse(rank(entry))).or_default().push(index);
     }
     let mut decisions = Vec::new();
     for versions in groups.into_values() {
@@ -108,15 +130,15 @@ fn beyond<K: Ord + Copy>(
 }
 
 fn unused(entries: &[Entry], now: i64, seconds: i64) -> Vec<Decision> {
-    let is_unused = |entry: &Entry| last_use(entry) <= now.saturating_sub(seconds);
-    let days = |entry: &Entry| (now - last_use(entry)) / 86_400;
+    let is_unused = |entry: &Entry| last_use(entry, now) <= now.saturating_sub(seconds);
+    let days = |entry: &Entry| (now - last_use(entry, now)) / 86_400;
     let indexes = entries.iter().enumerate().filter(|(_, entry)| is_unused(entry));
     indexes.map(|(index, entry)| (index, format!("unused for {} days", days(entry)))).collect()
 }
 
-/// When an entry's blob was last given by a lookup, or else came.
-fn last_use(entry: &Entry) -> i64 {
-    entry.used_at.unwrap_or(entry.uploaded_at).max(entry.uploaded_at)
+/// When an entry's blob was last given by a lookup, or else came. A use later than now was a clock's that was ahead, and is none.
+fn last_use(entry: &Entry, now: i64) -> i64 {
+    entry.used_at.filter(|at| *at <= now).unwrap_or(entry.uploaded_at).max(entry.uploaded_at)
 }
 
 /// The least recently used entries, until the blobs of the rest have at most so many bytes. Returns what is too much still, when
@@ -126,11 +148,12 @@ pub(super) fn beyond_bytes(
     max_bytes: u64,
     kept: &HashSet<BlobId>,
     gone: &HashSet<usize>,
+    now: i64,
 ) -> (Vec<Decision>, u64) {
     let mut blobs: HashMap<BlobId, (i64, u64, Vec<usize>)> = HashMap::new();
     for (index, entry) in entries.iter().enumerate().filter(|(index, _)| !gone.contains(index)) {
         let blob = blobs.entry(entry.blob).or_insert((i64::MIN, entry.size, Vec::new()));
-        blob.0 = blob.0.max(last_use(entry));
+        blob.0 = blob.0.max(last_use(entry, now));
         blob.2.push(index);
     }
     let mut bytes: u64 = blobs.values().map(|(_, size, _)| size).sum();
@@ -235,6 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_local_name_counts_as_a_number() {
+        let rules = Retention { keep_versions: Some(1), ..Retention::default() };
+        let newest = |versions: &[&str]| {
+            let wheels: Vec<_> =
+                versions.iter().map(|v| format!("torch-2.12.0+{v}-cp312-cp312-linux_x86_64.whl")).collect();
+            let names: Vec<&str> = wheels.iter().map(String::as_str).collect();
+            let gone = gone(&names, rules, &[]);
+            assert_eq!(gone.len() + 1, names.len(), "{versions:?}");
+            let left = names.iter().find(|name| !gone.iter().any(|gone| gone == *name)).unwrap().to_string();
+            left.split(['+', '-']).nth(2).unwrap().to_owned()
+        };
+        assert_eq!(newest(&["rocm7.15.0a20260728", "rocm10.1.0a20260807", "rocm9.9"]), "rocm10.1.0a20260807");
+        assert_eq!(newest(&["rocm10.1.0", "rocm10.1.0a20260807"]), "rocm10.1.0", "a final one after its nightlies");
+        assert_eq!(newest(&["rocm6.10.41133.dd7f95766", "rocm6.2.41133.ff7f95766"]), "rocm6.10.41133.dd7f95766");
+        assert_eq!(newest(&["cu118", "cu1210"]), "cu1210");
+    }
+
+    #[test]
     fn the_least_recently_used_go_until_the_rest_fits() {
         let wheels = ["a-1-py3-none-any.whl", "b-1-py3-none-any.whl", "c-1-py3-none-any.whl"];
         let rules = |bytes| Retention { max_bytes: Some(bytes), ..Retention::default() };
@@ -244,7 +285,7 @@ mod tests {
         assert_eq!(gone(&wheels, rules(0), &[2]), [wheels[0], wheels[2]]);
         let entries = entries(&wheels);
         let kept = HashSet::from([BlobId::for_test(2)]);
-        assert_eq!(beyond_bytes(&entries, 50, &kept, &HashSet::new()).1, 50, "what is kept is too much by that");
+        assert_eq!(beyond_bytes(&entries, 50, &kept, &HashSet::new(), 1000).1, 50, "what is kept is too much by that");
     }
 
     #[test]

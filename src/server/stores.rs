@@ -1,4 +1,7 @@
 //! Handles on one store, borrowed by threads: a handle has one connection to the manifest, which one thread uses at a time.
+//!
+//! Whoever takes a handle looks whether its manifest is still the one at its path: a backup may have been put back, or a store made
+//! anew. Then all handles are opened again, for what the old one says is not true any more.
 
 use crate::error::Result;
 use crate::manifest::Actor;
@@ -72,6 +75,10 @@ impl Stores {
             Err(TryLockError::WouldBlock) => None,
         });
         let mut watch = free.unwrap_or_else(|| self.watches[0].lock().unwrap_or_else(PoisonError::into_inner));
+        if !watch.store.is_current() {
+            *watch = Watch::open(&self.root, &self.actor)?;
+            self.version.fetch_add(1, Ordering::AcqRel);
+        }
         let found = watch.store.manifest.version()?;
         if found != watch.seen {
             watch.seen = found;
@@ -92,8 +99,8 @@ impl Stores {
 
     /// Borrows a handle, with which somebody writes.
     pub fn borrow_for(&self, actor: &Actor) -> Result<Borrowed<'_>> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut store = idle.map_or_else(|| open(&self.root, actor), Ok)?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut store = reopened(&mut idle, &self.root, actor)?;
         if store.manifest.actor() != actor {
             store.manifest.set_actor(actor.clone());
         }
@@ -105,6 +112,14 @@ impl Watch {
     fn open(root: &Path, actor: &Actor) -> Result<Self> {
         let store = open(root, actor)?;
         Ok(Self { seen: store.manifest.version()?, store })
+    }
+}
+
+/// Takes a handle that is kept, if its manifest is still the store's; else opens one.
+pub(super) fn reopened(kept: &mut Option<Store>, root: &Path, actor: &Actor) -> Result<Store> {
+    match kept.take().filter(|store| store.is_current()) {
+        Some(store) => Ok(store),
+        None => open(root, actor),
     }
 }
 

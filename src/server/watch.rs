@@ -6,7 +6,7 @@ use super::http::Line;
 use super::{Clock, stores};
 use crate::error::Result;
 use crate::manifest::Actor;
-use crate::ops::{Context, ImportReport, Outcome, Watch, WatchOptions, WatchReport};
+use crate::ops::{self, Context, ImportReport, Outcome, Watch, WatchOptions, WatchReport};
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,11 +30,12 @@ pub struct Watching {
 /// Starts to watch; `say` takes a line about what happened.
 pub fn watch(root: &Path, options: WatchOptions, clock: Clock, actor: Actor, say: Line) -> Result<Watching> {
     let store = stores::open(root, &actor)?;
-    let watch = Watch::new(&store, options)?;
+    let watch = Watch::new(&store, options.clone())?;
     let (stop, stopped) = mpsc::channel();
     let (ending, ended) = mpsc::channel();
     thread::spawn(move || {
-        run(&store, watch, &clock, &actor.to_string(), &stopped, &say);
+        let mut sight = Sight { store, watch, options };
+        sight.run(&clock, &actor, &stopped, &say);
         // Nobody may wait any more.
         let _ = ending.send(());
     });
@@ -49,15 +50,49 @@ impl Drop for Watching {
     }
 }
 
-fn run(store: &Store, mut watch: Watch, clock: &Clock, who: &str, stopped: &Receiver<()>, say: &Line) {
-    loop {
-        let context = Context { now: clock(), who, jobs: 1, progress: &(), client: None };
-        let report = watch.look(store, &context, Instant::now());
-        tell(&report, say);
-        let wait = if report.has_more { Duration::ZERO } else { POLL };
-        if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
-            return;
+/// A store, and what of the folders is known to be in it.
+struct Sight {
+    store: Store,
+    watch: Watch,
+    options: WatchOptions,
+}
+
+impl Sight {
+    fn run(&mut self, clock: &Clock, actor: &Actor, stopped: &Receiver<()>, say: &Line) {
+        let who = actor.to_string();
+        let mut told = String::new();
+        loop {
+            let mut wait = POLL;
+            match self.follow(actor) {
+                Ok(()) => {
+                    told.clear();
+                    let context = Context { now: clock(), who: &who, jobs: 1, progress: &(), client: None };
+                    let report = self.watch.look(&self.store, &context, Instant::now());
+                    tell(&report, say);
+                    wait = if report.has_more { Duration::ZERO } else { POLL };
+                }
+                Err(error) => {
+                    let text =
+                        format!("watch: the store can't be opened, and it is tried again: {}", ops::reason(&error));
+                    if text != told {
+                        say(&text);
+                        told = text;
+                    }
+                }
+            }
+            if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
         }
+    }
+
+    /// Opens the store again if its manifest was replaced: what was imported may not be in it.
+    fn follow(&mut self, actor: &Actor) -> Result<()> {
+        if !self.store.is_current() {
+            self.store = stores::open(self.store.root(), actor)?;
+            self.watch = Watch::new(&self.store, self.options.clone())?;
+        }
+        Ok(())
     }
 }
 

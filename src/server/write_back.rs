@@ -90,10 +90,8 @@ impl Sender {
     }
 
     fn try_to_send(&mut self) -> crate::error::Result<()> {
-        let store = match self.store.take() {
-            Some(store) => store,
-            None => stores::open(self.server.stores.root(), &self.server.stores.actor().at("serve: write back"))?,
-        };
+        let actor = self.server.stores.actor().at("serve: write back");
+        let store = stores::reopened(&mut self.store, self.server.stores.root(), &actor)?;
         if store.is_writable() {
             for (remote, waits) in ops::waiting(&store.manifest)? {
                 if waits.waiting > waits.given_up && self.pauses.is_over(&remote, Instant::now()) {

@@ -49,6 +49,21 @@ pub(super) fn identify(root: &Path) -> Result<Identity> {
     Ok(Identity { root, id: format.store, read_only })
 }
 
+/// Writes `wcas.json` anew where it is gone or can't be understood, and blobs are there. What was there is kept beside it.
+pub(super) fn mend(root: &Path) -> Result<()> {
+    if !root.join("blobs/b3").is_dir() {
+        return Ok(());
+    }
+    let path = root.join("wcas.json");
+    match identify(root) {
+        Err(Error::Absent(_)) => {}
+        Err(Error::Format { .. }) => fs::rename(&path, &root.join("wcas.json.damaged"))?,
+        _ => return Ok(()),
+    }
+    fs::remember_owner(root)?;
+    write(root)
+}
+
 /// Writes what kind of store is at `root`, durably.
 pub(super) fn write(root: &Path) -> Result<()> {
     let format = Format {

@@ -10,13 +10,14 @@
 //!   staging/<session>/ files on their way in
 //!   quarantine/        bad bytes
 //!   locks/             the writers' own, closed to others: store (shared by every command), gc (one run), reap (one batch), sessions/<id> (one writer each)
-//!   reserve            room that gc gives back on a full disk
+//!   reserve            room that gc gives back on a full disk, before it opens the manifest
 //! ```
 //!
 //! Locks are taken in the order store, session, gc, reap, manifest transaction, and none is held for a process's life but the
 //! shared one on `locks/store`, which a rebuild or a change of format takes alone.
 
 mod format;
+mod reserve;
 mod session;
 
 pub use session::{Scratch, Session};
@@ -30,13 +31,14 @@ use format::Identity;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How many bytes `reserve` sets aside.
-const RESERVE_BYTES: u64 = 8 << 20;
 /// How long a command waits for another process's transaction or batch.
 pub const WAIT: Duration = Duration::from_secs(60);
 
 /// How long a store's path may be: SQLite's limit is 512 bytes for its longest file, `manifest.sqlite-journal` or a rebuilt one.
 const MAX_PATH_BYTES: usize = 460;
+
+/// The folders that a store has from the beginning, those above first.
+const FOLDERS: [&str; 5] = ["locks/sessions", "staging", "quarantine", "blobs", "blobs/b3"];
 
 /// How often a store that can't be written is tried to be opened while others start and end.
 const READ_TRIES: u32 = 50;
@@ -85,6 +87,9 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// The store can be read, and not written before there is room.
+    #[error("the store at {} can't be written: its disk has no room left", .0.display())]
+    NoRoom(PathBuf),
     /// Another process has the store for itself.
     #[error("{what} is in use by {holder}")]
     Busy {
@@ -114,6 +119,7 @@ pub struct Store {
     /// What is true.
     pub manifest: Manifest,
     read_only: Option<String>,
+    is_full: bool,
     _lock: Option<Lock>,
 }
 
@@ -122,7 +128,10 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self> {
         let Identity { root, id, read_only } = format::identify(root)?;
         if read_only.is_none() {
-            settle(&root)?;
+            match settle(&root) {
+                Err(Error::Disk(error)) if error.is_full() => {}
+                done => done?,
+            }
         }
         let lock = match Lock::try_shared(&root.join("locks/store")) {
             Ok(Some(lock)) => Some(lock),
@@ -132,7 +141,7 @@ impl Store {
                     holder: "a rebuild or a change of its format".to_owned(),
                 });
             }
-            Err(_) if read_only.is_some() => None,
+            Err(error) if read_only.is_some() || error.is_full() => None,
             Err(error) => return Err(error.into()),
         };
         let path = root.join("manifest.sqlite");
@@ -142,15 +151,22 @@ impl Store {
         if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
             return Err(fs::Error::at("open", &path)(std::io::Error::other("it is no regular file")).into());
         }
-        let manifest = match read_only {
-            None => Manifest::open(&path, Access::Write, WAIT)?,
-            Some(_) => open_to_read(&path)?,
+        let opened = match read_only {
+            None => Manifest::open(&path, Access::Write, WAIT),
+            Some(_) => open_to_read(&path),
         };
-        Ok(Self { blobs: Blobs::new(&root), manifest, root, id, read_only, _lock: lock })
+        let (manifest, is_full) = match opened {
+            // SQLite can't make its log, or the log's index, and doesn't say why.
+            Err(error) if error.may_want_room() && fs::is_full(&root) => (open_to_read(&path)?, true),
+            opened => (opened?, false),
+        };
+        Ok(Self { blobs: Blobs::new(&root), manifest, root, id, read_only, is_full, _lock: lock })
     }
 
     /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
+    /// A `wcas.json` that is gone or can't be understood is written anew where blobs say that this is a store.
     pub fn alone(root: &Path) -> Result<Alone> {
+        format::mend(root)?;
         let Identity { root, read_only, .. } = format::identify(root)?;
         if let Some(why) = read_only {
             return Err(Error::ReadOnly { path: root, why });
@@ -181,6 +197,19 @@ impl Store {
             return Err(Error::Foreign(root.to_owned()));
         }
         refuse_long(root)?;
+        let was_there = fs::entry(root)?.is_some();
+        let was_empty = fs::names(root)?.is_empty();
+        let done = Self::make(root);
+        if done.is_err() && was_empty {
+            unmake(root);
+            if !was_there {
+                let _ = fs::remove_empty_dir(root);
+            }
+        }
+        done
+    }
+
+    fn make(root: &Path) -> Result<()> {
         fs::create_dir_all(root)?;
         let root = &std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
         format::refuse_network(root)?;
@@ -191,14 +220,11 @@ impl Store {
         if fs::entry(&root.join("wcas.json"))?.is_some() {
             return Ok(());
         }
-        for dir in ["locks/sessions", "staging", "quarantine", "blobs", "blobs/b3"] {
+        for dir in FOLDERS {
             fs::create_dir(&root.join(dir))?;
         }
-        let reserve = root.join("reserve");
-        if !is_whole(&reserve) {
-            // A store without the reserve works; doctor tells.
-            let _ = set_aside(&reserve);
-        }
+        // A store without the reserve works; doctor tells.
+        let _ = reserve::set_aside(root);
         let manifest = root.join("manifest.sqlite");
         drop(Manifest::open(&manifest, Access::Create, WAIT)?);
         fs::give(&manifest)?;
@@ -222,6 +248,7 @@ impl Store {
     /// Returns an error that says why, if the store can't be written.
     pub fn require_writable(&self) -> Result<()> {
         match &self.read_only {
+            _ if self.is_full => Err(Error::NoRoom(self.root.clone())),
             Some(why) => Err(Error::ReadOnly { path: self.root.clone(), why: why.clone() }),
             None => format::refuse_network(&self.root),
         }
@@ -229,7 +256,13 @@ impl Store {
 
     /// Tells whether the store can be written.
     pub fn is_writable(&self) -> bool {
-        self.read_only.is_none()
+        self.read_only.is_none() && !self.is_full
+    }
+
+    /// Tells whether the handle is as it should be: one whose manifest was replaced, or that was opened on a full disk, is opened
+    /// again.
+    pub fn is_current(&self) -> bool {
+        self.manifest.is_in_place() && !self.is_full
     }
 
     /// Takes the lock that only one gc run has; an error tells who has it.
@@ -250,20 +283,22 @@ impl Store {
     pub fn locks(&self) -> Locks {
         Locks { dir: self.root.join("locks") }
     }
+}
 
-    /// Gives the reserved room back to the disk. Returns whether there was any.
-    pub fn give_reserve(&self) -> Result<bool> {
-        Ok(fs::remove_file(&self.root.join("reserve"))?)
+/// Takes away what was begun of a store in a folder that was empty, as far as that is possible: nothing is in it yet. Another process
+/// that waits to make it begins anew, or tells that the folder is gone.
+fn unmake(root: &Path) {
+    if !matches!(fs::entry(&root.join("wcas.json")), Ok(None)) {
+        return;
     }
-
-    /// Sets room aside again. Returns whether there is enough.
-    pub fn take_reserve(&self) -> bool {
-        self.has_reserve() || set_aside(&self.root.join("reserve")).is_ok()
+    let _ = reserve::give_back(root);
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let _ = fs::remove_file(&root.join(format!("manifest.sqlite{end}")));
     }
-
-    /// Tells whether room is set aside.
-    pub fn has_reserve(&self) -> bool {
-        is_whole(&self.root.join("reserve"))
+    let _ = fs::remove_file(&root.join("wcas.tmp"));
+    let _ = fs::remove_file(&root.join("locks/create"));
+    for dir in FOLDERS.iter().rev().chain(&["locks"]) {
+        let _ = fs::remove_empty_dir(&root.join(dir));
     }
 }
 
@@ -280,6 +315,13 @@ fn refuse_long(root: &Path) -> Result<()> {
 /// Sees to it that what is made in the store is its owner's, and that who may only read it can't stop those who write.
 fn settle(root: &Path) -> Result<()> {
     fs::remember_owner(root)?;
+    // Tools that copy files leave empty folders out.
+    for dir in ["locks"].iter().chain(&FOLDERS) {
+        let dir = root.join(dir);
+        if fs::entry(&dir)?.is_none() {
+            fs::create_dir(&dir)?;
+        }
+    }
     fs::close_to_readers(&root.join("locks"))?;
     // A reader of a manifest that couldn't be written leaves an index of the log that can't be written either.
     let manifest = root.join("manifest.sqlite");
@@ -302,7 +344,7 @@ impl Locks {
         let path = self.dir.join(format!("pull-{}", &name[..16]));
         match Lock::try_exclusive(&path)? {
             Some(lock) => Ok((lock, false)),
-            None => Ok((Lock::exclusive(&path)?, true)),
+            None => Ok((Lock::exclusive_at_last(&path)?, true)),
         }
     }
 
@@ -318,36 +360,26 @@ impl Locks {
             return Ok(lock);
         }
         wait();
-        Lock::exclusive(&path)
+        Lock::exclusive_at_last(&path)
     }
 }
 
 /// Opens the manifest of a store that this process can't write. While others write, their log is read; when nobody does, there is
 /// no log, and nothing that SQLite could take its locks on.
-fn open_to_read(path: &Path) -> Result<Manifest> {
+fn open_to_read(path: &Path) -> manifest::Result<Manifest> {
     let log = path.with_extension("sqlite-wal");
     for _ in 0..READ_TRIES {
-        if let Ok(manifest) = Manifest::open(path, Access::Read, WAIT) {
+        let ways = [Access::Read, Access::ReadInPlace];
+        if let Some(manifest) = ways.into_iter().find_map(|access| Manifest::open(path, access, WAIT).ok()) {
             return Ok(manifest);
         }
         if fs::entry(&log)?.is_none_or(|log| log.len() == 0) {
-            return Ok(Manifest::open(path, Access::Immutable, WAIT)?);
+            return Manifest::open(path, Access::Immutable, WAIT);
         }
         // A writer that starts or ends just now leaves neither state for a moment.
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(Manifest::open(path, Access::Read, WAIT)?)
-}
-
-/// Sets room aside; what an interrupted attempt left is made anew.
-fn set_aside(reserve: &Path) -> fs::Result<()> {
-    fs::remove_file(reserve)?;
-    fs::reserve(reserve, RESERVE_BYTES)
-}
-
-/// Tells whether the reserve is there in full: a kill between its making and its growth leaves an empty file.
-fn is_whole(reserve: &Path) -> bool {
-    fs::entry(reserve).is_ok_and(|entry| entry.is_some_and(|metadata| metadata.len() == RESERVE_BYTES))
+    Manifest::open(path, Access::Read, WAIT)
 }
 
 /// A store that this process has for itself, with its manifest not opened: it may be missing or damaged.

@@ -151,6 +151,18 @@ impl FlatTree {
         self.mark.as_ref().map(|mark| &mark.owner)
     }
 
+    /// Tells whether all that was made is there, and leads to a file.
+    pub fn stands(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| {
+            let stands = |(name, made): (&String, &Vec<Made>)| {
+                let path = self.folder.at(name);
+                std::fs::metadata(&path).is_ok_and(|found| found.is_file())
+                    && made.iter().any(|made| made.is_at(&path).unwrap_or(false))
+            };
+            mark.files.par_iter().all(stands)
+        })
+    }
+
     /// Decides what to do; changes nothing. What others put at a wanted name with other bytes is an error.
     pub fn plan(&self, owner: &Owner, files: &[FlatFile<'_>], links: &LinkMaker) -> Result<FlatPlan> {
         let fates = files.par_iter().map(|file| self.fate(file, links)).collect::<Result<Vec<Fate>>>()?;

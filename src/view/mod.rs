@@ -7,11 +7,13 @@ mod flat;
 mod link;
 mod mark;
 mod simple;
+mod standing;
 
 pub use flat::{FlatFile, FlatPlan, FlatTree, Source};
 pub use link::LinkMaker;
 pub use mark::Owner;
 pub use simple::{Content, Project, SimplePlan, SimpleTree};
+pub use standing::Standing;
 
 use crate::fs;
 use std::path::PathBuf;

@@ -143,6 +143,21 @@ impl SimpleTree {
         self.dir.join(".wcas/p")
     }
 
+    /// Returns the tree's folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns the projects that are shown.
+    pub(super) fn shown(&self) -> impl Iterator<Item = &String> {
+        self.shown.keys()
+    }
+
+    /// Has a project's folder, which isn't as it was made, made anew.
+    pub fn forget(&mut self, project: &str) {
+        self.shown.insert(project.to_owned(), String::new());
+    }
+
     /// Decides what to make, and how to show it.
     pub fn plan(&self, wanted: &[Project]) -> SimplePlan {
         let is_shown = |project: &Project| self.shown.get(&project.name) == Some(&project.fingerprint);

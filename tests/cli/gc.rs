@@ -28,9 +28,9 @@ fn a_dry_run_prints_exactly_what_the_run_then_does() {
     env.ok(["invalidate", "demo==1.0", "--collection", "shared"]);
     env.ok(["pin", "demo==2.0"]);
     let rules = ["gc", "--keep-builds", "1", "--grace", "0"];
-    let before = files(&env.path("store/blobs"));
+    let before = files(&env.path("store/blobs/b3"));
     let mut dry = env.json([&rules[..], &["--dry-run"]].concat());
-    assert_eq!((listed(&env).len(), files(&env.path("store/blobs"))), (7, before), "nothing was changed");
+    assert_eq!((listed(&env).len(), files(&env.path("store/blobs/b3"))), (7, before), "nothing was changed");
     let text = env.ok([&rules[..], &["--dry-run"]].concat()).stdout;
     let real = env.json(rules);
     assert_eq!(dry["dry_run"], true);
@@ -96,7 +96,7 @@ fn the_grace_keeps_what_was_dropped_and_undo_brings_it_back() {
     let env = filled();
     env.ok(["gc", "--keep-versions", "1"]);
     assert_eq!(listed(&env).len(), 2);
-    assert_eq!(files(&env.path("store/blobs")).len(), 4, "the bytes stay for 48 hours");
+    assert_eq!(files(&env.path("store/blobs/b3")).len(), 4, "the bytes stay for 48 hours");
     assert_eq!(env.json(["undo"])["restored"].as_array().unwrap().len(), 2);
     assert_eq!(listed(&env).len(), 4);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 0);
@@ -123,7 +123,7 @@ fn pins_win_over_every_rule() {
     // Invalidated by hand the entry goes, and the pinned bytes stay.
     env.ok(["invalidate", "demo"]);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 0);
-    assert_eq!(files(&env.path("store/blobs")).len(), 1);
+    assert_eq!(files(&env.path("store/blobs/b3")).len(), 1);
     let digest = env.json(["pin"])["pins"][0]["blake3"].as_str().unwrap().to_owned();
     assert_output!(env.run(["unpin", &digest, "--owner", "somebody"]), @r"
     exit 4
@@ -132,7 +132,7 @@ fn pins_win_over_every_rule() {
     ");
     env.ok(["unpin", &digest, "--owner", "release"]);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 1);
-    assert_eq!(files(&env.path("store/blobs")).len(), 0);
+    assert_eq!(files(&env.path("store/blobs/b3")).len(), 0);
 }
 
 #[test]
@@ -225,4 +225,137 @@ fn repair_takes_right_bytes_from_a_tree_that_has_its_own() {
     overwrite(&path, "wrong");
     overwrite(&env.path("tree/simple/demo/demo-1.0-py3-none-any.whl"), "wrong");
     assert_eq!(json_with_code(&env, 3, &["verify", "--repair"])["problems"][0]["repaired"], false);
+}
+
+fn manifest(env: &Env) -> rusqlite::Connection {
+    rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap()
+}
+
+#[test]
+fn what_a_tree_or_a_snapshot_shows_is_dropped_and_keeps_its_bytes_until_they_move_on() {
+    let env = filled();
+    env.ok(["collection", "set", "shared", "--keep-versions", "1"]);
+    env.ok(["view", "--to", "tree"]);
+    env.ok(["collection", "snapshot", "shared", "release"]);
+    let gc = env.json(["gc", "--grace", "0"]);
+    assert_eq!(texts(&gc["references"], "filename"), ["demo-1.0-py3-none-any.whl", "demo-2.0-py3-none-any.whl"]);
+    assert_eq!((&gc["blobs"], array(&gc["problems"]).len()), (&0.into(), 0));
+    let keepers = |gc: &serde_json::Value| -> Vec<(String, u64)> {
+        let rows = array(&gc["kept"]).iter();
+        rows.map(|row| (row["kind"].as_str().unwrap().to_owned(), row["files"].as_u64().unwrap())).collect()
+    };
+    assert_eq!(keepers(&gc), [("tree".to_owned(), 2), ("snapshot".to_owned(), 2)]);
+    assert_eq!(listed(&env).len(), 2);
+    fs::read(env.path("tree/simple/demo/demo-1.0-py3-none-any.whl")).unwrap();
+    let text = env.ok(["gc"]).stdout;
+    assert!(text.contains("tree ") && text.contains("2 files that collections have dropped"), "{text}");
+    assert!(text.contains("snapshot shared@release"), "{text}");
+    // A pin's bytes are nobody's to let go.
+    env.ok(["view", "--to", "tree"]);
+    assert_eq!(keepers(&env.json(["gc", "--grace", "0"])), [("snapshot".to_owned(), 2)]);
+    env.ok(["collection", "snapshot", "shared", "release", "--delete"]);
+    let gc = env.json(["gc", "--grace", "0"]);
+    assert_eq!((&gc["blobs"], keepers(&gc).len()), (&2.into(), 0));
+    env.ok(["verify"]);
+    // A limit in bytes reaches what is shown as well.
+    env.ok(["view", "--to", "tree"]);
+    let gc = env.json(["gc", "--grace", "0", "--max-bytes", "0"]);
+    assert_eq!((array(&gc["references"]).len(), &gc["kept"][0]["files"]), (2, &2.into()));
+}
+
+#[test]
+fn times_of_a_clock_that_was_ahead_count_as_never() {
+    let env = filled();
+    let years = 15 * 365 * 86_400;
+    env.ok(["invalidate", "demo==2.0"]);
+    manifest(&env)
+        .execute_batch(&format!(
+            "UPDATE blob SET verified_at = unixepoch() + {years}, used_at = unixepoch() + {years};
+             UPDATE blob SET maybe_unreferenced_at = unixepoch() + {years} WHERE maybe_unreferenced_at IS NOT NULL;
+             UPDATE entry SET removed_at = unixepoch() + {years} WHERE removed IS NOT NULL;"
+        ))
+        .unwrap();
+    let findings = env.json(["doctor"])["findings"].clone();
+    assert!(texts(&findings, "kind").contains(&"clock"), "{findings}");
+    assert_eq!(env.json(["stats"])["verified_since"], serde_json::Value::Null);
+    fs::remove_file(blob(&env, "demo==1.0")).unwrap();
+    let report = json_with_code(&env, 3, &["verify", "--max-age", "7d"]);
+    assert_eq!((&report["checked"], texts(&report["problems"], "kind")), (&4.into(), vec!["missing"]));
+    assert_eq!(env.json(["gc", "--grace", "1s"])["blobs"], 0, "the grace begins now");
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    assert_eq!(env.json(["gc", "--grace", "1s"])["blobs"], 1);
+    // A lookup by the right clock is a use again.
+    env.ok(["lookup", "demo==3.0"]);
+    let gone = env.json(["gc", "--dry-run", "--unused-for", "1h"]);
+    assert_eq!(array(&gone["references"]).len(), 0, "{gone}");
+}
+
+#[test]
+fn verify_tells_wrong_values_of_rows_and_an_import_or_a_repair_heals_them() {
+    for (sql, heals_by_repair) in [
+        ("UPDATE blob SET sha256 = randomblob(32) WHERE id = 1", true),
+        ("UPDATE blob SET size = size + 64 WHERE id = 1", true),
+        ("UPDATE blob SET blake3 = randomblob(32) WHERE id = 1", false),
+    ] {
+        for by_repair in [false, true] {
+            let env = filled();
+            manifest(&env).execute_batch(sql).unwrap();
+            let report = json_with_code(&env, 3, &["verify"]);
+            let kind = if heals_by_repair { "row" } else { "missing" };
+            assert_eq!(texts(&report["problems"], "kind"), [kind], "{sql}");
+            if by_repair && heals_by_repair {
+                assert_eq!(env.json(["verify", "--repair"])["problems"][0]["repaired"], true, "{sql}");
+            } else {
+                fs::rename(env.path("in"), env.path("again")).unwrap();
+                for file in files(&env.path("again")) {
+                    fs::File::open(env.path("again").join(file))
+                        .unwrap()
+                        .set_modified(std::time::SystemTime::now())
+                        .unwrap();
+                }
+                let report = env.json(["import", "again"]);
+                assert_eq!(
+                    texts(&report["distributions"], "outcome").iter().filter(|o| **o == "healed").count(),
+                    1,
+                    "{sql}"
+                );
+            }
+            assert_eq!(env.json(["verify"])["checked"], 4, "{sql}");
+            env.ok(["doctor"]);
+            assert_eq!(files(&env.path("store/quarantine")).len(), 0, "{sql}: no bytes were wrong");
+        }
+    }
+}
+
+#[test]
+fn findings_are_told_whatever_can_not_be_recorded() {
+    for point in 1..=12 {
+        let env = filled();
+        fs::remove_file(blob(&env, "demo==1.0")).unwrap();
+        fs::write(env.store().join("metadata"), "a stray file")
+            .or_else(|_| fs::write(env.store().join("metadata/stray"), ""))
+            .unwrap();
+        let output = env.run_with_env(&[("WCAS_FAULT", &*format!("eio@{point}"))], ["--json", "verify"]);
+        assert_eq!(output.code, 3, "{point}: {output}");
+        assert_eq!(texts(&output.json()["problems"], "kind"), ["missing"], "{point}: {output}");
+    }
+}
+
+#[test]
+fn a_lack_of_handles_is_no_blobs_fault() {
+    let mut told = 0;
+    for handles in 6..=16 {
+        let env = filled();
+        let text = format!("ulimit -n {handles} && exec {} --json verify --parallel 8", env!("CARGO_BIN_EXE_wcas"));
+        let mut command = std::process::Command::new("sh");
+        let output =
+            command.args(["-c", &text]).current_dir(env.path("")).env("WCAS_STORE", env.store()).output().unwrap();
+        if let Ok(report) = serde_json::from_slice::<serde_json::Value>(&output.stdout) {
+            assert_eq!(array(&report["problems"]).len(), 0, "{handles}: {report}");
+            told += array(&report["failures"]).len();
+        }
+        env.ok(["verify"]);
+        assert_eq!(files(&env.path("store/quarantine")).len(), 0, "{handles}");
+    }
+    assert!(told > 0, "some had too few handles to read all, and said so");
 }

@@ -287,7 +287,87 @@ fn bytes_that_come_again_are_compared_with_what_nobody_read_for_long() {
         wheel.write_to(env.path(&again));
         assert_eq!(outcomes(&env.json(["import", &again])), [outcome], "{days} days");
     }
+    // An unchanged source is read again, too, when nobody read the blob for so long, or only by a clock that was ahead.
+    for (days, outcome) in [(0, "unchanged"), (31, "healed"), (-400, "healed")] {
+        rot(&crate::blob(&env, "demo"));
+        let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+        let sql = "UPDATE blob SET created_at = unixepoch() - ?1 * 86400, verified_at = unixepoch() - ?1 * 86400";
+        manifest.execute(sql, [days]).unwrap();
+        assert_eq!(outcomes(&env.json(["import", "in"])), [outcome], "{days} days");
+        if outcome == "healed" {
+            assert_eq!(outcomes(&env.json(["import", "in"])), ["unchanged"], "read once, and trusted again");
+        }
+    }
     assert_eq!(fs::read(crate::blob(&env, "demo")).unwrap(), wheel.bytes());
+}
+
+#[test]
+fn what_came_by_a_hard_link_is_known_by_its_stat_the_next_time() {
+    let env = Env::new();
+    let source = Wheel::new("demo", "1.0").payload(5000, 1).write_to(env.path("in"));
+    env.ok(["import", "in", "--link", "hardlink"]);
+    let stored = crate::blob(&env, "demo");
+    if fs::metadata(&source).unwrap().ino() != fs::metadata(&stored).unwrap().ino() {
+        println!("SKIPPED: hard links can't be made here");
+        return;
+    }
+    // Nobody can see that bytes were not read but by bytes that would have been noticed.
+    rot(&stored);
+    for link in ["hardlink", "auto"] {
+        assert_eq!(outcomes(&env.json(["import", "in", "--link", link])), ["unchanged"], "{link}");
+    }
+    // With another time it is read.
+    fs::File::open(&source).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    assert_ne!(outcomes(&env.run(["--json", "import", "in"]).json()), ["unchanged"]);
+}
+
+/// An image of a filesystem with one file, mounted read-only; all its times are the same as those of any other.
+struct Image(std::path::PathBuf);
+
+impl Image {
+    fn mount(env: &Env, number: u64) -> Option<Self> {
+        let (dir, image, at) =
+            (env.path(format!("dir{number}")), env.path(format!("image{number}")), env.path("mounted"));
+        let wheel = Wheel::new("demo", "1.0").payload(5000, number).write_to(&dir);
+        fs::File::open(wheel).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        fs::create_dir_all(&at).unwrap();
+        fs::File::create(&image).unwrap().set_len(1 << 20).unwrap();
+        let run = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+        let mut make = Command::new("mke2fs");
+        make.env("E2FSPROGS_FAKE_TIME", "1000000000").args(["-q", "-U", "01234567-89ab-cdef-0123-456789abcdef", "-d"]);
+        let is_made = run(make.arg(&dir).arg(&image));
+        let is_mounted = is_made && run(Command::new("mount").args(["-o", "loop,ro"]).arg(&image).arg(&at));
+        if !is_mounted {
+            println!("SKIPPED: no image can be made and mounted here, so nothing was tried on images");
+        }
+        is_mounted.then_some(Self(at))
+    }
+
+    fn stat(&self) -> (u64, u64, u64, i64, i64) {
+        let found = fs::metadata(self.0.join("demo-1.0-py3-none-any.whl")).unwrap();
+        (found.dev(), found.ino(), found.size(), found.mtime(), found.ctime())
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).status());
+    }
+}
+
+#[test]
+fn what_an_image_says_of_a_files_times_proves_nothing() {
+    let env = Env::new();
+    let Some(first) = Image::mount(&env, 1) else { return };
+    let stat = first.stat();
+    env.ok(["import", "mounted"]);
+    drop(first);
+    let Some(second) = Image::mount(&env, 2) else { return };
+    if second.stat() != stat {
+        println!("SKIPPED: the second image's file has another stat than the first one's");
+        return;
+    }
+    assert_eq!(outcomes(&env.json(["import", "mounted"])), ["replaced"]);
 }
 
 #[test]

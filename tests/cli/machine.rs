@@ -272,3 +272,107 @@ fn who_keeps_others_from_writing_is_named_and_readers_and_counters_do_not_wait()
     patient.write_relaxed(|_| Ok(())).unwrap();
     env.ok(["invalidate", "demo"]);
 }
+
+#[test]
+fn a_limit_on_threads_ends_nothing() {
+    let env = Env::new();
+    fs::create_dir_all(env.store()).unwrap();
+    for number in 0..60 {
+        Wheel::new("demo", &format!("1.{number}")).payload(30_000, number).write_to(env.path("in"));
+    }
+    let owned =
+        ["", "in", "store"].iter().map(|dir| std::os::unix::fs::chown(env.path(dir), Some(NOBODY), Some(NOBODY)));
+    if owned.collect::<std::io::Result<Vec<_>>>().is_err() {
+        println!("SKIPPED: only root can try another user's limits");
+        return;
+    }
+    set_mode(&env.path(""), 0o755);
+    // A copy that every user can reach.
+    let program = env.path("wcas");
+    fs::copy(env!("CARGO_BIN_EXE_wcas"), &program).unwrap();
+    for limit in 1..=8 {
+        drop(fs::remove_dir_all(env.store()));
+        fs::create_dir(env.store()).unwrap();
+        std::os::unix::fs::chown(env.store(), Some(NOBODY), Some(NOBODY)).unwrap();
+        for args in [
+            "import in",
+            "import in --collection other --link copy",
+            "verify --parallel 8",
+            "view --to tree --replace",
+            "gc",
+        ] {
+            let nproc = format!("--nproc={limit}:{limit}");
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", "65533", "--regid", "65534", "--clear-groups", "prlimit", &nproc]);
+            command.arg(&program).args(args.split(' ')).current_dir(env.path(""));
+            let output = command.env("WCAS_STORE", env.store()).env("HOME", env.path("")).output();
+            let Ok(output) = output else {
+                println!("SKIPPED: there is no setpriv here");
+                return;
+            };
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(!stderr.contains("panicked"), "{limit} {args}: {stderr}");
+            assert_eq!(output.status.code(), Some(0), "{limit} {args}: {stderr}");
+        }
+    }
+}
+
+/// A user without processes, whose limits are nobody else's.
+const NOBODY: u32 = 65533;
+
+#[test]
+fn a_wait_is_told_with_the_name_of_whom_is_waited_for() {
+    let env = filled();
+    env.ok(["view", "--to", "tree"]);
+    let lock = fs::read_dir(env.store().join("locks"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("view-"))
+        .unwrap();
+    let held = fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| env.ok(["view", "--to", "tree"]));
+        std::thread::sleep(Duration::from_millis(3500));
+        held.unlock().unwrap();
+        let output = waiting.join().unwrap();
+        let whom = format!("which process {} (", std::process::id());
+        assert!(output.stderr.contains("waiting for ") && output.stderr.contains(&whom), "{output}");
+    });
+    assert!(begin.elapsed() >= Duration::from_secs(3));
+    assert_eq!(env.ok(["view", "--to", "tree"]).stderr.matches("waiting").count(), 0);
+}
+
+#[test]
+fn a_token_that_could_not_be_told_is_revoked() {
+    let env = filled();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = env.command(["token", "create", "--all", "--scope", "read"]);
+    let output = command.stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let tokens = env.json(["token", "list"])["tokens"].clone();
+    assert_eq!(array(&tokens).iter().map(|row| row["is_live"].as_bool().unwrap()).collect::<Vec<_>>(), [false]);
+    env.ok(["token", "create", "--all", "--scope", "read"]);
+}
+
+#[test]
+fn a_path_that_is_no_unicode_is_told_and_gone_to() {
+    use std::os::unix::ffi::OsStrExt;
+    let env = filled();
+    let odd = env.path(Path::new(std::ffi::OsStr::from_bytes(b"caf\xe9")));
+    fs::rename(env.store(), &odd).unwrap();
+    let run = |args: &[&str]| env.command(args).env("WCAS_STORE", &odd).output().unwrap();
+    let found = run(&["lookup", "demo"]);
+    let path = PathBuf::from(std::ffi::OsStr::from_bytes(found.stdout.strip_suffix(b"\n").unwrap()));
+    assert!(fs::read(&path).is_ok(), "{}", path.display());
+    fs::write(env.path("in").join(std::ffi::OsStr::from_bytes(b"x\xff-1.0-py3-none-any.whl")), "x").unwrap();
+    for (args, code) in
+        [("lookup demo", 0), ("show demo", 0), ("doctor", 0), ("import in", 3), ("verify", 0), ("inspect in", 3)]
+    {
+        let args: Vec<&str> = ["--json"].into_iter().chain(args.split(' ')).collect();
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(code), "{args:?} {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap();
+    }
+}

@@ -25,6 +25,7 @@ mod misuse;
 mod names;
 mod ownership;
 mod remote;
+mod room;
 mod route;
 mod run;
 mod status;

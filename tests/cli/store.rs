@@ -161,6 +161,7 @@ fn a_store_of_a_newer_format_is_refused() {
     --- stderr
     wcas: $STORE/wcas.json can't be understood
       because: EOF while parsing an object at line 1 column 1
+      hint: put a copy of wcas.json in place, or `wcas rebuild` writes a new one; `wcas doctor` tells more
     ");
 }
 
@@ -228,4 +229,65 @@ fn a_read_only_store_can_be_read_and_says_why_it_is_not_written() {
         assert!(output.stderr.contains("can't be written"), "{args:?}: {output}");
     }
     chmod(&env.store(), 0o755, 0o644);
+}
+
+/// Returns what doctor finds wrong, as kinds.
+fn problems(env: &Env) -> Vec<String> {
+    let output = env.run(["--json", "doctor"]);
+    let rows = output.json()["findings"].as_array().unwrap().clone();
+    let rows = rows.iter().filter(|row| row["severity"] == "problem");
+    rows.map(|row| row["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn folders_that_a_copy_left_out_are_made_again() {
+    for dir in ["locks", "locks/sessions", "staging", "quarantine"] {
+        let env = filled();
+        fs::remove_dir_all(env.store().join(dir)).unwrap();
+        Wheel::new("more", "1.0").payload(1000, 3).write_to(env.path("more"));
+        env.ok(["import", "more"]);
+        env.ok(["gc"]);
+        assert_eq!(problems(&env), [""; 0], "{dir}");
+        env.ok(["verify"]);
+    }
+    let env = filled();
+    fs::remove_dir_all(env.store().join("blobs")).unwrap();
+    let report = env.json(["import", "in"]);
+    assert!(report["distributions"].as_array().unwrap().iter().all(|row| row["outcome"] == "healed"), "{report}");
+    env.ok(["verify"]);
+}
+
+#[test]
+fn what_can_not_be_opened_is_diagnosed_and_rebuilt() {
+    let damage = |what: &str| -> Env {
+        let env = filled();
+        let (manifest, format) = (env.store().join("manifest.sqlite"), env.store().join("wcas.json"));
+        match what {
+            "short" => fs::File::options().write(true).open(manifest).unwrap().set_len(5000).unwrap(),
+            "empty" => fs::write(manifest, "").unwrap(),
+            "no database" => fs::write(manifest, "x".repeat(9000)).unwrap(),
+            "no manifest" => fs::remove_file(manifest).unwrap(),
+            "no locks" => {
+                fs::remove_file(&manifest).and_then(|()| fs::remove_dir_all(env.store().join("locks"))).unwrap()
+            }
+            "no format" => fs::remove_file(format).unwrap(),
+            _ => fs::write(format, "{\"store\":").unwrap(),
+        }
+        env
+    };
+    for what in ["short", "empty", "no database", "no manifest", "no locks", "no format", "broken format"] {
+        let env = damage(what);
+        let kind = if what.ends_with("format") { "format" } else { "manifest" };
+        assert_eq!(problems(&env), [kind], "{what}");
+        let text = env.run(["doctor"]);
+        assert!(text.stdout.contains("wcas rebuild") && text.code == 3, "{what}: {text}");
+        // What says what kind of store it is is all that was lost then, and it is written first.
+        let rebuilt = env.run(["rebuild"]);
+        assert_eq!(rebuilt.code, if kind == "format" { 2 } else { 0 }, "{what}: {rebuilt}");
+        assert_eq!(problems(&env), [""; 0], "{what}");
+        assert_eq!(env.json(["list"])["distributions"].as_array().unwrap().len(), 1, "{what}");
+    }
+    // What is no store is none.
+    let env = Env::new();
+    assert_eq!(env.run(["doctor"]).code, 4);
 }

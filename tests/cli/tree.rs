@@ -125,6 +125,55 @@ fn what_was_tampered_with_or_deleted_in_a_tree_is_the_next_runs_matter_when_its_
 }
 
 #[test]
+fn what_is_missing_of_a_tree_is_told_and_made_anew() {
+    type Damage = fn(&Env);
+    let damages: [(&str, Damage); 6] = [
+        ("the store's METADATA files", |env| fs::remove_dir_all(env.store().join("metadata")).unwrap()),
+        ("a file's link", |env| fs::remove_file(env.path("tree/simple/demo/demo-1.0-py3-none-any.whl")).unwrap()),
+        ("a sidecar's link", |env| {
+            fs::remove_file(env.path("tree/simple/demo/demo-1.0-py3-none-any.whl.metadata")).unwrap();
+        }),
+        ("a page", |env| fs::remove_file(env.path("tree/simple/demo/index.json")).unwrap()),
+        ("an emptied page", |env| fs::write(env.path("tree/simple/demo/index.html"), "").unwrap()),
+        ("a project's folder", |env| {
+            fs::remove_dir_all(fs::canonicalize(env.path("tree/simple/demo")).unwrap()).unwrap();
+        }),
+    ];
+    let problems = |env: &Env| -> usize {
+        let findings = env.run(["--json", "doctor"]).json()["findings"].clone();
+        findings.as_array().unwrap().iter().filter(|row| row["severity"] == "problem").count()
+    };
+    for (what, damage) in damages {
+        for link in ["symlink", "copy"] {
+            let env = filled();
+            env.ok(["view", "--to", "tree", "--link", link]);
+            let before = listed(&env.path("tree/simple/demo"));
+            assert_eq!((problems(&env), &env.json(["view", "--to", "tree", "--link", link])["made"]), (0, &0.into()));
+            damage(&env);
+            // A copy of METADATA is the tree's own; a link that is gone leaves no trace but in counts.
+            let is_hit = link == "symlink" || !what.contains("store");
+            assert_eq!(problems(&env), usize::from(is_hit && !what.contains("sidecar")), "{what} {link}");
+            let report = env.json(["view", "--to", "tree", "--link", link]);
+            assert_eq!(report["made"].as_u64().unwrap() > 0, is_hit, "{what} {link}: {report}");
+            assert_eq!(listed(&env.path("tree/simple/demo")), before, "{what} {link}");
+            for name in &before {
+                assert!(
+                    fs::metadata(env.path("tree/simple/demo").join(name)).unwrap().len() > 0,
+                    "{what} {link}: {name}"
+                );
+            }
+            assert_eq!((problems(&env), &env.json(["view", "--to", "tree", "--link", link])["made"]), (0, &0.into()));
+        }
+    }
+    let env = filled();
+    env.ok(["view", "--to", "flat", "--layout", "flat"]);
+    fs::remove_file(env.path("flat/demo-1.0-py3-none-any.whl")).unwrap();
+    assert_eq!(problems(&env), 1);
+    assert_eq!(env.json(["view", "--to", "flat", "--layout", "flat"])["made"], 1);
+    assert_eq!(problems(&env), 0);
+}
+
+#[test]
 fn a_flat_tree_is_one_folder_with_one_page() {
     let env = filled();
     env.ok(["view", "--to", "flat", "--layout", "flat"]);

@@ -344,7 +344,8 @@ fn gc_can_be_stopped_anywhere() {
         sandbox.ok(&["invalidate", "delta", "beta", "--everywhere"]);
         // And a dead session with a hold.
         Wheel::new("epsilon", "1.0").payload(900, 8).write_to(sandbox.path("src/three"));
-        let points = passed(&sandbox.run(Some("kill@1000000"), &["import", "src/one", "--collection", "rocm"]).stderr);
+        Wheel::new("zeta", "1.0").payload(900, 9).write_to(sandbox.path("src/four"));
+        let points = passed(&sandbox.run(Some("kill@1000000"), &["import", "src/four", "--collection", "rocm"]).stderr);
         let killed =
             sandbox.run(Some(&format!("kill@{}", points - 6)), &["import", "src/three", "--collection", "rocm"]);
         assert_eq!(killed.code, KILLED);

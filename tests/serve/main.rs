@@ -26,6 +26,7 @@ mod pages;
 mod peers;
 mod publishing;
 mod readers;
+mod replaced;
 mod room;
 mod shares;
 mod signed;

@@ -1,37 +1,13 @@
 //! A disk that is nearly full: what has no end is ended while there is still room for others.
 
 use crate::site::{Site, add, token, wheels};
-use crate::support::{Env, Reply, Server, Wheel};
+use crate::support::{Env, Reply, Server, SmallDisk, Wheel};
 use crate::uploads::{FORM, basic, form};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
-
-/// A small filesystem, gone with the value.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Mounts it; none where that is not allowed.
-    fn mount(at: &Path) -> Option<Self> {
-        std::fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        let done = mount.args(["-t", "tmpfs", "-o", "size=80m,mode=0755", "tmpfs"]).arg(at).output();
-        let is_mounted = done.is_ok_and(|output| output.status.success());
-        if !is_mounted {
-            println!("SKIPPED: this user may not mount a filesystem, so nothing was tried on a full one");
-        }
-        is_mounted.then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
-}
 
 /// Watches how much is free while `act` goes on, and returns the least that was.
 fn least_free(dir: &Path, act: impl FnOnce()) -> u64 {
@@ -54,7 +30,7 @@ fn least_free(dir: &Path, act: impl FnOnce()) -> u64 {
 #[test]
 fn uploads_and_downloads_without_an_end_leave_room_for_others() {
     let env = Env::new();
-    let Some(disk) = SmallDisk::mount(&env.store()) else { return };
+    let Some(disk) = SmallDisk::mount(&env.store(), "size=80m") else { return };
     add(&env, "cuda", &wheels()[..1]);
     let login = basic(&token(&env, &["--collection", "cuda", "--scope", "upload"]));
     let remote = Server::start();
@@ -69,7 +45,7 @@ fn uploads_and_downloads_without_an_end_leave_room_for_others() {
         let body = form(&wheel.filename(), &wheel.bytes(), &[]);
         site.server.connect().post("/cuda/legacy/", &[FORM, ("Authorization", &login)], &body).status
     };
-    let least = least_free(&disk.0, || {
+    let least = least_free(disk.path(), || {
         let head = [FORM, ("Authorization", &*login), ("Transfer-Encoding", "chunked")];
         let wheel = Wheel::new("endless-up", "1.0").payload(14 << 20, 1);
         let body = form(&wheel.filename(), &wheel.bytes(), &[]);

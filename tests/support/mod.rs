@@ -2,12 +2,14 @@
 
 #![allow(unused_imports, reason = "each test crate uses its own part")]
 
+pub(crate) mod disk;
 pub(crate) mod env;
 pub(crate) mod peer;
 pub(crate) mod server;
 pub(crate) mod wcas_server;
 pub(crate) mod wheels;
 
+pub(crate) use disk::{Fill, SmallDisk};
 pub(crate) use env::{Env, Output, Running};
 pub(crate) use server::{Reply, Server};
 pub(crate) use wcas_server::{Connection, Heard, WcasServer};

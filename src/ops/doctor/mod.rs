@@ -5,6 +5,9 @@
 
 mod rights;
 mod settings;
+mod unopened;
+
+pub use unopened::diagnose;
 
 use super::{Context, counted, reason};
 use crate::digest::Blake3;
@@ -40,6 +43,7 @@ pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
     /// Where; of several files, the first.
+    #[serde(serialize_with = "crate::fs::text::path_or_none")]
     pub path: Option<PathBuf>,
     /// What is the matter.
     pub detail: String,
@@ -51,6 +55,7 @@ pub struct Finding {
 #[derive(Debug, Serialize)]
 pub struct DoctorReport {
     /// The store's folder.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub store: PathBuf,
     /// The filesystem that it is on.
     pub filesystem: String,
@@ -104,7 +109,7 @@ pub fn doctor(store: &Store, context: &Context<'_>) -> Result<DoctorReport> {
         }
     };
     context.progress.start("examining", 0);
-    match examination.manifest() {
+    match examination.manifest(context.now) {
         Err(Error::Manifest(error) | Error::Store(store::Error::Manifest(error))) if error.is_corrupt() => {
             examination.damaged(reason(&error));
         }
@@ -167,12 +172,14 @@ impl Examination<'_> {
         Ok(is_cloned)
     }
 
-    fn manifest(&mut self) -> Result<()> {
+    fn manifest(&mut self, now: i64) -> Result<()> {
         for complaint in self.store.manifest.complaints()? {
             self.damaged(complaint);
         }
         let rows = self.blobs()?;
         self.unfinished(&rows)?;
+        self.clock(now)?;
+        self.filenames()?;
         self.sessions()?;
         self.links(&rows)?;
         self.views()?;
@@ -283,6 +290,19 @@ impl Examination<'_> {
         Ok(())
     }
 
+    /// Looks whether a rebuild would find the filenames.
+    fn filenames(&mut self) -> Result<()> {
+        let noted = self.store.blobs.noted_filenames()?;
+        let is_noted = |(blake3, name): &&(Blake3, String)| noted.get(blake3).is_some_and(|names| names.contains(name));
+        let all = self.store.manifest.all_filenames()?;
+        let count = all.iter().filter(|row| !is_noted(row)).count();
+        if count > 0 {
+            let detail = format!("{} that nothing but the manifest knows", counted(count, "filename"));
+            self.note("filenames", None, detail, "`wcas gc` notes them in blobs/filenames, for a rebuild");
+        }
+        Ok(())
+    }
+
     fn sessions(&mut self) -> Result<()> {
         if self.store.is_writable() {
             let dead = self.store.dead_sessions()?;
@@ -330,6 +350,9 @@ impl Examination<'_> {
                 let advice = format!("make it again with `wcas view --to {0}`, or `wcas view --remove {0}`", view.path);
                 let detail = "the view's `simple` leads nowhere: readers see nothing".to_owned();
                 self.problem("view", Some(&simple), detail, &advice);
+            } else if let Some(detail) = crate::ops::view::damage(self.store, &view) {
+                let advice = format!("`wcas view --to {0}` with what it shows makes that anew", view.path);
+                self.problem("view", Some(path), detail, &advice);
             }
         }
         Ok(())

@@ -9,12 +9,28 @@ use crate::ops::ownership::find_override;
 use crate::ops::push;
 use std::time::Duration;
 
+/// Two clocks may differ by so much.
+const CLOCK_SECONDS: i64 = 60;
+
 /// Returns a time as people read it.
 fn time(at: i64) -> impl std::fmt::Display {
     humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(at.max(0).cast_unsigned()))
 }
 
 impl Examination<'_> {
+    /// Tells of times that a clock that was ahead left in the manifest.
+    pub(super) fn clock(&mut self, now: i64) -> Result<()> {
+        let ahead = self.store.manifest.times_after(now.saturating_add(CLOCK_SECONDS))?;
+        if ahead > 0 {
+            let rows = counted(usize::try_from(ahead).unwrap_or(usize::MAX), "row");
+            let detail = format!("{rows} with times later than now, which is {}", time(now));
+            let advice = "see whether the clock is right; if it is, it was ahead once: such times count as never, and `wcas gc` \
+                          lets what was dropped then have been dropped now";
+            self.note("clock", None, detail, advice);
+        }
+        Ok(())
+    }
+
     /// Tells of remotes whose last answer was a failure.
     pub(super) fn remotes(&mut self) -> Result<()> {
         for remote in self.store.manifest.remotes()?.iter().filter(|remote| remote.is_failing()) {

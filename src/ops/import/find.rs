@@ -38,6 +38,7 @@ pub struct Made {
 #[derive(Debug, Clone, Serialize)]
 pub struct Refused {
     /// Where it is.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// Why not.
     pub reason: String,
@@ -54,6 +55,7 @@ impl Refused {
 #[derive(Debug, Clone, Serialize)]
 pub struct Skipped {
     /// Where it is.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// Why it was passed over.
     pub reason: String,

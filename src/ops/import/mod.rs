@@ -21,14 +21,14 @@ use super::{Context, Decision, Subject};
 use crate::blobs::{Found, LinkMode};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::error::Result;
-use crate::fs;
+use crate::fs::{self, ChangeTimes};
 use crate::manifest::{BlobId, State, TokenId};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
 use crate::wheel::{BuildTag, DistributionFilename};
 use enter::{Entered, enter};
 use judge::judge;
-use publish::Publisher;
+use publish::{Publisher, was_read_lately};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
@@ -125,6 +125,7 @@ pub struct ImportReport {
 #[derive(Debug, Clone, Serialize)]
 pub struct Kept {
     /// Where it is.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// Its filename.
     pub filename: String,
@@ -245,10 +246,11 @@ fn import_on(
     }
     store.require_writable()?;
     let mut unknown = Vec::new();
+    let times = ChangeTimes::default();
     // One transaction for all the questions: each on its own would take and give back a lock.
     let transaction = store.manifest.read()?;
     for (index, item) in items.iter_mut().enumerate() {
-        if !recognise(store, item, options.link)? {
+        if !recognise(store, context, item, options.link, &times)? {
             unknown.push(index);
         }
     }
@@ -333,17 +335,27 @@ fn subject<'a>(name: &'a DistributionFilename, made: &Made) -> Subject<'a> {
 }
 
 /// Finds out whether an unchanged file was hashed before and its blob is there: about two stats, and no byte is read.
-/// A source that will be removed is read all the same, unless it is the blob's own file.
-fn recognise(store: &Store, item: &mut Item, link: LinkMode) -> Result<bool> {
-    let Some(seen) = store.manifest.find_seen(&item.source.signature)? else { return Ok(false) };
+/// A source that will be removed is read all the same, unless it is the blob's own file; so is one whose blob nobody read for long.
+fn recognise(
+    store: &Store,
+    context: &Context<'_>,
+    item: &mut Item,
+    link: LinkMode,
+    times: &ChangeTimes,
+) -> Result<bool> {
+    let source = item.source.signature;
+    let own = || store.manifest.find_own(&source);
+    let seen = store.manifest.find_seen(&source)?.filter(|_| times.prove(&item.source.path, &source));
+    let Some(seen) = seen.map_or_else(own, |seen| Ok(Some(seen)))? else { return Ok(false) };
     if seen.state != State::Live || !store.manifest.has_distribution(seen.blob, item.name.as_str())? {
         return Ok(false);
     }
     // The row alone is not trusted: the name may be gone, or another file.
     let Found::File(found) = store.blobs.find(&seen.blake3)? else { return Ok(false) };
     let (Some(inode), Some(modified_ns)) = (seen.inode, seen.modified_ns) else { return Ok(false) };
-    let is_source = (found.device, found.inode) == (item.source.signature.device, item.source.signature.inode);
-    if !found.is_same_file(inode, seen.size, modified_ns) || link == LinkMode::Move && !is_source {
+    let is_source = (found.device, found.inode) == (source.device, source.inode);
+    let may_be_trusted = is_source || link != LinkMode::Move && was_read_lately(seen.read_at, context.now);
+    if !found.is_same_file(inode, seen.size, modified_ns) || !may_be_trusted {
         return Ok(false);
     }
     item.blob = Some(seen.blob);
@@ -377,7 +389,9 @@ fn stage_all(
         left = rest;
     }
     let mut failed = HashMap::new();
-    for (index, result) in (Publisher { store, session, context, link: options.link }).publish(items, &batches)? {
+    for (index, result) in (Publisher { store, session, context, link: options.link, times: ChangeTimes::default() })
+        .publish(items, &batches)?
+    {
         match result {
             Ok(published) => {
                 let item = &mut items[index];

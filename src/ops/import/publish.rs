@@ -7,8 +7,8 @@ use super::Item;
 use crate::blobs::{Blobs, Found, LinkMode, Staging};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
-use crate::fs::{self, Signature};
-use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State};
+use crate::fs::{self, ChangeTimes, Signature};
+use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State, Transaction};
 use crate::ops::healing::finish_deletion;
 use crate::ops::{Context, guard, parallel, reason};
 use crate::store::{Session, Store};
@@ -23,6 +23,12 @@ const SYNC_AT_ONCE_BYTES: u64 = 8 << 20;
 /// Bytes that come again are compared with a blob that wasn't read for so long: 30 days, in seconds.
 const READ_AGAIN_SECONDS: i64 = 30 * 86_400;
 
+/// Tells whether a blob was read so lately that its stat is enough to take its bytes for right: when its bytes come again, they are
+/// at hand. A time later than now was a clock's that was ahead.
+pub(super) fn was_read_lately(read_at: i64, now: i64) -> bool {
+    (0..READ_AGAIN_SECONDS).contains(&now.saturating_sub(read_at))
+}
+
 /// How often an item is tried again when verify or gc got in between.
 const TRIES: usize = 5;
 
@@ -32,6 +38,7 @@ pub(super) struct Publisher<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) context: &'a Context<'a>,
     pub(super) link: LinkMode,
+    pub(super) times: ChangeTimes,
 }
 
 /// A published blob.
@@ -70,6 +77,15 @@ struct Ready {
 
 type PerItem<T> = std::result::Result<T, String>;
 
+/// What a batch's files were found to be, by their positions.
+type Prepared = Vec<(usize, Result<PerItem<Ready>>)>;
+
+/// A batch that is being staged, or was at once where no thread could be had.
+enum BatchStaging<'scope> {
+    Running(std::thread::ScopedJoinHandle<'scope, Prepared>),
+    Done(Prepared),
+}
+
 /// What works on many files at a time needs: no manifest, which belongs to one thread.
 #[derive(Clone, Copy)]
 struct Files<'a> {
@@ -98,19 +114,30 @@ impl Publisher<'_> {
                 let work = batch.iter().map(has_size).collect::<Result<Vec<(usize, bool)>>>()?;
                 // With fewer files than processors, the idle ones help to hash; else two files at a time are faster than one.
                 let files = self.files(work.len() < jobs);
-                Ok(scope.spawn(move || {
+                let work = std::sync::Arc::new(work);
+                let prepare_all = move |work: &[(usize, bool)]| {
                     let prepare = |&(index, may_be_known): &(usize, bool)| {
                         let prepared = files.prepare(index, &items[index], may_be_known);
                         progress.add(items[index].size);
                         (index, prepared)
                     };
-                    parallel::map(jobs, &work, prepare)
-                }))
+                    parallel::map(jobs, work, prepare)
+                };
+                let own = work.clone();
+                Ok(match parallel::spawn(scope, move || prepare_all(&own)) {
+                    Some(running) => BatchStaging::Running(running),
+                    None => BatchStaging::Done(prepare_all(&work)),
+                })
             };
             let mut staging = batches.first().map(|batch| start(batch)).transpose()?;
             let mut next = 1;
             while let Some(running) = staging.take() {
-                let prepared = running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                let prepared = match running {
+                    BatchStaging::Running(thread) => {
+                        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    }
+                    BatchStaging::Done(prepared) => prepared,
+                };
                 staging = batches.get(next).map(|batch| start(batch)).transpose()?;
                 next += 1;
                 self.finish(prepared, &mut results)?;
@@ -120,11 +147,7 @@ impl Publisher<'_> {
     }
 
     /// Syncs, names and records what was staged.
-    fn finish(
-        &self,
-        prepared: Vec<(usize, Result<PerItem<Ready>>)>,
-        results: &mut Vec<(usize, PerItem<Published>)>,
-    ) -> Result<()> {
+    fn finish(&self, prepared: Prepared, results: &mut Vec<(usize, PerItem<Published>)>) -> Result<()> {
         let mut ready = Vec::with_capacity(prepared.len());
         for (index, prepared) in prepared {
             match prepared? {
@@ -156,6 +179,7 @@ impl Publisher<'_> {
         self.store.blobs.sync_names(ready.iter().map(|item| &item.digests.blake3))?;
         let mut again = Vec::new();
         let transaction = self.store.manifest.write()?;
+        self.note_filenames(&transaction, &ready)?;
         for mut item in ready {
             let quarantined = item.quarantined.take();
             let row = item.row.as_ref().expect("inserted above");
@@ -177,7 +201,9 @@ impl Publisher<'_> {
             if let Some(inspection) = &item.described.inspection {
                 transaction.put_inspection(row.id, inspection)?;
             }
-            if let Some(source) = item.signature.filter(|source| !source.is_racy(self.session.started_ns)) {
+            let proves =
+                |source: &Signature| !source.is_racy(self.session.started_ns) && self.times.prove(&item.source, source);
+            if let Some(source) = item.signature.filter(proves) {
                 transaction.set_seen(&source, row.id)?;
             }
             let published = Published {
@@ -194,6 +220,18 @@ impl Publisher<'_> {
         Ok(again)
     }
 
+    /// Notes filenames beside the blobs that the manifest doesn't have yet: it may be lost one day.
+    fn note_filenames(&self, transaction: &Transaction<'_>, ready: &[Ready]) -> Result<()> {
+        let mut new = Vec::new();
+        for item in ready {
+            let (row, name) = (item.row.as_ref().expect("inserted before"), &item.described.distribution.filename);
+            if !transaction.has_distribution(row.id, name)? {
+                new.push((item.digests.blake3, name.as_str()));
+            }
+        }
+        Ok(self.store.blobs.note_filenames(&new)?)
+    }
+
     /// Inserts the rows of new blobs and the holds of all. A blob that gc is deleting is waited for.
     fn insert_rows(&self, ready: &mut Vec<Ready>, results: &mut Vec<(usize, PerItem<Published>)>) -> Result<()> {
         loop {
@@ -207,11 +245,18 @@ impl Publisher<'_> {
                     Some(row) if inserted.contains(&row.id) => row,
                     Some(row) => {
                         item.is_new |= row.state == State::Staged;
-                        row
+                        item.corrected(&transaction, row)?
                     }
                     None => {
                         if let Some(other) = transaction.find_blob_by_sha256(&item.digests.sha256)? {
-                            collisions.push((position, other.blake3));
+                            let was_live = matches!(other.state, State::Live | State::Lost);
+                            if !was_live || self.store.blobs.find(&other.blake3)? != Found::Absent {
+                                collisions.push((position, other.blake3));
+                                continue;
+                            }
+                            // No such file was ever there: a row that went bad, and no broken algorithm.
+                            item.row = Some(item.corrected(&transaction, other)?);
+                            transaction.insert_hold(&self.session.id, item.row.as_ref().expect("just set").id)?;
                             continue;
                         }
                         let row = transaction.insert_blob(&item.digests, item.size, self.context.now)?;
@@ -242,6 +287,28 @@ impl Publisher<'_> {
             }
             return Ok(());
         }
+    }
+}
+
+impl Ready {
+    /// Returns the row of these bytes, made to say what they are where it says something else: its page went bad.
+    fn corrected(&mut self, transaction: &Transaction<'_>, row: BlobRow) -> Result<BlobRow> {
+        let digests = self.digests;
+        if (row.blake3, row.sha256, row.size) == (digests.blake3, digests.sha256, self.size) {
+            return Ok(row);
+        }
+        transaction.correct_blob(row.id, &digests, self.size)?;
+        self.is_healed = true;
+        // What stands at its name is read before it is believed.
+        let state = if row.state == State::Live { State::Lost } else { row.state };
+        Ok(BlobRow {
+            state,
+            epoch: row.epoch + 1,
+            size: self.size,
+            blake3: digests.blake3,
+            sha256: digests.sha256,
+            ..row
+        })
     }
 }
 
@@ -371,7 +438,7 @@ impl Files<'_> {
     fn is_trusted(&self, row: &BlobRow, item: &Ready, known: &Signature) -> bool {
         let is_source = item.staged.as_ref().is_some_and(|(_, staged)| staged.inode == known.inode);
         let read_at = row.verified_at.unwrap_or(row.created_at);
-        let is_fresh = self.link != LinkMode::Move && self.now.saturating_sub(read_at) < READ_AGAIN_SECONDS;
+        let is_fresh = self.link != LinkMode::Move && was_read_lately(read_at, self.now);
         row.state == State::Live && (is_source || is_fresh)
     }
 

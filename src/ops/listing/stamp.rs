@@ -14,6 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
     let rows = store.manifest.read()?;
     let mut hasher = DefaultHasher::new();
+    rows.file().hash(&mut hasher);
     // The bytes of any file may have been lost, or found again.
     (rows.losses()?, rows.lost_count()?).hash(&mut hasher);
     match shown {
@@ -53,6 +54,7 @@ pub fn stamp_of_all(store: &Store) -> Result<u64> {
     let variants: Vec<_> = rows.variants()?.into_iter().map(|row| row.name).collect();
     drop(rows);
     let mut hasher = DefaultHasher::new();
+    store.manifest.file().hash(&mut hasher);
     for name in &collections {
         stamp(store, &Shown::Collection { name: name.clone(), at: None })?.hash(&mut hasher);
     }

@@ -495,7 +495,7 @@ impl Run<'_> {
         let done = std::thread::scope(|scope| {
             let (scratch, locks, wanted, stop, beside) = (&scratch, &locks, &wanted, &stop, &beside);
             let threads = self.options.downloads;
-            scope.spawn(move || {
+            let work = move |sender: mpsc::Sender<_>| {
                 let add = |bytes| context.progress.add(bytes);
                 parallel::map(threads, wanted, |&place| {
                     if stop.load(Ordering::Relaxed) {
@@ -516,7 +516,12 @@ impl Run<'_> {
                     }
                     let _ = sender.send((place, done));
                 });
-            });
+            };
+            let own = sender.clone();
+            if parallel::spawn(scope, move || work(own)).is_none() {
+                work(sender.clone());
+            }
+            drop(sender);
             let done = self.take_downloads(tasks, &receiver, &mut results);
             stop.store(done.is_err(), Ordering::Relaxed);
             done

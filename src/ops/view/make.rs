@@ -1,7 +1,7 @@
 //! The files and pages of a tree.
 
-use super::file;
 use super::tree::{Shelf, TreeOptions, wanted};
+use super::{file, has_sidecar};
 use crate::blobs::Blobs;
 use crate::digest::Sha256;
 use crate::error::Result;
@@ -91,6 +91,8 @@ fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) ->
     bytes.par_iter().try_for_each(|(sha256, bytes)| blobs.stage_sidecar(scratch.dir(), sha256, bytes))?;
     fs::sync_filesystem(scratch.dir())?;
     absent.par_iter().try_for_each(|sha256| blobs.publish_sidecar(scratch.dir(), sha256))?;
+    // The tree may be on another filesystem, whose sync doesn't reach these names.
+    fs::sync_filesystem(scratch.dir())?;
     Ok(())
 }
 
@@ -106,7 +108,7 @@ fn content(blobs: &Blobs, shelf: &Shelf<'_>) -> Content {
     let links = entries.iter().map(|entry| FileLink {
         filename: entry.filename.clone(),
         blob: blobs.path(&entry.blake3),
-        sidecar: entry.sidecar().map(|sha256| blobs.sidecar(&sha256)),
+        sidecar: entry.sidecar().filter(|_| has_sidecar(entry)).map(|sha256| blobs.sidecar(&sha256)),
     });
     let files = links.collect();
     Content { html, json, files, documents: shelf.documents.iter().map(beside).collect() }
@@ -114,7 +116,8 @@ fn content(blobs: &Blobs, shelf: &Shelf<'_>) -> Content {
 
 /// Lists distributions, and after them the documents about variant wheels among them, all in the page's own folder.
 fn files<'a>(entries: &'a [Entry], documents: &'a [VariantsDocument], has_sidecars: bool) -> Vec<File<'a>> {
-    let files = entries.iter().map(|entry| file(entry, index::href(&entry.filename), has_sidecars));
+    let files =
+        entries.iter().map(|entry| file(entry, index::href(&entry.filename), has_sidecars && has_sidecar(entry)));
     files.chain(documents.iter().map(|document| document.file(index::href(&document.filename)))).collect()
 }
 

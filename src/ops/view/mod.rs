@@ -7,6 +7,7 @@ mod signed;
 mod tree;
 
 pub use page::{Format, ViewOptions, ViewReport, view};
+pub(super) use place::damage;
 pub use place::{DropReport, drop_tree};
 pub use signed::verify_tree;
 pub(super) use tree::copies;
@@ -21,6 +22,14 @@ use std::borrow::Cow;
 fn split_lost(entries: &mut Vec<Entry>) -> Vec<String> {
     let lost = entries.extract_if(.., |entry| entry.state != State::Live);
     lost.map(|entry| entry.filename).collect()
+}
+
+/// The longest name, in bytes, that can have `.metadata` after it: common filesystems have names of 255.
+const LONGEST_NAME: usize = 255 - ".metadata".len();
+
+/// Tells whether a tree can have a file's METADATA beside it: of very long names `NAME.metadata` is too long.
+fn has_sidecar(entry: &Entry) -> bool {
+    entry.filename.len() <= LONGEST_NAME
 }
 
 fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> {

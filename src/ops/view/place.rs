@@ -4,7 +4,8 @@ use super::signed;
 use super::tree::{TreeOptions, may_be_unchanged};
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::manifest::Layout;
+use crate::manifest::{Layout, ViewRow};
+use crate::ops::counted;
 use crate::ops::healing::absolute;
 use crate::ops::shown::Shown;
 use crate::store::Store;
@@ -74,6 +75,30 @@ impl Tree {
     }
 }
 
+/// Says what is missing of a tree as it was made, if anything is; one that can't be opened is told by who makes it.
+pub(in crate::ops) fn damage(store: &Store, view: &ViewRow) -> Option<String> {
+    // A view that was killed may have shown what its row doesn't count yet.
+    let is_counted = store.manifest.last_generation(view.id).is_ok_and(|last| last == view.generation);
+    match open(Path::new(&view.path), view.layout).ok()? {
+        Tree::Flat(tree) => {
+            (!tree.stands()).then(|| "files of the flat view are gone, changed, or lead nowhere".to_owned())
+        }
+        Tree::Simple(tree) => {
+            let standing = tree.standing();
+            let damaged = standing.values().filter(|standing| standing.is_none()).count();
+            let files: usize = standing.values().flatten().map(|standing| standing.files).sum();
+            match damaged {
+                0 if files == view.files || !is_counted => None,
+                0 => Some(format!("it has {} instead of {}", counted(files, "file"), view.files)),
+                _ => Some(format!(
+                    "{} whose pages, files or METADATA are gone or lead nowhere",
+                    counted(damaged, "project")
+                )),
+            }
+        }
+    }
+}
+
 pub(super) fn open(path: &Path, layout: Layout) -> Result<Tree> {
     Ok(match layout {
         Layout::Simple => Tree::Simple(SimpleTree::open(path)?),
@@ -85,6 +110,7 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Tree> {
 #[derive(Debug, Serialize)]
 pub struct DropReport {
     /// The folder.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub removed: PathBuf,
     /// What is there now instead of this store's tree, and was left.
     #[serde(skip_serializing_if = "Option::is_none")]

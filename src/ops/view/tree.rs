@@ -2,7 +2,7 @@
 
 use super::make::{Errand, make_flat, make_simple};
 use super::place::{Tree, open, owner, place, refuse_other};
-use super::{signed, split_lost};
+use super::{LONGEST_NAME, has_sidecar, signed, split_lost};
 use crate::blobs::Found;
 use crate::error::{Error, Result};
 use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, StatusRow, ViewRow};
@@ -13,7 +13,7 @@ use crate::ops::variants::{VariantsDocument, variants_of};
 use crate::ops::{CollectionAt, Context, counted};
 use crate::status::Status;
 use crate::store::Store;
-use crate::view::{Project, SimpleTree};
+use crate::view::{Project, SimpleTree, Standing};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -47,6 +47,7 @@ pub struct TreeReport {
     /// The collections that are shown, the nearest first.
     pub collections: Vec<CollectionAt>,
     /// The folder.
+    #[serde(serialize_with = "crate::fs::text::path")]
     pub path: PathBuf,
     /// How many files it shows.
     pub files: usize,
@@ -87,11 +88,11 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Res
         .ok_or_else(|| Error::ViewTarget { path: path.clone(), why: "its path is not UTF-8".to_owned() })?;
     let _lock = store.view_lock(&path)?;
     // Nothing is recorded for a folder that will be refused.
-    let tree = open(&path, options.layout)?;
+    let mut tree = open(&path, options.layout)?;
     let owner = owner(store, text, &options.shown);
     let is_other = refuse_other(&tree, &owner, options)?;
     let known = store.manifest.find_view(text)?.filter(|_| !is_other);
-    if let Some(report) = unchanged(store, options, &path, known.as_ref())? {
+    if let Some(report) = unchanged(store, options, &path, known.as_ref(), &tree)? {
         return Ok(report);
     }
     let transaction = store.manifest.write()?;
@@ -112,6 +113,9 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Res
     transaction.commit()?;
     // Before bytes are looked at: what is found bad from here on is noticed by the next run.
     let losses = store.manifest.losses()?;
+    if let Tree::Simple(tree) = &mut tree {
+        forget_damaged(store, tree, &shelves(&entries, &read.statuses, &[]), options.link);
+    }
     let doubtful = match &tree {
         Tree::Simple(tree) => changed_projects(store, tree, &shelves(&entries, &read.statuses, &[]), options.link),
         Tree::Flat(_) => entries.iter().map(|entry| entry.project.clone()).collect(),
@@ -170,6 +174,36 @@ fn changed_projects(store: &Store, tree: &SimpleTree, projects: &[Shelf<'_>], li
     changed.collect()
 }
 
+/// Has the folders of projects made anew in which something is missing, whoever took it away. One that is to show something else is
+/// as it is for those who read it until then.
+fn forget_damaged(store: &Store, tree: &mut SimpleTree, projects: &[Shelf<'_>], link: LinkKind) {
+    let changed = changed_projects(store, tree, projects, link);
+    let standing = tree.standing();
+    for shelf in projects.iter().filter(|shelf| !changed.contains(shelf.project)) {
+        let sidecars = shelf.entries.iter().filter(|entry| entry.sidecar().is_some() && has_sidecar(entry)).count();
+        let made = Standing { files: shelf.entries.len(), sidecars };
+        if standing.get(shelf.project.as_str()).is_some_and(|found| *found != Some(made)) {
+            tree.forget(shelf.project.as_str());
+        }
+    }
+}
+
+/// Tells whether a tree has all that was made of it, as far as counts tell.
+fn stands(tree: &Tree, known: &ViewRow, sidecars: Option<usize>) -> bool {
+    match tree {
+        Tree::Flat(tree) => tree.stands(),
+        Tree::Simple(tree) => {
+            let standing = tree.standing();
+            let whole: Option<Vec<Standing>> = standing.values().copied().collect();
+            whole.is_some_and(|whole| {
+                let found: usize = whole.iter().map(|project| project.sidecars).sum();
+                whole.iter().map(|project| project.files).sum::<usize>() == known.files
+                    && sidecars.is_some_and(|sidecars| sidecars == found)
+            })
+        }
+    }
+}
+
 /// Puts together what each project's folder shows. The entries, and the documents, are in the order of their projects.
 fn shelves<'a>(
     entries: &'a [Entry],
@@ -208,7 +242,13 @@ pub(super) fn may_be_unchanged(shown: &Shown) -> bool {
 }
 
 /// Tells that a tree shows what is asked for already: the collection has not changed since, and nothing was left out then.
-fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&ViewRow>) -> Result<Option<TreeReport>> {
+fn unchanged(
+    store: &Store,
+    options: &TreeOptions,
+    path: &Path,
+    known: Option<&ViewRow>,
+    tree: &Tree,
+) -> Result<Option<TreeReport>> {
     let Some(known) = known.filter(|_| may_be_unchanged(&options.shown)) else { return Ok(None) };
     let is_whole = known.losses == Some(store.manifest.losses()?);
     let is_here = known.store == store.root().to_string_lossy();
@@ -224,13 +264,20 @@ fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: Option<&V
     let asked = options.shown.sources(&transaction)?;
     // What is withheld of an older revision may have changed since, which makes a newer one.
     let Shown::Collection { name, .. } = &options.shown else { return Ok(None) };
-    let newest = transaction.find_collection(name)?.map(|row| row.revision);
+    let row = transaction.find_collection(name)?;
+    let newest = row.as_ref().map(|row| row.revision);
     if !asked.iter().all(|(_, source)| Some(source.revision) == newest) {
         return Ok(None);
     }
     let sources = transaction.view_sources(known.id, known.generation)?;
     let is_last = transaction.last_generation(known.id)? == known.generation;
     if !is_last || !asked.iter().map(|(id, source)| (*id, source.revision)).eq(sources) {
+        return Ok(None);
+    }
+    let counts = row.map(|row| transaction.sidecar_counts(row.id, LONGEST_NAME)).transpose()?;
+    // Where not all is shown, the way with all entries tells what should be there.
+    let sidecars = counts.filter(|(files, _)| *files == known.files).map(|(_, sidecars)| sidecars);
+    if !stands(tree, known, sidecars) {
         return Ok(None);
     }
     let read = ShownEntries { sources: asked, entries: Vec::new(), withheld: Vec::new(), statuses: BTreeMap::new() };

@@ -261,10 +261,8 @@ impl Run<'_> {
     }
 
     fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> Result<(u64, Brought), Trouble> {
-        let store = match store {
-            Some(store) => store,
-            none => none.insert(stores::open(&self.pulls.root, &self.actor)?),
-        };
+        let kept = stores::reopened(store, &self.pulls.root, &self.actor)?;
+        let store = store.insert(kept);
         store.manifest.set_actor(self.actor.clone());
         let who = self.actor.to_string();
         let context =

@@ -145,7 +145,7 @@ fn holdings(server: &Server, stamp: u64) -> Result<Arc<StatsReport>> {
     {
         return Ok(report.clone());
     }
-    let report = Arc::new(ops::stats(&*server.stores.borrow()?)?);
+    let report = Arc::new(ops::stats(&*server.stores.borrow()?, server.context().now)?);
     *known = Some((now, stamp, report.clone()));
     Ok(report)
 }
