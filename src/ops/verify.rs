@@ -4,6 +4,7 @@
 //! from the medium. What is bad is marked lost and moved to quarantine, so that no link leads to it; nothing is destroyed.
 
 use super::healing::record_quarantine;
+use super::members::{self, DamagedDistribution};
 use super::{Context, reason, view};
 use crate::blobs::{Blobs, Found};
 use crate::digest::{Blake3, Sha256};
@@ -38,6 +39,8 @@ pub struct VerifyOptions {
     pub rate: Option<u64>,
     /// Put right bytes in the place of wrong ones, where there are any.
     pub repair: bool,
+    /// Look into good blobs, too: whether their members have the bytes that they say.
+    pub deep: bool,
 }
 
 /// What is wrong with a blob.
@@ -82,6 +85,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// The distributions whose bytes are those that came, and whose members are not what they say.
+    pub damaged: Vec<DamagedDistribution>,
     /// How many `.metadata` files had wrong bytes and were made again from the manifest.
     pub sidecars_rewritten: usize,
     /// How many blobs are left for the next run, since the time was over.
@@ -93,7 +98,7 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Tells whether all that was looked at is right now.
     pub fn is_good(&self) -> bool {
-        self.problems.iter().all(|problem| problem.repaired)
+        self.problems.iter().all(|problem| problem.repaired) && self.damaged.is_empty()
     }
 }
 
@@ -155,6 +160,9 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
         report.sidecars_rewritten = rewrite_sidecars(store)?;
     }
     context.progress.finish();
+    if options.deep {
+        report.damaged = members::damaged(store, context, &rows, options.max_duration.map(|limit| (started, limit)))?;
+    }
     report.bytes = reader.bytes.load(Ordering::Relaxed);
     report.left = rows.len() - report.checked;
     report.problems.sort_by(|a, b| (a.kind, &a.filenames, a.blake3).cmp(&(b.kind, &b.filenames, b.blake3)));

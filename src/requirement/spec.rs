@@ -227,7 +227,7 @@ fn digest(spec: &str) -> Result<Option<DigestSpec>, SpecError> {
 /// Returns whether the text is meant as a filename; `foo==1.zip` is not.
 fn is_filename(spec: &str) -> bool {
     let lower = spec.to_ascii_lowercase();
-    [".whl", ".tar.gz", ".zip"].iter().any(|end| lower.ends_with(end))
+    [".whl", ".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz"].iter().any(|end| lower.ends_with(end))
         && !spec.contains(|c: char| c.is_whitespace() || "=<>~".contains(c))
 }
 
