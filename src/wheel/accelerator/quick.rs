@@ -1,5 +1,6 @@
 //! The quick look: names in the archive's directory, METADATA, the version, and what the builder noted beside them.
 
+use super::deep::{MIN_BYTES, begins_native};
 use super::judge::{Findings, file_name, is_shared, is_vendors_own};
 use super::{Inspection, Strength, device, evidence};
 use crate::budget::{self, Excess};
@@ -50,14 +51,19 @@ pub(super) fn look<R: ReadAt + ?Sized>(
         add_requirements(findings, &metadata, name);
     }
     let mut unread = 0;
+    let mut peek = archive.peek();
     let (mut libraries, mut notes) = (Vec::new(), Vec::new());
     for entry in archive.entries() {
         let entry = entry?;
-        // Most members are modules in Python, and most wheels have no others: this decides how fast the look is.
+        // Most members are modules in Python, and most wheels have no others: this decides how fast the look is. Native code under such
+        // a name is for a deep look alone.
         if entry.size == 0 || entry.name.ends_with(b".py") || entry.name.ends_with(b".pyi") {
             continue;
         }
-        let Ok(member) = std::str::from_utf8(entry.name) else { continue };
+        let Ok(member) = std::str::from_utf8(entry.name) else {
+            unread += 1;
+            continue;
+        };
         if member.contains(".dist-info/") {
             if member.ends_with("/fromager-elf-requires.txt")
                 || member.ends_with("/fromager-elf-provides.txt")
@@ -71,7 +77,8 @@ pub(super) fn look<R: ReadAt + ?Sized>(
             }
             continue;
         }
-        unread += usize::from(is_native(member));
+        // A name is only what its author calls it: what isn't called native code is known by how it begins.
+        unread += usize::from(is_native(member) || entry.size >= MIN_BYTES && peek.starts(&entry, begins_native));
         add_member(findings, member, entry.size, &mut libraries);
     }
     add_libraries(findings, &libraries);
@@ -91,7 +98,12 @@ fn is_native(member: &str) -> bool {
 /// Adds what a project's name, version and build tag say.
 fn add_filename(findings: &mut Findings, name: &WheelFilename) {
     if let Some((accelerator, strength)) = evidence::project(name.project().as_str()) {
-        let strength = if strength == Strength::Carries { Strength::Is } else { strength };
+        // Tools, documents and placeholders for an accelerator are called after it, too; they run anywhere.
+        let strength = match (strength, name.platform_tags().all(|tag| tag == "any")) {
+            (_, true) => Strength::Mentions,
+            (Strength::Carries, false) => Strength::Is,
+            (strength, false) => strength,
+        };
         findings.add(accelerator, strength, None, format!("project {}", name.project()));
     }
     add_version(findings, &name.version().to_string());
