@@ -9,6 +9,7 @@ mod device;
 mod elf;
 mod evidence;
 mod examine;
+mod head;
 mod judge;
 mod pe;
 mod quick;

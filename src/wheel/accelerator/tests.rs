@@ -214,6 +214,20 @@ fn windows_libraries_tell_what_they_import_and_what_code_they_hold() {
 }
 
 #[test]
+fn a_quick_look_reads_what_the_heads_of_native_members_say_they_need() {
+    let module = ElfFile::new().needs("libtorch_cuda.so").needs("libcudart.so.12").needs("libc.so.6").bytes();
+    let of = |members: &[(&str, &[u8])]| told(&look(members).quick).join(" ");
+    assert_eq!(of(&[("demo/_C.so", &module)]), "requires cuda");
+    // Behind what is read, or among several builds, it is left to a deep look.
+    let far = ElfFile::new().filled(&vec![1; 200_000]).needs("libcudart.so.12").needs("libc.so.6").bytes();
+    assert_eq!(of(&[("demo/_C.so", &far)]), "");
+    let named = ElfFile::new().needs("libcublas.so.12").needs("libc.so.6").bytes();
+    assert_eq!(of(&[("demo/libdemo_cuda120.so", &named), ("demo/libdemo_cpu.so", &far)]), "carries cuda");
+    let runtime = ElfFile::new().is("libcublas.so.12").bytes();
+    assert_eq!(of(&[("demo/_C.so", &named), ("demo.libs/libcublas.so.12", &runtime)]), "carries cuda");
+}
+
+#[test]
 fn native_code_is_known_by_how_it_begins() {
     let module = ElfFile::new().needs("libcudart.so.12").bytes();
     for name in ["demo/core.bin", "demo/LIBX.SO", "demo/data.json", "demo/libx.so.txt", "demo/x"] {

@@ -75,12 +75,8 @@ impl<'a, R: ReadAt + ?Sized> Archive<'a, R> {
 }
 
 impl<R: ReadAt + ?Sized> Peek<'_, R> {
-    /// Tells whether a member begins as `is_meant` wants it, by its first eight bytes; also where that can't be told.
-    pub fn starts(&mut self, entry: &Entry<'_>, is_meant: impl Fn(&[u8]) -> bool) -> bool {
-        self.first_bytes(entry).is_none_or(|head| is_meant(&head))
-    }
-
-    fn first_bytes(&mut self, entry: &Entry<'_>) -> Option<[u8; HEAD_BYTES]> {
+    /// Returns a member's first eight bytes; `None` where they can't be told.
+    pub fn first_bytes(&mut self, entry: &Entry<'_>) -> Option<[u8; HEAD_BYTES]> {
         let fixed = HEADER_BYTES + entry.name.len();
         let room = self.archive.directory.0.checked_sub(entry.offset)?;
         let piece = self.archive.tail.get(entry.offset, room.min((fixed + PACKED_BYTES) as u64)).ok()?;
