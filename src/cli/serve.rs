@@ -19,7 +19,9 @@ use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::{Destination, WatchOptions};
 use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
-use wcas::server::{self, Anonymous, Clock, HostName, Hosts, Server, ServerOptions, Watching, WriteBack};
+use wcas::server::{
+    self, AllowedOrigin, Anonymous, Clock, HostName, Hosts, Origins, Server, ServerOptions, Watching, WriteBack,
+};
 
 /// Serve collections to pip, uv, poetry, twine, build tools and people
 #[derive(Debug, clap::Args)]
@@ -41,6 +43,10 @@ pub(super) struct Args {
     /// are always answered for
     #[arg(long, value_name = "HOST")]
     allowed_host: Vec<HostName>,
+    /// Let pages of this origin, such as https://notebook.example, read in browsers what the server says; * is any; may be given several
+    /// times [default: none]
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<AllowedOrigin>,
     /// The certificate chain (PEM), for TLS without a proxy
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -163,6 +169,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         grace: args.grace_time,
         tls,
         hosts: Hosts::of(address.ip(), args.allowed_host),
+        origins: Origins(args.allow_origin),
         proxies: Proxies(args.trust_proxy),
         access_log: args.access_log.then(|| Box::new(line) as Line),
         complain: Box::new(line),

@@ -65,6 +65,16 @@ pub struct Entry {
     pub source_url: Option<String>,
 }
 
+impl Entry {
+    /// Returns the digest of what is announced and given as the file's METADATA (PEP 658): a wheel's.
+    ///
+    /// An sdist's PKG-INFO may differ from what its build says, even where it calls its fields static: clients that believe it lose
+    /// dependencies without a word.
+    pub fn sidecar(&self) -> Option<Sha256> {
+        self.metadata_sha256.filter(|_| self.kind == Kind::Wheel)
+    }
+}
+
 /// Where an entry's bytes came from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Origin {

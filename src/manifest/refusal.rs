@@ -21,12 +21,14 @@ pub struct RefusalRow {
     pub until: i64,
     /// Why.
     pub reason: String,
+    /// The link that led nowhere: another link to the file is tried. `None`: it isn't taken wherever it is.
+    pub url: Option<String>,
 }
 
 impl RefusalRow {
     /// Tells whether a remote's file is meant.
-    pub fn is_about(&self, filename: &str, sha256: Option<&Sha256>) -> bool {
-        self.filename == filename && self.sha256.as_ref() == sha256
+    pub fn is_about(&self, filename: &str, sha256: Option<&Sha256>, url: &str) -> bool {
+        self.filename == filename && self.sha256.as_ref() == sha256 && self.url.as_deref().is_none_or(|own| own == url)
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -39,6 +41,7 @@ impl RefusalRow {
             refused_at: row.get("refused_at")?,
             until: row.get("until")?,
             reason: row.get("reason")?,
+            url: row.get("url")?,
         })
     }
 }
@@ -70,11 +73,12 @@ impl Transaction<'_> {
     pub fn put_refusal(&self, remote: RemoteId, row: &RefusalRow) -> Result<()> {
         self.conn.prepare_cached("DELETE FROM remote_refusal WHERE until <= ?1")?.execute([row.refused_at])?;
         let mut statement = self.conn.prepare_cached(
-            "INSERT OR REPLACE INTO remote_refusal(remote_id, variant, filename, sha256, refused_at, until, reason)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO remote_refusal(remote_id, variant, filename, sha256, refused_at, until, reason, url)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         let sha256 = key(row.sha256.as_ref());
-        statement.execute((remote, &row.variant, &row.filename, sha256, row.refused_at, row.until, &row.reason))?;
+        let (variant, filename, reason, url) = (&row.variant, &row.filename, &row.reason, row.url.as_deref());
+        statement.execute((remote, variant, filename, sha256, row.refused_at, row.until, reason, url))?;
         Ok(())
     }
 
@@ -111,6 +115,7 @@ mod tests {
             refused_at: 100,
             until,
             reason: "no wheel".to_owned(),
+            url: None,
         };
         transaction.put_refusal(one, &row(Some(digest), 200)).unwrap();
         transaction.put_refusal(one, &row(None, 300)).unwrap();
@@ -118,8 +123,11 @@ mod tests {
         assert_eq!(transaction.refusals(one, &cuda, 200).unwrap(), [row(None, 300)], "it has ended");
         assert_eq!(transaction.refusals(two, &cuda, 100).unwrap(), []);
         assert_eq!(transaction.refusals(one, &cpu, 100).unwrap(), [], "another variant may have it");
-        assert!(row(None, 1).is_about("demo-1.0-py3-none-any.whl", None));
-        assert!(!row(None, 1).is_about("demo-1.0-py3-none-any.whl", Some(&digest)));
+        let (name, link) = ("demo-1.0-py3-none-any.whl", "https://index.example/old");
+        assert!(row(None, 1).is_about(name, None, link));
+        assert!(!row(None, 1).is_about(name, Some(&digest), link));
+        let moved = RefusalRow { url: Some(link.to_owned()), ..row(None, 1) };
+        assert!(moved.is_about(name, None, link) && !moved.is_about(name, None, "https://index.example/new"));
         // A new one takes the place of the old one, and what has ended goes.
         let again = RefusalRow { refused_at: 250, until: 400, ..row(None, 0) };
         transaction.put_refusal(one, &again).unwrap();

@@ -280,6 +280,28 @@ impl Failure {
         Url::parse(&place.0).is_ok_and(|place| place.origin() == source.origin())
     }
 
+    /// Tells whether the whole file may be had where a sidecar or a part of it isn't given.
+    pub fn is_about_a_part(&self) -> bool {
+        matches!(
+            self,
+            Self::NoMetadata { .. }
+                | Self::BadMetadata { .. }
+                | Self::BadRange { .. }
+                | Self::BadDigest { .. }
+                | Self::CutShort { .. }
+                | Self::Encoding { .. }
+                | Self::Insecure { .. }
+                | Self::Redirect { .. }
+                | Self::Refused { .. }
+                | Self::TooLarge { .. }
+        )
+    }
+
+    /// Tells whether another question about the same file would fare no better: the way is closed, or the own side failed.
+    pub(super) fn is_lasting_for(&self, source: &Url) -> bool {
+        self.is_down(source) || matches!(self, Self::Disk(_) | Self::Declined { .. } | Self::Credentials { .. })
+    }
+
     /// Tells whether the remote itself said that it has no such thing, which may be remembered.
     pub fn is_definite(&self) -> bool {
         matches!(self, Self::Absent { .. })

@@ -1,6 +1,7 @@
 //! Metadata without the file: from the sidecar that the index announces, else from the wheel's tail, by ranges.
 //!
-//! Metadata that no digest vouches for comes by https only, unless the source allows more: a part of a file has no digest.
+//! Metadata that no digest vouches for comes by https only, unless the source allows more: a part of a file has no digest. A sidecar may
+//! also come by the way that the page itself took.
 
 use super::exchange::{Answer, Question};
 use super::failure::{Failure, Place};
@@ -8,7 +9,7 @@ use super::{Client, Source};
 use crate::digest::Sha256;
 use crate::index::read::ListedFile;
 use crate::wheel::zip::ReadAt;
-use crate::wheel::{self, DistributionFilename, WheelFilename};
+use crate::wheel::{self, DistributionFilename, Kind, WheelFilename};
 use reqwest::header::{ACCEPT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_RANGE, RANGE};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, Read};
@@ -29,13 +30,22 @@ impl Client {
             let mut url = file.url.clone();
             url.set_path(&format!("{}.metadata", url.path()));
             match self.sidecar(source, &url, sidecar.sha256, &file.name) {
-                // Promised and not there: some mirrors copy pages, but not sidecars.
-                Err(Failure::Absent { .. }) => {}
+                // Promised and not there, withheld, or another's: mirrors copy pages without sidecars, and stores sign links to files
+                // alone. The wheel has its own.
+                Err(failure) if file.name.kind() == Kind::Wheel && !failure.is_lasting_for(&source.url) => {}
                 done => return done,
             }
         }
         match &file.name {
-            DistributionFilename::Wheel(name) => self.tail(source, file, name),
+            DistributionFilename::Wheel(name) => {
+                let bytes = self.tail(source, file, name)?;
+                let announced = file.sidecar.and_then(|sidecar| sidecar.sha256);
+                // Where parts of the file say something else than the page, all of it settles who is right.
+                match announced.is_none_or(|digest| digest == Sha256::of(&bytes)) {
+                    true => Ok(bytes),
+                    false => Err(Failure::NoMetadata { place: Place::from(&file.url) }),
+                }
+            }
             DistributionFilename::Sdist(_) => Err(Failure::NoMetadata { place: Place::from(&file.url) }),
         }
     }
@@ -48,7 +58,8 @@ impl Client {
         name: &DistributionFilename,
     ) -> Result<Vec<u8>, Failure> {
         let place = || Place::from(url);
-        if sha256.is_none() {
+        // By the plain way that the page itself took, a digest on it is worth no more than what comes beside the file.
+        if sha256.is_none() && url.origin() != source.url.origin() {
             admit_unvouched(source, url)?;
         }
         let bytes = self.retried(|| {

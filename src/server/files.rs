@@ -169,6 +169,8 @@ impl<K: Copy + Eq + Hash> Kept<K> {
 /// Answers with a file's bytes, or a part of them, or its METADATA.
 pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) -> Answer {
     let given = local(server, request, address).and_then(|given| match given {
+        // A remote may have the very bytes that are damaged or missing here.
+        Some(answer) if is_damaged(&answer) => Ok(of_remote(server, request, address)?.or(Some(answer))),
         Some(answer) => Ok(Some(answer)),
         None => of_remote(server, request, address),
     });
@@ -201,13 +203,14 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
         return about(server, request, &known, true).ok()?;
     }
     let is_looked_at = known.signature.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-    if is_looked_at { give(server, request, &known).ok()? } else { None }
+    if is_looked_at { give(server, request, &known).ok()?.filter(|answer| !is_damaged(answer)) } else { None }
 }
 
 impl Known {
     fn of(server: &Server, entry: Entry, version: i64, stamp: u64) -> Self {
         let etag = format!("\"{}\"", entry.sha256);
         let of = Representation { etag: &etag, modified: Some(entry.uploaded_at), size: Some(entry.size) };
+        let metadata = entry.sidecar();
         Self {
             headers: headers(&of),
             version: AtomicI64::new(version),
@@ -218,7 +221,7 @@ impl Known {
             size: entry.size,
             modified: entry.uploaded_at,
             etag,
-            metadata: entry.metadata_sha256,
+            metadata,
             tally: server.counters.tally(entry.collection.as_str(), ""),
             signature: Mutex::default(),
             used_day: AtomicI64::new(i64::MIN),
@@ -229,6 +232,14 @@ impl Known {
 /// Makes an answer of what came of looking for a file.
 pub(super) fn given_or(given: Result<Option<Answer>>) -> Answer {
     given.map_or_else(|error| failure(&error), |given| given.unwrap_or_else(nothing))
+}
+
+/// Marks an answer that tells that the store's own bytes aren't right.
+#[derive(Clone, Copy)]
+struct Damaged;
+
+fn is_damaged(answer: &Answer) -> bool {
+    answer.extensions().get::<Damaged>().is_some()
 }
 
 /// Answers with a file that the store has.
@@ -370,7 +381,9 @@ fn give(server: &Server, request: &Request, known: &Known) -> Result<Option<Answ
     let Some(body) = body(server, known, &range)? else {
         server.counters.bad_blobs.add(1);
         let text = format!("the bytes of {} are damaged or missing: they need repair", known.filename);
-        return Ok(Some(unavailable(text)));
+        let mut answer = unavailable(text);
+        answer.extensions_mut().insert(Damaged);
+        return Ok(Some(answer));
     };
     if *request.method() == Method::GET && range.start == 0 {
         count(server, known);

@@ -162,7 +162,8 @@ fn empty(answer: &mut Answer) {
         Body::Pending(_) => None,
     };
     let has_none = matches!(answer.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
-    if let Some(length) = length.filter(|_| !has_none) {
+    // What needed no byte of the file has said its length already.
+    if let Some(length) = length.filter(|_| !has_none && !answer.headers().contains_key(CONTENT_LENGTH)) {
         set(answer, CONTENT_LENGTH, &length.to_string());
     }
     *answer.body_mut() = Body::Bytes(Bytes::new());

@@ -45,7 +45,7 @@ root/dev <a href="../../+f/012/3456789abcdef0/demo-1.0-py3-none-any.whl#sha256={
     );
     assert_eq!(
         told(&at("http://127.0.0.1:3141/root/dev/+simple/demo", &text)),
-        "demo-1.0-py3-none-any.whl http://127.0.0.1:3141/root/+f/012/3456789abcdef0/demo-1.0-py3-none-any.whl sha256=01234567 python=>=3.8 yanked=\n"
+        "demo-1.0-py3-none-any.whl http://127.0.0.1:3141/root/%2Bf/012/3456789abcdef0/demo-1.0-py3-none-any.whl sha256=01234567 python=>=3.8 yanked=\n"
     );
     let root = r#"<!DOCTYPE html><html><head><title>root/dev: simple list (including inherited indices)</title></head><body>
         <h1>root/dev: simple list</h1><a href="demo">demo</a><br/><a href="other/">other</a><br/></body></html>"#;

@@ -272,7 +272,8 @@ fn m2_the_pages_of_this_program_read_back_the_same_facts() {
     assert_eq!(html.files.len(), files.len());
     for (read, file) in html.files.iter().zip(&files) {
         assert_eq!(read.name.as_str(), file.filename);
-        assert_eq!(read.url.as_str(), format!("https://index.example/files/{}", file.filename));
+        // A plus is escaped, as pip sends it.
+        assert_eq!(read.url.as_str(), format!("https://index.example/files/{}", file.filename.replace('+', "%2B")));
         assert_eq!((read.sha256, read.size, read.uploaded_at), (file.sha256, file.size, file.upload_time));
         assert_eq!((read.requires_python.as_deref(), read.yanked.as_deref()), (file.requires_python, file.yanked));
         assert_eq!((read.sidecar, read.provenance.as_deref()), (file.sidecar, file.provenance));

@@ -122,3 +122,41 @@ fn a_name_that_leads_here_and_isnt_ours_is_answered_with_nothing() {
     assert_eq!(site.env.run(["serve", "--allowed-host", "https://wheels.example"]).code, 2);
     site.end();
 }
+
+#[test]
+fn pages_of_other_sites_read_only_where_that_is_told() {
+    let env = Env::new();
+    let demo = Wheel::new("demo", "1.0");
+    add(&env, "cuda", std::slice::from_ref(&demo));
+    let file = file_path(&demo.filename(), &demo.bytes());
+    let paths = ["/cuda/simple/demo/", &file, &format!("{file}.metadata"), "/cuda/simple/nothing/"];
+    let (own, other) = ("https://notebook.example", "https://evil.example");
+    let site = Site::of(env, &[]);
+    for path in paths {
+        let heard = site.server.ask("GET", path, &[("Origin", own)]);
+        assert_eq!(heard.header("access-control-allow-origin"), "", "{path}");
+    }
+    let env = site.end();
+    let site = Site::of(env, &["--allow-origin", own]);
+    for path in paths {
+        // The second answer comes from memory.
+        for _ in 0..2 {
+            let heard = site.server.ask("GET", path, &[("Origin", own)]);
+            assert_eq!(heard.header("access-control-allow-origin"), own, "{path}");
+            let heard = site.server.ask("GET", path, &[("Origin", other)]);
+            assert_eq!(heard.header("access-control-allow-origin"), "", "{path}");
+            assert!(heard.header("vary").contains("Origin"), "{path}: {heard}");
+        }
+    }
+    let asked =
+        [("Origin", own), ("Access-Control-Request-Method", "GET"), ("Access-Control-Request-Headers", "range")];
+    let heard = site.server.ask("OPTIONS", &file, &asked);
+    assert_eq!((heard.status, heard.header("access-control-allow-origin")), (204, own));
+    assert!(heard.header("access-control-allow-headers").contains("Range"), "{heard}");
+    assert_eq!(site.server.ask("OPTIONS", &file, &[]).status, 405);
+    let env = site.end();
+    let site = Site::of(env, &["--allow-origin", "*"]);
+    assert_eq!(site.server.ask("GET", &file, &[]).header("access-control-allow-origin"), "*");
+    assert_eq!(site.env.run(["serve", "--allow-origin", "notebook.example"]).code, 2);
+    site.end();
+}

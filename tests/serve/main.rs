@@ -31,5 +31,6 @@ mod signed;
 mod site;
 mod tokens;
 mod uploads;
+mod upstreams;
 mod waiting;
 mod watch;

@@ -257,6 +257,10 @@ impl<'a> Listing<'a> {
             "file" if self.url.scheme() == "file" && url.host_str().is_none() => {}
             scheme => return Err(format!("{name}: a link of the kind {scheme}: is not followed")),
         }
+        if url.path().contains('+') {
+            // Object stores read a bare plus in a path as a space; escaped, as pip and uv send it, all read it alike.
+            url.set_path(&url.path().replace('+', "%2B"));
+        }
         let mut claim = link.claim.clone();
         if let Some((_, fragment)) = link.href.split_once('#') {
             claim.add_fragment(fragment);

@@ -9,6 +9,7 @@ mod remote;
 mod roots;
 mod seek;
 mod stamp;
+mod taken;
 
 pub use remote::{Asking, Flights, Recall};
 pub use roots::projects;
@@ -28,11 +29,12 @@ use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
 use crate::manifest::{Entry, RemoteRow, State, StatusRow, Strategy};
 use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::remote::Place;
 use crate::status::Status;
 use crate::store::Store;
 use crate::wheel::Kind;
 use remote::Sight;
-use std::collections::HashSet;
+use taken::Taken;
 
 /// A file that is listed.
 #[derive(Debug, Clone)]
@@ -56,6 +58,8 @@ pub struct Listing {
     pub is_incomplete: bool,
     /// The project's status, if it isn't simply active; in quarantine there are no files.
     pub status: Option<StatusRow>,
+    /// What the store has changed while remotes were asked.
+    pub(super) is_outdated: bool,
     /// The remotes that have the project in quarantine.
     pub(super) quarantined: Vec<(RemoteName, Option<StatusRow>)>,
 }
@@ -116,6 +120,21 @@ pub(super) enum Purpose {
 
 /// The same for a purpose.
 pub(super) fn listed(
+    store: &Store,
+    context: &Context<'_>,
+    shown: &Shown,
+    project: &ProjectName,
+    asking: &Asking<'_>,
+    purpose: Purpose,
+) -> Result<Listed> {
+    match listed_once(store, context, shown, project, asking, purpose)? {
+        // What remotes said on the way changed what the store has.
+        Listed::Found(listing) if listing.is_outdated => listed_once(store, context, shown, project, asking, purpose),
+        done => Ok(done),
+    }
+}
+
+fn listed_once(
     store: &Store,
     context: &Context<'_>,
     shown: &Shown,
@@ -197,7 +216,7 @@ struct View<'a> {
 impl View<'_> {
     fn look(&self, parts: Vec<Part>) -> Result<Listed> {
         let is_first_only = self.strategy == Strategy::Nearest;
-        let (mut listing, mut names, mut has_project) = (Listing::default(), HashSet::new(), false);
+        let (mut listing, mut names, mut has_project) = (Listing::default(), Taken::default(), false);
         for part in parts {
             let has_own = !part.own.is_empty();
             has_project |= has_own;
@@ -205,11 +224,11 @@ impl View<'_> {
                 return Ok(Listed::Found(listing));
             }
             for remote in &part.remotes {
-                match self.ask(remote, &mut listing)? {
+                match self.ask(remote, &mut listing, |file| self.is_offered(remote, file))? {
                     Asked::Absent => continue,
                     Asked::Files(files) => {
                         has_project = true;
-                        listing.add_remote(remote, self.variant, self.offered(remote, files), &mut names);
+                        listing.add_remote(remote, self.variant, files, &mut names);
                     }
                     Asked::Failed => {
                         listing.is_incomplete = true;
@@ -237,7 +256,7 @@ impl View<'_> {
     /// Our own caches are asked along the whole order: an old version near by is no reason to build a new one that somebody has.
     /// Strangers are asked for what nobody of ours has, and of them the nearest.
     fn look_for_builders(&self, parts: Vec<Part>) -> Result<Listed> {
-        let (mut listing, mut names, mut is_ours) = (Listing::default(), HashSet::new(), false);
+        let (mut listing, mut names, mut is_ours) = (Listing::default(), Taken::default(), false);
         let (mut ours, mut strangers) = (Vec::new(), Vec::new());
         for part in parts {
             is_ours |= part.own.iter().any(|(entry, _)| entry.origin.is_none());
@@ -259,13 +278,12 @@ impl View<'_> {
     }
 
     /// Adds what remotes have under names that the store hasn't; each remote's, since one may lie. Returns whether any has the project.
-    fn offer(&self, remotes: &[RemoteRow], names: &HashSet<String>, listing: &mut Listing) -> Result<bool> {
+    fn offer(&self, remotes: &[RemoteRow], names: &Taken, listing: &mut Listing) -> Result<bool> {
         let mut is_found = false;
         for remote in remotes {
-            if let Asked::Files(files) = self.ask(remote, listing)? {
+            if let Asked::Files(files) = self.ask(remote, listing, |file| self.is_offered(remote, file))? {
                 is_found = true;
-                let files = self.offered(remote, files).into_iter();
-                let files = files.filter(|file| !names.contains(file.name.as_str()));
+                let files = files.into_iter().filter_map(|mut file| names.admits(&mut file).then_some(file));
                 listing.files.extend(files.map(|file| held(remote, self.variant, file)));
             }
         }
@@ -274,7 +292,7 @@ impl View<'_> {
 
     /// Of builds, ours; sources from anybody, strangers included where the project has an upstream.
     fn look_for_sources(&self, parts: Vec<Part>) -> Result<Listed> {
-        let (mut listing, mut names, mut remotes) = (Listing::default(), HashSet::new(), Vec::new());
+        let (mut listing, mut names, mut remotes) = (Listing::default(), Taken::default(), Vec::new());
         for part in parts {
             if !listing.add_part(part.own, part.status, &mut names) {
                 return Ok(Listed::Found(listing));
@@ -289,16 +307,17 @@ impl View<'_> {
             if !is_ours && has_stranger {
                 continue;
             }
-            match self.ask(remote, &mut listing)? {
+            let is_builder = is_ours && !is_foreign;
+            let is_meant = |file: &ListedFile| match file.name.kind() {
+                Kind::Sdist => self.reach.block(remote, file).is_none(),
+                Kind::Wheel => is_builder && self.is_offered(remote, file),
+            };
+            match self.ask(remote, &mut listing, is_meant)? {
                 Asked::Absent => {}
                 Asked::Files(files) => {
-                    let free = files.into_iter().filter(|file| self.reach.block(remote, file).is_none());
-                    let (sources, builds) = free.partition(|file| file.name.kind() == Kind::Sdist);
                     has_stranger |= !is_ours;
                     is_found = true;
-                    let builds = if is_ours && !is_foreign { self.offered(remote, builds) } else { Vec::new() };
-                    listing.add_remote(remote, self.variant, sources, &mut names);
-                    listing.add_remote(remote, self.variant, builds, &mut names);
+                    listing.add_remote(remote, self.variant, files, &mut names);
                 }
                 Asked::Failed => listing.is_incomplete = true,
             }
@@ -311,26 +330,30 @@ impl View<'_> {
         })
     }
 
-    /// Returns the files of a remote that are for the variant.
-    fn offered(&self, remote: &RemoteRow, mut files: Vec<ListedFile>) -> Vec<ListedFile> {
-        files.retain(|file| self.reach.file_objection(remote, file).is_none());
-        files
+    /// Tells whether a remote's file is for the variant.
+    fn is_offered(&self, remote: &RemoteRow, file: &ListedFile) -> bool {
+        self.reach.file_objection(remote, file).is_none()
     }
 
-    /// Asks a remote, and adds what it says beside its files.
-    fn ask(&self, remote: &RemoteRow, listing: &mut Listing) -> Result<Asked> {
+    /// Asks a remote for the files that are meant, and adds what it says beside them. A page without any is no project: groups of
+    /// repositories answer so for every name that they lack, and it must not hide what somebody farther away has.
+    fn ask(&self, remote: &RemoteRow, listing: &mut Listing, is_meant: impl Fn(&ListedFile) -> bool) -> Result<Asked> {
         Ok(match remote::look(self.store, self.context, remote, self.project, self.asking)? {
             Sight::Excluded => Asked::Absent,
             Sight::Absent { until } => {
                 listing.until(until);
                 Asked::Absent
             }
-            Sight::Files { mut files, until, note, status } => {
+            Sight::Files { mut files, until, note, status, has_changed } => {
+                listing.is_outdated |= has_changed;
                 let refusals = self.store.manifest.refusals(remote.id, self.variant, self.context.now)?;
                 let is_refused = |file: &ListedFile| {
-                    refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref()))
+                    !refusals.is_empty() && {
+                        let link = Place::from(&file.url).to_string();
+                        refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref(), &link))
+                    }
                 };
-                files.retain(|file| !is_refused(file));
+                files.retain(|file| is_meant(file) && !is_refused(file));
                 let is_quarantined = status.as_ref().is_some_and(|row| row.status == Status::Quarantined);
                 listing.until(until);
                 listing.notes.extend(note);
@@ -338,6 +361,9 @@ impl View<'_> {
                     // It speaks for its own files, those that were pulled before included, and for no others.
                     listing.quarantined.push((remote.name.clone(), status));
                     return Ok(Asked::Files(Vec::new()));
+                }
+                if files.is_empty() {
+                    return Ok(Asked::Absent);
                 }
                 listing.status = stricter(listing.status.take(), status);
                 Asked::Files(files)
@@ -364,7 +390,7 @@ fn held(remote: &RemoteRow, variant: &CollectionName, file: ListedFile) -> Held 
 
 impl Listing {
     /// Adds a collection's own files and status. Returns whether to look farther: what is unsafe here is not looked for elsewhere.
-    fn add_part(&mut self, own: Vec<(Entry, Fate)>, status: Option<StatusRow>, names: &mut HashSet<String>) -> bool {
+    fn add_part(&mut self, own: Vec<(Entry, Fate)>, status: Option<StatusRow>, names: &mut Taken) -> bool {
         self.add_own(own, names);
         self.status = stricter(self.status.take(), status);
         let is_quarantined = self.is_quarantined();
@@ -375,28 +401,22 @@ impl Listing {
     }
 
     /// Adds a collection's own files; `names` are those that nearer ones have.
-    fn add_own(&mut self, fates: Vec<(Entry, Fate)>, names: &mut HashSet<String>) {
+    fn add_own(&mut self, fates: Vec<(Entry, Fate)>, names: &mut Taken) {
         for (entry, fate) in fates {
             if fate.is_hidden() {
                 continue;
             }
-            // What is lost hides what lies farther away, as a nearer collection's project does.
-            names.insert(entry.filename.clone());
+            // What is lost hides what lies farther away, as a nearer collection's project does; but not its own bytes.
+            names.take(&entry);
             if matches!(fate, Fate::Listed | Fate::Yanked { .. }) {
                 self.files.push(Held::Local(Box::new(entry)));
             }
         }
     }
 
-    fn add_remote(
-        &mut self,
-        remote: &RemoteRow,
-        variant: &CollectionName,
-        files: Vec<ListedFile>,
-        names: &mut HashSet<String>,
-    ) {
-        for file in files {
-            if names.insert(file.name.as_str().to_owned()) {
+    fn add_remote(&mut self, remote: &RemoteRow, variant: &CollectionName, files: Vec<ListedFile>, names: &mut Taken) {
+        for mut file in files {
+            if names.take_offered(&mut file) {
                 self.files.push(held(remote, variant, file));
             }
         }

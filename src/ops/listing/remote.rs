@@ -103,7 +103,14 @@ pub(super) enum Sight {
     /// It has no such project.
     Absent { until: i64 },
     /// These files of it may be had; with a note when its page is an old one.
-    Files { files: Vec<ListedFile>, until: i64, note: Option<PullNote>, status: Option<StatusRow> },
+    Files {
+        files: Vec<ListedFile>,
+        until: i64,
+        note: Option<PullNote>,
+        status: Option<StatusRow>,
+        /// What it said changed what the store has.
+        has_changed: bool,
+    },
     /// It can't be asked, and nothing is remembered.
     Failed { note: PullNote, until: i64 },
 }
@@ -256,16 +263,23 @@ pub(super) fn look(
             flights.slow().insert(remote.id, Instant::now());
             return late();
         }
+        let has_yanked = fetched.has_yanked();
         // A page that can't be remembered is asked for again; the answer stands.
         let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, now);
-        let _ = store.manifest.write_relaxed(record);
-        return match answer {
+        let is_recorded = store.manifest.write_relaxed(record).is_ok();
+        let seen = match answer {
             Answer::Page(page, None) => seen(store, context, remote, project, page, now + MISS_SECONDS, None),
             Answer::Page(page, stale) => seen(store, context, remote, project, page, now + FAILED_SECONDS, stale),
             Answer::Absent => Ok(Sight::Absent { until: now + MISS_SECONDS }),
             Answer::Excluded => Ok(Sight::Excluded),
             Answer::Failed(text) => Ok(failed(remote, text, now + FAILED_SECONDS)),
         };
+        return seen.map(|sight| match sight {
+            Sight::Files { files, until, note, status, .. } => {
+                Sight::Files { files, until, note, status, has_changed: is_recorded && has_yanked }
+            }
+            sight => sight,
+        });
     }
 }
 
@@ -304,7 +318,7 @@ fn seen(
         .map(|reason| PullNote { remote: remote.name.clone(), text: format!("{reason}; its remembered page is used") });
     let status = page.status.filter(|(status, _)| *status != Status::Active);
     let status = status.map(|(status, reason)| StatusRow { project: project.clone(), status, reason });
-    Ok(Sight::Files { files, until, note, status })
+    Ok(Sight::Files { files, until, note, status, has_changed: false })
 }
 
 /// Tells whether the settings of a remote let a file through; one that is too young shortens what holds until then.

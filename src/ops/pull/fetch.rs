@@ -1,6 +1,7 @@
 //! Brings files of remotes into the store: one download for all who want a file, checked on the way, imported like any file.
 
 use super::PullNote;
+use super::moved::moved;
 use crate::blobs::LinkMode;
 use crate::error::Result;
 use crate::fs::{Lock, Signature};
@@ -214,9 +215,10 @@ pub(super) fn bring_watched(
     target: &Target,
     watch: Watch<'_>,
 ) -> Result<std::result::Result<ImportedDistribution, Unbrought>> {
+    let (mut task, mut is_again) = (task.clone(), false);
     loop {
         if let Some(path) = task.known(store)? {
-            let imported = import_one(store, context, task, path, LinkMode::Auto, target)?;
+            let imported = import_one(store, context, &task, path, LinkMode::Auto, target)?;
             count(store, context, task.remote, outcome_of(&imported), 0, 0);
             return Ok(imported.map_err(Unbrought::Import));
         }
@@ -226,15 +228,19 @@ pub(super) fn bring_watched(
         context.progress.finish();
         match done {
             Ok(fetched) => {
-                let imported = import_one(store, context, task, fetched.path.clone(), LinkMode::Move, target)?;
+                let imported = import_one(store, context, &task, fetched.path.clone(), LinkMode::Move, target)?;
                 count(store, context, task.remote, outcome_of(&imported), fetched.bytes, fetched.milliseconds);
                 fetched.release();
                 return Ok(imported.map_err(Unbrought::Import));
             }
             Err(Unfetched::Failed(failure)) => {
+                if !is_again && let Some(found) = moved(store, context, client, &task, &failure) {
+                    (task, is_again) = (found, true);
+                    continue;
+                }
                 // What was declined here is no fault of the remote.
                 if !matches!(failure, Failure::Declined { .. }) {
-                    count_failure(store, context, task, &reason(&failure));
+                    count_failure(store, context, &task, &reason(&failure));
                 }
                 return Ok(Err(Unbrought::Remote(failure)));
             }

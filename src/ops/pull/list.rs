@@ -6,6 +6,7 @@
 use super::admit;
 use super::choose::{Wanted, complaints};
 use super::fetch::{Fetched, Task, Unfetched, added, count, count_failure};
+use super::moved::moved;
 use super::page::{self, Answer, Question};
 use super::way::{Place, Step, reach};
 use crate::blobs::LinkMode;
@@ -504,7 +505,16 @@ impl Run<'_> {
                     // A receiver that is gone has met an error of the store, which ends the pull.
                     let task = &tasks[place];
                     let is_there = || task.known(&beside.lock().unwrap_or_else(PoisonError::into_inner));
-                    let _ = sender.send((place, task.download(client, locks, &is_there, to, &added(&add))));
+                    let fetch = |task: &Task<'_>| task.download(client, locks, &is_there, to.clone(), &added(&add));
+                    let mut done = fetch(task);
+                    if let Err(Unfetched::Failed(failure)) = &done {
+                        let found = {
+                            let store = beside.lock().unwrap_or_else(PoisonError::into_inner);
+                            moved(&store, context, client, task, failure)
+                        };
+                        done = found.map_or(done, |task| fetch(&task));
+                    }
+                    let _ = sender.send((place, done));
                 });
             });
             let done = self.take_downloads(tasks, &receiver, &mut results);

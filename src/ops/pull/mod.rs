@@ -7,11 +7,13 @@
 mod choose;
 mod fetch;
 mod list;
+mod moved;
 pub(in crate::ops) mod page;
 mod probe;
 mod seen;
 mod through;
 mod way;
+mod yanks;
 
 pub(super) use choose::Wanted;
 use choose::complaints;

@@ -4,6 +4,7 @@
 //! Three steps, so that many pages can be fetched at a time by threads that have no manifest: `prepare` reads, `fetch` asks, `record`
 //! writes.
 
+use super::yanks::{self, YankChange};
 use crate::error::Result;
 use crate::index::read::{self, ListedFile, ListedPage};
 use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
@@ -54,6 +55,8 @@ pub(in crate::ops) struct Fetched {
     pages: Vec<(String, Kept)>,
     /// Files that the page tells no time of, and since when it may have had them.
     untimed: Vec<(String, i64)>,
+    /// Files whose yank the page changes.
+    yanks: Vec<YankChange>,
     project: String,
     failure: Option<String>,
     /// Whether what failed was the way to the remote, not this page of it.
@@ -205,7 +208,13 @@ impl Question<'_> {
             PageAnswer::Page(page) => {
                 let listed = page.read()?;
                 fetched.see(&page, &listed, self.now);
-                fetched.pages.push((key, Kept::New(row(page, self.now))));
+                let row = row(page, self.now);
+                // Most pages come again as they were.
+                if known.is_none_or(|known| known.body != row.body) {
+                    let before = known.and_then(|known| parse(known).ok());
+                    fetched.yanks = yanks::changes(before.as_ref(), &listed);
+                }
+                fetched.pages.push((key, Kept::New(row)));
                 Ok(Answer::Page(listed, None))
             }
             PageAnswer::Absent => Ok(self.absent(key, fetched)),
@@ -228,6 +237,7 @@ impl Question<'_> {
         fetched.layout = found.layout;
         let Some((page, listed)) = found.page else { return Ok(self.absent(key, fetched)) };
         fetched.see(&page, &listed, self.now);
+        fetched.yanks = yanks::changes(None, &listed);
         fetched.pages.push((key, Kept::New(row(page, self.now))));
         Ok(Answer::Page(listed, None))
     }
@@ -287,6 +297,11 @@ impl Fetched {
         self.failure.is_some()
     }
 
+    /// Tells whether the page changes a file's yank.
+    pub(in crate::ops) fn has_yanked(&self) -> bool {
+        !self.yanks.is_empty()
+    }
+
     /// Notes the files without a time. They are at most as young as the page, where that says how old it is.
     fn see(&mut self, page: &Page, listed: &ListedPage, now: i64) {
         let modified = page.validators.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
@@ -312,6 +327,7 @@ impl Fetched {
                 Kept::Unchanged => transaction.touch_remote_page(remote.id, &key, now)?,
             }
         }
+        yanks::follow(transaction, remote, &self.yanks, now)?;
         for (filename, since) in &self.untimed {
             transaction.add_first_seen(remote.id, filename, *since)?;
         }

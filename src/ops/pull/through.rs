@@ -4,6 +4,7 @@
 //! that pages stop to list it. METADATA is had without the file where that is possible, and kept until the file comes.
 
 use super::fetch::{Task, Unbrought, bring_watched};
+use super::moved::moved;
 use super::page;
 use crate::digest::Sha256;
 use crate::error::Result;
@@ -12,7 +13,7 @@ use crate::manifest::{RefusalRow, RemoteRow};
 use crate::name::CollectionName;
 use crate::ops::import::{ImportedDistribution, Target};
 use crate::ops::{Context, reason};
-use crate::remote::{Client, Failure, Watch};
+use crate::remote::{Client, Failure, Place, Watch};
 use crate::store::Store;
 use crate::wheel::Kind;
 
@@ -99,18 +100,18 @@ pub fn remote_metadata(
         Ok(done) => done,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let bytes = match client.metadata(&task.source, &task.file) {
+    let mut done = client.metadata(&task.source, &task.file);
+    if let Err(failure) = &done
+        && let Some(found) = moved(store, context, client, &task, failure)
+    {
+        done = client.metadata(&found.source, &found.file);
+    }
+    let bytes = match done {
         Ok(bytes) => bytes,
-        // The whole file has a digest that vouches for it, and needs no ranges.
-        Err(Failure::NoMetadata { .. } | Failure::BadRange { .. } | Failure::Insecure { .. })
-            if offer.file.name.kind() == Kind::Wheel =>
-        {
-            return Ok(Ok(Told::WithFile));
-        }
+        // The whole file has a digest that vouches for it, and needs neither sidecar nor ranges, which many stores refuse.
+        Err(failure) if failure.is_about_a_part() => return Ok(Ok(Told::WithFile)),
         Err(failure) => return offer.refuse_metadata(store, context, failure).map(Err),
     };
-    let announced = offer.file.sidecar.and_then(|sidecar| sidecar.sha256);
-    let is_announced = announced.is_none_or(|digest| digest == Sha256::of(&bytes));
     if store.is_writable() {
         // What can't be kept is asked for again; the answer stands.
         let keep = |transaction: &crate::manifest::Transaction<'_>| {
@@ -118,24 +119,20 @@ pub fn remote_metadata(
         };
         let _ = store.manifest.write_relaxed(keep);
     }
-    if !is_announced {
-        // The sidecar was promised and not there, and the wheel says something else: the next page announces what it says.
-        let text = offer.says("announces other metadata than the file has, and doesn't give it");
-        return Ok(Err(Refusal::Failed(text)));
-    }
     Ok(Ok(Told::Metadata(bytes)))
 }
 
 /// Tells what a page may announce of the METADATA of a remote's file; `kept` is the digest of what is kept of it.
 ///
-/// A wheel's can always be had, if only with the whole wheel; an sdist's only where the remote has it.
+/// A wheel's can always be had, if only with the whole wheel. Its digest is told once the bytes are here: pages announce digests that no
+/// sidecar has, and pip ends with an error where the bytes have another. An sdist's is never told, as [`Entry::sidecar`] has it.
+///
+/// [`Entry::sidecar`]: crate::manifest::Entry::sidecar
 pub fn sidecar_of(file: &ListedFile, kept: Option<Sha256>) -> Option<Sidecar> {
-    let announced = file.sidecar.and_then(|sidecar| sidecar.sha256);
     match file.name.kind() {
         // Of what nothing vouches for, the next bytes may be others.
-        Kind::Wheel if file.sha256.is_none() => Some(Sidecar { sha256: None }),
-        Kind::Wheel => Some(Sidecar { sha256: kept.or(announced) }),
-        Kind::Sdist => file.sidecar.map(|_| Sidecar { sha256: kept.or(announced) }),
+        Kind::Wheel => Some(Sidecar { sha256: kept.filter(|_| file.sha256.is_some()) }),
+        Kind::Sdist => None,
     }
 }
 
@@ -168,7 +165,8 @@ impl Offer {
         let text = self.says(&unbrought.reason());
         Ok(match unbrought {
             Unbrought::Remote(Failure::Absent { .. }) => {
-                self.remember(store, context, ABSENT_SECONDS, "the remote lists it and does not have it");
+                let link = Some(Place::from(&self.file.url).to_string());
+                self.remember(store, context, ABSENT_SECONDS, "the remote lists it and does not have it", link);
                 Refusal::Absent(text)
             }
             Unbrought::Remote(Failure::Declined { .. }) => Refusal::NoRoom(text),
@@ -177,7 +175,7 @@ impl Offer {
                 // Where the collection got an own file of this name meanwhile, that one is listed.
                 let own = store.manifest.find_entry(self.remote.collection, self.file.name.as_str())?;
                 if own.is_none() {
-                    self.remember(store, context, REFUSED_SECONDS, &reason);
+                    self.remember(store, context, REFUSED_SECONDS, &reason, None);
                 }
                 Refusal::Unwanted(text)
             }
@@ -187,15 +185,11 @@ impl Offer {
     fn refuse_metadata(&self, store: &Store, context: &Context<'_>, failure: Failure) -> Result<Refusal> {
         match failure {
             Failure::Disk(error) => Err(error.into()),
-            // An sdist's sidecar that was announced and isn't there: the file itself may be.
-            Failure::Absent { .. } | Failure::NoMetadata { .. } if self.file.name.kind() == Kind::Sdist => {
-                Ok(Refusal::Absent(self.says(&reason(&failure))))
-            }
             failure => self.refuse(store, context, Unbrought::Remote(failure)),
         }
     }
 
-    fn remember(&self, store: &Store, context: &Context<'_>, seconds: i64, reason: &str) {
+    fn remember(&self, store: &Store, context: &Context<'_>, seconds: i64, reason: &str, url: Option<String>) {
         if !store.is_writable() {
             return;
         }
@@ -206,6 +200,7 @@ impl Offer {
             refused_at: context.now,
             until: context.now.saturating_add(seconds),
             reason: reason.to_owned(),
+            url,
         };
         // What can't be remembered is tried again.
         let _ = store.manifest.write_relaxed(|transaction| transaction.put_refusal(self.remote.id, &row));
@@ -238,11 +233,11 @@ mod tests {
         let told = |name, sidecar, kept| sidecar_of(&file(name, Some(own), sidecar), kept).map(|told| told.sha256);
         let (wheel, sdist) = ("demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz");
         assert_eq!(told(wheel, None, None), Some(None), "with the whole wheel, if need be");
-        assert_eq!(told(wheel, Some(Some(announced)), None), Some(Some(announced)));
+        assert_eq!(told(wheel, Some(Some(announced)), None), Some(None), "nobody has seen these bytes yet");
         assert_eq!(told(wheel, Some(Some(announced)), Some(kept)), Some(Some(kept)), "these bytes are served");
         assert_eq!(told(wheel, None, Some(kept)), Some(Some(kept)));
         assert_eq!(told(sdist, None, None), None);
-        assert_eq!(told(sdist, Some(None), None), Some(None));
+        assert_eq!(told(sdist, Some(Some(announced)), Some(kept)), None, "what its build says may be something else");
         let unhashed = sidecar_of(&file(wheel, None, Some(Some(announced))), None);
         assert_eq!(unhashed, Some(Sidecar { sha256: None }), "its next bytes may be others");
     }

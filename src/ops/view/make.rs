@@ -77,7 +77,7 @@ pub(super) fn make_simple(
 
 /// Makes the sidecars that are not there yet: staged, synced, named.
 fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
-    let wanted: BTreeSet<Sha256> = entries.filter_map(|entry| entry.metadata_sha256).collect();
+    let wanted: BTreeSet<Sha256> = entries.filter_map(Entry::sidecar).collect();
     let wanted: Vec<Sha256> = wanted.into_iter().collect();
     let blobs = &store.blobs;
     let absent: Vec<Sha256> = wanted.into_par_iter().filter(|sha256| !blobs.has_sidecar(sha256)).collect();
@@ -106,7 +106,7 @@ fn content(blobs: &Blobs, shelf: &Shelf<'_>) -> Content {
     let links = entries.iter().map(|entry| FileLink {
         filename: entry.filename.clone(),
         blob: blobs.path(&entry.blake3),
-        sidecar: entry.metadata_sha256.map(|sha256| blobs.sidecar(&sha256)),
+        sidecar: entry.sidecar().map(|sha256| blobs.sidecar(&sha256)),
     });
     let files = links.collect();
     Content { html, json, files, documents: shelf.documents.iter().map(beside).collect() }

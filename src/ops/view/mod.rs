@@ -36,7 +36,7 @@ fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> 
         is_first_seen: false,
         requires_python: entry.requires_python.as_deref(),
         yanked: entry.yanked.as_deref(),
-        sidecar: entry.metadata_sha256.filter(|_| has_sidecar).map(|sha256| Sidecar { sha256: Some(sha256) }),
+        sidecar: entry.sidecar().filter(|_| has_sidecar).map(|sha256| Sidecar { sha256: Some(sha256) }),
         provenance: entry.origin.as_ref().and_then(|origin| origin.provenance.as_deref()),
     }
 }

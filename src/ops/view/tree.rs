@@ -265,7 +265,7 @@ fn fingerprint(root: &Path, shelf: &Shelf<'_>, link: LinkKind) -> String {
         // A folder made before bytes were found bad may hold copies of them.
         hasher.update(&entry.epoch.to_le_bytes());
         hasher.update(&entry.uploaded_at.to_le_bytes());
-        hasher.update(entry.metadata_sha256.map_or([0; 32], |sha256| *sha256.as_bytes()).as_slice());
+        hasher.update(entry.sidecar().map_or([0; 32], |sha256| *sha256.as_bytes()).as_slice());
         hasher.update(optional(&entry.requires_python).as_bytes()).update(b"\0");
         hasher.update(optional(&entry.yanked).as_bytes()).update(b"\0");
         if let Some(provenance) = entry.origin.as_ref().and_then(|origin| origin.provenance.as_ref()) {

@@ -179,6 +179,7 @@ impl Connections {
         let request = Request::from_parts(parts, peer);
         let log = self.options.access_log.as_ref();
         let line = log.map(|_| format!("{} {} {}", peer.address, request.method(), request.uri()));
+        let origin = request.headers().get(header::ORIGIN).cloned();
         let is_admitted = self.rate.as_ref().is_none_or(|rate| rate.admits(network(peer.address), start));
         let mut answer = if is_admitted { self.answer(request, body).await } else { self.prepare(too_often()) };
         if let Some(Cause(text)) = answer.extensions_mut().remove() {
@@ -190,12 +191,16 @@ impl Connections {
             let why = refused(&answer).map(|text| format!(" ({text})")).unwrap_or_default();
             log(&format!("{line} {} {length} {:.1?}{why}", answer.status().as_u16(), start.elapsed()));
         }
+        self.options.origins.mark(origin.as_ref(), answer.headers_mut());
         let server = self.server.clone();
         answer.map(|body| Counted::new(body, server, busy))
     }
 
     async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
         if let Err(answer) = self.options.hosts.admit(&request) {
+            return self.prepare(answer);
+        }
+        if let Some(answer) = self.options.origins.preflight(&request) {
             return self.prepare(answer);
         }
         if let Some(answer) = self.server.cached(&request) {

@@ -14,7 +14,7 @@ mod tls;
 pub use proxy::Proxies;
 pub use tls::{Tls, TlsError};
 
-use super::{Hosts, Server};
+use super::{Hosts, Origins, Server};
 use crate::budget;
 use connection::Connections;
 use std::io;
@@ -58,6 +58,8 @@ pub struct HttpOptions {
     pub tls: Option<Tls>,
     /// The names that are answered for.
     pub hosts: Hosts,
+    /// Whose pages may read answers in browsers.
+    pub origins: Origins,
     /// Whose forwarded headers are believed.
     pub proxies: Proxies,
     /// Is told of every request: one line.

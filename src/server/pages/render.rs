@@ -219,7 +219,7 @@ fn own<'a>(place: Place<'_>, entry: &'a Entry) -> File<'a> {
         is_first_seen: false,
         requires_python: entry.requires_python.as_deref(),
         yanked: entry.yanked.as_deref(),
-        sidecar: entry.metadata_sha256.map(|sha256| Sidecar { sha256: Some(sha256) }),
+        sidecar: entry.sidecar().map(|sha256| Sidecar { sha256: Some(sha256) }),
         provenance: entry.origin.as_ref().and_then(|origin| origin.provenance.as_deref()),
     }
 }
