@@ -179,6 +179,10 @@ impl FromStr for Spec {
         if let Some(digest) = digest(spec)? {
             return Ok(Self::Digest(digest));
         }
+        // A wheel's build tag is any text; no other spec has so many dashes and that end.
+        if spec.ends_with(".whl") && spec.matches('-').count() >= 4 && !spec.contains(['/', '\\']) {
+            return Ok(Self::Filename(spec.to_owned()));
+        }
         // Refused by name, for each is good elsewhere: in a requirements file, or on the command line of `import`.
         if spec.contains(';') {
             return Err(SpecError::Marker(whole()));
@@ -286,6 +290,8 @@ mod tests {
             ("torch==2.5.1+CU121", "torch==2.5.1+cu121"),
             ("Demo.Pkg-1!2.0+cu1-py3-none-any.whl", "Demo.Pkg-1!2.0+cu1-py3-none-any.whl"),
             ("demo-1.0.tar.gz", "demo-1.0.tar.gz"),
+            ("demo-0-1=x [y]-py3-none-any.whl", "demo-0-1=x [y]-py3-none-any.whl"),
+            ("demo-1.0.tar.xz", "demo-1.0.tar.xz"),
             (&hex.to_uppercase(), &hex),
             (&format!("sha256:{hex}"), &format!("sha256:{hex}")),
             (&format!("blake3:{hex}"), &format!("blake3:{hex}")),

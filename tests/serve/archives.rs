@@ -1,8 +1,8 @@
 //! What strangers send is looked into whole: each member's header and bytes.
 
-use crate::ownership::post;
-use crate::site::{FROMAGER, Site, add};
-use crate::support::{Env, Sdist, Wheel};
+use crate::ownership::{listed, post};
+use crate::site::{FROMAGER, Site, add, sha256};
+use crate::support::{Env, Reply, Sdist, Server, Wheel};
 use crate::uploads::form;
 
 /// A site whose collection `cuda` takes uploads, with a token.
@@ -53,4 +53,27 @@ fn uploads_of_old_sdists_are_refused_where_the_public_index_refuses_them_and_tak
     assert_eq!(heard.status, 200, "{heard}");
     let cut = post(&site, "/cuda/legacy/", &token, &form("demo-1.0.tar.gz", &bytes[..bytes.len() / 2], &[]));
     assert_eq!(cut.status, 400, "{cut}");
+}
+
+#[test]
+fn what_a_remote_has_whose_members_are_not_what_the_directory_says_is_not_taken_and_then_not_listed() {
+    let (wheel, good) = (Wheel::new("demo", "1.0").payload(5000, 1), Wheel::new("demo", "0.9"));
+    let mut bytes = wheel.bytes();
+    let at = header(&bytes, "payload.bin");
+    bytes[at + 31] ^= 1;
+    let remote = Server::start();
+    let links = [remote.wheel(&wheel.filename(), &bytes), remote.wheel(&good.filename(), &good.bytes())].concat();
+    remote.route("/simple/demo/", Reply::html(format!("<html><body>{links}</body></html>")));
+    let env = Env::new();
+    env.ok(["remote", "add", "mirror", &remote.url("/simple/"), "--allow-insecure"]);
+    let site = Site::of(env, &[]);
+    let names = || listed(&site, "/shared/simple/demo/", None);
+    assert_eq!(names().len(), 2);
+    // Its digest is the page's.
+    let path = format!("/shared/files/{}/{}", sha256(&bytes), wheel.filename());
+    let mut connection = site.server.connect();
+    connection.send_head("GET", &path, &[("Connection", "close")]);
+    drop(connection.head());
+    assert!(connection.rest().len() < bytes.len(), "nobody gets all of it");
+    assert_eq!(names(), [good.filename()]);
 }
