@@ -147,9 +147,10 @@ pub fn read_trusting(file: &File, name: &DistributionFilename, trust: Trust) -> 
     }
 }
 
-/// Reads a wheel's metadata from any bytes, as [`read`] does from a file.
+/// Reads a wheel's metadata from any bytes, and no other member of it: each may cost a request.
 pub fn read_wheel<R: ReadAt + ?Sized>(source: &R, name: &WheelFilename) -> Result<Contents, Error> {
-    read_archive(&Archive::open(source)?, name, Trust::Neither)
+    let archive = Archive::open(source)?;
+    read_found(&archive, &DistInfo::find(&archive)?, name, Trust::Neither)
 }
 
 /// Reads a distribution as [`read_trusting`] does, and takes a quick look at what a wheel is bound to, in one go.
@@ -172,6 +173,20 @@ fn read_archive<R: ReadAt + ?Sized>(
     trust: Trust,
 ) -> Result<Contents, Error> {
     let found = DistInfo::find(archive)?;
+    let contents = read_found(archive, &found, name, trust)?;
+    for entry in &found.wheel {
+        format::check(&archive.read(entry, format::MAX_BYTES)?)?;
+    }
+    Ok(contents)
+}
+
+/// Reads METADATA, and `variant.json` where the filename has a label.
+fn read_found<R: ReadAt + ?Sized>(
+    archive: &Archive<'_, R>,
+    found: &DistInfo<'_>,
+    name: &WheelFilename,
+    trust: Trust,
+) -> Result<Contents, Error> {
     // Of a wheel that was renamed METADATA tells it better, below.
     check_directory(&found.directory, name, Trust::Filename)?;
     let wheel = (found.wheel.as_slice(), "WHEEL");
@@ -182,12 +197,11 @@ fn read_archive<R: ReadAt + ?Sized>(
             return Err(Error::Member { member, found: entries.len() });
         }
     }
-    format::check(&archive.read(&found.wheel[0], format::MAX_BYTES)?)?;
     let bytes = archive.read(&found.metadata[0], budget::METADATA_BYTES.limit)?;
     let contents = judge(bytes, Kind::Wheel, name.project(), name.version(), trust)?;
     check_directory(&found.directory, name, trust)?;
     // Without a label it is a plain wheel, whatever else is in it.
-    let variant = name.variant().map(|label| read_variant(archive, &found, label)).transpose()?;
+    let variant = name.variant().map(|label| read_variant(archive, found, label)).transpose()?;
     Ok(Contents { variant, ..contents })
 }
 
