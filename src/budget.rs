@@ -91,6 +91,16 @@ pub const SDIST_RATIO: Budget = Budget {
     unit: Unit::Times,
     what: "an sdist's unpacked bytes for each packed one",
 };
+/// What the members of an uploaded wheel may give, inflated, besides [`MEMBERS_RATIO`].
+pub const MEMBERS_BYTES: Budget =
+    bytes("members-bytes", 256 * MIB, "an uploaded wheel's members, inflated, and members-ratio for each packed byte");
+/// How many bytes each one of an uploaded wheel may give: its members are inflated for their CRCs.
+pub const MEMBERS_RATIO: Budget = Budget {
+    name: "members-ratio",
+    limit: 100,
+    unit: Unit::Times,
+    what: "an uploaded wheel's inflated bytes for each packed one",
+};
 /// The most members of a wheel that a deep look reads.
 pub const DEEP_MEMBERS: Budget = count("deep-members", 100_000, "members of a wheel in a deep look");
 /// What a deep look may inflate of a wheel, besides [`DEEP_RATIO`].
@@ -174,6 +184,8 @@ pub const ALL: &[&Budget] = &[
     &METADATA_BYTES,
     &SDIST_BYTES,
     &SDIST_RATIO,
+    &MEMBERS_BYTES,
+    &MEMBERS_RATIO,
     &DEEP_MEMBERS,
     &DEEP_BYTES,
     &DEEP_RATIO,

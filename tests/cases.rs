@@ -275,6 +275,7 @@ fn r3_an_override_whose_collection_is_gone_fails_the_import_and_names_it() {
         target: wcas::ops::Target::Route(Box::new(router)),
         link: wcas::blobs::LinkMode::Copy,
         keep_existing: false,
+        trust: wcas::wheel::Trust::Neither,
     };
     let context = wcas::ops::Context { now: 1_700_000_000, who: "test", jobs: 1, progress: &(), client: None };
     let (sources, ..) = wcas::ops::find_sources(&[path], None);

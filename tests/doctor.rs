@@ -37,6 +37,7 @@ impl Sample {
             target: ops::Target::Collection(CollectionName::shared()),
             link: LinkMode::Copy,
             keep_existing: false,
+            trust: wcas::wheel::Trust::Neither,
         };
         let report = ops::import(&store, &CONTEXT, sources, &options).unwrap();
         Self { dir, root: store.root().to_owned(), blake3: report.distributions[0].blake3 }
@@ -254,6 +255,7 @@ fn settings_that_do_not_go_together_are_notes() {
         target: ops::Target::Collection(CollectionName::shared()),
         link: LinkMode::Copy,
         keep_existing: false,
+        trust: wcas::wheel::Trust::Neither,
     };
     ops::import(&store, &CONTEXT, ops::find_sources(&[wheel], None).0, &options).unwrap();
     assert_eq!(sample.findings(), [], "there is no guard yet");

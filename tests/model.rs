@@ -300,8 +300,12 @@ impl Case {
         let paths: Vec<PathBuf> = contents.iter().map(|content| source(*content).path.clone()).collect();
         let (sources, refused, _) = ops::find_sources(&paths, None);
         prop_assert!(refused.is_empty());
-        let options =
-            ImportOptions { target: ops::Target::Collection(name(into)), link: LinkMode::Copy, keep_existing };
+        let options = ImportOptions {
+            target: ops::Target::Collection(name(into)),
+            link: LinkMode::Copy,
+            keep_existing,
+            trust: wcas::wheel::Trust::Neither,
+        };
         let report =
             ops::import(&self.store, &self.context(), sources, &options).expect("an import of good files succeeds");
         let kept = self.model.kept();

@@ -12,6 +12,7 @@ use wcas::blobs::LinkMode;
 use wcas::manifest::State;
 use wcas::name::CollectionName;
 use wcas::ops::{self, Context, Filter, ImportOptions, RebuildOptions, RebuildReport};
+use wcas::wheel::Trust;
 use wcas::{Error, ErrorKind, Store};
 use wheels::{Sdist, Wheel};
 
@@ -42,8 +43,12 @@ impl Sample {
     fn import(&self, collection: &str, paths: &[PathBuf]) {
         let (sources, ..) = ops::find_sources(paths, None);
         let collection: CollectionName = collection.parse().unwrap();
-        let options =
-            ImportOptions { target: ops::Target::Collection(collection), link: LinkMode::Copy, keep_existing: false };
+        let options = ImportOptions {
+            target: ops::Target::Collection(collection),
+            link: LinkMode::Copy,
+            keep_existing: false,
+            trust: Trust::Neither,
+        };
         let store = Store::open_or_create(&self.root).unwrap();
         let report = ops::import(&store, &CONTEXT, sources, &options).unwrap();
         assert!(report.refused.is_empty(), "{:?}", report.refused);

@@ -468,6 +468,17 @@ fn a_file_without_an_announced_size_is_capped_and_judged_by_its_digest() {
     // Mislabelled, but the right bytes.
     server.route(PATH, Reply::file(bytes.as_slice()).header("Content-Encoding", "gzip"));
     download(&client(), &source(&server), &listed(&server.url(PATH), &bytes), &Folder::new()).unwrap();
+    // Without a digest a label is believed, but for one that servers guess from the name.
+    let source = Source { allow_insecure: true, ..source(&server) };
+    let unhashed = |name: &str| {
+        let name = name.parse().unwrap();
+        ListedFile { sha256: None, size: None, name, ..listed(&server.url(PATH), &bytes) }
+    };
+    download(&client(), &source, &unhashed("demo-1.0.tar.gz"), &Folder::new()).unwrap();
+    for name in ["demo-1.0.zip", "demo-1.0-py3-none-any.whl"] {
+        let failure = download(&client(), &source, &unhashed(name), &Folder::new()).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Encoding, "{name}: {failure}");
+    }
 }
 
 #[test]

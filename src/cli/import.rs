@@ -16,6 +16,7 @@ use wcas::error::Result;
 use wcas::name::{CollectionName, RemoteName};
 use wcas::ops::{self, ImportOptions, ImportReport, Made, Outcome, OwnProjects, PullOptions, Target, Want};
 use wcas::store::Error as StoreError;
+use wcas::wheel::Trust;
 use wcas::{Error, Store};
 
 /// Import wheels and sdists into a collection
@@ -61,6 +62,9 @@ pub(super) struct Args {
     /// Where their source, or a pre-built file, came from: kept with it
     #[arg(long, value_name = "URL", conflicts_with_all = ["from", "fromager"])]
     source_url: Option<url::Url>,
+    /// Take wheels whose filename adds a local version (+cu126) that their METADATA lacks by their filename; `wcas show` tells it
+    #[arg(long, conflicts_with = "from")]
+    trust_filename: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -149,6 +153,7 @@ fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target
         target,
         link: args.link.into(),
         keep_existing: args.keep_existing || args.on_conflict == Conflict::Keep,
+        trust: if args.trust_filename { Trust::Filename } else { Trust::Neither },
     };
     let mut report = ops::import(store, &app.context(), sources, &options)?;
     if args.on_conflict == Conflict::Keep {

@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Wheels, sdists, or blobs
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Read the headers of every native member, too
+    /// Read all members: the headers of native ones, and whether the bytes of each are those that were packed
     #[arg(long)]
     deep: bool,
 }

@@ -127,6 +127,9 @@ fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
     line("collections", &collections.join(", "))?;
     line("project", report.project.as_str())?;
     line("version", &report.version)?;
+    if let Some(said) = &report.version_in_metadata {
+        line("in METADATA", &format!("{said}: the filename was trusted"))?;
+    }
     line("build tag", &report.build_tag.as_ref().map(ToString::to_string).unwrap_or_default())?;
     line("tags", &report.tags)?;
     line("variant label", report.variant_label.as_ref().map(VariantLabel::as_str).unwrap_or_default())?;

@@ -31,12 +31,15 @@ pub(super) struct Args {
     /// Read at most so many bytes a second
     #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
     rate: Option<u64>,
+    /// Look into what is good, too: whether the members of wheels and sdists have the bytes that they say. Inflates all of them
+    #[arg(long, conflicts_with = "quick")]
+    deep: bool,
     /// Put right bytes in the place of wrong ones, from trees that have copies
     #[arg(long)]
     repair: bool,
     /// Compare collections with their signed revisions instead: the list, and every listed file's bytes. FILE names who may sign, as
     /// `ssh-keygen -Y verify -f` reads it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["parallel", "quick", "max_age", "max_duration", "rate", "repair"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["parallel", "quick", "max_age", "max_duration", "rate", "repair", "deep"])]
     signed: Option<PathBuf>,
     /// Only these collections [default: all]
     #[arg(long, value_name = "C", requires = "signed")]
@@ -58,6 +61,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         max_duration: args.max_duration,
         rate: args.rate,
         repair: args.repair,
+        deep: args.deep,
     };
     let report = ops::verify(&store, &app.context(), &options)?;
     let text = |out: &mut dyn Write| {
@@ -82,17 +86,20 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 writeln!(out, "  quarantine: {}", path.display())?;
             }
         }
+        for damaged in &report.damaged {
+            writeln!(out, "damaged: {}", damaged.filename)?;
+            writeln!(out, "  {}: it came so, build or fetch it again", damaged.detail)?;
+        }
         let rate = print::size((report.bytes as f64 / report.seconds.max(1e-6)) as u64);
         let (blobs, bytes) = (print::count(report.checked, "blob"), print::size(report.bytes));
-        let problems = if report.problems.is_empty() {
-            "all good".to_owned()
-        } else {
-            print::count(report.problems.len(), "problem")
+        let problems = match report.problems.len() + report.damaged.len() {
+            0 => "all good".to_owned(),
+            count => print::count(count, "problem"),
         };
         writeln!(out, "verified {blobs}, {bytes} in {:.2} s ({rate}/s): {problems}", report.seconds)
     };
     // What is wrong is told even when nothing else should be.
-    if report.problems.is_empty() {
+    if report.problems.is_empty() && report.damaged.is_empty() {
         app.done("verify", &report, text)?
     } else {
         app.report("verify", &report, text)?

@@ -58,7 +58,7 @@ impl Blocks {
             return None;
         }
         let digests = Digests { blake3: entry.blake3, sha256: entry.sha256 };
-        let name = DistributionFilename::parse(&entry.filename).ok()?;
+        let name = DistributionFilename::parse_of(&entry.filename, &entry.project).ok()?;
         self.of_file(collection, &name, Some(digests), Some(entry.sha256))
     }
 

@@ -126,8 +126,9 @@ pub(super) fn objections(
     if guard.accelerators.is_none() {
         return Ok(objections);
     }
-    let wheel =
-        |entry: &Entry| DistributionFilename::parse(&entry.filename).ok().filter(|name| name.kind() == Kind::Wheel);
+    let wheel = |entry: &Entry| {
+        DistributionFilename::parse_of(&entry.filename, &entry.project).ok().filter(|name| name.kind() == Kind::Wheel)
+    };
     let named: Vec<(&Entry, DistributionFilename)> =
         entries.iter().filter_map(|entry| Some((entry, wheel(entry)?))).collect();
     let mut known = HashMap::new();
@@ -159,7 +160,8 @@ pub(super) fn objections(
 /// Looks into one file; the error is what a person reads.
 fn look(path: &Path, name: &DistributionFilename, is_deep: bool) -> std::result::Result<Inspection, String> {
     let file = crate::fs::open(path).map_err(|error| reason(&error))?;
-    let contents = wheel::read(&file, name).map_err(|error| reason(&error))?;
+    // Whether its filename may be trusted was the import's question.
+    let contents = wheel::read_trusting(&file, name, wheel::Trust::Filename).map_err(|error| reason(&error))?;
     let look = if is_deep { accelerator::deep } else { accelerator::quick };
     look(&file, name, contents.metadata.as_deref()).map_err(|error| reason(&error))
 }

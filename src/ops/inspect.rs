@@ -73,7 +73,13 @@ fn inspect_file(path: &Path, is_deep: bool) -> Result<InspectedFile, Refused> {
         true => accelerator::deep(&file, &name, metadata),
         false => accelerator::quick(&file, &name, metadata),
     };
-    let inspection = look.map_err(|error| refused(path, &error))?;
+    let mut inspection = look.map_err(|error| refused(path, &error))?;
+    if is_deep && let Err(error) = wheel::check_bytes(&file, &name) {
+        let problem = reason(&error);
+        if !inspection.problems.contains(&problem) {
+            inspection.problems.push(problem);
+        }
+    }
     let strengths = inspection.strengths().into_iter();
     Ok(InspectedFile {
         path: path.to_owned(),

@@ -9,6 +9,7 @@ use crate::name::{CollectionName, ProjectName};
 use crate::requirement::{DigestSpec, Spec};
 use crate::store::Store;
 use crate::wheel::{BuildTag, Metadata, VariantLabel};
+use pep440_rs::Version;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -78,6 +79,8 @@ pub struct ShowReport {
     pub project: ProjectName,
     /// The version, normalised.
     pub version: String,
+    /// The version that its METADATA says, where the filename's was trusted instead (`import --trust-filename`).
+    pub version_in_metadata: Option<String>,
     /// A wheel's build tag.
     pub build_tag: Option<BuildTag>,
     /// A wheel's tags.
@@ -121,6 +124,12 @@ pub struct ShowReport {
     pub prebuilt_in: Vec<CollectionName>,
 }
 
+/// Returns the version that the metadata says, where it is not the entry's.
+fn other_version(entry: &Entry, metadata: &Metadata) -> Option<String> {
+    let value = |text: &str| text.parse::<Version>().ok();
+    (value(&metadata.version) != value(&entry.version)).then(|| metadata.version.clone())
+}
+
 /// Shows the distributions that a filter means, each once however many collections have it.
 pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
     let manifest = &store.manifest;
@@ -138,6 +147,7 @@ pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
                     filename: entry.filename.clone(),
                     project: entry.project.clone(),
                     version: entry.version.clone(),
+                    version_in_metadata: metadata.as_ref().and_then(|metadata| other_version(&entry, metadata)),
                     build_tag: lookup::build_tag(&entry),
                     tags: entry.tags.clone(),
                     variant_label: entry.variant.clone(),

@@ -303,7 +303,7 @@ pub(super) fn candidates(rows: &Rows, collection: &CollectionRow, options: &Look
         .into_iter()
         .filter(|entry| admits(entry.requires_python.as_deref(), &options.filter.target))
         .filter_map(|entry| {
-            let name = DistributionFilename::parse(&entry.filename).ok()?;
+            let name = DistributionFilename::parse_of(&entry.filename, &entry.project).ok()?;
             Some((rank(&options.spec, &options.filter.target, &name, entry.yanked.is_some())?, entry))
         })
         .collect();

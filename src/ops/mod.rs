@@ -22,6 +22,7 @@ mod invalidate;
 mod list;
 mod listing;
 mod lookup;
+mod members;
 mod merge;
 mod overview;
 mod ownership;
@@ -82,6 +83,7 @@ pub use listing::{
     stamp_of_all,
 };
 pub use lookup::{LookupOptions, LookupReport, MetadataReport, lookup, metadata};
+pub use members::DamagedDistribution;
 pub use merge::Fate;
 pub use overview::{DayLookups, Overview, ServedName, overview};
 pub use ownership::OwnProjects;

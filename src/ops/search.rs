@@ -31,7 +31,8 @@ impl Filter {
 
     pub(super) fn matches_tags(&self, entry: &Entry) -> bool {
         // Parsing a name costs more than looking whether anything is asked of it.
-        self.takes_any() || DistributionFilename::parse(&entry.filename).is_ok_and(|name| self.fits(&name))
+        self.takes_any()
+            || DistributionFilename::parse_of(&entry.filename, &entry.project).is_ok_and(|name| self.fits(&name))
     }
 
     /// Tells whether a file of this name is meant, as far as build tag and target go.

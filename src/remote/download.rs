@@ -185,6 +185,13 @@ fn coding(answer: &Answer) -> Option<&str> {
     answer.header(CONTENT_ENCODING).filter(|coding| !coding.eq_ignore_ascii_case("identity"))
 }
 
+/// Tells whether a server sooner guessed a coding from the file's name than coded it: `gzip` for a `.tar.gz`. Had it done so, the bytes
+/// would be no tar archive after unpacking once, and no import takes that.
+fn is_guess(coding: &str, filename: &str) -> bool {
+    let is_gzip = coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip");
+    is_gzip && (filename.ends_with(".gz") || filename.ends_with(".tgz"))
+}
+
 struct Transfer<'a> {
     client: &'a Client,
     source: &'a Source,
@@ -279,7 +286,8 @@ impl Transfer<'_> {
     fn begin(&mut self, answer: &Answer) -> Result<(), Failure> {
         self.origin = Origin::of(answer);
         let place = Place::from(&answer.url);
-        if let (Some(coding), false) = (coding(answer), self.file.is_vouched()) {
+        let is_told = coding(answer).filter(|coding| !is_guess(coding, self.file.name.as_str()));
+        if let (Some(coding), false) = (is_told, self.file.is_vouched()) {
             return Err(Failure::Encoding { place, why: format!("it came as {coding:?}, which was not asked for") });
         }
         match (self.origin.total, self.file.size) {

@@ -231,7 +231,7 @@ fn digest(spec: &str) -> Result<Option<DigestSpec>, SpecError> {
 /// Returns whether the text is meant as a filename; `foo==1.zip` is not.
 fn is_filename(spec: &str) -> bool {
     let lower = spec.to_ascii_lowercase();
-    [".whl", ".tar.gz", ".zip"].iter().any(|end| lower.ends_with(end))
+    [".whl", ".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz"].iter().any(|end| lower.ends_with(end))
         && !spec.contains(|c: char| c.is_whitespace() || "=<>~".contains(c))
 }
 
@@ -302,6 +302,8 @@ mod tests {
             ("demo-1.0.tar.gz", "demo-1.0.tar.gz"),
             ("demo-1.0-1;x-py3-none-any.whl", "demo-1.0-1;x-py3-none-any.whl"),
             ("demo-1.0-1[x] =<@>!~-py3-none-any.WHL", "demo-1.0-1[x] =<@>!~-py3-none-any.WHL"),
+            ("demo-0-1=x [y]-py3-none-any.whl", "demo-0-1=x [y]-py3-none-any.whl"),
+            ("demo-1.0.tar.xz", "demo-1.0.tar.xz"),
             (&hex.to_uppercase(), &hex),
             (&format!("sha256:{hex}"), &format!("sha256:{hex}")),
             (&format!("blake3:{hex}"), &format!("blake3:{hex}")),

@@ -1,9 +1,15 @@
 //! Filenames of distributions: what a wheel's or sdist's name says, and which names are accepted.
 //!
 //! Accepts what `packaging.utils` 26.3 accepts, with the same meaning, except names that are no single safe path
-//! segment ([`FilenameError::Unsafe`]), project names that [`ProjectName`] refuses, interpreter tags outside ASCII, and
-//! numbers of a build tag or version above `u64::MAX`; and, beyond that, the labels of variant wheels (PEP 825).
+//! segment ([`FilenameError::Unsafe`]), project names that [`ProjectName`] refuses, tags with other letters than tags have (no
+//! installer takes those), and numbers of a build tag or version above `u64::MAX`; and, beyond that, the labels of variant wheels
+//! (PEP 825), and what pip and uv install of old sdists: other extensions, and a dash in the version.
 
+mod sdist;
+
+pub use sdist::SdistFilename;
+
+use super::sdist::EXTENSIONS;
 use super::variant::{LabelError, VariantLabel};
 use crate::name::{NameError, ProjectName};
 use pep440_rs::{Version, VersionParseError};
@@ -25,6 +31,14 @@ pub enum FilenameError {
     /// Neither a wheel's nor an sdist's extension.
     #[error("{0:?} is not a distribution's filename: expected '.whl', '.tar.gz' or '.zip' at its end")]
     Extension(String),
+    /// A copy, as browsers name a second download.
+    #[error("{name:?} is the name of a copy, which no installer takes: rename it to {right:?}")]
+    Copy {
+        /// The filename.
+        name: String,
+        /// What it should be.
+        right: String,
+    },
     /// A wheel's name with too few or too many dashes.
     #[error("{name:?} is not a wheel's filename: expected 5 to 7 parts between dashes, found {found}")]
     Parts {
@@ -63,7 +77,7 @@ pub enum FilenameError {
     )]
     BuildTag(String),
     /// A bad part of the tags.
-    #[error("{0:?} is not a wheel's tags: expected python-abi-platform, no part empty, python an ASCII identifier")]
+    #[error("{0:?} is not a wheel's tags: expected python-abi-platform of letters, digits and '_', no part empty")]
     Tags(String),
     /// A bad variant label.
     #[error("the filename {name:?} has no good variant label")]
@@ -80,8 +94,21 @@ pub enum FilenameError {
 pub enum Kind {
     /// A built distribution, `.whl`.
     Wheel,
-    /// A source distribution, `.tar.gz` or `.zip`.
+    /// A source distribution: `.tar.gz`, `.zip`, or an old project's `.tgz`, `.tar.bz2` or `.tar.xz`.
     Sdist,
+}
+
+impl Kind {
+    /// Returns what a name is meant as, by its extension in any case; `None`: nothing that the store takes.
+    pub fn meant_by(name: &str) -> Option<Self> {
+        let name = name.as_bytes();
+        let ends = |end: &str| {
+            let at = name.len().checked_sub(end.len());
+            at.is_some_and(|at| name[at..].eq_ignore_ascii_case(end.as_bytes()))
+        };
+        let is_sdist = || EXTENSIONS.iter().any(|(end, _)| ends(end));
+        if ends(".whl") { Some(Self::Wheel) } else { is_sdist().then_some(Self::Sdist) }
+    }
 }
 
 /// A wheel's build tag: a number, then any suffix. Sorts by number, then suffix.
@@ -189,6 +216,7 @@ impl FromStr for WheelFilename {
     fn from_str(text: &str) -> Result<Self, FilenameError> {
         check_safe(text)?;
         let stem = text.strip_suffix(".whl").ok_or_else(|| FilenameError::Extension(text.to_owned()))?;
+        check_no_copy(text, stem)?;
         let parts: Vec<&str> = stem.split('-').collect();
         let (project, version, build_tag, tags, label) = match parts[..] {
             [project, version, python, abi, platform] => (project, version, None, [python, abi, platform], None),
@@ -209,7 +237,7 @@ impl FromStr for WheelFilename {
         if project.contains("__") {
             return Err(FilenameError::Escape(project.to_owned()));
         }
-        if !tags[0].split('.').all(is_identifier) || tags.iter().any(|tag| tag.split('.').any(str::is_empty)) {
+        if !tags[0].split('.').all(is_identifier) || !tags.iter().all(|tag| tag.split('.').all(is_word)) {
             return Err(FilenameError::Tags(stem[start..end].to_owned()));
         }
         let variant = label.map(str::parse).transpose();
@@ -232,53 +260,6 @@ fn is_build_tag(third: &str, last: &str) -> bool {
     third.is_empty() || third.starts_with(|first: char| first.is_ascii_digit()) || is_platform
 }
 
-/// An sdist's filename.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SdistFilename {
-    text: String,
-    project: ProjectName,
-    version: Version,
-}
-
-impl SdistFilename {
-    /// Returns the filename exactly as it was given.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Returns the project, normalised.
-    pub fn project(&self) -> &ProjectName {
-        &self.project
-    }
-
-    /// Returns the version; its text is the normalised one.
-    pub fn version(&self) -> &Version {
-        &self.version
-    }
-
-    /// Returns whether the sdist is a zip archive, by its extension.
-    pub fn is_zip(&self) -> bool {
-        self.text.ends_with(".zip")
-    }
-}
-
-impl FromStr for SdistFilename {
-    type Err = FilenameError;
-
-    fn from_str(text: &str) -> Result<Self, FilenameError> {
-        check_safe(text)?;
-        let stem = text.strip_suffix(".tar.gz").or_else(|| text.strip_suffix(".zip"));
-        let stem = stem.ok_or_else(|| FilenameError::Extension(text.to_owned()))?;
-        // A version holds no dash, a project's name may: the last dash parts them.
-        let (project, version) = stem.rsplit_once('-').ok_or_else(|| FilenameError::Dash(text.to_owned()))?;
-        Ok(Self {
-            project: parse_project(text, project)?,
-            version: parse_version(text, version)?,
-            text: text.to_owned(),
-        })
-    }
-}
-
 /// The filename of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DistributionFilename {
@@ -292,6 +273,25 @@ impl DistributionFilename {
     /// Parses a filename; its extension says which kind it is.
     pub fn parse(text: &str) -> Result<Self, FilenameError> {
         if text.ends_with(".whl") { text.parse().map(Self::Wheel) } else { text.parse().map(Self::Sdist) }
+    }
+
+    /// Parses the filename of a distribution of this project, which an sdist's name alone may leave open.
+    pub fn parse_of(text: &str, project: &ProjectName) -> Result<Self, FilenameError> {
+        Self::parse(text)
+            .map(|name| if name.project() == project { name } else { Self::read_as(text, project).unwrap_or(name) })
+    }
+
+    fn read_as(text: &str, project: &ProjectName) -> Option<Self> {
+        let readings = SdistFilename::readings(text).ok()?;
+        readings.into_iter().find(|name| name.project() == project).map(Self::Sdist)
+    }
+
+    /// Returns all that a filename can mean, the likeliest first: for nearly all names one.
+    pub fn readings(text: &str) -> Result<Vec<Self>, FilenameError> {
+        match text.ends_with(".whl") {
+            true => Ok(vec![text.parse().map(Self::Wheel)?]),
+            false => Ok(SdistFilename::readings(text)?.into_iter().map(Self::Sdist).collect()),
+        }
     }
 
     /// Returns the filename exactly as it was given.
@@ -380,9 +380,23 @@ fn check_safe(text: &str) -> Result<(), FilenameError> {
     if is_safe(text) { Ok(()) } else { Err(FilenameError::Unsafe(text.to_owned())) }
 }
 
+/// Refuses the names that browsers give to a second download: `demo-1.0-py3-none-any (1).whl`.
+fn check_no_copy(text: &str, stem: &str) -> Result<(), FilenameError> {
+    let inside = stem.strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
+    let Some((own, number)) = inside else { return Ok(()) };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    let right = format!("{}{}", own.trim_end(), &text[stem.len()..]);
+    Err(FilenameError::Copy { name: text.to_owned(), right })
+}
+
 fn is_identifier(tag: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    !tag.is_empty() && !tag.starts_with(|first: char| first.is_ascii_digit()) && tag.bytes().all(word)
+    !tag.starts_with(|first: char| first.is_ascii_digit()) && is_word(tag)
+}
+
+fn is_word(tag: &str) -> bool {
+    !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn parse_project(name: &str, project: &str) -> Result<ProjectName, FilenameError> {
@@ -417,13 +431,20 @@ mod tests {
             ("demo-1.0\u{a0}-py3-none-any.whl", "demo", "1.0", ""),
             ("demo-1.0RC1-py2.py3-none-any.whl", "demo", "1.0rc1", ""),
             ("demo-1.0alpha-py3-none-any.whl", "demo", "1.0a0", ""),
-            ("demo-1.0-unknown-weird-no where.whl", "demo", "1.0", ""),
             ("demo-1.0+A.B_c.010-py3-none-any.whl", "demo", "1.0+a.b.c.10", ""),
             ("demo-1.0.dev-py3-none-any.whl", "demo", "1.0.dev0", ""),
             ("demo-1.0.tar.gz", "demo", "1.0", ""),
             ("Demo.Pkg-1.0.zip", "demo-pkg", "1.0", ""),
             ("a-b-1-2.tar.gz", "a-b-1", "2", ""),
             ("demo__x-1.0.tar.gz", "demo-x", "1.0", ""),
+            ("functools32-3.2.3-2.tar.gz", "functools32", "3.2.3.post2", ""),
+            ("demo-1.0-2.zip", "demo", "1.0.post2", ""),
+            ("demo-1.0-rc1.tar.gz", "demo", "1.0rc1", ""),
+            ("demo-2-1.0.tar.gz", "demo-2", "1.0", ""),
+            ("demo-1.0-2.0.tar.gz", "demo-1-0", "2.0", ""),
+            ("demo-1.0.tgz", "demo", "1.0", ""),
+            ("Demo.Pkg-1.0.tar.bz2", "demo-pkg", "1.0", ""),
+            ("demo-1.0.tar.xz", "demo", "1.0", ""),
             ("torch-2.10.0-7-cp312-cp312-manylinux_2_28_x86_64.whl", "torch", "2.10.0", "7"),
         ] {
             let name = DistributionFilename::parse(text).unwrap();
@@ -455,8 +476,13 @@ mod tests {
             "demo-1.0+-py3-none-any.whl",
             "-1.0-py3-none-any.whl",
             "déjà vu-1.0-py3-none-any.whl",
-            "demo-1.0.tgz",
-            "demo-1.0.tar.bz2",
+            "demo-1.0-unknown-weird-no where.whl",
+            "demo-1.0-py3-none-any-.whl",
+            "demo-1.0-py3-no+ne-any.whl",
+            "demo-1.0.tar",
+            "demo-1.0.tar.Z",
+            "demo-1.0.tbz",
+            "demo-1.0.egg",
             "demo-1.0.TAR.GZ",
             "demo1.0.tar.gz",
             "-1.0.tar.gz",
@@ -486,6 +512,35 @@ mod tests {
         ] {
             assert!(DistributionFilename::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn who_knows_the_project_knows_which_dash_parts_it_from_the_version() {
+        let read = |text: &str, project: &str| {
+            let name = DistributionFilename::parse_of(text, &project.parse().unwrap()).unwrap();
+            format!("{} {}", name.project(), name.version())
+        };
+        assert_eq!(read("a-b-1-2.tar.gz", "a-b"), "a-b 1.post2");
+        assert_eq!(read("a-b-1-2.tar.gz", "a_b.1"), "a-b-1 2");
+        assert_eq!(read("foo-1.2-3.tar.gz", "foo-1-2"), "foo-1-2 3");
+        assert_eq!(read("foo-1.2-3.tar.gz", "Foo"), "foo 1.2.post3");
+        assert_eq!(read("foo-1.2-3.tar.gz", "other"), "foo 1.2.post3");
+        assert_eq!(read("foo-1.2-beta-3.tgz", "foo"), "foo 1.2b3");
+        assert_eq!(read("foo-1.2-3-py3-none-any.whl", "foo-1-2"), "foo 1.2");
+    }
+
+    #[test]
+    fn the_name_of_a_copy_is_refused_with_the_right_one() {
+        for (text, right) in [
+            ("demo-1.0-py3-none-any (1).whl", "demo-1.0-py3-none-any.whl"),
+            ("demo-1.0-py3-none-any(12).whl", "demo-1.0-py3-none-any.whl"),
+            ("demo-1.0 (2).tar.gz", "demo-1.0.tar.gz"),
+        ] {
+            let error = DistributionFilename::parse(text).unwrap_err().to_string();
+            assert!(error.contains(&format!("rename it to {right:?}")), "{error}");
+        }
+        let other = DistributionFilename::parse("demo-1.0-py3-none-any (x).whl").unwrap_err();
+        assert!(matches!(other, FilenameError::Tags(_)), "{other}");
     }
 
     #[test]

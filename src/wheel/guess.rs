@@ -176,12 +176,13 @@ mod tests {
 
     fn wheel(directory: &str, wheel: &str) -> Vec<u8> {
         let names = ["METADATA", "WHEEL"].map(|name| format!("{directory}.dist-info/{name}"));
+        let wheel = format!("Wheel-Version: 1.0\n{wheel}");
         zip(&[("demo/__init__.py", b""), (&names[0], METADATA), (&names[1], wheel.as_bytes())])
     }
 
     #[test]
     fn a_wheel_tells_its_whole_name() {
-        let plain = "Wheel-Version: 1.0\nTag: py3-none-any\n";
+        let plain = "Tag: py3-none-any\n";
         for (directory, text, name) in [
             ("demo_pkg-1.0+cu121", plain, "demo_pkg-1.0+cu121-py3-none-any.whl"),
             ("Demo-Pkg-1.0_cu121", plain, "Demo_Pkg-1.0+cu121-py3-none-any.whl"),

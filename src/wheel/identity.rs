@@ -27,10 +27,7 @@ impl DistributionFilename {
         let set = |tags: Split<'_, char>| tags.map(str::to_owned).collect();
         let tags = match self {
             Self::Wheel(wheel) => [set(wheel.python_tags()), set(wheel.abi_tags()), set(wheel.platform_tags())],
-            Self::Sdist(sdist) if sdist.is_zip() => {
-                [BTreeSet::from(["zip".to_owned()]), BTreeSet::new(), BTreeSet::new()]
-            }
-            Self::Sdist(_) => Default::default(),
+            Self::Sdist(sdist) => [BTreeSet::from([sdist.extension().to_owned()]), BTreeSet::new(), BTreeSet::new()],
         };
         Identity {
             kind: self.kind(),
@@ -63,6 +60,7 @@ mod tests {
             ("demo-1.0-py3-none-any.whl", "demo-1.0-py2.py3-none-any.whl"),
             ("demo-1.0-py3-none-any.whl", "demo-1.0+cpu-py3-none-any.whl"),
             ("demo-1.0.tar.gz", "demo-1.0.zip"),
+            ("demo-1.0.tar.gz", "demo-1.0.tgz"),
             ("demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz"),
         ] {
             assert_ne!(identity(one), identity(other), "{one} {other}");

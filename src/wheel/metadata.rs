@@ -79,13 +79,22 @@ impl Metadata {
     }
 }
 
+/// Tells whether an sdist's PKG-INFO is of before Metadata 2.2 and lacks, or doesn't know, its own name or version.
+pub(super) fn says_nothing(bytes: &[u8]) -> bool {
+    let find =
+        |field: &[u8]| headers(bytes).find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, value)| text(&value));
+    let is_known = |value: Option<String>| value.is_some_and(|value| !value.is_empty() && value != "UNKNOWN");
+    let format = Metadata { metadata_version: find(b"metadata-version"), ..Metadata::default() };
+    !(format.may_be_served(Kind::Sdist) || is_known(find(b"name")) && is_known(find(b"version")))
+}
+
 /// Returns a value as one line of text.
 fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).trim().to_owned()
 }
 
 /// Walks the headers: names as they are, values unfolded.
-fn headers(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
+pub(super) fn headers(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
     let is_folded = |rest: &[u8]| matches!(rest.first(), Some(b' ' | b'\t'));
     while is_folded(rest) && !next_line(&mut rest).trim_ascii().is_empty() {}
     std::iter::from_fn(move || {
@@ -152,6 +161,22 @@ mod tests {
     fn what_an_author_left_out_is_none() {
         let metadata = Metadata::parse(b"Name: a\nVersion: 1\nSummary: UNKNOWN\nRequires-Python: \n").unwrap();
         assert_eq!((metadata.summary, metadata.requires_python), (None, None));
+    }
+
+    #[test]
+    fn what_an_old_sdist_doesnt_know_of_itself_is_nothing() {
+        for nothing in
+            ["", "\nMetadata-Version: 1.0\nName: a\nVersion: 1", "Metadata-Version: 1.1\nName: UNKNOWN\nVersion: 0.0.0"]
+        {
+            assert!(says_nothing(nothing.as_bytes()), "{nothing:?}");
+        }
+        for text in [
+            "Metadata-Version: 1.0\nName: a\nVersion: 1",
+            "Metadata-Version: 2.2\nName: UNKNOWN",
+            "Name: a\nVersion: 2",
+        ] {
+            assert!(!says_nothing(text.as_bytes()), "{text:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! different stories does not pass. Unpacking, digests and where files are kept are the business of other modules.
 
 pub mod accelerator;
+mod check;
 pub mod filename;
+mod format;
 pub mod guess;
 mod identity;
 pub mod metadata;
@@ -13,6 +15,7 @@ pub mod tags;
 pub mod variant;
 pub mod zip;
 
+pub use check::{check_bytes, check_headers, check_sent, check_whole};
 pub use filename::{BuildTag, DistributionFilename, FilenameError, Kind, SdistFilename, WheelFilename};
 pub use identity::Identity;
 pub use metadata::{Metadata, MetadataError};
@@ -21,9 +24,9 @@ pub use tags::{PlatformTarget, PythonTarget, Target, TargetError};
 use crate::budget::{self, Excess};
 use crate::name::ProjectName;
 use accelerator::Inspection;
+pub use format::FormatError;
 use pep440_rs::Version;
 use sdist::SdistError;
-use std::collections::HashSet;
 use std::fs::File;
 use variant::VariantError;
 pub use variant::VariantLabel;
@@ -80,6 +83,20 @@ pub enum Error {
         /// What the metadata says.
         found: String,
     },
+    /// Metadata without the local version that the filename has.
+    #[error(
+        "expected Version {expected:?} in METADATA, as the filename says, found {found:?}: `wcas import --trust-filename` takes a wheel \
+         that was renamed"
+    )]
+    Renamed {
+        /// What the filename says.
+        expected: String,
+        /// What the metadata says.
+        found: String,
+    },
+    /// WHEEL is of no format that installers know.
+    #[error("expected WHEEL as PEP 427 has it")]
+    Format(#[from] FormatError),
     /// A variant wheel that doesn't say what its variant is.
     #[error("expected a variant wheel, as the filename says")]
     Variant(#[from] VariantError),
@@ -98,34 +115,80 @@ pub struct Contents {
     pub variant: Option<Vec<u8>>,
 }
 
+/// Which of a wheel's two versions counts, where its filename adds a local version (`+cu126`) that its METADATA lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The wheel is refused.
+    #[default]
+    Neither,
+    /// The filename: who renamed it meant that.
+    Filename,
+}
+
+impl Trust {
+    /// Tells whether a version that a wheel contains will do for the filename's.
+    fn fits(self, found: &Version, named: &Version) -> bool {
+        found == named || self == Self::Filename && named.is_local() && *found == named.clone().without_local()
+    }
+}
+
 /// Reads a distribution's metadata and makes sure that the file is what `name` says.
 ///
 /// The file's cursor is neither used nor moved.
 pub fn read(file: &File, name: &DistributionFilename) -> Result<Contents, Error> {
+    read_trusting(file, name, Trust::Neither)
+}
+
+/// Reads a distribution as [`read`] does, on other terms.
+pub fn read_trusting(file: &File, name: &DistributionFilename, trust: Trust) -> Result<Contents, Error> {
     match name {
-        DistributionFilename::Wheel(wheel) => read_wheel(file, wheel),
+        DistributionFilename::Wheel(wheel) => read_archive(&Archive::open(file)?, wheel, trust),
         DistributionFilename::Sdist(sdist) => read_sdist(file, sdist),
     }
 }
 
-/// Reads a wheel's metadata from any bytes, as [`read`] does from a file.
+/// Reads a wheel's metadata from any bytes, and no other member of it: each may cost a request.
 pub fn read_wheel<R: ReadAt + ?Sized>(source: &R, name: &WheelFilename) -> Result<Contents, Error> {
-    read_archive(&Archive::open(source)?, name)
+    let archive = Archive::open(source)?;
+    read_found(&archive, &DistInfo::find(&archive)?, name, Trust::Neither)
 }
 
-/// Reads a distribution as [`read`] does, and takes a quick look at what a wheel is bound to, in one go.
-pub fn read_and_inspect(file: &File, name: &DistributionFilename) -> Result<(Contents, Option<Inspection>), Error> {
+/// Reads a distribution as [`read_trusting`] does, and takes a quick look at what a wheel is bound to, in one go.
+pub fn read_and_inspect(
+    file: &File,
+    name: &DistributionFilename,
+    trust: Trust,
+) -> Result<(Contents, Option<Inspection>), Error> {
     let DistributionFilename::Wheel(wheel) = name else { return Ok((read(file, name)?, None)) };
     let archive = Archive::open(file)?;
-    let contents = read_archive(&archive, wheel)?;
+    let contents = read_archive(&archive, wheel, trust)?;
     // What a quick look stumbles over, a deep one tells; the wheel is sound as far as an index goes.
     let inspection = accelerator::quick_in(&archive, wheel, contents.metadata.as_deref()).ok();
     Ok((contents, inspection))
 }
 
-fn read_archive<R: ReadAt + ?Sized>(archive: &Archive<'_, R>, name: &WheelFilename) -> Result<Contents, Error> {
+fn read_archive<R: ReadAt + ?Sized>(
+    archive: &Archive<'_, R>,
+    name: &WheelFilename,
+    trust: Trust,
+) -> Result<Contents, Error> {
     let found = DistInfo::find(archive)?;
-    check_directory(&found.directory, name)?;
+    let contents = read_found(archive, &found, name, trust)?;
+    for entry in &found.wheel {
+        format::check(&archive.read(entry, format::MAX_BYTES)?)?;
+    }
+    Ok(contents)
+}
+
+/// Reads METADATA, and `variant.json` where the filename has a label.
+fn read_found<R: ReadAt + ?Sized>(
+    archive: &Archive<'_, R>,
+    found: &DistInfo<'_>,
+    name: &WheelFilename,
+    trust: Trust,
+) -> Result<Contents, Error> {
+    // Of a wheel that was renamed METADATA tells it better, below.
+    check_directory(&found.directory, name, Trust::Filename)?;
     let wheel = (found.wheel.as_slice(), "WHEEL");
     let metadata = (found.metadata.as_slice(), "METADATA");
     for (entries, member) in [wheel, metadata] {
@@ -135,9 +198,10 @@ fn read_archive<R: ReadAt + ?Sized>(archive: &Archive<'_, R>, name: &WheelFilena
         }
     }
     let bytes = archive.read(&found.metadata[0], budget::METADATA_BYTES.limit)?;
-    let contents = judge(bytes, "METADATA", Kind::Wheel, name.project(), name.version())?;
+    let contents = judge(bytes, Kind::Wheel, name.project(), name.version(), trust)?;
+    check_directory(&found.directory, name, trust)?;
     // Without a label it is a plain wheel, whatever else is in it.
-    let variant = name.variant().map(|label| read_variant(archive, &found, label)).transpose()?;
+    let variant = name.variant().map(|label| read_variant(archive, found, label)).transpose()?;
     Ok(Contents { variant, ..contents })
 }
 
@@ -169,41 +233,36 @@ pub fn is_built_by_fromager(file: &File) -> bool {
     Archive::open(file).is_ok_and(|archive| archive.entries().map_while(Result::ok).any(|entry| is_list(entry.name)))
 }
 
-/// Makes sure that a wheel has its RECORD and no member twice: more than its owner's import asks of it, for what strangers send.
-pub fn check_members(file: &File) -> Result<(), Error> {
-    let archive = Archive::open(file)?;
-    let directory = DistInfo::find(&archive)?.directory;
-    let record = format!("{directory}/RECORD");
-    let mut names = HashSet::new();
-    for entry in archive.entries() {
-        let name = entry?.name;
-        if !names.insert(name) {
-            return Err(Error::Twice(String::from_utf8_lossy(name).into_owned()));
+/// Reads a filename, and asks the file what an sdist's name leaves open: which dash parts project and version.
+pub fn name_of(file: impl FnOnce() -> Option<File>, text: &str) -> Result<DistributionFilename, FilenameError> {
+    let mut readings = DistributionFilename::readings(text)?;
+    let place = match (readings.as_slice(), readings.len() > 1) {
+        ([DistributionFilename::Sdist(first), ..], true) => {
+            let said = file().and_then(|file| sdist::pkg_info(&file, first.packing()).ok().flatten());
+            let said = said.and_then(|bytes| Metadata::parse(&bytes).ok());
+            said.and_then(|said| readings.iter().position(|name| is_project(&said.name, name.project())))
         }
-    }
-    if names.contains(record.as_bytes()) { Ok(()) } else { Err(Error::Member { member: record, found: 0 }) }
-}
-
-/// Makes sure that a distribution's archive goes to its end: one that is still being written doesn't.
-///
-/// A zip archive has its directory there; a `.tar.gz` is inflated to the end, where its checksum is.
-pub fn check_whole(file: &File, name: &DistributionFilename) -> Result<(), Error> {
-    match name {
-        DistributionFilename::Sdist(sdist) if !sdist.is_zip() => Ok(sdist::check_whole_tar(file)?),
-        _ => Ok(Archive::open(file).map(drop)?),
-    }
+        _ => None,
+    };
+    Ok(readings.swap_remove(place.unwrap_or(0)))
 }
 
 /// Makes sure that the bytes of a METADATA file are of the project and version that `name` says.
 pub fn check_metadata(bytes: &[u8], name: &DistributionFilename) -> Result<Contents, Error> {
-    judge(bytes.to_vec(), "METADATA", name.kind(), name.project(), name.version())
+    judge(bytes.to_vec(), name.kind(), name.project(), name.version(), Trust::Neither)
 }
 
 fn read_sdist(file: &File, name: &SdistFilename) -> Result<Contents, Error> {
-    let found = if name.is_zip() { sdist::pkg_info_in_zip(file)? } else { sdist::pkg_info_in_tar(file)? };
-    match found {
-        Some(bytes) => judge(bytes, "PKG-INFO", Kind::Sdist, name.project(), name.version()),
-        None => Ok(Contents { metadata: None, requires_python: None, metadata_may_be_served: false, variant: None }),
+    let none = Contents { metadata: None, requires_python: None, metadata_may_be_served: false, variant: None };
+    match sdist::pkg_info(file, name.packing())? {
+        // Installers read it since Metadata 2.2; of before, what can't be read is as good as none.
+        Some(bytes) if !metadata::says_nothing(&bytes) => {
+            let contents = judge(bytes, Kind::Sdist, name.project(), name.version(), Trust::Neither)?;
+            // PKG-INFO of this format and an archive of that time were not made in one go.
+            let metadata_may_be_served = contents.metadata_may_be_served && name.is_of_today();
+            Ok(Contents { metadata_may_be_served, ..contents })
+        }
+        _ => Ok(none),
     }
 }
 
@@ -222,6 +281,7 @@ impl<'a> DistInfo<'a> {
         let (mut metadata, mut wheel, mut variant) = (Vec::new(), Vec::new(), Vec::new());
         for entry in archive.entries() {
             let entry = entry?;
+            entry.check_installable()?;
             let Some(slash) = entry.name.iter().position(|byte| *byte == b'/') else { continue };
             let (top, rest) = (&entry.name[..slash], &entry.name[slash + 1..]);
             if !top.ends_with(b".dist-info") {
@@ -244,13 +304,13 @@ impl<'a> DistInfo<'a> {
 }
 
 /// Checks the `.dist-info` directory's name: the project normalised, the version as PEP 440 compares it.
-fn check_directory(directory: &str, name: &WheelFilename) -> Result<(), Error> {
+fn check_directory(directory: &str, name: &WheelFilename, trust: Trust) -> Result<(), Error> {
     let stem = directory.strip_suffix(".dist-info").unwrap_or(directory);
     let expected = format!("{}-{}", name.project().as_str().replace('-', "_"), name.version());
     // Old tools leave dashes in the project's name, but none in the version.
     let parts = stem.rsplit_once('-').and_then(|(project, version)| Some((project, version.parse::<Version>().ok()?)));
     let good = match parts {
-        Some((project, version)) => is_project(project, name.project()) && version == *name.version(),
+        Some((project, version)) => is_project(project, name.project()) && trust.fits(&version, name.version()),
         // They also write a version's `+` as `_` or `.`, after which it is no version.
         None => squash(stem) == squash(&expected),
     };
@@ -272,19 +332,26 @@ fn is_project(text: &str, project: &ProjectName) -> bool {
 /// Compares the metadata with what the filename says.
 fn judge(
     bytes: Vec<u8>,
-    file: &'static str,
     kind: Kind,
     project: &ProjectName,
     version: &Version,
+    trust: Trust,
 ) -> Result<Contents, Error> {
+    let file = if kind == Kind::Wheel { "METADATA" } else { "PKG-INFO" };
     let metadata = Metadata::parse(&bytes).map_err(|source| Error::Metadata { file, source })?;
     if !is_project(&metadata.name, project) {
         let expected = project.to_string();
         return Err(Error::Mismatch { file, field: "Name", expected, found: metadata.name });
     }
-    if metadata.version.parse::<Version>().ok().as_ref() != Some(version) {
-        let expected = version.to_string();
-        return Err(Error::Mismatch { file, field: "Version", expected, found: metadata.version });
+    match metadata.version.parse::<Version>() {
+        Ok(found) if trust.fits(&found, version) => {}
+        Ok(found) if Trust::Filename.fits(&found, version) && kind == Kind::Wheel => {
+            return Err(Error::Renamed { expected: version.to_string(), found: metadata.version });
+        }
+        _ => {
+            let expected = version.to_string();
+            return Err(Error::Mismatch { file, field: "Version", expected, found: metadata.version });
+        }
     }
     let metadata_may_be_served = metadata.may_be_served(kind);
     let requires_python = metadata.requires_python;

@@ -1,12 +1,13 @@
 //! Finds an sdist's PKG-INFO: the one that lies exactly one directory deep.
 //!
-//! A `.tar.gz` is read as a stream up to that member; what stands behind it is not looked at.
+//! Archives are read to their end, so that one that was cut isn't taken for whole, and of two members of one name the last counts, as
+//! for whoever unpacks them. `.tar.bz2` and `.tar.xz`, which old projects have, are known by their first and last bytes alone.
 
-use super::zip::{Archive, ZipError};
+use super::zip::{self, Archive, ZipError};
 use crate::budget::{self, Excess};
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use tar::EntryType;
 
@@ -32,15 +33,65 @@ pub enum SdistError {
     /// Not a zip archive, or a bad one.
     #[error("expected a zip archive")]
     Zip(#[source] ZipError),
+    /// Not what its extension says.
+    #[error("expected a tar archive compressed by {0}, from its first byte to its last")]
+    Magic(&'static str),
+}
+
+/// How an sdist is packed, by its extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Packing {
+    /// `.tar.gz` or `.tgz`.
+    Gzip,
+    /// `.zip`.
+    Zip,
+    /// `.tar.bz2`.
+    Bzip2,
+    /// `.tar.xz`.
+    Xz,
+}
+
+/// The extensions of sdists that pip and uv install. The public index takes the first two of new files, and has the others of old ones.
+pub(super) const EXTENSIONS: [(&str, Packing); 5] = [
+    (".tar.gz", Packing::Gzip),
+    (".zip", Packing::Zip),
+    (".tgz", Packing::Gzip),
+    (".tar.bz2", Packing::Bzip2),
+    (".tar.xz", Packing::Xz),
+];
+
+/// Reads PKG-INFO, and makes sure that the archive is whole; `None` when there is none, or in an archive that isn't unpacked here.
+pub(super) fn pkg_info(file: &File, packing: Packing) -> Result<Option<Vec<u8>>, SdistError> {
+    match packing {
+        Packing::Gzip => pkg_info_in_tar(file),
+        Packing::Zip => pkg_info_in_zip(file),
+        Packing::Bzip2 | Packing::Xz => check_ends(file, packing).map(|()| None),
+    }
+}
+
+/// Looks at the magic bytes of what isn't unpacked here: the block that a bzip2 file begins with, and what an xz file begins and ends with.
+fn check_ends(file: &File, packing: Packing) -> Result<(), SdistError> {
+    let read = |bytes: &mut [u8], offset: u64| file.read_exact_at(bytes, offset).map_err(SdistError::Tar);
+    let (mut head, mut end) = ([0; 10], [0; 2]);
+    read(&mut head, 0)?;
+    read(&mut end, file.metadata().map_err(SdistError::Tar)?.len() - 2)?;
+    let is_bzip2 = head.starts_with(b"BZh") && matches!(head[3], b'1'..=b'9') && head[4..] == *b"1AY&SY";
+    match packing {
+        Packing::Xz if head.starts_with(b"\xfd7zXZ\0") && end == *b"YZ" => Ok(()),
+        Packing::Xz => Err(SdistError::Magic("xz")),
+        _ if is_bzip2 => Ok(()),
+        _ => Err(SdistError::Magic("bzip2")),
+    }
 }
 
 /// Reads PKG-INFO from a `.zip`; `None` when there is none.
-pub fn pkg_info_in_zip(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
+fn pkg_info_in_zip(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
     let archive = Archive::open(file).map_err(SdistError::Zip)?;
-    let mut found = None;
+    let mut found: Option<zip::Entry<'_>> = None;
     for entry in archive.entries() {
         let entry = entry.map_err(SdistError::Zip)?;
-        if found.is_none() && is_pkg_info(entry.name) {
+        entry.check_installable().map_err(SdistError::Zip)?;
+        if is_pkg_info(entry.name) && found.is_none_or(|first| first.name == entry.name) {
             found = Some(entry);
         }
     }
@@ -48,7 +99,7 @@ pub fn pkg_info_in_zip(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
 }
 
 /// Reads PKG-INFO from a `.tar.gz`; `None` when there is none.
-pub fn pkg_info_in_tar(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
+fn pkg_info_in_tar(file: &File) -> Result<Option<Vec<u8>>, SdistError> {
     find_in_tar(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }), most(file))
 }
 
@@ -58,19 +109,18 @@ pub(super) fn most(file: &File) -> u64 {
     budget::SDIST_BYTES.limit.saturating_add(packed.saturating_mul(budget::SDIST_RATIO.limit))
 }
 
-/// Makes sure that a `.tar.gz` is whole: its end comes, and its checksum is right.
-pub fn check_whole_tar(file: &File) -> Result<(), SdistError> {
-    let inner = MultiGzDecoder::new(BufReader::with_capacity(64 * 1024, At { file, offset: 0 }));
-    let mut inflated = Bounded { inner, left: most(file) };
-    let bytes = io::copy(&mut inflated, &mut io::sink()).map_err(SdistError::Tar)?;
-    if bytes > 0 { Ok(()) } else { Err(SdistError::Empty) }
+fn find_in_tar(gzip: impl BufRead, cap: u64) -> Result<Option<Vec<u8>>, SdistError> {
+    let mut archive = tar::Archive::new(Bounded { inner: Gunzip(Some(GzDecoder::new(gzip))), left: cap });
+    let found = find_in_members(&mut archive)?;
+    // The end of the members is not the file's, where the checksum is.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(SdistError::Tar)?;
+    Ok(found)
 }
 
-fn find_in_tar(gzip: impl io::BufRead, cap: u64) -> Result<Option<Vec<u8>>, SdistError> {
-    let mut archive = tar::Archive::new(Bounded { inner: MultiGzDecoder::new(gzip), left: cap });
+fn find_in_members(archive: &mut tar::Archive<impl Read>) -> Result<Option<Vec<u8>>, SdistError> {
     // Raw, because otherwise tar reads a long name of any size into memory.
     let entries = archive.entries().map_err(SdistError::Tar)?.raw(true);
-    let (mut empty, mut long_name) = (true, None);
+    let (mut empty, mut long_name, mut found) = (true, None, None);
     for entry in entries {
         let mut entry = entry.map_err(SdistError::Tar)?;
         empty = false;
@@ -88,11 +138,13 @@ fn find_in_tar(gzip: impl io::BufRead, cap: u64) -> Result<Option<Vec<u8>>, Sdis
             continue;
         }
         let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
-        if kind.is_file() && is_pkg_info(&name) {
-            return read_member(&mut entry, &String::from_utf8_lossy(&name)).map(Some);
+        let is_again = found.as_ref().is_none_or(|(first, _)| *first == name);
+        if kind.is_file() && is_pkg_info(&name) && is_again {
+            let bytes = read_member(&mut entry, &String::from_utf8_lossy(&name))?;
+            found = Some((name, bytes));
         }
     }
-    if empty { Err(SdistError::Empty) } else { Ok(None) }
+    if empty { Err(SdistError::Empty) } else { Ok(found.map(|(_, bytes)| bytes)) }
 }
 
 fn read_member(entry: &mut tar::Entry<'_, impl Read>, name: &str) -> Result<Vec<u8>, SdistError> {
@@ -128,6 +180,25 @@ impl Read for At<'_> {
         let read = self.file.read_at(bytes, self.offset)?;
         self.offset += read as u64;
         Ok(read)
+    }
+}
+
+/// Unpacks the members of a gzip file, one after the other; what follows them and is none, padding mostly, is left alone.
+struct Gunzip<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Gunzip<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while let Some(decoder) = &mut self.0 {
+            let read = decoder.read(bytes)?;
+            if read > 0 || bytes.is_empty() {
+                return Ok(read);
+            }
+            let mut rest = self.0.take().map(GzDecoder::into_inner).ok_or(io::ErrorKind::UnexpectedEof)?;
+            if rest.fill_buf()?.starts_with(&[0x1f]) {
+                self.0 = Some(GzDecoder::new(rest));
+            }
+        }
+        Ok(0)
     }
 }
 
@@ -203,17 +274,47 @@ mod tests {
         }
     }
 
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
     #[test]
-    fn an_archive_that_is_cut_anywhere_is_not_whole() {
+    fn an_archive_that_is_cut_anywhere_is_refused() {
         let good = gzip(&tar(&[("d-1/PKG-INFO", b"1"), ("d-1/a", &[7; 5000])]));
-        let check = |bytes: &[u8]| {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(bytes).unwrap();
-            check_whole_tar(&file)
-        };
-        assert!(check(&good).is_ok());
-        for at in 0..good.len() {
-            assert!(check(&good[..at]).is_err(), "cut after {at} bytes");
+        let two = [&good[..good.len()], &gzip(&[0; 1024])].concat();
+        for whole in [&good, &two] {
+            assert_eq!(pkg_info(&file(whole), Packing::Gzip).unwrap(), Some(b"1".to_vec()));
+            for padding in [&[0; 512][..], b"\n", b"signature"] {
+                assert!(pkg_info(&file(&[whole, padding].concat()), Packing::Gzip).is_ok(), "{padding:?}");
+            }
+        }
+        for at in (0..two.len()).filter(|at| *at != good.len()) {
+            assert!(pkg_info(&file(&two[..at]), Packing::Gzip).is_err(), "cut after {at} bytes");
+        }
+        let cut = gzip(&tar(&[("d-1/PKG-INFO", b"1"), ("d-1/a", &[7; 5000])])[..3000]);
+        assert!(pkg_info(&file(&cut), Packing::Gzip).is_err(), "a tar archive cut before it was packed");
+    }
+
+    #[test]
+    fn of_two_with_one_name_the_last_counts_as_for_whoever_unpacks_them() {
+        let twice = tar(&[("d-1/PKG-INFO", b"1"), ("d-1/a", b""), ("d-1/PKG-INFO", b"2"), ("e-1/PKG-INFO", b"3")]);
+        assert_eq!(find(&gzip(&twice)).unwrap(), Some(b"2".to_vec()));
+        let members: &[(&str, &[u8])] = &[("d-1/PKG-INFO", b"1"), ("d-1/PKG-INFO", b"2"), ("e-1/PKG-INFO", b"3")];
+        let zip = super::super::zip::tests::zip(members);
+        assert_eq!(pkg_info(&file(&zip), Packing::Zip).unwrap(), Some(b"2".to_vec()));
+    }
+
+    #[test]
+    fn old_archives_are_known_by_their_first_and_last_bytes() {
+        let (bzip2, xz) = (b"BZh91AY&SY\xf1\x02..", b"\xfd7zXZ\0\0\x04......YZ");
+        assert_eq!(pkg_info(&file(bzip2), Packing::Bzip2).unwrap(), None);
+        assert_eq!(pkg_info(&file(xz), Packing::Xz).unwrap(), None);
+        let gzip = gzip(&tar(&[("d-1/PKG-INFO", b"1")]));
+        for bad in [&b""[..], b"B", b"BZh91AY&S", b"BZh01AY&SY....", b"<html>404</html>", &gzip, &xz[..14]] {
+            assert!(pkg_info(&file(bad), Packing::Bzip2).is_err(), "{bad:?}");
+            assert!(pkg_info(&file(bad), Packing::Xz).is_err(), "{bad:?}");
         }
     }
 
@@ -232,16 +333,21 @@ mod tests {
     fn how_much_may_be_unpacked_grows_with_what_was_sent() {
         let mut bomb = GzEncoder::new(tempfile::tempfile().unwrap(), flate2::Compression::default());
         let piece = vec![0; 1 << 20];
-        (0..600).for_each(|_| bomb.write_all(&piece).unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_path("d-1/zeros").unwrap();
+        header.set_size(600 << 20);
+        header.set_cksum();
+        bomb.write_all(header.as_bytes()).unwrap();
+        (0..601).for_each(|_| bomb.write_all(&piece).unwrap());
         let mut file = bomb.finish().unwrap();
-        let error = check_whole_tar(&file).unwrap_err();
+        let error = pkg_info(&file, Packing::Gzip).unwrap_err();
         assert!(format!("{error:?}").contains("sdist-bytes"), "{error:?}");
         // Behind it, what doesn't pack as well: an honest archive of its size.
         let noise: Vec<u8> = (0..4_000_000u32).map(|at| (at.wrapping_mul(at) >> 11) as u8).collect();
         let mut member = GzEncoder::new(Vec::new(), flate2::Compression::none());
         member.write_all(&noise).unwrap();
         file.write_all(&member.finish().unwrap()).unwrap();
-        check_whole_tar(&file).unwrap();
+        assert_eq!(pkg_info(&file, Packing::Gzip).unwrap(), None);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //!
 //! As strict as safety needs: an archive that two readers could see differently (bytes after its end, a directory that
 //! does not add up, a member whose two names differ) is refused, and so are names that lead out of a folder. Bytes before
-//! the archive, as in a self-extracting one, are allowed: all offsets shift by their number, as in Python's `zipfile`.
-//! Nothing here panics on any bytes.
+//! the archive, as in a self-extracting one, are allowed: all offsets shift by their number, as in Python's `zipfile`. So are NUL bytes
+//! after it, with which some stores of artifacts fill up a block. Nothing here panics on any bytes.
 
+mod check;
+mod packing;
 mod stream;
 
 pub use stream::MemberReader;
@@ -25,6 +27,10 @@ const END_REACH: u64 = END_BYTES as u64 + u16::MAX as u64;
 /// The zip64 end record's fixed part, and the locator that follows the record.
 const END64_BYTES: u64 = 56;
 const LOCATOR_BYTES: u64 = 20;
+/// The flags of an encrypted member, of one whose numbers follow its bytes, and of one whose name is in UTF-8.
+const ENCRYPTED: u16 = 1;
+const NUMBERS_LATER: u16 = 1 << 3;
+const UTF8: u16 = 1 << 11;
 /// The fixed part of an entry of the directory, and of a member's own header.
 const ENTRY_BYTES: usize = 46;
 const HEADER_BYTES: usize = 30;
@@ -183,7 +189,9 @@ impl<'a, R: ReadAt + ?Sized> Archive<'a, R> {
         };
         let end = tail.start + at as u64;
         let after = size - end - END_BYTES as u64;
-        if u64::from(le16(record, 20)) != after {
+        let comment = usize::from(le16(record, 20));
+        let padding = tail.bytes.get(at + END_BYTES + comment..);
+        if padding.is_none_or(|padding| padding.iter().any(|byte| *byte != 0)) {
             return Err(damaged("an end record whose comment goes to the end", format!("{after} bytes after it")));
         }
         let (end, record) = End::read(&tail, end, record)?;
@@ -222,18 +230,17 @@ impl<'a, R: ReadAt + ?Sized> Archive<'a, R> {
 
     /// Reads a member whole, and checks its size and CRC; one larger than `cap` bytes is refused.
     pub fn read(&self, entry: &Entry<'_>, cap: u64) -> Result<Vec<u8>, ZipError> {
-        if entry.flags & 1 != 0 {
-            return Err(entry.refused("a readable member", "an encrypted one"));
-        }
+        entry.check_readable()?;
         if entry.size > cap || entry.packed_size > cap {
             let largest = entry.size.max(entry.packed_size);
             return Err(entry.refused(format!("at most {cap} bytes"), format!("{largest}")));
         }
         let packed = self.packed(entry)?;
         let bytes = match entry.method {
-            0 => packed.into_owned(),
-            8 => entry.inflate(&packed)?,
-            other => return Err(entry.refused("compression method 0 or 8", format!("method {other}"))),
+            packing::STORED => packed.into_owned(),
+            packing::ZSTD => packing::unpack_zstd(&packed, entry.size as usize)
+                .map_err(|error| entry.refused("bytes packed by zstd", error.to_string()))?,
+            _ => entry.inflate(&packed)?,
         };
         if bytes.len() as u64 != entry.size {
             return Err(entry.refused(format!("{} bytes", entry.size), format!("{}", bytes.len())));
@@ -262,9 +269,7 @@ impl<'a, R: ReadAt + ?Sized> Archive<'a, R> {
         };
         let name_len = usize::from(le16(header, 26));
         let name = guess.get(HEADER_BYTES..).and_then(|rest| rest.get(..name_len)).unwrap_or_default();
-        if name != entry.name {
-            return Err(entry.refused("the same name in its header", format!("{:?}", String::from_utf8_lossy(name))));
-        }
+        entry.compare_name(name)?;
         let skip = fixed + u64::from(le16(header, 28));
         if skip + entry.packed_size > room {
             return Err(outside());
@@ -377,6 +382,9 @@ impl<'a> Entries<'a> {
         let (_comment, rest) = rest.split_at_checked(le16(fixed, 32).into()).ok_or_else(broken)?;
         if !is_safe(name) {
             return Err(ZipError::UnsafeName(String::from_utf8_lossy(name).into_owned()));
+        }
+        if le16(fixed, 8) & UTF8 != 0 && std::str::from_utf8(name).is_err() {
+            return Err(damaged("names in UTF-8, as their flag says", format!("{:?}", String::from_utf8_lossy(name))));
         }
         // Numbers that don't fit stand in the extra field, in this order.
         let mut wide = zip64_extra(extra);
@@ -514,6 +522,10 @@ pub(super) mod tests {
             assert_eq!(unpack(&comment).unwrap(), want, "a comment of {len} bytes");
         }
         assert!(unpack(&[&plain[..], b"more"].concat()).is_err(), "bytes after it");
+        for nuls in [1, 512, 60_000] {
+            assert_eq!(unpack(&[&plain[..], &vec![0; nuls]].concat()).unwrap(), want, "{nuls} NUL bytes after it");
+        }
+        assert!(unpack(&[&plain[..], &[0, 0, 1]].concat()).is_err(), "NUL bytes and another after it");
     }
 
     #[test]

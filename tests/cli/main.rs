@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod archives;
 mod clients;
 mod collection;
 mod config;

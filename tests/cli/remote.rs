@@ -6,6 +6,7 @@ use wcas::blobs::LinkMode;
 use wcas::manifest::{Origin, RemoteOutcome};
 use wcas::name::CollectionName;
 use wcas::ops::{self, Context, ImportOptions, Target};
+use wcas::wheel::Trust;
 
 const URL: &str = "https://index.example/files/demo-1.0-py3-none-any.whl";
 
@@ -25,6 +26,7 @@ fn pull(env: &Env, uploaded_at: Option<i64>, yanked: Option<&str>) {
         target: Target::Collection(CollectionName::shared()),
         link: LinkMode::Copy,
         keep_existing: false,
+        trust: Trust::Neither,
     };
     let report = ops::import(&store, &context, sources, &options).unwrap();
     assert_eq!(report.distributions.len(), 1);

@@ -100,6 +100,7 @@ fn an_import_takes_no_other_blob_for_one_that_gc_took_meanwhile() {
         target: ops::Target::Collection("cuda".parse().expect("it is a name")),
         link: wcas::blobs::LinkMode::Copy,
         keep_existing: false,
+        trust: wcas::wheel::Trust::Neither,
     };
     let (sources, ..) = ops::find_sources(std::slice::from_ref(&source), None);
     let report = ops::import(&store, &context, sources, &options).expect("the import succeeds");

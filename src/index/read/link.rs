@@ -9,7 +9,7 @@ use super::{ListedFile, ListedPage, PageError, Sidecar, Signed, Syntax};
 use crate::budget::{self, Budget};
 use crate::name::ProjectName;
 use crate::status::Status;
-use crate::wheel::DistributionFilename;
+use crate::wheel::{DistributionFilename, Kind};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -349,11 +349,7 @@ pub(super) fn last_segment(path: &str) -> Option<Cow<'_, str>> {
 
 /// Returns whether a name is meant as one that this store takes; no other file is worth a word.
 fn is_distribution(name: &str) -> bool {
-    let ends = |end: &str| {
-        let (name, end) = (name.as_bytes(), end.as_bytes());
-        name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end)
-    };
-    ends(".whl") || ends(".tar.gz") || ends(".zip")
+    Kind::meant_by(name).is_some()
 }
 
 /// Returns whether a link climbs in a way that clients read differently: a backslash, or `..` in disguise.

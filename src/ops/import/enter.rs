@@ -274,7 +274,9 @@ fn closed(
     let identity = item.name.identity();
     for entry in transaction.project_entries(row.id, project)? {
         let is_same = |name: DistributionFilename| name.identity() == identity;
-        if entry.filename != filename && DistributionFilename::parse(&entry.filename).is_ok_and(is_same) {
+        if entry.filename != filename
+            && DistributionFilename::parse_of(&entry.filename, &entry.project).is_ok_and(is_same)
+        {
             return Ok(Some(Objection::Existing(Some(entry.sha256))));
         }
     }

@@ -3,6 +3,7 @@
 use crate::fs::Signature;
 use crate::manifest::Origin;
 use crate::ops::reason;
+use crate::wheel::{DistributionFilename, Kind};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::error::Error as StdError;
@@ -119,10 +120,9 @@ impl Finder {
         let Some(filename) = path.file_name().and_then(|name| name.to_str()) else {
             return self.refuse(path, "the name is not UTF-8");
         };
-        let lower = filename.to_ascii_lowercase();
-        let is_wheel = lower.ends_with(".whl");
-        let is_sdist = lower.ends_with(".tar.gz") || lower.ends_with(".zip");
-        let parsed = crate::wheel::DistributionFilename::parse(filename);
+        let kind = Kind::meant_by(filename);
+        let (is_wheel, is_sdist) = (kind == Some(Kind::Wheel), kind == Some(Kind::Sdist));
+        let parsed = DistributionFilename::parse(filename);
         match (is_given, is_wheel, is_sdist && parsed.is_ok()) {
             (_, true, _) | (_, _, true) => {}
             (true, ..) if is_sdist => {}

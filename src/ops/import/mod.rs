@@ -25,7 +25,7 @@ use crate::fs::{self, ChangeTimes};
 use crate::manifest::{BlobId, State, TokenId};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::{Session, Store};
-use crate::wheel::{BuildTag, DistributionFilename};
+use crate::wheel::{self, BuildTag, DistributionFilename, Trust};
 use enter::{Entered, enter};
 use judge::judge;
 use publish::{Publisher, was_read_lately};
@@ -48,6 +48,8 @@ pub struct ImportOptions {
     pub link: LinkMode,
     /// Refuse a filename that the collection has with other bytes, instead of replacing it.
     pub keep_existing: bool,
+    /// Which version counts of a wheel whose filename adds a local one that its METADATA lacks.
+    pub trust: Trust,
 }
 
 /// What became of a distribution.
@@ -229,7 +231,7 @@ fn import_on(
     let mut refused = Vec::new();
     let mut items = Vec::with_capacity(sources.len());
     for source in sources {
-        match DistributionFilename::parse(&source.filename) {
+        match wheel::name_of(|| fs::open(&source.path).ok(), &source.filename) {
             Ok(name) => items.push(Item {
                 size: source.signature.size,
                 decision: options.target.decide(&subject(&name, &source.made)),
@@ -389,9 +391,8 @@ fn stage_all(
         left = rest;
     }
     let mut failed = HashMap::new();
-    for (index, result) in (Publisher { store, session, context, link: options.link, times: ChangeTimes::default() })
-        .publish(items, &batches)?
-    {
+    let (link, trust, times) = (options.link, options.trust, ChangeTimes::default());
+    for (index, result) in (Publisher { store, session, context, link, trust, times }).publish(items, &batches)? {
         match result {
             Ok(published) => {
                 let item = &mut items[index];

@@ -12,9 +12,10 @@ use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State, Trans
 use crate::ops::healing::finish_deletion;
 use crate::ops::{Context, guard, parallel, reason};
 use crate::store::{Session, Store};
-use crate::wheel::{self, DistributionFilename};
+use crate::wheel::{self, Trust};
 use rayon::prelude::*;
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Files of at least this size are synced one by one as soon as they are staged, smaller ones together with their batch.
@@ -39,6 +40,7 @@ pub(super) struct Publisher<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) link: LinkMode,
     pub(super) times: ChangeTimes,
+    pub(super) trust: Trust,
 }
 
 /// A published blob.
@@ -92,6 +94,7 @@ struct Files<'a> {
     blobs: &'a Blobs,
     staging: &'a Staging,
     link: LinkMode,
+    trust: Trust,
     wide: bool,
     now: i64,
 }
@@ -99,7 +102,14 @@ struct Files<'a> {
 impl Publisher<'_> {
     fn files(&self, wide: bool) -> Files<'_> {
         let now = self.context.now;
-        Files { blobs: &self.store.blobs, staging: &self.session.staging, link: self.link, wide, now }
+        Files {
+            blobs: &self.store.blobs,
+            staging: &self.session.staging,
+            link: self.link,
+            trust: self.trust,
+            wide,
+            now,
+        }
     }
 
     /// Publishes the items at the indexes of each batch; each becomes a live, held blob or a reason why not. An error that is no
@@ -341,8 +351,8 @@ impl Files<'_> {
             }
         }
         let judged = match &staged {
-            Some(staged) => describe(&staged.file, &item.name),
-            None => describe_source(source, signature, &item.name),
+            Some(staged) => self.describe(&staged.file, item),
+            None => self.describe_source(signature, item),
         };
         let size = staged.as_ref().map_or(item.size, |staged| staged.signature.size);
         if let Some(staged) = staged.as_ref().filter(|_| size >= SYNC_AT_ONCE_BYTES && judged.is_ok()) {
@@ -378,6 +388,27 @@ impl Files<'_> {
                 Ok(Err(reason))
             }
         }
+    }
+
+    /// Reads what a file is that was hashed where it lies, and makes sure that it still is the one that was hashed.
+    fn describe_source(&self, hashed: Option<Signature>, item: &Item) -> PerItem<Described> {
+        let file = fs::open(&item.source.path).map_err(|error| reason(&error))?;
+        let described = self.describe(&file, item)?;
+        match file.metadata() {
+            Ok(metadata) if Some(Signature::of(&metadata)) == hashed => Ok(described),
+            _ => Err("it changed while it was imported; import it again".to_owned()),
+        }
+    }
+
+    /// Reads what a file is and checks that it is what its name says.
+    fn describe(&self, file: &File, item: &Item) -> PerItem<Described> {
+        let read = wheel::read_and_inspect(file, &item.name, self.trust);
+        let (contents, inspection) = read.map_err(|error| reason(&error))?;
+        if item.source.origin.is_some() {
+            wheel::check_headers(file, &item.name).map_err(|error| reason(&error))?;
+        }
+        let inspection = inspection.as_ref().map(guard::row);
+        Ok(Described { distribution: Distribution::new(&item.name, contents), inspection })
     }
 
     /// Tells an item's fault (its file can't be read, or vanished) from the store's, which ends the import.
@@ -462,21 +493,4 @@ impl Files<'_> {
 struct Described {
     distribution: Distribution,
     inspection: Option<InspectionRow>,
-}
-
-/// Reads what a file is that was hashed where it lies, and makes sure that it still is the one that was hashed.
-fn describe_source(source: &Path, hashed: Option<Signature>, name: &DistributionFilename) -> PerItem<Described> {
-    let file = fs::open(source).map_err(|error| reason(&error))?;
-    let described = describe(&file, name)?;
-    match file.metadata() {
-        Ok(metadata) if Some(Signature::of(&metadata)) == hashed => Ok(described),
-        _ => Err("it changed while it was imported; import it again".to_owned()),
-    }
-}
-
-/// Reads what a file is and checks that it is what its name says.
-fn describe(file: &std::fs::File, name: &DistributionFilename) -> PerItem<Described> {
-    let (contents, inspection) = wheel::read_and_inspect(file, name).map_err(|error| reason(&error))?;
-    let inspection = inspection.as_ref().map(guard::row);
-    Ok(Described { distribution: Distribution::new(name, contents), inspection })
 }

@@ -9,7 +9,7 @@ use crate::manifest::{Entry, State, TokenId};
 use crate::ops::healing::{Health, check};
 use crate::ops::{Context, reason};
 use crate::store::Store;
-use crate::wheel;
+use crate::wheel::{self, DistributionFilename, Trust};
 use std::path::Path;
 
 /// What became of an upload.
@@ -49,14 +49,14 @@ pub fn upload(store: &Store, context: &Context<'_>, path: &Path, filename: &str,
         signature: Signature::of(&metadata),
         origin: None,
         yanked: None,
-        made: terms.made,
+        made: terms.made.clone(),
     };
-    if filename.ends_with(".whl")
-        && let Err(error) = wheel::check_members(&fs::open(path)?)
+    if let Ok(name) = DistributionFilename::parse(filename)
+        && let Err(error) = wheel::check_sent(&fs::open(path)?, &name)
     {
         return Ok(Upload::Refused(reason(&error)));
     }
-    let options = ImportOptions { target: terms.target, link: LinkMode::Move, keep_existing: !terms.is_replacing };
+    let options = options(&terms, LinkMode::Move);
     take(store, context, source, &options, Terms::Upload { is_builders: terms.is_builders, token: terms.token })
 }
 
@@ -76,11 +76,15 @@ pub fn refer(store: &Store, context: &Context<'_>, entry: &Entry, terms: UploadT
         signature: Signature::of(&metadata),
         origin: entry.origin.clone(),
         yanked: None,
-        made: terms.made,
+        made: terms.made.clone(),
     };
-    let options = ImportOptions { target: terms.target, link: LinkMode::Auto, keep_existing: !terms.is_replacing };
+    let options = options(&terms, LinkMode::Auto);
     let terms = Terms::Upload { is_builders: terms.is_builders, token: terms.token };
     take(store, context, source, &options, terms).map(Some)
+}
+
+fn options(terms: &UploadTerms, link: LinkMode) -> ImportOptions {
+    ImportOptions { target: terms.target.clone(), link, keep_existing: !terms.is_replacing, trust: Trust::Neither }
 }
 
 fn take(store: &Store, context: &Context<'_>, source: Source, options: &ImportOptions, terms: Terms) -> Result<Upload> {

@@ -29,9 +29,9 @@ pub fn seek(
     filename: &str,
     asking: &Asking<'_>,
 ) -> Result<Sought> {
-    let Ok(name) = DistributionFilename::parse(filename) else { return Ok(Sought::Nowhere) };
+    let Ok(readings) = DistributionFilename::readings(filename) else { return Ok(Sought::Nowhere) };
     let mut unavailable = None;
-    for view in views {
+    for (view, name) in views.iter().flat_map(|view| readings.iter().map(move |name| (view, name))) {
         match listing(store, context, view, name.project(), asking)? {
             Listed::Found(listing) => {
                 let found = listing.files.into_iter().find(|held| is_meant(held, sha256, filename));

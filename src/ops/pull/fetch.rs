@@ -13,6 +13,7 @@ use crate::ops::variant::{SearchOrder, Sense};
 use crate::ops::{Context, reason};
 use crate::remote::{Client, Failure, Moment, Source, Watch};
 use crate::store::{Locks, Store};
+use crate::wheel::Trust;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -262,7 +263,7 @@ fn import_one(
     link: LinkMode,
     target: &Target,
 ) -> Result<std::result::Result<ImportedDistribution, String>> {
-    let options = ImportOptions { target: target.clone(), link, keep_existing: true };
+    let options = ImportOptions { target: target.clone(), link, keep_existing: true, trust: Trust::Neither };
     let mut report = import(store, context, vec![task.import_source(path)?], &options)?;
     Ok(match (report.distributions.pop(), report.refused.pop()) {
         (Some(distribution), _) => Ok(distribution),

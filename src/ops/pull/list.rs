@@ -25,6 +25,7 @@ use crate::ops::{Context, Filter, collection_rows, parallel, reason, remote_row,
 use crate::remote::Client;
 use crate::requirement::Spec;
 use crate::store::Store;
+use crate::wheel::Trust;
 use serde::Serialize;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -597,7 +598,7 @@ impl Run<'_> {
         for (place, path) in &files {
             sources.push(tasks[*place].import_source(path.clone())?);
         }
-        let options = ImportOptions { target, link, keep_existing: true };
+        let options = ImportOptions { target, link, keep_existing: true, trust: Trust::Neither };
         // The downloads' own bar goes on.
         let report = import(self.store, &Context { progress: &(), ..*self.context }, sources, &options)?;
         let mut left: HashSet<usize> = files.iter().map(|(place, _)| *place).collect();

@@ -19,7 +19,7 @@ use crate::fs;
 use crate::manifest::{BlobId, BlobRow, State};
 use crate::store::Store;
 use crate::view::LinkMaker;
-use crate::wheel::DistributionFilename;
+use crate::wheel::{DistributionFilename, Trust};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -159,7 +159,12 @@ pub fn finish_run(
     if made.is_empty() {
         return Ok(None);
     }
-    let options = ImportOptions { target: destination.target(store)?, link: LinkMode::Auto, keep_existing: false };
+    let options = ImportOptions {
+        target: destination.target(store)?,
+        link: LinkMode::Auto,
+        keep_existing: false,
+        trust: Trust::Neither,
+    };
     let import = import(store, context, made, &options)?;
     let is_recorded = import.refused.is_empty() && record(store, context, inputs, &import)?;
     let files = import.distributions.iter();

@@ -6,6 +6,7 @@
 mod mend;
 mod read;
 
+use super::members::{self, DamagedDistribution};
 use super::{Context, parallel, reason};
 use crate::digest::Blake3;
 use crate::error::Result;
@@ -39,6 +40,8 @@ pub struct VerifyOptions {
     pub rate: Option<u64>,
     /// Put right bytes in the place of wrong ones, where there are any.
     pub repair: bool,
+    /// Look into good blobs, too: whether their members have the bytes that they say.
+    pub deep: bool,
 }
 
 /// What is wrong with a blob.
@@ -87,6 +90,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// The distributions whose bytes are those that came, and whose members are not what they say.
+    pub damaged: Vec<DamagedDistribution>,
     /// How many `.metadata` files had wrong bytes and were made again from the manifest.
     pub sidecars_rewritten: usize,
     /// How many blobs are left for the next run, since the time was over, or no handle could be had to read them.
@@ -100,7 +105,7 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Tells whether all is right now, and could be looked at and recorded.
     pub fn is_good(&self) -> bool {
-        self.failures.is_empty() && self.problems.iter().all(|problem| problem.repaired)
+        self.failures.is_empty() && self.damaged.is_empty() && self.problems.iter().all(|problem| problem.repaired)
     }
 
     /// Tells of a failure; of many alike the first.
@@ -168,6 +173,12 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
         }
     }
     context.progress.finish();
+    if options.deep {
+        match members::damaged(store, context, &rows, options.max_duration.map(|limit| (started, limit))) {
+            Ok(damaged) => report.damaged = damaged,
+            Err(error) => report.fail("not all distributions could be looked into", &reason(&error)),
+        }
+    }
     report.bytes = reader.bytes.load(Ordering::Relaxed);
     report.left = rows.len() - report.checked;
     report.problems.sort_by(|a, b| (a.kind, &a.filenames, a.blake3).cmp(&(b.kind, &b.filenames, b.blake3)));

@@ -6,7 +6,7 @@
 use super::sight::Sights;
 use crate::fs::Signature;
 use crate::ops::import::Refused;
-use crate::wheel::DistributionFilename;
+use crate::wheel::{DistributionFilename, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -132,9 +132,7 @@ fn is_wanted(name: &str, part: Part) -> bool {
         // What the backend makes lies there for as long as fromager packs it again, under a name with a build tag.
         Part::Build => lower.ends_with(".whl") && parsed().is_ok_and(|name| name.build_tag().is_some()),
         Part::Plain | Part::Prebuilt | Part::Simple if lower.ends_with(".whl") => true,
-        Part::Plain | Part::Prebuilt | Part::Simple => {
-            (lower.ends_with(".tar.gz") || lower.ends_with(".zip")) && parsed().is_ok()
-        }
+        Part::Plain | Part::Prebuilt | Part::Simple => Kind::meant_by(name) == Some(Kind::Sdist) && parsed().is_ok(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::blobs::LinkMode;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::store::Store;
-use crate::wheel::{self, DistributionFilename};
+use crate::wheel::{self, DistributionFilename, Trust};
 use folders::{Folders, Part};
 use sight::{Sight, Sights, Stage};
 use std::collections::HashMap;
@@ -128,7 +128,7 @@ impl Watch {
             return Ok(());
         }
         let target = self.options.destination.target(store)?;
-        let options = ImportOptions { target, link: self.options.link, keep_existing: false };
+        let options = ImportOptions { target, link: self.options.link, keep_existing: false, trust: Trust::Neither };
         let paths: Vec<PathBuf> = sources.iter().map(|source| source.path.clone()).collect();
         let mut imported = import(store, context, sources, &options)?;
         for path in paths {

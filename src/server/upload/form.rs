@@ -175,8 +175,7 @@ impl Form {
         if filename.contains(['/', '\\']) {
             return Err(Fault::bad(format!("{filename:?} is a path: the filename alone is expected")));
         }
-        let name = DistributionFilename::parse(&filename).map_err(|error| Fault::bad(crate::ops::reason(&error)))?;
-        self.check_name(&name)?;
+        self.check_name(&filename)?;
         sums.check(&self)?;
         if self.text("attestations")?.is_some_and(|text| text != "[]") {
             // PEP 740: who can't verify attestations must not take them.
@@ -197,8 +196,7 @@ impl Form {
         }
         let missing = |field: &str| Fault::bad(format!("a reference needs the field {field}"));
         let filename = self.text("filename")?.ok_or_else(|| missing("filename"))?.to_owned();
-        let name = DistributionFilename::parse(&filename).map_err(|error| Fault::bad(crate::ops::reason(&error)))?;
-        self.check_name(&name)?;
+        self.check_name(&filename)?;
         let sha256 = self.text("sha256_digest")?.ok_or_else(|| missing("sha256_digest"))?;
         let sha256 =
             sha256.parse().map_err(|_| Fault::bad(format!("sha256_digest {sha256:?} is no SHA-256 digest")))?;
@@ -225,7 +223,20 @@ impl Form {
         }
     }
 
-    fn check_name(&self, name: &DistributionFilename) -> Result<(), Fault> {
+    fn check_name(&self, filename: &str) -> Result<(), Fault> {
+        // The form says whose a file is, which an old sdist's name leaves open.
+        let name = match self.text("name")?.and_then(|project| project.parse::<ProjectName>().ok()) {
+            Some(project) => DistributionFilename::parse_of(filename, &project),
+            None => DistributionFilename::parse(filename),
+        };
+        let name = name.map_err(|error| Fault::bad(crate::ops::reason(&error)))?;
+        if let DistributionFilename::Sdist(sdist) = &name
+            && !sdist.is_of_today()
+        {
+            return Err(Fault::bad(format!(
+                "{filename}: new sdists are .tar.gz or .zip files, as on the public index; an old one can be imported into the store"
+            )));
+        }
         let kind = match name.kind() {
             Kind::Wheel => "bdist_wheel",
             Kind::Sdist => "sdist",

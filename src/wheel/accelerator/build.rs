@@ -151,3 +151,60 @@ pub(crate) fn bundle(targets: &[&str]) -> Vec<u8> {
     }
     bytes
 }
+
+/// Makes a Windows library with these imports and sections, and its own name.
+pub(crate) fn windows_library(imports: &[&str], sections: &[&str], own: Option<&str>) -> Vec<u8> {
+    const LOADED: u32 = 0x1000;
+    const START: usize = 0x400;
+    // One section has all: descriptors of imports, the directory of exports, the names.
+    let table = 20 * (imports.len() + 1);
+    let (mut names, mut descriptors) = (Vec::new(), Vec::new());
+    let mut name = |text: &str| {
+        let at = LOADED + (table + 40 + names.len()) as u32;
+        names.extend([text.as_bytes(), &[0]].concat());
+        at
+    };
+    for import in imports {
+        descriptors.extend([&[0; 12][..], &name(import).to_le_bytes(), &[1, 0, 0, 0]].concat());
+    }
+    descriptors.resize(table, 0);
+    let exports = own.map(|own| [&[0; 12][..], &name(own).to_le_bytes(), &[0; 24]].concat()).unwrap_or_default();
+    let exports_at = if own.is_some() { LOADED + table as u32 } else { 0 };
+    let mut body = [descriptors, exports].concat();
+    body.resize(table + 40, 0);
+    body.extend(&names);
+    let mut bytes = vec![0; START];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    put(0, b"MZ");
+    put(0x3c, &0x80u32.to_le_bytes());
+    put(0x80, b"PE\0\0\x64\x86");
+    put(0x86, &(sections.len() as u16 + 1).to_le_bytes());
+    put(0x94, &240u16.to_le_bytes());
+    put(0x98, &0x20bu16.to_le_bytes());
+    put(0x98 + 112, &exports_at.to_le_bytes());
+    put(0x98 + 120, &[LOADED, table as u32].map(u32::to_le_bytes).concat());
+    for (index, name) in [".rdata"].iter().chain(sections).enumerate() {
+        let at = 0x98 + 240 + 40 * index;
+        put(at, name.as_bytes());
+        if index == 0 {
+            put(at + 12, &LOADED.to_le_bytes());
+            put(at + 16, &[body.len() as u32, START as u32].map(u32::to_le_bytes).concat());
+        }
+    }
+    bytes.extend(body);
+    bytes
+}
+
+/// Packs an offload bundle as clang does since version 2 of it: by zlib (0) or zstd (1).
+pub(crate) fn compressed_bundle(bundle: &[u8], method: u16) -> Vec<u8> {
+    let packed = match method {
+        0 => {
+            let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+            std::io::Write::write_all(&mut zlib, bundle).unwrap();
+            zlib.finish().unwrap()
+        }
+        _ => zstd::bulk::compress(bundle, 3).unwrap(),
+    };
+    let sizes = [24 + packed.len() as u32, bundle.len() as u32].map(u32::to_le_bytes).concat();
+    [&b"CCOB"[..], &2u16.to_le_bytes(), &method.to_le_bytes(), &sizes, &[7; 8], &packed].concat()
+}

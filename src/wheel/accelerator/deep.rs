@@ -6,7 +6,8 @@
 use super::device;
 use super::elf::{self, Elf};
 use super::examine::{self, Examined, examine};
-use super::judge::{Findings, alternatives, build_word, file_name};
+use super::judge::{Findings, alternatives, build_word, file_name, is_module};
+use super::pe;
 use super::{Accelerator, Inspection, Strength, evidence, quick};
 use crate::budget::{self, Account, Excess, Gate};
 use crate::wheel::DistributionFilename;
@@ -20,13 +21,9 @@ use std::io::{self, Read};
 const MAX_MEMBER_BYTES: u64 = 16 << 30;
 const MAX_WHEEL_BYTES: u64 = 64 << 30;
 /// A header of an ELF file is no shorter.
-const MIN_BYTES: u64 = 52;
+pub(super) const MIN_BYTES: u64 = 52;
 /// What keeping a member costs besides its texts.
 const NATIVE_BYTES: usize = size_of::<Native>() + 64;
-/// Text, which nobody loads as native code.
-const TEXT: &str = ".py .pyi .pyc .h .hpp .hxx .cuh .inc .txt .md .rst .json .yaml .yml .toml .cfg .ini .c .cc .cpp .cu .hip .f90 .pyx .pxd \
-                    .cmake .html .css .js .map .svg .png .jpg .gz .zip .csv .xml .typed .pc .ptx .bc .npz .npy .whl";
-
 /// Lets no more members be examined at a time, in all looks together, than there is memory for.
 static EXAMINING: Gate = Gate::new(budget::DEEP_AT_ONCE.limit);
 
@@ -39,7 +36,7 @@ struct Accounts {
 /// What is known of every member that is native code.
 #[derive(Clone, Copy)]
 struct Glance {
-    is_elf: bool,
+    is_library: bool,
     /// The accelerator whose library it calls itself.
     own: Option<Accelerator>,
 }
@@ -108,7 +105,7 @@ fn candidates<'a, R: ReadAt + ?Sized>(
     let (mut entries, mut packed) = (Vec::new(), 0u64);
     for entry in archive.entries() {
         let entry = entry?;
-        if entry.size < MIN_BYTES || is_text(entry.name) {
+        if entry.size < MIN_BYTES {
             continue;
         }
         if entries.len() as u64 == budget::DEEP_MEMBERS.limit {
@@ -127,9 +124,14 @@ fn candidates<'a, R: ReadAt + ?Sized>(
     Ok(Some(entries))
 }
 
-fn is_text(name: &[u8]) -> bool {
-    let end = name.iter().rposition(|byte| *byte == b'.').map(|at| &name[at..]).unwrap_or_default();
-    TEXT.split(' ').any(|own| own.as_bytes() == end)
+/// Tells whether a member begins like native code or a container of it, whatever its name: whoever loads it by its path needs no other.
+pub(super) fn begins_native(head: &[u8]) -> bool {
+    elf::is_elf(head)
+        || pe::is_pe(head)
+        || head.starts_with(b"!<arch>\n")
+        || head.starts_with(b"\x50\xed\x55\xba\x01\0\x10\0")
+        || head.starts_with(b"__CLANG_")
+        || head.starts_with(b"CCOB")
 }
 
 /// Examines a member, if it is native code. It comes back only when there is something to tell of it.
@@ -144,11 +146,7 @@ fn look<R: ReadAt + ?Sized>(
     };
     let mut magic = [0; 8];
     open()?.read_exact(&mut magic)?;
-    let is_native = elf::is_elf(&magic)
-        || magic.starts_with(b"!<arch>\n")
-        || magic == *b"\x50\xed\x55\xba\x01\0\x10\0"
-        || magic == *b"__CLANG_";
-    if !is_native {
+    if !begins_native(&magic) {
         return Ok(None);
     }
     let mut examined = {
@@ -159,7 +157,7 @@ fn look<R: ReadAt + ?Sized>(
         return Err(io::Error::other(Excess(excess)));
     }
     let own = examined.elf.as_ref().and_then(|elf| evidence::library(elf.soname.as_deref()?));
-    let glance = Glance { is_elf: examined.elf.is_some(), own };
+    let glance = Glance { is_library: examined.elf.is_some(), own };
     let cost = keep_evidence(&mut examined);
     if cost == 0 {
         return Ok(Some((glance, None)));
@@ -216,7 +214,7 @@ fn judge(glances: &[(&Entry<'_>, Glance)], natives: &[Native], findings: &mut Fi
     let names: Vec<(Cow<'_, str>, Glance, u64)> =
         glances.iter().map(|(entry, glance)| (text(entry), *glance, entry.size)).collect();
     let elves = || natives.iter().filter_map(|native| Some((native, native.examined.elf.as_ref()?)));
-    let files = names.iter().filter(|(_, glance, _)| glance.is_elf).map(|(member, _, _)| file_name(member));
+    let files = names.iter().filter(|(_, glance, _)| glance.is_library).map(|(member, _, _)| file_name(member));
     let mut brought: BTreeSet<&str> = files.filter(|file| evidence::library(file).is_some()).collect();
     brought.extend(elves().filter_map(|(_, elf)| elf.soname.as_deref()));
     let is_bound =
@@ -224,7 +222,9 @@ fn judge(glances: &[(&Entry<'_>, Glance)], natives: &[Native], findings: &mut Fi
     let bound = elves().filter(|(_, elf)| is_bound(elf)).map(|(native, _)| native.member.as_str());
     let siblings: BTreeSet<&str> = names.iter().map(|(member, _, _)| member.as_ref()).collect();
     let needed: BTreeSet<&str> = elves().flat_map(|(_, elf)| elf.needed.iter().map(String::as_str)).collect();
-    let alternatives = alternatives(bound, &siblings, &needed);
+    let bound: Vec<&str> = bound.collect();
+    let mut alternatives = alternatives(bound.iter().copied(), &siblings, &needed);
+    alternatives.extend(optional(&names, &bound, &needed));
     let owned = Accelerator::ALL.map(|accelerator| is_vendors_own(&names, accelerator));
     for native in natives {
         let member = native.member.as_str();
@@ -246,9 +246,26 @@ fn judge(glances: &[(&Entry<'_>, Glance)], natives: &[Native], findings: &mut Fi
     }
 }
 
+/// Returns the bound members that the rest does without: modules called after an accelerator that no other member needs, in a package
+/// with modules that are bound to none. Where all modules are bound nothing would be left to work without it.
+fn optional<'a>(names: &'a [(Cow<'_, str>, Glance, u64)], bound: &[&'a str], needed: &BTreeSet<&str>) -> Vec<&'a str> {
+    fn package(member: &str) -> &str {
+        member.split('/').next().unwrap_or_default()
+    }
+    let bound_names: BTreeSet<&str> = bound.iter().copied().collect();
+    let plain = names.iter().filter(|(member, glance, _)| glance.is_library && !bound_names.contains(member.as_ref()));
+    let packages: BTreeSet<&str> =
+        plain.map(|(member, ..)| member.as_ref()).filter(|member| is_module(file_name(member))).map(package).collect();
+    let is_optional = |member: &&str| {
+        let file = file_name(member);
+        evidence::is_named_after(file) && !needed.contains(file) && packages.contains(package(member))
+    };
+    bound.iter().copied().filter(is_optional).collect()
+}
+
 /// Tells whether the wheel is the vendor's, by what its members call themselves.
 fn is_vendors_own(names: &[(Cow<'_, str>, Glance, u64)], accelerator: Accelerator) -> bool {
-    let elves = names.iter().filter(|(_, glance, _)| glance.is_elf);
+    let elves = names.iter().filter(|(_, glance, _)| glance.is_library);
     super::judge::is_vendors_own(
         elves.map(|(member, glance, size)| (member.as_ref(), *size, glance.own == Some(accelerator))),
     )
@@ -284,9 +301,7 @@ fn add_device_object(findings: &mut Findings, member: &str, elf: &Elf) {
     match elf.machine {
         EM_CUDA => {
             findings.add(Accelerator::Cuda, Strength::Carries, Some(member), "machine code for CUDA".to_owned());
-            // The eighth version of the ABI moved the number by a byte.
-            let number = if elf.abi_version >= 8 { elf.flags >> 8 } else { elf.flags } & 0xff;
-            findings.architectures((20..=130).contains(&number).then(|| format!("sm_{number}")));
+            findings.architectures(device::of_cubin(elf.flags, elf.abi_version));
         }
         EM_AMDGPU => {
             findings.add(Accelerator::Rocm, Strength::Carries, Some(member), "machine code for ROCm".to_owned());

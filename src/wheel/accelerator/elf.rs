@@ -23,7 +23,7 @@ pub(super) trait Parts {
     fn size(&self) -> u64;
 }
 
-/// What an ELF file says about itself.
+/// What an ELF file says about itself; [`super::pe`] says the same of a Windows library.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Elf {
     /// The processor that it is for.

@@ -12,7 +12,7 @@ use super::Strength::{self, Carries, Is, Requires};
 const LIBRARIES: [(Accelerator, &str); 4] = [
     (
         Cuda,
-        "cuda cudart cudart_static cudadevrt cublas cublaslt nvblas cudnn* cufft cufftw curand cusolver cusolvermg cusparse \
+        "cuda nvcuda cudart cudart_static cudadevrt cublas cublaslt nvblas cudnn* cufft cufftw curand cusolver cusolvermg cusparse \
          cusparselt nccl nvrtc nvrtc-builtins* nvjitlink nvjpeg nvjpeg2k nvtoolsext cupti nvperf_host nvperf_target nvinfer* \
          nvonnxparser nppc nppial nppicc nppidei nppif nppig nppim nppist nppisu nppitc npps nvidia-ml nvshmem* cufile \
          cufile_rdma cudss* cutensor* custatevec cutensornet nvvm nvfatbin nvptxcompiler* nvcuvid nvcomp* nvimgcodec* \
@@ -33,8 +33,12 @@ const LIBRARIES: [(Accelerator, &str); 4] = [
 ];
 
 /// Sections of device code, and of what its host code registers; with `*` at the end, all that begin so.
-const SECTIONS: [(Accelerator, &str); 9] = [
+const SECTIONS: [(Accelerator, &str); 12] = [
     (Cuda, ".nv_fatbin"),
+    // Windows has eight letters for a name.
+    (Cuda, ".nv_fatb .nvFatBi"),
+    (Rocm, ".hip_fat"),
+    (Rocm, ".hipFatB"),
     (Cuda, ".nvFatBinSegment"),
     (Cuda, "__nv_relfatbin"),
     (Cuda, "__nv_module_id"),
@@ -122,6 +126,11 @@ pub(super) fn project(name: &str) -> Option<(Accelerator, Strength)> {
         return strength.map(|strength| (*accelerator, strength));
     }
     name.split('-').find_map(word).map(|accelerator| (accelerator, Requires))
+}
+
+/// Returns where a file's name says, as a word of its own, that it is for an accelerator: `_cuda`, `ops_hip`.
+pub(super) fn is_named_after(file: &str) -> bool {
+    words(file).any(|one| word(one).is_some())
 }
 
 /// Returns the accelerator that a word names: `cuda`, `cuda12x`, `cu126`, `rocm6`, `xpu`.

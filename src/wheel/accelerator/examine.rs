@@ -4,8 +4,9 @@
 //! too late (names that lie before the table which refers to them) is fetched by another pass that ends as soon as it has it.
 //! Memory is the same for any member: what [`Kept`] holds.
 
-use super::device::DeviceCode;
+use super::device::{BUNDLE_BYTES, DeviceCode};
 use super::elf::{self, Elf, Parts, Range};
+use super::pe;
 use std::borrow::Cow;
 use std::io::{self, Read};
 
@@ -17,14 +18,15 @@ const MAX_KEPT_BYTES: u64 = 12 << 20;
 /// How much is read at a time.
 const PIECE_BYTES: usize = 128 << 10;
 /// The most memory that one member takes: what is kept of it, with the room that growing takes, and what inflates it.
-const MOST_MEMORY: u64 = 2 * (HEAD_BYTES + TAIL_BYTES) as u64 + MAX_KEPT_BYTES + 2 * PIECE_BYTES as u64;
+const MOST_MEMORY: u64 =
+    2 * (HEAD_BYTES + TAIL_BYTES) as u64 + MAX_KEPT_BYTES + 2 * (PIECE_BYTES + BUNDLE_BYTES) as u64;
 /// The most passes over one member: header, program headers, dynamic section, names.
 const MAX_PASSES: usize = 5;
 
 /// What a member turned out to be.
 #[derive(Debug, Default)]
 pub(super) struct Examined {
-    /// The headers, when it is an ELF file.
+    /// The headers, when it is an ELF file or a Windows library.
     pub(super) elf: Option<Elf>,
     /// Device code inside.
     pub(super) device: DeviceCode,
@@ -109,11 +111,13 @@ pub(super) fn examine<R: Read>(size: u64, mut open: impl FnMut() -> io::Result<R
     stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut kept.head)?;
     kept.read = kept.head.len() as u64;
     examined.device.feed(&kept.head);
-    let is_elf = elf::is_elf(&kept.head);
-    if is_elf {
-        let (_, missing) = elf::parse(&kept);
-        kept.want(missing);
-    }
+    let is_library = match headers(&kept) {
+        Some((_, missing)) => {
+            kept.want(missing);
+            true
+        }
+        None => false,
+    };
     let mut piece = vec![0; size.clamp(1, PIECE_BYTES as u64) as usize];
     loop {
         let len = stream.read(&mut piece)?;
@@ -124,16 +128,24 @@ pub(super) fn examine<R: Read>(size: u64, mut open: impl FnMut() -> io::Result<R
         kept.take(&piece[..len]);
     }
     examined.device.finish();
-    if is_elf {
+    if is_library {
         examined.elf = Some(parse(&mut kept, &mut piece, &mut open)?);
     }
     Ok(examined)
 }
 
+/// Reads the headers as far as the parts at hand tell them; `None`: it has none.
+fn headers(kept: &Kept) -> Option<(Elf, Vec<Range>)> {
+    if elf::is_elf(&kept.head) {
+        return Some(elf::parse(kept));
+    }
+    if pe::is_pe(&kept.head) { pe::parse(kept) } else { None }
+}
+
 /// Parses what the first pass kept, with more passes for what it didn't.
 fn parse<R: Read>(kept: &mut Kept, piece: &mut [u8], open: &mut impl FnMut() -> io::Result<R>) -> io::Result<Elf> {
     for _ in 1..MAX_PASSES {
-        let (elf, missing) = elf::parse(kept);
+        let (elf, missing) = headers(kept).unwrap_or_default();
         if missing.is_empty() {
             return Ok(elf);
         }
@@ -149,7 +161,7 @@ fn parse<R: Read>(kept: &mut Kept, piece: &mut [u8], open: &mut impl FnMut() -> 
             kept.take(&piece[..len]);
         }
     }
-    let (mut elf, missing) = elf::parse(kept);
+    let (mut elf, missing) = headers(kept).unwrap_or_default();
     if let Some((offset, len)) = missing.first() {
         elf.faults.push(format!("too much to keep: {len} bytes at offset {offset}, and {} more", missing.len() - 1));
     }

@@ -107,8 +107,9 @@ pub(super) fn is_shared(file: &str) -> bool {
 
 /// Tells whether a name is that of a module that Python itself imports.
 pub(super) fn is_module(file: &str) -> bool {
-    (file.contains(".cpython-") || file.contains(".abi3.") || file.ends_with(".pyd") || file == "_C.so")
-        && is_shared(file)
+    let is_named = file.contains(".cpython-") || file.contains(".abi3.") || file.ends_with(".pyd");
+    // Old and hand-made ones have no tag; libraries begin with `lib`.
+    (is_named || file.starts_with('_') && file.ends_with(".so")) && is_shared(file)
 }
 
 /// Tells whether the wheel is the vendor's: at least half of its native code is, and Python imports none of it.

@@ -1,15 +1,17 @@
 //! What a wheel is bound to: CUDA, ROCm, oneAPI or Gaudi, how strongly, and which member or line gives it away.
 //!
-//! Two depths. [`quick`] reads names, METADATA and what the builder noted; [`deep`] reads the headers of every ELF member, as a
-//! stream, and finds device code. Neither unpacks to disk, runs anything, or trusts a size. Windows and macOS libraries are judged by
-//! their names only. Nothing here decides what a collection takes: that is the guard's business.
+//! Two depths. [`quick`] reads names, METADATA, what the builder noted, and which members begin like native code; [`deep`] reads the
+//! headers of every ELF file and Windows library, as a stream, and finds device code. Neither unpacks to disk, runs anything, or trusts
+//! a size. macOS libraries are judged by their names only. Nothing here decides what a collection takes: that is the guard's business.
 
 mod deep;
 mod device;
 mod elf;
 mod evidence;
 mod examine;
+mod head;
 mod judge;
+mod pe;
 mod quick;
 
 pub use deep::deep;
@@ -20,7 +22,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The version of the rules: a kept [`Inspection`] of an older one is worth repeating.
-pub const ENGINE: i64 = 1;
+pub const ENGINE: i64 = 2;
 
 /// A family of accelerators, by the software that drives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

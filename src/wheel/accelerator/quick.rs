@@ -1,13 +1,21 @@
 //! The quick look: names in the archive's directory, METADATA, the version, and what the builder noted beside them.
 
-use super::judge::{Findings, file_name, is_shared, is_vendors_own};
-use super::{Inspection, Strength, device, evidence};
+use super::deep::{MIN_BYTES, begins_native};
+use super::judge::{Findings, build_word, file_name, is_module, is_shared, is_vendors_own};
+use super::{Inspection, Strength, device, elf, evidence, head};
 use crate::budget::{self, Excess};
 use crate::requirement::{Environment, Marker};
 use crate::wheel::zip::{Archive, Entry, ReadAt, ZipError};
 use crate::wheel::{DistributionFilename, Metadata, WheelFilename};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::io::Read;
 
+/// How much is inflated of the heads of native members: of each so much, of all a share of their packed bytes, within these bounds.
+const HEAD_BYTES: u64 = 128 * 1024;
+const HEADS_SHARE: u64 = 24;
+const LEAST_HEADS: u64 = 64 * 1024;
+const MOST_HEADS: u64 = 16 * 1024 * 1024;
 /// The largest note of a builder that is read.
 const MAX_NOTE_BYTES: u64 = 1 << 20;
 
@@ -34,30 +42,42 @@ pub fn quick_in<R: ReadAt + ?Sized>(
     metadata: Option<&[u8]>,
 ) -> Result<Inspection, ZipError> {
     let mut findings = Findings::default();
-    let unread = look(archive, name, metadata, &mut findings)?;
+    let (unread, libraries, natives) = look(archive, name, metadata, &mut findings)?;
+    add_heads(&mut findings, archive, natives, &libraries);
     Ok(findings.finish(false, unread))
 }
 
-/// Adds what the quick look finds, and returns the number of members that it can't judge.
-pub(super) fn look<R: ReadAt + ?Sized>(
-    archive: &Archive<'_, R>,
+/// What a look over a wheel's members leaves: how many it can't judge, the libraries with their sizes, and the ELF files.
+type Looked<'a> = (usize, Vec<(&'a str, u64)>, Vec<(&'a str, Entry<'a>)>);
+
+/// Adds what names, METADATA and notes tell.
+pub(super) fn look<'a, R: ReadAt + ?Sized>(
+    archive: &'a Archive<'_, R>,
     name: &WheelFilename,
     metadata: Option<&[u8]>,
     findings: &mut Findings,
-) -> Result<usize, ZipError> {
+) -> Result<Looked<'a>, ZipError> {
     add_filename(findings, name);
     if let Some(Ok(metadata)) = metadata.map(Metadata::parse) {
         add_requirements(findings, &metadata, name);
     }
     let mut unread = 0;
-    let (mut libraries, mut notes) = (Vec::new(), Vec::new());
+    let mut peek = archive.peek();
+    let (mut libraries, mut notes, mut natives) = (Vec::new(), Vec::new(), Vec::new());
     for entry in archive.entries() {
         let entry = entry?;
-        // Most members are modules in Python, and most wheels have no others: this decides how fast the look is.
+        // Most members are modules in Python, and most wheels have no others: this decides how fast the look is. Native code under such
+        // a name is for a deep look alone.
         if entry.size == 0 || entry.name.ends_with(b".py") || entry.name.ends_with(b".pyi") {
             continue;
         }
-        let Ok(member) = std::str::from_utf8(entry.name) else { continue };
+        let Ok(member) = std::str::from_utf8(entry.name) else {
+            unread += 1;
+            continue;
+        };
+        // A name is only what its author calls it: what isn't called native code is known by how it begins.
+        let head = if entry.size >= MIN_BYTES { peek.first_bytes(&entry) } else { Some([0; 8]) };
+        unread += usize::from(is_native(member) || head.is_none_or(|head| begins_native(&head)));
         if member.contains(".dist-info/") {
             if member.ends_with("/fromager-elf-requires.txt")
                 || member.ends_with("/fromager-elf-provides.txt")
@@ -71,12 +91,14 @@ pub(super) fn look<R: ReadAt + ?Sized>(
             }
             continue;
         }
-        unread += usize::from(is_native(member));
+        if head.is_some_and(|head| elf::is_elf(&head)) {
+            natives.push((member, entry));
+        }
         add_member(findings, member, entry.size, &mut libraries);
     }
     add_libraries(findings, &libraries);
     add_notes(findings, archive, &notes);
-    Ok(unread)
+    Ok((unread, libraries, natives))
 }
 
 /// Tells whether a name is that of native code, which only its own headers can judge.
@@ -91,7 +113,12 @@ fn is_native(member: &str) -> bool {
 /// Adds what a project's name, version and build tag say.
 fn add_filename(findings: &mut Findings, name: &WheelFilename) {
     if let Some((accelerator, strength)) = evidence::project(name.project().as_str()) {
-        let strength = if strength == Strength::Carries { Strength::Is } else { strength };
+        // Tools, documents and placeholders for an accelerator are called after it, too; they run anywhere.
+        let strength = match (strength, name.platform_tags().all(|tag| tag == "any")) {
+            (_, true) => Strength::Mentions,
+            (Strength::Carries, false) => Strength::Is,
+            (strength, false) => strength,
+        };
         findings.add(accelerator, strength, None, format!("project {}", name.project()));
     }
     add_version(findings, &name.version().to_string());
@@ -193,6 +220,45 @@ fn add_libraries(findings: &mut Findings, libraries: &[(&str, u64)]) {
             } else if evidence::words(file).find_map(evidence::word) == Some(accelerator) {
                 findings.add(accelerator, Strength::Carries, Some(member), "a library named after it".to_owned());
             }
+        }
+    }
+}
+
+/// Adds the libraries that the heads of native members name as needed, the extension modules' first and the largest of them, as far as
+/// the bytes go that may be inflated: a small part of what an import reads. A member called after an accelerator may be one of several
+/// builds, which only a deep look tells.
+fn add_heads<R: ReadAt + ?Sized>(
+    findings: &mut Findings,
+    archive: &Archive<'_, R>,
+    mut natives: Vec<(&str, Entry<'_>)>,
+    libraries: &[(&str, u64)],
+) {
+    natives
+        .retain(|(member, _)| !evidence::is_named_after(file_name(member)) && build_word(file_name(member)).is_none());
+    natives.sort_by_key(|(member, entry)| (!is_module(file_name(member)), Reverse(entry.size)));
+    let packed: u64 = natives.iter().map(|(_, entry)| entry.packed_size).sum();
+    let mut left = (packed / HEADS_SHARE).clamp(LEAST_HEADS, MOST_HEADS);
+    let brought: BTreeSet<&str> = libraries.iter().map(|(member, _)| file_name(member)).collect();
+    for (member, entry) in natives {
+        let wanted = entry.size.min(HEAD_BYTES).min(left);
+        let Ok(reader) = archive.reader(&entry, u64::MAX) else { continue };
+        let mut head = Vec::with_capacity(wanted as usize);
+        // What is wrong with it a deep look tells.
+        if reader.take(wanted).read_to_end(&mut head).is_err() {
+            continue;
+        }
+        for (accelerator, library) in head::needed(&head) {
+            let strength = if brought.contains(library.as_str()) { Strength::Carries } else { Strength::Requires };
+            findings.add(
+                accelerator,
+                strength,
+                Some(member),
+                format!("names {library} among the libraries that it needs"),
+            );
+        }
+        left -= wanted;
+        if left < LEAST_HEADS / 4 {
+            return;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Whole wheels with tiny members, looked at in both depths, and members that lie.
 
-use super::build::{ElfFile, bundle, fat_binary};
+use super::build::{ElfFile, bundle, compressed_bundle, fat_binary, windows_library};
 use super::examine::examine;
 use super::*;
 use crate::budget;
@@ -170,6 +170,109 @@ fn one_of_several_builds_of_a_library_is_carried_unless_another_needs_it() {
 }
 
 #[test]
+fn a_module_that_the_rest_does_without_is_carried() {
+    let bound = ElfFile::new().needs("libcudart.so.12").bytes();
+    let plain = ElfFile::new().needs("libc.so.6").bytes();
+    let of = |members: &[(&str, &[u8])]| told(&look(members).deep).join(" ");
+    let core = ("demo/_core.cpython-312-x86_64-linux-gnu.so", &plain[..]);
+    assert_eq!(of(&[core, ("demo/_cuda.so", &bound)]), "carries cuda");
+    assert_eq!(of(&[core, ("demo/ops/ext_cuda.abi3.so", &bound)]), "carries cuda");
+    // Alone, or under a name that says nothing, or beside nothing but a library, it is what the wheel is.
+    assert_eq!(of(&[("demo/_cuda.so", &bound)]), "requires cuda");
+    assert_eq!(of(&[core, ("demo/_C.so", &bound)]), "requires cuda");
+    assert_eq!(of(&[core, ("other/_cuda.so", &bound)]), "requires cuda");
+    assert_eq!(of(&[("demo/libgomp.so.1", &plain), ("demo/_cuda.so", &bound)]), "requires cuda");
+    let user = ElfFile::new().needs("_cuda.so").bytes();
+    assert_eq!(of(&[("demo/_core.abi3.so", &user), core, ("demo/_cuda.so", &bound)]), "requires cuda");
+}
+
+#[test]
+fn windows_libraries_tell_what_they_import_and_what_code_they_hold() {
+    let of =
+        |members: &[(&str, &[u8])]| told(&look_at("demo-1.0-cp312-cp312-win_amd64.whl", "", members).deep).join(" ");
+    let module = windows_library(&["KERNEL32.dll", "cudart64_12.dll"], &[], Some("_C.pyd"));
+    assert_eq!(of(&[("demo/_C.pyd", &module)]), "requires cuda");
+    let runtime = windows_library(&["KERNEL32.dll"], &[], Some("cudart64_12.dll"));
+    assert_eq!(of(&[("demo/_C.pyd", &module), ("demo/cudart64_12.dll", &runtime)]), "carries cuda");
+    assert_eq!(of(&[("demo/_C.pyd", &windows_library(&["nvcuda.dll"], &[], None))]), "requires cuda");
+    assert_eq!(
+        of(&[("demo/_C.pyd", &windows_library(&["KERNEL32.dll"], &[".nv_fatb", ".nvFatBi"], None))]),
+        "carries cuda"
+    );
+    assert_eq!(of(&[("demo/_C.pyd", &windows_library(&[], &[".hip_fat"], None))]), "carries rocm");
+    assert_eq!(of(&[("demo/_C.pyd", &windows_library(&["KERNEL32.dll", "python312.dll"], &[".text"], None))]), "");
+    let text = [&b"MZ is how this text begins, which is no program"[..], &[b'.'; 100]].concat();
+    let looked = look(&[("demo/notes.bin", &text)]);
+    assert_eq!((looked.deep.findings.len(), looked.deep.problems.len()), (0, 0), "{:?}", looked.deep);
+    for at in 0..module.len() {
+        let cut = &module[..at];
+        examine(at as u64, || Ok(cut)).unwrap();
+        let mut flipped = module.clone();
+        flipped[at] ^= 0xff;
+        examine(module.len() as u64, || Ok(&flipped[..])).unwrap();
+    }
+}
+
+#[test]
+fn a_quick_look_reads_what_the_heads_of_native_members_say_they_need() {
+    let module = ElfFile::new().needs("libtorch_cuda.so").needs("libcudart.so.12").needs("libc.so.6").bytes();
+    let of = |members: &[(&str, &[u8])]| told(&look(members).quick).join(" ");
+    assert_eq!(of(&[("demo/_C.so", &module)]), "requires cuda");
+    // Behind what is read, or among several builds, it is left to a deep look.
+    let far = ElfFile::new().filled(&vec![1; 200_000]).needs("libcudart.so.12").needs("libc.so.6").bytes();
+    assert_eq!(of(&[("demo/_C.so", &far)]), "");
+    let named = ElfFile::new().needs("libcublas.so.12").needs("libc.so.6").bytes();
+    assert_eq!(of(&[("demo/libdemo_cuda120.so", &named), ("demo/libdemo_cpu.so", &far)]), "carries cuda");
+    let runtime = ElfFile::new().is("libcublas.so.12").bytes();
+    assert_eq!(of(&[("demo/_C.so", &named), ("demo.libs/libcublas.so.12", &runtime)]), "carries cuda");
+}
+
+#[test]
+fn native_code_is_known_by_how_it_begins() {
+    let module = ElfFile::new().needs("libcudart.so.12").bytes();
+    for name in ["demo/core.bin", "demo/LIBX.SO", "demo/data.json", "demo/libx.so.txt", "demo/x"] {
+        let looked = look(&[(name, &module)]);
+        assert_eq!((looked.quick.unread, told(&looked.deep)), (1, vec!["requires cuda".to_owned()]), "{name}");
+    }
+    assert_eq!(told(&look(&[("demo/x.py", &module)]).deep), ["requires cuda"]);
+    let looked = look(&[("demo/core.bin", &[7; 500]), ("demo/a.json", &[b' '; 500])]);
+    assert!(looked.quick.is_conclusive() && looked.deep.findings.is_empty());
+}
+
+#[test]
+fn compressed_bundles_and_code_for_one_architecture_tell_what_they_are_for() {
+    let targets =
+        bundle(&["host-x86_64-unknown-linux--", "hipv4-amdgcn-amd-amdhsa--gfx942", "hip-amdgcn-amd-amdhsa--gfx1201"]);
+    let body = [targets, (0..9000u32).map(|at| (at.wrapping_mul(at) >> 5) as u8).collect()].concat();
+    for method in [0, 1] {
+        let code = [vec![0; 4096 - 304], compressed_bundle(&body, method), vec![0; 5000]].concat();
+        for len in [64, 4096, 100_000] {
+            let mut device = device::DeviceCode::default();
+            code.chunks(len).for_each(|piece| device.feed(piece));
+            device.finish();
+            assert_eq!(
+                device.architectures.iter().collect::<Vec<_>>(),
+                ["gfx1201", "gfx942"],
+                "{method}, pieces of {len}"
+            );
+        }
+    }
+    let mut code = fat_binary(&[(2, 90, 200), (2, 80, 200), (1, 90, 64)]);
+    // The first entry's code: an ELF file's header, with the flag of what runs on this architecture alone.
+    let start = 16 + 64;
+    code[start..start + 4].copy_from_slice(b"\x7fELF");
+    code[start + 48..start + 52].copy_from_slice(&(90u32 | 0x800).to_le_bytes());
+    let mut device = device::DeviceCode::default();
+    device.feed(&code);
+    device.finish();
+    assert_eq!(device.architectures.iter().collect::<Vec<_>>(), ["compute_90", "sm_80", "sm_90a"]);
+    assert_eq!(device::named("flash.sm_90a.cubin").as_deref(), Some("sm_90a"));
+    assert_eq!(device::named("k_sm100f.cubin").as_deref(), Some("sm_100f"));
+    assert_eq!(device::of_cubin(100 << 8 | 8, 8).as_deref(), Some("sm_100a"));
+    assert_eq!(device::of_cubin(80, 7).as_deref(), Some("sm_80"));
+}
+
+#[test]
 fn device_code_without_a_needed_library_is_carried_with_its_architectures() {
     let code = fat_binary(&[(2, 80, 5000), (1, 90, 100), (2, 86, 8)]);
     let member = ElfFile::new().section(".nv_fatbin").filled(&code).bytes();
@@ -230,12 +333,24 @@ fn metadata_binds_where_the_wheel_runs_and_not_by_an_extra() {
 
 #[test]
 fn filenames_tell_by_project_local_version_and_build_tag() {
-    let of = |name: &str| told(&look_at(&format!("{name}-py3-none-any.whl"), "", &[]).quick).join(" ");
+    let tagged = |name: &str, tags: &str| told(&look_at(&format!("{name}-{tags}.whl"), "", &[]).quick).join(" ");
+    let of = |name: &str| tagged(name, "py3-none-manylinux_2_28_x86_64");
     assert_eq!(of("torch-2.6.0+cu126"), "requires cuda");
+    assert_eq!(tagged("torch-2.6.0+cu126", "py3-none-any"), "requires cuda");
     assert_eq!(of("torch-2.6.0+rocm6.2"), "requires rocm");
     assert_eq!(of("torch-2.6.0+cpu"), "");
     assert_eq!(of("cupy_cuda12x-13.0"), "requires cuda");
     assert_eq!(of("demo-1.0-2_el9_rocm6"), "mentions rocm");
+    // Tools, documents and placeholders run anywhere.
+    for (name, want) in [
+        ("gaudi_linter-1.0", "gaudi"),
+        ("hip_cargo-0.1", "rocm"),
+        ("rocm_docs_core-1.0", "rocm"),
+        ("demo_ep_rocm-0.0.0", "rocm"),
+    ] {
+        assert_eq!(tagged(name, "py3-none-any"), format!("mentions {want}"));
+        assert_eq!(of(name), format!("requires {want}"));
+    }
     assert_eq!(of("habana_torch_plugin-1.24"), "requires gaudi");
     let sdist = DistributionFilename::parse("torch-2.6.0+cu126.tar.gz").unwrap();
     assert_eq!(told(&quick(&b"no archive"[..], &sdist, None).unwrap()), ["requires cuda"]);

@@ -3,6 +3,7 @@
 //! Members inflate to gigabytes, so neither the packed nor the inflated bytes are ever in memory whole. A member that says it is
 //! larger than the cap, that packs better than real ones do, or that goes on after the size it announced, is refused.
 
+use super::packing::{self, step_zstd};
 use super::{Archive, Entry, HEADER_BYTES, ReadAt, ZipError, le16};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use std::io::{self, Read};
@@ -21,8 +22,7 @@ pub struct MemberReader<'a, R: ?Sized> {
     /// Where the next packed byte is in the file, and how many follow.
     place: u64,
     packed_left: u64,
-    /// `None` for a stored member.
-    inflater: Option<Decompress>,
+    inflater: Inflater,
     input: Vec<u8>,
     /// The part of `input` that is not yet used.
     start: usize,
@@ -31,14 +31,43 @@ pub struct MemberReader<'a, R: ?Sized> {
     is_done: bool,
 }
 
+/// What unpacks a member.
+enum Inflater {
+    /// It isn't packed.
+    None,
+    Deflate(Decompress),
+    Zstd(zstd::stream::raw::Decoder<'static>),
+}
+
+impl Inflater {
+    /// Unpacks a piece: how many bytes were used, how many made, and whether it says that this was all.
+    fn step(&mut self, input: &[u8], out: &mut [u8]) -> io::Result<(usize, usize, bool)> {
+        match self {
+            Self::None => {
+                let len = input.len().min(out.len());
+                out[..len].copy_from_slice(&input[..len]);
+                Ok((len, len, input.is_empty()))
+            }
+            Self::Deflate(inflater) => {
+                let before = (inflater.total_in(), inflater.total_out());
+                let status = inflater.decompress(input, out, FlushDecompress::None).map_err(io::Error::other)?;
+                let (used, made) = (inflater.total_in() - before.0, inflater.total_out() - before.1);
+                Ok((used as usize, made as usize, status == Status::StreamEnd))
+            }
+            Self::Zstd(decoder) => {
+                let (used, made) = step_zstd(decoder, input, out)?;
+                Ok((used, made, input.is_empty() && made == 0))
+            }
+        }
+    }
+}
+
 impl<R: ReadAt + ?Sized> Archive<'_, R> {
     /// Opens a member as a stream; one that says it is larger than `cap` bytes is refused.
     ///
     /// An error in the member's bytes comes from the reader, as an [`io::Error`] that holds a [`ZipError`].
     pub fn reader<'a>(&'a self, entry: &Entry<'a>, cap: u64) -> Result<MemberReader<'a, R>, ZipError> {
-        if entry.flags & 1 != 0 {
-            return Err(entry.refused("a readable member", "an encrypted one"));
-        }
+        entry.check_readable()?;
         if entry.size > cap {
             return Err(entry.refused(format!("at most {cap} bytes"), format!("{}", entry.size)));
         }
@@ -47,12 +76,12 @@ impl<R: ReadAt + ?Sized> Archive<'_, R> {
             return Err(entry.refused(format!("at most {MAX_RATIO} bytes from each"), found));
         }
         let inflater = match entry.method {
-            0 if entry.size != entry.packed_size => {
+            packing::STORED if entry.size != entry.packed_size => {
                 return Err(entry.refused(format!("{} bytes", entry.size), format!("{}", entry.packed_size)));
             }
-            0 => None,
-            8 => Some(Decompress::new(false)),
-            other => return Err(entry.refused("compression method 0 or 8", format!("method {other}"))),
+            packing::STORED => Inflater::None,
+            packing::ZSTD => Inflater::Zstd(packing::zstd().map_err(|error| entry.refused("room", error.to_string()))?),
+            _ => Inflater::Deflate(Decompress::new(false)),
         };
         Ok(MemberReader {
             source: self.tail.source,
@@ -69,7 +98,7 @@ impl<R: ReadAt + ?Sized> Archive<'_, R> {
     }
 
     /// Returns where a member's packed bytes begin, and makes sure that they are before the directory.
-    fn bytes_start(&self, entry: &Entry<'_>) -> Result<u64, ZipError> {
+    pub(super) fn bytes_start(&self, entry: &Entry<'_>) -> Result<u64, ZipError> {
         let outside =
             || entry.refused("its bytes before the directory", format!("a header at offset {}", entry.offset));
         let room = self.directory.0.checked_sub(entry.offset).ok_or_else(outside)?;
@@ -81,9 +110,8 @@ impl<R: ReadAt + ?Sized> Archive<'_, R> {
         if !header.starts_with(b"PK\x03\x04") {
             return Err(entry.refused("a member's header", format!("other bytes at offset {}", entry.offset)));
         }
-        if usize::from(le16(&header, 26)) != entry.name.len() || header[HEADER_BYTES..] != *entry.name {
-            return Err(entry.refused("the same name in its header", "another".to_owned()));
-        }
+        let len = usize::from(le16(&header, 26));
+        entry.compare_name(header[HEADER_BYTES..].get(..len).unwrap_or_default())?;
         let skip = fixed + u64::from(le16(&header, 28));
         match skip.checked_add(entry.packed_size) {
             Some(end) if end <= room => Ok(entry.offset + skip),
@@ -116,24 +144,13 @@ impl<R: ReadAt + ?Sized> MemberReader<'_, R> {
     fn inflate(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
             self.fill()?;
-            let input = &self.input[self.start..];
-            let Some(inflater) = &mut self.inflater else {
-                let len = input.len().min(out.len());
-                out[..len].copy_from_slice(&input[..len]);
-                self.start += len;
-                return Ok(len);
-            };
-            let before = (inflater.total_in(), inflater.total_out());
-            let status = inflater.decompress(input, out, FlushDecompress::None);
-            let used = (inflater.total_in() - before.0) as usize;
-            let made = (inflater.total_out() - before.1) as usize;
+            let stepped = self.inflater.step(&self.input[self.start..], out);
+            let (used, made, is_end) = stepped.map_err(|error| self.refused("packed bytes", error.to_string()))?;
             self.start += used;
-            match status {
-                Err(error) => return Err(self.refused("deflated bytes", error.to_string())),
-                Ok(_) if made > 0 => return Ok(made),
-                Ok(Status::StreamEnd) => return Ok(0),
-                Ok(_) if used == 0 => return Err(self.refused("deflated bytes to their end", "fewer".to_owned())),
-                Ok(_) => {}
+            match (used, made, is_end) {
+                (_, 1.., _) | (_, _, true) => return Ok(made),
+                (0, ..) => return Err(self.refused("packed bytes to their end", "fewer".to_owned())),
+                _ => {}
             }
         }
     }
