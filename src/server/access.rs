@@ -72,7 +72,9 @@ pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint:
         Caller::Holder(token) => {
             let place = token.collection.map_or_else(|| "all collections".to_owned(), |name| name.to_string());
             let only = if token.is_blind { ", and not to read" } else { "" };
-            let asked = endpoint.view().map(|view| format!(" of {}", view.name)).unwrap_or_default();
+            // Whoever uploads named it; who only reads is told of no other collection, not even its own words.
+            let named = endpoint.view().filter(|_| scope != Scope::Read);
+            let asked = named.map(|view| format!(" for {}", view.name)).unwrap_or_default();
             let text =
                 format!("the token {} allows to {} {place}{only}; this takes {scope}{asked}", token.name, token.scope);
             Err(plain(StatusCode::FORBIDDEN, text))
