@@ -15,7 +15,7 @@ mod signature;
 
 pub use folder::Folder;
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
-pub use lock::Lock;
+pub use lock::{Holder, Lock, lock_holders};
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
 pub use probe::{Filesystem, boot_id, filesystem, free_bytes, host_name, unique_name, user_id, user_name};

@@ -179,8 +179,8 @@ impl FromStr for Spec {
         if let Some(digest) = digest(spec)? {
             return Ok(Self::Digest(digest));
         }
-        // A wheel's build tag is any text; no other spec has so many dashes and that end.
-        if spec.ends_with(".whl") && spec.matches('-').count() >= 4 && !spec.contains(['/', '\\']) {
+        // What a file may be called it may be named by: a build tag is nearly any text.
+        if is_wheel_name(spec) {
             return Ok(Self::Filename(spec.to_owned()));
         }
         // Refused by name, for each is good elsewhere: in a requirements file, or on the command line of `import`.
@@ -233,6 +233,16 @@ fn is_filename(spec: &str) -> bool {
     let lower = spec.to_ascii_lowercase();
     [".whl", ".tar.gz", ".zip", ".tgz", ".tar.bz2", ".tar.xz"].iter().any(|end| lower.ends_with(end))
         && !spec.contains(|c: char| c.is_whitespace() || "=<>~".contains(c))
+}
+
+/// Returns whether the text has the parts of a wheel's filename (PEP 427), whatever its build tag and its tags.
+fn is_wheel_name(spec: &str) -> bool {
+    let mut parts = spec.split('-');
+    let has_end =
+        spec.len() > 4 && spec.is_char_boundary(spec.len() - 4) && spec[spec.len() - 4..].eq_ignore_ascii_case(".whl");
+    let is_named = parts.next().is_some_and(|name| name.parse::<ProjectName>().is_ok())
+        && parts.next().is_some_and(|version| Version::from_str(version).is_ok());
+    has_end && is_named && parts.count() >= 3 && !spec.contains(['/', '\\'])
 }
 
 impl fmt::Display for Spec {
@@ -290,8 +300,9 @@ mod tests {
             ("torch==2.5.1+CU121", "torch==2.5.1+cu121"),
             ("Demo.Pkg-1!2.0+cu1-py3-none-any.whl", "Demo.Pkg-1!2.0+cu1-py3-none-any.whl"),
             ("demo-1.0.tar.gz", "demo-1.0.tar.gz"),
-            ("demo-0-1=x [y]-py3-none-any.whl", "demo-0-1=x [y]-py3-none-any.whl"),
             ("demo-1.0.tar.xz", "demo-1.0.tar.xz"),
+            ("demo-1.0-1;x-py3-none-any.whl", "demo-1.0-1;x-py3-none-any.whl"),
+            ("demo-1.0-1[x] =<@>!~-py3-none-any.WHL", "demo-1.0-1[x] =<@>!~-py3-none-any.WHL"),
             (&hex.to_uppercase(), &hex),
             (&format!("sha256:{hex}"), &format!("sha256:{hex}")),
             (&format!("blake3:{hex}"), &format!("blake3:{hex}")),
