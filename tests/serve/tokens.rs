@@ -55,6 +55,7 @@ fn a_route_leads_an_upload_out_of_its_tokens_collection_only_where_the_token_say
             is(&upload(&site, path, token, wheel), 403, &[&words[0], &words[1]]);
         }
     }
+    is(&upload(&site, "/cuda/legacy/", &up, &torch), 403, &["the token upload allows to upload gaudi", "for cuda"]);
     for wheel in [Wheel::new("torch", "2.6.0+cu126").payload(9, 9), Wheel::new("requests", "2.32.3").payload(9, 9)] {
         is(&upload(&site, "/gaudi/legacy/?on_conflict=replace", &admin, &wheel), 403, &["the token admin"]);
     }
