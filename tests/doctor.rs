@@ -250,7 +250,9 @@ fn settings_that_do_not_go_together_are_notes() {
     let transaction = store.manifest.write().unwrap();
     transaction.delete_override(&set[0].project, Some(&variant.name)).unwrap();
     transaction.commit().unwrap();
-    let wheel = Wheel::new("nvidia-cublas-cu12", "12.1").write_to(sample.dir.path().join("gpu"));
+    // A name alone binds no wheel that runs anywhere.
+    let wheel = Wheel::new("nvidia-cublas-cu12", "12.1").tags("py3-none-manylinux_2_17_x86_64");
+    let wheel = wheel.write_to(sample.dir.path().join("gpu"));
     let options = ImportOptions {
         target: ops::Target::Collection(CollectionName::shared()),
         link: LinkMode::Copy,
