@@ -29,6 +29,8 @@ pub enum Unit {
     Count,
     /// A factor.
     Times,
+    /// Seconds.
+    Seconds,
 }
 
 const fn bytes(name: &'static str, limit: u64, what: &'static str) -> Budget {
@@ -37,6 +39,10 @@ const fn bytes(name: &'static str, limit: u64, what: &'static str) -> Budget {
 
 const fn count(name: &'static str, limit: u64, what: &'static str) -> Budget {
     Budget { name, limit, unit: Unit::Count, what }
+}
+
+const fn seconds(name: &'static str, limit: u64, what: &'static str) -> Budget {
+    Budget { name, limit, unit: Unit::Seconds, what }
 }
 
 const KIB: u64 = 1 << 10;
@@ -60,6 +66,8 @@ pub const PAGE_SHORT: Budget =
     bytes("page-short", 128 * MIB, "memory for reading a page of at most 2 MiB, by its size 64 times");
 /// The memory of all pages that are read at a time.
 pub const PAGES_AT_ONCE: Budget = bytes("pages-at-once", 512 * MIB, "memory of all pages that are read at a time");
+/// The largest signed list of a remote.
+pub const SIGNED_LIST: Budget = bytes("signed-list", 32 * MIB, "a remote's list of signed files");
 /// The longest link on a page.
 pub const LINK_BYTES: Budget = bytes("link-bytes", 16 * KIB, "a link on a remote's page");
 /// The most of a form before the bytes of a part: its boundary and its head.
@@ -118,6 +126,9 @@ pub const REMOTE_SIDECARS: Budget =
 /// The least that a transfer from a remote brings.
 pub const LEAST_RATE: Budget = bytes("least-rate", 4 * KIB, "a transfer from a remote in each second, at least");
 
+/// The least that an upload brings, while the server waits for it.
+pub const UPLOAD_RATE: Budget = bytes("upload-rate", 4 * KIB, "an upload in each second of --client-timeout, at least");
+
 /// The most projects that a remote is remembered not to have: those that were asked for last.
 pub const ABSENT_PAGES: Budget = count("absent-pages", 5000, "projects that a remote is remembered not to have");
 /// The most files of a remote whose first sight is remembered: gc keeps the oldest.
@@ -127,6 +138,25 @@ pub const WANTS: Budget = count("wants", 2000, "projects remembered that a cache
 /// The largest `variant.json` of a wheel.
 pub const VARIANT_BYTES: Budget = bytes("variant-bytes", 64 * KIB, "a wheel's variant.json");
 
+/// The largest request for a token: it holds a CI's.
+pub const JWT_BYTES: Budget = bytes("jwt-bytes", 16 * KIB, "a request for a token");
+/// How long a CI's token may be good yet: what was used is remembered for so long.
+pub const JWT_LIFE: Budget = seconds("jwt-life", 86_400, "a CI's token, from now to its end");
+/// The largest document of an issuer.
+pub const ISSUER_BYTES: Budget = bytes("issuer-bytes", 256 * KIB, "an issuer's document");
+/// The most keys of an issuer.
+pub const ISSUER_KEYS: Budget = count("issuer-keys", 100, "keys of an issuer");
+/// How long an issuer may take to tell its keys.
+pub const ISSUER_TIME: Budget = seconds("issuer-time", 10, "an issuer's keys, to come");
+/// The most requests for tokens that wait for issuers; one issuer's may be at most as many as it leaves free.
+pub const ISSUER_WAITS: Budget = count("issuer-waits", 16, "requests that wait for issuers; half of them for one");
+/// The most numbers of a CI's used tokens, two each, that are remembered: as long as those are good, and a day.
+pub const JWT_USED: Budget =
+    count("jwt-used", 100_000, "numbers of a CI's tokens, remembered as used while they are good, and a day");
+/// The most tokens of publishers that hold at a time; one publisher has at most as many as it leaves free.
+pub const PUBLISHER_TOKENS: Budget =
+    count("publisher-tokens", 1000, "tokens of publishers that hold at a time; half of them of one");
+
 /// All budgets, in the order in which they are told.
 pub const ALL: &[&Budget] = &[
     &PAGE_BYTES,
@@ -135,6 +165,7 @@ pub const ALL: &[&Budget] = &[
     &PAGE_MEMORY,
     &PAGE_SHORT,
     &PAGES_AT_ONCE,
+    &SIGNED_LIST,
     &LINK_BYTES,
     &FORM_HEAD,
     &FORM_PARTS,
@@ -157,10 +188,19 @@ pub const ALL: &[&Budget] = &[
     &REMOTE_FILES,
     &REMOTE_SIDECARS,
     &LEAST_RATE,
+    &UPLOAD_RATE,
     &ABSENT_PAGES,
     &FIRST_SEEN,
     &WANTS,
     &VARIANT_BYTES,
+    &JWT_BYTES,
+    &JWT_LIFE,
+    &JWT_USED,
+    &ISSUER_BYTES,
+    &ISSUER_KEYS,
+    &ISSUER_TIME,
+    &ISSUER_WAITS,
+    &PUBLISHER_TOKENS,
 ];
 
 impl Budget {
@@ -178,6 +218,7 @@ impl Budget {
             Unit::Bytes => format!("{limit} bytes"),
             Unit::Count => limit.to_string(),
             Unit::Times => format!("{limit} times"),
+            Unit::Seconds => format!("{limit} s"),
         }
     }
 }

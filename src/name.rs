@@ -1,4 +1,4 @@
-//! Names from outside, validated once at the edge: projects, collections and remotes.
+//! Names from outside, validated once at the edge: projects, collections, remotes and publishers.
 //!
 //! Filenames of distributions are parsed by `wheel`, which also knows what they mean.
 
@@ -18,6 +18,9 @@ pub enum NameError {
     /// Not a remote's name.
     #[error("{0:?} is not a remote's name: 1 to 100 of a-z, 0-9, '.', '_' and '-', with a letter or digit first")]
     Remote(String),
+    /// Not a publisher's name.
+    #[error("{0:?} is not a publisher's name: 1 to 100 of a-z, 0-9, '.', '_' and '-', with a letter or digit first")]
+    Publisher(String),
 }
 
 macro_rules! text {
@@ -121,6 +124,19 @@ impl FromStr for RemoteName {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         if is_segment(text) { Ok(Self(text.to_owned())) } else { Err(NameError::Remote(text.to_owned())) }
+    }
+}
+
+/// A publisher's name: a CI that may upload.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublisherName(String);
+text!(PublisherName);
+
+impl FromStr for PublisherName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if is_segment(text) { Ok(Self(text.to_owned())) } else { Err(NameError::Publisher(text.to_owned())) }
     }
 }
 

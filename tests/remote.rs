@@ -14,7 +14,7 @@ use support::{Reply, Sdist, Server, Wheel};
 use tempfile::TempDir;
 use url::Url;
 use wcas::digest::{Digests, Sha256};
-use wcas::index::read::{ListedFile, Sidecar};
+use wcas::index::read::{ListedFile, Sidecar, Signed};
 use wcas::remote::{
     Auth, Client, ClientOptions, Downloaded, Failure, FailureKind, Layout, Page, PageAnswer, Source, Validators,
     discover,
@@ -68,6 +68,7 @@ fn listed(address: &str, bytes: &[u8]) -> ListedFile {
         uploaded_at: None,
         is_first_seen: false,
         provenance: None,
+        signed: Signed::Unasked,
     }
 }
 
@@ -634,15 +635,20 @@ fn metadata_comes_from_the_sidecar_where_one_is_promised() {
     assert_eq!(ask(&source(&server), &file(Some(Sha256::of(&metadata)))).unwrap(), metadata);
     assert_eq!(ask(&lenient(&server), &file(None)).unwrap(), metadata);
     assert_eq!(server.paths(), [sidecar.as_str(), sidecar.as_str()]);
-    let failure = ask(&source(&server), &file(None)).unwrap_err();
+    assert_eq!(ask(&source(&server), &file(None)).unwrap(), metadata, "by the plain way that the page itself took");
+    let elsewhere = Source::new(server.other_url("/simple/").parse().unwrap());
+    let failure = ask(&elsewhere, &file(None)).unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Insecure, "{failure}");
+    // Where it isn't what was promised, the wheel's own counts: not against a digest that the page has, which the whole wheel settles.
     let failure = ask(&lenient(&server), &file(Some(Sha256::of(b"other")))).unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::BadDigest, "{failure}");
-    server.route(&sidecar, Reply::bytes("text/plain", "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n"));
-    let failure = ask(&lenient(&server), &file(None)).unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::BadMetadata, "{failure}");
-    server.route(&sidecar, Reply::status(404));
-    assert_eq!(ask(&lenient(&server), &file(None)).unwrap(), metadata, "a promise not kept");
+    assert!(matches!(failure, Failure::NoMetadata { .. }), "{failure}");
+    let another = Reply::bytes("text/plain", "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n");
+    for reply in [another, Reply::status(404), Reply::status(403), Reply::status(451)] {
+        server.route(&sidecar, reply);
+        assert_eq!(ask(&lenient(&server), &file(None)).unwrap(), metadata, "a promise not kept");
+        let failure = ask(&source(&server), &file(None)).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Insecure, "a part of a wheel has no digest: {failure}");
+    }
 }
 
 #[test]
@@ -858,6 +864,40 @@ fn a_redirect_leads_to_no_clouds_metadata() {
         let failure = client.page(&source(&server), &url(&server.url("/simple/demo/")), None).unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Redirect, "{failure}");
         assert!(failure.to_string().contains("farther inside"), "{failure}");
+    }
+}
+
+#[test]
+fn a_document_is_taken_from_the_asked_host_within_its_size_and_from_no_farther_inside() {
+    let server = Server::start();
+    let (client, source) = (client(), source(&server));
+    let get = |path: &str, cap| client.document(&source, &url(&server.url(path)), cap);
+    for (told, expected) in [
+        (None, None),
+        (Some("public, max-age=90"), Some(90)),
+        (Some("Max-Age=\"5\", must-revalidate"), Some(5)),
+        (Some("max-age=90, no-store"), Some(0)),
+        (Some("no-cache"), Some(0)),
+        (Some("max-age=soon"), None),
+    ] {
+        let reply = Reply::json("{\"keys\": []}");
+        server.route("/keys", told.map_or(reply.clone(), |told| reply.header("Cache-Control", told)));
+        let document = get("/keys", 20).unwrap();
+        assert_eq!(document.max_age, expected.map(Duration::from_secs), "{told:?}");
+        assert_eq!(document.body, b"{\"keys\": []}");
+    }
+    server.route("/keys", Reply::json(vec![b' '; 21]));
+    assert!(matches!(get("/keys", 20), Err(Failure::TooLarge { .. })));
+    // A bomb is as large as what comes out of it.
+    server.route("/keys", Reply::json(vec![b' '; 100_000]).gzip());
+    assert!(matches!(get("/keys", 20_000), Err(Failure::TooLarge { .. })));
+    server.route("/keys", Reply::json("{}")).route("/same", Reply::redirect(302, "/keys"));
+    assert_eq!(get("/same", 20).unwrap().body, b"{}");
+    server.route("/other", Reply::redirect(302, &server.other_url("/keys")));
+    assert_eq!(get("/other", 20).unwrap_err().kind(), FailureKind::Redirect);
+    for issuer in ["https://public.example/", "https://1.1.1.1/"] {
+        let failure = knowing().document(&Source::new(url(issuer)), &url(&server.url("/keys")), 20).unwrap_err();
+        assert_eq!(failure.kind(), FailureKind::Redirect, "{failure}");
     }
 }
 

@@ -65,6 +65,7 @@ impl Site {
             base_path: base_path.to_owned(),
             max_upload_bytes: 1 << 20,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
+            random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),
         };
         let server = Server::new(options, LazyClient::new(ClientOptions::default())).unwrap();

@@ -76,6 +76,7 @@ impl Site {
             base_path: String::new(),
             max_upload_bytes: MAX_BYTES,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
+            random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),
         };
         let server = Server::new(options, LazyClient::new(ClientOptions::default())).unwrap();

@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use wcas::error::Result;
-use wcas::ops::{self, Config, ConfigChange, SettingChange};
+use wcas::ops::{self, ApplyOptions, Config, ConfigChange, SettingChange};
 
 /// Keep a store's settings in a file: collections, variants, overrides, remotes
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,9 @@ enum Command {
         /// Take the settings of collections away that the file doesn't list, if it lists any
         #[arg(long)]
         prune: bool,
+        /// Take away, too, what protects and the file doesn't have: blocks, reservations, what is open, quarantines, who must sign
+        #[arg(long)]
+        unprotect: bool,
     },
 }
 
@@ -50,17 +53,21 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             let text = config.to_toml()?;
             app.report_as_is("config-show", &ShowDocument { config: &config }, |out| write!(out, "{text}"))?;
         }
-        Command::Apply { file, dry_run, prune } => {
+        Command::Apply { file, dry_run, prune, unprotect } => {
             let place = if file == Path::new("-") { PathBuf::from("standard input") } else { file.clone() };
             let mut config = Config::parse(&read(&file, &place)?, &place.display().to_string())?;
             for note in config.read_files(file.parent().unwrap_or(Path::new("")))? {
                 app.note(&note);
             }
             let store = if dry_run { app.open()? } else { app.open_or_create()? };
-            let report = ops::apply_config(&store, &app.context(), &config, prune, dry_run)?;
+            let report =
+                ops::apply_config(&store, &app.context(), &config, &ApplyOptions { prune, unprotect, dry_run })?;
             app.report("config-apply", &report, |out| {
                 report.changes.iter().try_for_each(|change| writeln!(out, "{}", line(change)))
             })?;
+            if dry_run && !unprotect && !report.lifted.is_empty() {
+                app.warn(&format!("without --unprotect this is refused, since it lifts {}", report.lifted.join(", ")));
+            }
             let changes = print::count(report.changes.len(), "change");
             app.note(&match (report.changes.is_empty(), dry_run) {
                 (true, _) => "nothing to change".to_owned(),

@@ -45,7 +45,7 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
     }
     let options = InvalidateOptions { filter, all: args.all, dry_run: args.dry_run };
     let report = ops::invalidate(&store, &app.context(), &options)?;
-    app.report("invalidate", &report, |out| {
+    app.done("invalidate", &report, |out| {
         for removed in &report.removed {
             writeln!(out, "{}: {}", removed.collection, removed.filename)?;
         }
@@ -72,7 +72,7 @@ pub(super) struct UndoArgs {
 
 pub(super) fn undo(app: &App, args: UndoArgs) -> Result<End> {
     let report = ops::undo(&app.open()?, &app.context(), args.operation)?;
-    app.report("undo", &report, |out| {
+    app.done("undo", &report, |out| {
         for restored in &report.restored {
             writeln!(out, "{}: {}", restored.collection, restored.filename)?;
         }
@@ -126,7 +126,7 @@ fn mark(app: &App, command: &str, filter: &Filter, everywhere: Everywhere, reaso
     let store = app.open()?;
     everywhere.confirm(app, &store, filter, command)?;
     let changed = ops::yank(&store, &app.context(), filter, reason)?;
-    app.report(command, &YankDocument { changed: &changed }, |out| {
+    app.done(command, &YankDocument { changed: &changed }, |out| {
         for entry in &changed {
             writeln!(out, "{}: {}", entry.collection, entry.filename)?;
         }

@@ -206,6 +206,9 @@ fn sight(
             for file in &remote.files {
                 writeln!(out, "  {}: {}", file.filename, file.verdict)?;
             }
+            for problem in &remote.problems {
+                writeln!(out, "  left out of its page: {problem}")?;
+            }
         }
         Ok(())
     })?;

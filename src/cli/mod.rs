@@ -18,6 +18,7 @@ mod names;
 mod pin;
 mod print;
 mod progress;
+mod publisher;
 mod pull;
 mod push;
 mod rebuild;
@@ -102,6 +103,7 @@ enum Command {
     Rebuild(rebuild::Args),
     Serve(serve::Args),
     Token(token::Args),
+    Publisher(publisher::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -194,6 +196,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Rebuild(args) => rebuild::run(app, args),
         Command::Serve(args) => serve::run(app, args),
         Command::Token(args) => token::run(app, args),
+        Command::Publisher(args) => publisher::run(app, args),
         Command::Completions(args) => generate::completions(app, args, &mut Cli::command()),
         Command::Man(args) => generate::man(app, args, Cli::command()),
     }

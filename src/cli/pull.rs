@@ -6,7 +6,7 @@ use super::{End, print};
 use std::path::PathBuf;
 use wcas::error::Result;
 use wcas::name::{CollectionName, RemoteName};
-use wcas::ops::{self, OwnProjects, PullOptions, PullReport, Want};
+use wcas::ops::{self, OwnProjects, PullOptions, PullReport, Target, Want};
 use wcas::requirement::Spec;
 
 /// Fetch listed distributions from the remotes of collections
@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Search as this variant does
     #[arg(long, value_name = "V")]
     variant: Option<CollectionName>,
-    /// Only from this remote
+    /// Only from this remote; with --collection into that one collection
     #[arg(long, value_name = "REMOTE")]
     from: Option<RemoteName>,
     /// How many downloads run at a time
@@ -53,6 +53,14 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if wants.is_empty() && set.refused.is_empty() && args.requirements.is_empty() {
         return Err(wcas::Error::Refused("nothing to pull: name a distribution, or a file with -r".to_owned()));
     }
+    let target = match (&args.from, args.collection.as_slice()) {
+        (Some(_), [one]) => Some(Target::Collection(one.clone())),
+        (Some(_), [_, _, ..]) => {
+            let why = "--from with several collections: say the one that the files go to";
+            return Err(wcas::Error::Refused(why.to_owned()));
+        }
+        _ => None,
+    };
     let collections = if args.collection.is_empty() { vec![CollectionName::shared()] } else { args.collection };
     let options = PullOptions {
         wants,
@@ -60,7 +68,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         variant: args.variant,
         own: OwnProjects::Stored,
         from: args.from,
-        target: None,
+        target,
         filter,
         downloads: args.downloads.into(),
     };

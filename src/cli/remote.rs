@@ -6,6 +6,7 @@ use super::{End, print, units};
 use clap::Subcommand;
 use serde::Serialize;
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use wcas::Error;
 use wcas::error::Result;
@@ -100,6 +101,12 @@ struct Settings {
     /// Its root page may name not all its projects
     #[arg(long)]
     no_listed: bool,
+    /// While it can't be asked, farther remotes and collections answer
+    #[arg(long, overrides_with = "no_optional")]
+    optional: bool,
+    /// While it can't be asked, nobody farther away answers for it: it may hide what they have
+    #[arg(long)]
+    no_optional: bool,
     /// Where credentials are: `netrc`, or `env:VAR`; they are never stored
     #[arg(long, value_name = "WHERE")]
     auth: Option<String>,
@@ -118,6 +125,9 @@ struct Settings {
     /// Where files are uploaded to, where the remote's own URL doesn't tell (that of a wcas does)
     #[arg(long, value_name = "URL")]
     upload_url: Option<String>,
+    /// Take only what a list says that one of these signed: a file as `ssh-keygen -Y verify -f` reads it; for collections of another wcas
+    #[arg(long, value_name = "KEYS")]
+    signed_by: Option<PathBuf>,
 }
 
 impl Settings {
@@ -135,12 +145,24 @@ impl Settings {
             allow_insecure: switch(self.allow_insecure, self.no_allow_insecure),
             trust_unhashed: switch(self.trust_unhashed, self.no_trust_unhashed),
             is_listed: switch(self.listed, self.no_listed),
+            is_optional: switch(self.optional, self.no_optional),
             auth: self.auth.map(|auth| Some(auth).filter(|auth| auth != "none")),
             is_ours: switch(self.ours, self.theirs),
             writes_back: switch(self.write_back, self.no_write_back),
             upload_url: self.upload_url.map(|url| Some(url).filter(|url| url != "none")),
+            signed_by: self.signed_by.as_deref().map(signers).transpose()?,
         })
     }
+}
+
+/// Reads who may sign.
+fn signers(path: &Path) -> Result<Option<String>> {
+    if path == Path::new("none") {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path);
+    text.map(Some)
+        .map_err(|error| Error::Refused(format!("the allowed signers {} can't be read: {error}", path.display())))
 }
 
 /// Tells an option that was not given from one that takes all away.
@@ -236,6 +258,10 @@ fn test(app: &App, name: &RemoteName, project: Option<&ProjectName>) -> Result<E
                 writeln!(out, "  left out: {problem}")?;
             }
         }
+        if let Some(list) = &report.signed {
+            let files = list.files.map(|count| format!(", {}", print::count(count, "file"))).unwrap_or_default();
+            writeln!(out, "  signed list: {}@{} by {}{files}", list.collection, list.revision, list.signer)?;
+        }
         if let (Some(failure), Some(at)) = (&report.last_failure, report.last_failed_at) {
             writeln!(out, "  last failure before: {}: {failure}", print::time(at))?;
         }
@@ -289,10 +315,17 @@ fn rules(report: &RemoteReport) -> String {
         report.allow_insecure.then(|| "insecure".to_owned()),
         report.trust_unhashed.then(|| "unhashed".to_owned()),
         report.is_listed.then(|| "listed".to_owned()),
+        report.is_optional.then(|| "optional".to_owned()),
         report.auth.as_ref().map(|auth| format!("auth {auth}")),
         report.is_ours.then(|| "ours".to_owned()),
         report.writes_back.then(|| "writes back".to_owned()),
         report.upload_url.as_ref().map(|url| format!("uploads to {url}")),
+        report.signed_by.as_ref().map(|keys| {
+            format!(
+                "signed by {}",
+                keys.lines().filter_map(|line| line.split_whitespace().next()).collect::<Vec<_>>().join(" ")
+            )
+        }),
     ];
     rules.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -143,6 +143,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         base_path: args.base_path.clone(),
         max_upload_bytes: args.max_upload_size,
         clock: clock.clone(),
+        random: || super::token::random().map_err(|error| error.to_string()),
         actor: app.actor().clone(),
     };
     let server = Arc::new(Server::new(options, app.new_client(PAGE_DEADLINE))?);

@@ -108,10 +108,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let store = app.open()?;
     match args.command {
         Command::Create { collection, all: _, scope, into, projects, no_read, expires, forever, name } => {
-            let mut random = [0; 32];
-            getrandom::fill(&mut random)
-                .map_err(|error| Error::Refused(format!("the system gives no random numbers: {error}")))?;
-            let secret = Secret::of(random);
+            let secret = Secret::of(random()?);
             let place = collection.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string);
             let options = TokenOptions {
                 name: name.unwrap_or_else(|| format!("{place}-{scope}-{}", &secret.digest().to_string()[..6])),
@@ -153,6 +150,14 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     Ok(End::Done)
 }
 
+/// Returns random bytes of the system.
+pub(super) fn random() -> Result<[u8; 32]> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|error| Error::Refused(format!("the system gives no random numbers: {error}")))?;
+    Ok(random)
+}
+
 fn row(token: &TokenReport) -> [String; 7] {
     let state = match (token.is_live, token.revoked_at, token.expires_at) {
         (true, _, Some(end)) => format!("until {}", print::time(end)),
@@ -180,7 +185,9 @@ fn does(token: &TokenReport) -> String {
     let blind = if token.reads { "" } else { ", no read" };
     let projects: Vec<String> = token.projects.iter().map(ToString::to_string).collect();
     let projects = if projects.is_empty() { String::new() } else { format!(" of {}", projects.join(", ")) };
-    format!("{}{blind}{projects}", token.scope)
+    let publisher = token.publisher.as_ref().map(|name| format!(", for the publisher {name}"));
+    let subject = token.subject.as_ref().map(|subject| format!(" ({subject})"));
+    format!("{}{blind}{projects}{}{}", token.scope, publisher.unwrap_or_default(), subject.unwrap_or_default())
 }
 
 #[cfg(test)]

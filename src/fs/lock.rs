@@ -2,6 +2,8 @@
 
 use super::{Error, Result, entry};
 use rustix::fs::OFlags;
+use std::collections::BTreeSet;
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -147,6 +149,57 @@ fn holder(path: &Path) -> String {
     }
 }
 
+/// A process that holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// What it calls itself, as far as that can be read.
+    pub command: Option<String>,
+    /// The number of its user.
+    pub user: Option<u32>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.pid)?;
+        match (&self.command, self.user) {
+            (Some(command), Some(user)) => write!(f, " ({command}, user {user})"),
+            (Some(command), None) => write!(f, " ({command})"),
+            (None, Some(user)) => write!(f, " (user {user})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// Returns the other processes that hold a POSIX lock (`fcntl(2)`) on a byte of a file, as far as the kernel tells (`/proc/locks`).
+///
+/// The file isn't opened: to close it would end all locks that this process has on it.
+pub fn lock_holders(path: &Path, byte: u64) -> Vec<Holder> {
+    let (Ok(metadata), Ok(locks)) = (std::fs::metadata(path), std::fs::read_to_string("/proc/locks")) else {
+        return Vec::new();
+    };
+    let pids = locks.lines().filter_map(|line| locker(line, metadata.ino(), byte));
+    let others: BTreeSet<u32> = pids.filter(|pid| *pid != std::process::id()).collect();
+    let holder = |pid: u32| {
+        let dir = PathBuf::from(format!("/proc/{pid}"));
+        let command = std::fs::read_to_string(dir.join("comm")).ok().map(|text| text.trim_end().to_owned());
+        Holder { pid, command, user: std::fs::metadata(dir).ok().map(|metadata| metadata.uid()) }
+    };
+    others.into_iter().map(holder).collect()
+}
+
+/// Reads a line of `/proc/locks` (`proc_locks(5)`): `1: POSIX  ADVISORY  READ 4711 fe:00:1234 120 120`. The device is left out, since
+/// file systems that lie over others tell another one here than for their files.
+fn locker(line: &str, inode: u64, byte: u64) -> Option<u32> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [_, "POSIX", _, _, pid, file, start, end] = words[..] else { return None };
+    let (_, found) = file.rsplit_once(':')?;
+    let end = if end == "EOF" { u64::MAX } else { end.parse().ok()? };
+    let is_it = found.parse() == Ok(inode) && (start.parse().ok()?..=end).contains(&byte);
+    pid.parse().ok().filter(|_| is_it)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +221,18 @@ mod tests {
             drop(held);
             waiting.join().unwrap().unwrap();
         });
+    }
+
+    #[test]
+    fn the_kernel_tells_who_holds_a_byte() {
+        let of = |line| locker(line, 1234, 120);
+        assert_eq!(of("1: POSIX  ADVISORY  READ 4711 fe:00:1234 120 120"), Some(4711));
+        assert_eq!(of("1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 0 EOF"), Some(4711));
+        assert_eq!(of("1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 121 128"), None);
+        assert_eq!(of("1: POSIX  ADVISORY  WRITE 4711 fe:00:1235 120 120"), None);
+        assert_eq!(of("1: -> POSIX  ADVISORY  WRITE 4711 fe:00:1234 120 120"), None, "it waits");
+        assert_eq!(of("1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF"), None);
+        assert_eq!(of("1: OFDLCK ADVISORY  WRITE -1 fe:00:1234 0 EOF"), None);
     }
 
     #[test]

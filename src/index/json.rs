@@ -24,15 +24,20 @@ pub fn project(out: &mut dyn Write, page: &Page<'_>) -> Result<()> {
     )
 }
 
-/// Writes the root page. The names are normalised.
-pub fn root(out: &mut dyn Write, serial: Option<u64>, projects: &[impl AsRef<str>]) -> Result<()> {
-    let projects = projects.iter().map(|name| ProjectName { name: name.as_ref() }).collect();
+/// Writes the root page: of each project its normalised name and, where it is known, a number that grows with its changes.
+pub fn root<'a>(
+    out: &mut dyn Write,
+    serial: Option<u64>,
+    projects: impl IntoIterator<Item = (&'a str, Option<i64>)>,
+) -> Result<()> {
+    let projects = projects.into_iter().map(|(name, last_serial)| ProjectName { name, last_serial }).collect();
     write(out, &RootJson { meta: Meta::new(serial), projects })
 }
 
 /// Writes one document for a whole collection: its projects, as the root page has them, and all files.
 pub fn collection(out: &mut dyn Write, page: &Page<'_>) -> Result<()> {
-    let mut projects: Vec<_> = page.offered().iter().map(|file| ProjectName { name: file.project }).collect();
+    let mut projects: Vec<_> =
+        page.offered().iter().map(|file| ProjectName { name: file.project, last_serial: None }).collect();
     projects.sort_unstable();
     projects.dedup();
     write(out, &CollectionJson { meta: Meta::new(page.serial), name: page.name, projects, files: Files(page) })
@@ -76,6 +81,8 @@ struct RootJson<'a> {
 #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
 struct ProjectName<'a> {
     name: &'a str,
+    #[serde(rename = "_last-serial", skip_serializing_if = "Option::is_none")]
+    last_serial: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -257,12 +264,12 @@ mod tests {
 
     #[test]
     fn a_root_page_names_projects_and_its_serial() {
-        let page = text(|out| root(out, Some(41), &["demo", "torch"]));
+        let page = text(|out| root(out, Some(41), [("demo", Some(7)), ("torch", None)]));
         assert_eq!(
             page,
-            "{\"meta\":{\"api-version\":\"1.4\",\"_last-serial\":41},\"projects\":[{\"name\":\"demo\"},{\"name\":\"torch\"}]}\n"
+            "{\"meta\":{\"api-version\":\"1.4\",\"_last-serial\":41},\"projects\":[{\"name\":\"demo\",\"_last-serial\":7},{\"name\":\"torch\"}]}\n"
         );
-        assert_eq!(text(|out| root(out, None, &[""; 0])), "{\"meta\":{\"api-version\":\"1.4\"},\"projects\":[]}\n");
+        assert_eq!(text(|out| root(out, None, [])), "{\"meta\":{\"api-version\":\"1.4\"},\"projects\":[]}\n");
     }
 
     #[test]

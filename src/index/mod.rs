@@ -8,6 +8,7 @@
 
 pub mod html;
 pub mod json;
+pub mod legacy;
 pub mod lines;
 pub mod read;
 
@@ -115,7 +116,7 @@ pub fn file_url(path: &Path) -> String {
 }
 
 /// A time as PEP 700 wants it: `2024-12-31T23:59:59Z`.
-struct UploadTime(i64);
+pub(crate) struct UploadTime(pub(crate) i64);
 
 impl fmt::Display for UploadTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

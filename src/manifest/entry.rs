@@ -235,6 +235,17 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Returns the projects of a collection, each with the newest revision that added or removed a file of it.
+    pub fn project_serials(&self, collection: CollectionId) -> Result<Vec<(ProjectName, i64)>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT d.project, max(max(e.added, coalesce(e.removed, 0))) FROM entry e
+             JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+             WHERE e.collection_id = ?1 GROUP BY d.project",
+        )?;
+        let rows = statement.query_map([collection], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Returns the live entries of a project in a collection.
     pub fn project_entries(&self, collection: CollectionId, project: &ProjectName) -> Result<Vec<Entry>> {
         self.entries_where(

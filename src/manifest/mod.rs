@@ -11,14 +11,17 @@ mod count;
 mod distribution;
 mod entry;
 mod garbage;
+mod held;
 mod inspection;
 mod opened_file;
 mod owner;
 mod pin;
+mod publisher;
 mod recent;
 mod record;
 mod refusal;
 mod remote;
+mod remote_list;
 mod remote_metadata;
 mod revision_signature;
 mod route;
@@ -44,10 +47,12 @@ pub use garbage::{Garbage, PrunedEntry};
 pub use inspection::{BoundFile, InspectionRow};
 pub use owner::{BlockRow, Reservation};
 pub use pin::{DroppedKept, PinRow, Reference};
+pub use publisher::{PublisherId, PublisherRow, PublisherSettings};
 pub use recent::{DayCount, OperationRow};
 pub use record::{Link, NewRecord, RecordFilter, RecordRow, START};
 pub use refusal::RefusalRow;
-pub use remote::{PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings};
+pub use remote::{PageFailure, PageRow, RemoteCount, RemoteId, RemoteOutcome, RemoteRow, RemoteSettings, Setback};
+pub use remote_list::{RemoteListRow, TakenList};
 pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
@@ -62,7 +67,7 @@ use crate::fs::fault::{Change, point};
 use opened_file::OpenedFile;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -84,6 +89,9 @@ const APPLICATION_ID: i64 = 0x5743_4153;
 
 /// How much of the manifest may be in memory.
 const CACHE_KIB: i64 = 32 * 1024;
+
+/// Writes whose loss is bearable wait so long for other processes: somebody waits for an answer meanwhile.
+const RELAXED_WAIT: Duration = Duration::from_millis(500);
 
 /// What can go wrong with the manifest.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +116,9 @@ pub enum Error {
     /// The file at the manifest's path is not the one that was opened.
     #[error("{} was replaced or removed while this command had it open, and what is there now doesn't have this change", .0.display())]
     Replaced(PathBuf),
+    /// Another process has held the lock that writers need for as long as was waited.
+    #[error("the manifest is locked for writing by {0}")]
+    Held(String),
     /// The file was written by a newer wcas.
     #[error("{} has schema {found}, and this wcas knows up to {VERSION}: use a newer wcas", path.display())]
     Newer {
@@ -121,7 +132,7 @@ pub enum Error {
 impl Error {
     /// Tells whether another process held the manifest for too long, or put another in its place: the same command may succeed.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Replaced(_))
+        matches!(self, Self::Replaced(_) | Self::Held(_))
             || matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 
@@ -174,6 +185,8 @@ pub enum Access {
 pub struct Manifest {
     rows: Rows,
     actor: Actor,
+    /// How long a statement waits for another process.
+    wait: Cell<Duration>,
 }
 
 /// What can be read from a manifest.
@@ -236,7 +249,7 @@ impl Manifest {
             return Err(Error::Replaced(path.to_owned()));
         }
         let opened = opened.ok_or_else(|| Error::Replaced(path.to_owned()))?;
-        let manifest = Self { rows: Rows { conn, opened }, actor: Actor::default() };
+        let manifest = Self { rows: Rows { conn, opened }, actor: Actor::default(), wait: Cell::new(wait) };
         manifest.migrate(path, access)?;
         Ok(manifest)
     }
@@ -288,19 +301,21 @@ impl Manifest {
         self.begin("BEGIN DEFERRED")
     }
 
-    /// Does some writes whose loss in a power cut is bearable (counters), without waiting for the disk.
+    /// Does some writes whose loss is bearable (counters, what remotes said), without waiting for the disk, or long for others.
     pub fn write_relaxed<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        self.conn.busy_timeout(self.wait.get().min(RELAXED_WAIT))?;
         let done = self.begin_recorded().and_then(|transaction| {
             let value = write(&transaction)?;
             transaction.commit().map(|()| value)
         });
+        self.conn.busy_timeout(self.wait.get())?;
         self.conn.pragma_update(None, "synchronous", "FULL")?;
         done
     }
 
     fn begin(&self, sql: &str) -> Result<Transaction<'_>> {
-        self.conn.execute_batch(sql)?;
+        self.conn.execute_batch(sql).map_err(|error| held::told(error, &self.conn))?;
         let (operation, actor) = (RefCell::new(None), &self.actor);
         Ok(Transaction { rows: &self.rows, is_open: true, actor, foreign: None, operation })
     }
@@ -329,6 +344,7 @@ impl Manifest {
 
     /// Changes how long a statement waits for another process.
     pub fn set_wait(&self, wait: Duration) -> Result<()> {
+        self.wait.set(wait);
         Ok(self.conn.busy_timeout(wait)?)
     }
 

@@ -53,6 +53,8 @@ pub struct RemoteSettings {
     pub trust_unhashed: bool,
     /// Whether its root page names all its projects, so that others need not be asked for.
     pub is_listed: bool,
+    /// Whether farther remotes and collections answer while it fails; else nobody does, since it may hide what they have.
+    pub is_optional: bool,
     /// Where credentials are: `netrc`, or `env:` and the name of a variable; never the credentials.
     pub auth: Option<String>,
     /// Whether it is a cache of the same organisation; others are strangers, who get nothing.
@@ -61,6 +63,8 @@ pub struct RemoteSettings {
     pub writes_back: bool,
     /// Where files are uploaded to, without credentials; `None`: its own URL tells.
     pub upload_url: Option<String>,
+    /// Who may sign the list of what is taken from it, as a file of allowed signers says it; `None`: it needs no list.
+    pub signed_by: Option<String>,
 }
 
 /// A remote's row.
@@ -110,10 +114,12 @@ impl RemoteRow {
                 allow_insecure: row.get("allow_insecure")?,
                 trust_unhashed: row.get("trust_unhashed")?,
                 is_listed: row.get("is_listed")?,
+                is_optional: row.get("is_optional")?,
                 auth: row.get("auth")?,
                 is_ours: row.get("is_ours")?,
                 writes_back: row.get("writes_back")?,
                 upload_url: row.get("upload_url")?,
+                signed_by: row.get("signed_by")?,
             },
             layout: row.get("layout")?,
             ok_at: row.get("ok_at")?,
@@ -121,6 +127,31 @@ impl RemoteRow {
             failure: row.get("failure")?,
         })
     }
+}
+
+text_column! {
+    /// What a failure of a remote says about asking again.
+    Setback {
+        /// It may be gone a moment later.
+        Passing = "passing",
+        /// Waiting won't help.
+        Lasting = "lasting",
+        /// It cost time, and will again.
+        Slow = "slow",
+        /// It was too slow for somebody in a hurry; who has the time may wait.
+        Late = "late",
+    }
+}
+
+/// How a question to a remote failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageFailure {
+    /// When, in seconds since 1970.
+    pub failed_at: i64,
+    /// How.
+    pub reason: String,
+    /// What that says about asking again.
+    pub setback: Setback,
 }
 
 /// A remote's page as it was last seen.
@@ -212,12 +243,14 @@ impl Rows {
     }
 
     /// Returns when and how a question for a project's page last failed, or one to the remote as a whole, after a time.
-    pub fn page_failure(&self, id: RemoteId, project: &str, after: i64) -> Result<Option<(i64, String)>> {
+    pub fn page_failure(&self, id: RemoteId, project: &str, after: i64) -> Result<Option<PageFailure>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT failed_at, reason FROM remote_failure
+            "SELECT failed_at, reason, kind FROM remote_failure
              WHERE remote_id = ?1 AND project IN ('', ?2) AND failed_at > ?3 ORDER BY failed_at DESC LIMIT 1",
         )?;
-        let failure = statement.query_row((id, project, after), |row| Ok((row.get("failed_at")?, row.get("reason")?)));
+        let failure = statement.query_row((id, project, after), |row| {
+            Ok(PageFailure { failed_at: row.get("failed_at")?, reason: row.get("reason")?, setback: row.get("kind")? })
+        });
         Ok(failure.optional()?)
     }
 
@@ -265,15 +298,17 @@ impl Transaction<'_> {
         let mut statement = self.conn.prepare_cached(
             "UPDATE remote SET url = :url, collection_id = :collection, priority = :priority, only_patterns = :only,
                except_patterns = :except, min_age = :min_age, not_found = :not_found, follow_hosts = :follow_hosts, allow_insecure = :allow_insecure,
-               trust_unhashed = :trust_unhashed, is_listed = :is_listed, auth = :auth, is_ours = :is_ours,
-               writes_back = :writes_back, upload_url = :upload_url WHERE id = :id",
+               trust_unhashed = :trust_unhashed, is_listed = :is_listed, is_optional = :is_optional, auth = :auth, is_ours = :is_ours,
+               writes_back = :writes_back, upload_url = :upload_url, signed_by = :signed_by WHERE id = :id",
         )?;
         statement.execute(named_params! {
             ":id": id, ":url": settings.url, ":collection": collection, ":priority": settings.priority,
             ":only": joined(&settings.only, "\n"), ":except": joined(&settings.except, "\n"), ":min_age": settings.min_age,
             ":not_found": joined(&settings.not_found, ","), ":follow_hosts": joined(&settings.follow_hosts, ","), ":allow_insecure": settings.allow_insecure,
-            ":trust_unhashed": settings.trust_unhashed, ":is_listed": settings.is_listed, ":auth": settings.auth,
+            ":trust_unhashed": settings.trust_unhashed, ":is_listed": settings.is_listed, ":is_optional": settings.is_optional,
+            ":auth": settings.auth,
             ":is_ours": settings.is_ours, ":writes_back": settings.writes_back, ":upload_url": settings.upload_url,
+            ":signed_by": settings.signed_by,
         })?;
         Ok(())
     }
@@ -304,10 +339,11 @@ impl Transaction<'_> {
     }
 
     /// Remembers that a project's page (empty: the remote as a whole) can't be had.
-    pub fn put_page_failure(&self, id: RemoteId, project: &str, at: i64, reason: &str) -> Result<()> {
-        let sql = "INSERT INTO remote_failure(remote_id, project, failed_at, reason) VALUES(?1, ?2, ?3, ?4)
-                   ON CONFLICT DO UPDATE SET failed_at = excluded.failed_at, reason = excluded.reason";
-        self.conn.prepare_cached(sql)?.execute((id, project, at, reason))?;
+    pub fn put_page_failure(&self, id: RemoteId, project: &str, failure: &PageFailure) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO remote_failure(remote_id, project, failed_at, reason, kind)
+                   VALUES(?1, ?2, ?3, ?4, ?5)";
+        let PageFailure { failed_at, reason, setback } = failure;
+        self.conn.prepare_cached(sql)?.execute((id, project, failed_at, reason, setback))?;
         Ok(())
     }
 
@@ -428,10 +464,12 @@ mod tests {
             allow_insecure: true,
             trust_unhashed: true,
             is_listed: true,
+            is_optional: true,
             auth: Some("env:TOKEN".to_owned()),
             is_ours: true,
             writes_back: true,
             upload_url: Some("https://index.example/legacy/".to_owned()),
+            signed_by: Some("me ssh-ed25519 AAAA".to_owned()),
         }
     }
 

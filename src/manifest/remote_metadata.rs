@@ -57,6 +57,12 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Forgets all METADATA that a remote told.
+    pub fn forget_metadata_of_remote(&self, remote: RemoteId) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM remote_metadata WHERE remote_id = ?1")?.execute([remote])?;
+        Ok(())
+    }
+
     /// Forgets the METADATA that came before a time. Returns of how many files.
     pub fn forget_old_remote_metadata(&self, before: i64) -> Result<usize> {
         Ok(self.conn.prepare_cached("DELETE FROM remote_metadata WHERE fetched_at < ?1")?.execute([before])?)

@@ -42,6 +42,10 @@ pub struct TokenRow {
     pub scope: Scope,
     /// Whether it doesn't read, whatever its scope is.
     pub is_blind: bool,
+    /// The publisher that it was made for, as it was called then; `None`: somebody made it.
+    pub publisher: Option<String>,
+    /// Whom the CI's token named that it was exchanged for.
+    pub subject: Option<String>,
     /// When it was made, in seconds since 1970.
     pub created_at: i64,
     /// When it ends.
@@ -109,6 +113,8 @@ impl TokenRow {
             projects: list(row, "project_patterns", '\n')?,
             scope: row.get("scope")?,
             is_blind: row.get("is_blind")?,
+            publisher: row.get("publisher")?,
+            subject: row.get("subject")?,
             created_at: row.get("created_at")?,
             expires_at: row.get("expires_at")?,
             revoked_at: row.get("revoked_at")?,

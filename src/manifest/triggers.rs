@@ -15,7 +15,7 @@ const UNSEEN: [(&str, &[&str]); 4] = [
     ),
     (
         "running commands, trees on disk, counts",
-        &["session", "hold", "seen", "view", "view_source", "lookup_count", "remote_count"],
+        &["session", "hold", "seen", "view", "view_source", "lookup_count", "remote_count", "exchanged"],
     ),
     (
         "what can be found or asked for again",
@@ -25,6 +25,8 @@ const UNSEEN: [(&str, &[&str]); 4] = [
             "remote_page",
             "remote_failure",
             "remote_refusal",
+            "remote_list",
+            "remote_list_file",
             "remote_metadata",
             "remote_first_seen",
             "want",
@@ -36,14 +38,15 @@ const UNSEEN: [(&str, &[&str]); 4] = [
 ];
 
 /// Columns that say nothing for the log, or must not: secrets, numbers of rows, what moves with each use.
-const UNSEEN_COLUMNS: [(&str, &[&str]); 7] = [
+const UNSEEN_COLUMNS: [(&str, &[&str]); 8] = [
     ("collection", &["id", "revision", "complete_since", "created_at"]),
     ("entry", &["id", "added", "removed", "removed_at", "uploaded_at"]),
     ("pin", &["id", "created_at"]),
+    ("publisher", &["id"]),
     ("quarantine", &["id", "at"]),
     ("remote", &["id", "layout", "ok_at", "failed_at", "failure"]),
     ("revision_signature", &["signature", "signed_at", "text"]),
-    ("token", &["digest", "created_at", "used_at"]),
+    ("token", &["digest", "created_at", "used_at", "publisher_id"]),
 ];
 
 /// The only keys of `meta` that are settings.
@@ -129,6 +132,7 @@ fn values(table: &str, columns: &[Column], row: &str) -> String {
             let (stem, of) = (name.trim_end_matches("_id"), name.replace("fallback", "collection"));
             format!("'{stem}', (SELECT name FROM {} WHERE id = {row}.{name})", of.trim_end_matches("_id"))
         }
+        "publisher_id" => format!("'name', (SELECT name FROM publisher WHERE id = {row}.publisher_id)"),
         "token_id" => format!("'id', {row}.token_id, 'name', (SELECT name FROM token WHERE id = {row}.token_id)"),
         "blob_id" => format!(
             "'sha256', (SELECT lower(hex(sha256)) FROM blob WHERE id = {row}.blob_id), \
@@ -154,6 +158,12 @@ fn whole(table: &str, columns: &[Column]) -> String {
     };
     let (old, new) = (values(table, columns, "old"), values(table, columns, "new"));
     let when = |row: &str| if table == "meta" { format!("WHEN {row}.key IN ({META_SEEN})") } else { String::new() };
+    let gone = match table {
+        // What ended by itself is told by the record of its making.
+        "token" => "WHEN old.publisher IS NULL".to_owned(),
+        "token_into" => "WHEN (SELECT publisher FROM token WHERE id = old.token_id) IS NULL".to_owned(),
+        _ => when("old"),
+    };
     let changed = columns.iter().map(|Column { name, .. }| format!("old.{name} IS NOT new.{name}"));
     let changed = changed.collect::<Vec<_>>().join(" OR ");
     let changed = if table == "meta" { format!("old.key IN ({META_SEEN}) AND ({changed})") } else { changed };
@@ -165,7 +175,7 @@ fn whole(table: &str, columns: &[Column]) -> String {
         when("new"),
         key("new"),
         key("old"),
-        when("old"),
+        gone,
         key("old"),
     )
 }

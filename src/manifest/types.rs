@@ -1,7 +1,7 @@
 //! How validated names and digests stand in rows.
 
 use crate::digest::{Blake3, Sha256};
-use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::name::{CollectionName, ProjectName, PublisherName, RemoteName};
 use crate::status::Status;
 use crate::token::Scope;
 use crate::wheel::{Kind, VariantLabel};
@@ -84,6 +84,7 @@ macro_rules! name_column {
 name_column!(ProjectName);
 name_column!(CollectionName);
 name_column!(RemoteName);
+name_column!(PublisherName);
 name_column!(Status);
 name_column!(Scope);
 name_column!(VariantLabel);

@@ -156,6 +156,7 @@ fn kind(subject: &str, operation: Option<&str>, actor: &Actor, after: Option<&Va
         ("project_status", _) => "status",
         ("revision_signature", _) => "sign",
         ("route_override" | "variant_requirement" | "variant", _) => "route",
+        ("publisher_into", _) => "publisher",
         ("token use" | "token_into", _) => "token",
         ("meta", _) => "store",
         (subject, _) => subject,

@@ -4,7 +4,7 @@
 //! on the grace: it serves those who read an index and fetch later, and `undo`.
 
 use super::invalidate::remove;
-use super::{Context, collection_rows, retain};
+use super::{Context, collection_rows, publisher, retain};
 use crate::blobs::Blobs;
 use crate::error::Result;
 use crate::fs;
@@ -160,6 +160,7 @@ fn forget_what_strangers_left(transaction: &Transaction<'_>, now: i64, grace: i6
     let absent = now.saturating_sub(grace.min(ABSENT_SECONDS)).saturating_add(i64::from(grace == 0));
     transaction.forget_old_pages(absent, now.saturating_sub(PAGE_SECONDS))?;
     transaction.forget_old_remote_metadata(now.saturating_sub(PAGE_SECONDS))?;
+    publisher::forget_ended(transaction, now, 0)?;
     transaction.forget_old_wants(now.saturating_sub(RUN_SECONDS))?;
     Ok(())
 }

@@ -212,6 +212,10 @@ pub struct WhyReport {
 
 /// Tells who keeps the blobs that a specification means, since when, and what would free them.
 pub fn why(store: &Store, context: &Context<'_>, filter: &Filter) -> Result<Vec<WhyReport>> {
+    // Each one that nothing matches is told, like one alone.
+    for spec in &filter.specs {
+        blobs(store, &Filter { specs: vec![spec.clone()], ..filter.clone() })?;
+    }
     let transaction = store.manifest.read()?;
     let mut reports = Vec::new();
     for blob in blobs(store, filter)? {

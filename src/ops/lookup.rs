@@ -7,7 +7,7 @@
 use super::block::Blocks;
 use super::healing::{Health, check};
 use super::ownership::{OwnProjects, Ownership};
-use super::pull::Asked;
+use super::pull::{Asked, Patience};
 use super::rank::{admits, rank};
 use super::reach::{Matter, Reach};
 use super::{Context, Filter, PullNote, collection_row, collection_rows, pull, status, variant};
@@ -82,6 +82,16 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
     let order = order(&store.manifest, &asked, options)?;
     let own = ownership(&store.manifest, options)?;
     let reach = reach(&store.manifest, &order, &options.spec, own.as_ref())?;
+    let patience = Patience::default();
+    let ask = |asked: Asked<'_>, report: &mut LookupReport| -> Result<Option<(CollectionRow, Entry, RemoteName)>> {
+        let pulled = pull::find(store, context, &asked, options, &mut report.remotes)?;
+        let Some((remote, pulled)) = pulled else { return Ok(None) };
+        // A guard may have sent it to the variant's own.
+        let taken = collection_row(&store.manifest, &pulled.collection)?;
+        let entry = store.manifest.find_entry(taken.id, &pulled.filename)?;
+        Ok(entry.filter(|entry| entry.sha256 == pulled.sha256).map(|entry| (taken, entry, remote)))
+    };
+    let mut asked_later = Vec::new();
     for (place, collection) in order.iter().enumerate().filter(|_| !options.force_miss) {
         let (entries, quarantine) = offered(&store.manifest, collection, options, own.as_ref(), &mut report.notes)?;
         report.notes.extend(quarantine.clone());
@@ -99,12 +109,16 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
             continue;
         }
         let Some(reach) = &reach else { continue };
-        let asked = Asked { collection, place, reach };
-        if let Some((remote, pulled)) = pull::find(store, context, &asked, options, &mut report.remotes)? {
-            // A guard may have sent it to the variant's own.
-            let taken = collection_row(&store.manifest, &pulled.collection)?;
-            let entry = store.manifest.find_entry(taken.id, &pulled.filename)?;
-            if let Some(entry) = entry.filter(|entry| entry.sha256 == pulled.sha256) {
+        let asked = Asked { collection, place, reach, patience: &patience };
+        if let Some((taken, entry, remote)) = ask(asked, &mut report)? {
+            return report.found(store, context, &taken, entry, Some(remote));
+        }
+        asked_later.push((place, collection, reach));
+    }
+    if patience.try_again() {
+        for (place, collection, reach) in asked_later {
+            let asked = Asked { collection, place, reach, patience: &patience };
+            if let Some((taken, entry, remote)) = ask(asked, &mut report)? {
                 return report.found(store, context, &taken, entry, Some(remote));
             }
         }
@@ -138,6 +152,7 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
     let order = order(&store.manifest, &asked(options), options)?;
     let own = ownership(&store.manifest, options)?;
     let reach = reach(&store.manifest, &order, &options.spec, own.as_ref())?;
+    let (patience, mut asked_later) = (Patience::default(), Vec::new());
     for (place, collection) in order.iter().enumerate() {
         let (entries, quarantine) = offered(&store.manifest, collection, options, own.as_ref(), &mut report.notes)?;
         report.notes.extend(quarantine.clone());
@@ -153,10 +168,20 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
             continue;
         }
         let Some(reach) = &reach else { continue };
-        let asked = Asked { collection, place, reach };
+        let asked = Asked { collection, place, reach, patience: &patience };
         let found = pull::find_metadata(store, context, &asked, options, &mut report.remotes)?;
         if let Some((remote, (filename, bytes))) = found {
             return Ok(report.found(&collection.name, filename, &bytes, Some(remote)));
+        }
+        asked_later.push((place, collection, reach));
+    }
+    if patience.try_again() {
+        for (place, collection, reach) in asked_later {
+            let asked = Asked { collection, place, reach, patience: &patience };
+            let found = pull::find_metadata(store, context, &asked, options, &mut report.remotes)?;
+            if let Some((remote, (filename, bytes))) = found {
+                return Ok(report.found(&collection.name, filename, &bytes, Some(remote)));
+            }
         }
     }
     Ok(report)

@@ -28,6 +28,7 @@ mod ownership;
 mod parallel;
 mod pin;
 mod promote;
+mod publisher;
 mod pull;
 mod push;
 mod rank;
@@ -61,7 +62,7 @@ pub use collection::{
     SignedReport, SignedText, collection, collections, create_collection, delete_collection, delete_snapshot, diff,
     keep_signature, log, revision_text, rollback, set_collection, snapshot, verify_signed,
 };
-pub use config::{Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
+pub use config::{ApplyOptions, Config, ConfigChange, ConfigReport, SettingChange, apply_config, show_config};
 pub use destination::Destination;
 pub use doctor::{DoctorReport, Finding, Severity, diagnose, doctor};
 pub use gc::{GcOptions, GcReport, RemovedReference, gc};
@@ -87,9 +88,13 @@ pub use ownership::OwnProjects;
 pub use parallel::fit_threads;
 pub use pin::{PinReport, Pinned, pin, pins, unpin};
 pub use promote::{CopyReport, PromoteOptions, PromoteReport, RefusedPromotion, copy_collection, promote};
+pub use publisher::{
+    Denial, DenialKind, Issuers, PublisherOptions, PublisherReport, add_publisher, audience, burn, mint, publishers,
+    remove_publisher,
+};
 pub use pull::{
-    Offer, ProbeReport, PullNote, PullOptions, PullReport, Pulled, Refusal, RemoteFile, RemoteSight, Sample, Told,
-    Unmet, Want, pull, pull_through, remote_metadata, sidecar_of, test_remote,
+    Offer, ProbeReport, PullNote, PullOptions, PullReport, Pulled, Refusal, RemoteFile, RemoteSight, Sample,
+    SignedSample, Told, Unmet, Want, pull, pull_through, remote_metadata, sidecar_of, test_remote,
 };
 pub use push::{
     FailedPush, LeftAlone, PushOptions, PushReport, Pushed, Selection, Withheld, WriteBackReport, push, waiting,

@@ -1,11 +1,13 @@
 //! `remote`: the indexes that collections pull from, as people set them. Nothing here asks one.
 
+use super::pull::REVISION_TEXT;
 use super::push::{self, WriteBackReport};
 use super::{Context, collection_row, remote_row};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionId, RemoteRow, RemoteSettings, Transaction};
 use crate::name::{CollectionName, RemoteName};
 use crate::requirement::ProjectPattern;
+use crate::signed::signers::Signers;
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -61,6 +63,8 @@ pub struct RemoteReport {
     pub trust_unhashed: bool,
     /// See [`RemoteSettings::is_listed`].
     pub is_listed: bool,
+    /// See [`RemoteSettings::is_optional`].
+    pub is_optional: bool,
     /// Where credentials are, never what they are.
     pub auth: Option<String>,
     /// See [`RemoteSettings::is_ours`].
@@ -69,6 +73,8 @@ pub struct RemoteReport {
     pub writes_back: bool,
     /// See [`RemoteSettings::upload_url`].
     pub upload_url: Option<String>,
+    /// See [`RemoteSettings::signed_by`].
+    pub signed_by: Option<String>,
     /// How it is.
     pub health: Health,
     /// When it last gave an answer, in seconds since 1970.
@@ -102,10 +108,12 @@ impl From<RemoteRow> for RemoteReport {
             allow_insecure: settings.allow_insecure,
             trust_unhashed: settings.trust_unhashed,
             is_listed: settings.is_listed,
+            is_optional: settings.is_optional,
             auth: settings.auth,
             is_ours: settings.is_ours,
             writes_back: settings.writes_back,
             upload_url: settings.upload_url,
+            signed_by: settings.signed_by,
             health,
             ok_at: row.ok_at,
             failed_at: row.failed_at,
@@ -140,6 +148,8 @@ pub struct RemoteChange {
     pub trust_unhashed: Option<bool>,
     /// See [`RemoteSettings::is_listed`].
     pub is_listed: Option<bool>,
+    /// See [`RemoteSettings::is_optional`].
+    pub is_optional: Option<bool>,
     /// See [`RemoteSettings::auth`].
     pub auth: Option<Option<String>>,
     /// See [`RemoteSettings::is_ours`].
@@ -148,6 +158,8 @@ pub struct RemoteChange {
     pub writes_back: Option<bool>,
     /// See [`RemoteSettings::upload_url`].
     pub upload_url: Option<Option<String>>,
+    /// See [`RemoteSettings::signed_by`]. Even where it says the same again, which lists were seen before is forgotten.
+    pub signed_by: Option<Option<String>>,
 }
 
 impl RemoteChange {
@@ -164,10 +176,12 @@ impl RemoteChange {
             allow_insecure: new.allow_insecure.unwrap_or(old.allow_insecure),
             trust_unhashed: new.trust_unhashed.unwrap_or(old.trust_unhashed),
             is_listed: new.is_listed.unwrap_or(old.is_listed),
+            is_optional: new.is_optional.unwrap_or(old.is_optional),
             auth: new.auth.unwrap_or(old.auth),
             is_ours: new.is_ours.unwrap_or(old.is_ours),
             writes_back: new.writes_back.unwrap_or(old.writes_back),
             upload_url: new.upload_url.unwrap_or(old.upload_url),
+            signed_by: new.signed_by.unwrap_or(old.signed_by),
         }
     }
 }
@@ -221,6 +235,10 @@ pub fn set_remote(
         None => row.collection,
     };
     update(&transaction, &row, collection, &check(change.apply(row.settings.clone()))?)?;
+    if change.signed_by.is_some() {
+        // By hand: whoever says again whom to trust begins anew with them, also where revisions count from one again.
+        forget_lists(&transaction, &row)?;
+    }
     let report = remote_row(&transaction, name)?.into();
     transaction.commit()?;
     Ok(report)
@@ -242,6 +260,17 @@ pub(super) fn update(
         transaction.set_remote_layout(row.id, None)?;
         transaction.forget_remote_pages(row.id)?;
     }
+    if settings.url != row.settings.url || settings.signed_by != row.settings.signed_by {
+        forget_lists(transaction, row)?;
+    }
+    Ok(())
+}
+
+/// Forgets which signed lists a remote had, and what it said of files without them.
+fn forget_lists(transaction: &Transaction<'_>, row: &RemoteRow) -> Result<()> {
+    transaction.forget_remote_list(row.id)?;
+    transaction.forget_page_failures(row.id, "")?;
+    transaction.forget_metadata_of_remote(row.id)?;
     Ok(())
 }
 
@@ -276,6 +305,15 @@ pub(super) fn check(mut settings: RemoteSettings) -> Result<RemoteSettings> {
                     takes uploads with --upload-url";
         return Err(Error::Refused(text.to_owned()));
     }
+    settings.signed_by = settings.signed_by.as_deref().map(check_signers).transpose()?;
+    if settings.signed_by.is_some() && push::beside_pages(&settings.url, REVISION_TEXT).is_none() {
+        let text = format!(
+            "--signed-by is for collections of another wcas, whose URL is https://index.example/NAME/simple/: \
+             {} doesn't tell where the signed list is",
+            settings.url
+        );
+        return Err(Error::Refused(text));
+    }
     if settings.min_age.is_some_and(|seconds| seconds < 0) {
         return Err(Error::Refused("a minimum age can't be negative".to_owned()));
     }
@@ -307,6 +345,18 @@ pub(super) fn check(mut settings: RemoteSettings) -> Result<RemoteSettings> {
         }
     }
     Ok(settings)
+}
+
+/// Checks who may sign, and takes only what says so: no comments.
+fn check_signers(text: &str) -> Result<String> {
+    let signers = Signers::parse(text).map_err(|error| Error::Refused(error.to_string()))?;
+    if signers.is_empty() {
+        let text =
+            "the file of allowed signers names nobody, so nothing would be taken; `--signed-by none` asks for no list";
+        return Err(Error::Refused(text.to_owned()));
+    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// Checks a remote's URL. What may be a secret is not repeated in an error.

@@ -90,9 +90,12 @@ pub(super) fn sort(entries: &mut [Entry]) {
     entries.sort_by(|a, b| a.collection.cmp(&b.collection).then_with(|| projects(a, b)));
 }
 
-/// Sorts entries as people read them, whatever their collections.
+/// Sorts entries as pages list them, whatever their collections: of a version the highest build first, for clients that take the first.
 pub(super) fn sort_projects(entries: &mut [Entry]) {
-    entries.sort_by(projects);
+    entries.sort_by(|a, b| {
+        let versions = a.project.cmp(&b.project).then_with(|| versions(a, b));
+        versions.then_with(|| builds(b, a)).then_with(|| a.filename.cmp(&b.filename))
+    });
 }
 
 fn projects(a: &Entry, b: &Entry) -> Ordering {

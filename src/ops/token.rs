@@ -3,7 +3,7 @@
 use super::Context;
 use super::variant::is_known_in;
 use crate::error::{Error, Result};
-use crate::manifest::{NewToken, Place, TokenId, TokenRow, TokenState, Transaction};
+use crate::manifest::{NewToken, Place, Rows, TokenId, TokenRow, TokenState, Transaction};
 use crate::name::CollectionName;
 use crate::requirement::ProjectPattern;
 use crate::store::Store;
@@ -46,6 +46,10 @@ pub struct TokenReport {
     pub scope: Scope,
     /// Whether it reads.
     pub reads: bool,
+    /// The publisher that it was made for; `None`: somebody made it.
+    pub publisher: Option<String>,
+    /// Whom the CI's token named that it was exchanged for.
+    pub subject: Option<String>,
     /// When it was made, in seconds since 1970.
     pub created_at: i64,
     /// When it ends.
@@ -109,7 +113,7 @@ pub fn create_token(
         expires_at: *expires_at,
     };
     let id = transaction.insert_token(&new, context.now)?;
-    let report = report(context, find(transaction.tokens()?, id)?);
+    let report = token_report(&transaction, context, id)?;
     transaction.commit()?;
     Ok(report)
 }
@@ -132,14 +136,14 @@ pub fn revoke_token(store: &Store, context: &Context<'_>, which: &str) -> Result
     let Some(row) = found else { return Err(Error::NoSuch(format!("token {which:?}"))) };
     let id = row.id;
     transaction.revoke_token(id, context.now)?;
-    let report = report(context, find(transaction.tokens()?, id)?);
+    let report = token_report(&transaction, context, id)?;
     transaction.commit()?;
     Ok(report)
 }
 
 /// Returns the collection of this name. A token is a collection's, not a name's: where a variant has none of its own yet, and where
 /// there is no default one, it is made, as the first upload would.
-fn place(transaction: &Transaction<'_>, name: &CollectionName, now: i64) -> Result<Place> {
+pub(super) fn place(transaction: &Transaction<'_>, name: &CollectionName, now: i64) -> Result<Place> {
     if let Some(row) = transaction.find_collection(name)? {
         return Ok(Place { id: row.id, name: row.name });
     }
@@ -150,9 +154,10 @@ fn place(transaction: &Transaction<'_>, name: &CollectionName, now: i64) -> Resu
     Err(Error::NoCollection { name: name.to_string(), known })
 }
 
-fn find(rows: Vec<TokenRow>, id: TokenId) -> Result<TokenRow> {
-    let found = rows.into_iter().find(|row| row.id == id);
-    found.ok_or_else(|| Error::NoSuch(format!("token {}", id.number())))
+/// Returns a token as people see it.
+pub(super) fn token_report(rows: &Rows, context: &Context<'_>, id: TokenId) -> Result<TokenReport> {
+    let row = rows.token(id)?.ok_or_else(|| Error::NoSuch(format!("token {}", id.number())))?;
+    Ok(report(context, row))
 }
 
 fn report(context: &Context<'_>, row: TokenRow) -> TokenReport {
@@ -166,6 +171,8 @@ fn report(context: &Context<'_>, row: TokenRow) -> TokenReport {
         projects: row.projects,
         scope: row.scope,
         reads: !row.is_blind,
+        publisher: row.publisher,
+        subject: row.subject,
         created_at: row.created_at,
         expires_at: row.expires_at,
         revoked_at: row.revoked_at,

@@ -5,7 +5,7 @@ use super::failure::{Failure, Place};
 use super::{Client, Source};
 use crate::digest::{Digests, Hasher};
 use crate::fs;
-use crate::index::read::ListedFile;
+use crate::index::read::{ListedFile, Signed};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
@@ -56,6 +56,9 @@ pub type Watch<'a> = &'a dyn Fn(Moment<'_>) -> Result<(), String>;
 /// (`allow_insecure`, which includes the other). Nobody is on the way to a server of the own machine, as a builder's own is.
 pub fn admit(source: &Source, file: &ListedFile) -> Result<(), Failure> {
     let refused = |why| Err(Failure::Insecure { place: Place::from(&file.url), why });
+    if let Signed::Refused(why) = file.signed {
+        return refused(why);
+    }
     match (file.url.scheme(), file.is_vouched()) {
         ("http" | "https", true) => Ok(()),
         ("http" | "https", false) if source.allow_insecure => Ok(()),
@@ -234,7 +237,14 @@ impl Transfer<'_> {
         let is_vouched = self.file.is_vouched();
         let question = Question { source: self.source, url: &self.file.url, headers, is_vouched, deadline: None };
         let expected: &[u16] = if is_ranged { &[200, 206, 416] } else { &[200] };
-        let mut answer = self.client.ask(&question)?.expect(self.source, expected)?;
+        let mut answer = match self.client.ask(&question)?.expect(self.source, expected) {
+            // It may give the whole, though not the rest.
+            Err(failure @ Failure::Refused { .. }) if is_ranged && !failure.is_passing() => {
+                self.start_over("it refuses to send the rest")?;
+                return self.attempt();
+            }
+            answer => answer?,
+        };
         match answer.status {
             200 => {
                 if self.part.size > 0 {

@@ -302,13 +302,45 @@ impl Failure {
         self.is_down(source) || matches!(self, Self::Disk(_) | Self::Declined { .. } | Self::Credentials { .. })
     }
 
+    /// Tells whether waiting won't help: the remote refuses who asks, or what is asked, until somebody changes something.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            // Too slow, too early, too often: these pass.
+            Self::Refused { status, .. } => (400..500).contains(status) && !matches!(status, 408 | 425 | 429),
+            Self::Credentials { .. } | Self::Insecure { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Tells whether the source itself failed so, not a host that it sent to.
+    pub fn is_of(&self, source: &Url) -> bool {
+        match self {
+            Self::Refused { place, .. } => Url::parse(&place.0).is_ok_and(|place| place.origin() == source.origin()),
+            _ => true,
+        }
+    }
+
+    /// Tells whether the remote said that nobody may have it, or that it doesn't say whether it has it.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { status: 403, .. })
+    }
+
+    /// Tells whether the remote cost time, and is best left alone for a while.
+    pub fn is_slow(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } => true,
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
     /// Tells whether the remote itself said that it has no such thing, which may be remembered.
     pub fn is_definite(&self) -> bool {
         matches!(self, Self::Absent { .. })
     }
 
     /// Tells whether the same request may succeed a moment later.
-    pub(super) fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::CutShort { .. } => true,
             // 501 and 505 say what a server can't do, now or later.

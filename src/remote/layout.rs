@@ -134,7 +134,13 @@ enum Look {
 
 /// Fetches and reads a page.
 fn look(client: &Client, source: &Source, url: &Url) -> Result<Look, Failure> {
-    let PageAnswer::Page(page) = client.page(source, url, None)? else { return Ok(Look::Absent) };
+    let page = match client.page(source, url, None) {
+        Ok(PageAnswer::Page(page)) => page,
+        Ok(PageAnswer::Absent | PageAnswer::Unchanged) => return Ok(Look::Absent),
+        // A bucket refuses what it hasn't got, and may have the one page that the URL is of.
+        Err(failure @ Failure::Refused { .. }) if failure.is_lasting() => return Ok(Look::Bad(failure)),
+        Err(failure) => return Err(failure),
+    };
     Ok(match page.read() {
         Ok(listed) => Look::Page(Box::new(page), listed),
         Err(failure) => Look::Bad(failure),

@@ -7,7 +7,7 @@ use super::exchange::{Answer, Question};
 use super::failure::{Failure, Place};
 use super::{Client, Source};
 use crate::digest::Sha256;
-use crate::index::read::ListedFile;
+use crate::index::read::{ListedFile, Signed};
 use crate::wheel::zip::ReadAt;
 use crate::wheel::{self, DistributionFilename, Kind, WheelFilename};
 use reqwest::header::{ACCEPT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_RANGE, RANGE};
@@ -26,6 +26,10 @@ const TAIL_BYTES: u64 = 64 * 1024;
 impl Client {
     /// Fetches the exact bytes of a distribution's METADATA, and makes sure that they are of its project and version.
     pub fn metadata(&self, source: &Source, file: &ListedFile) -> Result<Vec<u8>, Failure> {
+        // What somebody signed is the file: nothing vouches for a part of it.
+        if file.signed != Signed::Unasked {
+            return Err(Failure::NoMetadata { place: Place::from(&file.url) });
+        }
         if let Some(sidecar) = &file.sidecar {
             let mut url = file.url.clone();
             url.set_path(&format!("{}.metadata", url.path()));

@@ -9,6 +9,7 @@
 //! port only. What a source redirects to or links is no farther inside the network than the source is itself. Certificates are the operating system's; proxies are the environment's.
 
 mod credentials;
+mod document;
 mod download;
 mod exchange;
 mod failure;
@@ -21,6 +22,7 @@ mod road;
 mod upload;
 mod zone;
 
+pub use document::Document;
 pub use download::{Downloaded, Moment, Watch, admit};
 pub use failure::{Failure, FailureKind, Place};
 pub use layout::{Discovery, Layout, LayoutError, discover, project_page_url};

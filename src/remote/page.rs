@@ -60,6 +60,17 @@ pub enum PageAnswer {
 impl Client {
     /// Fetches a page, unless it is still the one that `validators` came with. What the text says is not looked at.
     pub fn page(&self, source: &Source, url: &Url, validators: Option<&Validators>) -> Result<PageAnswer, Failure> {
+        self.text(source, url, validators, self.options.max_page_bytes)
+    }
+
+    /// The same for any text of at most `cap` bytes, unpacked.
+    pub fn text(
+        &self,
+        source: &Source,
+        url: &Url,
+        validators: Option<&Validators>,
+        cap: u64,
+    ) -> Result<PageAnswer, Failure> {
         let headers = conditions(validators);
         let deadline = self.page_deadline();
         let expected: &[u16] = if validators.is_some() { &[200, 304] } else { &[200] };
@@ -70,7 +81,7 @@ impl Client {
             if answer.status == 304 {
                 return Ok(PageAnswer::Unchanged);
             }
-            take(answer, self.options.max_page_bytes).map(PageAnswer::Page)
+            take(answer, cap).map(PageAnswer::Page)
         });
         match fetched {
             Err(Failure::Absent { .. }) => Ok(PageAnswer::Absent),
@@ -113,7 +124,7 @@ fn conditions(validators: Option<&Validators>) -> HeaderMap {
 }
 
 /// Reads a page's body, decompressed, up to its cap.
-fn take(mut answer: Answer, cap: u64) -> Result<Page, Failure> {
+pub(super) fn take(mut answer: Answer, cap: u64) -> Result<Page, Failure> {
     let place = Place::from(&answer.url);
     if answer.length().is_some_and(|length| length > cap) {
         return Err(Failure::TooLarge { place, cap });

@@ -179,6 +179,10 @@ impl FromStr for Spec {
         if let Some(digest) = digest(spec)? {
             return Ok(Self::Digest(digest));
         }
+        // What a file may be called it may be named by: a build tag is nearly any text.
+        if is_wheel_name(spec) {
+            return Ok(Self::Filename(spec.to_owned()));
+        }
         // Refused by name, for each is good elsewhere: in a requirements file, or on the command line of `import`.
         if spec.contains(';') {
             return Err(SpecError::Marker(whole()));
@@ -229,6 +233,16 @@ fn is_filename(spec: &str) -> bool {
     let lower = spec.to_ascii_lowercase();
     [".whl", ".tar.gz", ".zip"].iter().any(|end| lower.ends_with(end))
         && !spec.contains(|c: char| c.is_whitespace() || "=<>~".contains(c))
+}
+
+/// Returns whether the text has the parts of a wheel's filename (PEP 427), whatever its build tag and its tags.
+fn is_wheel_name(spec: &str) -> bool {
+    let mut parts = spec.split('-');
+    let has_end =
+        spec.len() > 4 && spec.is_char_boundary(spec.len() - 4) && spec[spec.len() - 4..].eq_ignore_ascii_case(".whl");
+    let is_named = parts.next().is_some_and(|name| name.parse::<ProjectName>().is_ok())
+        && parts.next().is_some_and(|version| Version::from_str(version).is_ok());
+    has_end && is_named && parts.count() >= 3 && !spec.contains(['/', '\\'])
 }
 
 impl fmt::Display for Spec {
@@ -286,6 +300,8 @@ mod tests {
             ("torch==2.5.1+CU121", "torch==2.5.1+cu121"),
             ("Demo.Pkg-1!2.0+cu1-py3-none-any.whl", "Demo.Pkg-1!2.0+cu1-py3-none-any.whl"),
             ("demo-1.0.tar.gz", "demo-1.0.tar.gz"),
+            ("demo-1.0-1;x-py3-none-any.whl", "demo-1.0-1;x-py3-none-any.whl"),
+            ("demo-1.0-1[x] =<@>!~-py3-none-any.WHL", "demo-1.0-1[x] =<@>!~-py3-none-any.WHL"),
             (&hex.to_uppercase(), &hex),
             (&format!("sha256:{hex}"), &format!("sha256:{hex}")),
             (&format!("blake3:{hex}"), &format!("blake3:{hex}")),

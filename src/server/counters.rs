@@ -50,13 +50,14 @@ pub(super) enum Asked {
     CacheFile,
     Variants,
     Upload,
+    Exchange,
     People,
     Probe,
     Astray,
 }
 
 impl Asked {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Root,
         Self::Project,
         Self::File,
@@ -65,6 +66,7 @@ impl Asked {
         Self::CacheFile,
         Self::Variants,
         Self::Upload,
+        Self::Exchange,
         Self::People,
         Self::Probe,
         Self::Astray,
@@ -74,7 +76,7 @@ impl Asked {
     pub(super) fn of(endpoint: &Endpoint) -> Self {
         match endpoint {
             Endpoint::Root(_) | Endpoint::Revision(..) => Self::Root,
-            Endpoint::Project(..) => Self::Project,
+            Endpoint::Project(..) | Endpoint::Mirror(..) => Self::Project,
             Endpoint::File(address) if address.is_metadata => Self::Metadata,
             Endpoint::File(_) => Self::File,
             Endpoint::CacheRoot(_) | Endpoint::CacheProject(..) => Self::CachePage,
@@ -83,6 +85,7 @@ impl Asked {
             Endpoint::Legacy(_) => Self::Upload,
             Endpoint::Home | Endpoint::Collection(_) | Endpoint::ProjectPage(..) | Endpoint::Asset(_) => Self::People,
             Endpoint::Health | Endpoint::Metrics => Self::Probe,
+            Endpoint::Audience | Endpoint::MintToken | Endpoint::BurnToken => Self::Exchange,
         }
     }
 
@@ -96,6 +99,7 @@ impl Asked {
             Self::CacheFile => "cache_file",
             Self::Variants => "variants",
             Self::Upload => "upload",
+            Self::Exchange => "exchange",
             Self::People => "people",
             Self::Probe => "probe",
             Self::Astray => "none",

@@ -4,12 +4,14 @@
 //! title of a page would tell strangers what is there. The log has it. Who may not read a remote's collection isn't told its name.
 
 use super::access::{self, Readable};
-use super::answer::{Cause, unavailable};
+use super::answer::{Cause, plain, set, unavailable};
 use super::{Answer, Request, Server};
 use crate::error::Result;
 use crate::name::{CollectionName, RemoteName};
 use crate::ops::PullNote;
-use std::collections::{BTreeMap, HashMap};
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 /// The same is logged of a remote once in so many seconds: any number of clients may ask for what it has not.
@@ -94,10 +96,32 @@ pub(super) fn unasked(server: &Server, request: &Request, notes: &[PullNote]) ->
     let discretion = Discretion::of(server, request)?;
     let mut subjects: Vec<String> = notes.iter().map(|note| discretion.subject(&note.remote)).collect();
     subjects.dedup();
-    let text = format!("{} may have it and can't be asked just now; the server's log says why", subjects.join(", "));
-    let mut answer = unavailable(text);
+    let subjects = subjects.join(", ");
+    let is_lasting = !notes.is_empty() && notes.iter().all(|note| note.is_lasting);
+    let mut text = match is_lasting {
+        true => format!("{subjects} may have it and refuses to be asked, which waiting won't change"),
+        false => format!("{subjects} may have it and can't be asked just now"),
+    };
+    text.push_str("; the server's log says why");
+    let hidden: Vec<String> = farther(&discretion, notes).iter().map(ToString::to_string).collect();
+    if !hidden.is_empty() {
+        text.push_str(&format!(
+            ". {} has it, farther away: a remote that is set --optional lets that answer",
+            hidden.join(", ")
+        ));
+    }
+    // Clients wait for what says so, and for what is 5xx: for minutes, without a word.
+    let mut answer = if is_lasting { plain(StatusCode::FAILED_DEPENDENCY, text) } else { unavailable(text) };
+    if !is_lasting {
+        set(&mut answer, RETRY_AFTER, "30");
+    }
     log(server, &mut answer, notes);
     Ok(answer)
+}
+
+/// Returns the collections that have what is asked for and are hidden by remotes that fail, as far as the requester may know of them.
+pub(super) fn farther<'a>(discretion: &Discretion, notes: &'a [PullNote]) -> BTreeSet<&'a CollectionName> {
+    notes.iter().flat_map(|note| &note.hides).filter(|name| discretion.may_read(name)).collect()
 }
 
 /// Leaves what remotes said to the log, unless it was there a moment ago or they said a lot since.

@@ -28,6 +28,12 @@ pub enum Endpoint {
     Health,
     /// `/metrics`.
     Metrics,
+    /// `/_/oidc/audience`: whom a CI's tokens must be for.
+    Audience,
+    /// `/_/oidc/mint-token`: a CI's token for one of ours.
+    MintToken,
+    /// `/_/oidc/burn-token`: one of those back, for whoever needs it no more.
+    BurnToken,
     /// `/-/NAME`: a style sheet or an icon of the pages for people.
     Asset(String),
     /// `/{view}/`: the page about a collection; uploads, too.
@@ -38,6 +44,8 @@ pub enum Endpoint {
     Root(ViewName),
     /// `/{view}/simple/{project}/`: the index's page of a project.
     Project(ViewName, ProjectName),
+    /// `/{view}/pypi/{project}/json`: what mirrors read of a project.
+    Mirror(ViewName, ProjectName),
     /// `/{view}/legacy/`: uploads.
     Legacy(ViewName),
     /// `/{view}/{project}-{version}-variants.json`, or at its digest: `/{view}/variants/{sha256}/{filename}`.
@@ -124,11 +132,39 @@ pub fn parse(path: &str) -> Result<Endpoint, Astray> {
     match (&segments[..], ending) {
         (["healthz"], Ending::Name) => Ok(Endpoint::Health),
         (["metrics"], Ending::Name) => Ok(Endpoint::Metrics),
+        (["_", "oidc", "audience"], Ending::Name) => Ok(Endpoint::Audience),
+        (["_", "oidc", "mint-token"], Ending::Name) => Ok(Endpoint::MintToken),
+        (["_", "oidc", "burn-token"], Ending::Name) => Ok(Endpoint::BurnToken),
         (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
         // Any other path under `files` is of a collection that is called so.
-        (["files", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
+        (["files" | "packages", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
         ([first, rest @ ..], ending) => of_view(view(first).ok_or(Astray::NotFound)?, rest, ending),
         ([], _) => Err(Astray::NotFound),
+    }
+}
+
+impl Endpoint {
+    /// Returns the view that is asked, if the path names one.
+    pub fn view(&self) -> Option<&ViewName> {
+        match self {
+            Self::Collection(view)
+            | Self::ProjectPage(view, _)
+            | Self::Root(view)
+            | Self::Project(view, _)
+            | Self::Mirror(view, _)
+            | Self::Legacy(view)
+            | Self::Revision(view, _)
+            | Self::Variants(view, ..) => Some(view),
+            Self::CacheRoot(cache) | Self::CacheProject(cache, _) | Self::CacheFile(cache, _) => Some(&cache.view),
+            Self::File(address) => address.view.as_ref(),
+            Self::Metrics
+            | Self::Home
+            | Self::Health
+            | Self::Asset(_)
+            | Self::Audience
+            | Self::MintToken
+            | Self::BurnToken => None,
+        }
     }
 }
 
@@ -178,6 +214,12 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, As
                 rest => cache(CacheView { view, offering, rules: CacheRules::default() }, rest, ending),
             }
         }
+        // What mirrors ask for, and where they find files.
+        (["pypi", name, "json"], Ending::Name) => {
+            let project = name.parse().map_err(|_| Astray::NotFound)?;
+            Ok(Endpoint::Mirror(view, project))
+        }
+        (["packages", digest, filename], Ending::Name) => file(Some(view), digest, filename),
         (["variants", digest, filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, Some(sha256(digest)?), (*filename).to_owned()))
         }
@@ -310,6 +352,9 @@ mod tests {
             ("/", Endpoint::Home),
             ("/healthz", Endpoint::Health),
             ("/metrics", Endpoint::Metrics),
+            ("/_/oidc/audience", Endpoint::Audience),
+            ("/_/oidc/mint-token", Endpoint::MintToken),
+            ("/_/oidc/burn-token", Endpoint::BurnToken),
             ("/-/style.css", Endpoint::Asset("style.css".to_owned())),
             ("/cuda/", Endpoint::Collection(of("cuda"))),
             ("/cuda@41/", Endpoint::Collection(of("cuda@41"))),

@@ -23,7 +23,7 @@ use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-    RETRY_AFTER, VARY,
+    VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -275,11 +275,7 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
             unhashed(server, request, address, &entry.sha256)
         }
         Sought::Held(Held::Local(_)) | Sought::Nowhere => Ok(None),
-        Sought::Unavailable(notes) => {
-            let mut answer = discretion::unasked(server, request, &notes)?;
-            set(&mut answer, RETRY_AFTER, "30");
-            Ok(Some(answer))
-        }
+        Sought::Unavailable(notes) => Ok(Some(discretion::unasked(server, request, &notes)?)),
     }
 }
 

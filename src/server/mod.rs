@@ -21,6 +21,7 @@ mod feed;
 mod files;
 mod hosts;
 mod metrics;
+mod oidc;
 mod origins;
 mod pages;
 mod people;
@@ -50,6 +51,9 @@ use std::sync::Arc;
 /// Tells the time, in seconds since 1970: only the binary reads the clock.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
+/// Gives random bytes, or says why there are none: only the binary asks the system.
+pub type Random = fn() -> Result<[u8; 32], String>;
+
 /// What anybody may do without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Anonymous {
@@ -74,6 +78,8 @@ pub struct ServerOptions {
     pub max_upload_bytes: u64,
     /// The clock.
     pub clock: Clock,
+    /// Where the secrets of new tokens come from.
+    pub random: Random,
     /// Who does what the server does by itself, for the log.
     pub actor: Actor,
 }
@@ -108,6 +114,8 @@ pub struct Server {
     pub(in crate::server) read_blobs: cache::ReadBlobs,
     pub(in crate::server) texts: signed::Texts,
     pub(in crate::server) logged: discretion::Logged,
+    pub(in crate::server) issuers: crate::ops::Issuers,
+    pub(in crate::server) refusals: oidc::Logged,
 }
 
 impl Server {
@@ -134,6 +142,8 @@ impl Server {
             read_blobs: cache::ReadBlobs::default(),
             texts: signed::Texts::default(),
             logged: discretion::Logged::default(),
+            issuers: crate::ops::Issuers::default(),
+            refusals: oidc::Logged::default(),
         })
     }
 

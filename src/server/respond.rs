@@ -5,13 +5,15 @@ use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
 use super::endpoint::{Astray, CacheView, Endpoint, FileAddress, ViewName};
 use super::{
-    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, feed, files, metrics, pages, people, signed,
+    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, feed, files, metrics, oidc, pages, people,
+    signed,
 };
 use crate::ops;
 use crate::token::Scope;
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, LOCATION};
 use http::{Method, StatusCode};
+use std::borrow::Cow;
 use std::time::Instant;
 
 impl Server {
@@ -92,6 +94,7 @@ impl Server {
         match endpoint {
             Endpoint::Root(view) => pages::root(self, request, view),
             Endpoint::Project(view, project) => pages::project(self, request, view, project),
+            Endpoint::Mirror(view, project) => pages::mirror(self, request, view, project),
             Endpoint::Variants(view, sha256, filename) => {
                 pages::variants(self, request, view, sha256.as_ref(), filename)
             }
@@ -102,7 +105,8 @@ impl Server {
             Endpoint::CacheFile(cache, address) => cache::file(self, request, cache, address),
             Endpoint::Health => metrics::health(self),
             Endpoint::Metrics => metrics::metrics(self),
-            Endpoint::Legacy(_) => not_allowed(endpoint),
+            Endpoint::Audience => oidc::audience(self),
+            Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => not_allowed(endpoint),
             Endpoint::Home => people::home(self, request),
             Endpoint::Collection(view) => people::collection(self, request, view),
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
@@ -113,7 +117,7 @@ impl Server {
     /// Counts a page or file that a view has not. Names that there are not are not counted: anybody may ask for any.
     fn missed(&self, endpoint: &Endpoint) {
         let view = match endpoint {
-            Endpoint::Project(view, _) => view,
+            Endpoint::Project(view, _) | Endpoint::Mirror(view, _) => view,
             Endpoint::File(FileAddress { view: Some(view), is_metadata: false, .. }) => view,
             Endpoint::CacheProject(cache, _) => &cache.view,
             Endpoint::CacheFile(cache, FileAddress { is_metadata: false, .. }) => &cache.view,
@@ -134,6 +138,8 @@ impl Server {
         let path = request.uri().path();
         let base = &self.options.base_path;
         let path = path.strip_prefix(base.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        // Settings are often a URL and a path, joined by one slash too many.
+        let path = &*one_slash(path);
         // An upload's body would be lost on the way: twine and uv stop at any redirect.
         let is_upload = request.method() == Method::POST;
         let parsed = if is_upload { endpoint::parse_upload(path) } else { endpoint::parse(path) };
@@ -151,6 +157,20 @@ impl Server {
             }
         })
     }
+}
+
+/// Returns a path with one slash where there are several.
+fn one_slash(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return path.into();
+    }
+    let mut clean = String::with_capacity(path.len());
+    for part in path.split_inclusive('/') {
+        if part != "/" || clean.is_empty() {
+            clean.push_str(part);
+        }
+    }
+    clean.into()
 }
 
 /// Takes an answer's body away and leaves its headers: those of GET, with the length.
@@ -171,7 +191,7 @@ fn empty(answer: &mut Answer) {
 
 pub(super) fn not_allowed(endpoint: &Endpoint) -> Answer {
     let allow = match endpoint {
-        Endpoint::Legacy(_) => "POST",
+        Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => "POST",
         Endpoint::Collection(_) | Endpoint::Root(_) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     };

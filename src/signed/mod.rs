@@ -14,11 +14,15 @@
 //! Files are sorted by the bytes of their names; `previous` is the newest signed revision before it, with the digest of its text, or `-`.
 //! A name with a space or a control character in it, and a yanked file's reason, are JSON texts. Lines end in a line feed, the last one, too. The digest of a revision is the SHA-256 of this text.
 
+pub mod jwk;
+pub mod jwt;
 pub mod signers;
 pub mod sshsig;
 
 use crate::digest::Sha256;
 use crate::name::CollectionName;
+use signers::Signers;
+use sshsig::Signature;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -101,6 +105,28 @@ impl RevisionText {
         let found = self.files.binary_search_by(|file| file.filename.as_str().cmp(filename));
         found.ok().map(|index| &self.files[index])
     }
+}
+
+/// Why a text is not what somebody signed who may.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The signature is none of this text.
+    #[error("the signature is not good: {0}")]
+    Signature(#[from] sshsig::Error),
+    /// Somebody else signed it.
+    #[error("the signature is by a key that is not among the allowed signers")]
+    Signer,
+    /// It is something else.
+    #[error("what was signed is no list of a revision")]
+    Text,
+}
+
+/// Reads a text that somebody signed who may, and returns who did, as the allowed signers call them.
+pub fn read(text: &str, signature: &str, signers: &Signers) -> Result<(String, RevisionText), ReadError> {
+    let signature = Signature::parse(signature)?;
+    signature.verify(NAMESPACE, text.as_bytes())?;
+    let signer = signers.find(&signature.key, NAMESPACE).ok_or(ReadError::Signer)?;
+    Ok((signer.to_owned(), RevisionText::parse(text).ok_or(ReadError::Text)?))
 }
 
 fn file(line: &str) -> Option<ListedFile> {

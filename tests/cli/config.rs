@@ -58,6 +58,16 @@ write-back = true
 upload-url = "https://index.example/legacy/"
 follow-hosts = ["Files.index.example"]
 
+[publishers.release]
+issuer = "https://ci.example"
+audience = "wcas"
+collection = "cuda"
+into = ["shared", "cuda", "shared"]
+projects = ["Torch", "acme-*"]
+scope = "admin"
+read = true
+claims = { repository = "acme/tools", ref = "refs/tags/v*" }
+
 [blocks]
 "xz-utils" = "a backdoor"
 "#;
@@ -79,9 +89,10 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     + variant rocm: requirements = []
     + override flash-attn: collection = "cuda"
     + remote mirror: allow-insecure = true, auth = "env:TOKEN", collection = "shared", except = ["internal-*"], follow-hosts = ["files.index.example"], listed = true, min-age = "7d", not-found = [403, 410], only = ["nvidia-*"], ours = true, priority = 10, trust-unhashed = true, upload-url = "https://index.example/legacy/", url = "https://index.example/simple/", write-back = true
+    + publisher release: audience = "wcas", claims = { ref = "refs/tags/v*", repository = "acme/tools" }, collection = "cuda", into = ["shared"], issuer = "https://ci.example", projects = ["acme-*", "torch"], read = true, scope = "admin"
     + block xz-utils: reason = "a backdoor"
     --- stderr
-    8 changes made
+    9 changes made
     "#);
     let shown = env.ok(["config", "show"]).stdout;
     assert_output!(&shown, @r#"
@@ -152,6 +163,22 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     write-back = true
     upload-url = "https://index.example/legacy/"
 
+    [publishers.release]
+    issuer = "https://ci.example"
+    audience = "wcas"
+    collection = "cuda"
+    into = ["shared"]
+    projects = [
+        "acme-*",
+        "torch",
+    ]
+    scope = "admin"
+    read = true
+
+    [publishers.release.claims]
+    ref = "refs/tags/v*"
+    repository = "acme/tools"
+
     [blocks]
     xz-utils = "a backdoor"
     "#);
@@ -166,7 +193,7 @@ fn show_then_apply_on_an_empty_store_then_show_is_the_same_to_the_byte() {
     assert_output!(apply(&env, FULL, &["--json"]), @r#"
     exit 0
     --- stdout
-    {"schema":"wcas.config-apply/1","dry_run":false,"changes":[]}
+    {"schema":"wcas.config-apply/1","dry_run":false,"changes":[],"lifted":[]}
     --- stderr
     nothing to change
     "#);
@@ -243,7 +270,7 @@ keep-builds = 1
     --- stderr
     6 changes made
     "#);
-    assert_output!(apply(&env, "[collections.cuda]\n", &["--prune"]), @r#"
+    assert_output!(apply(&env, "[collections.cuda]\n", &["--prune", "--unprotect"]), @r#"
     exit 0
     --- stdout
     ~ collection cuda: fallbacks = ["shared"] -> unset, keep-builds = 1 -> unset
@@ -371,4 +398,133 @@ fn files_of_requirements_are_found_beside_the_document_and_shown_as_their_lines(
       hint: see whether the path is what you meant
     ");
     assert_eq!(env.ok(["config", "show"]).stdout, before);
+}
+
+#[test]
+fn what_protects_does_not_go_because_a_file_does_not_have_it() {
+    let env = Env::new();
+    env.ok(["collection", "create", "cuda"]);
+    env.ok(["collection", "set", "cuda", "--open", "numpy"]);
+    env.ok(["reserve", "acme-*", "--collection", "cuda"]);
+    env.ok(["block", "demo==1.0", "--collection", "cuda", "--reason", "bad"]);
+    env.ok(["block", "xz-utils", "--reason", "a backdoor"]);
+    env.ok(["collection", "status", "cuda", "evil", "quarantined"]);
+    let key = "me ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+    std::fs::write(env.path("keys"), key).unwrap();
+    let url = "https://index.example/released/simple/";
+    env.ok(["remote", "add", "up", url, "--collection", "cuda", "--signed-by", "keys"]);
+    let whole = env.ok(["config", "show"]).stdout;
+    let refused = |text: &str, more: &[&str], names: &[&str]| {
+        let output = apply(&env, text, more);
+        assert!(output.code == 2 && output.stderr.contains("--unprotect"), "{output}");
+        assert!(names.iter().all(|name| output.stderr.contains(name)), "{output}");
+        assert_eq!(env.ok(["config", "show"]).stdout, whole, "nothing is changed");
+        let mut dry = more.to_vec();
+        dry.push("--dry-run");
+        let output = apply(&env, text, &dry);
+        assert!(output.code == 0 && output.stderr.contains(names[0]), "{output}");
+    };
+    let own = [
+        "block demo==1.0 of collection cuda",
+        "reserve acme-* of collection cuda",
+        "open numpy of collection cuda",
+        "quarantine of evil of collection cuda",
+    ];
+    refused("[collections.cuda]\n", &[], &own);
+    refused("[collections.other]\n", &["--prune"], &own);
+    refused("[blocks]\n", &[], &["block xz-utils"]);
+    let remote = format!("[remotes.up]\nurl = '{url}'\ncollection = 'cuda'\n");
+    refused(&remote, &[], &["signed-by of remote up"]);
+    // A file that has them all, or says nothing of them, changes what else it likes.
+    assert_eq!(apply(&env, &whole, &["--prune"]).code, 0);
+    assert_eq!(apply(&env, "[collections.other]\nkeep-builds = 2\n", &[]).code, 0);
+    let output = apply(&env, "[collections.cuda]\n[blocks]\n", &["--unprotect"]);
+    assert_eq!(output.code, 0, "{output}");
+    assert!(!env.ok(["config", "show"]).stdout.contains("acme"));
+}
+
+#[test]
+fn publishers_are_applied_told_in_the_log_and_one_that_lets_in_strangers_is_refused() {
+    let env = Env::new();
+    env.ok(["collection", "create", "cuda"]);
+    let one = |name: &str, rest: &str| {
+        format!("[publishers.{name}]\nissuer = 'https://ci.example'\naudience = 'wcas'\ncollection = 'cuda'\n{rest}\n")
+    };
+    let owner = "claims = { repository = 'acme/tools' }";
+    for (text, word) in [
+        (one("a", ""), "missing field `claims`"),
+        (one("a", "claims = {}"), "publishers.a: anybody on a CI that many share"),
+        (one("a", "claims = { ref = 'refs/heads/main' }"), "publishers.a: anybody"),
+        (one("a", "claims = { aud = 'x', repository = 'acme/tools' }"), "checked anyway"),
+        (one("a", owner).replace("https://", "http://"), "publishers.a: an issuer is the https:// URL"),
+        (one("a", owner).replace("'wcas'", "''"), "publishers.a: an audience"),
+        (one("a", owner).replace("'cuda'", "'cdua'"), "publishers.a: there is no collection cdua"),
+        (one("a", &format!("into = ['cdua']\n{owner}")), "publishers.a: there is no collection cdua"),
+        (one("a", &format!("scope = 'read'\n{owner}")), "publishers.a: a publisher uploads"),
+        (
+            one("a", owner) + &one("b", owner).replace("'wcas'", "'other'"),
+            "publishers.b: clients are told one audience",
+        ),
+    ] {
+        let done = apply(&env, &text, &[]);
+        assert!(done.code == 2 && done.stderr.contains(word), "{word}: {done}");
+    }
+    assert_eq!(apply(&env, &(one("a", owner) + &one("b", owner)), &[]).code, 0);
+    assert_eq!(apply(&env, &one("a", "claims = { repository = 'acme/*' }"), &[]).code, 0);
+    assert_eq!(apply(&env, "[publishers]\n", &[]).code, 0);
+    let records = env.json(["log", "--kind", "publisher"]);
+    let told: Vec<String> = array(&records["records"])
+        .iter()
+        .map(|row| format!("{} {} {}", row["name"].as_str().unwrap(), row["before"]["claims"], row["after"]["claims"]))
+        .collect();
+    let (tools, all) = (r#""{\"repository\":\"acme/tools\"}""#, r#""{\"repository\":\"acme/*\"}""#);
+    let expected = [
+        format!("a null {tools}"),
+        format!("b null {tools}"),
+        format!("b {tools} null"),
+        format!("a {tools} {all}"),
+        format!("a {all} null"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn publishers_are_added_listed_and_removed() {
+    let env = Env::new();
+    let fixed = ["publisher", "add", "release", "--issuer", "https://ci.example", "--audience", "wcas"];
+    let add = |args: &[&str]| env.run([&fixed[..], args].concat());
+    let owner = ["--claim", "repository=acme/tools", "--collection", "cuda"];
+    env.ok(["collection", "create", "shared"]);
+    assert_eq!(add(&owner).code, 4, "there is no collection cuda");
+    env.ok(["collection", "create", "cuda"]);
+    let claims = ["--claim", "ref=refs/tags/*", "--into", "shared", "--project", "acme-*"];
+    assert_output!(add(&[&owner[..], &claims].concat()), @r"
+    exit 0
+    --- stdout
+    release: ref=refs/tags/*, repository=acme/tools of https://ci.example may upload of acme-* to cuda, into shared
+    ");
+    for (args, word) in [
+        (&owner[..], "is there already"),
+        (&["--claim", "repository=acme*", "--collection", "cuda"], "whose they are"),
+        (&["--claim", "repository=a/b", "--claim", "repository=c/d", "--collection", "cuda"], "two values"),
+        (&[&owner[..], &["--audience"]].concat(), "a value is required"),
+        (&[&owner[..], &["--claim", "ref"]].concat(), "KEY=VALUE"),
+        (&[&owner[..], &["--scope", "read"]].concat(), "a publisher uploads"),
+    ] {
+        let done = add(args);
+        assert!(done.code != 0 && done.stderr.contains(word), "{word}: {done}");
+    }
+    let other = ["publisher", "add", "b", "--issuer", "https://ci.example", "--audience", "other"];
+    let done = env.run([&other[..], &owner].concat());
+    assert!(done.code == 2 && done.stderr.contains("--audience wcas"), "{done}");
+    assert_output!(env.ok(["publisher", "list", "--json"]), @r#"
+    exit 0
+    --- stdout
+    {"schema":"wcas.publisher-list/1","publishers":[{"name":"release","issuer":"https://ci.example","audience":"wcas","claims":{"ref":"refs/tags/*","repository":"acme/tools"},"collection":"cuda","into":["shared"],"projects":["acme-*"],"scope":"upload","reads":false}]}
+    "#);
+    let listed = env.ok(["publisher", "list"]).stdout;
+    assert!(listed.contains("release") && listed.contains("upload of acme-* to cuda, into shared"), "{listed}");
+    env.ok(["publisher", "remove", "release"]);
+    let done = env.run(["publisher", "remove", "release"]);
+    assert!(done.code == 4 && done.stderr.contains("none yet"), "{done}");
 }

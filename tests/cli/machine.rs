@@ -328,3 +328,51 @@ fn a_path_that_is_no_unicode_is_told_and_gone_to() {
         serde_json::from_slice::<Value>(&output.stdout).unwrap();
     }
 }
+
+/// Names the file that [`a_helper_that_holds_what_readers_can_lock`] is to lock; else that does nothing.
+const HELD: &str = "WCAS_TEST_HELD";
+
+/// Not a test of its own: runs as another process, which holds the kernel's lock on a file that it may only read.
+#[test]
+fn a_helper_that_holds_what_readers_can_lock() {
+    let Some(path) = std::env::var_os(HELD) else { return };
+    let file = fs::File::open(path).unwrap();
+    rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockShared).unwrap();
+    println!("\nheld");
+    drop(std::io::stdin().read_line(&mut String::new()));
+}
+
+#[test]
+fn who_keeps_others_from_writing_is_named_and_readers_and_counters_do_not_wait() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+    use wcas::manifest::{Access, Manifest};
+    let env = filled();
+    let path = env.store().join("manifest.sqlite");
+    // As long as one has it open, there is a file to lock.
+    let open = |wait: u64| Manifest::open(&path, Access::Write, Duration::from_secs(wait)).unwrap();
+    let (manifest, patient) = (open(1), open(60));
+    manifest.write().unwrap().commit().unwrap();
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "machine::a_helper_that_holds_what_readers_can_lock", "--nocapture"])
+        .env(HELD, env.store().join("manifest.sqlite-shm"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "held"));
+    let begin = Instant::now();
+    let error = wcas::Error::from(manifest.write().map(drop).unwrap_err());
+    assert_eq!(error.kind(), wcas::error::ErrorKind::Busy);
+    assert!(error.to_string().contains("locked for writing"), "{error}");
+    assert!(error.to_string().contains(&format!("process {}", holder.id())), "{error}");
+    // What may be lost waits for nobody, and who reads does as ever.
+    assert!(patient.write_relaxed(|_| Ok(())).is_err());
+    env.ok(["list"]);
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    patient.write_relaxed(|_| Ok(())).unwrap();
+    env.ok(["invalidate", "demo"]);
+}

@@ -195,3 +195,27 @@ fn a_second_gc_is_busy_while_one_runs() {
     drop(lock);
     env.ok(["gc"]);
 }
+
+#[test]
+fn quiet_is_quiet_and_each_name_that_nothing_matches_is_told() {
+    let env = Env::new();
+    for version in ["1.0", "2.0"] {
+        Wheel::new("demo", version).write_to(env.path("in"));
+    }
+    env.ok(["import", "in"]);
+    for args in [["why", "demo", "nothing"], ["why", "nothing", "demo"], ["show", "demo", "nothing"]] {
+        let output = env.run(args);
+        assert_eq!(output.code, 4, "{args:?}: {output}");
+        assert!(output.stderr.contains("nothing matches nothing"), "{args:?}: {output}");
+    }
+    for args in
+        [&["yank", "demo==1.0", "--reason", "x"][..], &["unyank", "demo==1.0"], &["invalidate", "demo==1.0"], &["undo"]]
+    {
+        let output = env.ok([&["-q"], args].concat());
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""), "{args:?}");
+        let document = env.json(["list"]);
+        assert!(document["distributions"].as_array().is_some_and(|rows| !rows.is_empty()));
+    }
+    // A document is what was asked for.
+    assert!(!env.ok(["-q", "--json", "yank", "demo==2.0"]).stdout.is_empty());
+}

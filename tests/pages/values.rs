@@ -280,7 +280,7 @@ fn m2_the_pages_of_this_program_read_back_the_same_facts() {
     }
     let (mut html, mut json) = (Vec::new(), Vec::new());
     index::html::root(&mut html, None, &["demo", "flask-restful"]).unwrap();
-    index::json::root(&mut json, None, &["demo", "flask-restful"]).unwrap();
+    index::json::root(&mut json, None, [("demo", None), ("flask-restful", Some(3))]).unwrap();
     for body in [html, json] {
         let root = page(&body, None, &url("https://index.example/simple/")).unwrap();
         assert_eq!(root.projects.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["demo", "flask-restful"]);

@@ -38,6 +38,7 @@ impl Site {
             base_path: String::new(),
             max_upload_bytes: 1 << 20,
             clock: Arc::new(move || now.cast_signed()),
+            random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),
         };
         let server = Server::new(options, LazyClient::new(ClientOptions::default())).unwrap();

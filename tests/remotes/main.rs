@@ -17,6 +17,7 @@ mod many;
 mod memory;
 mod order;
 mod pages;
+mod patience;
 mod peers;
 mod push;
 mod push_servers;

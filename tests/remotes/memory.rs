@@ -80,13 +80,25 @@ fn m6_a_404_is_remembered_for_a_while() {
 }
 
 #[test]
-fn m6_a_server_error_is_unknown_and_not_remembered() {
-    for fault in [Reply::status(500), Reply::status(403), Reply::hang_up(), Reply::html("<form></form>")] {
+fn m6_a_server_error_is_unknown_and_no_miss() {
+    for (fault, costs_time) in [
+        (Reply::status(500), true),
+        (Reply::status(429), true),
+        (Reply::status(403), false),
+        (Reply::hang_up(), false),
+        (Reply::html("<form></form>"), false),
+    ] {
         let server = Server::start();
         server.route(PAGE, fault);
         let env = with_remote(&server, &[]);
         assert!(missed(&env, &["demo"]).starts_with("mirror: "));
         offer(&server, "demo", &[wheel("demo", "1.0", 1)]);
+        if costs_time {
+            let before = asked(&server, PAGE);
+            assert!(missed(&env, &["demo"]).contains("not asked, since it failed"));
+            assert_eq!(asked(&server, PAGE), before, "for half a minute others don't wait for it");
+            manifest(&env).execute("UPDATE remote_failure SET failed_at = failed_at - 31", []).unwrap();
+        }
         found(&env, &["demo"]);
     }
 }
@@ -230,7 +242,7 @@ fn gc_forgets_what_nobody_goes_by_any_more() {
     };
     let insert = |sql: &str| assert_eq!(manifest(&env).execute(sql, []).unwrap(), 1, "{sql}");
     insert("INSERT INTO remote_metadata SELECT id, zeroblob(32), zeroblob(32), 5, x'00' FROM remote");
-    insert("INSERT INTO remote_failure SELECT id, 'old', 5, 'gone' FROM remote");
+    insert("INSERT INTO remote_failure SELECT id, 'old', 5, 'gone', 'passing' FROM remote");
     insert("INSERT INTO want VALUES('shared', 'old', 1, 5, 5)");
     assert_eq!((rows("remote_page"), rows("remote_first_seen")), (6, 1));
     env.ok(["gc"]);

@@ -381,3 +381,38 @@ fn a_form_without_its_boundary_or_with_an_endless_head_is_refused_by_name() {
     }
     site.end();
 }
+
+#[test]
+fn an_upload_that_drips_gives_its_place_to_the_next() {
+    let env = Env::new();
+    add(&env, "cuda", &wheels()[..1]);
+    let upload = basic(&token(&env, &["--collection", "cuda", "--scope", "upload"]));
+    let site = Site::of(env, &[&IMPATIENT[..], &["--max-uploads", "2"]].concat());
+    let wheel = Wheel::new("drip", "1.0").payload(200_000, 3);
+    let body = form(&wheel.filename(), &wheel.bytes(), &[]);
+    let length = body.len().to_string();
+    let head = [FORM, ("Authorization", &*upload), ("Content-Length", &length)];
+    // A byte now and then, each within the time that silence may last.
+    let mut connection = site.server.connect();
+    connection.send_head("POST", "/cuda/legacy/", &head);
+    let begin = Instant::now();
+    let sent = body.iter().take_while(|byte| {
+        std::thread::sleep(Duration::from_millis(100));
+        begin.elapsed() < Duration::from_secs(20) && connection.send(std::slice::from_ref(byte)).is_ok()
+    });
+    let count = sent.count();
+    assert!(begin.elapsed() < Duration::from_secs(10), "{count} bytes in {:?}", begin.elapsed());
+    if let Some(heard) = connection.head() {
+        assert!(heard.status == 408, "{heard}");
+        assert!(String::from_utf8_lossy(&connection.rest()).contains("upload-rate"), "{heard}");
+    }
+    // Slow, and fast enough.
+    let mut connection = site.server.connect();
+    connection.send_head("POST", "/cuda/legacy/", &head);
+    for piece in body.chunks(10_000) {
+        std::thread::sleep(Duration::from_millis(150));
+        connection.send(piece).unwrap();
+    }
+    assert_eq!(connection.head().map(|heard| heard.status), Some(200));
+    site.end();
+}

@@ -274,3 +274,40 @@ fn what_shared_refuses_of_its_remote_comes_to_the_variant_that_asks() {
     assert_eq!(listed(&site, "/cpu/simple/torch/", None).len(), 1);
     site.end();
 }
+
+#[test]
+fn two_variants_that_ask_for_one_file_at_the_same_moment_are_judged_each_for_itself() {
+    let env = env();
+    let upstream = Server::start();
+    let torch = Wheel::new("torch", "1.0")
+        .build("0")
+        .tags("cp312-cp312-linux_x86_64")
+        .member("torch/lib.so", elf_needing("libcudart.so.12"))
+        .payload(300_000, 7);
+    upstream.route("/simple/torch/", Reply::html(upstream.wheel(&torch.filename(), &torch.bytes())));
+    for (name, accelerator) in [("shared", "none"), ("cuda", "cuda"), ("cpu", "none")] {
+        env.ok(["collection", "set", name, "--accelerator", accelerator]);
+    }
+    env.ok(["collection", "set", "cpu", "--fallback", "shared"]);
+    env.ok(["remote", "add", "mirror", &upstream.url("/simple/"), "--collection", "shared"]);
+    let site = Site::of(env, &[]);
+    // It takes its time, so that who comes second finds it on its way.
+    let pause = std::time::Duration::from_millis(50);
+    let slow = Reply::file(torch.bytes()).drip(10_000, pause);
+    upstream.route(&format!("/files/{}", torch.filename()), slow);
+    for view in ["cpu", "cuda"] {
+        assert_eq!(listed(&site, &format!("/{view}/simple/torch/"), None).len(), 1);
+    }
+    let file = |view: &str| format!("/{view}/files/{}/{}", sha256(&torch.bytes()), torch.filename());
+    let (cpu, cuda) = std::thread::scope(|scope| {
+        let cpu = scope.spawn(|| site.server.get(&file("cpu")));
+        std::thread::sleep(4 * pause);
+        let cuda = scope.spawn(|| site.server.get(&file("cuda")));
+        (cpu.join().unwrap(), cuda.join().unwrap())
+    });
+    assert!(cpu.status != 200 || cpu.body != torch.bytes() || !cpu.is_whole, "{}", cpu.status);
+    assert_eq!((cuda.status, cuda.body.len()), (200, torch.bytes().len()), "{cuda}");
+    let rows = site.env.json(["list", "--collection", "cuda"]);
+    assert_eq!(rows["distributions"].as_array().unwrap().len(), 1, "{rows}");
+    site.end();
+}

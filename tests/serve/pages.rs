@@ -469,3 +469,73 @@ fn c3_files_of_a_remote_that_tells_no_time_have_the_one_since_which_they_are_kno
     assert_eq!(file(&site)["upload-time"], "2024-01-01T00:00:00Z");
     site.end();
 }
+
+#[test]
+fn the_highest_build_of_a_version_is_listed_first() {
+    let env = Env::new();
+    let builds = [None, Some("1"), Some("2"), Some("10"), Some("2_b")];
+    let wheels: Vec<Wheel> = builds
+        .iter()
+        .zip(1..)
+        .map(|(build, seed)| {
+            let wheel = Wheel::new("demo", "1.0").payload(10, seed);
+            build.map_or(wheel.clone(), |build| wheel.build(build))
+        })
+        .chain([Wheel::new("demo", "0.9"), Wheel::new("demo", "2.0")])
+        .collect();
+    add(&env, "cuda", &wheels);
+    let site = Site::of(env, &[]);
+    let names: Vec<String> = site.server.json("/cuda/simple/demo/")["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["filename"].as_str().unwrap().replace("-py3-none-any.whl", ""))
+        .collect();
+    assert_eq!(names, ["demo-0.9", "demo-1.0-10", "demo-1.0-2_b", "demo-1.0-2", "demo-1.0-1", "demo-1.0", "demo-2.0"]);
+    let tree = site.env.path("tree");
+    site.env.ok(["view", "--collection", "cuda", "--to", tree.to_str().unwrap()]);
+    let page = std::fs::read_to_string(tree.join("simple/demo/index.html")).unwrap();
+    let at = |name: &str| page.find(&format!("{name}-py3-none-any.whl\"")).or_else(|| page.find(name)).unwrap();
+    assert!(at("demo-1.0-10") < at("demo-1.0-2") && at("demo-1.0-2") < at("demo-1.0-1-"), "{page}");
+    site.end();
+}
+
+#[test]
+fn several_slashes_are_one() {
+    let site = shared();
+    for path in ["//cuda/simple/demo-lib/", "/cuda//simple//demo-lib/", "/cuda/simple/demo-lib//", "/cuda///simple/"] {
+        let heard = site.server.get(path);
+        assert_eq!(heard.status, 200, "{path}: {heard}");
+    }
+    assert_eq!(site.server.get("//").status, 200);
+    assert_eq!(site.server.get("/cuda//nothing/here").status, 404);
+}
+
+#[test]
+fn a_mirror_finds_serials_documents_and_files() {
+    let env = Env::new();
+    add(&env, "cuda", &[Wheel::new("demo", "1.0").requires_python(">=3.8"), Wheel::new("other", "1.0")]);
+    add(&env, "cuda", &[Wheel::new("demo", "2.0").build("3")]);
+    env.ok(["yank", "demo==2.0", "--reason", "broken", "--collection", "cuda"]);
+    let site = Site::of(env, &[]);
+    let root = site.server.json("/cuda/simple/");
+    let serials: Vec<_> =
+        root["projects"].as_array().unwrap().iter().map(|row| (&row["name"], &row["_last-serial"])).collect();
+    assert_eq!(serials, [(&"demo".into(), &3.into()), (&"other".into(), &1.into())], "{root}");
+    let heard = site.server.get("/cuda/pypi/demo/json");
+    assert_eq!((heard.status, heard.header("x-pypi-last-serial")), (200, "3"));
+    let document: serde_json::Value = serde_json::from_str(&heard.text()).unwrap();
+    assert_eq!((&document["info"]["version"], &document["last_serial"]), (&"2.0".into(), &3.into()));
+    let file = &document["releases"]["2.0"][0];
+    assert_eq!((&file["yanked"], &file["yanked_reason"]), (&true.into(), &"broken".into()));
+    assert_eq!(document["releases"]["1.0"][0]["requires_python"], ">=3.8");
+    for base in ["", "/cuda"] {
+        let path = format!("{base}{}", file["url"].as_str().unwrap());
+        let got = site.server.get(&path);
+        assert_eq!((got.status, got.body.len() as u64), (200, file["size"].as_u64().unwrap()), "{path}");
+        assert_eq!(sha256(&got.body), file["digests"]["sha256"].as_str().unwrap());
+    }
+    assert_eq!(site.server.get("/cuda/pypi/nothing/json").status, 404);
+    assert_eq!(site.server.get("/cuda/pypi/demo/1.0/json").status, 404);
+    site.end();
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Makes a key and a file of those who may sign; `None`, and a word about it, without OpenSSH.
-fn key(env: &Env, name: &str) -> Option<()> {
+pub(crate) fn key(env: &Env, name: &str) -> Option<()> {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
         .arg(env.path(name))

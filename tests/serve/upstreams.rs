@@ -343,3 +343,25 @@ fn a_bare_plus_in_a_link_goes_out_as_pip_sends_it() {
         assert!(asked.iter().all(|path| !path.contains('+')), "{href}: {asked:?}");
     }
 }
+
+#[test]
+fn what_a_server_fetches_is_counted_for_its_remote() {
+    let (demo, lost) = (Wheel::new("demo", "1.0").payload(50_000, 3), Wheel::new("lost", "1.0"));
+    let server = Server::start();
+    server.route("/simple/demo/", html("demo", &server.wheel(&demo.filename(), &demo.bytes())));
+    server.route("/simple/lost/", html("lost", &server.wheel(&lost.filename(), &lost.bytes())));
+    server.route(&format!("/files/{}", lost.filename()), Reply::status(500));
+    let env = Env::new();
+    env.ok(["remote", "add", "mirror", &server.url("/simple/")]);
+    let site = Site::of(env, &[]);
+    let get =
+        |wheel: &Wheel| site.server.get(&format!("/shared{}", file_path(&wheel.filename(), &wheel.bytes()))).status;
+    assert_eq!(get(&demo), 200);
+    assert!(get(&lost) >= 500);
+    let rows = site.env.json(["stats"])["remotes"].as_array().unwrap().clone();
+    let row = rows.iter().find(|row| row["name"] == "mirror").unwrap_or_else(|| panic!("{rows:?}"));
+    let count = |key: &str| row[key].as_u64().unwrap_or_else(|| panic!("{key}: {row}"));
+    assert_eq!((count("hits"), count("failures")), (1, 1), "{row}");
+    assert_eq!(count("bytes"), demo.bytes().len() as u64, "{row}");
+    site.end();
+}

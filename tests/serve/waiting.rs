@@ -1,6 +1,6 @@
 //! Remotes that hang, drip or lead astray: who doesn't need them doesn't wait for them.
 
-use crate::site::{Site, add, sha256, wheels};
+use crate::site::{Site, add, file_path, sha256, wheels};
 use crate::support::{Env, Reply, Server, Wheel};
 use std::time::{Duration, Instant};
 
@@ -99,4 +99,69 @@ fn a_page_that_leads_astray_fails_alone() {
     let fine = site.server.get("/shared/simple/fine/");
     assert_eq!(fine.status, 200, "{fine}");
     site.end();
+}
+
+#[test]
+fn a_refusal_that_lasts_ends_at_once_and_says_so() {
+    let demo = Wheel::new("demo", "1.0");
+    for (status, lasts) in
+        [(400, true), (401, true), (403, true), (451, true), (429, false), (500, false), (503, false)]
+    {
+        let server = Server::start();
+        server.route("/simple/page/", Reply::status(status));
+        server.route("/simple/demo/", Reply::html(server.wheel(&demo.filename(), &demo.bytes())));
+        server.route(&format!("/files/{}", demo.filename()), Reply::status(status));
+        let env = Env::new();
+        env.ok(["remote", "add", "mirror", &server.url("/simple/")]);
+        let site = Site::of(env, &[]);
+        // The second answer comes from what is remembered.
+        for round in 0..2 {
+            let heard = site.server.get("/shared/simple/page/");
+            let wanted = if lasts { 424 } else { 503 };
+            assert_eq!(heard.status, wanted, "{status} {round}: {heard}");
+            assert_eq!(heard.header("retry-after").is_empty(), lasts, "{status}: {heard}");
+            assert!(heard.text().contains("mirror") && !heard.text().contains(&status.to_string()), "{heard}");
+            assert_eq!(heard.text().contains("waiting won't change"), lasts, "{heard}");
+        }
+        let path = format!("/shared{}", file_path(&demo.filename(), &demo.bytes()));
+        let heard = site.server.get(&path);
+        assert_eq!((heard.status == 424, heard.header("retry-after").is_empty()), (lasts, lasts), "{status}: {heard}");
+        site.end();
+    }
+}
+
+#[test]
+fn while_an_optional_remote_fails_farther_ones_answer() {
+    let demo = Wheel::new("demo", "1.0");
+    let (near, far) = (Server::start(), Server::start());
+    near.route("/simple/demo/", Reply::status(500)).route("/simple/gone/", Reply::status(500));
+    far.route("/simple/demo/", Reply::html(far.wheel(&demo.filename(), &demo.bytes())));
+    for place in ["beside", "own"] {
+        let env = Env::new();
+        env.ok(["collection", "create", "cuda"]);
+        env.ok(["collection", "create", "shared"]);
+        env.ok(["collection", "set", "cuda", "--fallback", "shared"]);
+        env.ok(["remote", "add", "near", &near.url("/simple/"), "--collection", "cuda", "--priority", "1"]);
+        match place {
+            "own" => add(&env, "shared", std::slice::from_ref(&demo)),
+            _ => _ = env.ok(["remote", "add", "far", &far.url("/simple/"), "--collection", "cuda", "--priority", "5"]),
+        }
+        let site = Site::of(env, &[]);
+        let heard = site.server.get("/cuda/simple/demo/");
+        assert_eq!(heard.status, 503, "{place}: {heard}");
+        assert_eq!(heard.text().contains("shared has it, farther away"), place == "own", "{heard}");
+        let page = site.server.ask("GET", "/cuda/projects/demo/", &[("Accept", "text/html")]);
+        assert_eq!(page.text().contains("The store has nothing of it"), place != "own", "{page}");
+        site.env.ok(["remote", "set", "near", "--optional"]);
+        let heard = site.server.get("/cuda/simple/demo/");
+        assert!(heard.status == 200 && heard.text().contains(&demo.filename()), "{place}: {heard}");
+        assert!(heard.header("x-wcas-incomplete").contains("near"), "{place}: {heard}");
+        assert_eq!(site.server.get("/cuda/simple/gone/").status, 503, "nobody else has it");
+        assert!(site.env.ok(["config", "show"]).stdout.contains("optional = true"));
+        let listed = site.env.json(["remote", "list"])["remotes"].as_array().unwrap().clone();
+        assert!(listed.iter().all(|row| row["is_optional"] == (row["name"] == "near")), "{listed:?}");
+        site.env.ok(["remote", "set", "near", "--no-optional"]);
+        assert_eq!(site.server.get("/cuda/simple/demo/").status, 503, "{place}");
+        site.end();
+    }
 }

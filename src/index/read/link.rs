@@ -5,7 +5,7 @@
 
 use super::claim::Claim;
 use super::digest::OtherDigest;
-use super::{ListedFile, ListedPage, PageError, Sidecar, Syntax};
+use super::{ListedFile, ListedPage, PageError, Sidecar, Signed, Syntax};
 use crate::budget::{self, Budget};
 use crate::name::ProjectName;
 use crate::status::Status;
@@ -324,6 +324,7 @@ impl<'a> Listing<'a> {
             uploaded_at: link.uploaded_at,
             is_first_seen: false,
             provenance: link.provenance.and_then(|text| provenance(&text)),
+            signed: Signed::Unasked,
         });
     }
 }

@@ -44,6 +44,20 @@ pub struct ListedFile {
     pub is_first_seen: bool,
     /// Where its attestations are, an https URL (PEP 740).
     pub provenance: Option<String>,
+    /// Whether a signed list has it.
+    pub signed: Signed,
+}
+
+/// Whether a signed list has a file, where its index must have such a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Signed {
+    /// No list is asked for.
+    #[default]
+    Unasked,
+    /// It has it: digest and size are the list's.
+    Listed,
+    /// The file is not to be taken, and why.
+    Refused(&'static str),
 }
 
 impl ListedFile {

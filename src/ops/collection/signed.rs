@@ -11,7 +11,7 @@ use crate::name::CollectionName;
 use crate::ops::{Context, collection_row, collection_rows};
 use crate::signed::signers::Signers;
 use crate::signed::sshsig::Signature;
-use crate::signed::{ListedFile, NAMESPACE, RevisionText};
+use crate::signed::{self, ListedFile, NAMESPACE, ReadError, RevisionText};
 use crate::store::Store;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -164,26 +164,17 @@ impl SignedReport {
 
     /// Reads a text and finds out who signed it; `None`: nobody who may, and the problem says why.
     pub(in crate::ops) fn read(&mut self, text: &str, signature: &str, signers: &Signers) -> Option<RevisionText> {
-        let found =
-            Signature::parse(signature).and_then(|found| found.verify(NAMESPACE, text.as_bytes()).map(|()| found));
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => {
-                self.problem("signature", None, format!("the signature is not good: {error}"));
-                return None;
+        match signed::read(text, signature, signers) {
+            Ok((signer, parsed)) => {
+                (self.signer, self.revision) = (Some(signer), Some(parsed.revision));
+                Some(parsed)
             }
-        };
-        let Some(signer) = signers.find(&found.key, NAMESPACE) else {
-            self.problem("signer", None, "the signature is by a key that is not among the allowed signers");
-            return None;
-        };
-        let signer = signer.to_owned();
-        let Some(parsed) = RevisionText::parse(text) else {
-            self.problem("signature", None, "what was signed is no list of a revision");
-            return None;
-        };
-        (self.signer, self.revision) = (Some(signer), Some(parsed.revision));
-        Some(parsed)
+            Err(error) => {
+                let kind = if error == ReadError::Signer { "signer" } else { "signature" };
+                self.problem(kind, None, error.to_string());
+                None
+            }
+        }
     }
 }
 

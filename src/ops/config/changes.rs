@@ -22,7 +22,7 @@ pub struct SettingChange {
 pub struct ConfigChange {
     /// `added`, `removed` or `changed`.
     pub change: &'static str,
-    /// `default`, `collection`, `variant`, `override`, `remote` or `block`.
+    /// `default`, `collection`, `variant`, `override`, `remote`, `publisher` or `block`.
     pub kind: &'static str,
     /// The thing's name.
     pub name: String,
@@ -31,11 +31,12 @@ pub struct ConfigChange {
 }
 
 /// The order in which things are told.
-const KINDS: [(&str, &str); 5] = [
+const KINDS: [(&str, &str); 6] = [
     ("collections", "collection"),
     ("variants", "variant"),
     ("overrides", "override"),
     ("remotes", "remote"),
+    ("publishers", "publisher"),
     ("blocks", "block"),
 ];
 

@@ -1,10 +1,10 @@
 //! The document: its shape, how it is read and written, and what makes sense in it.
 
-use super::RemoteConfig;
+use super::{PublisherConfig, RemoteConfig};
 use crate::error::{Error, Result};
 use crate::manifest::Strategy;
-use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::ops::{CacheRules, block, guard, remote, requirements, units};
+use crate::name::{CollectionName, ProjectName, PublisherName, RemoteName};
+use crate::ops::{CacheRules, block, guard, publisher, remote, requirements, units};
 use crate::requirement::ProjectPattern;
 use crate::status::Status;
 use crate::wheel::accelerator::Accelerator;
@@ -36,6 +36,9 @@ pub struct Config {
     /// Other indexes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remotes: Option<BTreeMap<RemoteName, RemoteConfig>>,
+    /// Whose CI may upload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publishers: Option<BTreeMap<PublisherName, PublisherConfig>>,
     /// Versions and files that must not come back, in no collection, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<BTreeMap<String, String>>,
@@ -222,6 +225,14 @@ impl Config {
         for (name, remote) in self.remotes.iter_mut().flatten() {
             let checked = within(&format!("remotes.{name}"), remote::check(remote.settings()))?;
             *remote = RemoteConfig::new(remote.collection.clone(), checked);
+        }
+        let mut settings = Vec::new();
+        for (name, config) in self.publishers.iter_mut().flatten() {
+            let place = format!("publishers.{name}");
+            *config = within(&place, config.checked())?;
+            let own = config.options().settings;
+            within(&place, publisher::refuse_other_audience(&settings, &own))?;
+            settings.push(own);
         }
         self.blocks = self.blocks.map(|blocks| within("blocks", block::checked(blocks))).transpose()?;
         Ok(self)

@@ -7,11 +7,14 @@
 
 mod changes;
 mod document;
+mod protection;
+mod publishers;
 mod remotes;
 mod state;
 
 pub use changes::{ConfigChange, SettingChange};
 pub use document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
+pub use publishers::PublisherConfig;
 pub use remotes::RemoteConfig;
 
 use super::Context;
@@ -27,6 +30,19 @@ pub struct ConfigReport {
     pub dry_run: bool,
     /// What is different now.
     pub changes: Vec<ConfigChange>,
+    /// What protected before and doesn't now: blocks, reservations, what is open, quarantines, who must sign.
+    pub lifted: Vec<String>,
+}
+
+/// How a document is applied.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ApplyOptions {
+    /// Whether collections that it doesn't list lose their settings, if it lists any.
+    pub prune: bool,
+    /// Whether what protects may go because the document doesn't have it.
+    pub unprotect: bool,
+    /// Whether nothing is changed.
+    pub dry_run: bool,
 }
 
 /// Returns all settings of a store.
@@ -35,19 +51,28 @@ pub fn show_config(store: &Store) -> Result<Config> {
     state::read(&transaction)
 }
 
-/// Makes a store match a document. With `prune`, collections that it doesn't list lose their settings, if it lists any.
+/// Makes a store match a document.
 pub fn apply_config(
     store: &Store,
     context: &Context<'_>,
     config: &Config,
-    prune: bool,
-    dry_run: bool,
+    options: &ApplyOptions,
 ) -> Result<ConfigReport> {
+    let ApplyOptions { prune, unprotect, dry_run } = *options;
     store.require_writable()?;
     let transaction = store.manifest.write()?;
     let before = state::read(&transaction)?;
     let wanted = merge(&before, config, prune)?;
     let changes = changes::between(&before, &wanted)?;
+    let lifted = protection::lifted(&before, &wanted);
+    if !(lifted.is_empty() || unprotect || dry_run) {
+        let text = format!(
+            "this would take away what protects: {}; put it into the file (`wcas config show` prints it), or say --unprotect if it \
+             is to go",
+            lifted.join(", ")
+        );
+        return Err(Error::Refused(text));
+    }
     if !changes.is_empty() {
         state::write(&transaction, context, &before, &wanted)?;
     }
@@ -55,7 +80,7 @@ pub fn apply_config(
     if !dry_run && !changes.is_empty() {
         transaction.commit()?;
     }
-    Ok(ConfigReport { dry_run, changes })
+    Ok(ConfigReport { dry_run, changes, lifted })
 }
 
 /// Lays a document over what a store has.
@@ -73,6 +98,7 @@ fn merge(before: &Config, config: &Config, prune: bool) -> Result<Config> {
         variants: config.variants.or_else(|| before.variants.clone()),
         overrides: config.overrides.or_else(|| before.overrides.clone()),
         remotes: config.remotes.or_else(|| before.remotes.clone()),
+        publishers: config.publishers.or_else(|| before.publishers.clone()),
         blocks: config.blocks.or_else(|| before.blocks.clone()),
         collections: None,
     };
@@ -112,6 +138,10 @@ fn refuse_unknown(config: &Config) -> Result<()> {
     }
     for (name, remote) in config.remotes.iter().flatten() {
         check(format!("remotes.{name}"), &remote.collection)?;
+    }
+    for (name, publisher) in config.publishers.iter().flatten() {
+        let places = std::iter::once(&publisher.collection).chain(&publisher.into);
+        places.into_iter().try_for_each(|place| check(format!("publishers.{name}"), place))?;
     }
     Ok(())
 }

@@ -41,6 +41,9 @@ pub struct RemoteConfig {
     /// See [`RemoteSettings::is_listed`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub listed: bool,
+    /// See [`RemoteSettings::is_optional`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub optional: bool,
     /// See [`RemoteSettings::auth`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<String>,
@@ -53,6 +56,9 @@ pub struct RemoteConfig {
     /// See [`RemoteSettings::upload_url`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_url: Option<String>,
+    /// See [`RemoteSettings::signed_by`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }
 
 impl RemoteConfig {
@@ -70,10 +76,12 @@ impl RemoteConfig {
             allow_insecure: settings.allow_insecure,
             trust_unhashed: settings.trust_unhashed,
             listed: settings.is_listed,
+            optional: settings.is_optional,
             auth: settings.auth,
             ours: settings.is_ours,
             write_back: settings.writes_back,
             upload_url: settings.upload_url,
+            signed_by: settings.signed_by,
         }
     }
 
@@ -91,10 +99,12 @@ impl RemoteConfig {
             allow_insecure: all.allow_insecure,
             trust_unhashed: all.trust_unhashed,
             is_listed: all.listed,
+            is_optional: all.optional,
             auth: all.auth,
             is_ours: all.ours,
             writes_back: all.write_back,
             upload_url: all.upload_url,
+            signed_by: all.signed_by,
         }
     }
 }

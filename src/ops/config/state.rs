@@ -5,7 +5,7 @@ use super::document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfi
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Guard, Retention, Rows, StatusRow, Transaction, VariantRow};
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::{Context, block, collection_row, remote, requirements, reserve, retain, status};
+use crate::ops::{Context, block, collection_row, publisher, remote, requirements, reserve, retain, status};
 use crate::status::Status;
 use std::collections::BTreeMap;
 
@@ -67,6 +67,7 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
         variants: Some(variants),
         overrides: Some(overrides),
         remotes: Some(remotes.collect()),
+        publishers: Some(rows.publishers()?.into_iter().map(|row| (row.name.clone(), row.into())).collect()),
         blocks: Some(blocked(None)),
     })
 }
@@ -92,6 +93,7 @@ pub(super) fn write(
     if let (Some(blocks), true) = (&wanted.blocks, wanted.blocks != before.blocks) {
         block::replace(transaction, context, None, blocks)?;
     }
+    write_publishers(transaction, context, before, wanted)?;
     write_remotes(transaction, before, wanted)
 }
 
@@ -181,6 +183,25 @@ fn write_routes(transaction: &Transaction<'_>, wanted: &Config) -> Result<()> {
         transaction.set_variant_requirements(name, &set)?;
         for (project, collection) in &config.overrides {
             transaction.put_override(project, Some(name), collection_row(transaction, collection)?.id)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_publishers(
+    transaction: &Transaction<'_>,
+    context: &Context<'_>,
+    before: &Config,
+    wanted: &Config,
+) -> Result<()> {
+    for row in transaction.publishers()? {
+        if wanted.publishers.as_ref().is_some_and(|publishers| !publishers.contains_key(&row.name)) {
+            transaction.delete_publisher(row.id, context.now)?;
+        }
+    }
+    for (name, config) in wanted.publishers.iter().flatten() {
+        if before.publishers.as_ref().and_then(|publishers| publishers.get(name)) != Some(config) {
+            publisher::put(transaction, context, name, &config.options())?;
         }
     }
     Ok(())

@@ -37,8 +37,12 @@ impl Examination<'_> {
             let at = time(remote.failed_at.unwrap_or(0));
             let failure = remote.failure.as_deref().unwrap_or("it gave no usable answer");
             let detail = format!("{} ({}) last failed at {at}: {failure}", remote.name, remote.settings.url);
-            let advice =
-                format!("`wcas remote test {}` asks it; meanwhile pages that were seen before are used", remote.name);
+            let list = self.store.manifest.remote_list(remote.id)?;
+            let meanwhile = match list.and_then(|row| row.refusal) {
+                Some(_) => "nothing of it is listed or taken, and what is here stays",
+                None => "pages that were seen before are used",
+            };
+            let advice = format!("`wcas remote test {}` asks it; meanwhile {meanwhile}", remote.name);
             self.note("remote", None, detail, &advice);
         }
         Ok(())

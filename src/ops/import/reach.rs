@@ -51,9 +51,12 @@ fn astray(token: &TokenRow, own: &CollectionName, item: &Item) -> String {
     let (collection, filename, name) = (&item.decision.collection, item.name.as_str(), &token.name);
     let places: Vec<String> =
         std::iter::once(own).chain(token.into.iter().map(|Place { name, .. }| name)).map(ToString::to_string).collect();
+    let advice = match &token.publisher {
+        Some(publisher) => format!("the publisher {publisher} needs `--into {collection}` (`wcas publisher add`)"),
+        None => format!("`wcas token create --collection {own} --into {collection} --scope upload` makes one that may"),
+    };
     format!(
-        "{filename} goes to {collection} ({}), and the token {name} uploads to {} only: `wcas token create --collection {own} \
-         --into {collection} --scope upload` makes one that may",
+        "{filename} goes to {collection} ({}), and the token {name} uploads to {} only: {advice}",
         item.decision.reason,
         places.join(", "),
     )

@@ -34,6 +34,7 @@ use crate::status::Status;
 use crate::store::Store;
 use crate::wheel::Kind;
 use remote::Sight;
+use std::collections::VecDeque;
 use taken::Taken;
 
 /// A file that is listed.
@@ -166,7 +167,13 @@ fn listed_once(
             .is_none()
         });
         let is_foreign = reach.foreign(&row.name).is_some();
-        parts.push(Part { own: entries, remotes, status: rows.project_status(row.id, project)?, is_foreign });
+        parts.push(Part {
+            name: row.name.clone(),
+            own: entries,
+            remotes,
+            status: rows.project_status(row.id, project)?,
+            is_foreign,
+        });
     }
     // Remotes are asked without a transaction: that could last, and would keep the log from being shortened.
     drop(rows);
@@ -196,11 +203,19 @@ fn alone(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Listed> 
 
 /// A collection of a view, and what it has of the project.
 struct Part {
+    name: CollectionName,
     own: Vec<(Entry, Fate)>,
     remotes: Vec<RemoteRow>,
     status: Option<StatusRow>,
     /// The project is the variant's own, and the collection isn't where it goes.
     is_foreign: bool,
+}
+
+impl Part {
+    /// Tells whether it has files that would be shown, were nobody nearer.
+    fn has_shown(&self) -> bool {
+        self.own.iter().any(|(entry, _)| entry.state == State::Live)
+    }
 }
 
 struct View<'a> {
@@ -217,7 +232,8 @@ impl View<'_> {
     fn look(&self, parts: Vec<Part>) -> Result<Listed> {
         let is_first_only = self.strategy == Strategy::Nearest;
         let (mut listing, mut names, mut has_project) = (Listing::default(), Taken::default(), false);
-        for part in parts {
+        let mut parts = VecDeque::from(parts);
+        while let Some(part) = parts.pop_front() {
             let has_own = !part.own.is_empty();
             has_project |= has_own;
             if !listing.add_part(part.own, part.status, &mut names) {
@@ -232,7 +248,12 @@ impl View<'_> {
                     }
                     Asked::Failed => {
                         listing.is_incomplete = true;
+                        if remote.settings.is_optional {
+                            continue;
+                        }
                         if is_first_only && !has_own {
+                            let farther = parts.into_iter().filter(|part| part.has_shown()).map(|part| part.name);
+                            listing.notes.last_mut().expect("a failure leaves a note").hides = farther.collect();
                             return Ok(Listed::Unavailable(listing.notes));
                         }
                     }
@@ -438,7 +459,7 @@ impl Listing {
                 self.status = stricter(self.status.take(), status);
             } else if self.files.len() < before {
                 let text = "it has the project in quarantine, and its files are left out".to_owned();
-                self.notes.push(PullNote { remote, text });
+                self.notes.push(PullNote { remote, text, is_lasting: false, hides: Vec::new() });
             }
         }
     }

@@ -4,7 +4,7 @@
 use crate::budget;
 use crate::error::Result;
 use crate::index::read::{ListedFile, ListedPage};
-use crate::manifest::{RemoteId, RemoteRow, StatusRow, Transaction};
+use crate::manifest::{RemoteId, RemoteRow, Setback, StatusRow, Transaction};
 use crate::name::ProjectName;
 use crate::ops::pull::page::{Answer, FAILED_SECONDS, MISS_SECONDS};
 use crate::ops::pull::{PullNote, page};
@@ -208,21 +208,23 @@ pub(super) fn look(
             Err(Answer::Absent) => return Ok(Sight::Absent { until: now + MISS_SECONDS }),
             Err(Answer::Page(page, _)) => return seen(store, context, remote, project, page, now + MISS_SECONDS, None),
         };
-        let (fetched_at, kept) = question.kept();
+        let (fetched_at, kept) = question.kept(&store.manifest)?;
         let until = fetched_at.map_or(now, |at| at.min(now)) + MISS_SECONDS;
         let is_fresh = fetched_at.is_some_and(|at| (0..MISS_SECONDS).contains(&(now - at)));
         if is_fresh || matches!(asking, Asking::Remembered(_)) {
             return match kept {
                 Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until.max(now + 1), None),
+                Some(Answer::Failed(why)) => Ok(failed(remote, why, until.max(now + 1))),
                 _ => Ok(Sight::Absent { until: until.max(now + 1) }),
             };
         }
-        if let Some((failed_at, text)) = question.recent_failure(&store.manifest)? {
-            let until = (failed_at + FAILED_SECONDS).max(now + 1);
+        let before = question.recent_failure(&store.manifest)?;
+        if let Some(failure) = before.filter(|failure| failure.setback != Setback::Late) {
+            let (until, text) = ((failure.failed_at + FAILED_SECONDS).max(now + 1), failure.reason);
             return match kept {
                 Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until, Some(text)),
                 Some(Answer::Absent) => Ok(Sight::Absent { until }),
-                _ => Ok(failed(remote, text, until)),
+                _ => Ok(lasting(failed(remote, text, until), failure.setback == Setback::Lasting)),
             };
         }
         let (flights, end) = match asking {
@@ -231,7 +233,7 @@ pub(super) fn look(
             Asking::Brief { flights, until } => (flights, Some((*until).min(Instant::now() + SHARE))),
             Asking::Never | Asking::Remembered(_) => return Ok(Sight::Excluded),
         };
-        let without = |text: String, until| match question.kept().1 {
+        let without = |text: String, until| match question.kept(&store.manifest)?.1 {
             Some(Answer::Page(page, _)) => seen(store, context, remote, project, page, until, Some(text)),
             _ => Ok(failed(remote, text, until)),
         };
@@ -257,13 +259,14 @@ pub(super) fn look(
             None => return Ok(Sight::Excluded),
         };
         let hurried = end.map(|end| client.until(end));
-        let (answer, fetched) = question.fetch(hurried.as_ref().unwrap_or(client));
+        let mut fetched = question.fetch(hurried.as_ref().unwrap_or(client));
         if fetched.is_failed() && end.is_some_and(is_over) {
             // For those who have the time it may be quick enough: that isn't recorded as a failure.
             flights.slow().insert(remote.id, Instant::now());
             return late();
         }
-        let has_yanked = fetched.has_yanked();
+        let answer = fetched.answer(&store.manifest, remote)?;
+        let (has_yanked, is_lasting) = (fetched.has_yanked(), fetched.is_lasting());
         // A page that can't be remembered is asked for again; the answer stands.
         let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, now);
         let is_recorded = store.manifest.write_relaxed(record).is_ok();
@@ -272,7 +275,7 @@ pub(super) fn look(
             Answer::Page(page, stale) => seen(store, context, remote, project, page, now + FAILED_SECONDS, stale),
             Answer::Absent => Ok(Sight::Absent { until: now + MISS_SECONDS }),
             Answer::Excluded => Ok(Sight::Excluded),
-            Answer::Failed(text) => Ok(failed(remote, text, now + FAILED_SECONDS)),
+            Answer::Failed(text) => Ok(lasting(failed(remote, text, now + FAILED_SECONDS), is_lasting)),
         };
         return seen.map(|sight| match sight {
             Sight::Files { files, until, note, status, .. } => {
@@ -284,7 +287,15 @@ pub(super) fn look(
 }
 
 fn failed(remote: &RemoteRow, text: String, until: i64) -> Sight {
-    Sight::Failed { note: PullNote { remote: remote.name.clone(), text }, until }
+    Sight::Failed { note: PullNote::new(remote, text), until }
+}
+
+/// Says of a failure whether waiting won't help.
+fn lasting(sight: Sight, is_lasting: bool) -> Sight {
+    match sight {
+        Sight::Failed { note, until } => Sight::Failed { note: PullNote { is_lasting, ..note }, until },
+        sight => sight,
+    }
 }
 
 /// Takes the files of a page that may be had.
@@ -314,8 +325,7 @@ fn seen(
         file.uploaded_at = store.manifest.first_seen(remote.id, file.name.as_str())?;
         file.is_first_seen = file.uploaded_at.is_some();
     }
-    let note = stale
-        .map(|reason| PullNote { remote: remote.name.clone(), text: format!("{reason}; its remembered page is used") });
+    let note = stale.map(|reason| PullNote::new(remote, format!("{reason}; its remembered page is used")));
     let status = page.status.filter(|(status, _)| *status != Status::Active);
     let status = status.map(|(status, reason)| StatusRow { project: project.clone(), status, reason });
     Ok(Sight::Files { files, until, note, status, has_changed: false })

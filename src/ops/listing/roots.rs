@@ -9,16 +9,20 @@ use crate::ops::ownership::Ownership;
 use crate::ops::shown::Shown;
 use crate::ops::variant::SearchOrder;
 use crate::store::Store;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-/// Returns the projects that the collections of a view have, in order; `None`: there is no such view.
-pub fn projects(store: &Store, shown: &Shown) -> Result<Option<Vec<ProjectName>>> {
+/// Projects, each with a number that grows as its files change, where that is known.
+pub(super) type ProjectSerials = Vec<(ProjectName, Option<i64>)>;
+
+/// Returns the projects that the collections of a view have, in order, each with a number that grows as its files change, which an older
+/// revision doesn't tell; `None`: there is no such view.
+pub fn projects(store: &Store, shown: &Shown) -> Result<Option<ProjectSerials>> {
     let rows = store.manifest.read()?;
     match shown {
         Shown::Collection { .. } => match shown.read(&rows, None) {
             Ok(read) => {
                 let names: BTreeSet<ProjectName> = read.entries.into_iter().map(|entry| entry.project).collect();
-                Ok(Some(names.into_iter().collect()))
+                Ok(Some(names.into_iter().map(|name| (name, None)).collect()))
             }
             Err(Error::NoRevision { .. } | Error::NoCollection { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -31,8 +35,8 @@ pub fn projects(store: &Store, shown: &Shown) -> Result<Option<Vec<ProjectName>>
     }
 }
 
-fn of_order(rows: &Rows, order: &SearchOrder, own: &Ownership) -> Result<Vec<ProjectName>> {
-    let mut names = BTreeSet::new();
+fn of_order(rows: &Rows, order: &SearchOrder, own: &Ownership) -> Result<ProjectSerials> {
+    let (mut names, mut serials) = (BTreeSet::new(), HashMap::new());
     for row in order.all() {
         let found = rows.project_names(row.id)?;
         // A collection that only an override leads to is searched for the overridden projects alone.
@@ -41,6 +45,10 @@ fn of_order(rows: &Rows, order: &SearchOrder, own: &Ownership) -> Result<Vec<Pro
                 && (own.shares_pure || own.collection_objection(&row.name, project).is_none())
         };
         names.extend(found.into_iter().filter(is_offered));
+        // Added up, as the view's own number is, which is never less.
+        for (project, serial) in rows.project_serials(row.id)? {
+            *serials.entry(project).or_insert(0) += serial;
+        }
     }
-    Ok(names.into_iter().collect())
+    Ok(names.into_iter().map(|name| (serials.get(&name).copied(), name)).map(|(serial, name)| (name, serial)).collect())
 }

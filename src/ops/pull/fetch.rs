@@ -303,5 +303,5 @@ pub(super) fn count_failure(store: &Store, context: &Context<'_>, task: &Task<'_
 
 /// Makes a note of what a remote said.
 pub(super) fn note(remote: &RemoteRow, text: impl Into<String>) -> PullNote {
-    PullNote { remote: remote.name.clone(), text: text.into() }
+    PullNote::new(remote, text)
 }

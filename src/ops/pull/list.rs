@@ -322,7 +322,7 @@ impl Run<'_> {
                     continue;
                 }
             };
-            if let Some(answer) = question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
+            if let Some(answer) = question.remembered(&self.store.manifest, |file| wanted.means(file))? {
                 answers.push((asking, Some(answer)));
                 continue;
             }
@@ -334,7 +334,7 @@ impl Run<'_> {
             }
         }
         if !questions.is_empty() {
-            answers.extend(self.fetch_pages(questions));
+            answers.extend(self.fetch_pages(questions)?);
         }
         answers.sort_by_key(|(asking, _)| asking.index);
         for (asking, answer) in answers {
@@ -351,7 +351,7 @@ impl Run<'_> {
     fn fetch_pages<'q, 'a>(
         &mut self,
         questions: Vec<(&'q Asking<'a>, Question<'q>)>,
-    ) -> Vec<(&'q Asking<'a>, Option<Answer>)> {
+    ) -> Result<Vec<(&'q Asking<'a>, Option<Answer>)>> {
         let now = self.context.now;
         let strikes = |asking: &Asking<'_>| AtomicU32::new(*self.strikes.get(&asking.remote.name).unwrap_or(&0));
         let failures: HashMap<&RemoteName, AtomicU32> =
@@ -362,7 +362,7 @@ impl Run<'_> {
             // One that hangs costs its time-out for each question.
             let done = (failures.load(Ordering::Relaxed) < PATIENCE).then(|| question.fetch(self.client));
             match &done {
-                Some((Answer::Failed(_) | Answer::Page(_, Some(_)), _)) => {
+                Some(fetched) if fetched.is_failed() => {
                     failures.fetch_add(1, Ordering::Relaxed);
                 }
                 Some(_) => failures.store(0, Ordering::Relaxed),
@@ -375,17 +375,18 @@ impl Run<'_> {
         let (mut answers, mut fetched) = (Vec::new(), Vec::new());
         for ((asking, _), done) in questions.into_iter().zip(done) {
             self.known.insert(asking.remote.name.clone());
-            let answer = done.map(|(answer, page)| {
+            let answer = done.map(|mut page| {
+                let answer = page.answer(&self.store.manifest, asking.remote);
                 fetched.push((asking.remote, page));
                 answer
             });
-            answers.push((asking, answer));
+            answers.push((asking, answer.transpose()?));
         }
         // What can't be remembered is asked for again another time; the answers stand.
         let _ = self.store.manifest.write_relaxed(|transaction| {
             fetched.into_iter().try_for_each(|(remote, page)| page.record(transaction, remote, now))
         });
-        answers
+        Ok(answers)
     }
 
     /// Turns an answer into offers or notes.

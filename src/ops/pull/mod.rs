@@ -9,8 +9,10 @@ mod fetch;
 mod list;
 mod moved;
 pub(in crate::ops) mod page;
+mod patience;
 mod probe;
 mod seen;
+mod signed_list;
 mod through;
 mod way;
 mod yanks;
@@ -18,7 +20,8 @@ mod yanks;
 pub(super) use choose::Wanted;
 use choose::complaints;
 pub use list::{PullOptions, PullReport, Pulled, Unmet, Want, pull};
-pub use probe::{ProbeReport, Sample, test_remote};
+pub(super) use patience::Patience;
+pub use probe::{ProbeReport, Sample, SignedSample, test_remote};
 pub(super) use seen::remotes_of;
 pub use seen::{RemoteFile, RemoteSight};
 pub use through::{Offer, Refusal, Told, pull_through, remote_metadata, sidecar_of};
@@ -28,14 +31,18 @@ use super::reach::Reach;
 use super::{Context, reason};
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
-use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow, Transaction};
-use crate::name::{ProjectName, RemoteName};
+use crate::manifest::{CollectionRow, PageFailure, RemoteOutcome, RemoteRow, Setback, Transaction};
+use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::import::{ImportedDistribution, Target};
 use crate::remote::{Client, LazyClient};
 use crate::store::Store;
 use fetch::{Task, bring, count, note};
 use page::Answer;
 use serde::Serialize;
+use std::time::Instant;
+
+/// Where a collection of a wcas says what it has, beside its pages.
+pub(in crate::ops) const REVISION_TEXT: &str = "revision.txt";
 
 /// How many files of one remote are tried before the next remote is asked.
 const TRIES: usize = 3;
@@ -47,6 +54,19 @@ pub struct PullNote {
     pub remote: RemoteName,
     /// What it said, or why it wasn't asked.
     pub text: String,
+    /// Whether waiting won't help.
+    #[serde(skip)]
+    pub is_lasting: bool,
+    /// The farther collections that have what is asked for, and don't answer because this one may hide that.
+    #[serde(skip)]
+    pub hides: Vec<CollectionName>,
+}
+
+impl PullNote {
+    /// Makes a note of what a remote said.
+    pub(super) fn new(remote: &RemoteRow, text: impl Into<String>) -> Self {
+        Self { remote: remote.name.clone(), text: text.into(), is_lasting: false, hides: Vec::new() }
+    }
 }
 
 /// A collection whose remotes are asked, and its place in the order.
@@ -54,6 +74,7 @@ pub(super) struct Asked<'a> {
     pub(super) collection: &'a CollectionRow,
     pub(super) place: usize,
     pub(super) reach: &'a Reach<'a>,
+    pub(super) patience: &'a Patience,
 }
 
 /// Asks a collection's remotes, in order, for the best file that a lookup may have, and brings it into the collection.
@@ -102,11 +123,15 @@ fn first<T>(
     let (Some(project), Some(lazy)) = (lookup::project(&options.spec), context.client) else { return Ok(None) };
     let wanted = Wanted { spec: &options.spec, filter: &options.filter, sha256: &[], now: context.now };
     for remote in store.manifest.remotes_of(asked.collection.id)? {
+        if !asked.patience.admits(remote.id) {
+            continue;
+        }
         if let Some(reason) = asked.reach.objection(asked.place, &remote) {
             notes.push(note(&remote, format!("not asked: {reason}")));
             continue;
         }
-        let Some(page) = ask(store, context, lazy, &remote, &project, &wanted, notes)? else { continue };
+        let question = Query { remote: &remote, project: &project, wanted: &wanted, patience: asked.patience };
+        let Some(page) = ask(store, context, lazy, &question, notes)? else { continue };
         let Ok(source) = page::source(&remote) else { continue };
         let (mut good, unfit) = wanted.choose(&remote, &source, &page);
         good.retain(|file| admit(asked.reach, &remote, file, notes));
@@ -140,33 +165,38 @@ fn client<'a>(context: &Context<'a>) -> Result<&'a Client> {
     lazy.get().map_err(|error| Error::Refused(reason(error)))
 }
 
+/// What a lookup asks a remote.
+struct Query<'a> {
+    remote: &'a RemoteRow,
+    project: &'a ProjectName,
+    wanted: &'a Wanted<'a>,
+    patience: &'a Patience,
+}
+
 /// Returns a remote's page of a project, if it has one. What is remembered is told without a client, which takes time to make.
 fn ask(
     store: &Store,
     context: &Context<'_>,
     lazy: &LazyClient,
-    remote: &RemoteRow,
-    project: &ProjectName,
-    wanted: &Wanted<'_>,
+    query: &Query<'_>,
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<crate::index::read::ListedPage>> {
+    let Query { remote, project, wanted, patience } = query;
     let answer = match page::prepare(&store.manifest, remote, project, context.now)? {
         Err(answer) => answer,
-        Ok(question) => match question.remembered(|page| page.files.iter().any(|file| wanted.means(file))) {
+        Ok(question) => match question.remembered(&store.manifest, |file| wanted.means(file))? {
             Some(answer) => answer,
             None => match lazy.get() {
-                Ok(client) => {
-                    let (answer, fetched) = question.fetch(client);
-                    // A page that can't be remembered is asked for again; the answer stands.
-                    let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, context.now);
-                    let _ = store.manifest.write_relaxed(record);
-                    answer
-                }
+                Ok(client) => fetch(store, context, client, &question, patience)?,
                 Err(error) => Answer::Failed(reason(error)),
             },
         },
     };
-    Ok(match answer {
+    if !patience.is_first_try() && !matches!(answer, Answer::Failed(_)) {
+        // It did answer, given the time.
+        notes.retain(|note| note.remote != remote.name);
+    }
+    let page = match answer {
         Answer::Page(page, stale) => {
             notes.extend(stale.map(|reason| note(remote, format!("{reason}; its remembered page is used"))));
             Some(page)
@@ -177,11 +207,64 @@ fn ask(
         }
         Answer::Excluded => None,
         Answer::Failed(reason) => {
-            count(store, context, remote, RemoteOutcome::Failure, 0, 0);
-            notes.push(note(remote, reason));
-            None
+            // What it failed at in a hurry is counted already, and told in its place.
+            let told = notes.iter_mut().find(|note| !patience.is_first_try() && note.remote == remote.name);
+            match told {
+                Some(told) => told.text = reason,
+                None => {
+                    count(store, context, remote, RemoteOutcome::Failure, 0, 0);
+                    notes.push(note(remote, reason));
+                }
+            }
+            return Ok(None);
         }
-    })
+    };
+    Ok(page)
+}
+
+/// Asks a remote for a page, as long as there is patience. One that is late is asked again when others have been.
+fn fetch(
+    store: &Store,
+    context: &Context<'_>,
+    client: &Client,
+    question: &page::Question<'_>,
+    patience: &Patience,
+) -> Result<Answer> {
+    let remote = question.remote;
+    let Some(limit) = patience.limit() else {
+        let mut fetched = question.fetch(client);
+        let answer = fetched.answer(&store.manifest, remote)?;
+        remember(store, context, remote, fetched);
+        return Ok(answer);
+    };
+    // Another lookup has waited for it in vain.
+    if let Some(failure) = question.recent_failure(&store.manifest)?.filter(is_to_be_spared) {
+        let seconds = context.now - failure.failed_at;
+        let text = format!("not asked, since it failed {seconds} s ago: {}", failure.reason);
+        return Ok(match question.kept(&store.manifest)?.1 {
+            Some(Answer::Page(page, _)) => Answer::Page(page, Some(text)),
+            _ => Answer::Failed(text),
+        });
+    }
+    let hurried = client.until(Instant::now() + limit);
+    let mut fetched = question.fetch(&hurried);
+    let answer = fetched.answer(&store.manifest, remote)?;
+    if fetched.is_passing() {
+        patience.put_off(remote.id);
+    }
+    fetched.set_late();
+    remember(store, context, remote, fetched);
+    Ok(answer)
+}
+
+fn is_to_be_spared(failure: &PageFailure) -> bool {
+    matches!(failure.setback, Setback::Slow | Setback::Late)
+}
+
+/// Remembers what a remote said. A page that can't be remembered is asked for again; the answer stands.
+fn remember(store: &Store, context: &Context<'_>, remote: &RemoteRow, fetched: page::Fetched) {
+    let record = |transaction: &Transaction<'_>| fetched.record(transaction, remote, context.now);
+    let _ = store.manifest.write_relaxed(record);
 }
 
 /// Tells whether a remote's file may be taken; why one may not is a note.

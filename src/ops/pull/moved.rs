@@ -31,7 +31,8 @@ pub(super) fn moved<'a>(
     let (remote, project, now) = (task.remote, task.file.name.project(), context.now);
     // What fails here leaves the first failure to be told.
     let question = page::prepare(&store.manifest, remote, project, now).ok()?.ok()?;
-    let (answer, fetched) = question.fetch(client);
+    let mut fetched = question.fetch(client);
+    let answer = fetched.answer(&store.manifest, remote).ok()?;
     if store.is_writable() {
         let _ = store.manifest.write_relaxed(|transaction| fetched.record(transaction, remote, now));
     }

@@ -4,15 +4,17 @@
 //! Three steps, so that many pages can be fetched at a time by threads that have no manifest: `prepare` reads, `fetch` asks, `record`
 //! writes.
 
+mod record;
+
+use super::signed_list::{self, Brought, RemoteList};
 use super::yanks::{self, YankChange};
 use crate::error::Result;
-use crate::index::read::{self, ListedFile, ListedPage};
-use crate::manifest::{PageRow, RemoteRow, Rows, Transaction};
+use crate::index::read::{self, ListedFile, ListedPage, Signed};
+use crate::manifest::{PageFailure, PageRow, RemoteRow, Rows, Setback};
 use crate::name::ProjectName;
 use crate::ops::reason;
 use crate::remote::{Auth, Client, Failure, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
 use crate::requirement::ProjectPattern;
-use std::time::UNIX_EPOCH;
 use url::Url;
 
 /// A page is believed for so many seconds without asking again.
@@ -32,6 +34,8 @@ pub(in crate::ops) struct Question<'a> {
     layout: Option<Layout>,
     cached: Option<PageRow>,
     root: Option<PageRow>,
+    /// What the remote's signed list needs, where it must have one.
+    list: Option<RemoteList>,
     now: i64,
 }
 
@@ -55,12 +59,16 @@ pub(in crate::ops) struct Fetched {
     pages: Vec<(String, Kept)>,
     /// Files that the page tells no time of, and since when it may have had them.
     untimed: Vec<(String, i64)>,
-    /// Files whose yank the page changes.
+    /// Files whose yank the page changes; where there must be a signed list, only that does.
     yanks: Vec<YankChange>,
     project: String,
-    failure: Option<String>,
+    failure: Option<PageFailure>,
+    list: Option<Brought>,
+    answer: Option<Answer>,
     /// Whether what failed was the way to the remote, not this page of it.
     is_down: bool,
+    /// Whether to ask again may help.
+    is_passing: bool,
     asked: bool,
 }
 
@@ -117,7 +125,11 @@ pub(in crate::ops) fn prepare<'a>(
     let key = key(layout.as_ref(), project);
     let cached = rows.remote_page(remote.id, key)?;
     let root = if remote.settings.is_listed { rows.remote_page(remote.id, "")? } else { None };
-    Ok(Ok(Question { remote, source, project, layout, cached, root, now }))
+    let list = match RemoteList::read(rows, remote, now)? {
+        Ok(list) => list,
+        Err(reason) => return Ok(Err(Answer::Failed(reason))),
+    };
+    Ok(Ok(Question { remote, source, project, layout, cached, root, list, now }))
 }
 
 /// Tells whether a remote has one page for all projects, as far as is known.
@@ -128,7 +140,9 @@ pub(in crate::ops) fn is_flat(remote: &RemoteRow) -> bool {
 /// Returns the files of a flat remote's page as it is remembered, however old.
 pub(in crate::ops) fn flat_files(rows: &Rows, remote: &RemoteRow) -> Result<Vec<ListedFile>> {
     let row = rows.remote_page(remote.id, "")?.filter(|row| !row.is_absent);
-    Ok(row.and_then(|row| parse(&row).ok()).map(|page| page.files).unwrap_or_default())
+    let mut files = row.and_then(|row| parse(&row).ok()).map(|page| page.files).unwrap_or_default();
+    let is_vouched = signed_list::vouch(rows, remote, None, &mut files)?.is_ok();
+    Ok(if is_vouched { files } else { Vec::new() })
 }
 
 /// The name under which a page is kept: a flat layout has one page for all projects.
@@ -140,9 +154,11 @@ fn key<'a>(layout: Option<&Layout>, project: &'a ProjectName) -> &'a str {
 }
 
 impl Question<'_> {
-    /// Tells which page is asked for. None: that must be found out first, or the root page must, and so only one asks.
+    /// Tells which page is asked for. None: that must be found out first, or the root page or the signed list must, and so only one asks.
     pub(super) fn key(&self, is_known: bool) -> Option<&str> {
-        let is_ready = self.layout.is_some() && (!self.remote.settings.is_listed || self.fresh_root().is_some());
+        let has_root = !self.remote.settings.is_listed || self.fresh_root().is_some();
+        let has_list = self.list.as_ref().is_none_or(RemoteList::is_fresh);
+        let is_ready = self.layout.is_some() && has_root && has_list;
         (is_known || is_ready).then(|| key(self.layout.as_ref(), self.project))
     }
 
@@ -154,53 +170,80 @@ impl Question<'_> {
         })
     }
 
-    /// Answers from memory alone, if what is remembered is young enough. `is_enough` looks whether a page has what is wanted.
-    pub(in crate::ops) fn remembered(&self, is_enough: impl Fn(&ListedPage) -> bool) -> Option<Answer> {
-        let age = |row: &PageRow| self.now.saturating_sub(row.fetched_at);
-        let row = self.cached.as_ref()?;
+    /// Answers from memory alone, if what is remembered is young enough. `is_wanted` tells which files are.
+    pub(in crate::ops) fn remembered(
+        &self,
+        rows: &Rows,
+        is_wanted: impl Fn(&ListedFile) -> bool,
+    ) -> Result<Option<Answer>> {
+        let Some(row) = &self.cached else { return Ok(None) };
+        let is_younger = |seconds: i64| (0..seconds).contains(&self.now.saturating_sub(row.fetched_at));
         if row.is_absent {
-            return (0..MISS_SECONDS).contains(&age(row)).then_some(Answer::Absent);
+            return Ok(is_younger(MISS_SECONDS).then_some(Answer::Absent));
         }
-        let page = parse(row).ok()?;
-        let allowed = if is_enough(&page) { FRESH_SECONDS } else { MISS_SECONDS };
-        (0..allowed).contains(&age(row)).then_some(Answer::Page(page, None))
+        let Ok(page) = parse(row) else { return Ok(None) };
+        let Answer::Page(page, _) = vouched(rows, self.remote, None, Answer::Page(page, None))? else {
+            return Ok(None);
+        };
+        let is_enough = page.files.iter().any(|file| !matches!(file.signed, Signed::Refused(_)) && is_wanted(file));
+        let allowed = if is_enough { FRESH_SECONDS } else { MISS_SECONDS };
+        Ok(is_younger(allowed).then_some(Answer::Page(page, None)))
     }
 
     /// Returns how a recent question failed, if it did: the remote is left alone for a while.
-    pub(in crate::ops) fn recent_failure(&self, rows: &Rows) -> Result<Option<(i64, String)>> {
+    pub(in crate::ops) fn recent_failure(&self, rows: &Rows) -> Result<Option<PageFailure>> {
         let failed = rows.page_failure(self.remote.id, self.project.as_str(), self.now - FAILED_SECONDS)?;
         // What was asked for at a time that is yet to come was asked for by another clock.
-        Ok(failed.filter(|(at, _)| *at <= self.now))
+        Ok(failed.filter(|failure| failure.failed_at <= self.now))
     }
 
     /// Returns what is remembered, however old, and since when.
-    pub(in crate::ops) fn kept(&self) -> (Option<i64>, Option<Answer>) {
-        let Some(row) = &self.cached else { return (None, None) };
+    pub(in crate::ops) fn kept(&self, rows: &Rows) -> Result<(Option<i64>, Option<Answer>)> {
+        let Some(row) = &self.cached else { return Ok((None, None)) };
         let answer =
             if row.is_absent { Some(Answer::Absent) } else { parse(row).ok().map(|page| Answer::Page(page, None)) };
-        (Some(row.fetched_at), answer)
+        let answer = answer.map(|answer| vouched(rows, self.remote, None, answer)).transpose()?;
+        Ok((Some(row.fetched_at), answer))
     }
 
     /// Asks the remote.
-    pub(in crate::ops) fn fetch(&self, client: &Client) -> (Answer, Fetched) {
+    pub(in crate::ops) fn fetch(&self, client: &Client) -> Fetched {
         let mut fetched = Fetched { project: self.project.to_string(), ..Fetched::default() };
         if self.remote.settings.is_listed && !self.is_named_by_root(client, &mut fetched) {
-            return (Answer::Absent, fetched);
+            return Fetched { answer: Some(Answer::Absent), ..fetched };
         }
         fetched.asked = true;
         let answer = self.ask(client, &mut fetched).unwrap_or_else(|failure| {
-            let reason = reason(&failure);
-            fetched.failure = Some(reason.clone());
+            let mut reason = reason(&failure);
+            if failure.is_forbidden() {
+                // What stores of objects say of a key that isn't there, to whoever may not list them.
+                let name = &self.remote.name;
+                reason.push_str(&format!(" (if that means there is none: `wcas remote set {name} --not-found 403`)"));
+            }
+            fetched.failure = Some(PageFailure {
+                failed_at: self.now,
+                reason: reason.clone(),
+                setback: match failure {
+                    // Of what a redirect leads to nothing is told, not even how it refuses.
+                    _ if failure.is_lasting() && failure.is_of(&self.source.url) => Setback::Lasting,
+                    _ if failure.is_slow() => Setback::Slow,
+                    _ => Setback::Passing,
+                },
+            });
             fetched.is_down = failure.is_down(&self.source.url);
+            fetched.is_passing = failure.is_passing();
             match self.cached.as_ref().filter(|row| !row.is_absent).map(parse) {
                 Some(Ok(page)) => Answer::Page(page, Some(reason)),
                 _ => Answer::Failed(reason),
             }
         });
-        (answer, fetched)
+        Fetched { answer: Some(answer), ..fetched }
     }
 
     fn ask(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Answer, Failure> {
+        if let Some(why) = self.ask_for_list(client, fetched)? {
+            return Ok(Answer::Failed(why));
+        }
         let Some(layout) = &self.layout else { return self.discover(client, fetched) };
         let key = key(Some(layout), self.project).to_owned();
         let known = self.cached.as_ref().filter(|row| !row.is_absent);
@@ -210,7 +253,7 @@ impl Question<'_> {
                 fetched.see(&page, &listed, self.now);
                 let row = row(page, self.now);
                 // Most pages come again as they were.
-                if known.is_none_or(|known| known.body != row.body) {
+                if self.list.is_none() && known.is_none_or(|known| known.body != row.body) {
                     let before = known.and_then(|known| parse(known).ok());
                     fetched.yanks = yanks::changes(before.as_ref(), &listed);
                 }
@@ -230,6 +273,25 @@ impl Question<'_> {
         }
     }
 
+    /// Asks for the signed list that the remote must have, if that was not done a moment ago. Returns why nothing of the remote is taken,
+    /// so that nothing else is asked for.
+    fn ask_for_list(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Option<String>, Failure> {
+        let Some(list) = &self.list else { return Ok(None) };
+        let refusal = if list.is_fresh() {
+            list.refusal().map(str::to_owned)
+        } else {
+            let brought = list.fetch(client, &self.source)?;
+            let refusal = brought.refusal().map(str::to_owned);
+            fetched.list = Some(brought);
+            refusal
+        };
+        if let Some(why) = &refusal {
+            let failure = PageFailure { failed_at: self.now, reason: why.clone(), setback: Setback::Passing };
+            (fetched.failure, fetched.is_down) = (Some(failure), true);
+        }
+        Ok(refusal)
+    }
+
     /// Asks for the first time: where the pages are is found out on the way.
     fn discover(&self, client: &Client, fetched: &mut Fetched) -> std::result::Result<Answer, Failure> {
         let found = discover(client, &self.source, self.project)?;
@@ -237,7 +299,9 @@ impl Question<'_> {
         fetched.layout = found.layout;
         let Some((page, listed)) = found.page else { return Ok(self.absent(key, fetched)) };
         fetched.see(&page, &listed, self.now);
-        fetched.yanks = yanks::changes(None, &listed);
+        if self.list.is_none() {
+            fetched.yanks = yanks::changes(None, &listed);
+        }
         fetched.pages.push((key, Kept::New(row(page, self.now))));
         Ok(Answer::Page(listed, None))
     }
@@ -291,60 +355,13 @@ impl Question<'_> {
     }
 }
 
-impl Fetched {
-    /// Tells whether the remote could not be asked.
-    pub(in crate::ops) fn is_failed(&self) -> bool {
-        self.failure.is_some()
-    }
-
-    /// Tells whether the page changes a file's yank.
-    pub(in crate::ops) fn has_yanked(&self) -> bool {
-        !self.yanks.is_empty()
-    }
-
-    /// Notes the files without a time. They are at most as young as the page, where that says how old it is.
-    fn see(&mut self, page: &Page, listed: &ListedPage, now: i64) {
-        let modified = page.validators.last_modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok());
-        let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()?.as_secs().try_into().ok());
-        let since = modified.map_or(now, |modified: i64| modified.min(now));
-        let untimed = listed.files.iter().filter(|file| file.uploaded_at.is_none());
-        self.untimed.extend(untimed.map(|file| (file.name.as_str().to_owned(), since)));
-    }
-
-    /// Remembers.
-    pub(in crate::ops) fn record(
-        self,
-        transaction: &Transaction<'_>,
-        remote: &RemoteRow,
-        now: i64,
-    ) -> crate::manifest::Result<()> {
-        if let Some(layout) = self.layout {
-            transaction.set_remote_layout(remote.id, Some(&layout.to_string()))?;
-        }
-        for (key, kept) in self.pages {
-            match kept {
-                Kept::New(row) => transaction.put_remote_page(remote.id, &key, &row)?,
-                Kept::Unchanged => transaction.touch_remote_page(remote.id, &key, now)?,
-            }
-        }
-        yanks::follow(transaction, remote, &self.yanks, now)?;
-        for (filename, since) in &self.untimed {
-            transaction.add_first_seen(remote.id, filename, *since)?;
-        }
-        match self.failure {
-            Some(failure) => {
-                transaction.set_remote_failure(remote.id, now, &failure)?;
-                let project = if self.is_down { "" } else { &self.project };
-                transaction.put_page_failure(remote.id, project, now, &failure)?;
-            }
-            None if self.asked => {
-                transaction.set_remote_ok(remote.id, now)?;
-                transaction.forget_page_failures(remote.id, &self.project)?;
-            }
-            None => {}
-        }
-        Ok(())
-    }
+/// Lets a remote's signed list decide about the files of an answer.
+fn vouched(rows: &Rows, remote: &RemoteRow, brought: Option<&Brought>, answer: Answer) -> Result<Answer> {
+    let Answer::Page(mut page, stale) = answer else { return Ok(answer) };
+    Ok(match signed_list::vouch(rows, remote, brought, &mut page.files)? {
+        Ok(()) => Answer::Page(page, stale),
+        Err(why) => Answer::Failed(why),
+    })
 }
 
 fn validators(row: &PageRow) -> Validators {

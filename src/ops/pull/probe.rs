@@ -1,10 +1,11 @@
 //! `remote test`: what another index speaks, how fast, and what its pages lack.
 
 use super::page;
+use super::signed_list::{self, Brought, RemoteList};
 use crate::error::Result;
 use crate::index::read::{ListedPage, Syntax};
 use crate::manifest::{RemoteRow, Scope};
-use crate::name::{ProjectName, RemoteName};
+use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::{Context, reason, remote_row};
 use crate::remote::{Client, Failure, Layout, PageAnswer, Source, discover};
 use crate::store::Store;
@@ -36,6 +37,19 @@ pub struct Sample {
     pub problems: Vec<String>,
 }
 
+/// The list of signed files that a remote must have.
+#[derive(Debug, Clone, Serialize)]
+pub struct SignedSample {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The revision.
+    pub revision: i64,
+    /// Who signed it, as the allowed signers call them.
+    pub signer: String,
+    /// How many files it has; none where it is the list that was there before.
+    pub files: Option<usize>,
+}
+
 /// What `remote test` found.
 #[derive(Debug, Serialize)]
 pub struct ProbeReport {
@@ -53,7 +67,9 @@ pub struct ProbeReport {
     pub milliseconds: u64,
     /// A project's page.
     pub sample: Option<Sample>,
-    /// Why it gave no answer.
+    /// Its signed list, where it must have one and has.
+    pub signed: Option<SignedSample>,
+    /// Why it gave no answer, or none that is taken.
     pub failure: Option<String>,
     /// The last failure before this test, and when.
     pub last_failure: Option<String>,
@@ -79,6 +95,7 @@ pub fn test_remote(
         projects: None,
         milliseconds: 0,
         sample: None,
+        signed: None,
         failure: None,
         last_failure: remote.failure.clone(),
         last_failed_at: remote.failed_at,
@@ -88,9 +105,13 @@ pub fn test_remote(
         Ok(found) => layout = found,
         Err(failure) => report.failure = Some(failure),
     }
+    let list = list(store, context, client, &remote, &mut report)?;
     report.ok = report.failure.is_none();
     if store.is_writable() {
         let transaction = store.manifest.write()?;
+        if let Some(list) = &list {
+            signed_list::record(&transaction, &remote, list, context.now)?;
+        }
         if let Some(layout) = &layout {
             transaction.set_remote_layout(remote.id, Some(&layout.to_string()))?;
         }
@@ -101,6 +122,38 @@ pub fn test_remote(
         transaction.commit()?;
     }
     Ok(report)
+}
+
+/// Asks for the signed list that a remote must have.
+fn list(
+    store: &Store,
+    context: &Context<'_>,
+    client: &Client,
+    remote: &RemoteRow,
+    report: &mut ProbeReport,
+) -> Result<Option<Brought>> {
+    let asked =
+        RemoteList::read(&store.manifest, remote, context.now)?.and_then(|list| Ok((list, page::source(remote)?)));
+    let (list, source) = match asked {
+        Ok((Some(list), source)) => (list, source),
+        Ok((None, _)) => return Ok(None),
+        Err(why) => {
+            report.failure.get_or_insert(why);
+            return Ok(None);
+        }
+    };
+    let brought = match list.fetch(client, &source) {
+        Ok(brought) => brought,
+        Err(failure) => {
+            report.failure.get_or_insert(reason(&failure));
+            return Ok(None);
+        }
+    };
+    match list.sample(&brought) {
+        Ok(sample) => report.signed = Some(sample),
+        Err(why) => report.failure = Some(why),
+    }
+    Ok(Some(brought))
 }
 
 fn probe(

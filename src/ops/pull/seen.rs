@@ -26,6 +26,9 @@ pub struct RemoteSight {
     pub fetched_at: Option<i64>,
     /// The files of its remembered page that are meant.
     pub files: Vec<RemoteFile>,
+    /// What was left out of that page, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// A file of a remote.
@@ -72,6 +75,7 @@ fn sight(
         state: String::new(),
         fetched_at: None,
         files: Vec::new(),
+        problems: Vec::new(),
     };
     if let Some(reason) = reach.objection(place, remote) {
         sight.state = format!("not asked: {reason}");
@@ -89,9 +93,10 @@ fn sight(
         }
     };
     let down = remote.is_failing().then(|| remote.failure.as_deref().unwrap_or("unknown"));
-    let (fetched_at, answer) = question.kept();
+    let (fetched_at, answer) = question.kept(&store.manifest)?;
     sight.fetched_at = fetched_at;
     sight.state = match (&answer, down) {
+        (Some(page::Answer::Failed(why)), _) => format!("nothing of it is taken: {why}"),
         (_, Some(why)) => format!("down: {why}"),
         (None, None) => "not asked yet".to_owned(),
         (Some(page::Answer::Absent), None) => format!("has no {project}"),
@@ -104,6 +109,7 @@ fn sight(
             |file: &ListedFile| reach.file_objection(remote, file).unwrap_or_else(|| "can be pulled".to_owned());
         sight.files.extend(good.into_iter().map(|good| file(good, verdict(good))));
         sight.files.extend(unfit.into_iter().map(|(bad, why)| file(bad, why.to_string())));
+        sight.problems.clone_from(&page.problems);
     }
     Ok(sight)
 }

@@ -39,6 +39,9 @@ pub enum Refusal {
     /// The remote failed, or gave other bytes than its page announces.
     #[error("{0}")]
     Failed(String),
+    /// The remote refuses, and waiting won't help.
+    #[error("{0}")]
+    Denied(String),
     /// The remote has it no longer. It is not listed for a while.
     #[error("{0}")]
     Absent(String),
@@ -170,6 +173,7 @@ impl Offer {
                 Refusal::Absent(text)
             }
             Unbrought::Remote(Failure::Declined { .. }) => Refusal::NoRoom(text),
+            Unbrought::Remote(failure) if failure.is_lasting() => Refusal::Denied(text),
             Unbrought::Remote(_) => Refusal::Failed(text),
             Unbrought::Import(reason) => {
                 // Where the collection got an own file of this name meanwhile, that one is listed.
@@ -210,6 +214,7 @@ impl Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::read::Signed;
 
     fn file(name: &str, sha256: Option<Sha256>, sidecar: Option<Option<Sha256>>) -> ListedFile {
         ListedFile {
@@ -224,6 +229,7 @@ mod tests {
             uploaded_at: None,
             is_first_seen: false,
             provenance: None,
+            signed: Signed::Unasked,
         }
     }
 

@@ -27,9 +27,10 @@ pub(super) fn reach<'a>(
     own: Option<&'a Ownership>,
 ) -> Result<Reach<'a>> {
     if let Some(remote) = only {
-        // Whoever names a remote means it, but for a name that is its collection's own.
+        // Whoever names a remote means it, but for a name that is its collection's own, or that of the one where it goes.
         let collection = collection_rows(rows, std::slice::from_ref(&remote.collection_name))?;
-        return Reach::read(rows, &collection.iter().collect::<Vec<_>>(), own, project, Matter::Files);
+        let all: Vec<_> = order.iter().chain(&collection).collect();
+        return Reach::read(rows, &all, own, project, Matter::Files);
     }
     let order: Vec<&CollectionRow> = order.iter().collect();
     Reach::read(rows, &order, own, project, Matter::Files)?.behind_nearer(rows, &order)
@@ -70,7 +71,8 @@ impl<'a> Place<'a, '_> {
             }
         }
         if let Some(remote) = self.only {
-            ask(0, remote, &mut steps);
+            // What closes any collection of the order closes it.
+            ask(self.order.len(), remote, &mut steps);
         }
         Ok((steps, None))
     }

@@ -6,6 +6,7 @@ use crate::digest::Sha256;
 use crate::index::read::ListedPage;
 use crate::manifest::{Entry, NewEntry, RemoteRow, Result, Transaction};
 use crate::name::CollectionName;
+use crate::signed;
 use std::collections::{BTreeMap, HashMap};
 
 /// A file whose yank a remote changed.
@@ -33,6 +34,16 @@ pub(super) fn changes(old: Option<&ListedPage>, new: &ListedPage) -> Vec<YankCha
             to: to.map(str::to_owned),
         };
         file.sha256.filter(|_| from != to).map(change)
+    });
+    changed.collect()
+}
+
+/// The same of a signed list, whose word alone counts; `before` is what the one before it yanked.
+pub(super) fn changes_of_list(before: &HashMap<String, String>, files: &[signed::ListedFile]) -> Vec<YankChange> {
+    let changed = files.iter().filter_map(|file| {
+        let (from, to) = (before.get(&file.filename), file.yanked.as_ref());
+        let (filename, sha256) = (file.filename.clone(), file.sha256);
+        (from != to).then(|| YankChange { filename, sha256, from: from.cloned(), to: to.cloned() })
     });
     changed.collect()
 }

@@ -7,12 +7,13 @@ use url::Url;
 pub(in crate::ops) fn upload_url(settings: &RemoteSettings) -> Option<Url> {
     match &settings.upload_url {
         Some(url) => url.parse().ok(),
-        None => beside_pages(&settings.url.parse().ok()?),
+        None => beside_pages(&settings.url, "legacy/"),
     }
 }
 
-/// Takes `…/NAME/simple/` or `…/NAME/cache/simple/` for the pages of a wcas, whose uploads go to `…/NAME/legacy/`.
-fn beside_pages(pages: &Url) -> Option<Url> {
+/// Takes `…/NAME/simple/` or `…/NAME/cache/simple/` for the pages of a wcas, and returns what it has at `…/NAME/` and a path.
+pub(in crate::ops) fn beside_pages(pages: &str, path: &str) -> Option<Url> {
+    let pages: Url = pages.parse().ok()?;
     let mut parts: Vec<&str> = pages.path_segments()?.filter(|part| !part.is_empty()).collect();
     if parts.pop() != Some("simple") {
         return None;
@@ -22,8 +23,9 @@ fn beside_pages(pages: &Url) -> Option<Url> {
     }
     // An index without a name in its path is no wcas's, and nobody knows where it takes files.
     parts.last()?;
-    let mut url = pages.clone();
-    url.set_path(&format!("/{}/legacy/", parts.join("/")));
+    let path = format!("/{}/{path}", parts.join("/"));
+    let mut url = pages;
+    url.set_path(&path);
     Some(url)
 }
 

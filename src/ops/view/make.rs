@@ -69,7 +69,7 @@ pub(super) fn make_simple(
     let names: Vec<&str> = wanted.iter().map(|project| project.name.as_str()).collect();
     let (mut page, mut document) = (Vec::new(), Vec::new());
     html::root(&mut page, None, &names).expect("memory takes all bytes");
-    json::root(&mut document, None, &names).expect("memory takes all bytes");
+    json::root(&mut document, None, names.iter().map(|name| (*name, None))).expect("memory takes all bytes");
     tree.show(&plan, &wanted, generation, &page, &document)?;
     tree.sweep()?;
     Ok(plan.make.len())

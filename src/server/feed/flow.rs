@@ -308,7 +308,7 @@ impl Trouble {
     /// Makes the answer that tells of it.
     pub(super) fn answer(&self) -> Answer {
         let mut answer = plain(self.status, self.text.clone());
-        if self.status != StatusCode::NOT_FOUND {
+        if self.status.is_server_error() {
             set(&mut answer, RETRY_AFTER, "30");
         }
         if let Some(cause) = &self.cause {

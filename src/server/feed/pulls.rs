@@ -9,6 +9,7 @@ use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
 use crate::fs;
 use crate::manifest::{Actor, RemoteId};
+use crate::name::CollectionName;
 use crate::ops::{self, Context, Offer, Refusal, Told};
 use crate::remote::{LazyClient, Moment};
 use crate::server::counters::Count;
@@ -36,6 +37,9 @@ struct Key {
     remote: RemoteId,
     filename: String,
     sha256: Option<Sha256>,
+    /// Who asks: one may have what another's guard refuses. The bytes are fetched once all the same: who comes second waits for the
+    /// lock of the file, and finds them in the store if the first could have them.
+    variant: CollectionName,
 }
 
 /// All fetches of a server.
@@ -147,7 +151,8 @@ impl Pulls {
     fn open(self: &Arc<Self>, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
         let file = &offer.file;
         let (filename, sha256) = (file.name.as_str().to_owned(), file.sha256);
-        let key = Key { errand, remote: offer.remote.id, filename, sha256 };
+        let variant = offer.variant.clone();
+        let key = Key { errand, remote: offer.remote.id, filename, sha256, variant };
         let mut inner = self.inner();
         if let Some(feed) = inner.feeds.get(&key) {
             return Ok(feed.clone());
@@ -297,6 +302,8 @@ impl Trouble {
         let file = offer.file.name.as_str();
         let (status, text) = match refusal {
             Refusal::Failed(_) => (StatusCode::BAD_GATEWAY, format!("failed to give {file}")),
+            // No client waits for a status that is its own fault, or another's for good.
+            Refusal::Denied(_) => (StatusCode::FAILED_DEPENDENCY, format!("refuses to give {file}")),
             // What is not to be had is not listed from now on.
             Refusal::Absent(_) => (StatusCode::NOT_FOUND, format!("lists {file} and does not have it")),
             Refusal::Unwanted(_) => (StatusCode::NOT_FOUND, format!("gave a {file} that is not taken")),

@@ -5,10 +5,10 @@ use super::shares::{Busy, Guest, Guests, Places, Rate, network};
 use super::{HttpOptions, REMOTE_WAITS, Stop, form};
 use crate::digest::Sha256;
 use crate::server::answer::{Cause, Reason, plain};
-use crate::server::counters::Asked;
 use crate::server::{Answer, Body, Pending, Request, Server};
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -186,8 +186,11 @@ impl Connections {
             (self.options.complain)(&text);
         }
         if let (Some(log), Some(line)) = (log, line) {
-            let length =
-                answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).unwrap_or("-");
+            // Of a body that is at hand hyper says the length later.
+            let said = answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+            let exact =
+                said.is_none().then(|| answer.body().size_hint().exact()).flatten().map(|size| size.to_string());
+            let length = said.or(exact.as_deref()).unwrap_or("-");
             let why = refused(&answer).map(|text| format!(" ({text})")).unwrap_or_default();
             log(&format!("{line} {} {length} {:.1?}{why}", answer.status().as_u16(), start.elapsed()));
         }
@@ -215,9 +218,9 @@ impl Connections {
         }
         if *request.method() == Method::POST {
             let (start, in_flight) = (Instant::now(), self.server.counters.begin());
-            let answer = form::upload(self, request, body).await;
+            let (asked, answer) = form::posted(self, request, body).await;
             drop(in_flight);
-            self.server.counters.answered(Asked::Upload, answer.status().as_u16(), start.elapsed());
+            self.server.counters.answered(asked, answer.status().as_u16(), start.elapsed());
             return self.prepare(answer);
         }
         self.done(self.respond(request).await)

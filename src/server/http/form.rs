@@ -3,6 +3,7 @@
 use super::connection::Connections;
 use crate::budget;
 use crate::server::answer::plain;
+use crate::server::counters::Asked;
 use crate::server::upload::worded;
 use crate::server::{Answer, Piece, Request};
 use bytes::{Buf, Bytes};
@@ -33,7 +34,7 @@ struct Upload(Arc<Mutex<Flow>>);
 struct Flow {
     body: Incoming,
     stall: Pin<Box<Sleep>>,
-    patience: Duration,
+    pace: Pace,
     taken: u64,
     limit: u64,
     is_ended: bool,
@@ -41,6 +42,39 @@ struct Flow {
     head: Option<u64>,
     /// Whether bytes were just given: whoever reads takes them first, and collects no more than it needs.
     has_given: bool,
+}
+
+/// How fast a body comes. Only the time counts in which it is waited for: a disk that is slow is no fault of the client.
+struct Pace {
+    patience: Duration,
+    /// Since when it is waited for, if it is.
+    waits: Option<Instant>,
+    /// The time and the bytes of the window that is looked at.
+    waited: Duration,
+    came: u64,
+}
+
+impl Pace {
+    fn new(patience: Duration) -> Self {
+        Self { patience, waits: None, waited: Duration::ZERO, came: 0 }
+    }
+
+    fn wait(&mut self, now: Instant) {
+        self.waits.get_or_insert(now);
+    }
+
+    /// Takes so many bytes. Returns whether enough came: one byte now and then would keep a place for ever.
+    fn take(&mut self, bytes: u64, now: Instant) -> bool {
+        self.waited += self.waits.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.came = self.came.saturating_add(bytes);
+        if self.waited < self.patience {
+            return true;
+        }
+        let least = u128::from(budget::UPLOAD_RATE.limit) * self.waited.as_millis() / 1000;
+        let is_enough = u128::from(self.came) >= least;
+        (self.waited, self.came) = (Duration::ZERO, 0);
+        is_enough
+    }
 }
 
 impl Flow {
@@ -56,8 +90,14 @@ impl Flow {
                     return Poll::Ready(Some(Err(io::Error::other(error))));
                 }
                 Poll::Ready(Some(Ok(frame))) => {
-                    self.stall.as_mut().reset(tokio::time::Instant::now() + self.patience);
+                    self.stall.as_mut().reset(tokio::time::Instant::now() + self.pace.patience);
                     let Ok(data) = frame.into_data() else { continue };
+                    if !self.pace.take(data.remaining() as u64, Instant::now()) {
+                        self.is_ended = true;
+                        let rate = budget::UPLOAD_RATE;
+                        let text = format!("less than {} a second came ({rate})", rate.amount());
+                        return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, text))));
+                    }
                     self.taken += data.remaining() as u64;
                     if self.taken > self.limit {
                         return Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())));
@@ -73,11 +113,13 @@ impl Flow {
                     return Poll::Ready(Some(Ok(data)));
                 }
                 Poll::Pending => {
+                    self.pace.wait(Instant::now());
                     if self.stall.as_mut().poll(context).is_pending() {
                         return Poll::Pending;
                     }
                     self.is_ended = true;
-                    return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+                    let text = format!("nothing came within {}", humantime::format_duration(self.pace.patience));
+                    return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, text))));
                 }
             }
         }
@@ -87,7 +129,8 @@ impl Flow {
 impl Upload {
     fn new(body: Incoming, patience: Duration, limit: u64) -> Self {
         let stall = Box::pin(sleep(patience));
-        let flow = Flow { body, stall, patience, taken: 0, limit, is_ended: false, head: None, has_given: false };
+        let pace = Pace::new(patience);
+        let flow = Flow { body, stall, pace, taken: 0, limit, is_ended: false, head: None, has_given: false };
         Self(Arc::new(Mutex::new(flow)))
     }
 
@@ -128,8 +171,48 @@ impl Stream for Upload {
     }
 }
 
+/// Takes what is posted: an upload, or a token.
+pub(super) async fn posted(connections: &Arc<Connections>, request: Request, body: Incoming) -> (Asked, Answer) {
+    if connections.server.is_exchange(&request) {
+        return (Asked::Exchange, exchange(connections, request, body).await);
+    }
+    (Asked::Upload, upload(connections, request, body).await)
+}
+
+/// Exchanges a CI's token, or takes one of ours back, on a thread that may wait for its issuer.
+async fn exchange(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+    let body = match whole(connections, body, budget::JWT_BYTES).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let server = connections.server.clone();
+    connections.waiting(move || server.exchange(&request, &body)).await.unwrap_or_else(|answer| answer)
+}
+
+/// Takes a short body, whole. A client has its time for all of it, not for each byte.
+async fn whole(connections: &Arc<Connections>, body: Incoming, most: budget::Budget) -> Result<Vec<u8>, Answer> {
+    let patience = connections.options.stall_timeout;
+    let mut body = Upload::new(body, patience, most.limit);
+    let read = async {
+        let mut bytes = Vec::new();
+        while let Some(piece) = std::future::poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok::<_, io::Error>(bytes)
+    };
+    match tokio::time::timeout(patience, read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+            body.drain().await;
+            Err(plain(StatusCode::PAYLOAD_TOO_LARGE, budget::Excess(most).to_string()))
+        }
+        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "the body ended early")),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+    }
+}
+
 /// Takes an upload: its form goes to a thread that may wait, piece by piece.
-pub(super) async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
     let limit = connections.server.options.max_upload_bytes.saturating_add(budget::FORM_BYTES.limit);
     let is_too_large = body.size_hint().lower() > limit;
     let body = Upload::new(body, connections.options.stall_timeout, limit);
@@ -220,5 +303,33 @@ fn fault(error: multer::Error) -> io::Error {
             Err(error) => io::Error::other(error),
         },
         error => io::Error::new(io::ErrorKind::InvalidData, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_time_counts_in_which_a_body_is_waited_for() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let rate = budget::UPLOAD_RATE.limit;
+        let mut pace = Pace::new(Duration::from_secs(10));
+        for second in 0..9 {
+            pace.wait(at(second));
+            assert!(pace.take(1, at(second + 1)), "{second}");
+        }
+        pace.wait(at(9));
+        assert!(!pace.take(1, at(10)));
+        // A minute in which nobody asked for more.
+        let mut pace = Pace::new(Duration::from_secs(10));
+        assert!(pace.take(1, at(60)) && pace.take(1, at(120)));
+        for second in (120..150).step_by(10) {
+            pace.wait(at(second));
+            assert!(pace.take(10 * rate, at(second + 10)));
+        }
+        pace.wait(at(150));
+        assert!(!pace.take(10 * rate - 1, at(160)));
     }
 }

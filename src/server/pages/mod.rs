@@ -2,9 +2,12 @@
 //!
 //! What a page shows is decided by `ops::listing`; here it gets its links, its form and its headers, and is kept as long as it holds.
 
+mod mirror;
 mod negotiate;
 mod page_cache;
 mod render;
+
+pub(super) use mirror::document as mirror;
 
 use super::answer::{Body, failure, plain, set};
 use super::coding::Coding;
@@ -18,7 +21,7 @@ use crate::name::ProjectName;
 use crate::ops::{self, CacheRules, PullNote, Shown, VariantsDocument};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, VARY};
 use negotiate::negotiate;
 use page_cache::{Cache, Key, Page};
 pub(super) use render::url as file_url;
@@ -196,9 +199,7 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
         }
         Ok(Err(Lack::Unknown)) => plain(StatusCode::NOT_FOUND, unknown(view, subject)),
         Ok(Err(Lack::Unavailable(notes))) => {
-            let mut answer = discretion::unasked(server, request, &notes).unwrap_or_else(|error| failure(&error));
-            set(&mut answer, RETRY_AFTER, "30");
-            answer
+            discretion::unasked(server, request, &notes).unwrap_or_else(|error| failure(&error))
         }
         Err(error) => failure(&error),
     }

@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 /// What is known before a page is made.
 pub(super) struct Basis {
@@ -53,11 +54,15 @@ pub(super) fn root(server: &Server, view: &ViewName, basis: Basis) -> Result<std
     let shown = shown(view);
     let Some(projects) = ops::projects(&store, &shown)? else { return Ok(Err(Lack::Unknown)) };
     let serial = serial(&store, &shown)?;
-    let names: Vec<&str> = projects.iter().map(ProjectName::as_str).collect();
+    let names: Vec<&str> = projects.iter().map(|(name, _)| name.as_str()).collect();
     let mut bytes = Vec::with_capacity(64 * names.len() + 512);
     let done = match basis.form.is_html() {
         true => html::root(&mut bytes, Some(serial.cast_unsigned()), &names),
-        false => json::root(&mut bytes, Some(serial.cast_unsigned()), &names),
+        false => json::root(
+            &mut bytes,
+            Some(serial.cast_unsigned()),
+            projects.iter().map(|(name, serial)| (name.as_str(), *serial)),
+        ),
     };
     done.map_err(fs::Error::at("write", "a page"))?;
     Ok(Ok(basis.made(bytes, serial)))
@@ -160,7 +165,11 @@ fn bytes(
         let url = format!("../../variants/{}/{}", document.sha256, href(&document.filename));
         document.file(url.into())
     }));
-    let order = |file: &File<'_>| DistributionFilename::parse(file.filename).ok().map(|name| name.version().clone());
+    // Of a version the highest build first: some clients take the first that fits.
+    let order = |file: &File<'_>| {
+        let name = DistributionFilename::parse(file.filename).ok();
+        (name.as_ref().map(|name| name.version().clone()), Reverse(name.and_then(|name| name.build_tag().cloned())))
+    };
     files.sort_by_cached_key(|file| (order(file), file.filename));
     let status = listing.status.as_ref().map(ops::shown_status);
     let page = Page { serial: Some(serial.cast_unsigned()), status, ..Page::new(project.as_str(), &files) };
@@ -248,6 +257,6 @@ fn remotes<'a>(store: &Store, place: Place<'_>, offer: &'a Offer, version: &'a s
 }
 
 /// Returns a number that only grows while a view changes.
-fn serial(store: &Store, shown: &Shown) -> Result<i64> {
+pub(super) fn serial(store: &Store, shown: &Shown) -> Result<i64> {
     ops::serial(store, shown)
 }

@@ -79,9 +79,17 @@ fn unanswered(
     notes: &[PullNote],
 ) -> Result<Answer> {
     let discretion = Discretion::of(server, request)?;
+    let hidden: Vec<String> = discretion::farther(&discretion, notes).iter().map(ToString::to_string).collect();
     let main = html! {
         h1 { (project) }
-        p.lead { "The store has nothing of it, and a remote that may have it can't be asked. Try again in a minute." }
+        @if hidden.is_empty() {
+            p.lead { "The store has nothing of it, and a remote that may have it can't be asked. Try again in a minute." }
+        } @else {
+            p.lead {
+                "A remote that is nearer can't be asked, and may hide what " (hidden.join(", ")) " has of it. Try again in a minute; "
+                "a remote that is set --optional lets farther ones answer."
+            }
+        }
         @for subject in subjects(&discretion, notes) { p.note { (subject) " failed. The server's log says why." } }
     };
     let trail = vec![("../../".to_owned(), view.to_string()), ("./".to_owned(), project.to_string())];
@@ -149,8 +157,8 @@ fn projects(server: &Server, view: &ViewName) -> Result<Option<Arc<Vec<ProjectNa
     if let Some((_, names)) = remembered().get(view).filter(|(of, _)| *of == stamp) {
         return Ok(Some(names.clone()));
     }
-    let Some(names) = ops::projects(&*server.stores.borrow()?, &pages::shown(view))? else { return Ok(None) };
-    let names = Arc::new(names);
+    let Some(projects) = ops::projects(&*server.stores.borrow()?, &pages::shown(view))? else { return Ok(None) };
+    let names: Arc<Vec<ProjectName>> = Arc::new(projects.into_iter().map(|(name, _)| name).collect());
     let mut remembered = remembered();
     if remembered.len() >= VIEWS {
         remembered.clear();

@@ -65,7 +65,12 @@ pub(super) fn page(
         (notes(&listing, &discretion))
         @if !listing.files.is_empty() {
             pre tabindex="0" role="region" aria-label="How to install it" {
-                code { "pip install --index-url " (setup::url(server, request, view)) "simple/ " (project) }
+                @let url = setup::url(server, request, view);
+                code {
+                    "pip install --index-url " (url) "simple/ "
+                    @if let Some(host) = setup::trusted_host(&url) { "--trusted-host " (host) " " }
+                    (project)
+                }
             }
         }
         @for (place, (version, files)) in versions.iter().take(shown).enumerate() {

@@ -5,12 +5,25 @@ use crate::server::endpoint::ViewName;
 use crate::server::{Anonymous, Request};
 use http::header::HOST;
 use maud::{Markup, html};
+use url::{Host, Url};
 
 /// Returns the URL of a view as the requester reaches it.
 pub(super) fn url(server: &Server, request: &Request, view: &ViewName) -> String {
     let scheme = if request.body().is_secure { "https" } else { "http" };
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).filter(|host| is_host(host));
     format!("{scheme}://{}{}/{view}/", host.unwrap_or("THIS-SERVER"), server.options.base_path)
+}
+
+/// Returns the host that pip has to be told to trust: it takes nothing by plain http from another machine else.
+pub(super) fn trusted_host(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
+    let is_own = match url.host()? {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    (!is_own).then(|| format!("{}{port}", url.host_str().unwrap_or_default()))
 }
 
 /// Tells whether a text may stand for a host and port in settings: a client could send anything.
@@ -23,6 +36,7 @@ fn is_host(text: &str) -> bool {
 pub(super) fn settings(server: &Server, request: &Request, view: &ViewName) -> Markup {
     let url = url(server, request, view);
     let may_upload = view.at.is_none();
+    let trusted = trusted_host(&url).map(|host| format!("trusted-host = {host}\n")).unwrap_or_default();
     // Clients make names of variables of it.
     let name = view.to_string().replace(['@', '.'], "-");
     let publish = if may_upload { format!("publish-url = \"{url}legacy/\"\n") } else { String::new() };
@@ -32,7 +46,7 @@ pub(super) fn settings(server: &Server, request: &Request, view: &ViewName) -> M
         } @else if may_upload && server.options.anonymous < Anonymous::Upload {
             p { "Reading takes no token. Uploads do: user " code { "__token__" } ", the token as the password." }
         }
-        (setting("pip", "pip.conf", &format!("[global]\nindex-url = {url}simple/\n")))
+        (setting("pip", "pip.conf", &format!("[global]\nindex-url = {url}simple/\n{trusted}")))
         (setting("uv", "pyproject.toml", &format!(
             "[[tool.uv.index]]\nname = \"{name}\"\nurl = \"{url}simple/\"\n{publish}default = true\n"
         )))
@@ -61,7 +75,23 @@ fn setting(client: &str, place: &str, text: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::is_host;
+    use super::{is_host, trusted_host};
+
+    #[test]
+    fn pip_is_told_to_trust_another_machine_by_plain_http_alone() {
+        for (url, host) in [
+            ("http://wheels.example:8080/cuda/", Some("wheels.example:8080")),
+            ("http://10.1.2.3/cuda/", Some("10.1.2.3")),
+            ("http://[2001:db8::1]:8080/cuda/", Some("[2001:db8::1]:8080")),
+            ("https://wheels.example/cuda/", None),
+            ("http://127.0.0.1:8080/cuda/", None),
+            ("http://[::1]:8080/cuda/", None),
+            ("http://localhost:8080/cuda/", None),
+            ("http://this-server/cuda/", Some("this-server")),
+        ] {
+            assert_eq!(trusted_host(url).as_deref(), host, "{url}");
+        }
+    }
 
     #[test]
     fn a_host_that_could_be_anything_else_in_settings_is_none() {

@@ -304,7 +304,9 @@ fn too_large(max_bytes: u64) -> Fault {
 fn broken(error: &io::Error, max_bytes: u64) -> Fault {
     match error.kind() {
         io::ErrorKind::FileTooLarge => too_large(max_bytes),
-        io::ErrorKind::TimedOut => Fault::Wrong(StatusCode::REQUEST_TIMEOUT, "the upload came to a halt".to_owned()),
+        io::ErrorKind::TimedOut => {
+            Fault::Wrong(StatusCode::REQUEST_TIMEOUT, format!("the upload came to a halt: {error}"))
+        }
         io::ErrorKind::InvalidData => Fault::bad(format!("the form can't be read: {error}")),
         _ => Fault::bad(format!("the upload broke off: {error}")),
     }
