@@ -69,7 +69,7 @@ impl Sample {
 
     /// Takes away what a store of an earlier version hadn't: the filenames beside the blobs.
     fn forget_filenames(&self) {
-        fs::remove_dir_all(self.root.join("blobs/filenames")).unwrap();
+        fs::remove_dir_all(self.root.join("filenames")).unwrap();
     }
 
     fn rebuild(&self, force: bool) -> Result<RebuildReport, Error> {
@@ -146,7 +146,7 @@ fn filenames_that_were_noted_beside_the_blobs_come_back() {
     sample.import("shared", &builds);
     let names = sample.listed();
     sample.remove_manifest();
-    let list = sample.root.join("blobs/filenames/list");
+    let list = sample.root.join("filenames/list");
     // What a power cut tore, what others wrote, and what is gone says nothing.
     let text = fs::read_to_string(&list).unwrap();
     fs::write(&list, format!("{text}\n1234 a-1-py3-none-any.whl\n{} gone-1-py3-none-any.whl\nabc", "0".repeat(64)))

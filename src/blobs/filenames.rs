@@ -1,4 +1,4 @@
-//! The filenames of blobs, beside them: `blobs/filenames/list`, a line for each: the digest, a space, the filename.
+//! The filenames of blobs, beside them: `filenames/list`, a line for each: the digest, a space, the filename.
 //!
 //! What a file is called is in no byte of it (build tags, tags in their order), and the manifest may be lost. Lines are appended
 //! before the manifest has the filename, so that it lacks none; one whose blob is gone says nothing.

@@ -54,7 +54,7 @@ impl Blobs {
             named: store.join("named"),
             documents: store.join("documents"),
             sidecars: store.join("metadata"),
-            filenames: store.join("blobs/filenames"),
+            filenames: store.join("filenames"),
             filenames_lock: store.join("locks/filenames"),
             reap: store.join("locks/reap"),
         }

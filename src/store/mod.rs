@@ -188,7 +188,7 @@ impl Store {
 
     /// Makes a store in an empty or absent folder. One that was begun and not finished is finished.
     pub fn create(root: &Path) -> Result<()> {
-        let ours = ["blobs", "locks", "staging", "quarantine", "metadata", "named", "reserve"];
+        let ours = ["blobs", "filenames", "locks", "staging", "quarantine", "metadata", "named", "reserve"];
         let is_ours = |name: &std::ffi::OsString| {
             let name = name.to_string_lossy();
             ours.contains(&name.as_ref()) || name.starts_with("manifest.sqlite") || name.starts_with("wcas.")

@@ -133,7 +133,7 @@ pub(crate) fn leftovers(root: &Path) -> Vec<String> {
     if reserve != RESERVE_BYTES {
         found.push(format!("the reserve has {reserve} bytes"));
     }
-    let known = "blobs locks manifest.sqlite manifest.sqlite-shm manifest.sqlite-wal metadata named quarantine reserve staging wcas.json";
+    let known = "blobs filenames locks manifest.sqlite manifest.sqlite-shm manifest.sqlite-wal metadata named quarantine reserve staging wcas.json";
     let known: Vec<&str> = known.split(' ').collect();
     found.extend(
         names(root).into_iter().filter(|name| !known.contains(&name.as_str())).map(|name| format!("{name} is left")),

@@ -298,7 +298,7 @@ impl Examination<'_> {
         let count = all.iter().filter(|row| !is_noted(row)).count();
         if count > 0 {
             let detail = format!("{} that nothing but the manifest knows", counted(count, "filename"));
-            self.note("filenames", None, detail, "`wcas gc` notes them in blobs/filenames, for a rebuild");
+            self.note("filenames", None, detail, "`wcas gc` notes them in filenames, for a rebuild");
         }
         Ok(())
     }

@@ -8,9 +8,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Folders of the store, and the one kind of thing that lies in each.
-const FOLDERS: [(&str, Kind); 7] = [
+const FOLDERS: [(&str, Kind); 8] = [
     ("blobs", Kind::Folder),
     ("documents", Kind::Folder),
+    ("filenames", Kind::File),
     ("locks", Kind::File),
     ("metadata", Kind::Folder),
     ("named", Kind::Folder),
