@@ -268,11 +268,19 @@ fn m3_what_is_no_wheel_or_sdist_is_passed_over_in_silence() {
     let page = clean(
         "<title>Links for demo</title><a href='../'>up</a><a href='index.html'>x</a><a name=top>top</a><a href=''>x</a>\
         <a href='demo-1.0.exe'>x</a><a href='demo-1.0-py3.egg'>x</a><a href='demo-1.0.zip.asc'>x</a>\
-        <a href='demo-1.0-py3-none-any.whl.metadata'>x</a><a href='demo-1.0.zip.provenance'>x</a><a href='demo-1.0.tar.bz2'>x</a>\
+        <a href='demo-1.0-py3-none-any.whl.metadata'>x</a><a href='demo-1.0.zip.provenance'>x</a><a href='demo-1.0.tar.Z'>x</a><a href='demo-1.0.tar.lzma'>x</a>\
         <a href='mailto:me@demo.example'>x</a><link href='demo-1.0.zip'><!-- <a href='demo-2.0.zip'> -->\
         <script>'<a href=\"demo-3.0.zip\">'</script></a href='demo-4.0.zip'>",
     );
     assert_eq!((page.files.len(), page.projects.len()), (0, 0), "{}", told(&page));
+}
+
+#[test]
+fn m2_old_forms_of_sdists_are_files_as_installers_take_them() {
+    let names = ["demo-1.0.tar.gz", "demo-1.1.tgz", "demo-1.2.tar.bz2", "demo-1.3.tar.xz", "demo-1.4.zip"];
+    let links: String = names.iter().map(|name| format!("<a href='{name}'>{name}</a>")).collect();
+    let page = clean(&links);
+    assert_eq!(page.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), names);
 }
 
 #[test]
