@@ -259,11 +259,14 @@ fn what_the_store_cannot_take_now_is_taken_later() {
     passes(&site, "shared", "demo-first");
     let (staging, away) = (site.env.store().join("staging"), site.env.path("away"));
     fs::rename(&staging, &away).unwrap();
+    // A folder that is merely lost would be made again.
+    fs::write(&staging, "in the way").unwrap();
     let wheel = Wheel::new("demo-app", "1.0");
     wheel.write_to(site.env.path("in"));
     let told = |env: &Env| said(env).iter().filter(|line| line.starts_with("nothing can be imported now")).count();
     until(&site.env, "nothing is told", || told(&site.env) == 1);
     assert_eq!(site.server.get("/healthz").status, 200);
+    fs::remove_file(&staging).unwrap();
     fs::rename(&away, &staging).unwrap();
     served(&site, "shared", &wheel);
     assert_eq!(told(&site.env), 1, "the same reason is told once");
