@@ -47,7 +47,7 @@ pub fn check_headers(file: &File, name: &DistributionFilename) -> Result<(), Err
 
 /// Makes sure that the bytes of all members are those that were packed, however many: by their sizes and CRCs.
 ///
-/// An sdist has checksums of its own, which [`read`] looks at; a `.zip` is one like a wheel.
+/// An sdist has checksums of its own, which [`read`](super::read) looks at; a `.zip` is one like a wheel.
 pub fn check_bytes(file: &File, name: &DistributionFilename) -> Result<(), Error> {
     match name {
         DistributionFilename::Sdist(sdist) if sdist.packing() != Packing::Zip => {
