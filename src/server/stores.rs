@@ -11,12 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// So many idle handles are kept; more are opened when more threads want one.
 const IDLE: usize = 4;
 
 /// So many look for changes at a time, at most.
 const MAX_WATCHES: usize = 4;
+
+/// So long a watch believes that its manifest is still the one at its path: to look costs a tenth of a page. Who writes always looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// So much of the manifest a handle keeps in memory; the kernel keeps the rest.
 const CACHE_KIB: i64 = 1024;
@@ -40,6 +44,8 @@ struct Watch {
     store: Store,
     /// What it saw last; each handle counts for itself.
     seen: i64,
+    /// When it last looked at the manifest's path.
+    looked: Instant,
 }
 
 /// A handle; it goes back when the value is dropped.
@@ -75,7 +81,7 @@ impl Stores {
             Err(TryLockError::WouldBlock) => None,
         });
         let mut watch = free.unwrap_or_else(|| self.watches[0].lock().unwrap_or_else(PoisonError::into_inner));
-        if !watch.store.is_current() {
+        if watch.looked.elapsed() >= LOOK_PAUSE && !watch.is_current() {
             *watch = Watch::open(&self.root, &self.actor)?;
             self.version.fetch_add(1, Ordering::AcqRel);
         }
@@ -111,7 +117,13 @@ impl Stores {
 impl Watch {
     fn open(root: &Path, actor: &Actor) -> Result<Self> {
         let store = open(root, actor)?;
-        Ok(Self { seen: store.manifest.version()?, store })
+        Ok(Self { seen: store.manifest.version()?, store, looked: Instant::now() })
+    }
+
+    /// Looks whether the manifest is still the one at its path.
+    fn is_current(&mut self) -> bool {
+        self.looked = Instant::now();
+        self.store.is_current()
     }
 }
 

@@ -14,10 +14,12 @@ fn wheel(name: &str) -> Wheel {
 
 /// Puts a manifest in the place of a store's, as an operator does who puts a backup back.
 fn put_back(env: &Env, backup: &Path) {
+    // Readers may take 10 ms to notice.
     for end in ["-wal", "-shm"] {
         drop(fs::remove_file(env.store().join(format!("manifest.sqlite{end}"))));
     }
     fs::rename(backup, env.store().join("manifest.sqlite")).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
 }
 
 fn back_up(env: &Env) -> std::path::PathBuf {
