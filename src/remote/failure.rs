@@ -298,7 +298,7 @@ impl Failure {
     }
 
     /// Tells whether another question about the same file would fare no better: the way is closed, or the own side failed.
-    pub(super) fn is_lasting_for(&self, source: &Url) -> bool {
+    pub(super) fn ends_all_ways(&self, source: &Url) -> bool {
         self.is_down(source) || matches!(self, Self::Disk(_) | Self::Declined { .. } | Self::Credentials { .. })
     }
 

@@ -36,7 +36,7 @@ impl Client {
             match self.sidecar(source, &url, sidecar.sha256, &file.name) {
                 // Promised and not there, withheld, or another's: mirrors copy pages without sidecars, and stores sign links to files
                 // alone. The wheel has its own.
-                Err(failure) if file.name.kind() == Kind::Wheel && !failure.is_lasting_for(&source.url) => {}
+                Err(failure) if file.name.kind() == Kind::Wheel && !failure.ends_all_ways(&source.url) => {}
                 done => return done,
             }
         }

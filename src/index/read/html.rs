@@ -253,7 +253,7 @@ impl<'a> Scanner<'a> {
 
     /// Keeps in mind what may be a project, until the anchor's text says so.
     fn elsewhere(&mut self, url: &Url) {
-        const OTHERS: [&str; 5] = [".egg", ".exe", ".tar.bz2", ".tgz", ".msi"];
+        const OTHERS: [&str; 3] = [".egg", ".exe", ".msi"];
         self.looks.has_other_file |= OTHERS.iter().any(|end| url.path().ends_with(end));
         let path = url.path();
         let (path, has_slash) = path.strip_suffix('/').map_or((path, false), |path| (path, true));
