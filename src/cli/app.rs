@@ -83,6 +83,21 @@ impl App {
         Ok(self.acting(Store::open(&self.store_path()?)?))
     }
 
+    /// Opens the store for a command that changes it, or only tells what it would do.
+    pub(super) fn open_or_rehearse(&self, is_dry_run: bool) -> Result<Store> {
+        if is_dry_run { self.open_to_rehearse() } else { self.open() }
+    }
+
+    /// Opens the store as a reader, to try on a copy what a command would do.
+    pub(super) fn open_to_rehearse(&self) -> Result<Store> {
+        Ok(self.acting(Store::open_to_rehearse(&self.store_path()?)?))
+    }
+
+    /// Opens the store, or an imagined one where there is none, to try on a copy what a command would do.
+    pub(super) fn open_or_imagine(&self) -> Result<Store> {
+        Ok(self.acting(Store::open_or_imagine(&self.store_path()?)?))
+    }
+
     /// Opens the store for a command that gives room back.
     pub(super) fn open_to_free_room(&self) -> Result<Store> {
         Ok(self.acting(Store::open_to_free_room(&self.store_path()?)?))

@@ -390,7 +390,7 @@ fn copy(app: &App, from: &RevisionSpec, to: &CollectionName, replace: bool) -> R
 }
 
 fn promote(app: &App, options: &PromoteOptions) -> Result<End> {
-    let report = ops::promote(&app.open()?, &app.context(), options)?;
+    let report = ops::promote(&app.open_or_rehearse(options.is_dry_run)?, &app.context(), options)?;
     app.report("collection-promote", &report, |out| {
         if report.dry_run || app.verbose {
             report.added.iter().try_for_each(|filename| writeln!(out, "+ {filename}"))?;

@@ -59,7 +59,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             for note in config.read_files(file.parent().unwrap_or(Path::new("")))? {
                 app.note(&note);
             }
-            let store = if dry_run { app.open()? } else { app.open_or_create()? };
+            let store = if dry_run { app.open_or_imagine()? } else { app.open_or_create()? };
             let report =
                 ops::apply_config(&store, &app.context(), &config, &ApplyOptions { prune, unprotect, dry_run })?;
             app.report("config-apply", &report, |out| {

@@ -43,7 +43,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let store = if args.dry_run { app.open()? } else { app.open_to_free_room()? };
+    let store = if args.dry_run { app.open_to_rehearse()? } else { app.open_to_free_room()? };
     let options = GcOptions {
         dry_run: args.dry_run,
         grace: args.grace,

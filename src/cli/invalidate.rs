@@ -32,7 +32,7 @@ pub(super) struct InvalidateArgs {
 }
 
 pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
-    let store = app.open()?;
+    let store = app.open_or_rehearse(args.dry_run)?;
     let filter = args.within.filter(args.specs)?;
     if args.all && !args.yes && !args.dry_run {
         let count = ops::list(&store, &filter)?.len();

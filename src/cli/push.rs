@@ -46,7 +46,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         forgets: args.forget,
         is_dry_run: args.dry_run,
     };
-    let store = app.open()?;
+    let store = app.open_or_rehearse(args.dry_run)?;
     if options.remotes.is_empty() && !ops::remotes(&store)?.iter().any(|remote| remote.writes_back) {
         app.note("no remote is written back to: name one of yours, or say `wcas remote set NAME --ours --write-back`");
     }

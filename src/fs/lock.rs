@@ -93,6 +93,16 @@ impl Lock {
         }
     }
 
+    /// Tells whether a process has the lock for itself, as far as this one may look: nothing is made, and nobody kept from it for
+    /// longer than the look takes. `None`: the file can't be opened.
+    pub fn is_held_alone(path: &Path) -> Option<bool> {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+            Ok(file) => Some(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
+            Err(error) => (error.kind() == io::ErrorKind::NotFound).then_some(false),
+        }
+    }
+
     /// Removes the lock's file while the lock is held, so that nobody else can hold a lock on a file without a name.
     pub fn remove(self) -> Result<()> {
         super::remove_file(&self.path).map(drop)
@@ -157,7 +167,9 @@ mod tests {
     fn a_lock_whose_file_was_removed_is_not_held() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
+        assert_eq!(Lock::is_held_alone(&path), Some(false));
         let first = Lock::exclusive(&path).unwrap();
+        assert_eq!(Lock::is_held_alone(&path), Some(true));
         assert!(Lock::try_exclusive(&path).unwrap().is_none());
         assert!(Lock::try_shared(&path).unwrap().is_none());
         first.remove().unwrap();
@@ -166,6 +178,7 @@ mod tests {
         drop(second);
         let shared = Lock::try_shared(&path).unwrap().unwrap();
         assert!(Lock::try_shared(&path).unwrap().is_some());
+        assert_eq!(Lock::is_held_alone(&path), Some(false), "it is shared");
         drop(shared);
     }
 }

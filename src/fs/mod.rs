@@ -22,7 +22,7 @@ pub use lock::{Lock, on_wait};
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
 pub use probe::{
-    Filesystem, boot_id, filesystem, free_bytes, free_names, host_name, is_full, threads_left, unique_name, user_id,
+    Filesystem, boot_id, filesystem, free_bytes, free_names, host_name, is_full, is_running, threads_left, unique_name, user_id,
     user_name,
 };
 pub use room::{Lease, has_room};

@@ -20,6 +20,7 @@ mod publisher;
 mod recent;
 mod record;
 mod refusal;
+mod rehearsal;
 mod remote;
 mod remote_list;
 mod remote_metadata;
@@ -193,7 +194,8 @@ pub struct Manifest {
 #[derive(Debug)]
 pub struct Rows {
     conn: Connection,
-    opened: OpenedFile,
+    /// Nothing, of a copy that only this process has.
+    opened: Option<OpenedFile>,
 }
 
 /// A transaction: all of it or, when dropped without `commit`, nothing.
@@ -214,42 +216,20 @@ impl Manifest {
     /// Opens the manifest. `wait` bounds how long a statement waits for another process's transaction.
     pub fn open(path: &Path, access: Access, wait: Duration) -> Result<Self> {
         let before = OpenedFile::at(path);
-        let conn = match access {
-            Access::Create | Access::Write => {
-                let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
-                Connection::open_with_flags(path, flags)?
-            }
-            Access::Read => {
-                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
-            }
-            Access::ReadInPlace | Access::Immutable => {
-                let how = if access == Access::Immutable { "immutable=1" } else { "readonly_shm=1" };
-                let flags =
-                    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                Connection::open_with_flags(uri(path, how), flags)?
-            }
-        };
+        let conn = connect(path, access)?;
         // The order matters: the wait must be set before the first statement that can meet another process.
         conn.busy_timeout(wait)?;
         if matches!(access, Access::Create | Access::Write) {
             conn.pragma_update(None, "journal_mode", "WAL")?;
             conn.pragma_update(None, "synchronous", "FULL")?;
         }
-        conn.pragma_update(None, "foreign_keys", true)?;
-        // Without this, SQLite looks at the values that parameters have and compiles some statements anew for each.
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        // Else each statement that may be rolled back alone (a delete with foreign keys) writes a temporary file.
-        conn.pragma_update(None, "temp_store", "MEMORY")?;
-        // Digests come in no order: with a small cache, an import of many reads the same pages again and again.
-        conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        conn.set_prepared_statement_cache_capacity(64);
+        set_up(&conn)?;
         let opened = OpenedFile::at(path);
         if before.is_some() && opened != before {
             return Err(Error::Replaced(path.to_owned()));
         }
         let opened = opened.ok_or_else(|| Error::Replaced(path.to_owned()))?;
-        let manifest = Self { rows: Rows { conn, opened }, actor: Actor::default(), wait: Cell::new(wait) };
+        let manifest = Self { rows: Rows { conn, opened: Some(opened) }, actor: Actor::default(), wait: Cell::new(wait) };
         manifest.migrate(path, access)?;
         Ok(manifest)
     }
@@ -264,7 +244,7 @@ impl Manifest {
             (0, 0) if access == Access::Create => {}
             _ => return Err(Error::Foreign(path.to_owned())),
         }
-        point(Change::Grow, "create the manifest", path)?;
+        self.opened.iter().try_for_each(|_| point(Change::Grow, "create the manifest", path))?;
         // What older manifests have is as it was: no record tells of it.
         let transaction = self.begin("BEGIN IMMEDIATE")?;
         // Another process may have done the work while this one waited for the transaction.
@@ -292,7 +272,7 @@ impl Manifest {
 
     /// Starts a transaction that writes; waits for another process's to end.
     pub fn write(&self) -> Result<Transaction<'_>> {
-        point(Change::Grow, "write to", Path::new("manifest.sqlite"))?;
+        self.opened.iter().try_for_each(|_| point(Change::Grow, "write to", Path::new("manifest.sqlite")))?;
         self.begin_recorded()
     }
 
@@ -329,7 +309,7 @@ impl Manifest {
 
     /// Tells whether the file that was opened is still the one at its path.
     pub fn is_in_place(&self) -> bool {
-        self.opened.require().is_ok()
+        self.opened.as_ref().is_none_or(|opened| opened.require().is_ok())
     }
 
     /// Returns who writes.
@@ -402,12 +382,17 @@ impl Transaction<'_> {
         if let Some(foreign) = self.foreign {
             self.record_changes(foreign)?;
         }
+        let Some(opened) = &self.rows.opened else {
+            self.rows.conn.execute_batch("COMMIT")?;
+            self.is_open = false;
+            return Ok(());
+        };
         point(Change::Grow, "commit to", Path::new("manifest.sqlite"))?;
-        self.rows.opened.require()?;
+        opened.require()?;
         self.rows.conn.execute_batch("COMMIT")?;
         self.is_open = false;
         // Success is told only of what is where others look.
-        self.rows.opened.require()
+        opened.require()
     }
 
     /// Sets a named value of the store.
@@ -438,6 +423,39 @@ impl Rows {
         let mut statement = self.conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
         Ok(statement.query_row([key], |row| row.get("value")).optional()?)
     }
+}
+
+fn connect(path: &Path, access: Access) -> Result<Connection> {
+    let opened = match access {
+        Access::Create | Access::Write => {
+            let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            flags.set(OpenFlags::SQLITE_OPEN_CREATE, access == Access::Create);
+            Connection::open_with_flags(path, flags)
+        }
+        Access::Read => {
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        }
+        Access::ReadInPlace | Access::Immutable => {
+            let how = if access == Access::Immutable { "immutable=1" } else { "readonly_shm=1" };
+            let flags =
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(uri(path, how), flags)
+        }
+    };
+    Ok(opened?)
+}
+
+/// Sets what every handle has, whatever it is for.
+fn set_up(conn: &Connection) -> Result<()> {
+    conn.pragma_update(None, "foreign_keys", true)?;
+    // Without this, SQLite looks at the values that parameters have and compiles some statements anew for each.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // Else each statement that may be rolled back alone (a delete with foreign keys) writes a temporary file.
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    // Digests come in no order: with a small cache, an import of many reads the same pages again and again.
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(())
 }
 
 fn uri(path: &Path, how: &str) -> String {

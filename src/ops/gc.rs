@@ -1,7 +1,7 @@
 //! `gc`: rules drop entries, history that nothing keeps is forgotten, and blobs without a reference are deleted.
 //!
-//! A dry run does the same in a transaction and rolls it back, so that it prints what the real run would do. Safety never depends
-//! on the grace: it serves those who read an index and fetch later, and `undo`.
+//! A dry run does the same in a transaction and rolls it back, so that it prints what the real run would do; on a store that was opened
+//! to rehearse, that is a copy, and needs no rights. Safety never depends on the grace: it serves those who read an index and fetch later, and `undo`.
 
 use super::invalidate::remove;
 use super::{Context, collection_rows, publisher, retain};
@@ -85,7 +85,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
     retain::refuse_nothing(options.rules.keep_builds, options.rules.keep_versions)?;
     if options.dry_run {
         let transaction = store.manifest.write()?;
-        for session in store.dead_sessions()? {
+        for session in store.abandoned_sessions()? {
             transaction.delete_session(&session)?;
         }
         let garbage = decide(&transaction, context, options, &mut report)?;

@@ -49,12 +49,15 @@ pub fn invalidate(store: &Store, context: &Context<'_>, options: &InvalidateOpti
     let transaction = store.manifest.write()?;
     let found = required(&transaction, &options.filter)?;
     let removed = found.iter().map(|entry| RemovedEntry::from(entry.clone())).collect();
-    if options.dry_run || found.is_empty() {
+    if found.is_empty() {
         return Ok(InvalidateReport { dry_run: options.dry_run, operation: None, removed });
     }
     let specs: Vec<String> = options.filter.specs.iter().map(ToString::to_string).collect();
     let what = if specs.is_empty() { "everything".to_owned() } else { specs.join(" ") };
     let operation = remove(&transaction, context, "invalidate", &what, &found)?;
+    if options.dry_run {
+        return Ok(InvalidateReport { dry_run: true, operation: None, removed });
+    }
     transaction.commit()?;
     Ok(InvalidateReport { dry_run: false, operation: Some(operation.number()), removed })
 }

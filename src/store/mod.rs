@@ -17,6 +17,7 @@
 //! shared one on `locks/store`, which a rebuild or a change of format takes alone.
 
 mod format;
+mod rehearsal;
 mod reserve;
 mod session;
 
@@ -120,6 +121,8 @@ pub struct Store {
     pub manifest: Manifest,
     read_only: Option<String>,
     is_full: bool,
+    /// Whether the manifest is a copy, and the disk is to stay as it is.
+    is_rehearsal: bool,
     _lock: Option<Lock>,
 }
 
@@ -144,13 +147,7 @@ impl Store {
             Err(error) if read_only.is_some() || error.is_full() => None,
             Err(error) => return Err(error.into()),
         };
-        let path = root.join("manifest.sqlite");
-        if fs::entry(&path)?.is_none() {
-            return Err(Error::NoManifest(root));
-        }
-        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            return Err(fs::Error::at("open", &path)(std::io::Error::other("it is no regular file")).into());
-        }
+        let path = manifest_path(&root)?;
         let opened = match read_only {
             None => Manifest::open(&path, Access::Write, WAIT),
             Some(_) => open_to_read(&path),
@@ -160,7 +157,8 @@ impl Store {
             Err(error) if error.may_want_room() && fs::is_full(&root) => (open_to_read(&path)?, true),
             opened => (opened?, false),
         };
-        Ok(Self { blobs: Blobs::new(&root), manifest, root, id, read_only, is_full, _lock: lock })
+        let is_rehearsal = false;
+        Ok(Self { blobs: Blobs::new(&root), manifest, root, id, read_only, is_full, is_rehearsal, _lock: lock })
     }
 
     /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
@@ -245,18 +243,26 @@ impl Store {
         &self.id
     }
 
-    /// Returns an error that says why, if the store can't be written.
+    /// Returns an error that says why, if the store's rows can't be written.
     pub fn require_writable(&self) -> Result<()> {
         match &self.read_only {
+            _ if self.is_rehearsal => Ok(()),
             _ if self.is_full => Err(Error::NoRoom(self.root.clone())),
             Some(why) => Err(Error::ReadOnly { path: self.root.clone(), why: why.clone() }),
             None => format::refuse_network(&self.root),
         }
     }
 
-    /// Tells whether the store can be written.
+    /// Returns an error that says why, if the store's files can't be changed.
+    fn require_changeable(&self) -> Result<()> {
+        let why = "this command only tells what it would do".to_owned();
+        let refused = || Err(Error::ReadOnly { path: self.root.clone(), why });
+        if self.is_rehearsal { refused() } else { self.require_writable() }
+    }
+
+    /// Tells whether the store can be written, its files as well.
     pub fn is_writable(&self) -> bool {
-        self.read_only.is_none() && !self.is_full
+        self.read_only.is_none() && !self.is_full && !self.is_rehearsal
     }
 
     /// Tells whether the handle is as it should be: one whose manifest was replaced, or that was opened on a full disk, is opened
@@ -267,14 +273,14 @@ impl Store {
 
     /// Takes the lock that only one gc run has; an error tells who has it.
     pub fn gc_lock(&self) -> Result<Lock> {
-        self.require_writable()?;
+        self.require_changeable()?;
         let busy = || Error::Busy { what: "gc", holder: "another run of gc".to_owned() };
         Lock::try_exclusive(&self.root.join("locks/gc"))?.ok_or_else(busy)
     }
 
     /// Takes the lock of a tree on disk, so that two commands don't make it at once.
     pub fn view_lock(&self, path: &Path) -> Result<Lock> {
-        self.require_writable()?;
+        self.require_changeable()?;
         let name = crate::digest::Sha256::of(path.as_os_str().as_encoded_bytes()).to_string();
         Ok(Lock::exclusive(&self.root.join("locks").join(format!("view-{}", &name[..16])))?)
     }
@@ -283,6 +289,18 @@ impl Store {
     pub fn locks(&self) -> Locks {
         Locks { dir: self.root.join("locks") }
     }
+}
+
+/// Returns the path of a store's manifest, which must be a file.
+fn manifest_path(root: &Path) -> Result<PathBuf> {
+    let path = root.join("manifest.sqlite");
+    if fs::entry(&path)?.is_none() {
+        return Err(Error::NoManifest(root.to_owned()));
+    }
+    if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+        return Err(fs::Error::at("open", &path)(std::io::Error::other("it is no regular file")).into());
+    }
+    Ok(path)
 }
 
 /// Takes away what was begun of a store in a folder that was empty, as far as that is possible: nothing is in it yet. Another process

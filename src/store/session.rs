@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 impl Store {
     /// Starts a session: the right to stage files and to hold blobs. Sessions whose process has died are cleared first.
     pub fn session(&self, command: &str, now: i64) -> Result<Session<'_>> {
-        self.require_writable()?;
+        self.require_changeable()?;
         self.clear_sessions()?;
         let id = fs::unique_name();
         let lock = Lock::exclusive(&self.session_lock(&id))?;
@@ -88,7 +88,7 @@ impl Store {
         Ok(lock.remove()?)
     }
 
-    fn session_lock(&self, id: &str) -> PathBuf {
+    pub(super) fn session_lock(&self, id: &str) -> PathBuf {
         self.root.join("locks/sessions").join(id)
     }
 
@@ -98,7 +98,7 @@ impl Store {
 
     /// Makes a staging folder that no session has.
     pub fn scratch(&self) -> Result<Scratch> {
-        self.require_writable()?;
+        self.require_changeable()?;
         let id = fs::unique_name();
         // The lock comes first: a folder in staging/ whose lock can be taken is cleared by others.
         let lock = Lock::exclusive(&self.session_lock(&id))?;
