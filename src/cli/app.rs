@@ -246,13 +246,15 @@ impl App {
     }
 }
 
+/// Returns a time in seconds that the environment says.
+pub(super) fn seconds(name: &str) -> Option<std::time::Duration> {
+    let number = std::env::var(name).ok()?.parse().ok()?;
+    std::time::Duration::try_from_secs_f64(number).ok()
+}
+
 /// Returns how remotes are asked: as the environment says.
 fn client_options() -> ClientOptions {
     let default = ClientOptions::default();
-    let seconds = |name: &str| {
-        let number = std::env::var(name).ok()?.parse().ok()?;
-        std::time::Duration::try_from_secs_f64(number).ok()
-    };
     let netrc = std::env::var_os("NETRC").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".netrc"));
     ClientOptions {

@@ -137,6 +137,9 @@ pub(crate) fn main() -> ExitCode {
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
     wcas::ops::fit_threads();
+    if let Some(wait) = app::seconds("WCAS_LOCK_WAIT") {
+        wcas::fs::set_lock_wait(wait);
+    }
     if !cli.quiet {
         wcas::fs::on_wait(|text| drop(writeln!(std::io::stderr(), "{}", print::escaped(text))));
     }
@@ -150,6 +153,7 @@ pub(crate) fn main() -> ExitCode {
     };
     #[cfg(debug_assertions)]
     if armed {
+        wcas::fs::fault::trail().iter().for_each(|point| app.note(point));
         app.note(&format!("passed {} fault points", wcas::fs::fault::passed()));
     }
     ExitCode::from(code)

@@ -12,7 +12,8 @@ use wcas::ops::{self, ProblemKind, VerifyOptions};
 /// Read every blob and compare it with its name
 ///
 /// What is bad is marked lost, moved to quarantine, and handed out to nobody from then on; nothing is destroyed. Good bytes
-/// imported again heal it. Exits with 3 when problems were found that are not repaired.
+/// imported again heal it. Trees on disk are looked at, too: whether all that was made of them is there and leads to files. Exits with 3
+/// when problems were found that are not repaired.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas verify --max-age 7d --max-duration 1h")]
 pub(super) struct Args {
@@ -34,7 +35,7 @@ pub(super) struct Args {
     /// Look into what is good, too: whether the members of wheels and sdists have the bytes that they say. Inflates all of them
     #[arg(long, conflicts_with = "quick")]
     deep: bool,
-    /// Put right bytes in the place of wrong ones, from trees that have copies
+    /// Put right bytes in the place of wrong ones, from trees that have copies, and make anew what is missing of trees
     #[arg(long)]
     repair: bool,
     /// Compare collections with their signed revisions instead: the list, and every listed file's bytes. FILE names who may sign, as
@@ -90,16 +91,20 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             writeln!(out, "damaged: {}", damaged.filename)?;
             writeln!(out, "  {}: it came so, build or fetch it again", damaged.detail)?;
         }
+        for tree in &report.trees {
+            writeln!(out, "tree{}: {}", if tree.repaired { " (repaired)" } else { "" }, tree.path.display())?;
+            writeln!(out, "  {}", tree.detail)?;
+        }
         let rate = print::size((report.bytes as f64 / report.seconds.max(1e-6)) as u64);
         let (blobs, bytes) = (print::count(report.checked, "blob"), print::size(report.bytes));
-        let problems = match report.problems.len() + report.damaged.len() {
+        let problems = match report.problems.len() + report.damaged.len() + report.trees.len() {
             0 => "all good".to_owned(),
             count => print::count(count, "problem"),
         };
         writeln!(out, "verified {blobs}, {bytes} in {:.2} s ({rate}/s): {problems}", report.seconds)
     };
     // What is wrong is told even when nothing else should be.
-    if report.problems.is_empty() && report.damaged.is_empty() {
+    if report.problems.is_empty() && report.damaged.is_empty() && report.trees.is_empty() {
         app.done("verify", &report, text)?
     } else {
         app.report("verify", &report, text)?

@@ -16,11 +16,14 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 /// Renames a file to a name that must be free. Returns false, with nothing done, when it is taken.
 pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     point(Change::Sync, "rename to", to)?;
-    let renamed = rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from);
-    let done = match renamed {
-        // Filesystems without the flag have hard links: a link fails on a taken name, too.
+    let done = match flagged(from, to, RenameFlags::NOREPLACE) {
+        // Filesystems without the flag have hard links: a link fails on a taken name, too. A kill between leaves both names.
         Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS | EOPNOTSUPP)) => {
-            std::fs::hard_link(from, to).and_then(|()| std::fs::remove_file(from))
+            let linked = std::fs::hard_link(from, to);
+            if linked.is_ok() {
+                point(Change::Shrink, "remove", from)?;
+            }
+            linked.and_then(|()| std::fs::remove_file(from))
         }
         done => done,
     };
@@ -31,6 +34,13 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
+fn flagged(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+    if super::fault::lacks_rename_flags() {
+        return Err(io::Error::from_raw_os_error(EINVAL));
+    }
+    Ok(rustix::fs::renameat_with(CWD, from, CWD, to, flags)?)
+}
+
 const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
 const EOPNOTSUPP: i32 = rustix::io::Errno::OPNOTSUPP.raw_os_error();
 const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
@@ -38,7 +48,7 @@ const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
 /// Exchanges two names in one step: nobody sees either of them absent. Returns false, with nothing done, where the filesystem can't.
 pub fn exchange(one: &Path, other: &Path) -> Result<bool> {
     point(Change::Sync, "exchange", one)?;
-    match rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(io::Error::from) {
+    match flagged(one, other, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS | EOPNOTSUPP)) => Ok(false),
         Err(error) => Err(Error::at("exchange", one)(error)),

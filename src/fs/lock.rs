@@ -20,12 +20,26 @@ pub struct Lock {
     path: PathBuf,
 }
 
-/// How long a lock is waited for that nobody needs for longer: another command's batch takes under a second.
+/// How long others are waited for, unless told otherwise: another command's batch takes under a second.
 const WAIT: Duration = Duration::from_secs(60);
 /// After this time somebody is told who is waited for.
 const SILENCE: Duration = Duration::from_secs(2);
 /// How often a lock is tried that another has: at first, and at last.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
+
+/// How long others are waited for, where that was told.
+static TOLD_WAIT: OnceLock<Duration> = OnceLock::new();
+
+/// Returns how long a lock is waited for that another process has and needs for no longer.
+pub fn lock_wait() -> Duration {
+    TOLD_WAIT.get().copied().unwrap_or(WAIT)
+}
+
+/// Says how long locks are waited for.
+pub fn set_lock_wait(wait: Duration) {
+    // The first one stays.
+    let _ = TOLD_WAIT.set(wait);
+}
 
 /// Who is told of a wait.
 static LISTENER: OnceLock<fn(&str)> = OnceLock::new();
@@ -40,18 +54,29 @@ impl Lock {
     /// Takes the lock for this process alone, waiting for it as long as a command may need it. A holder that keeps it for longer is
     /// stopped, or hangs: the error names it ([`Error::is_held`]).
     pub fn exclusive(path: &Path) -> Result<Self> {
-        Self::exclusive_within(path, Some(WAIT))
+        Self::exclusive_within(path, Some(lock_wait()), Self::opened)
+    }
+
+    /// Takes a folder itself for this process alone, waiting for it as long as a command may need it. Nothing is made in it, so that
+    /// commands have one lock in common that have nothing else in common. `None`: its filesystem has no locks for folders (NFS).
+    pub fn folder(path: &Path) -> Result<Option<Self>> {
+        use rustix::io::Errno;
+        const UNABLE: [Errno; 5] = [Errno::BADF, Errno::NOLCK, Errno::OPNOTSUPP, Errno::INVAL, Errno::NOSYS];
+        match Self::exclusive_within(path, Some(lock_wait()), Self::opened_folder) {
+            Err(error) if UNABLE.iter().any(|errno| error.source.raw_os_error() == Some(errno.raw_os_error())) => Ok(None),
+            lock => lock.map(Some),
+        }
     }
 
     /// Takes the lock for this process alone, waiting for it as long as a download or a build takes.
     pub fn exclusive_at_last(path: &Path) -> Result<Self> {
-        Self::exclusive_within(path, None)
+        Self::exclusive_within(path, None, Self::opened)
     }
 
-    fn exclusive_within(path: &Path, wait: Option<Duration>) -> Result<Self> {
+    fn exclusive_within(path: &Path, wait: Option<Duration>, open: fn(&Path) -> Result<Self>) -> Result<Self> {
         let (began, mut pause, mut is_told) = (Instant::now(), PAUSES[0], false);
         loop {
-            if let Some(lock) = Self::try_exclusive(path)? {
+            if let Some(lock) = Self::try_on(path, open)? {
                 return Ok(lock);
             }
             let waited = began.elapsed();
@@ -72,8 +97,12 @@ impl Lock {
 
     /// Takes the lock for this process alone; `None` when another process holds it.
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>> {
+        Self::try_on(path, Self::opened)
+    }
+
+    fn try_on(path: &Path, open: fn(&Path) -> Result<Self>) -> Result<Option<Self>> {
         loop {
-            let lock = Self::opened(path)?;
+            let lock = open(path)?;
             match lock.file.try_lock() {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(Error::at("lock", path)(error)),
@@ -127,6 +156,12 @@ impl Lock {
         Ok(Self { file, path: path.to_owned() })
     }
 
+    fn opened_folder(path: &Path) -> Result<Self> {
+        let flags = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        Ok(Self { file: file.map_err(Error::at("open the lock", path))?, path: path.to_owned() })
+    }
+
     /// Tells whether the locked file still has its name: its last holder may have removed it between our open and our lock.
     fn is_named(&self) -> Result<bool> {
         let ours = self.file.metadata().map_err(Error::at("look at", &self.path))?;
@@ -149,7 +184,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let held = Lock::exclusive(&path).unwrap();
-        let error = Lock::exclusive_within(&path, Some(Duration::from_millis(30))).unwrap_err();
+        let error = Lock::exclusive_within(&path, Some(Duration::from_millis(30)), Lock::opened).unwrap_err();
         assert!(error.is_held(), "{error:?}");
         if Path::new("/proc/locks").exists() {
             let text = error.source.to_string();
@@ -161,6 +196,23 @@ mod tests {
             drop(held);
             waiting.join().unwrap().unwrap();
         });
+    }
+
+    #[test]
+    fn a_folder_is_locked_itself_and_one_in_its_place_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, away) = (dir.path().join("tree"), dir.path().join("away"));
+        assert!(Lock::folder(&path).unwrap_err().is_not_found());
+        std::fs::create_dir(&path).unwrap();
+        let held = Lock::folder(&path).unwrap().unwrap();
+        assert!(Lock::try_on(&path, Lock::opened_folder).unwrap().is_none());
+        std::fs::rename(&path, &away).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(Lock::try_on(&path, Lock::opened_folder).unwrap().is_some());
+        assert!(Lock::try_on(&away, Lock::opened_folder).unwrap().is_none());
+        drop(held);
+        assert!(Lock::try_on(&away, Lock::opened_folder).unwrap().is_some());
+        assert!(std::fs::read_dir(&path).unwrap().next().is_none());
     }
 
     #[test]

@@ -18,11 +18,11 @@ pub(crate) mod text;
 pub use folder::Folder;
 pub use holders::{Holder, LockKind, lock_holders};
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
-pub use lock::{Lock, on_wait};
+pub use lock::{Lock, lock_wait, on_wait, set_lock_wait};
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
 pub use probe::{
-    Filesystem, boot_id, filesystem, free_bytes, free_names, host_name, is_full, is_running, threads_left, unique_name, user_id,
+    Filesystem, boot_id, device, filesystem, free_bytes, free_names, host_name, is_full, is_running, threads_left, unique_name, user_id,
     user_name,
 };
 pub use room::{Lease, has_room};

@@ -207,32 +207,65 @@ impl Rows {
 
     /// Returns the entries of a collection, by project and filename.
     pub fn entries(&self, collection: CollectionId, scope: Scope) -> Result<Vec<Entry>> {
-        let mut entries = match scope {
-            Scope::Live => {
-                let sql = select_entries!("WHERE e.collection_id = ?1 AND e.removed IS NULL");
-                self.entries_where(sql, [collection])?
-            }
-            Scope::At(revision) => {
-                let sql = select_entries!(
-                    "WHERE e.collection_id = ?1 AND e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)"
-                );
-                self.entries_where(sql, (collection, revision))?
-            }
-        };
+        let mut entries = Vec::new();
+        self.each_entry(collection, scope, |entry| entries.push(entry))?;
         // SQLite would copy each row once more to sort it.
         entries.sort_unstable_by(|a, b| (&a.project, &a.filename).cmp(&(&b.project, &b.filename)));
         Ok(entries)
     }
 
-    /// Returns the projects of a collection's live entries, each once, in no order.
-    pub fn project_names(&self, collection: CollectionId) -> Result<Vec<ProjectName>> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT DISTINCT d.project FROM entry e
-             JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
-             WHERE e.collection_id = ?1 AND e.removed IS NULL",
-        )?;
-        let rows = statement.query_map([collection], |row| row.get(0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    /// Shows the entries of a collection one by one, in no order, to who doesn't need them all at once.
+    pub fn each_entry(&self, collection: CollectionId, scope: Scope, mut show: impl FnMut(Entry)) -> Result<()> {
+        let mut statement;
+        let mut rows = match scope {
+            Scope::Live => {
+                let sql = select_entries!("WHERE e.collection_id = ?1 AND e.removed IS NULL");
+                statement = self.conn.prepare_cached(sql)?;
+                statement.query([collection])?
+            }
+            Scope::At(revision) => {
+                let sql = select_entries!(
+                    "WHERE e.collection_id = ?1 AND e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)"
+                );
+                statement = self.conn.prepare_cached(sql)?;
+                statement.query((collection, revision))?
+            }
+        };
+        while let Some(row) = rows.next()? {
+            show(Entry::from_row(row)?);
+        }
+        Ok(())
+    }
+
+    /// Returns the projects of a collection's entries, each once, in no order.
+    pub fn project_names(&self, collection: CollectionId, scope: Scope) -> Result<Vec<ProjectName>> {
+        macro_rules! select_projects {
+            ($scope:literal) => {
+                concat!(
+                    "SELECT DISTINCT d.project FROM entry e
+                     JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+                     WHERE e.collection_id = ?1 AND ",
+                    $scope
+                )
+            };
+        }
+        let mut statement;
+        let mut rows = match scope {
+            Scope::Live => {
+                statement = self.conn.prepare_cached(select_projects!("e.removed IS NULL"))?;
+                statement.query([collection])?
+            }
+            Scope::At(revision) => {
+                let sql = select_projects!("e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)");
+                statement = self.conn.prepare_cached(sql)?;
+                statement.query((collection, revision))?
+            }
+        };
+        let mut names = Vec::new();
+        while let Some(row) = rows.next()? {
+            names.push(row.get(0)?);
+        }
+        Ok(names)
     }
 
     /// Returns the projects of a collection, each with the newest revision that added or removed a file of it.
@@ -252,6 +285,22 @@ impl Rows {
             // The plus keeps SQLite from walking the whole collection instead of the project's few distributions.
             select_entries!("WHERE d.project = ?2 AND +e.collection_id = ?1 AND e.removed IS NULL ORDER BY e.filename"),
             (collection, project),
+        )
+    }
+
+    /// Returns the entries of a project in a collection at a revision.
+    pub fn project_entries_at(
+        &self,
+        collection: CollectionId,
+        project: &ProjectName,
+        revision: i64,
+    ) -> Result<Vec<Entry>> {
+        self.entries_where(
+            select_entries!(
+                "WHERE d.project = ?2 AND +e.collection_id = ?1 AND +e.added <= ?3 AND (e.removed IS NULL OR e.removed > ?3)
+                 ORDER BY e.filename"
+            ),
+            (collection, project, revision),
         )
     }
 

@@ -8,6 +8,9 @@ use crate::digest::Blake3;
 use crate::name::CollectionName;
 use rusqlite::{Row, named_params};
 
+/// The key in `meta` of the span of times that gc can't judge, two numbers.
+const DOUBTFUL_TIMES: &str = "doubtful_times";
+
 /// A blob without a reference.
 #[derive(Debug, Clone)]
 pub struct Garbage {
@@ -106,12 +109,60 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Lets what was dropped by a clock that was ahead have been dropped at `now`: else it would stay until that time has come.
-    pub fn end_times_after(&self, now: i64) -> Result<()> {
-        let sql = "UPDATE blob SET maybe_unreferenced_at = ?1 WHERE maybe_unreferenced_at > ?1";
+    /// Lets what was dropped at a time that can't be have been dropped at `now`, so that its grace begins now.
+    ///
+    /// Times later than now were written by a clock that was ahead: else they would stay until that time has come. Or the clock is
+    /// behind now. So that what was dropped then, or before, has its whole grace by the clock that is right again, the span is
+    /// remembered: once it is over by the clock, all times in it begin anew. Nothing goes early either way; where the clock was
+    /// ahead, what is dropped at the very end of the span stays for one more grace.
+    pub fn settle_times(&self, now: i64) -> Result<()> {
+        if let Some((from, until)) = self.doubtful_times()?.filter(|(_, until)| *until <= now) {
+            self.move_times(from, until, now)?;
+            self.set_doubtful_times(None)?;
+        }
+        let sql = "SELECT max(coalesce((SELECT max(maybe_unreferenced_at) FROM blob), 0),
+                              coalesce((SELECT max(removed_at) FROM entry), 0))";
+        let latest: i64 = self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        if latest > now {
+            let (from, until) = self.doubtful_times()?.unwrap_or((now, latest));
+            self.set_doubtful_times(Some((from.min(now), until.max(latest))))?;
+            self.move_times(now.saturating_add(1), i64::MAX, now)?;
+        }
+        // What was dropped before it came was dropped by a clock that was behind.
+        let sql = "UPDATE blob SET maybe_unreferenced_at = ?1
+                   WHERE maybe_unreferenced_at < created_at AND maybe_unreferenced_at IS NOT NULL AND created_at <= ?1";
         self.conn.prepare_cached(sql)?.execute([now])?;
-        self.conn.prepare_cached("UPDATE entry SET removed_at = ?1 WHERE removed_at > ?1")?.execute([now])?;
+        let sql = "UPDATE entry SET removed_at = ?1 WHERE removed_at < uploaded_at AND uploaded_at <= ?1";
+        self.conn.prepare_cached(sql)?.execute([now])?;
         Ok(())
+    }
+
+    fn move_times(&self, from: i64, until: i64, now: i64) -> Result<()> {
+        for sql in [
+            "UPDATE blob SET maybe_unreferenced_at = ?3 WHERE maybe_unreferenced_at BETWEEN ?1 AND ?2",
+            "UPDATE entry SET removed_at = ?3 WHERE removed_at BETWEEN ?1 AND ?2",
+        ] {
+            self.conn.prepare_cached(sql)?.execute((from, until, now))?;
+        }
+        Ok(())
+    }
+
+    fn doubtful_times(&self) -> Result<Option<(i64, i64)>> {
+        let text = self.meta(DOUBTFUL_TIMES)?;
+        Ok(text.and_then(|text| {
+            let (from, until) = text.split_once(' ')?;
+            Some((from.parse().ok()?, until.parse().ok()?))
+        }))
+    }
+
+    fn set_doubtful_times(&self, times: Option<(i64, i64)>) -> Result<()> {
+        match times {
+            Some((from, until)) => self.set_meta(DOUBTFUL_TIMES, &format!("{from} {until}")),
+            None => {
+                self.conn.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([DOUBTFUL_TIMES])?;
+                Ok(())
+            }
+        }
     }
 
     /// Deletes pins that have expired. Returns how many.

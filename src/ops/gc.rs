@@ -132,7 +132,7 @@ fn decide(
     options: &GcOptions,
     report: &mut GcReport,
 ) -> Result<Vec<Garbage>> {
-    transaction.end_times_after(context.now)?;
+    transaction.settle_times(context.now)?;
     report.expired_pins = transaction.delete_expired_pins(context.now)?;
     let removed = retain_all(transaction, context, options, report)?;
     if !removed.is_empty() {

@@ -122,7 +122,7 @@ pub use status::{StatusReport, project_status, set_project_status, shown_status,
 pub use token::{TokenOptions, TokenReport, create_token, revoke_token, tokens};
 pub use variant::{SearchOrder, Sense, is_known_variant};
 pub use variants::{VariantsDocument, variants_of};
-pub use verify::{Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
+pub use verify::{DamagedTree, Problem, ProblemKind, VerifyOptions, VerifyReport, verify};
 pub use view::{
     DropReport, Format, TreeOptions, TreeReport, ViewOptions, ViewReport, drop_tree, verify_tree, view, view_tree,
 };

@@ -14,7 +14,7 @@ use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
 use crate::wheel::BuildTag;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a view shows.
 #[derive(Debug, Clone)]
@@ -101,8 +101,11 @@ impl Shown {
                 let row = collection_row(rows, name)?;
                 let revision = resolve(rows, &row, at.as_deref())?;
                 let scope = if revision == row.revision { Scope::Live } else { Scope::At(revision) };
-                let mut entries = rows.entries(row.id, scope)?;
-                entries.retain(|entry| project.is_none_or(|project| entry.project == *project));
+                let entries = match (project, scope) {
+                    (None, scope) => rows.entries(row.id, scope)?,
+                    (Some(project), Scope::Live) => rows.project_entries(row.id, project)?,
+                    (Some(project), Scope::At(revision)) => rows.project_entries_at(row.id, project, revision)?,
+                };
                 let sources = vec![source(&row, revision)];
                 // Also of an older revision: what is unsafe now is no safer there.
                 let withholding = Withholding::read(rows, vec![&row])?;
@@ -129,6 +132,24 @@ impl Shown {
             }
         }
     }
+}
+
+/// Returns the projects of which a collection lists files at a revision, without all of its files in memory.
+pub(super) fn project_names(rows: &Rows, name: &CollectionName, at: Option<&str>) -> Result<BTreeSet<ProjectName>> {
+    let row = collection_row(rows, name)?;
+    let revision = resolve(rows, &row, at)?;
+    let scope = if revision == row.revision { Scope::Live } else { Scope::At(revision) };
+    let withholding = Withholding::read(rows, vec![&row])?;
+    if withholding.is_idle() {
+        return Ok(rows.project_names(row.id, scope)?.into_iter().collect());
+    }
+    let mut names = BTreeSet::new();
+    rows.each_entry(row.id, scope, |entry| {
+        let mut judged = Judged::default();
+        withholding.judge(vec![(entry, Fate::Listed)], |_, _| vec![&row], &mut judged);
+        names.extend(judged.fates.into_iter().filter(|(_, fate)| fate.is_shown()).map(|(entry, _)| entry.project));
+    })?;
+    Ok(names)
 }
 
 impl ShownEntries {

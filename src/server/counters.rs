@@ -7,7 +7,6 @@ use super::Server;
 use super::endpoint::Endpoint;
 use crate::manifest::{BlobId, Outcome, TokenId, Transaction};
 use crate::name::{CollectionName, ProjectName};
-use crate::store;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -346,7 +345,7 @@ impl Server {
             }
             store.manifest.set_wait(FLUSH_WAIT).ok()?;
             let saved = store.manifest.write_relaxed(|transaction| unsaved.save(transaction, now)).ok();
-            store.manifest.set_wait(store::WAIT).ok()?;
+            store.manifest.set_wait(crate::fs::lock_wait()).ok()?;
             saved
         });
         if saved.is_none() {

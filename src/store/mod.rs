@@ -32,9 +32,6 @@ use format::Identity;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a command waits for another process's transaction or batch.
-pub const WAIT: Duration = Duration::from_secs(60);
-
 /// How long a store's path may be: SQLite's limit is 512 bytes for its longest file, `manifest.sqlite-journal` or a rebuilt one.
 const MAX_PATH_BYTES: usize = 460;
 
@@ -149,7 +146,7 @@ impl Store {
         };
         let path = manifest_path(&root)?;
         let opened = match read_only {
-            None => Manifest::open(&path, Access::Write, WAIT),
+            None => Manifest::open(&path, Access::Write, fs::lock_wait()),
             Some(_) => open_to_read(&path),
         };
         let (manifest, is_full) = match opened {
@@ -224,7 +221,7 @@ impl Store {
         // A store without the reserve works; doctor tells.
         let _ = reserve::set_aside(root);
         let manifest = root.join("manifest.sqlite");
-        drop(Manifest::open(&manifest, Access::Create, WAIT)?);
+        drop(Manifest::open(&manifest, Access::Create, fs::lock_wait())?);
         fs::give(&manifest)?;
         fs::sync_dir(&root.join("blobs"))?;
         fs::sync_dir(root)?;
@@ -278,17 +275,28 @@ impl Store {
         Lock::try_exclusive(&self.root.join("locks/gc"))?.ok_or_else(busy)
     }
 
-    /// Takes the lock of a tree on disk, so that two commands don't make it at once.
-    pub fn view_lock(&self, path: &Path) -> Result<Lock> {
+    /// Takes the locks of a tree on disk, whose folder must be there, so that two commands don't make it at once: this store's own, and
+    /// the folder itself, which those of other stores take as well.
+    pub fn view_lock(&self, path: &Path) -> Result<TreeLock> {
         self.require_changeable()?;
         let name = crate::digest::Sha256::of(path.as_os_str().as_encoded_bytes()).to_string();
-        Ok(Lock::exclusive(&self.root.join("locks").join(format!("view-{}", &name[..16])))?)
+        let own = Lock::exclusive(&self.root.join("locks").join(format!("view-{}", &name[..16])))?;
+        let folder = if fs::entry(path)?.is_some() { Lock::folder(path)? } else { None };
+        Ok(TreeLock { _folder: folder, _own: own })
     }
 
     /// Returns what takes locks without a manifest, so that many threads can.
     pub fn locks(&self) -> Locks {
         Locks { dir: self.root.join("locks") }
     }
+}
+
+/// The locks of a tree on disk.
+#[derive(Debug)]
+#[must_use = "locks are held only as long as their value lives"]
+pub struct TreeLock {
+    _folder: Option<Lock>,
+    _own: Lock,
 }
 
 /// Returns the path of a store's manifest, which must be a file.
@@ -388,16 +396,16 @@ fn open_to_read(path: &Path) -> manifest::Result<Manifest> {
     let log = path.with_extension("sqlite-wal");
     for _ in 0..READ_TRIES {
         let ways = [Access::Read, Access::ReadInPlace];
-        if let Some(manifest) = ways.into_iter().find_map(|access| Manifest::open(path, access, WAIT).ok()) {
+        if let Some(manifest) = ways.into_iter().find_map(|access| Manifest::open(path, access, fs::lock_wait()).ok()) {
             return Ok(manifest);
         }
         if fs::entry(&log)?.is_none_or(|log| log.len() == 0) {
-            return Manifest::open(path, Access::Immutable, WAIT);
+            return Manifest::open(path, Access::Immutable, fs::lock_wait());
         }
         // A writer that starts or ends just now leaves neither state for a moment.
         std::thread::sleep(Duration::from_millis(20));
     }
-    Manifest::open(path, Access::Read, WAIT)
+    Manifest::open(path, Access::Read, fs::lock_wait())
 }
 
 /// A store that this process has for itself, with its manifest not opened: it may be missing or damaged.

@@ -1,6 +1,6 @@
 //! A store as one who only reads it sees it, with a copy of its manifest: what a command would do is tried there.
 
-use super::{Error, READ_TRIES, Result, Store, WAIT, format, manifest_path};
+use super::{Error, READ_TRIES, Result, Store, format, manifest_path};
 use crate::blobs::Blobs;
 use crate::fs::{self, Lock};
 use crate::manifest::{self, Access, Manifest, SessionRow};
@@ -24,7 +24,7 @@ impl Store {
     pub fn open_or_imagine(root: &Path) -> Result<Self> {
         match Self::open_to_rehearse(root) {
             Err(Error::Absent(_)) => {
-                let manifest = Manifest::blank_rehearsal(&root.join("manifest.sqlite"), WAIT)?;
+                let manifest = Manifest::blank_rehearsal(&root.join("manifest.sqlite"), fs::lock_wait())?;
                 Ok(Self::rehearsing(root, fs::unique_name(), manifest))
             }
             opened => opened,
@@ -65,7 +65,7 @@ fn copied(path: &Path) -> manifest::Result<Manifest> {
             (true, true) => &[Access::ReadInPlace, Access::Read],
         };
         for access in ways {
-            match Manifest::rehearsal(path, *access, WAIT) {
+            match Manifest::rehearsal(path, *access, fs::lock_wait()) {
                 Ok(copy) => return Ok(copy),
                 Err(error @ (manifest::Error::Newer { .. } | manifest::Error::Foreign(_))) => return Err(error),
                 // Another way may do, or the same one when whoever starts or ends just now is done.
@@ -74,5 +74,5 @@ fn copied(path: &Path) -> manifest::Result<Manifest> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Manifest::rehearsal(path, Access::Read, WAIT)
+    Manifest::rehearsal(path, Access::Read, fs::lock_wait())
 }

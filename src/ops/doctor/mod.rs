@@ -13,7 +13,7 @@ use super::{Context, counted, reason};
 use crate::digest::Blake3;
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock};
-use crate::manifest::{BlobRow, Layout, Reference, State};
+use crate::manifest::{BlobRow, Reference, State};
 use crate::store::{self, Store};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -340,18 +340,11 @@ impl Examination<'_> {
     fn views(&mut self) -> Result<()> {
         for view in self.store.manifest.views()? {
             let path = Path::new(&view.path);
-            let is_there = |path: &Path| std::fs::metadata(path).is_ok();
-            let simple = path.join("simple");
-            let is_shown = view.layout == Layout::Simple && (view.generation > 0 || simple.is_symlink());
-            if !is_there(path) {
-                let advice = format!("wcas view --remove {}", view.path);
-                self.problem("view", Some(path), "the folder of a view is gone".to_owned(), &advice);
-            } else if is_shown && !is_there(&simple) {
-                let advice = format!("make it again with `wcas view --to {0}`, or `wcas view --remove {0}`", view.path);
-                let detail = "the view's `simple` leads nowhere: readers see nothing".to_owned();
-                self.problem("view", Some(&simple), detail, &advice);
-            } else if let Some(detail) = crate::ops::view::damage(self.store, &view) {
-                let advice = format!("`wcas view --to {0}` with what it shows makes that anew", view.path);
+            if let Some(detail) = crate::ops::view::damage(self.store, &view) {
+                let advice = match path.exists() {
+                    true => format!("`wcas verify --repair`, or `wcas view --to {}` with what it shows, makes that anew", view.path),
+                    false => format!("wcas view --remove {}", view.path),
+                };
                 self.problem("view", Some(path), detail, &advice);
             }
         }

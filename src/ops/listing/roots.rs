@@ -3,10 +3,10 @@
 //! Remotes are not asked for theirs: that can be a million names, and no client needs them to find a project.
 
 use crate::error::{Error, Result};
-use crate::manifest::Rows;
+use crate::manifest::{Rows, Scope};
 use crate::name::ProjectName;
 use crate::ops::ownership::Ownership;
-use crate::ops::shown::Shown;
+use crate::ops::shown::{Shown, project_names};
 use crate::ops::variant::SearchOrder;
 use crate::store::Store;
 use std::collections::{BTreeSet, HashMap};
@@ -19,11 +19,8 @@ pub(super) type ProjectSerials = Vec<(ProjectName, Option<i64>)>;
 pub fn projects(store: &Store, shown: &Shown) -> Result<Option<ProjectSerials>> {
     let rows = store.manifest.read()?;
     match shown {
-        Shown::Collection { .. } => match shown.read(&rows, None) {
-            Ok(read) => {
-                let names: BTreeSet<ProjectName> = read.entries.into_iter().map(|entry| entry.project).collect();
-                Ok(Some(names.into_iter().map(|name| (name, None)).collect()))
-            }
+        Shown::Collection { name, at } => match project_names(&rows, name, at.as_deref()) {
+            Ok(names) => Ok(Some(names.into_iter().map(|name| (name, None)).collect())),
             Err(Error::NoRevision { .. } | Error::NoCollection { .. }) => Ok(None),
             Err(error) => Err(error),
         },
@@ -38,7 +35,7 @@ pub fn projects(store: &Store, shown: &Shown) -> Result<Option<ProjectSerials>> 
 fn of_order(rows: &Rows, order: &SearchOrder, own: &Ownership) -> Result<ProjectSerials> {
     let (mut names, mut serials) = (BTreeSet::new(), HashMap::new());
     for row in order.all() {
-        let found = rows.project_names(row.id)?;
+        let found = rows.project_names(row.id, Scope::Live)?;
         // A collection that only an override leads to is searched for the overridden projects alone.
         let is_offered = |project: &ProjectName| {
             order.rank(row.id, project).is_some()

@@ -1,10 +1,14 @@
 //! `verify`: every blob's bytes against its name; `--repair`: right bytes from elsewhere in the place of wrong ones.
 //!
 //! Bytes are read, never mapped, by as many threads as asked for, the least recently verified first. A mismatch is read once more
-//! from the medium. What is bad is marked lost and moved to quarantine, so that no link leads to it; nothing is destroyed.
+//! from the medium. What is bad is marked lost and moved to quarantine, so that no link leads to it; nothing is destroyed. Trees on disk
+//! are looked at, too: whether all that was made of them stands.
 
 mod mend;
 mod read;
+mod trees;
+
+pub use trees::DamagedTree;
 
 use super::members::{self, DamagedDistribution};
 use super::{Context, parallel, reason};
@@ -92,6 +96,8 @@ pub struct VerifyReport {
     pub problems: Vec<Problem>,
     /// The distributions whose bytes are those that came, and whose members are not what they say.
     pub damaged: Vec<DamagedDistribution>,
+    /// The trees on disk that aren't as they were made.
+    pub trees: Vec<DamagedTree>,
     /// How many `.metadata` files had wrong bytes and were made again from the manifest.
     pub sidecars_rewritten: usize,
     /// How many blobs are left for the next run, since the time was over, or no handle could be had to read them.
@@ -105,7 +111,10 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Tells whether all is right now, and could be looked at and recorded.
     pub fn is_good(&self) -> bool {
-        self.failures.is_empty() && self.damaged.is_empty() && self.problems.iter().all(|problem| problem.repaired)
+        self.failures.is_empty()
+            && self.damaged.is_empty()
+            && self.problems.iter().all(|problem| problem.repaired)
+            && self.trees.iter().all(|tree| tree.repaired)
     }
 
     /// Tells of a failure; of many alike the first.
@@ -178,6 +187,11 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
             Ok(damaged) => report.damaged = damaged,
             Err(error) => report.fail("not all distributions could be looked into", &reason(&error)),
         }
+    }
+    if options.max_duration.is_none_or(|limit| started.elapsed() < limit)
+        && let Err(error) = trees::look(store, context, options.repair, &mut report)
+    {
+        report.fail("not all trees could be looked at", &reason(&error));
     }
     report.bytes = reader.bytes.load(Ordering::Relaxed);
     report.left = rows.len() - report.checked;

@@ -47,6 +47,7 @@ pub(super) fn make_simple(
     let count_of = |index: usize| projects[index].entries.len();
     let total: usize = plan.make.iter().map(|&index| count_of(index)).sum();
     context.progress.start("linking", total as u64);
+    let is_elsewhere = fs::device(&tree.projects_dir())? != fs::device(store.root())?;
     let mut start = 0;
     while start < plan.make.len() {
         let mut files = 0;
@@ -57,7 +58,7 @@ pub(super) fn make_simple(
         let count = plan.make[start..].iter().take_while(fits).count();
         let chunk = &plan.make[start..start + count];
         start += count;
-        make_sidecars(store, chunk.iter().flat_map(|&index| projects[index].entries))?;
+        make_sidecars(store, chunk.iter().flat_map(|&index| projects[index].entries), is_elsewhere)?;
         let blobs = &store.blobs;
         chunk.par_iter().try_for_each(|&index| {
             let done = tree.make(&wanted[index], &content(blobs, &projects[index]), &links);
@@ -75,13 +76,17 @@ pub(super) fn make_simple(
     Ok(plan.make.len())
 }
 
-/// Makes the sidecars that are not there yet: staged, synced, named.
-fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
+/// Makes the sidecars that are not there yet: staged, synced, named, before there is a link to any of them.
+fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>, is_elsewhere: bool) -> Result<()> {
     let wanted: BTreeSet<Sha256> = entries.filter_map(Entry::sidecar).collect();
     let wanted: Vec<Sha256> = wanted.into_iter().collect();
     let blobs = &store.blobs;
-    let absent: Vec<Sha256> = wanted.into_par_iter().filter(|sha256| !blobs.has_sidecar(sha256)).collect();
+    let absent: Vec<Sha256> = wanted.par_iter().copied().filter(|sha256| !blobs.has_sidecar(sha256)).collect();
     if absent.is_empty() {
+        // A run that was killed may have given names that are not durable, and the sync of a tree elsewhere doesn't reach them.
+        if is_elsewhere && !wanted.is_empty() {
+            fs::sync_filesystem(store.root())?;
+        }
         return Ok(());
     }
     // The manifest belongs to this thread; files are written by all.
@@ -91,7 +96,7 @@ fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>) ->
     bytes.par_iter().try_for_each(|(sha256, bytes)| blobs.stage_sidecar(scratch.dir(), sha256, bytes))?;
     fs::sync_filesystem(scratch.dir())?;
     absent.par_iter().try_for_each(|sha256| blobs.publish_sidecar(scratch.dir(), sha256))?;
-    // The tree may be on another filesystem, whose sync doesn't reach these names.
+    // The tree may be on another filesystem, whose sync doesn't reach these names, nor those of a run that was killed.
     fs::sync_filesystem(scratch.dir())?;
     Ok(())
 }

@@ -7,7 +7,7 @@ mod signed;
 mod tree;
 
 pub use page::{Format, ViewOptions, ViewReport, view};
-pub(super) use place::damage;
+pub(super) use place::{damage, mend};
 pub use place::{DropReport, drop_tree};
 pub use signed::verify_tree;
 pub(super) use tree::copies;

@@ -1,5 +1,6 @@
 //! `view` without a folder: a page or a list, printed.
 
+use super::tree::look;
 use super::{file, split_lost};
 use crate::blobs::Blobs;
 use crate::error::{Error, Result};
@@ -69,12 +70,16 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
     if let Some(project) = options.project.as_ref().filter(|_| entries.is_empty() && read.withheld.is_empty()) {
         return Err(Error::NoMatch(format!("{project} in {collection}")));
     }
+    drop(transaction);
+    if options.format != Format::Requirements {
+        // Whoever is handed a link opens what is there.
+        look(store, entries.iter_mut().collect())?;
+    }
     let left_out = split_lost(&mut entries);
     let documents = match options.format {
-        Format::Html | Format::Json => variants_of(&transaction, &entries)?,
+        Format::Html | Format::Json => variants_of(&store.manifest, &entries)?,
         Format::Requirements | Format::Paths => Vec::new(),
     };
-    drop(transaction);
     search::sort_projects(&mut entries);
     let done = match options.format {
         Format::Paths => {

@@ -1,13 +1,14 @@
 //! Where a tree is, and whose it is: made there, replaced, taken away.
 
 use super::signed;
-use super::tree::{TreeOptions, may_be_unchanged};
+use super::tree::{TreeOptions, may_be_unchanged, view_tree};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::manifest::{Layout, ViewRow};
-use crate::ops::counted;
+use crate::name::CollectionName;
 use crate::ops::healing::absolute;
 use crate::ops::shown::Shown;
+use crate::ops::{Context, collection_row, counted};
 use crate::store::Store;
 use crate::view::{FlatTree, Owner, SimpleTree};
 use serde::Serialize;
@@ -46,6 +47,12 @@ pub(super) fn owner(store: &Store, view: &str, shown: &Shown) -> Owner {
     }
 }
 
+/// Says that a tree is this store's, whatever it shows.
+fn of_this(store: &Store, view: &str) -> Owner {
+    let root = store.root().to_string_lossy().into_owned();
+    Owner { store: store.id().to_owned(), root, view: view.to_owned(), shows: String::new() }
+}
+
 /// Tells whether the tree was made by another store since; one that shows something else than is asked for is not replaced unasked.
 pub(super) fn refuse_other(tree: &Tree, owner: &Owner, options: &TreeOptions) -> Result<bool> {
     let Some(found) = tree.owner() else { return Ok(false) };
@@ -75,11 +82,32 @@ impl Tree {
     }
 }
 
-/// Says what is missing of a tree as it was made, if anything is; one that can't be opened is told by who makes it.
+/// Says what is wrong with a tree as a whole: readers find nothing of it.
+fn absence(view: &ViewRow) -> Option<&'static str> {
+    let (path, simple) = (Path::new(&view.path), Path::new(&view.path).join("simple"));
+    let is_shown = view.layout == Layout::Simple && (view.generation > 0 || simple.is_symlink());
+    if !path.exists() {
+        Some("the folder of a view is gone")
+    } else if is_shown && !simple.exists() {
+        Some("the view's `simple` leads nowhere: readers see nothing")
+    } else {
+        None
+    }
+}
+
+/// Says what is missing of a tree as it was made, if anything is; one that can't be opened is told by who makes it, and one that
+/// another store has made there since is not looked at.
 pub(in crate::ops) fn damage(store: &Store, view: &ViewRow) -> Option<String> {
+    if let Some(absence) = absence(view) {
+        return Some(absence.to_owned());
+    }
     // A view that was killed may have shown what its row doesn't count yet.
     let is_counted = store.manifest.last_generation(view.id).is_ok_and(|last| last == view.generation);
-    match open(Path::new(&view.path), view.layout).ok()? {
+    let tree = open(Path::new(&view.path), view.layout).ok()?;
+    if tree.owner().is_some_and(|found| !found.is_same_store(&of_this(store, &view.path))) {
+        return None;
+    }
+    match tree {
         Tree::Flat(tree) => {
             (!tree.stands()).then(|| "files of the flat view are gone, changed, or lead nowhere".to_owned())
         }
@@ -104,6 +132,26 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Tree> {
         Layout::Simple => Tree::Simple(SimpleTree::open(path)?),
         Layout::Flat => Tree::Flat(FlatTree::open(path)?),
     })
+}
+
+/// Makes anew what is missing of a tree, as it shows what it shows. Returns whether it is whole then: one whose folder is gone, or that
+/// doesn't tell which collection it shows, needs who made it.
+pub(in crate::ops) fn mend(store: &Store, context: &Context<'_>, view: &ViewRow) -> Result<bool> {
+    let path = PathBuf::from(&view.path);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let tree = open(&path, view.layout)?;
+    let shows = tree.owner().and_then(|owner| owner.shows.strip_prefix("collection "));
+    let Some(name) = shows.and_then(|name| name.parse::<CollectionName>().ok()) else { return Ok(false) };
+    let row = collection_row(&store.manifest, &name)?;
+    let sources = store.manifest.view_sources(view.id, view.generation)?;
+    let Some((_, revision)) = sources.into_iter().find(|(id, _)| *id == row.id) else { return Ok(false) };
+    let shown = Shown::Collection { name, at: Some(revision.to_string()) };
+    let (link, layout) = (view.link, view.layout);
+    view_tree(store, context, &TreeOptions { shown, to: path, link, layout, replace: false })?;
+    let view = store.manifest.find_view(&view.path)?;
+    Ok(view.is_some_and(|view| damage(store, &view).is_none()))
 }
 
 /// What `view --remove` did.
@@ -132,12 +180,7 @@ pub fn drop_tree(store: &Store, to: &Path) -> Result<DropReport> {
     let (mut left, mut other) = (Vec::new(), None);
     if path.exists() {
         let tree = open(&path, row.layout)?;
-        let owner = Owner {
-            store: store.id().to_owned(),
-            root: store.root().to_string_lossy().into_owned(),
-            view: text,
-            shows: String::new(),
-        };
+        let owner = of_this(store, &text);
         other = tree
             .owner()
             .filter(|found| !found.is_same_store(&owner) || found.view != owner.view)

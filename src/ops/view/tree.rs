@@ -12,7 +12,7 @@ use crate::ops::shown::{Shown, ShownEntries, WithheldFile};
 use crate::ops::variants::{VariantsDocument, variants_of};
 use crate::ops::{CollectionAt, Context, counted};
 use crate::status::Status;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::view::{Project, SimpleTree, Standing};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -75,18 +75,26 @@ pub(super) struct Shelf<'a> {
 
 /// Writes a collection as a tree, or brings the tree up to date. Readers see the old or the new one, never a mixture.
 pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
-    let report = show_tree(store, context, options)?;
+    store.require_writable()?;
+    let mut path = place(store, &options.to)?;
+    let lock = match store.view_lock(&path) {
+        // Another store has taken its own tree away there, and the folder with it.
+        Err(store::Error::Disk(error)) if error.is_not_found() => {
+            path = place(store, &options.to)?;
+            store.view_lock(&path)
+        }
+        lock => lock,
+    };
+    let _lock = lock?;
+    let report = show_tree(store, context, options, path)?;
     signed::put(store, &options.shown, options.layout, &report.path, report.revision)?;
     Ok(report)
 }
 
-fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Result<TreeReport> {
-    store.require_writable()?;
-    let path = place(store, &options.to)?;
+fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: PathBuf) -> Result<TreeReport> {
     let text = path
         .to_str()
         .ok_or_else(|| Error::ViewTarget { path: path.clone(), why: "its path is not UTF-8".to_owned() })?;
-    let _lock = store.view_lock(&path)?;
     // Nothing is recorded for a folder that will be refused.
     let mut tree = open(&path, options.layout)?;
     let owner = owner(store, text, &options.shown);
@@ -150,7 +158,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) -> Res
 }
 
 /// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
-fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
+pub(super) fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
     let blobs = &store.blobs;
     let is_known = |entry: &Entry| match (blobs.find(&entry.blake3), entry.inode, entry.modified_ns) {
         (Ok(Found::File(found)), Some(inode), Some(ns)) => found.is_same_file(inode, entry.size, ns),

@@ -47,6 +47,8 @@ pub(super) struct Pages {
     stamps: Mutex<HashMap<ViewName, (i64, Option<u64>)>>,
     /// The documents about variant wheels that were asked for last, by view and filename, with their views' stamps.
     documents: Mutex<HashMap<(ViewName, String), Documented>>,
+    /// Held while the root page of an older revision is made: all its names are in memory, for any number who ask at once.
+    old_root: Mutex<()>,
 }
 
 /// A document about variant wheels, and its view's stamp when it was made.
@@ -183,7 +185,7 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
     };
     let made = valid(server, view, &key).and_then(|page| match page {
         Some(page) => Ok(Ok(page)),
-        None => make(server, view, subject, key),
+        None => make_in_turn(server, view, subject, key),
     });
     match made {
         Ok(Ok(page)) => {
@@ -249,6 +251,23 @@ pub(super) fn stamp(server: &Server, view: &ViewName, version: i64) -> Result<Op
 fn known_stamp(server: &Server, view: &ViewName, version: i64) -> Option<Option<u64>> {
     let stamps = server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
     stamps.get(view).filter(|(at, _)| *at == version).map(|(_, stamp)| *stamp)
+}
+
+/// Makes a page; the root pages of older revisions one after the other, where the one before may be the one that is asked for.
+fn make_in_turn(
+    server: &Server,
+    view: &ViewName,
+    subject: Subject<'_>,
+    key: Key,
+) -> Result<std::result::Result<Arc<Page>, Lack>> {
+    if view.at.is_none() || !matches!(subject, Subject::Root) {
+        return make(server, view, subject, key);
+    }
+    let _turn = server.pages.old_root.lock().unwrap_or_else(PoisonError::into_inner);
+    match valid(server, view, &key)? {
+        Some(page) => Ok(Ok(page)),
+        None => make(server, view, subject, key),
+    }
 }
 
 /// Makes a page and keeps it.

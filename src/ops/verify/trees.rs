@@ -1,0 +1,36 @@
+//! The trees on disk: anybody may have changed what stands there since it was made.
+
+use super::VerifyReport;
+use crate::error::Result;
+use crate::ops::{Context, reason, view};
+use crate::store::Store;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// A tree that isn't as it was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct DamagedTree {
+    /// Its folder.
+    #[serde(serialize_with = "crate::fs::text::path")]
+    pub path: PathBuf,
+    /// What is wrong.
+    pub detail: String,
+    /// Whether it was made anew.
+    pub repaired: bool,
+}
+
+/// Looks at all trees, and makes anew what is missing of them where that is asked for. It comes last: right bytes are in place again.
+pub(super) fn look(store: &Store, context: &Context<'_>, repair: bool, report: &mut VerifyReport) -> Result<()> {
+    for row in store.manifest.views()? {
+        let Some(mut detail) = view::damage(store, &row) else { continue };
+        let mut repaired = false;
+        if repair && store.is_writable() {
+            match view::mend(store, context, &row) {
+                Ok(is_whole) => repaired = is_whole,
+                Err(error) => detail = format!("{detail}; and then: {}", reason(&error)),
+            }
+        }
+        report.trees.push(DamagedTree { path: PathBuf::from(row.path), detail, repaired });
+    }
+    Ok(())
+}
