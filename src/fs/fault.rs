@@ -96,7 +96,7 @@ mod armed {
         PASSED.load(Ordering::Relaxed)
     }
 
-    /// Returns the points that a trace noted, in order: what was to be done, and where.
+    /// Returns the points that a trace noted, `point 17: rename to PATH`, in order of their making.
     pub fn trail() -> Vec<String> {
         std::mem::take(&mut *TRAIL.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -109,7 +109,7 @@ mod armed {
         let Some(&(fault, number)) = PLAN.get() else { return Ok(()) };
         let here = PASSED.fetch_add(1, Ordering::Relaxed) + 1;
         if matches!(fault, Fault::Trace) {
-            TRAIL.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{act} {}", path.display()));
+            TRAIL.lock().unwrap_or_else(PoisonError::into_inner).push(format!("point {here}: {act} {}", path.display()));
         }
         let errno = match fault {
             Fault::Kill if here == number => {

@@ -291,6 +291,53 @@ fn times_of_a_clock_that_was_ahead_count_as_never() {
 }
 
 #[test]
+fn a_clock_that_is_behind_takes_no_grace() {
+    let env = filled();
+    env.ok(["invalidate", "demo==2.0"]);
+    let day = 86_400;
+    // As if all was done by the right clock, and the clock of now were years behind: what is there is of the future.
+    let shift = |seconds: i64| {
+        manifest(&env)
+            .execute_batch(&format!(
+                "UPDATE blob SET created_at = created_at + {seconds}, maybe_unreferenced_at = maybe_unreferenced_at + {seconds};
+                 UPDATE entry SET uploaded_at = uploaded_at + {seconds}, removed_at = removed_at + {seconds};
+                 UPDATE meta SET value = (substr(value, 1, instr(value, ' ') - 1) + {seconds}) || ' ' ||
+                     (substr(value, instr(value, ' ') + 1) + {seconds}) WHERE key = 'doubtful_times';"
+            ))
+            .unwrap();
+    };
+    shift(3650 * day);
+    assert_eq!(env.json(["gc", "--grace", "2d"])["blobs"], 0);
+    // What is dropped by that clock is so, too.
+    env.ok(["invalidate", "demo==1.0"]);
+    // The clock is right again: to it, all of that happened years ago.
+    shift(-3650 * day - 3600);
+    for _ in 0..2 {
+        let gc = env.json(["gc", "--grace", "2d"]);
+        assert_eq!((&gc["blobs"], &gc["forgotten"]), (&0.into(), &0.into()), "the grace begins when the clock is right: {gc}");
+    }
+    env.ok(["undo"]);
+    assert_eq!(listed(&env).len(), 3);
+    env.ok(["invalidate", "demo==1.0"]);
+    // And it ends.
+    shift(-3 * day);
+    assert_eq!(env.json(["gc", "--grace", "2d"])["blobs"], 2);
+}
+
+#[test]
+fn a_clock_that_was_behind_when_something_was_dropped_takes_no_grace() {
+    let env = filled();
+    env.ok(["invalidate", "demo==2.0"]);
+    manifest(&env)
+        .execute_batch("UPDATE blob SET maybe_unreferenced_at = 60 WHERE maybe_unreferenced_at IS NOT NULL; UPDATE entry SET removed_at = 60 WHERE removed IS NOT NULL")
+        .unwrap();
+    let gc = env.json(["gc", "--grace", "2d"]);
+    assert_eq!((&gc["blobs"], &gc["forgotten"]), (&0.into(), &0.into()), "{gc}");
+    env.ok(["undo"]);
+    assert_eq!(listed(&env).len(), 4);
+}
+
+#[test]
 fn verify_tells_wrong_values_of_rows_and_an_import_or_a_repair_heals_them() {
     for (sql, heals_by_repair) in [
         ("UPDATE blob SET sha256 = randomblob(32) WHERE id = 1", true),

@@ -344,6 +344,62 @@ fn a_wait_is_told_with_the_name_of_whom_is_waited_for() {
     assert_eq!(env.ok(["view", "--to", "tree"]).stderr.matches("waiting").count(), 0);
 }
 
+/// Names the file that [`a_helper_that_holds_a_lock`] is to lock.
+const LOCKED: &str = "WCAS_TEST_LOCKED";
+
+/// Not a test of its own: runs as another process, which holds a file's lock.
+#[test]
+fn a_helper_that_holds_a_lock() {
+    let Some(path) = std::env::var_os(LOCKED) else { return };
+    let file = fs::File::open(&path).or_else(|_| fs::File::options().create(true).append(true).open(&path)).unwrap();
+    file.lock().unwrap();
+    println!("\nheld");
+    drop(std::io::stdin().read_line(&mut String::new()));
+}
+
+#[test]
+fn who_is_stopped_with_a_lock_is_named_and_waited_for_no_longer_than_said() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+    let setups: [(&str, &[&str], fn(&Env)); 4] = [
+        ("locks/reap", &["gc", "--grace", "0"], |env| drop(env.ok(["invalidate", "demo"]))),
+        ("locks/reap", &["verify"], |env| crate::overwrite(&crate::blob(env, "demo"), "spoilt")),
+        ("locks/reap", &["import", "in", "--link", "copy"], |env| crate::overwrite(&crate::blob(env, "demo"), "spoilt")),
+        ("tree", &["view", "--to", "tree", "--layout", "flat"], |env| fs::create_dir(env.path("tree")).unwrap()),
+    ];
+    std::thread::scope(|scope| {
+        for (lock, args, prepare) in setups {
+            scope.spawn(move || {
+                let env = filled();
+                prepare(&env);
+                let at = if lock == "tree" { env.path("tree") } else { env.store().join(lock) };
+                let mut holder = Command::new(std::env::current_exe().unwrap())
+                    .args(["--exact", "machine::a_helper_that_holds_a_lock", "--nocapture"])
+                    .env(LOCKED, at)
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+                assert!(lines.any(|line| line.unwrap() == "held"));
+                let pid = rustix::process::Pid::from_child(&holder);
+                rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+                let begin = Instant::now();
+                let output = env.run_with_env(&[("WCAS_LOCK_WAIT", "3")], args);
+                let told = format!("which process {} (", holder.id());
+                holder.kill().unwrap();
+                holder.wait().unwrap();
+                assert!((3..15).contains(&begin.elapsed().as_secs()), "{args:?} {:?}", begin.elapsed());
+                assert!(output.stderr.contains(&told) && output.stderr.contains("stopped)"), "{args:?} {output}");
+                let expected = if args[0] == "verify" { 3 } else { 5 };
+                assert_eq!(output.code, expected, "{args:?} {output}");
+                let again = env.run(args);
+                assert!(matches!(again.code, 0 | 3), "{args:?} {again}");
+            });
+        }
+    });
+}
+
 #[test]
 fn a_token_that_could_not_be_told_is_revoked() {
     let env = filled();

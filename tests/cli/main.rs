@@ -13,6 +13,7 @@ mod archives;
 mod clients;
 mod collection;
 mod config;
+mod dry_run;
 mod gc;
 mod guard;
 mod import;

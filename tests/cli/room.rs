@@ -39,12 +39,12 @@ fn in_store(env: &Env, args: &[&str]) -> crate::support::Output {
 fn without_room_readers_read_writers_say_gc_and_gc_frees() {
     for with in [Fill::Bytes, Fill::Names] {
         let Some((env, disk)) = full(with) else { return };
-        for args in ["list", "show demo", "lookup demo", "verify", "stats", "why demo", "collection log shared", "log"]
-        {
+        let readers = ["list", "show demo", "lookup demo", "verify", "stats", "why demo", "collection log shared", "log"];
+        for args in readers.iter().chain(&["gc --dry-run", "invalidate demo --dry-run"]) {
             in_store(&env, &args.split(' ').collect::<Vec<_>>());
         }
         Wheel::new("more", "1.0").write_to(env.path("more"));
-        for args in ["import more", "pin demo", "view --to tree", "gc --dry-run", "collection create new", "undo"] {
+        for args in ["import more", "pin demo", "view --to tree", "collection create new", "undo"] {
             let output = run(&env, &args.split(' ').collect::<Vec<_>>());
             assert_eq!(output.code, 1, "{with:?} {args}: {output}");
             assert!(output.stderr.contains("`wcas gc`"), "{with:?} {args}: {output}");

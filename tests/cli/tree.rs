@@ -174,6 +174,103 @@ fn what_is_missing_of_a_tree_is_told_and_made_anew() {
 }
 
 #[test]
+fn verify_finds_and_mends_what_is_missing_of_trees() {
+    let damages: [(&str, &[&str], fn(&Path)); 6] = [
+        ("a link is gone", &[], |dir| fs::remove_file(dir.join("simple/demo/demo-1.0-py3-none-any.whl")).unwrap()),
+        ("a page is gone", &[], |dir| fs::remove_file(dir.join("simple/idna/index.html")).unwrap()),
+        ("a folder is gone", &[], |dir| fs::remove_dir_all(fs::canonicalize(dir.join("simple/demo")).unwrap()).unwrap()),
+        ("`simple` is gone", &[], |dir| fs::remove_file(dir.join("simple")).unwrap()),
+        ("a flat file is gone", &["--layout", "flat"], |dir| fs::remove_file(dir.join("demo-1.0-py3-none-any.whl")).unwrap()),
+        ("a flat page is gone", &["--layout", "flat", "--link", "copy"], |dir| fs::remove_file(dir.join("index.html")).unwrap()),
+    ];
+    for (what, options, damage) in damages {
+        let env = filled();
+        let options = [&["view", "--to", "tree"], options].concat();
+        env.ok(&options);
+        let seen = || -> Vec<Vec<String>> {
+            let dirs = ["tree", "tree/simple", "tree/simple/demo"].map(|dir| env.path(dir));
+            dirs.iter().filter(|dir| dir.exists()).map(|dir| listed(dir)).collect()
+        };
+        let whole = seen();
+        // The tree goes on showing what it shows.
+        Wheel::new("later", "1.0").write_to(env.path("later"));
+        env.ok(["import", "later"]);
+        assert_eq!(env.json(["verify"])["trees"], Value::Array(Vec::new()));
+        damage(&env.path("tree"));
+        let output = env.run(["--json", "verify", "--quick"]);
+        assert_eq!(output.code, 3, "{what}: {output}");
+        let found = &output.json()["trees"][0];
+        assert_eq!((found["path"].as_str(), &found["repaired"]), (env.path("tree").to_str(), &false.into()), "{what}");
+        let output = env.run(["verify", "--repair"]);
+        assert_eq!(output.code, 0, "{what}: {output}");
+        assert!(output.stdout.contains("tree (repaired): "), "{what}: {output}");
+        assert_eq!(seen(), whole, "{what}");
+        assert_eq!(env.json(["verify"])["trees"], Value::Array(Vec::new()), "{what}");
+    }
+}
+
+#[test]
+fn what_verify_can_not_mend_of_trees_is_told() {
+    let env = filled();
+    env.ok(["view", "--variant", "shared", "--to", "merged"]);
+    env.ok(["view", "--to", "away"]);
+    fs::remove_file(env.path("merged/simple/idna/index.json")).unwrap();
+    fs::remove_dir_all(env.path("away")).unwrap();
+    let output = env.run(["--json", "verify", "--repair"]);
+    assert_eq!(output.code, 3, "{output}");
+    let trees = output.json()["trees"].clone();
+    assert_eq!(array(&trees).iter().filter(|tree| tree["repaired"] == false).count(), 2, "{trees}");
+    assert!(!env.path("away").exists());
+    // What another store shows there is not this one's matter.
+    env.ok(["view", "--variant", "shared", "--to", "merged"]);
+    env.ok(["view", "--remove", "away"]);
+    env.ok(["--store", "second", "import", "in"]);
+    env.ok(["--store", "second", "view", "--to", "merged", "--replace"]);
+    fs::remove_file(env.path("merged/simple/idna/index.json")).unwrap();
+    assert_eq!(env.json(["verify"])["trees"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn two_stores_take_turns_at_one_folder() {
+    let env = filled();
+    env.ok(["--store", "second", "import", "in"]);
+    for (layout, dir) in [("flat", "tree"), ("fromager", "tree/downloads"), ("simple", "other")] {
+        let to = if layout == "simple" { "other" } else { "tree" };
+        env.ok(["view", "--to", to, "--layout", layout]);
+        let held = fs::File::open(env.path(dir)).unwrap();
+        held.lock().unwrap();
+        let commands: [&[&str]; 2] = [
+            &["--store", "second", "view", "--to", to, "--layout", layout, "--replace"],
+            &["view", "--remove", dir],
+        ];
+        for args in commands {
+            let mut waiting = env.spawn(args);
+            std::thread::sleep(std::time::Duration::from_millis(400));
+            assert!(waiting.try_wait().unwrap().is_none(), "{layout}: {args:?} doesn't wait");
+        }
+        held.unlock().unwrap();
+        // Both stores at once, and one that takes its tree away: whoever was last has it whole.
+        let run = |store: &'static str| {
+            let env = &env;
+            move || (0..3).map(|_| env.run(["--store", store, "view", "--to", to, "--layout", layout, "--replace"])).collect::<Vec<_>>()
+        };
+        std::thread::scope(|scope| {
+            let both = [scope.spawn(run("store")), scope.spawn(run("second"))];
+            for output in both.into_iter().flat_map(|running| running.join().unwrap()) {
+                assert_eq!(output.code, 0, "{layout}: {output}");
+            }
+        });
+        env.ok(["view", "--to", to, "--layout", layout, "--replace"]);
+        assert_eq!(env.json(["verify"])["trees"], Value::Array(Vec::new()), "{layout}");
+        let hidden = listed(&env.path(dir)).into_iter().filter(|name| name.starts_with(".wcas-")).count();
+        assert!(hidden <= 1, "{layout}: {:?}", listed(&env.path(dir)));
+        env.ok(["--store", "second", "view", "--remove", dir]);
+        assert!(env.path(dir).join(if layout == "simple" { "simple" } else { "index.html" }).exists(), "{layout}");
+        env.ok(["view", "--remove", dir]);
+    }
+}
+
+#[test]
 fn a_flat_tree_is_one_folder_with_one_page() {
     let env = filled();
     env.ok(["view", "--to", "flat", "--layout", "flat"]);

@@ -150,6 +150,43 @@ fn a_file_whose_bytes_are_lost_is_left_out_and_told() {
 }
 
 #[test]
+fn no_link_leads_to_what_is_no_longer_the_blob() {
+    let spoil: [(&str, fn(&Path)); 7] = [
+        ("cut short", |path| fs::write(path, "x").unwrap()),
+        ("empty", |path| fs::write(path, "").unwrap()),
+        ("longer", |path| fs::write(path, vec![0; 100_000]).unwrap()),
+        ("other bytes of its size", |path| {
+            let size = fs::symlink_metadata(path.with_extension("was")).unwrap().len();
+            fs::write(path, vec![b'x'; size as usize]).unwrap();
+        }),
+        ("a folder", |path| fs::create_dir(path).unwrap()),
+        ("a symlink", |path| std::os::unix::fs::symlink(path.with_extension("was"), path).unwrap()),
+        ("a pipe", |path| {
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        }),
+    ];
+    for (what, act) in spoil {
+        let env = filled();
+        let path = blob(&env, "demo==1.0");
+        let named = env.ok(["view", "--format", "paths"]).stdout;
+        assert!(named.contains("demo-1.0-py3"), "{named}");
+        fs::rename(&path, path.with_extension("was")).unwrap();
+        act(&path);
+        for format in ["paths", "html", "json"] {
+            let output = env.run(["view", "--format", format]);
+            assert!(!output.stdout.contains("demo-1.0-py3"), "{what}: {output}");
+            assert!(output.stdout.contains("idna-3.10"), "{what}: {output}");
+            assert!(output.stderr.contains("demo-1.0-py3-none-any.whl"), "{what}: {output}");
+        }
+        // The right bytes under another stat are good.
+        if path.is_dir() { fs::remove_dir(&path).unwrap() } else { fs::remove_file(&path).unwrap() }
+        fs::copy(path.with_extension("was"), &path).unwrap();
+        env.run(["verify"]);
+        assert!(env.ok(["view", "--format", "paths"]).stdout.contains("demo-1.0-py3"), "{what}");
+    }
+}
+
+#[test]
 fn a_yanked_file_says_so_on_the_page_and_older_pages_do_not() {
     let env = filled();
     env.ok(["yank", "idna", "--reason", "wrong \"ABI\""]);

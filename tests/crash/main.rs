@@ -10,7 +10,7 @@ mod state;
 mod support;
 
 use sandbox::{KILLED, Output, Sandbox, Seen};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use support::{Sdist, Wheel};
 
@@ -44,7 +44,7 @@ fn stop_everywhere(prepare: impl Fn(&Sandbox), args: &[&'static str], again: &'s
     let sandbox = Sandbox::new();
     prepare(&sandbox);
     sandbox.save();
-    let goal = undisturbed(&sandbox, args, again);
+    let goal = undisturbed(&sandbox, "", args, again);
     assert!(goal.points > 1, "the command must change the disk");
     let stride = goal.points.div_ceil(SAMPLES);
     let (mut stopped, mut most) = (0, 0);
@@ -71,11 +71,48 @@ fn stop_everywhere(prepare: impl Fn(&Sandbox), args: &[&'static str], again: &'s
     println!("{}: {} points, stopped {stopped} times, last at {most}", args.join(" "), goal.points);
 }
 
-fn undisturbed(sandbox: &Sandbox, args: &[&'static str], again: &'static [i32]) -> Goal {
+/// Reads a line of a trace: `point 17: rename to PATH`.
+fn point(line: &str) -> Option<(usize, &str)> {
+    let (number, act) = line.strip_prefix("point ")?.split_once(": ")?;
+    Some((number.parse().ok()?, act))
+}
+
+/// Kills a command before each of its renames and around them, on a filesystem that knows no renames that exchange names or spare
+/// what is there: its other points are those that all filesystems have.
+#[expect(clippy::print_stdout, reason = "a test says what it tried, or that it could not")]
+fn stop_at_plain_renames(prepare: impl Fn(&Sandbox), args: &[&'static str], again: &'static [i32]) {
+    if cfg!(not(debug_assertions)) {
+        println!("SKIPPED: there are no fault points in a release build");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    prepare(&sandbox);
+    sandbox.save();
+    let trail = sandbox.run(Some("plain-renames,trace"), args).stderr;
+    sandbox.restore();
+    let goal = undisturbed(&sandbox, "plain-renames,", args, again);
+    let is_rename = |act: &str| act.starts_with("exchange ") || act.starts_with("rename to ");
+    // The folder of a flat tree is open, and its path is the handle's.
+    let is_tree = |act: &str| act.contains("/proc/self/fd/") && !act.ends_with(".wcas-view");
+    let points: BTreeMap<usize, &str> = trail.lines().filter_map(point).collect();
+    let renames = points.iter().filter(|(_, act)| is_rename(act) && is_tree(act));
+    let stops: BTreeSet<usize> = renames.flat_map(|(&at, _)| [at, at + 1, at + 2]).collect();
+    assert!(!stops.is_empty(), "nothing was renamed: {trail}");
+    for &number in &stops {
+        sandbox.restore();
+        let output = sandbox.run(Some(&format!("plain-renames,kill@{number}")), &goal.args);
+        let at = format!("{} with plain-renames,kill@{number}", args.join(" "));
+        check_stopped(&sandbox, &goal, &output, &at);
+        run_again(&sandbox, &goal, number % 2 == 0, &at);
+    }
+    println!("{}: stopped {} times of {} points", args.join(" "), stops.len(), points.len());
+}
+
+fn undisturbed(sandbox: &Sandbox, lack: &str, args: &[&'static str], again: &'static [i32]) -> Goal {
     let before = sandbox.look();
     let were_bad = state::bad_blobs(&sandbox.store());
     let wrong_bytes = sandbox.wrong_bytes(&were_bad);
-    let Output { code, stderr } = sandbox.run(Some("kill@1000000"), args);
+    let Output { code, stderr } = sandbox.run(Some(&format!("{lack}kill@1000000")), args);
     assert!(matches!(code, 0 | 3), "{args:?} undisturbed: {stderr}");
     let after = sandbox.look();
     assert_eq!(state::unsound(&sandbox.store(), &were_bad), Vec::<String>::new(), "{args:?} undisturbed");
@@ -319,6 +356,69 @@ fn a_changed_flat_view_can_be_stopped_anywhere() {
         sandbox.ok(&["import", "src/two", "--collection", "cuda"]);
     };
     stop_everywhere(prepare, &args, &[]);
+}
+
+#[test]
+fn a_flat_view_where_names_can_not_be_exchanged_can_be_stopped_anywhere() {
+    let args = ["view", "--collection", "cuda", "--to", "views/cuda", "--layout", "flat", "--link", "copy"];
+    let prepare = |sandbox: &Sandbox| {
+        prepare_store(sandbox);
+        sandbox.ok(&args);
+        // One file is new, one has other bytes under its name, one goes.
+        for name in ["delta-1.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"] {
+            sandbox.ok(&["import", &format!("src/two/{name}"), "--collection", "cuda"]);
+        }
+        sandbox.ok(&["invalidate", "alpha==1.0", "--collection", "cuda", "--build-tag", "1"]);
+    };
+    stop_at_plain_renames(prepare, &args, &[]);
+}
+
+#[test]
+fn a_foreign_file_survives_where_names_can_not_be_exchanged() {
+    if cfg!(not(debug_assertions)) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let args = ["view", "--collection", "cuda", "--to", "views/cuda", "--layout", "flat", "--link", "copy"];
+    prepare_store(&sandbox);
+    sandbox.ok(&args);
+    sandbox.ok(&["import", "src/two/beta-1.0-py3-none-any.whl", "--collection", "cuda"]);
+    let path = sandbox.path("views/cuda/beta-1.0-py3-none-any.whl");
+    fs::remove_file(&path).expect("a test's folder can be written");
+    fs::write(&path, "a builder's").expect("a test's folder can be written");
+    for fault in [None, Some("plain-renames")] {
+        let output = sandbox.run(fault, &args);
+        assert_ne!(output.code, 0, "{}", output.stderr);
+        assert_eq!(fs::read(&path).expect("it stays"), b"a builder's");
+    }
+}
+
+#[test]
+fn sidecars_have_their_names_for_good_before_a_tree_links_them() {
+    if cfg!(not(debug_assertions)) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    prepare_store(&sandbox);
+    let elsewhere = tempfile::TempDir::with_prefix_in("wcas-elsewhere-", env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let is_elsewhere = state::device(elsewhere.path()) != state::device(&sandbox.store());
+    let to = elsewhere.path().join("tree");
+    let view = ["view", "--collection", "cuda", "--to", to.to_str().expect("a plain path")];
+    for round in 0..2 {
+        let trail = sandbox.run(Some("trace"), &view).stderr;
+        let points: Vec<&str> = trail.lines().filter_map(point).map(|(_, act)| act).collect();
+        let store = sandbox.store().to_string_lossy().into_owned();
+        let last_name = points.iter().rposition(|point| point.starts_with("rename to ") && point.contains("/metadata/"));
+        let first_link = points.iter().position(|point| point.starts_with("link ") && point.ends_with(".metadata"));
+        let first_link = first_link.unwrap_or_else(|| panic!("no link to METADATA: {trail}"));
+        let start = last_name.map_or(0, |last| last + 1);
+        let synced = points[start..first_link].iter().any(|point| point.starts_with("sync ") && point.contains(&store));
+        assert_eq!(last_name.is_some(), round == 0, "{trail}");
+        assert!(synced || !is_elsewhere, "round {round}: {trail}");
+        // A kill between the names and their sync leaves names that the next run finds.
+        fs::remove_dir_all(&to).expect("a test's folder can be removed");
+        sandbox.ok(&["view", "--remove", to.to_str().expect("a plain path")]);
+    }
 }
 
 #[test]

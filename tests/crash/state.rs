@@ -263,3 +263,9 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 pub(crate) fn blob_path(store: &Path, name: &str) -> PathBuf {
     store.join("blobs/b3").join(&name[..2]).join(name)
 }
+
+/// Returns what tells the filesystem of a path from others.
+pub(crate) fn device(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(path).expect("the path exists").dev()
+}

@@ -3,7 +3,7 @@
 use crate::site::{
     BROWSER, FROMAGER, HTML, HTML_V1, JSON, PIP, POETRY, Site, UV, add, file_path, sha256, shared, wheels,
 };
-use crate::support::{Env, Heard, Sdist, Wheel};
+use crate::support::{Env, Heard, Sdist, WcasServer, Wheel};
 use flate2::read::GzDecoder;
 use std::io::Read as _;
 
@@ -538,4 +538,67 @@ fn a_mirror_finds_serials_documents_and_files() {
     assert_eq!(site.server.get("/cuda/pypi/nothing/json").status, 404);
     assert_eq!(site.server.get("/cuda/pypi/demo/1.0/json").status, 404);
     site.end();
+}
+
+/// The most memory that a process had, in bytes (`proc_pid_status(5)`).
+fn peak(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the server runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells it");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+}
+
+#[test]
+fn pages_of_old_revisions_take_memory_for_what_they_show_and_not_for_all_there_is() {
+    const FILES: u32 = 30_000;
+    const PROJECTS: u32 = 300;
+    let env = Env::new();
+    add(&env, "big", &[Wheel::new("p0", "0")]);
+    let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+    // Rows of a wheel that is there, many times over: what is in memory are rows.
+    manifest
+        .execute_batch(&format!(
+            "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {FILES}) SELECT i FROM n;
+             INSERT INTO blob(blake3, sha256, size, state, created_at) SELECT randomblob(32), randomblob(32), i, 'live', 1 FROM n;
+             INSERT INTO distribution(blob_id, filename, kind, project, version, tags)
+                 SELECT b.id, printf('p%d-%d-py3-none-any.whl', b.size % {PROJECTS}, b.size), 'wheel', printf('p%d', b.size % {PROJECTS}),
+                        b.size, 'py3-none-any' FROM blob b WHERE b.created_at = 1;
+             INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at)
+                 SELECT 1, d.filename, d.blob_id, 1, 1 FROM distribution d JOIN blob b ON b.id = d.blob_id WHERE b.created_at = 1;"
+        ))
+        .unwrap();
+    drop(manifest);
+    for number in 0..12 {
+        add(&env, "big", &[Wheel::new("later", &number.to_string())]);
+    }
+    let server = WcasServer::start(&env, &[]);
+    assert_eq!(server.get("/big@1/simple/p7/").status, 200);
+    let before = peak(server.pid());
+    let server = &server;
+    let ask_all = |path: &(dyn Fn(u32) -> String + Sync)| {
+        std::thread::scope(|scope| {
+            let asked: Vec<_> = (1..=12)
+                .map(|number| scope.spawn(move || server_get(server, &path(number))))
+                .collect();
+            asked.into_iter().map(|asked| asked.join().unwrap()).collect::<Vec<_>>()
+        })
+    };
+    let roots = ask_all(&|number| format!("/big@{number}/simple/"));
+    let projects = ask_all(&|number| format!("/big@{number}/simple/p{number}/"));
+    let grown = peak(server.pid()) - before;
+    for (number, root) in (1..).zip(&roots) {
+        assert_eq!(root.matches("\"name\"").count(), PROJECTS as usize + usize::from(number > 1), "{number}");
+    }
+    assert!(projects.iter().all(|page| page.matches("\"filename\"").count() == (FILES / PROJECTS) as usize));
+    println!("twelve roots and twelve projects of {FILES} files: {} MiB more", grown >> 20);
+    assert!(grown < 24 << 20, "{} MiB", grown >> 20);
+    // What is withheld by then is not among the names.
+    env.ok(["collection", "status", "big", "p3", "quarantined"]);
+    let root = server_get(server, "/big@1/simple/");
+    assert!(!root.contains("\"p3\"") && root.contains("\"p30\""));
+}
+
+fn server_get(server: &WcasServer, path: &str) -> String {
+    let heard = server.ask("GET", path, &[("Accept", PIP)]);
+    assert_eq!(heard.status, 200, "{heard}");
+    heard.text()
 }

@@ -13,7 +13,7 @@ pub use trees::DamagedTree;
 use super::members::{self, DamagedDistribution};
 use super::{Context, parallel, reason};
 use crate::digest::Blake3;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fs::Signature;
 use crate::manifest::{BlobRow, State};
 use crate::name::CollectionName;
@@ -211,6 +211,7 @@ fn collect(
 ) {
     let mut marks = Vec::new();
     let mut marked = Instant::now();
+    let mut is_held = false;
     for (index, look) in looks {
         let row = &rows[index];
         report.checked += usize::from(!matches!(look, Look::Failed(_)));
@@ -223,20 +224,15 @@ fn collect(
             }
             Look::Bad(bad) => {
                 let failed = (bad.kind, bad.detail.clone());
-                match problem(store, context, row, bad, options.repair) {
+                let dealt = if is_held { Err(held()) } else { problem(store, context, row, bad, options.repair) };
+                match dealt {
                     // gc may have deleted it since the list was made: then nothing is wrong.
                     Ok(found) => report.problems.extend(found),
                     // One blob that can't be dealt with doesn't end the run for all others.
-                    Err(error) => report.problems.push(Problem {
-                        kind: failed.0,
-                        blake3: row.blake3,
-                        path: store.blobs.path(&row.blake3),
-                        filenames: Vec::new(),
-                        collections: Vec::new(),
-                        detail: format!("{}; and then: {}", failed.1, reason(&error)),
-                        quarantine: None,
-                        repaired: false,
-                    }),
+                    Err(error) => {
+                        is_held |= error.kind() == ErrorKind::Busy;
+                        report.problems.push(undealt(store, row, failed, &error));
+                    }
                 }
             }
         }
@@ -246,6 +242,25 @@ fn collect(
         }
     }
     mark(store, context, &mut marks, report);
+}
+
+/// Who holds a lock for longer than is waited for once isn't waited for at each bad blob.
+fn held() -> Error {
+    Error::Refused("the lock that was waited for in vain before is needed for this one, too".to_owned())
+}
+
+/// Tells of a bad blob that could not be dealt with.
+fn undealt(store: &Store, row: &BlobRow, (kind, detail): (ProblemKind, String), error: &Error) -> Problem {
+    Problem {
+        kind,
+        blake3: row.blake3,
+        path: store.blobs.path(&row.blake3),
+        filenames: store.manifest.filenames(row.id).unwrap_or_default(),
+        collections: Vec::new(),
+        detail: format!("{detail}; and then: {}", reason(error)),
+        quarantine: None,
+        repaired: false,
+    }
 }
 
 /// Records which blobs are good. That it can't be recorded is told, and takes nothing from what was found.
