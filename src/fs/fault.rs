@@ -109,7 +109,10 @@ mod armed {
         let Some(&(fault, number)) = PLAN.get() else { return Ok(()) };
         let here = PASSED.fetch_add(1, Ordering::Relaxed) + 1;
         if matches!(fault, Fault::Trace) {
-            TRAIL.lock().unwrap_or_else(PoisonError::into_inner).push(format!("point {here}: {act} {}", path.display()));
+            TRAIL
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(format!("point {here}: {act} {}", path.display()));
         }
         let errno = match fault {
             Fault::Kill if here == number => {

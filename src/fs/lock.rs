@@ -63,7 +63,9 @@ impl Lock {
         use rustix::io::Errno;
         const UNABLE: [Errno; 5] = [Errno::BADF, Errno::NOLCK, Errno::OPNOTSUPP, Errno::INVAL, Errno::NOSYS];
         match Self::exclusive_within(path, Some(lock_wait()), Self::opened_folder) {
-            Err(error) if UNABLE.iter().any(|errno| error.source.raw_os_error() == Some(errno.raw_os_error())) => Ok(None),
+            Err(error) if UNABLE.iter().any(|errno| error.source.raw_os_error() == Some(errno.raw_os_error())) => {
+                Ok(None)
+            }
             lock => lock.map(Some),
         }
     }

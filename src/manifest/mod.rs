@@ -229,7 +229,8 @@ impl Manifest {
             return Err(Error::Replaced(path.to_owned()));
         }
         let opened = opened.ok_or_else(|| Error::Replaced(path.to_owned()))?;
-        let manifest = Self { rows: Rows { conn, opened: Some(opened) }, actor: Actor::default(), wait: Cell::new(wait) };
+        let manifest =
+            Self { rows: Rows { conn, opened: Some(opened) }, actor: Actor::default(), wait: Cell::new(wait) };
         manifest.migrate(path, access)?;
         Ok(manifest)
     }
@@ -437,8 +438,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection> {
         }
         Access::ReadInPlace | Access::Immutable => {
             let how = if access == Access::Immutable { "immutable=1" } else { "readonly_shm=1" };
-            let flags =
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             Connection::open_with_flags(uri(path, how), flags)
         }
     };

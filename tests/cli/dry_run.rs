@@ -38,7 +38,16 @@ fn filled(env: &Env) {
     env.ok(["collection", "snapshot", "shared", "first"]);
     env.ok(["view", "--to", "tree"]);
     env.ok(["invalidate", "demo==2.0", "--collection", "shared"]);
-    env.ok(["remote", "add", "team", "http://127.0.0.1:9/team/simple/", "--ours", "--write-back", "--collection", "shared"]);
+    env.ok([
+        "remote",
+        "add",
+        "team",
+        "http://127.0.0.1:9/team/simple/",
+        "--ours",
+        "--write-back",
+        "--collection",
+        "shared",
+    ]);
     fs::write(env.path("wanted.toml"), WANTED).unwrap();
 }
 
@@ -119,7 +128,11 @@ fn a_plan_says_what_the_real_run_does() {
 #[test]
 fn a_plan_for_a_store_that_is_not_there_yet_says_what_would_be_in_it() {
     let env = Env::new();
-    fs::write(env.path("wanted.toml"), WANTED.replace("[collections.shared]", "[collections.more]").replace("\"shared\"", "\"more\"")).unwrap();
+    fs::write(
+        env.path("wanted.toml"),
+        WANTED.replace("[collections.shared]", "[collections.more]").replace("\"shared\"", "\"more\""),
+    )
+    .unwrap();
     let args: &[&str] = &["config", "apply", "wanted.toml"];
     let planned = env.run(plan(args));
     assert!(!env.store().exists());

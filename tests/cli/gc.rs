@@ -314,7 +314,11 @@ fn a_clock_that_is_behind_takes_no_grace() {
     shift(-3650 * day - 3600);
     for _ in 0..2 {
         let gc = env.json(["gc", "--grace", "2d"]);
-        assert_eq!((&gc["blobs"], &gc["forgotten"]), (&0.into(), &0.into()), "the grace begins when the clock is right: {gc}");
+        assert_eq!(
+            (&gc["blobs"], &gc["forgotten"]),
+            (&0.into(), &0.into()),
+            "the grace begins when the clock is right: {gc}"
+        );
     }
     env.ok(["undo"]);
     assert_eq!(listed(&env).len(), 3);

@@ -344,6 +344,9 @@ fn a_wait_is_told_with_the_name_of_whom_is_waited_for() {
     assert_eq!(env.ok(["view", "--to", "tree"]).stderr.matches("waiting").count(), 0);
 }
 
+/// Which lock is held, which command wants it, and what the command finds to do.
+type Setup = (&'static str, &'static [&'static str], fn(&Env));
+
 /// Names the file that [`a_helper_that_holds_a_lock`] is to lock.
 const LOCKED: &str = "WCAS_TEST_LOCKED";
 
@@ -361,10 +364,12 @@ fn a_helper_that_holds_a_lock() {
 fn who_is_stopped_with_a_lock_is_named_and_waited_for_no_longer_than_said() {
     use std::io::{BufRead as _, BufReader};
     use std::process::Stdio;
-    let setups: [(&str, &[&str], fn(&Env)); 4] = [
+    let setups: [Setup; 4] = [
         ("locks/reap", &["gc", "--grace", "0"], |env| drop(env.ok(["invalidate", "demo"]))),
         ("locks/reap", &["verify"], |env| crate::overwrite(&crate::blob(env, "demo"), "spoilt")),
-        ("locks/reap", &["import", "in", "--link", "copy"], |env| crate::overwrite(&crate::blob(env, "demo"), "spoilt")),
+        ("locks/reap", &["import", "in", "--link", "copy"], |env| {
+            crate::overwrite(&crate::blob(env, "demo"), "spoilt")
+        }),
         ("tree", &["view", "--to", "tree", "--layout", "flat"], |env| fs::create_dir(env.path("tree")).unwrap()),
     ];
     std::thread::scope(|scope| {

@@ -39,7 +39,8 @@ fn in_store(env: &Env, args: &[&str]) -> crate::support::Output {
 fn without_room_readers_read_writers_say_gc_and_gc_frees() {
     for with in [Fill::Bytes, Fill::Names] {
         let Some((env, disk)) = full(with) else { return };
-        let readers = ["list", "show demo", "lookup demo", "verify", "stats", "why demo", "collection log shared", "log"];
+        let readers =
+            ["list", "show demo", "lookup demo", "verify", "stats", "why demo", "collection log shared", "log"];
         for args in readers.iter().chain(&["gc --dry-run", "invalidate demo --dry-run"]) {
             in_store(&env, &args.split(' ').collect::<Vec<_>>());
         }

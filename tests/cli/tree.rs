@@ -173,15 +173,24 @@ fn what_is_missing_of_a_tree_is_told_and_made_anew() {
     assert_eq!(problems(&env), 0);
 }
 
+/// What is damaged, in a tree made with which options, and how.
+type Damage = (&'static str, &'static [&'static str], fn(&Path));
+
 #[test]
 fn verify_finds_and_mends_what_is_missing_of_trees() {
-    let damages: [(&str, &[&str], fn(&Path)); 6] = [
+    let damages: [Damage; 6] = [
         ("a link is gone", &[], |dir| fs::remove_file(dir.join("simple/demo/demo-1.0-py3-none-any.whl")).unwrap()),
         ("a page is gone", &[], |dir| fs::remove_file(dir.join("simple/idna/index.html")).unwrap()),
-        ("a folder is gone", &[], |dir| fs::remove_dir_all(fs::canonicalize(dir.join("simple/demo")).unwrap()).unwrap()),
+        ("a folder is gone", &[], |dir| {
+            fs::remove_dir_all(fs::canonicalize(dir.join("simple/demo")).unwrap()).unwrap()
+        }),
         ("`simple` is gone", &[], |dir| fs::remove_file(dir.join("simple")).unwrap()),
-        ("a flat file is gone", &["--layout", "flat"], |dir| fs::remove_file(dir.join("demo-1.0-py3-none-any.whl")).unwrap()),
-        ("a flat page is gone", &["--layout", "flat", "--link", "copy"], |dir| fs::remove_file(dir.join("index.html")).unwrap()),
+        ("a flat file is gone", &["--layout", "flat"], |dir| {
+            fs::remove_file(dir.join("demo-1.0-py3-none-any.whl")).unwrap()
+        }),
+        ("a flat page is gone", &["--layout", "flat", "--link", "copy"], |dir| {
+            fs::remove_file(dir.join("index.html")).unwrap()
+        }),
     ];
     for (what, options, damage) in damages {
         let env = filled();
@@ -239,10 +248,8 @@ fn two_stores_take_turns_at_one_folder() {
         env.ok(["view", "--to", to, "--layout", layout]);
         let held = fs::File::open(env.path(dir)).unwrap();
         held.lock().unwrap();
-        let commands: [&[&str]; 2] = [
-            &["--store", "second", "view", "--to", to, "--layout", layout, "--replace"],
-            &["view", "--remove", dir],
-        ];
+        let commands: [&[&str]; 2] =
+            [&["--store", "second", "view", "--to", to, "--layout", layout, "--replace"], &["view", "--remove", dir]];
         for args in commands {
             let mut waiting = env.spawn(args);
             std::thread::sleep(std::time::Duration::from_millis(400));
@@ -252,7 +259,11 @@ fn two_stores_take_turns_at_one_folder() {
         // Both stores at once, and one that takes its tree away: whoever was last has it whole.
         let run = |store: &'static str| {
             let env = &env;
-            move || (0..3).map(|_| env.run(["--store", store, "view", "--to", to, "--layout", layout, "--replace"])).collect::<Vec<_>>()
+            move || {
+                (0..3)
+                    .map(|_| env.run(["--store", store, "view", "--to", to, "--layout", layout, "--replace"]))
+                    .collect::<Vec<_>>()
+            }
         };
         std::thread::scope(|scope| {
             let both = [scope.spawn(run("store")), scope.spawn(run("second"))];

@@ -149,9 +149,12 @@ fn a_file_whose_bytes_are_lost_is_left_out_and_told() {
     assert!(env.ok(["view"]).stdout.contains("idna"));
 }
 
+/// What is put in a blob's place, and how.
+type Spoil = (&'static str, fn(&Path));
+
 #[test]
 fn no_link_leads_to_what_is_no_longer_the_blob() {
-    let spoil: [(&str, fn(&Path)); 7] = [
+    let spoil: [Spoil; 7] = [
         ("cut short", |path| fs::write(path, "x").unwrap()),
         ("empty", |path| fs::write(path, "").unwrap()),
         ("longer", |path| fs::write(path, vec![0; 100_000]).unwrap()),
@@ -179,7 +182,11 @@ fn no_link_leads_to_what_is_no_longer_the_blob() {
             assert!(output.stderr.contains("demo-1.0-py3-none-any.whl"), "{what}: {output}");
         }
         // The right bytes under another stat are good.
-        if path.is_dir() { fs::remove_dir(&path).unwrap() } else { fs::remove_file(&path).unwrap() }
+        if path.is_dir() {
+            fs::remove_dir(&path).unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
         fs::copy(path.with_extension("was"), &path).unwrap();
         env.run(["verify"]);
         assert!(env.ok(["view", "--format", "paths"]).stdout.contains("demo-1.0-py3"), "{what}");

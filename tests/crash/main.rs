@@ -400,7 +400,8 @@ fn sidecars_have_their_names_for_good_before_a_tree_links_them() {
     }
     let sandbox = Sandbox::new();
     prepare_store(&sandbox);
-    let elsewhere = tempfile::TempDir::with_prefix_in("wcas-elsewhere-", env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let elsewhere =
+        tempfile::TempDir::with_prefix_in("wcas-elsewhere-", env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let is_elsewhere = state::device(elsewhere.path()) != state::device(&sandbox.store());
     let to = elsewhere.path().join("tree");
     let view = ["view", "--collection", "cuda", "--to", to.to_str().expect("a plain path")];
@@ -408,7 +409,8 @@ fn sidecars_have_their_names_for_good_before_a_tree_links_them() {
         let trail = sandbox.run(Some("trace"), &view).stderr;
         let points: Vec<&str> = trail.lines().filter_map(point).map(|(_, act)| act).collect();
         let store = sandbox.store().to_string_lossy().into_owned();
-        let last_name = points.iter().rposition(|point| point.starts_with("rename to ") && point.contains("/metadata/"));
+        let last_name =
+            points.iter().rposition(|point| point.starts_with("rename to ") && point.contains("/metadata/"));
         let first_link = points.iter().position(|point| point.starts_with("link ") && point.ends_with(".metadata"));
         let first_link = first_link.unwrap_or_else(|| panic!("no link to METADATA: {trail}"));
         let start = last_name.map_or(0, |last| last + 1);

@@ -576,9 +576,7 @@ fn pages_of_old_revisions_take_memory_for_what_they_show_and_not_for_all_there_i
     let server = &server;
     let ask_all = |path: &(dyn Fn(u32) -> String + Sync)| {
         std::thread::scope(|scope| {
-            let asked: Vec<_> = (1..=12)
-                .map(|number| scope.spawn(move || server_get(server, &path(number))))
-                .collect();
+            let asked: Vec<_> = (1..=12).map(|number| scope.spawn(move || server_get(server, &path(number)))).collect();
             asked.into_iter().map(|asked| asked.join().unwrap()).collect::<Vec<_>>()
         })
     };
@@ -590,7 +588,8 @@ fn pages_of_old_revisions_take_memory_for_what_they_show_and_not_for_all_there_i
     }
     assert!(projects.iter().all(|page| page.matches("\"filename\"").count() == (FILES / PROJECTS) as usize));
     println!("twelve roots and twelve projects of {FILES} files: {} MiB more", grown >> 20);
-    assert!(grown < 24 << 20, "{} MiB", grown >> 20);
+    // Each handle on the manifest keeps 2 MiB of it; all rows of a revision would be 30 MiB, twelve times.
+    assert!(grown < 48 << 20, "{} MiB", grown >> 20);
     // What is withheld by then is not among the names.
     env.ok(["collection", "status", "big", "p3", "quarantined"]);
     let root = server_get(server, "/big@1/simple/");

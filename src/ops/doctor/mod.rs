@@ -342,7 +342,10 @@ impl Examination<'_> {
             let path = Path::new(&view.path);
             if let Some(detail) = crate::ops::view::damage(self.store, &view) {
                 let advice = match path.exists() {
-                    true => format!("`wcas verify --repair`, or `wcas view --to {}` with what it shows, makes that anew", view.path),
+                    true => format!(
+                        "`wcas verify --repair`, or `wcas view --to {}` with what it shows, makes that anew",
+                        view.path
+                    ),
                     false => format!("wcas view --remove {}", view.path),
                 };
                 self.problem("view", Some(path), detail, &advice);
