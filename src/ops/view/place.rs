@@ -86,9 +86,11 @@ impl Tree {
 fn absence(view: &ViewRow) -> Option<&'static str> {
     let (path, simple) = (Path::new(&view.path), Path::new(&view.path).join("simple"));
     let is_shown = view.layout == Layout::Simple && (view.generation > 0 || simple.is_symlink());
-    if !path.exists() {
+    // What can't be looked at isn't gone: who only reads the store may not reach its trees.
+    let is_gone = |path: &Path| std::fs::metadata(path).is_err_and(|error| fs::Error::at("look at", path)(error).is_not_found());
+    if is_gone(path) {
         Some("the folder of a view is gone")
-    } else if is_shown && !simple.exists() {
+    } else if is_shown && is_gone(&simple) {
         Some("the view's `simple` leads nowhere: readers see nothing")
     } else {
         None
