@@ -5,7 +5,7 @@
 //! another than the known one. What was decided is remembered until the manifest changes, so that a hot file costs no SQL.
 
 use super::access::{self, Readable};
-use super::answer::{Body, failure, plain, set, unavailable};
+use super::answer::{Body, USUAL_HEADERS, failure, plain, set, sign, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
@@ -397,8 +397,12 @@ fn give(server: &Server, request: &Request, known: &Known) -> Result<Option<Answ
 /// Returns what every answer with a file's bytes tells.
 fn headers(of: &Representation<'_>) -> HeaderMap {
     let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+    answer.headers_mut().reserve(USUAL_HEADERS);
     describe(&mut answer, of);
     set(&mut answer, CONTENT_TYPE, "application/octet-stream");
+    // These are set again on the way out; where they have their places, the map needs not grow.
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(of.size.unwrap_or(0)));
+    sign(answer.headers_mut());
     answer.into_parts().0.headers
 }
 

@@ -82,7 +82,7 @@ fn an_interrupt_ends_a_command_with_130() {
     let pid = rustix::process::Pid::from_child(&child);
     let reads = format!("/proc/{}/syscall", child.id());
     if std::fs::read_to_string(&reads).is_err() {
-        println!("skipped: what a process waits for can't be seen here");
+        crate::support::skip("what a process waits for can't be seen here");
         child.kill().unwrap();
         child.wait().unwrap();
         return;
@@ -216,7 +216,7 @@ fn a_read_only_store_can_be_read_and_says_why_it_is_not_written() {
     chmod(&env.store(), 0o555, 0o444);
     if fs::write(env.path("store/probe"), "").is_ok() {
         fs::remove_file(env.path("store/probe")).unwrap();
-        println!("skipped: permissions don't bind root");
+        crate::support::skip("permissions don't bind root");
         return;
     }
     for args in [&["list"][..], &["lookup", "demo"], &["view"], &["stats"], &["show", "demo"], &["verify"]] {
