@@ -386,9 +386,9 @@ fn give(server: &Server, request: &Request, known: &Known) -> Result<Option<Answ
     }
     let mut answer = Answer::new(body);
     answer.headers_mut().clone_from(&known.headers);
-    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     if verdict != Verdict::Whole {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
         set(&mut answer, CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, known.size));
     }
     Ok(Some(answer))
@@ -400,8 +400,10 @@ fn headers(of: &Representation<'_>) -> HeaderMap {
     answer.headers_mut().reserve(USUAL_HEADERS);
     describe(&mut answer, of);
     set(&mut answer, CONTENT_TYPE, "application/octet-stream");
-    // These are set again on the way out; where they have their places, the map needs not grow.
-    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(of.size.unwrap_or(0)));
+    if let Some(size) = of.size {
+        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
+    }
+    // It is set again on the way out; where it has its place, the map needs not grow.
     sign(answer.headers_mut());
     answer.into_parts().0.headers
 }

@@ -170,9 +170,7 @@ fn every_document_is_described() {
     // What is in a block of code before the first brace of a line: `pin, unpin {schema, …`.
     let described: BTreeSet<&str> = docs
         .lines()
-        .filter_map(|line| {
-            line.split_once("{schema").map_or_else(|| line.strip_suffix("-set"), |(names, _)| Some(names))
-        })
+        .filter_map(|line| Some(line.split_once("{schema")?.0))
         .flat_map(|names| names.split([',', ' ']))
         .filter(|name| !name.is_empty())
         .collect();
