@@ -3,7 +3,8 @@
 use super::{BlobId, CollectionId, Result, Rows, State, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::name::{CollectionName, ProjectName};
-use crate::wheel::{Kind, VariantLabel};
+use crate::wheel::{BuildTag, Kind, VariantLabel};
+use pep440_rs::Version;
 use rusqlite::{OptionalExtension, Params, Row, named_params};
 
 /// An entry with its distribution and blob.
@@ -151,6 +152,16 @@ impl Entry {
             is_prebuilt: self.is_prebuilt,
             source_url: self.source_url.as_deref(),
         }
+    }
+
+    /// Returns its version; it was parsed before it was stored.
+    pub fn parsed_version(&self) -> Version {
+        self.version.parse().unwrap_or_else(|_| Version::new([0]))
+    }
+
+    /// Returns its build tag.
+    pub fn parsed_build_tag(&self) -> Option<BuildTag> {
+        self.build_tag.as_deref().and_then(|tag| tag.parse().ok())
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
