@@ -2,7 +2,7 @@
 //! changes nothing in the store.
 
 use crate::array;
-use crate::support::{Env, Fill, Output, SmallDisk, Wheel};
+use crate::support::{Env, Fill, Output, SmallDisk, Wheel, skip};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -187,7 +187,7 @@ fn reader(env: &Env) -> Option<u32> {
         }
     }
     if rustix::process::geteuid().as_raw() != 0 {
-        println!("SKIPPED: only root can be another user, so the owner without rights was tried");
+        skip("only root can be another user, so the owner without rights was tried");
         return None;
     }
     // Its own folder is closed to others, as temporary folders are.

@@ -87,7 +87,8 @@ fn absence(view: &ViewRow) -> Option<&'static str> {
     let (path, simple) = (Path::new(&view.path), Path::new(&view.path).join("simple"));
     let is_shown = view.layout == Layout::Simple && (view.generation > 0 || simple.is_symlink());
     // What can't be looked at isn't gone: who only reads the store may not reach its trees.
-    let is_gone = |path: &Path| std::fs::metadata(path).is_err_and(|error| fs::Error::at("look at", path)(error).is_not_found());
+    let is_gone =
+        |path: &Path| std::fs::metadata(path).is_err_and(|error| fs::Error::at("look at", path)(error).is_not_found());
     if is_gone(path) {
         Some("the folder of a view is gone")
     } else if is_shown && is_gone(&simple) {
