@@ -12,7 +12,7 @@ const LARGE: [&str; 9] =
     ["blob", "distribution", "entry", "hold", "inspection", "metadata", "record", "remote_first_seen", "seen"];
 
 /// The statements that walk one of them: a file, how they begin, and why they may.
-const WALKS: [(&str, &str, &str); 13] = [
+const WALKS: [(&str, &str, &str); 12] = [
     ("blob.rs", "SELECT *, iif(verified_at", "verify reads every blob"),
     ("blob.rs", "SELECT * FROM blob ORDER BY blake3", "doctor and rebuild look at every blob"),
     ("blob.rs", "SELECT CASE WHEN count(*)", "stats and metrics tell the oldest verification"),
@@ -21,7 +21,6 @@ const WALKS: [(&str, &str, &str); 13] = [
     ("count.rs", "SELECT count(*), sum(size) FROM blob WHERE state", "stats count all"),
     ("distribution.rs", "SELECT b.blake3, d.filename", "the list of filenames beside the blobs is made anew"),
     ("entry.rs", "SELECT c.name AS collection", "the head of statements, which have conditions"),
-    ("garbage.rs", "SELECT max(coalesce((SELECT max(maybe_unreferenced_at)", "gc, once a run"),
     ("garbage.rs", "UPDATE entry SET removed_at", "gc, once a run"),
     ("record.rs", "SELECT * FROM record ORDER BY number", "`log verify` reads the whole chain"),
     ("record.rs", "SELECT number, digest FROM record ORDER BY number DESC LIMIT 1", "the last row alone is read"),
