@@ -1,7 +1,7 @@
 //! Numbered fault points: a test stops a command at its k-th disk change.
 //!
-//! `kill@K` ends the process at the K-th change as SIGKILL does, `eio@K` makes that one change fail, `enospc@K` makes it and all
-//! later changes that need room fail, as a full disk does. Compiled in debug builds only.
+//! `kill@K` ends the process at the K-th change as SIGKILL does, `stop@K` stops it there as Ctrl-Z does, `eio@K` makes that one
+//! change fail, `enospc@K` makes it and all later changes that need room fail, as a full disk does. Compiled in debug builds only.
 
 use std::path::Path;
 
@@ -42,6 +42,7 @@ mod armed {
     #[derive(Debug, Clone, Copy)]
     enum Fault {
         Kill,
+        Stop,
         Eio,
         Enospc,
     }
@@ -49,11 +50,12 @@ mod armed {
     static PLAN: OnceLock<(Fault, u64)> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
 
-    /// Arms a fault: `kill@K`, `eio@K` or `enospc@K`, counted from 1. Returns whether the text was understood.
+    /// Arms a fault: `kill@K`, `stop@K`, `eio@K` or `enospc@K`, counted from 1. Returns whether the text was understood.
     pub fn arm(text: &str) -> bool {
         let plan = text.split_once('@').and_then(|(fault, number)| {
             let fault = match fault {
                 "kill" => Fault::Kill,
+                "stop" => Fault::Stop,
                 "eio" => Fault::Eio,
                 "enospc" => Fault::Enospc,
                 _ => return None,
@@ -78,6 +80,10 @@ mod armed {
                 loop {
                     std::thread::park();
                 }
+            }
+            Fault::Stop if here == number => {
+                // Returns when somebody lets the process go on.
+                return Ok(rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?);
             }
             Fault::Eio if here == number => rustix::io::Errno::IO,
             Fault::Enospc if here >= number && change == Change::Grow => rustix::io::Errno::NOSPC,

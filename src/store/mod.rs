@@ -148,9 +148,6 @@ impl Store {
         if fs::entry(&path)?.is_none() {
             return Err(Error::NoManifest(root));
         }
-        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            return Err(fs::Error::at("open", &path)(std::io::Error::other("it is no regular file")).into());
-        }
         let opened = match read_only {
             None => Manifest::open(&path, Access::Write, WAIT),
             Some(_) => open_to_read(&path),
