@@ -38,7 +38,7 @@ impl SmallDisk {
         let mount = || Command::new("mount").args(["-o", "loop"]).arg(image).arg(at).output();
         let is_mounted = is_made && mount().is_ok_and(|output| output.status.success());
         if !is_mounted {
-            println!("SKIPPED: no ext4 can be made and mounted here, so nothing was tried on a full one");
+            super::skip::skip("no ext4 can be made and mounted here, so nothing was tried on a full one");
         }
         is_mounted.then(|| Self(at.to_owned()))
     }

@@ -44,7 +44,7 @@ impl Clocks {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/torture/clock/clock.c");
         let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
         if !compiled.is_ok_and(|output| output.status.success()) {
-            println!("SKIPPED: no C compiler makes a library here, so nothing was tried with wrong clocks");
+            crate::support::skip("no C compiler makes a library here, so nothing was tried with wrong clocks");
             return None;
         }
         let clocks = Self { lab, library };
@@ -52,7 +52,7 @@ impl Clocks {
             && clocks.run("+0", "token list").stdout.contains("1970");
         clocks.lab.renew();
         if !is_moved {
-            println!("SKIPPED: the clock can't be told to be another here, so nothing was tried with wrong clocks");
+            crate::support::skip("the clock can't be told to be another here, so nothing was tried with wrong clocks");
         }
         is_moved.then_some(clocks)
     }

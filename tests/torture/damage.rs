@@ -219,5 +219,5 @@ fn the_worst_damage_is_told_and_mended() {
 
 #[test]
 fn no_damage_makes_a_command_hang_lie_or_lose() {
-    go_round(Share::start(Duration::from_secs(12)), 2);
+    go_round(Share::start(Duration::from_secs(10)), 2);
 }

@@ -175,8 +175,8 @@ impl Lab {
     pub(crate) fn may_change_user(&self) -> bool {
         let can = is_root() && self.finish(&mut self.command_as(1, &["--version"])).code == 0;
         if !can {
-            println!(
-                "SKIPPED: nothing can be run as another user here (no root, no setpriv, or the program is out of reach)"
+            crate::support::skip(
+                "nothing can be run as another user here (no root, no setpriv, or the program is out of reach)",
             );
         }
         can

@@ -22,7 +22,7 @@ const PATHS: [&str; 7] = [
 ];
 
 /// Starts a server; `None` when it ends instead, with its exit code.
-fn start(lab: &Lab) -> (Child, Option<SocketAddr>) {
+pub(crate) fn start(lab: &Lab) -> (Child, Option<SocketAddr>) {
     let mut command = lab.command(&["serve", "--listen", "127.0.0.1:0", "--grace-time", "5s"]);
     let stderr = std::fs::File::create(lab.outside("stderr")).unwrap();
     let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
@@ -32,7 +32,7 @@ fn start(lab: &Lab) -> (Child, Option<SocketAddr>) {
     (child, address)
 }
 
-fn get(address: SocketAddr, path: &str) -> Option<Heard> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Heard> {
     let mut connection = Connection::try_open(address).ok()?;
     connection.patience(Duration::from_secs(30));
     connection.send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
@@ -111,7 +111,7 @@ fn a_server_on_a_damaged_store_gives_out_nothing_wrong() {
     faults.none(tried);
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,7 +4,9 @@
 
 use crate::commands::ALL;
 use crate::lab::{Faults, Lab, Random, end_of};
+use crate::served;
 use crate::share::Share;
+use crate::support::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::process::Child;
@@ -61,7 +63,7 @@ fn start(lab: &Lab, line: &str, fault: &str, name: &str) -> Child {
 
 #[test]
 fn a_stopped_process_is_named_and_neither_its_end_nor_its_going_on_harms() {
-    let share = Share::start(Duration::from_secs(10));
+    let share = Share::start(Duration::from_secs(8));
     let lab = Lab::new();
     let mut random = Random::new("stopped");
     let (faults, mut tried) = (Faults::default(), 0);
@@ -97,7 +99,8 @@ fn a_stopped_process_is_named_and_neither_its_end_nor_its_going_on_harms() {
                 said("other")
             ));
         }
-        for line in ["import in", "gc", "verify", "view --to tree", "doctor"] {
+        // What was being made is made again.
+        for line in ["import in", "gc", "verify", "view --to tree", "view --to flat --layout flat", "doctor"] {
             let ran = lab.run(&line.split(' ').collect::<Vec<_>>());
             if ran.code != 0 {
                 faults.note(format!("{story}, killed: {is_killed}: then {line}: {ran}"));
@@ -108,4 +111,70 @@ fn a_stopped_process_is_named_and_neither_its_end_nor_its_going_on_harms() {
         }
     }
     faults.none(tried);
+}
+
+/// The form of an upload.
+fn form(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let field = |name: &str, value: &str| {
+        format!("--limit\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let digest = served::sha256(bytes);
+    let head =
+        [field(":action", "file_upload"), field("protocol_version", "1"), field("sha256_digest", &digest)].concat();
+    let file = format!("--limit\r\nContent-Disposition: form-data; name=\"content\"; filename=\"{name}\"\r\n\r\n");
+    [head.as_bytes(), file.as_bytes(), bytes, b"\r\n--limit--\r\n"].concat()
+}
+
+#[test]
+fn a_server_that_is_stopped_in_an_upload_holds_nobody_and_goes_on() {
+    use base64::Engine as _;
+    let lab = Lab::new();
+    let token = lab.run(&["token", "create", "--all", "--scope", "upload"]).stdout;
+    let login = base64::engine::general_purpose::STANDARD.encode(format!("__token__:{}", token.trim_end()));
+    let (name, bytes) = {
+        let wheel = crate::support::Wheel::new("late", "1.0").payload(200_000, 9);
+        (wheel.filename(), wheel.bytes())
+    };
+    for is_killed in [false, true] {
+        let (mut server, address) = served::start(&lab);
+        let address = address.unwrap();
+        let body = form(&name, &bytes);
+        let mut connection = Connection::open(address);
+        let length = body.len().to_string();
+        let headers = [
+            ("Content-Type", "multipart/form-data; boundary=limit"),
+            ("Content-Length", &*length),
+            ("Authorization", &*format!("Basic {login}")),
+        ];
+        connection.send_head("POST", "/shared/legacy/", &headers);
+        connection.send(&body[..body.len() / 2]).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&server, Signal::STOP);
+        for line in ["import in2", "gc --grace 0", "verify", "view --to tree", "collection copy shared x --replace"] {
+            let (begin, ran) = (Instant::now(), lab.run(&line.split(' ').collect::<Vec<_>>()));
+            assert_eq!(ran.code, 0, "{line}: {ran}");
+            assert!(begin.elapsed() < Duration::from_secs(30), "{line} waits for a server that is stopped");
+        }
+        // What needs the store for itself says who has it.
+        let rebuild = lab.run(&["rebuild", "--force"]);
+        assert_eq!(rebuild.code, 5, "{rebuild}");
+        if is_killed {
+            signal(&server, Signal::KILL);
+            assert_eq!(end_of(&mut server), 137);
+        } else {
+            signal(&server, Signal::CONT);
+            connection.send(&body[body.len() / 2..]).unwrap();
+            let heard = connection.head().unwrap();
+            assert_eq!(heard.status, 200, "{heard}");
+            assert_eq!(lab.run(&["invalidate", "late", "--everywhere"]).code, 0);
+            signal(&server, Signal::TERM);
+            assert_eq!(end_of(&mut server), 0);
+        }
+        for line in ["gc --grace 0", "verify", "doctor"] {
+            let ran = lab.run(&line.split(' ').collect::<Vec<_>>());
+            assert_eq!(ran.code, 0, "killed: {is_killed}, {line}: {ran}");
+        }
+        assert_eq!(fs::read_dir(lab.store().join("staging")).unwrap().count(), 0, "killed: {is_killed}");
+        assert!(lab.lost().is_empty());
+    }
 }
