@@ -185,6 +185,8 @@ fn disk_hint(error: &fs::Error) -> &'static str {
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
             "see whether the path is what you meant"
         }
-        _ => "the same command may be run again; if the disk is at fault, its log and `wcas verify` tell more",
+        _ => {
+            "the same command may be run again; `wcas doctor` tells what is wrong, or `wcas verify` and the disk's log"
+        }
     }
 }

@@ -212,18 +212,27 @@ impl Blobs {
         let path = self.named.join(format!("{}/{name}/{filename}", &name[..2]));
         let target = PathBuf::from(format!("../../../blobs/b3/{}/{name}", &name[..2]));
         let dir = fs::parent(&path);
-        if std::fs::read_link(&path).is_ok_and(|found| found == target) {
+        // Where a folder on the way is a link itself, the right words lead nowhere.
+        if std::fs::read_link(&path).is_ok_and(|found| found == target) && path.exists() {
             return Ok(path);
         }
         // gc may remove the folders of a blob just when they are made; what it deletes for good fails below.
         for _ in 0..3 {
             for dir in [&self.named, fs::parent(dir), dir] {
                 fs::create_dir(dir)?;
+                if fs::entry(dir)?.is_some_and(|found| !found.is_dir()) {
+                    return Err(Error::at("use", dir)(std::io::Error::other(
+                        "it is no folder of the store's; remove it",
+                    )));
+                }
             }
             match fs::symlink(&target, &path) {
                 Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {
                     if std::fs::read_link(&path).is_ok_and(|found| found == target) {
                         return Ok(path);
+                    }
+                    if path.is_dir() && !path.is_symlink() {
+                        return Err(not_ours(&path));
                     }
                     // Whatever was put there would be taken for the distribution.
                     fs::remove_file(&path)?;
@@ -269,4 +278,8 @@ impl Blobs {
     pub fn quarantined(&self) -> Result<Vec<PathBuf>> {
         Ok(fs::names(&self.quarantine)?.into_iter().map(|name| self.quarantine.join(name)).collect())
     }
+}
+
+fn not_ours(path: &Path) -> Error {
+    Error::at("use", path)(std::io::Error::other("it is nothing of the store's making; remove it"))
 }

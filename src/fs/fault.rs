@@ -1,9 +1,9 @@
 //! Numbered fault points: a test stops a command at its k-th disk change.
 //!
-//! `kill@K` ends the process at the K-th change as SIGKILL does, `eio@K` makes that one change fail, `enospc@K` makes it and all
-//! later changes that need room fail, as a full disk does. `plain-renames` before it (`plain-renames,kill@K`, or alone) lets the
-//! filesystem know no rename that exchanges names or spares what is there, as FUSE and old kernels don't. `trace` changes nothing and
-//! notes each point. Compiled in debug builds only.
+//! `kill@K` ends the process at the K-th change as SIGKILL does, `stop@K` stops it there as Ctrl-Z does, `eio@K` makes that one
+//! change fail, `enospc@K` makes it and all later changes that need room fail, as a full disk does. `plain-renames` before it
+//! (`plain-renames,kill@K`, or alone) lets the filesystem know no rename that exchanges names or spares what is there, as FUSE and old
+//! kernels don't. `trace` changes nothing and notes each point. Compiled in debug builds only.
 
 use std::path::Path;
 
@@ -58,6 +58,7 @@ mod armed {
     #[derive(Debug, Clone, Copy)]
     enum Fault {
         Kill,
+        Stop,
         Eio,
         Enospc,
         Trace,
@@ -68,8 +69,8 @@ mod armed {
     static PLAIN_RENAMES: OnceLock<()> = OnceLock::new();
     static TRAIL: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-    /// Arms a fault: `kill@K`, `eio@K` or `enospc@K`, counted from 1, or `trace`; with `plain-renames` before it, or that alone.
-    /// Returns whether the text was understood.
+    /// Arms a fault: `kill@K`, `stop@K`, `eio@K` or `enospc@K`, counted from 1, or `trace`; with `plain-renames` before it, or that
+    /// alone. Returns whether the text was understood.
     pub fn arm(text: &str) -> bool {
         let rest = text.strip_prefix("plain-renames");
         if rest.is_some() {
@@ -82,6 +83,7 @@ mod armed {
         let plan = text.split_once('@').and_then(|(fault, number)| {
             let fault = match fault {
                 "kill" => Fault::Kill,
+                "stop" => Fault::Stop,
                 "eio" => Fault::Eio,
                 "enospc" => Fault::Enospc,
                 _ => return None,
@@ -121,6 +123,10 @@ mod armed {
                 loop {
                     std::thread::park();
                 }
+            }
+            Fault::Stop if here == number => {
+                // Returns when somebody lets the process go on.
+                return Ok(rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?);
             }
             Fault::Eio if here == number => rustix::io::Errno::IO,
             Fault::Enospc if here >= number && change == Change::Grow => rustix::io::Errno::NOSPC,

@@ -78,7 +78,9 @@ pub fn threads_left() -> Option<u64> {
     let dir = Path::new("/sys/fs/cgroup").join(group.trim_start_matches('/'));
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).ok()?.trim().parse::<u64>().ok();
     let group = read("pids.max").map(|most| most.saturating_sub(read("pids.current").unwrap_or(0)));
-    [user.map(|_| 0), group].into_iter().flatten().min()
+    // A thread's stack is memory, too.
+    let memory = [Resource::As, Resource::Data].into_iter().find_map(|limit| getrlimit(limit).current);
+    [user.map(|_| 0), memory.map(|_| 0), group].into_iter().flatten().min()
 }
 
 /// Returns the kernel's identity of this boot, empty where there is none.

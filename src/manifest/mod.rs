@@ -216,6 +216,7 @@ pub struct Transaction<'m> {
 impl Manifest {
     /// Opens the manifest. `wait` bounds how long a statement waits for another process's transaction.
     pub fn open(path: &Path, access: Access, wait: Duration) -> Result<Self> {
+        opened_file::require_plain(path)?;
         let before = OpenedFile::at(path);
         let conn = connect(path, access)?;
         // The order matters: the wait must be set before the first statement that can meet another process.

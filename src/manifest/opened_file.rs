@@ -1,7 +1,7 @@
 //! Which file was opened as the manifest: what is written to one that lost its name is lost.
 
 use super::{Error, Result};
-use crate::fs::Signature;
+use crate::fs::{self, Signature};
 use std::path::{Path, PathBuf};
 
 /// A file, known by device and inode, and where it was found.
@@ -26,6 +26,29 @@ impl OpenedFile {
             _ => Err(Error::Replaced(self.path.clone())),
         }
     }
+}
+
+/// What SQLite keeps beside a manifest.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Refuses what is no file at the manifest's name, or at one beside it: SQLite would wait for a pipe's other end.
+pub(super) fn require_plain(path: &Path) -> Result<()> {
+    let refused = |path: &Path| {
+        let source = std::io::Error::other("it is no regular file; remove it, `wcas doctor` tells more");
+        Err(fs::Error::at("open", path)(source).into())
+    };
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return refused(path);
+    }
+    for end in BESIDE {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(end);
+        let beside = PathBuf::from(beside);
+        if fs::entry(&beside)?.is_some_and(|found| !found.is_file()) {
+            return refused(&beside);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ pub fn rebuild(root: &Path, context: &Context<'_>, options: &RebuildOptions) -> 
 /// Refuses to replace a sound manifest, or one that only a newer program understands.
 fn refuse_sound(store: &Alone, force: bool) -> Result<()> {
     let path = store.manifest_path();
-    if fs::entry(&path)?.is_none() {
+    if fs::entry(&path)?.is_none_or(|found| !found.is_file() && !leads_to_file(&path)) {
         return Ok(());
     }
     let asked = Manifest::open(&path, Access::Write, Duration::ZERO)
@@ -164,6 +164,14 @@ fn refuse_sound(store: &Alone, force: bool) -> Result<()> {
         Err(error @ manifest::Error::Newer { .. }) => Err(error.into()),
         Err(_) if force => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells whether a link leads to a file, or may: one that leads nowhere, or to itself, is no manifest to be kept.
+fn leads_to_file(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(found) => found.is_file(),
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn identify(root: &Path) -> Result<Identity> {
     Ok(Identity { root, id: format.store, read_only })
 }
 
-/// Writes `wcas.json` anew where it is gone or can't be understood, and blobs are there. What was there is kept beside it.
+/// Writes `wcas.json` anew where it is gone, no file, or can't be understood, and blobs are there. What was there is kept beside it.
 pub(super) fn mend(root: &Path) -> Result<()> {
     if !root.join("blobs/b3").is_dir() {
         return Ok(());
@@ -58,6 +58,9 @@ pub(super) fn mend(root: &Path) -> Result<()> {
     match identify(root) {
         Err(Error::Absent(_)) => {}
         Err(Error::Format { .. }) => fs::rename(&path, &root.join("wcas.json.damaged"))?,
+        Err(Error::Disk(_)) if fs::entry(&path)?.is_some_and(|found| !found.is_file()) => {
+            fs::rename(&path, &root.join("wcas.json.damaged"))?;
+        }
         _ => return Ok(()),
     }
     fs::remember_owner(root)?;

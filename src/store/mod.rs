@@ -305,9 +305,6 @@ fn manifest_path(root: &Path) -> Result<PathBuf> {
     if fs::entry(&path)?.is_none() {
         return Err(Error::NoManifest(root.to_owned()));
     }
-    if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-        return Err(fs::Error::at("open", &path)(std::io::Error::other("it is no regular file")).into());
-    }
     Ok(path)
 }
 

@@ -27,6 +27,31 @@ impl SmallDisk {
         is_mounted.then(|| Self(at.to_owned()))
     }
 
+    /// Makes an ext4 of so many MiB and inodes in a file, and mounts that; none where that is not allowed.
+    pub(crate) fn mount_ext4(at: &Path, image: &Path, mib: u64, inodes: u32) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        fs::File::create(image).and_then(|file| file.set_len(mib << 20)).unwrap();
+        let inodes = inodes.to_string();
+        let mut make = Command::new("mkfs.ext4");
+        make.args(["-q", "-F", "-m", "0", "-N", &inodes]).arg(image).env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin");
+        let is_made = make.output().is_ok_and(|output| output.status.success());
+        let mount = || Command::new("mount").args(["-o", "loop"]).arg(image).arg(at).output();
+        let is_mounted = is_made && mount().is_ok_and(|output| output.status.success());
+        if !is_mounted {
+            super::skip::skip("no ext4 can be made and mounted here, so nothing was tried on a full one");
+        }
+        is_mounted.then(|| Self(at.to_owned()))
+    }
+
+    /// Removes what it was filled with.
+    pub(crate) fn unfill(&self) {
+        for entry in fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap()) {
+            if entry.file_name().to_str().unwrap().starts_with("filling-") {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+
     /// Returns where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.0

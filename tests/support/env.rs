@@ -22,7 +22,12 @@ pub(crate) struct Env {
 impl Env {
     /// Makes the folder; the store itself is left to the first command.
     pub(crate) fn new() -> Self {
-        let dir = TempDir::with_prefix("wcas-test-").expect("a temporary folder can be made");
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// Makes the folder in another one.
+    pub(crate) fn new_in(parent: &Path) -> Self {
+        let dir = TempDir::with_prefix_in("wcas-test-", parent).expect("a temporary folder can be made");
         // The real path: what the binary prints after it resolved links can then be replaced.
         let root = dir.path().canonicalize().expect("a new folder has a path");
         for name in ["home", "tmp"] {

@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 const LITTLE_ROOM_BYTES: u64 = 1 << 30;
 /// The mode of blobs.
 const MODE: u32 = fs::READ_ONLY;
+/// What to do about a file or folder that can't be looked at.
+const DISK_ADVICE: &str = "see why it can't be read or written: whose it is, what kind of file, what links lead to it";
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -115,7 +117,8 @@ pub fn doctor(store: &Store, context: &Context<'_>) -> Result<DoctorReport> {
         }
         done => done?,
     }
-    examination.quarantine()?;
+    let done = examination.quarantine();
+    examination.told(done)?;
     if !store.has_reserve() {
         let detail = "no room is set aside for gc on a full disk".to_owned();
         examination.note("reserve", None, detail, "`wcas gc` sets it aside when there is enough room");
@@ -152,6 +155,17 @@ impl Examination<'_> {
         self.problem("manifest", Some(&self.store.root().join("manifest.sqlite")), detail, advice);
     }
 
+    /// Makes a finding of what can't be looked at: all else is looked at none the less.
+    fn told<T: Default>(&mut self, done: Result<T>) -> Result<T> {
+        let error = match done {
+            Err(Error::Disk(error) | Error::Store(store::Error::Disk(error))) => error,
+            done => return done,
+        };
+        let (path, error) = (error.path.clone(), Error::Disk(error));
+        self.problem("disk", Some(&path), reason(&error), DISK_ADVICE);
+        Ok(T::default())
+    }
+
     /// Tries out locks and clones; tells whether files can be cloned.
     fn try_filesystem(&mut self) -> store::Result<bool> {
         let scratch = self.store.scratch()?;
@@ -179,9 +193,12 @@ impl Examination<'_> {
         let rows = self.blobs()?;
         self.unfinished(&rows)?;
         self.clock(now)?;
-        self.filenames()?;
-        self.sessions()?;
-        self.links(&rows)?;
+        for examine in [Self::filenames, Self::sessions] {
+            let done = examine(self);
+            self.told(done)?;
+        }
+        let done = self.links(&rows);
+        self.told(done)?;
         self.views()?;
         self.remotes()?;
         self.write_backs()?;
@@ -207,7 +224,8 @@ impl Examination<'_> {
     fn blobs(&mut self) -> Result<HashMap<Blake3, BlobRow>> {
         let (mut files, mut odd) = (HashMap::new(), Vec::new());
         for entry in self.store.blobs.iter() {
-            let (path, blake3) = entry?;
+            // Of a folder that can't be listed one finding is enough, however many blobs are in it.
+            let Some((path, blake3)) = self.told(entry.map(Some).map_err(Error::from))? else { continue };
             match (blake3, entry_of(&path)?) {
                 (Some(blake3), Some(entry)) => _ = files.insert(blake3, entry),
                 (None, Some(_)) => odd.push(path),
@@ -221,7 +239,9 @@ impl Examination<'_> {
         let rows: HashMap<_, _> = self.store.manifest.blobs()?.into_iter().map(|row| (row.blake3, row)).collect();
         let mut sorted: Vec<_> = rows.values().collect();
         sorted.sort_unstable_by_key(|row| row.blake3);
-        self.rights(files.iter().map(|(blake3, entry)| (self.store.blobs.path(blake3), entry.uid)).collect())?;
+        let done =
+            self.rights(files.iter().map(|(blake3, entry)| (self.store.blobs.path(blake3), entry.uid)).collect());
+        self.told(done)?;
         let mut writable = Vec::new();
         for row in sorted {
             let entry = files.get(&row.blake3).copied();
@@ -257,7 +277,8 @@ impl Examination<'_> {
     fn blob(&mut self, row: &BlobRow) -> Result<()> {
         let path = self.store.blobs.path(&row.blake3);
         let Some(row) = self.store.manifest.blob(row.id)? else { return Ok(()) };
-        let Some((kind, what)) = fault(&row, entry_of(&path)?) else { return Ok(()) };
+        // What can't even be looked at was told of its folder.
+        let Some((kind, what)) = entry_of(&path).ok().and_then(|found| fault(&row, found)) else { return Ok(()) };
         let names = self.store.manifest.filenames(row.id)?.join(", ");
         let detail = format!("{what}: {}", if names.is_empty() { "no filename" } else { &names });
         self.problem(kind, Some(&path), detail, "import a good copy again, or `wcas verify --repair`");

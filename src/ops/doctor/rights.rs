@@ -25,6 +25,7 @@ const ALL_MAY_WRITE: u32 = 0o002;
 enum Kind {
     File,
     Folder,
+    Link,
     Any,
 }
 
@@ -33,6 +34,7 @@ impl Kind {
         match self {
             Self::File => found.is_file(),
             Self::Folder => found.is_dir(),
+            Self::Link => found.is_symlink(),
             Self::Any => true,
         }
     }
@@ -47,8 +49,9 @@ struct Odd {
 }
 
 impl Odd {
-    fn look(&mut self, path: &Path, kind: Kind, owner: u32) -> Result<()> {
-        let Some(found) = fs::entry(path)? else { return Ok(()) };
+    /// Looks at one name. What can't be looked at lies in a folder that is told of, or that is its owner's to look at.
+    fn look(&mut self, path: &Path, kind: Kind, owner: u32) {
+        let Ok(Some(found)) = fs::entry(path) else { return };
         if !kind.fits(&found) {
             self.kinds.push(path.to_owned());
         }
@@ -58,14 +61,12 @@ impl Odd {
         if found.uid() != owner {
             self.foreign.push(path.to_owned());
         }
-        Ok(())
     }
 
-    fn look_below(&mut self, dir: &Path, kind: Kind, owner: u32) -> Result<()> {
-        // What is no folder was told; what this user may not list is its owner's to look at.
-        let is_folder = fs::entry(dir)?.is_some_and(|found| found.is_dir());
+    fn look_below(&mut self, dir: &Path, kind: Kind, owner: u32) {
+        let is_folder = matches!(fs::entry(dir), Ok(Some(found)) if found.is_dir());
         let names = if is_folder { fs::names(dir).unwrap_or_default() } else { Vec::new() };
-        names.iter().try_for_each(|name| self.look(&dir.join(name), kind, owner))
+        names.iter().for_each(|name| self.look(&dir.join(name), kind, owner));
     }
 }
 
@@ -75,19 +76,28 @@ impl Examination<'_> {
         let root = self.store.root().to_owned();
         let Some(owner) = fs::entry(&root)?.map(|found| found.uid()) else { return Ok(()) };
         let mut odd = Odd::default();
-        odd.look(&root, Kind::Folder, owner)?;
+        odd.look(&root, Kind::Folder, owner);
         for name in fs::names(&root)? {
             let folder = FOLDERS.iter().find(|(folder, _)| name == *folder);
-            odd.look(&root.join(&name), folder.map_or(Kind::File, |_| Kind::Folder), owner)?;
+            odd.look(&root.join(&name), folder.map_or(Kind::File, |_| Kind::Folder), owner);
         }
         for (folder, kind) in FOLDERS {
-            odd.look_below(&root.join(folder), kind, owner)?;
+            odd.look_below(&root.join(folder), kind, owner);
         }
         odd.kinds.retain(|path| *path != root.join("locks").join(SESSIONS));
-        odd.look_below(&root.join("locks").join(SESSIONS), Kind::File, owner)?;
-        odd.look_below(&root.join("blobs/b3"), Kind::Folder, owner)?;
-        for shard in fs::names(&root.join("metadata")).unwrap_or_default() {
-            odd.look_below(&root.join("metadata").join(shard), Kind::File, owner)?;
+        odd.look(&root.join("locks").join(SESSIONS), Kind::Folder, owner);
+        odd.look_below(&root.join("locks").join(SESSIONS), Kind::File, owner);
+        odd.look_below(&root.join("blobs/b3"), Kind::Folder, owner);
+        for (folder, kind) in [("metadata", Kind::File), ("named", Kind::Folder)] {
+            for shard in fs::names(&root.join(folder)).unwrap_or_default() {
+                odd.look_below(&root.join(folder).join(shard), kind, owner);
+            }
+        }
+        for shard in fs::names(&root.join("named")).unwrap_or_default() {
+            let shard = root.join("named").join(shard);
+            for blob in fs::names(&shard).unwrap_or_default() {
+                odd.look_below(&shard.join(blob), Kind::Link, owner);
+            }
         }
         odd.foreign.extend(blobs.into_iter().filter(|(_, uid)| *uid != owner).map(|(path, _)| path));
         let Odd { writable, foreign, kinds } = odd;

@@ -123,7 +123,7 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
 /// A page's links end in filenames, which who can't write to the store can't make.
 fn explain(store: &Store, error: Error) -> Error {
     match error {
-        Error::Disk(error) if !store.is_writable() => Error::Refused(format!(
+        Error::Disk(error) if !store.is_writable() && !error.is_full() => Error::Refused(format!(
             "{} can't be written, so links that end in filenames can't be made there ({}): say --base-url, or let its owner \
              print the page once",
             store.root().display(),
