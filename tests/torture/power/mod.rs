@@ -1,0 +1,217 @@
+//! Power cuts on real filesystems.
+//!
+//! Everybody works at once on two disks that record what they are told (`device`): the store, its sources and some trees
+//! on one, more of them on the other. Then the power goes at chosen moments: the disks are made as they would be, which is
+//! all that was flushed, and of what came after the last flush nothing, all, some writes, or some sectors of some writes.
+//! They are mounted, so that the filesystem replays its journal, and looked at: what was acknowledged is there, what was not is
+//! there whole or not at all, and all goes on.
+//!
+//! The control does the same with a program whose syncs do nothing. Losses must be found in it, else nothing was proved.
+//!
+//! All of it runs in a mount namespace of its own, where nothing stays mounted.
+
+mod check;
+mod device;
+mod disk;
+mod random;
+#[path = "../../crash/state.rs"]
+mod state;
+mod workload;
+
+use crate::share::Share;
+use crate::support::env::Env;
+use disk::{Bench, KINDS, Keep, Kind};
+use random::Random;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+/// The test, which also is the program that works and the one that serves the disks.
+const NAME: &str = "power::what_was_acknowledged_outlives_a_power_cut";
+/// What it is: unset, the test; `inside`, what works; else the folder of the disks to be served.
+const ROLE: &str = "WCAS_TORTURE_POWER";
+/// The control's cuts, until one has lost something.
+const CONTROLS: usize = 8;
+/// What `cargo test` takes.
+const USUAL: Duration = Duration::from_secs(40);
+
+#[test]
+fn what_was_acknowledged_outlives_a_power_cut() {
+    match std::env::var_os(ROLE) {
+        None => start_inside(),
+        Some(role) if role == "inside" => torture(),
+        Some(folder) => device::serve(Path::new(&folder)),
+    }
+}
+
+/// Starts this program again where its mounts are its own, and end with it.
+fn start_inside() {
+    let mut unshare = Command::new("unshare");
+    let apart = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    if !Command::new("unshare").args(apart).arg("true").output().is_ok_and(|output| output.status.success()) {
+        println!("SKIPPED: this user may not mount filesystems, so no power cut was tried");
+        return;
+    }
+    if !Path::new("/dev/fuse").exists() || !Path::new("/dev/loop-control").exists() {
+        println!("SKIPPED: no FUSE or no loop devices here, so no power cut was tried");
+        return;
+    }
+    unshare.args(apart).arg(std::env::current_exe().expect("this program has a path"));
+    let status = unshare.args([NAME, "--exact", "--nocapture"]).env(ROLE, "inside").status();
+    assert!(status.expect("unshare runs").success(), "power cuts found something: see above");
+}
+
+/// Rounds over the filesystems that there are, until the time is over; one in any case.
+fn torture() {
+    let share = Share::start(USUAL);
+    let is_long = std::env::var_os("WCAS_TORTURE_SECONDS").is_some();
+    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970").as_nanos() as u64;
+    let mut found = 0;
+    let mut tables: Vec<Table> = Vec::new();
+    let kinds = if is_long { &KINDS[..] } else { &KINDS[..1] };
+    for kind in kinds {
+        let env = Env::new();
+        let folder = working_folder();
+        let mounts = ["near", "far"].map(|name| env.path(name));
+        match Bench::new(folder.path(), mounts, *kind) {
+            Some(bench) => {
+                {
+                    let _mounted = bench.mount("new").unwrap_or_else(|error| panic!("{error}"));
+                    workload::prepare(&env);
+                }
+                tables.push(Table { kind: *kind, bench, env, folder, cuts: 0, controls: 0, losses: 0 });
+            }
+            None => println!("SKIPPED: no mkfs.{} here, so no power cut was tried on it", kind.name()),
+        }
+    }
+    if Command::new("strace").arg("-V").output().is_err() {
+        println!("SKIPPED: no strace here, so there is no control: a program without syncs was not tried");
+    } else {
+        tables.iter_mut().for_each(|table| table.control(seed));
+    }
+    for round in 0.. {
+        for table in &mut tables {
+            if round == 0 || share.is_left() {
+                found += table.round(share, seed.wrapping_add(round), if is_long { 24 } else { 12 }).len();
+            }
+        }
+        if !share.is_left() || !is_long {
+            break;
+        }
+    }
+    for table in &tables {
+        println!(
+            "power cuts on {}: {} cuts; without syncs {} of {} lost something",
+            table.kind.name(),
+            table.cuts,
+            table.losses,
+            table.controls
+        );
+    }
+    assert_eq!(found, 0, "so many things were wrong after power cuts");
+}
+
+/// Where images and logs are: memory, if it is there. The folder goes with the value.
+fn working_folder() -> tempfile::TempDir {
+    let dir = tempfile::TempDir::with_prefix_in("wcas-power-", "/dev/shm");
+    dir.or_else(|_| tempfile::TempDir::with_prefix("wcas-power-")).expect("a temporary folder can be made")
+}
+
+/// One filesystem with all that belongs to it.
+struct Table {
+    kind: Kind,
+    bench: Bench,
+    env: Env,
+    folder: tempfile::TempDir,
+    cuts: usize,
+    controls: usize,
+    losses: usize,
+}
+
+impl Table {
+    /// Works once and cuts the power at several moments; returns what was wrong.
+    fn round(&mut self, share: Share, seed: u64, count: usize) -> Vec<String> {
+        let go_on = |found: &[Vec<String>]| found.is_empty() || share.is_left();
+        let cuts = self.cut(false, seed, count, &go_on);
+        self.cuts += cuts.len();
+        let name = self.kind.name();
+        let tell = |(number, wrong): (usize, Vec<String>)| {
+            wrong.into_iter().map(move |wrong| format!("{name}, seed {seed}, cut {number}: {wrong}"))
+        };
+        let found: Vec<String> = cuts.into_iter().enumerate().flat_map(tell).collect();
+        found.iter().for_each(|wrong| println!("FOUND {wrong}"));
+        found
+    }
+
+    /// The same without syncs, where losses must be found: of what was acknowledged, or of bytes at a name.
+    fn control(&mut self, seed: u64) {
+        let is_loss = |wrong: &String| wrong.contains(": bytes: ") || wrong.contains(check::LOST);
+        let losses = |found: &[Vec<String>]| found.iter().filter(|wrong| wrong.iter().any(is_loss)).count();
+        let found = self.cut(true, seed, CONTROLS, &|found| losses(found) == 0);
+        (self.controls, self.losses) = (found.len(), losses(&found));
+        let first = found.iter().flatten().find(|wrong| is_loss(wrong)).map_or("nothing", String::as_str);
+        let first: String = first.chars().take(300).collect();
+        println!(
+            "without syncs, {} of {} cuts on {} lost something: {first}",
+            self.losses,
+            found.len(),
+            self.kind.name()
+        );
+        assert!(self.losses > 0, "without syncs nothing was lost on {}: this test proves nothing", self.kind.name());
+    }
+
+    fn cut(
+        &self,
+        is_control: bool,
+        seed: u64,
+        count: usize,
+        go_on: &dyn Fn(&[Vec<String>]) -> bool,
+    ) -> Vec<Vec<String>> {
+        let mut random = Random(seed);
+        let (courses, end) = {
+            let recorder = self.bench.record();
+            let mounted = self.bench.mount("fuse").unwrap_or_else(|error| panic!("{error}"));
+            let courses = workload::work(&self.env, &recorder, is_control, seed);
+            let end = recorder.now();
+            drop(mounted);
+            (courses, end)
+        };
+        let mut recording = self.bench.recording(end);
+        let moments = recording.moments();
+        let acknowledged: Vec<u64> =
+            courses.iter().flat_map(|course| course.times.iter().map(|times| times.1)).collect();
+        let choose = |number: usize, random: &mut Random| {
+            // Right after somebody was told that it is done, or anywhere.
+            let from = if number.is_multiple_of(2) { &acknowledged } else { &moments };
+            from[random.below(from.len() as u64) as usize]
+        };
+        let mut chosen: Vec<u64> = (0..count).map(|number| choose(number, &mut random)).collect();
+        chosen.sort_unstable();
+        let mut found = Vec::new();
+        for (number, moment) in chosen.into_iter().enumerate() {
+            if !go_on(&found) {
+                break;
+            }
+            let keep = [Keep::Nothing, Keep::Torn, Keep::Some, Keep::All][random.below(4) as usize];
+            recording.cut(moment, keep, &mut random);
+            let wrong = match self.bench.mount("cut") {
+                Ok(_mounted) => check::check(&self.env, &workload::actors(), &courses, moment, random.below(2) == 0),
+                Err(error) => vec![error],
+            };
+            if !wrong.is_empty() && !is_control {
+                self.keep_images(&format!("{}-{seed}-{number}", self.kind.name()));
+            }
+            found.push(wrong.into_iter().map(|wrong| format!("at {moment} of {end}, {keep:?}: {wrong}")).collect());
+        }
+        found
+    }
+
+    /// Keeps the disks of a cut that showed something, where the build's files are.
+    fn keep_images(&self, name: &str) {
+        let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("power").join(name);
+        std::fs::create_dir_all(&target).expect("a folder can be made");
+        let mut copy = Command::new("cp");
+        copy.args(["-r", "--sparse=always"]).arg(self.folder.path().join("cut")).arg(&target);
+        println!("its disks, as they are after all was tried: {} ({:?})", target.display(), copy.status());
+    }
+}
