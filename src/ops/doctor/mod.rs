@@ -350,6 +350,14 @@ impl Examination<'_> {
                 let advice = format!("make it again with `wcas view --to {0}`, or `wcas view --remove {0}`", view.path);
                 let detail = "the view's `simple` leads nowhere: readers see nothing".to_owned();
                 self.problem("view", Some(&simple), detail, &advice);
+            } else if crate::ops::view::is_unfinished(&view) {
+                let advice = format!(
+                    "if nobody is at work, `wcas view --to {0}` or `wcas view --remove {0}` again ends it",
+                    view.path
+                );
+                let detail =
+                    "the view is being changed, or that was cut off: its page lists only what is there".to_owned();
+                self.note("view", Some(path), detail, &advice);
             } else if let Some(detail) = crate::ops::view::damage(self.store, &view) {
                 let advice = format!("`wcas view --to {0}` with what it shows makes that anew", view.path);
                 self.problem("view", Some(path), detail, &advice);

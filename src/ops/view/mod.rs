@@ -7,8 +7,8 @@ mod signed;
 mod tree;
 
 pub use page::{Format, ViewOptions, ViewReport, view};
-pub(super) use place::damage;
 pub use place::{DropReport, drop_tree};
+pub(super) use place::{damage, is_unfinished};
 pub use signed::verify_tree;
 pub(super) use tree::copies;
 pub use tree::{TreeOptions, TreeReport, view_tree};

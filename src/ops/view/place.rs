@@ -75,6 +75,11 @@ impl Tree {
     }
 }
 
+/// Tells whether a tree is being changed file by file, or such a change was cut off: what readers see is whole, and it is no damage.
+pub(in crate::ops) fn is_unfinished(view: &ViewRow) -> bool {
+    matches!(open(Path::new(&view.path), view.layout), Ok(Tree::Flat(tree)) if tree.is_unfinished())
+}
+
 /// Says what is missing of a tree as it was made, if anything is; one that can't be opened is told by who makes it.
 pub(in crate::ops) fn damage(store: &Store, view: &ViewRow) -> Option<String> {
     // A view that was killed may have shown what its row doesn't count yet.

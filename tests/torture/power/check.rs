@@ -1,9 +1,9 @@
 //! What must hold after a power cut.
 
+use super::actors::{self, Act, Actor};
 use super::state;
-use super::workload::{self, Act, Actor, Course, STORE, Seen};
+use super::workload::{self, ALONE, BACKUP, Course, STORE, Seen};
 use crate::support::env::Env;
-use crate::support::wheels::Wheel;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,66 +11,117 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// What it says of something that was acknowledged and isn't there.
 pub(super) const LOST: &str = "though it was acknowledged";
 
-/// Looks at disks that are mounted as a power cut at this moment left them; returns all that is wrong.
-pub(super) fn check(env: &Env, actors: &[Actor], courses: &[Course], moment: u64, others_first: bool) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut note = |what: &str, done: Result<Vec<String>, String>| match done {
-        Ok(wrong) => found.extend(wrong.into_iter().map(|wrong| format!("{what}: {wrong}"))),
-        Err(error) => found.push(format!("{what}: {error}")),
-    };
-    let is_repaired = |course: &Course| course.times[0].1 <= moment;
-    let sick = actors.iter().zip(courses).find(|(actor, _)| actor.name == "sick");
-    let were_bad = match sick {
-        Some((_, course)) if !is_repaired(course) => workload::rotten_blobs(),
-        _ => BTreeSet::new(),
-    };
-    note("doctor at first", caught(|| problems(env, &were_bad)));
-    note("bytes", caught(|| Ok(state::unsound(&env.path(STORE), &were_bad))));
-    let everybody: Vec<&Actor> = actors.iter().collect();
-    let seen = caught(|| workload::look(env, &everybody));
-    for (number, (actor, course)) in actors.iter().zip(courses).enumerate() {
-        note(actor.name, seen.clone().map(|seen| compare(&seen[number], course, moment).err().into_iter().collect()));
-    }
-    note("moved", caught(|| lost_sources(env)));
-    if others_first {
-        note("gc", caught(|| workload::run(env, "gc", false).map(|_| Vec::new())));
-        note("verify", caught(|| verified(env, &were_bad)));
-    }
-    for (number, (actor, course)) in actors.iter().zip(courses).enumerate() {
-        let seen = seen.as_ref().ok().map(|seen| &seen[number]);
-        note(actor.name, caught(|| go_on(env, actor, course, moment, seen).map(|()| Vec::new())));
-    }
-    let seen = caught(|| workload::look(env, &everybody));
-    for (number, (actor, course)) in actors.iter().zip(courses).enumerate() {
-        let goal = &course.seen[(progress(course, moment).0 + 1).min(actor.acts.len())];
-        let wrong = |seen: &Seen| (seen != goal).then(|| format!("again ends elsewhere: {}", difference(seen, goal)));
-        note(actor.name, seen.clone().map(|seen| wrong(&seen[number]).into_iter().collect()));
-    }
-    note("gc", caught(|| workload::run(env, "gc --grace 0s", false).map(|_| Vec::new())));
-    note("verify in the end", caught(|| verified(env, &BTreeSet::new())));
-    note("bytes in the end", caught(|| Ok(state::unsound(&env.path(STORE), &BTreeSet::new()))));
-    note("left in the end", caught(|| Ok(state::leftovers(&env.path(STORE)))));
-    note("doctor in the end", caught(|| problems(env, &BTreeSet::new())));
-    found
+/// Disks that are mounted as a power cut at this moment left them.
+pub(super) struct Cut<'a> {
+    pub(super) env: &'a Env,
+    pub(super) courses: &'a [Course],
+    pub(super) moment: u64,
+    /// Verify and gc come before what was cut off is done again.
+    pub(super) others_first: bool,
 }
 
-/// Returns the number of acts that were acknowledged at a moment, and of those that had begun.
-pub(super) fn progress(course: &Course, moment: u64) -> (usize, usize) {
-    let count = |is: &dyn Fn(&(u64, u64)) -> bool| course.times.iter().take_while(|times| is(times)).count();
-    (count(&|times| times.1 <= moment), count(&|times| times.0 < moment))
-}
-
-/// What was acknowledged is there; what had begun is there whole or not at all.
-fn compare(seen: &Seen, course: &Course, moment: u64) -> Result<(), String> {
-    let (done, begun) = progress(course, moment);
-    let (old, new) = (&course.seen[done], &course.seen[begun.max(done)]);
-    let is_listed = [old, new].iter().any(|it| (&it.listing, &it.settings) == (&seen.listing, &seen.settings));
-    if is_listed && state::is_between(&seen.trees, &old.trees, &new.trees) {
-        return Ok(());
+impl Cut<'_> {
+    /// Returns all that is wrong.
+    pub(super) fn check(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut note = |what: &str, done: Result<Vec<String>, String>| match done {
+            Ok(wrong) => found.extend(wrong.into_iter().map(|wrong| format!("{what}: {wrong}"))),
+            Err(error) => found.push(format!("{what}: {error}")),
+        };
+        let env = self.env;
+        let run = |act: &str| caught(|| workload::run(env, STORE, act, false).map(|_| Vec::new()));
+        let is_sick = |course: &Course| course.actor.name == "sick" && course.progress(self.moment).0 == 0;
+        let were_bad = if self.courses.iter().any(is_sick) { actors::rotten_blobs() } else { BTreeSet::new() };
+        note("doctor at first", caught(|| self.problems(&were_bad)));
+        note("bytes", caught(|| Ok(state::unsound(&env.path(STORE), &were_bad))));
+        let seen = self.look();
+        for (course, seen) in self.courses.iter().zip(&seen) {
+            note(course.actor.name, self.compare(course, seen));
+        }
+        note("moved", caught(|| lost_sources(env)));
+        if self.others_first {
+            note("gc", run("gc"));
+            note("verify", caught(|| verified(env, STORE, &were_bad)));
+        }
+        for (course, seen) in self.courses.iter().zip(&seen) {
+            note(course.actor.name, caught(|| self.go_on(course, seen.as_ref().ok()).map(|()| Vec::new())));
+        }
+        for (course, seen) in self.courses.iter().zip(self.look()) {
+            let goal = &course.seen[(course.progress(self.moment).0 + 1).min(course.actor.acts.len())];
+            let wrong = |seen| (seen != *goal).then(|| format!("again ends elsewhere: {}", difference(&seen, goal)));
+            note(course.actor.name, seen.map(|seen| wrong(seen).into_iter().collect()));
+        }
+        note("gc", run("gc --grace 0s"));
+        note("verify in the end", caught(|| verified(env, STORE, &BTreeSet::new())));
+        note("bytes in the end", caught(|| Ok(state::unsound(&env.path(STORE), &BTreeSet::new()))));
+        note("left in the end", caught(|| Ok(state::leftovers(&env.path(STORE)))));
+        note("doctor in the end", caught(|| Ok(problems(env)?.iter().map(ToString::to_string).collect())));
+        for store in [ALONE, BACKUP].into_iter().filter(|store| env.path(store).join("wcas.json").exists()) {
+            note(store, caught(|| verified(env, store, &BTreeSet::new())));
+        }
+        found
     }
-    let is_older = |it: &Seen| it.listing == seen.listing && it.settings == seen.settings && it.trees == seen.trees;
-    let what = if course.seen[..done].iter().any(is_older) { LOST } else { "and neither old nor new is there" };
-    Err(format!("{done} acts are done, {begun} begun, {what}: {}", difference(seen, old)))
+
+    /// Asks the doctor right after the cut. Of its problems those are right that tell of blobs that were bad before, and of
+    /// a tree whose making or removing was cut off: that waits to be run again.
+    fn problems(&self, were_bad: &BTreeSet<String>) -> Result<Vec<String>, String> {
+        let is_expected = |finding: &serde_json::Value| {
+            let path = finding["path"].as_str().unwrap_or_default();
+            let is_cut_off = |course: &Course| {
+                let (done, begun) = course.progress(self.moment);
+                let is_at = |tree: &&&str| path.starts_with(&*self.env.path(tree).to_string_lossy());
+                let tree = course.actor.trees.iter().find(is_at).filter(|_| begun > done && finding["kind"] == "view");
+                tree.is_some_and(|tree| matches!(&course.actor.acts[done], Act::Run(args) if args.contains(tree)))
+            };
+            were_bad.iter().any(|blob| path.ends_with(blob.as_str())) || self.courses.iter().any(is_cut_off)
+        };
+        Ok(problems(self.env)?.iter().filter(|finding| !is_expected(finding)).map(ToString::to_string).collect())
+    }
+
+    /// Looks at everybody's work.
+    fn look(&self) -> Vec<Result<Seen, String>> {
+        let actors: Vec<&Actor> = self.courses.iter().map(|course| &course.actor).collect();
+        let of_store = caught(|| workload::look(self.env, &actors));
+        let of_alone = caught(|| workload::look_alone(self.env));
+        let one = |(number, actor): (usize, &&Actor)| {
+            if actor.store == ALONE { of_alone.clone() } else { of_store.clone().map(|mut it| it.swap_remove(number)) }
+        };
+        actors.iter().enumerate().map(one).collect()
+    }
+
+    /// What was acknowledged is there; what had begun is there whole or not at all.
+    fn compare(&self, course: &Course, seen: &Result<Seen, String>) -> Result<Vec<String>, String> {
+        let (done, begun) = course.progress(self.moment);
+        let (old, new) = (&course.seen[done], &course.seen[begun.max(done)]);
+        let seen = match seen {
+            Ok(seen) => seen,
+            // While a manifest is being replaced there may be none.
+            Err(_) if begun > done && course.actor.acts[done].is_replacing() => return Ok(Vec::new()),
+            Err(error) => return Err(error.clone()),
+        };
+        let is_listed = [old, new].iter().any(|it| (&it.listing, &it.settings) == (&seen.listing, &seen.settings));
+        let is_being_copied = begun > done && matches!(course.actor.acts[done], Act::Backup);
+        if is_listed && (is_being_copied || state::is_between(&seen.trees, &old.trees, &new.trees)) {
+            return Ok(Vec::new());
+        }
+        let is_older = course.seen[..done].contains(seen);
+        let what = if is_older { LOST } else { "and neither old nor new is there" };
+        Err(format!("{done} acts are done, {begun} begun, {what}: {}", difference(seen, old)))
+    }
+
+    /// Does again what was cut off or not begun: it must work. What can't be done twice and is done already is left.
+    fn go_on(&self, course: &Course, seen: Option<&Seen>) -> Result<(), String> {
+        let (done, begun) = course.progress(self.moment);
+        let Some(act) = course.actor.acts.get(done) else { return Ok(()) };
+        let (old, new) = (&course.seen[done], &course.seen[done + 1]);
+        if begun > done && act.is_once() && seen == Some(new) && old != new {
+            return Ok(());
+        }
+        let server = matches!(act, Act::Upload(_)).then(|| workload::serve(self.env));
+        let done = workload::act(self.env, server.as_ref(), &course.actor, act, false);
+        server.into_iter().for_each(crate::support::WcasServer::stop);
+        done
+    }
 }
 
 /// Tells what is there too much, and too little.
@@ -90,13 +141,11 @@ fn difference(seen: &Seen, wanted: &Seen) -> String {
 
 /// What was to be moved is where it was, or listed and in the store (whose bytes are looked at elsewhere).
 fn lost_sources(env: &Env) -> Result<Vec<String>, String> {
-    let listing = workload::run(env, "list --collection move --json", false).unwrap_or_default();
+    let listing = workload::run(env, STORE, "list --collection move --json", false).unwrap_or_default();
     let mut lost = Vec::new();
-    for (disk, batch) in [("near", 0), ("far", 1), ("near", 2)] {
-        for (file, size) in [3000, 70_000, 12_000, 900_000, 400].into_iter().enumerate() {
-            let seed = (300 + batch * 10 + file) as u64;
-            let wheel = Wheel::new(&format!("move-{batch}-{file}"), "1.0").payload(size, seed);
-            let source = env.path(format!("{disk}/src/move-{batch}")).join(wheel.filename());
+    for (dir, wheels) in (0..3).map(|batch| actors::sources("move", batch)) {
+        for wheel in wheels {
+            let source = env.path(&dir).join(wheel.filename());
             let is_at_home = fs::read(source).is_ok_and(|bytes| bytes == wheel.bytes());
             if !is_at_home && !listing.contains(&state::sha256(&wheel.bytes())) {
                 lost.push(format!("{} is neither at its source nor in the store", wheel.filename()));
@@ -107,47 +156,23 @@ fn lost_sources(env: &Env) -> Result<Vec<String>, String> {
 }
 
 /// Reads all blobs; only these may be bad.
-fn verified(env: &Env, may_be_bad: &BTreeSet<String>) -> Result<Vec<String>, String> {
-    let text = workload::run(env, "verify --json", false)?;
+fn verified(env: &Env, store: &str, may_be_bad: &BTreeSet<String>) -> Result<Vec<String>, String> {
+    let text = workload::run(env, store, "verify --json", false)?;
     let document: serde_json::Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
     let problems = document["problems"].as_array().ok_or("no problems listed")?.iter();
     let others = problems.filter(|problem| !problem["blake3"].as_str().is_some_and(|blob| may_be_bad.contains(blob)));
     Ok(others.map(ToString::to_string).collect())
 }
 
-/// Asks the doctor; notes are no problems, and these blobs may be bad.
-fn problems(env: &Env, may_be_bad: &BTreeSet<String>) -> Result<Vec<String>, String> {
+/// Asks the doctor; notes are no problems.
+fn problems(env: &Env) -> Result<Vec<serde_json::Value>, String> {
     let mut command = env.command(["doctor", "--json"]);
     let output = command.env("WCAS_STORE", env.path(STORE)).output().expect("the binary starts");
     let text = String::from_utf8_lossy(&output.stdout);
     let said = || format!("{text}{}", String::from_utf8_lossy(&output.stderr));
     let document: serde_json::Value = serde_json::from_str(&text).map_err(|error| format!("{error}: {}", said()))?;
     let findings = document["findings"].as_array().ok_or("no findings listed")?.iter();
-    let is_of_bad = |finding: &serde_json::Value| {
-        finding["path"].as_str().is_some_and(|path| may_be_bad.iter().any(|blob| path.ends_with(blob.as_str())))
-    };
-    Ok(findings.filter(|it| it["severity"] == "problem" && !is_of_bad(it)).map(ToString::to_string).collect())
-}
-
-/// Does again what was cut off or not begun: it must work. What can't be done twice and is done already is left.
-fn go_on(env: &Env, actor: &Actor, course: &Course, moment: u64, seen: Option<&Seen>) -> Result<(), String> {
-    let (done, begun) = progress(course, moment);
-    let Some(act) = actor.acts.get(done) else { return Ok(()) };
-    let (old, new) = (&course.seen[done], &course.seen[done + 1]);
-    let is_once =
-        matches!(act, Act::Run(args) if ["undo", "invalidate", "collection"].iter().any(|it| args.starts_with(it)));
-    if begun > done && is_once && seen == Some(new) && old != new {
-        return Ok(());
-    }
-    match act {
-        Act::Run(args) => workload::run(env, args, false).map(drop),
-        Act::Upload(project) => {
-            let server = workload::serve(env);
-            let done = workload::upload(env, &server, project);
-            server.stop();
-            done
-        }
-    }
+    Ok(findings.filter(|finding| finding["severity"] == "problem").cloned().collect())
 }
 
 /// Runs something that asserts; what it would have said is returned.

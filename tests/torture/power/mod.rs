@@ -10,6 +10,7 @@
 //!
 //! All of it runs in a mount namespace of its own, where nothing stays mounted.
 
+mod actors;
 mod check;
 mod device;
 mod disk;
@@ -20,6 +21,7 @@ mod workload;
 
 use crate::share::Share;
 use crate::support::env::Env;
+use check::Cut;
 use disk::{Bench, KINDS, Keep, Kind};
 use random::Random;
 use std::path::{Path, PathBuf};
@@ -77,7 +79,7 @@ fn torture() {
             Some(bench) => {
                 {
                     let _mounted = bench.mount("new").unwrap_or_else(|error| panic!("{error}"));
-                    workload::prepare(&env);
+                    actors::prepare(&env);
                 }
                 tables.push(Table { kind: *kind, bench, env, folder, cuts: 0, controls: 0, losses: 0 });
             }
@@ -195,7 +197,10 @@ impl Table {
             let keep = [Keep::Nothing, Keep::Torn, Keep::Some, Keep::All][random.below(4) as usize];
             recording.cut(moment, keep, &mut random);
             let wrong = match self.bench.mount("cut") {
-                Ok(_mounted) => check::check(&self.env, &workload::actors(), &courses, moment, random.below(2) == 0),
+                Ok(_mounted) => {
+                    let others_first = random.below(2) == 0;
+                    Cut { env: &self.env, courses: &courses, moment, others_first }.check()
+                }
                 Err(error) => vec![error],
             };
             if !wrong.is_empty() && !is_control {
