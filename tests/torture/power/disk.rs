@@ -85,8 +85,8 @@ impl Bench {
         Ok(mounted)
     }
 
-    /// Starts recorded disks with what the new ones have.
-    pub(super) fn record(&self) -> Recorder {
+    /// Starts recorded disks with what the new ones have; fails where this machine has no FUSE.
+    pub(super) fn record(&self) -> Result<Recorder, String> {
         copy_all(&self.folder, "new", "disks");
         copy_all(&self.folder, "new", "durable");
         drop(fs::remove_file(self.folder.join("log")));
@@ -94,13 +94,16 @@ impl Bench {
         command.args([super::NAME, "--exact", "--nocapture"]).env(super::ROLE, &self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let process = command.spawn().expect("this program starts");
-        let recorder = Recorder { process, folder: self.folder.clone() };
+        let mut recorder = Recorder { process, folder: self.folder.clone() };
         let begin = Instant::now();
         while !self.image("fuse", NAMES[1]).exists() {
-            assert!(begin.elapsed() < Duration::from_secs(30), "the recording disks come up");
+            let has_ended = recorder.process.try_wait().is_ok_and(|status| status.is_some());
+            if has_ended || begin.elapsed() > Duration::from_secs(60) {
+                return Err("the recording disks don't come up".to_owned());
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
-        recorder
+        Ok(recorder)
     }
 
     /// Reads what was recorded until the log had this length.

@@ -24,9 +24,10 @@ use crate::support::env::Env;
 use check::Cut;
 use disk::{Bench, KINDS, Keep, Kind};
 use random::Random;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The test, which also is the program that works and the one that serves the disks.
 const NAME: &str = "power::what_was_acknowledged_outlives_a_power_cut";
@@ -35,7 +36,7 @@ const ROLE: &str = "WCAS_TORTURE_POWER";
 /// The control's cuts, until one has lost something.
 const CONTROLS: usize = 8;
 /// What `cargo test` takes.
-const USUAL: Duration = Duration::from_secs(40);
+const USUAL: Duration = Duration::from_secs(45);
 
 #[test]
 fn what_was_acknowledged_outlives_a_power_cut() {
@@ -48,56 +49,52 @@ fn what_was_acknowledged_outlives_a_power_cut() {
 
 /// Starts this program again where its mounts are its own, and end with it.
 fn start_inside() {
-    let mut unshare = Command::new("unshare");
     let apart = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
     if !Command::new("unshare").args(apart).arg("true").output().is_ok_and(|output| output.status.success()) {
         println!("SKIPPED: this user may not mount filesystems, so no power cut was tried");
         return;
     }
-    if !Path::new("/dev/fuse").exists() || !Path::new("/dev/loop-control").exists() {
-        println!("SKIPPED: no FUSE or no loop devices here, so no power cut was tried");
-        return;
-    }
+    let mut unshare = Command::new("unshare");
     unshare.args(apart).arg(std::env::current_exe().expect("this program has a path"));
-    let status = unshare.args([NAME, "--exact", "--nocapture"]).env(ROLE, "inside").status();
-    assert!(status.expect("unshare runs").success(), "power cuts found something: see above");
+    let inside = unshare.args([NAME, "--exact", "--nocapture"]).env(ROLE, "inside").stdin(Stdio::piped()).spawn();
+    let mut inside = inside.expect("unshare starts");
+    // It reads to the end of this, which comes when this process ends in any way.
+    let alive = inside.stdin.take();
+    let status = inside.wait().expect("unshare ends");
+    drop(alive);
+    assert!(status.success(), "power cuts found something: see above");
 }
 
 /// Rounds over the filesystems that there are, until the time is over; one in any case.
 fn torture() {
+    std::thread::spawn(|| {
+        drop(std::io::stdin().read_to_end(&mut Vec::new()));
+        // Signals don't reach the first process of a namespace.
+        std::process::exit(130);
+    });
     let share = Share::start(USUAL);
     let is_long = std::env::var_os("WCAS_TORTURE_SECONDS").is_some();
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970").as_nanos() as u64;
-    let mut found = 0;
     let mut tables: Vec<Table> = Vec::new();
-    let kinds = if is_long { &KINDS[..] } else { &KINDS[..1] };
-    for kind in kinds {
-        let env = Env::new();
-        let folder = working_folder();
-        let mounts = ["near", "far"].map(|name| env.path(name));
-        match Bench::new(folder.path(), mounts, *kind) {
-            Some(bench) => {
-                {
-                    let _mounted = bench.mount("new").unwrap_or_else(|error| panic!("{error}"));
-                    actors::prepare(&env);
-                }
-                tables.push(Table { kind: *kind, bench, env, folder, cuts: 0, controls: 0, losses: 0 });
-            }
-            None => println!("SKIPPED: no mkfs.{} here, so no power cut was tried on it", kind.name()),
+    for kind in if is_long { &KINDS[..] } else { &KINDS[..1] } {
+        match Table::new(*kind) {
+            Ok(table) => tables.push(table),
+            Err(error) => println!("SKIPPED: {error}, so no power cut was tried on {}", kind.name()),
         }
     }
-    if Command::new("strace").arg("-V").output().is_err() {
-        println!("SKIPPED: no strace here, so there is no control: a program without syncs was not tried");
-    } else {
+    if Command::new("strace").arg("-V").output().is_ok() {
         tables.iter_mut().for_each(|table| table.control(seed));
+    } else {
+        println!("SKIPPED: no strace here, so there is no control: a program without syncs was not tried");
     }
+    let mut found = 0;
     for round in 0.. {
         for table in &mut tables {
             if round == 0 || share.is_left() {
                 found += table.round(share, seed.wrapping_add(round), if is_long { 24 } else { 12 }).len();
             }
         }
-        if !share.is_left() || !is_long {
+        if !share.is_left() || !is_long || tables.is_empty() {
             break;
         }
     }
@@ -113,24 +110,40 @@ fn torture() {
     assert_eq!(found, 0, "so many things were wrong after power cuts");
 }
 
-/// Where images and logs are: memory, if it is there. The folder goes with the value.
-fn working_folder() -> tempfile::TempDir {
-    let dir = tempfile::TempDir::with_prefix_in("wcas-power-", "/dev/shm");
-    dir.or_else(|_| tempfile::TempDir::with_prefix("wcas-power-")).expect("a temporary folder can be made")
-}
-
 /// One filesystem with all that belongs to it.
 struct Table {
     kind: Kind,
     bench: Bench,
     env: Env,
-    folder: tempfile::TempDir,
     cuts: usize,
     controls: usize,
     losses: usize,
 }
 
 impl Table {
+    /// Makes the filesystems with what lies ready on them; an error tells what this machine can't do.
+    fn new(kind: Kind) -> Result<Self, String> {
+        let env = Env::new();
+        // Images and logs are in memory, which goes with the namespace.
+        let folder = env.path("work");
+        std::fs::create_dir(&folder).expect("a new folder can be written");
+        let mut memory = Command::new("mount");
+        let is_mounted = memory.args(["-t", "tmpfs", "-o", "size=8g", "tmpfs"]).arg(&folder).status();
+        if !is_mounted.is_ok_and(|status| status.success()) {
+            return Err("no filesystem in memory can be mounted".to_owned());
+        }
+        let mounts = ["near", "far"].map(|name| env.path(name));
+        let bench = Bench::new(&folder, mounts, kind).ok_or_else(|| format!("no mkfs.{} here", kind.name()))?;
+        {
+            let _mounted = bench.mount("new")?;
+            actors::prepare(&env);
+        }
+        let recorder = bench.record()?;
+        drop(bench.mount("fuse")?);
+        drop(recorder);
+        Ok(Self { kind, bench, env, cuts: 0, controls: 0, losses: 0 })
+    }
+
     /// Works once and cuts the power at several moments; returns what was wrong.
     fn round(&mut self, share: Share, seed: u64, count: usize) -> Vec<String> {
         let go_on = |found: &[Vec<String>]| found.is_empty() || share.is_left();
@@ -169,15 +182,16 @@ impl Table {
         count: usize,
         go_on: &dyn Fn(&[Vec<String>]) -> bool,
     ) -> Vec<Vec<String>> {
-        let mut random = Random(seed);
+        let (mut random, begin) = (Random(seed), Instant::now());
         let (courses, end) = {
-            let recorder = self.bench.record();
+            let recorder = self.bench.record().unwrap_or_else(|error| panic!("{error}"));
             let mounted = self.bench.mount("fuse").unwrap_or_else(|error| panic!("{error}"));
             let courses = workload::work(&self.env, &recorder, is_control, seed);
             let end = recorder.now();
             drop(mounted);
             (courses, end)
         };
+        let worked = begin.elapsed();
         let mut recording = self.bench.recording(end);
         let moments = recording.moments();
         let acknowledged: Vec<u64> =
@@ -208,6 +222,12 @@ impl Table {
             }
             found.push(wrong.into_iter().map(|wrong| format!("at {moment} of {end}, {keep:?}: {wrong}")).collect());
         }
+        println!(
+            "{}: {worked:.1?} of work, {:.1?} of {} cuts",
+            self.kind.name(),
+            begin.elapsed() - worked,
+            found.len()
+        );
         found
     }
 
@@ -216,7 +236,7 @@ impl Table {
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("power").join(name);
         std::fs::create_dir_all(&target).expect("a folder can be made");
         let mut copy = Command::new("cp");
-        copy.args(["-r", "--sparse=always"]).arg(self.folder.path().join("cut")).arg(&target);
+        copy.args(["-r", "--sparse=always"]).arg(self.env.path("work/cut")).arg(&target);
         println!("its disks, as they are after all was tried: {} ({:?})", target.display(), copy.status());
     }
 }
