@@ -21,6 +21,7 @@ mod workload;
 
 use crate::share::Share;
 use crate::support::env::Env;
+use crate::support::skip;
 use check::Cut;
 use disk::{Bench, KINDS, Keep, Kind};
 use random::Random;
@@ -51,7 +52,7 @@ fn what_was_acknowledged_outlives_a_power_cut() {
 fn start_inside() {
     let apart = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"];
     if !Command::new("unshare").args(apart).arg("true").output().is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: this user may not mount filesystems, so no power cut was tried");
+        skip("this user may not mount filesystems, so no power cut was tried");
         return;
     }
     let mut unshare = Command::new("unshare");
@@ -79,13 +80,13 @@ fn torture() {
     for kind in if is_long { &KINDS[..] } else { &KINDS[..1] } {
         match Table::new(*kind) {
             Ok(table) => tables.push(table),
-            Err(error) => println!("SKIPPED: {error}, so no power cut was tried on {}", kind.name()),
+            Err(error) => skip(format_args!("{error}, so no power cut was tried on {}", kind.name())),
         }
     }
     if Command::new("strace").arg("-V").output().is_ok() {
         tables.iter_mut().for_each(|table| table.control(seed));
     } else {
-        println!("SKIPPED: no strace here, so there is no control: a program without syncs was not tried");
+        skip("no strace here, so there is no control: a program without syncs was not tried");
     }
     let mut found = 0;
     for round in 0.. {
