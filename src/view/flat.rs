@@ -318,7 +318,10 @@ impl FlatTree {
             fs::sync_dir(&self.folder.handle())?;
             self.sweep(&mark)?;
         }
+        // Until all else is gone, the mark tells that it is ours; and no reader finds any of it again after a power cut.
+        fs::sync_dir(&self.folder.handle())?;
         fs::remove_file(&self.folder.at(MARK))?;
+        fs::sync_dir(&self.folder.handle())?;
         if self.folder.names()?.is_empty() {
             fs::remove_empty_dir(self.folder.path())?;
         }

@@ -92,6 +92,7 @@ pub(super) fn actors() -> Vec<Actor> {
                 "import near/src/clone-1 --collection clone --link auto",
                 "view --collection clone --to near/views/clone --layout flat --link reflink",
                 "view --remove far/views/clone",
+                "view --remove near/views/clone",
                 "import near/src/clone-2 --collection clone",
             ],
         ),

@@ -22,6 +22,7 @@ mod workload;
 use crate::share::Share;
 use crate::support::env::Env;
 use crate::support::skip;
+use actors::Act;
 use check::Cut;
 use disk::{Bench, KINDS, Keep, Kind};
 use random::Random;
@@ -202,14 +203,20 @@ impl Table {
             let from = if number.is_multiple_of(2) { &acknowledged } else { &moments };
             from[random.below(from.len() as u64) as usize]
         };
-        let mut chosen: Vec<u64> = (0..count).map(|number| choose(number, &mut random)).collect();
+        let mut chosen: Vec<(u64, bool)> = (0..count).map(|number| (choose(number, &mut random), false)).collect();
+        // What writes the least besides itself, so that nothing else makes it durable: looked at in each round.
+        let removals = courses.iter().flat_map(|course| course.actor.acts.iter().zip(&course.times));
+        let removals =
+            removals.filter(|(act, _)| !is_control && matches!(act, Act::Run(args) if args.contains("--remove")));
+        chosen.extend(removals.map(|(_, times)| (times.1, true)));
         chosen.sort_unstable();
         let mut found = Vec::new();
-        for (number, moment) in chosen.into_iter().enumerate() {
-            if !go_on(&found) {
-                break;
+        for (number, (moment, is_wanted)) in chosen.into_iter().enumerate() {
+            if !is_wanted && !go_on(&found) {
+                continue;
             }
             let keep = [Keep::Nothing, Keep::Torn, Keep::Some, Keep::All][random.below(4) as usize];
+            let keep = if is_wanted { Keep::Nothing } else { keep };
             recording.cut(moment, keep, &mut random);
             let wrong = match self.bench.mount("cut") {
                 Ok(_mounted) => {

@@ -264,7 +264,7 @@ fn go(
 fn make_noise(env: &Env, is_over: &AtomicBool, mut random: Random) {
     let files = ["near", "far"].map(|disk| File::create(env.path(disk).join("noise")).expect("a file can be made"));
     while !is_over.load(Ordering::Relaxed) {
-        let mut file = &files[usize::from(random.below(3) == 0)];
+        let mut file = &files[usize::from(random.below(12) == 0)];
         file.write_all(&[1; 5000]).and_then(|()| file.sync_data()).expect("a file can be written");
         std::thread::sleep(Duration::from_millis(random.below(80)));
     }
