@@ -151,6 +151,11 @@ impl FlatTree {
         self.mark.as_ref().map(|mark| &mark.owner)
     }
 
+    /// Tells whether somebody is making or removing it, or was cut off doing so: its mark then names files that aren't there yet.
+    pub fn is_unfinished(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.staging.is_some())
+    }
+
     /// Tells whether all that was made is there, and leads to a file.
     pub fn stands(&self) -> bool {
         self.mark.as_ref().is_some_and(|mark| {
@@ -313,7 +318,10 @@ impl FlatTree {
             fs::sync_dir(&self.folder.handle())?;
             self.sweep(&mark)?;
         }
+        // Until all else is gone, the mark tells that it is ours; and no reader finds any of it again after a power cut.
+        fs::sync_dir(&self.folder.handle())?;
         fs::remove_file(&self.folder.at(MARK))?;
+        fs::sync_dir(&self.folder.handle())?;
         if self.folder.names()?.is_empty() {
             fs::remove_empty_dir(self.folder.path())?;
         }

@@ -264,14 +264,20 @@ impl SimpleTree {
         if self.is_shown() {
             fs::remove_file(&root.at("simple"))?;
         }
+        // The row goes next, and with it what keeps the blobs: after a power cut no reader may find the tree again. Not only
+        // where it was shown, since who removed it may have been cut off.
+        fs::sync_dir(&root.handle())?;
         if let Some(hidden) = &self.hidden {
-            let mut names = hidden.names()?;
-            // Until all else is gone, the rest is known to be ours.
-            names.sort_by_key(|name| name == MARK[0]);
-            for name in names.iter().filter(|name| name.to_str().is_some_and(is_made)) {
+            let is_mark = |name: &str| name == MARK[0];
+            let names: Vec<_> = hidden.names()?.into_iter().filter_map(|name| name.into_string().ok()).collect();
+            for name in names.iter().filter(|name| is_made(name) && !is_mark(name)) {
                 remove(&hidden.at(name))?;
             }
+            // Until all else is gone, the rest is known to be ours.
+            fs::sync_dir(&hidden.handle())?;
+            remove(&hidden.at(MARK[0]))?;
             fs::remove_empty_dir(&root.at(".wcas"))?;
+            fs::sync_dir(&root.handle())?;
         }
         Ok(())
     }

@@ -424,6 +424,29 @@ fn sidecars_have_their_names_for_good_before_a_tree_links_them() {
 }
 
 #[test]
+fn a_doctor_calls_no_flat_view_damaged_that_is_only_cut_off() {
+    let sandbox = Sandbox::new();
+    let args = ["view", "--collection", "cuda", "--to", "views/cuda", "--layout", "flat"];
+    prepare_store(&sandbox);
+    sandbox.ok(&args);
+    sandbox.ok(&["import", "src/two", "--collection", "cuda"]);
+    sandbox.save();
+    let told = (1..).map_while(|number| {
+        sandbox.restore();
+        let is_cut_off = sandbox.run(Some(&format!("kill@{number}")), &args).code == KILLED;
+        let store = state::open(&sandbox.store()).expect("the store is there");
+        let report = wcas::ops::doctor(&store, &state::context()).expect("a doctor can look");
+        let of_view = report.findings.into_iter().filter(|finding| finding.kind == "view").collect::<Vec<_>>();
+        assert!(
+            of_view.iter().all(|finding| finding.severity == wcas::ops::Severity::Note),
+            "kill@{number}: {of_view:?}"
+        );
+        is_cut_off.then_some(of_view.len())
+    });
+    assert!(told.sum::<usize>() > 0, "somewhere it tells that the view is unfinished");
+}
+
+#[test]
 fn removing_a_view_can_be_stopped_anywhere() {
     for layout in ["simple", "flat"] {
         let prepare = |sandbox: &Sandbox| {

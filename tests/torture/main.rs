@@ -18,6 +18,7 @@ mod damage_kinds;
 mod lab;
 mod limits;
 mod operator;
+mod power;
 mod room;
 mod served;
 mod share;

@@ -361,7 +361,15 @@ impl Examination<'_> {
     fn views(&mut self) -> Result<()> {
         for view in self.store.manifest.views()? {
             let path = Path::new(&view.path);
-            if let Some(detail) = crate::ops::view::damage(self.store, &view) {
+            if crate::ops::view::is_unfinished(&view) {
+                let advice = format!(
+                    "if nobody is at work, `wcas view --to {0}` or `wcas view --remove {0}` again ends it",
+                    view.path
+                );
+                let detail =
+                    "the view is being changed, or that was cut off: its page lists only what is there".to_owned();
+                self.note("view", Some(path), detail, &advice);
+            } else if let Some(detail) = crate::ops::view::damage(self.store, &view) {
                 let advice = match path.exists() {
                     true => format!(
                         "`wcas verify --repair`, or `wcas view --to {}` with what it shows, makes that anew",

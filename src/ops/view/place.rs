@@ -82,6 +82,11 @@ impl Tree {
     }
 }
 
+/// Tells whether a tree is being changed file by file, or such a change was cut off: what readers see is whole, and it is no damage.
+pub(in crate::ops) fn is_unfinished(view: &ViewRow) -> bool {
+    matches!(open(Path::new(&view.path), view.layout), Ok(Tree::Flat(tree)) if tree.is_unfinished())
+}
+
 /// Says what is wrong with a tree as a whole: readers find nothing of it.
 fn absence(view: &ViewRow) -> Option<&'static str> {
     let (path, simple) = (Path::new(&view.path), Path::new(&view.path).join("simple"));
@@ -103,6 +108,9 @@ fn absence(view: &ViewRow) -> Option<&'static str> {
 pub(in crate::ops) fn damage(store: &Store, view: &ViewRow) -> Option<String> {
     if let Some(absence) = absence(view) {
         return Some(absence.to_owned());
+    }
+    if is_unfinished(view) {
+        return None;
     }
     // A view that was killed may have shown what its row doesn't count yet.
     let is_counted = store.manifest.last_generation(view.id).is_ok_and(|last| last == view.generation);
