@@ -1,0 +1,16 @@
+//! The torture: what breaks stores in the world, done to this one on purpose, again and again.
+//!
+//! In `cargo test` each part takes a small share, so that it stays alive; `tests/torture/run.sh` takes as long as it is told.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests and their helpers may panic and say what they skip"
+)]
+
+mod fuzz;
+mod mutate;
+mod share;
+#[path = "../support/mod.rs"]
+mod support;
+mod targets;
