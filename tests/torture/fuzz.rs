@@ -43,7 +43,7 @@ macro_rules! fuzz {
         }
     };
 }
-fuzz! { filename zip html json }
+fuzz! { filename zip metadata native sdist html json requirements config token signed requests forms }
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -4,9 +4,39 @@ use super::saw;
 use wcas::wheel::{self, DistributionFilename, Kind, Metadata};
 
 pub(super) const WORDS: &[&str] = &[
-    "Metadata-Version: 2.1\n", "Name: demo\n", "Version: 1.0\n", "Name: ", "Version: ", "Summary: UNKNOWN\n", "Requires-Python: >=3.9\n",
-    "Requires-Dist: a ; extra == 'x'\n", "Provides-Extra: x\n", "Dynamic: version\n", "\n", "\r\n", "\r", "\n ", "\n\t", "\n\n", ": ", ":", "UNKNOWN",
-    "\u{feff}", "\u{85}", "\u{2028}", "\u{b}", "\u{1c}", "\0", "é", "1.0.0", "1.0+local", "Demo", "2.2", "2.10", "name:", "NAME:",
+    "Metadata-Version: 2.1\n",
+    "Name: demo\n",
+    "Version: 1.0\n",
+    "Name: ",
+    "Version: ",
+    "Summary: UNKNOWN\n",
+    "Requires-Python: >=3.9\n",
+    "Requires-Dist: a ; extra == 'x'\n",
+    "Provides-Extra: x\n",
+    "Dynamic: version\n",
+    "\n",
+    "\r\n",
+    "\r",
+    "\n ",
+    "\n\t",
+    "\n\n",
+    ": ",
+    ":",
+    "UNKNOWN",
+    "\u{feff}",
+    "\u{85}",
+    "\u{2028}",
+    "\u{b}",
+    "\u{1c}",
+    "\0",
+    "é",
+    "1.0.0",
+    "1.0+local",
+    "Demo",
+    "2.2",
+    "2.10",
+    "name:",
+    "NAME:",
 ];
 
 pub(super) fn check(input: &[u8]) {
@@ -49,7 +79,8 @@ fn check_in_a_wheel(input: &[u8]) {
     let name = DistributionFilename::parse("demo-1.0-py3-none-any.whl").expect("a good name");
     let DistributionFilename::Wheel(own) = &name else { return };
     let alone = wheel::check_metadata(input, &name);
-    let bytes = stored(&[("demo-1.0.dist-info/METADATA", input), ("demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\n")]);
+    let bytes =
+        stored(&[("demo-1.0.dist-info/METADATA", input), ("demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\n")]);
     match (alone, wheel::read_wheel(&bytes[..], own)) {
         (Ok(alone), Ok(inside)) => {
             assert_eq!(alone, inside);

@@ -5,10 +5,20 @@
 //! `cargo test`, and cargo-fuzz by `fuzz/`, which is led by coverage.
 
 mod archive;
+mod config;
 mod counted;
 mod filename;
+mod forms;
+mod metadata;
+mod native;
 mod pages;
+mod requests;
+mod requirements;
+mod sdist;
 mod second_zip;
+mod signed;
+mod site;
+mod token;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -31,8 +41,17 @@ const MIB: u64 = 1 << 20;
 pub(crate) const ALL: &[Target] = &[
     Target { name: "filename", check: filename::check, memory: (MIB / 4, 256), words: filename::WORDS },
     Target { name: "zip", check: archive::check, memory: (20 * MIB, 64), words: archive::WORDS },
+    Target { name: "metadata", check: metadata::check, memory: (MIB, 256), words: metadata::WORDS },
+    Target { name: "native", check: native::check, memory: (32 * MIB, 64), words: native::WORDS },
+    Target { name: "sdist", check: sdist::check, memory: (32 * MIB, 64), words: sdist::WORDS },
     Target { name: "html", check: pages::check_html, memory: (MIB, 256), words: pages::HTML_WORDS },
     Target { name: "json", check: pages::check_json, memory: (MIB, 256), words: pages::JSON_WORDS },
+    Target { name: "requirements", check: requirements::check, memory: (MIB, 512), words: requirements::WORDS },
+    Target { name: "config", check: config::check, memory: (MIB, 512), words: config::WORDS },
+    Target { name: "token", check: token::check, memory: (MIB, 256), words: token::WORDS },
+    Target { name: "signed", check: signed::check, memory: (MIB, 256), words: signed::WORDS },
+    Target { name: "requests", check: requests::check, memory: (16 * MIB, 256), words: requests::WORDS },
+    Target { name: "forms", check: forms::check, memory: (16 * MIB, 256), words: forms::WORDS },
 ];
 
 impl Target {
