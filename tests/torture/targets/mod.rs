@@ -72,16 +72,20 @@ thread_local! {
     static SEEN: RefCell<HashSet<u64>> = RefCell::default();
 }
 
+/// How much of a text counts.
+const LETTERS: usize = 60;
+
 /// Notes what an input led to: one that led to something new is worth keeping. Digits and what stands in quotes don't count.
 pub(crate) fn saw(what: impl ToString) {
-    let (what, mut hasher, mut is_quoted) = (what.to_string(), DefaultHasher::new(), false);
-    let mut letters = what.chars().filter(|letter| !letter.is_ascii_digit());
+    let (what, mut hasher, mut quote) = (what.to_string(), DefaultHasher::new(), None);
+    let mut letters = what.chars().filter(|letter| !letter.is_ascii_digit()).take(LETTERS);
     while let Some(letter) = letters.next() {
-        match letter {
-            '"' => is_quoted = !is_quoted,
-            '\\' if is_quoted => _ = letters.next(),
-            _ if !is_quoted => letter.hash(&mut hasher),
-            _ => {}
+        match (letter, quote) {
+            ('\\', Some(_)) => _ = letters.next(),
+            (_, Some(open)) if letter == open => quote = None,
+            (_, Some(_)) => {}
+            ('"' | '`', None) => quote = Some(letter),
+            (_, None) => letter.hash(&mut hasher),
         }
     }
     SEEN.with_borrow_mut(|seen| seen.insert(hasher.finish()));

@@ -99,7 +99,9 @@ fn open(files: &[(&str, Vec<u8>)], path: &Path) -> io::Result<Vec<u8>> {
 /// A requirement's text reads as that requirement.
 fn check_requirement(requirement: &Requirement) {
     let text = &requirement.text;
-    let again = read(Path::new("x"), &mut |_| Ok(text.clone().into_bytes())).expect("text is UTF-8");
+    // A comment keeps a backslash at the end from joining lines.
+    let line = format!("{text} # {}", requirement.place);
+    let again = read(Path::new("x"), &mut |_| Ok(line.clone().into_bytes())).expect("text is UTF-8");
     let [same] = &again.requirements[..] else { panic!("{text:?} reads as {again:?}") };
     assert!(again.refused.is_empty() && again.constraints.is_empty(), "{text:?} reads as {again:?}");
     assert_eq!((&same.name, &same.extras), (&requirement.name, &requirement.extras), "{text:?}");

@@ -116,7 +116,9 @@ fn by_another(bytes: &[u8]) -> Option<Option<Vec<u8>>> {
     for entry in archive.entries().ok()? {
         let mut entry = entry.ok()?;
         let path = entry.path_bytes().into_owned();
-        let path = path.strip_prefix(b"./").unwrap_or(&path).to_vec();
+        // Python's tarfile ends a name at its first NUL.
+        let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
+        let path = path.strip_prefix(b"./").unwrap_or(path).to_vec();
         let top = path.strip_suffix(b"/PKG-INFO").filter(|top| !top.is_empty() && !top.contains(&b'/'));
         let is_file = entry.header().entry_type().is_file();
         if top.is_none_or(|top| matches!(top, b"." | b"..")) || !is_file {
