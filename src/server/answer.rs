@@ -4,8 +4,8 @@ use super::feed::{FeedReader, Pending};
 use crate::budget;
 use crate::error::{Error, ErrorKind};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY};
-use http::{Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SERVER, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, Response, StatusCode};
 use std::fs::File;
 use std::ops::Range;
 
@@ -37,6 +37,17 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Answer {
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer.extensions_mut().insert(Reason(text));
     answer
+}
+
+/// How many headers an answer has room for: those that it is made with, and those that every answer gets on its way out. A map that
+/// grows does so by making all its entries anew.
+pub(super) const USUAL_HEADERS: usize = 12;
+
+/// Sets what every answer tells.
+pub(super) fn sign(headers: &mut HeaderMap) {
+    const SERVER_NAME: HeaderValue = HeaderValue::from_static(concat!("wcas/", env!("CARGO_PKG_VERSION")));
+    headers.insert(SERVER, SERVER_NAME);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 /// Makes the answer that something can't be had just now: clients must not take it for absent.

@@ -5,7 +5,7 @@
 //! another than the known one. What was decided is remembered until the manifest changes, so that a hot file costs no SQL.
 
 use super::access::{self, Readable};
-use super::answer::{Body, failure, plain, set, unavailable};
+use super::answer::{Body, USUAL_HEADERS, failure, plain, set, sign, unavailable};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
@@ -386,9 +386,9 @@ fn give(server: &Server, request: &Request, known: &Known) -> Result<Option<Answ
     }
     let mut answer = Answer::new(body);
     answer.headers_mut().clone_from(&known.headers);
-    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
     if verdict != Verdict::Whole {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
         set(&mut answer, CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, known.size));
     }
     Ok(Some(answer))
@@ -397,8 +397,14 @@ fn give(server: &Server, request: &Request, known: &Known) -> Result<Option<Answ
 /// Returns what every answer with a file's bytes tells.
 fn headers(of: &Representation<'_>) -> HeaderMap {
     let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+    answer.headers_mut().reserve(USUAL_HEADERS);
     describe(&mut answer, of);
     set(&mut answer, CONTENT_TYPE, "application/octet-stream");
+    if let Some(size) = of.size {
+        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
+    }
+    // It is set again on the way out; where it has its place, the map needs not grow.
+    sign(answer.headers_mut());
     answer.into_parts().0.headers
 }
 

@@ -10,7 +10,6 @@ mod render;
 pub(super) use mirror::document as mirror;
 
 use super::answer::{Body, failure, plain, set};
-use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
@@ -21,10 +20,11 @@ use crate::name::ProjectName;
 use crate::ops::{self, CacheRules, PullNote, Shown, VariantsDocument};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName};
 use negotiate::negotiate;
 use page_cache::{Cache, Key, Page};
 pub(super) use render::url as file_url;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -284,34 +284,26 @@ fn is_number(view: &ViewName) -> bool {
 
 /// Answers with a page; `None`: it must be coded first, which takes a while.
 fn give(request: &Request, page: &Page, may_code: bool) -> Option<Answer> {
-    let coding = Coding::accepted(request.headers()).of_size(page.bytes.len());
-    let etag = format!("\"{}{}\"", page.tag, coding.suffix());
-    let verdict =
-        judge(request.method(), request.headers(), &Representation { etag: &etag, modified: None, size: None });
-    let mut answer = if verdict == Verdict::NotModified {
-        let mut answer = Answer::new(Body::Bytes(Bytes::new()));
-        *answer.status_mut() = StatusCode::NOT_MODIFIED;
-        answer
-    } else if verdict == Verdict::Failed {
-        plain(StatusCode::PRECONDITION_FAILED, "it is another than you expect")
-    } else {
-        let bytes = page.ready(coding).or_else(|| may_code.then(|| page.coded(coding)))?;
-        let mut answer = Answer::new(Body::Bytes(bytes));
-        let headers = answer.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(page.form.content_type()));
-        if let Some(name) = coding.header() {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    let coding = page.coding(request.headers());
+    let ready = page.ready(coding);
+    let etag = ready.map_or_else(|| page.etag(coding).into(), |ready| Cow::from(&ready.etag));
+    let of = Representation { etag: &etag, modified: None, size: None };
+    let mut answer = match judge(request.method(), request.headers(), &of) {
+        Verdict::NotModified => {
+            let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+            *answer.status_mut() = StatusCode::NOT_MODIFIED;
+            answer
         }
-        answer
+        Verdict::Failed => plain(StatusCode::PRECONDITION_FAILED, "it is another than you expect"),
+        _ => {
+            let coded = ready.or_else(|| may_code.then(|| page.coded(coding)))?;
+            let mut answer = Answer::new(Body::Bytes(coded.bytes.clone()));
+            answer.headers_mut().clone_from(&coded.headers);
+            return Some(answer);
+        }
     };
     set(&mut answer, ETAG, &etag);
-    let headers = answer.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(page.cache_control));
-    headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    headers.insert(SERIAL, HeaderValue::from(page.serial));
-    if let Some(remotes) = page.incomplete.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-        headers.insert(INCOMPLETE, remotes);
-    }
+    answer.headers_mut().extend(page.told.clone());
     Some(answer)
 }
 
