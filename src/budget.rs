@@ -68,6 +68,8 @@ pub const PAGE_SHORT: Budget =
 pub const PAGES_AT_ONCE: Budget = bytes("pages-at-once", 512 * MIB, "memory of all pages that are read at a time");
 /// The largest signed list of a remote.
 pub const SIGNED_LIST: Budget = bytes("signed-list", 32 * MIB, "a remote's list of signed files");
+/// The most attributes of one tag of a page: those of an index have ten.
+pub const TAG_ATTRIBUTES: Budget = count("tag-attributes", 100, "attributes of a tag on a remote's page");
 /// The longest link on a page.
 pub const LINK_BYTES: Budget = bytes("link-bytes", 16 * KIB, "a link on a remote's page");
 /// The most of a form before the bytes of a part: its boundary and its head.
@@ -176,6 +178,7 @@ pub const ALL: &[&Budget] = &[
     &PAGE_SHORT,
     &PAGES_AT_ONCE,
     &SIGNED_LIST,
+    &TAG_ATTRIBUTES,
     &LINK_BYTES,
     &FORM_HEAD,
     &FORM_PARTS,

@@ -120,7 +120,7 @@ fn find_in_tar(gzip: impl BufRead, cap: u64) -> Result<Option<Vec<u8>>, SdistErr
 fn find_in_members(archive: &mut tar::Archive<impl Read>) -> Result<Option<Vec<u8>>, SdistError> {
     // Raw, because otherwise tar reads a long name of any size into memory.
     let entries = archive.entries().map_err(SdistError::Tar)?.raw(true);
-    let (mut empty, mut long_name, mut found) = (true, None, None);
+    let (mut empty, mut long_name, mut size, mut found) = (true, None, None, None);
     for entry in entries {
         let mut entry = entry.map_err(SdistError::Tar)?;
         empty = false;
@@ -129,7 +129,10 @@ fn find_in_members(archive: &mut tar::Archive<impl Read>) -> Result<Option<Vec<u
             let bytes = read_member(&mut entry, "a long name")?;
             long_name = match kind {
                 EntryType::GNULongName => Some(bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()),
-                _ => pax_path(&bytes).or(long_name),
+                _ => {
+                    size = pax_value(&bytes, b"size").or(size);
+                    pax_value(&bytes, b"path").or(long_name)
+                }
             };
             continue;
         }
@@ -138,6 +141,7 @@ fn find_in_members(archive: &mut tar::Archive<impl Read>) -> Result<Option<Vec<u
             continue;
         }
         let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+        check_size(size.take(), entry.size(), &name)?;
         let is_again = found.as_ref().is_none_or(|(first, _)| *first == name);
         if kind.is_file() && is_pkg_info(&name) && is_again {
             let bytes = read_member(&mut entry, &String::from_utf8_lossy(&name))?;
@@ -158,9 +162,20 @@ fn read_member(entry: &mut tar::Entry<'_, impl Read>, name: &str) -> Result<Vec<
     if read as u64 == size { Ok(bytes) } else { Err(SdistError::Tar(io::ErrorKind::UnexpectedEof.into())) }
 }
 
-fn pax_path(bytes: &[u8]) -> Option<Vec<u8>> {
+fn pax_value(bytes: &[u8], key: &[u8]) -> Option<Vec<u8>> {
     let records = tar::PaxExtensions::new(bytes).flatten();
-    records.filter(|record| record.key_bytes() == b"path").last().map(|record| record.value_bytes().to_vec())
+    records.filter(|record| record.key_bytes() == key).last().map(|record| record.value_bytes().to_vec())
+}
+
+/// Makes sure that a size which an extended header says is the member's own: extractors differ in which they take, and so would see
+/// other members from there on.
+fn check_size(said: Option<Vec<u8>>, own: u64, name: &[u8]) -> Result<(), SdistError> {
+    let Some(said) = said.map(|said| String::from_utf8_lossy(&said).into_owned()) else { return Ok(()) };
+    if said.parse() == Ok(own) {
+        return Ok(());
+    }
+    let text = format!("{:?} has two sizes, {own} and {said:?}", String::from_utf8_lossy(name));
+    Err(SdistError::Tar(io::Error::new(io::ErrorKind::InvalidData, text)))
 }
 
 fn is_pkg_info(name: &[u8]) -> bool {
@@ -263,6 +278,23 @@ mod tests {
         header.set_size(3);
         pax.append_data(&mut header, "short", &b"pax"[..]).unwrap();
         assert_eq!(find(&gzip(&pax.into_inner().unwrap())).unwrap(), Some(b"pax".to_vec()));
+    }
+
+    #[test]
+    fn a_member_with_two_sizes_is_refused() {
+        let sized = |size: &str| {
+            let mut pax = tar::Builder::new(Vec::new());
+            pax.append_pax_extensions([("size", size.as_bytes())]).unwrap();
+            let mut header = tar::Header::new_ustar();
+            header.set_size(3);
+            pax.append_data(&mut header, "d-1/PKG-INFO", &b"pax"[..]).unwrap();
+            find(&gzip(&pax.into_inner().unwrap()))
+        };
+        assert_eq!(sized("3").unwrap(), Some(b"pax".to_vec()));
+        for size in ["2", "4", "512", "-3", "3 ", "", "99999999999999999999"] {
+            let error = sized(size).unwrap_err();
+            assert!(format!("{error:?}").contains("has two sizes, 3 and"), "{size:?}: {error:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! after it, with which some stores of artifacts fill up a block. Nothing here panics on any bytes.
 
 mod check;
+mod gaps;
 mod packing;
 mod stream;
 

@@ -1,7 +1,7 @@
 //! Pages that are more than anybody needs: refused by a budget's name, before they take the memory that they ask for.
 
 use crate::{BASE, DIGEST, try_read, url};
-use wcas::budget::{LINK_BYTES, PAGE_FILES, PAGE_MEMORY};
+use wcas::budget::{LINK_BYTES, PAGE_FILES, PAGE_MEMORY, TAG_ATTRIBUTES};
 use wcas::index::read::{PageError, page};
 
 fn json(item: &str, count: usize) -> String {
@@ -63,6 +63,23 @@ fn a_page_takes_a_few_times_its_size_whatever_it_says() {
     assert_eq!(page(body.as_bytes(), None, &url(&base)).unwrap_err(), PageError::TooMuch(PAGE_MEMORY));
     let grown = peak().saturating_sub(before);
     assert!(grown < 160 << 20, "{} MiB for pages of {} MiB", grown >> 20, BYTES >> 20);
+}
+
+#[test]
+fn a_tag_of_endless_attributes_is_refused_before_the_stack_ends() {
+    for attribute in ["a=\"b\" ", "a=\"b\"\n", "a=\"b\"/", "a=b ", "a='b' ", "a ", "a=\"b\""] {
+        for tag in ["<a href=demo-1.0.zip ", "<p ", "</a "] {
+            let many = |count: usize| format!("<html>{tag}{}>x</a><a href=demo-2.0.zip>", attribute.repeat(count));
+            assert_eq!(
+                try_read(&many(1_000_000)).unwrap_err(),
+                PageError::TooMuch(TAG_ATTRIBUTES),
+                "{tag}{attribute:?}"
+            );
+            assert!(try_read(&many(90)).is_ok(), "{tag}{attribute:?}");
+        }
+    }
+    let many_tags = "<a href=\"demo-1.0.zip\" a=\"b\" c=\"d\">x</a>".repeat(10_000);
+    assert_eq!(try_read(&many_tags).unwrap().files.len(), 1);
 }
 
 #[test]

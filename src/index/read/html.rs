@@ -3,10 +3,12 @@
 use super::link::{Link, Listing, Outcome, last_segment};
 use super::looks::Looks;
 use super::{ListedPage, PageError, Syntax, is_known};
+use crate::budget;
 use crate::name::ProjectName;
 use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
-use html5gum::{Span, Tokenizer};
+use html5gum::{Readable as _, Reader, Span, StringReader, Tokenizer};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 use url::Url;
 
@@ -21,14 +23,59 @@ pub(super) fn read(body: &[u8], url: &Url) -> Result<ListedPage, PageError> {
 
 fn scan<'a>(body: &[u8], url: &'a Url, base: Option<Url>) -> Scanner<'a> {
     let mut scanner = Scanner::new(url, base, body.len());
+    let is_enough = Cell::new(false);
     let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| {
         scanner.event(event);
+        is_enough.set(scanner.listing.excess.is_some());
         None::<Infallible>
     });
     // Else a script's text is read as tags.
     emitter.naively_switch_states(true);
-    let Ok(()) = Tokenizer::new_with_emitter(body, emitter).finish();
+    // Where it ends early, `excess` says why.
+    let _ = Tokenizer::new_with_emitter(Bytes { rest: body.to_reader(), is_enough: &is_enough }, emitter).finish();
     scanner
+}
+
+/// The bytes of a page, until there was enough of them: the tokenizer calls itself for each attribute of a tag, and only an error
+/// brings it back.
+struct Bytes<'a> {
+    rest: StringReader<'a>,
+    is_enough: &'a Cell<bool>,
+}
+
+/// There was enough.
+#[derive(Debug, thiserror::Error)]
+#[error("the page is too much")]
+struct Enough;
+
+impl Bytes<'_> {
+    fn check(&self) -> Result<(), Enough> {
+        if self.is_enough.get() { Err(Enough) } else { Ok(()) }
+    }
+}
+
+impl Reader for Bytes<'_> {
+    type Error = Enough;
+
+    #[inline]
+    fn read_byte(&mut self) -> Result<Option<u8>, Enough> {
+        self.check()?;
+        let Ok(byte) = self.rest.read_byte();
+        Ok(byte)
+    }
+
+    #[inline]
+    fn read_until<'b>(&'b mut self, ends: &[u8], buffer: &'b mut [u8; 4]) -> Result<Option<&'b [u8]>, Enough> {
+        self.check()?;
+        let Ok(bytes) = self.rest.read_until(ends, buffer);
+        Ok(bytes)
+    }
+
+    #[inline]
+    fn try_read_string(&mut self, text: &[u8], is_case_sensitive: bool) -> Result<bool, Enough> {
+        let Ok(is_there) = self.rest.try_read_string(text, is_case_sensitive);
+        Ok(is_there)
+    }
 }
 
 /// A start tag that matters.
@@ -88,6 +135,8 @@ struct Scanner<'a> {
     /// The attributes of the tag, each once: the first counts.
     values: [Option<String>; ATTRIBUTES.len()],
     attribute: Option<Attribute>,
+    /// How many attributes the tag has.
+    attributes: u64,
     /// The segment that an anchor leads to and whether a slash follows, until its text is read.
     pending: Option<(String, bool)>,
     text: String,
@@ -106,6 +155,7 @@ impl<'a> Scanner<'a> {
             inside: Inside::Body,
             values: Default::default(),
             attribute: None,
+            attributes: 0,
             pending: None,
             text: String::new(),
         }
@@ -133,6 +183,7 @@ impl<'a> Scanner<'a> {
 
     fn open(&mut self, name: &[u8]) {
         self.values = Default::default();
+        self.attributes = 0;
         self.attribute = None;
         self.tag = match name {
             b"a" => Tag::Anchor,
@@ -151,6 +202,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn name_attribute(&mut self, name: &[u8]) {
+        self.attributes += 1;
+        if self.attributes > budget::TAG_ATTRIBUTES.limit {
+            self.listing.excess.get_or_insert(budget::TAG_ATTRIBUTES);
+        }
         let known = ATTRIBUTES.iter().find(|(own, _)| *own == name).map(|(_, attribute)| *attribute);
         self.attribute = known.filter(|attribute| self.tag != Tag::Other && self.values[*attribute as usize].is_none());
         if let Some(attribute) = self.attribute {
@@ -164,7 +219,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn close(&mut self) {
-        self.attribute = None;
+        (self.attribute, self.attributes) = (None, 0);
         match self.tag {
             Tag::Anchor => self.anchor(),
             Tag::Base => self.base(),
@@ -176,7 +231,7 @@ impl<'a> Scanner<'a> {
 
     fn end(&mut self, name: &[u8]) {
         // Attributes of an end tag mean nothing.
-        (self.tag, self.attribute) = (Tag::Other, None);
+        (self.tag, self.attribute, self.attributes) = (Tag::Other, None, 0);
         match name {
             b"a" => self.end_anchor(),
             b"title" | b"h1" => {

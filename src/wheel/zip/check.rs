@@ -14,7 +14,8 @@ const PIECE_BYTES: usize = 64 * 1024;
 const MAX_MEMBER_BYTES: u64 = 1 << 40;
 
 impl<R: ReadAt + Sync + ?Sized> Archive<'_, R> {
-    /// Inflates all members, several at a time by rayon's current pool, and makes sure that their headers, sizes and CRCs are right.
+    /// Inflates all members, several at a time by rayon's current pool, and makes sure that their headers, sizes and CRCs are right, and
+    /// that there are no others.
     ///
     /// With `is_bounded` no more is inflated than the budgets `members-…` have: what goes beyond is refused.
     pub fn check_all(&self, is_bounded: bool) -> Result<(), ZipError> {
@@ -24,6 +25,7 @@ impl<R: ReadAt + Sync + ?Sized> Archive<'_, R> {
     }
 
     fn check_within(&self, account: &Account) -> Result<(), ZipError> {
+        self.check_gaps()?;
         self.entries().par_bridge().try_for_each(|entry| self.check(&entry?, account))
     }
 
@@ -51,7 +53,8 @@ fn own(entry: &Entry<'_>, error: io::Error) -> ZipError {
 }
 
 impl<R: ReadAt + ?Sized> Archive<'_, R> {
-    /// Makes sure that the members' own headers say what the directory says of them, and that they don't lie over one another.
+    /// Makes sure that the members' own headers say what the directory says of them, that they don't lie over one another, and that
+    /// there are no others.
     pub fn check_headers(&self) -> Result<(), ZipError> {
         let mut packed = 0u64;
         for entry in self.entries() {
@@ -62,7 +65,7 @@ impl<R: ReadAt + ?Sized> Archive<'_, R> {
         }
         // They lie over one another, as in a bomb.
         let excess = || ZipError::TooMuch(Excess(budget::MEMBERS_BYTES));
-        if packed > self.tail.size { Err(excess()) } else { Ok(()) }
+        if packed > self.tail.size { Err(excess()) } else { self.check_gaps() }
     }
 
     /// Makes sure that a member's own header says what the directory says of it.
