@@ -108,3 +108,21 @@ fn judge(inspection: &Inspection, label: &Label) -> (usize, bool) {
     };
     (verdict, accelerators.iter().all(|own| found.get(own).is_some_and(|own| own == strength)))
 }
+
+fn answer(inspection: &Inspection) -> String {
+    let strengths = inspection.strengths().into_iter();
+    let told: Vec<String> = strengths.map(|(accelerator, strength)| format!("{strength} {accelerator}")).collect();
+    if told.is_empty() { "-".to_owned() } else { told.join(", ") }
+}
+
+fn labels(path: &Path) -> BTreeMap<String, Label> {
+    let text = std::fs::read_to_string(path).expect("WCAS_BENCH_LABELS names a table");
+    let rows = text.lines().skip(1).filter_map(|line| {
+        let mut fields = line.split('\t');
+        let (filename, accelerator) = (fields.next()?, fields.next()?);
+        let own = || accelerator.split(',').map(str::to_owned).collect();
+        let label = (accelerator != "none").then(|| (own(), fields.next().unwrap_or_default().to_owned()));
+        Some((filename.to_owned(), label))
+    });
+    rows.collect()
+}

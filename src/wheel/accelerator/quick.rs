@@ -2,7 +2,7 @@
 
 use super::deep::{MIN_BYTES, begins_native};
 use super::judge::{Findings, build_word, file_name, is_module, is_shared, is_vendors_own};
-use super::{Inspection, Strength, device, elf, evidence, head};
+use super::{Inspection, Strength, device, elf, evidence, head, pe};
 use crate::budget::{self, Excess};
 use crate::requirement::{Environment, Marker};
 use crate::wheel::zip::{Archive, Entry, ReadAt, ZipError};
@@ -13,8 +13,10 @@ use std::io::Read;
 
 /// How much is inflated of the heads of native members: of each so much, of all a share of their packed bytes, within these bounds.
 const HEAD_BYTES: u64 = 128 * 1024;
-const HEADS_SHARE: u64 = 24;
+const HEADS_SHARE: u64 = 64;
 const LEAST_HEADS: u64 = 64 * 1024;
+/// Where the table of sections of a Windows library has ended.
+const SECTIONS_BYTES: u64 = 4096;
 const MOST_HEADS: u64 = 16 * 1024 * 1024;
 /// The largest note of a builder that is read.
 const MAX_NOTE_BYTES: u64 = 1 << 20;
@@ -94,7 +96,7 @@ pub(super) fn look<'a, R: ReadAt + ?Sized>(
             }
             continue;
         }
-        if head.is_some_and(|head| elf::is_elf(&head)) {
+        if head.is_some_and(|head| elf::is_elf(&head) || pe::is_pe(&head)) {
             natives.push((member, entry));
         }
         add_member(findings, member, entry.size, &mut libraries);
@@ -266,7 +268,7 @@ fn add_heads<R: ReadAt + ?Sized>(
             );
         }
         for (accelerator, symbol) in told.calls {
-            findings.add(accelerator, Strength::Carries, Some(member), format!("names {symbol} among its symbols"));
+            findings.add(accelerator, Strength::Carries, Some(member), format!("has {symbol}"));
         }
         left = left.saturating_sub(inflated);
         if left < LEAST_HEADS / 4 {
@@ -275,24 +277,23 @@ fn add_heads<R: ReadAt + ?Sized>(
     }
 }
 
-/// Reads a member's head, at most so many bytes: so far that its names are told, which lie behind all its symbols. Returns what it tells,
-/// and how much was inflated.
+/// Reads a member's head, at most so many bytes: of an ELF file so far that its names are told, which lie behind all its symbols; of a
+/// Windows library the table of sections. Returns what it tells, and how much was inflated.
 fn read_head(mut reader: impl Read, most: u64) -> Option<(head::Told, u64)> {
     /// A name that one piece begins and the next one ends.
     const OVERLAP: usize = 64;
     let (mut head, mut seen) = (Vec::with_capacity(HEAD_BYTES.min(most) as usize), 0usize);
+    reader.by_ref().take(SECTIONS_BYTES.min(most)).read_to_end(&mut head).ok()?;
+    if pe::is_pe(&head) {
+        return Some((head::read_sections(&head), head.len() as u64));
+    }
     loop {
-        let step = HEAD_BYTES.min(most - head.len() as u64);
+        // To the next whole piece.
+        let step = (HEAD_BYTES - head.len() as u64 % HEAD_BYTES).min(most - head.len() as u64);
         let len = reader.by_ref().take(step).read_to_end(&mut head).ok()?;
-        let is_done = len as u64 != HEAD_BYTES || head.len() as u64 == most;
+        let is_done = (len as u64) < step || head.len() as u64 == most;
         if is_done || head::has_names(&head[seen.saturating_sub(OVERLAP)..]) {
-            let told = head::read(&head);
-            return Some((told, head.len() as u64));
-        }
-        // Far behind the start anything that tells is enough.
-        let told = head::read(&head[seen.saturating_sub(OVERLAP)..]);
-        if !told.is_empty() {
-            return Some((told, head.len() as u64));
+            return Some((head::read(&head), head.len() as u64));
         }
         seen = head.len();
     }
