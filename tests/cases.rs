@@ -745,7 +745,7 @@ fn x11_processes_lock_each_other_out_and_one_that_is_killed_leaves_nothing_wrong
 fn x11_what_is_reported_as_done_was_synced_before() {
     let env = Env::new();
     if std::process::Command::new("strace").arg("-V").output().is_err() {
-        println!("skipped: strace is not installed");
+        support::skip("strace is not installed");
         return;
     }
     Wheel::new("demo", "1.0").payload(50_000, 1).write_to(env.path("in"));
@@ -757,7 +757,7 @@ fn x11_what_is_reported_as_done_was_synced_before() {
     command.env("WCAS_STORE", env.store()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = command.output().unwrap();
     if !output.status.success() {
-        println!("skipped: strace may not trace here: {}", String::from_utf8_lossy(&output.stderr));
+        support::skip(format_args!("strace may not trace here: {}", String::from_utf8_lossy(&output.stderr)));
         return;
     }
     let trace = fs::read_to_string(trace).unwrap();

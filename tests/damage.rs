@@ -125,7 +125,7 @@ impl Case {
     /// Runs a check for each damage.
     fn each(check: impl Fn(&Self) + Sync) {
         if is_root() {
-            println!("skipped: permissions don't bind root, so a file without them is no damage");
+            support::skip("permissions don't bind root, so a file without them is no damage");
         }
         // Each store is made by some processes that sync: two at a time is what the disk takes.
         std::thread::scope(|scope| {

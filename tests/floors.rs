@@ -102,6 +102,81 @@ fn the_number_of_packages_is_the_one_that_was_written_down() {
     assert_eq!(registries.len(), 1, "all come from one registry: {registries:?}");
 }
 
+/// Folders whose modules are siblings: none may need another that needs it.
+const FAMILIES: [&str; 2] = ["ops", "server"];
+
+/// Arrows between siblings that close a circle, and are still to go. Without them there is none.
+const CIRCLES: [(&str, &str, &str); 0] = [];
+
+#[test]
+fn no_siblings_need_each_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &root, &mut files);
+    let mut wrong = Vec::new();
+    for family in FAMILIES {
+        let mut arrows = arrows(family, &files);
+        for (of, from, to) in CIRCLES.iter().filter(|(of, ..)| *of == family) {
+            let is_needed = arrows.get_mut(*from).is_some_and(|needed| needed.remove(*to));
+            assert!(is_needed, "{of}: `{from}` needs `{to}` no longer: take it off the list");
+        }
+        wrong.extend(circles(&arrows).iter().map(|circle| format!("{family}: {}", circle.join(" <-> "))));
+    }
+    assert!(wrong.is_empty(), "modules that need each other:\n{}", wrong.join("\n"));
+}
+
+/// Returns which modules of a folder need which, by name.
+fn arrows(family: &str, files: &[(String, String)]) -> BTreeMap<String, BTreeSet<String>> {
+    let own: Vec<(Vec<String>, &String)> = files
+        .iter()
+        .map(|(name, source)| (name.trim_end_matches(".rs").split('/').map(str::to_owned).collect::<Vec<_>>(), source))
+        .filter(|(home, _)| home[0] == family)
+        .collect();
+    let siblings: BTreeSet<&str> = own.iter().map(|(home, _)| home[1].as_str()).filter(|name| *name != "mod").collect();
+    let head = own.iter().find(|(home, _)| home[1] == "mod").expect("a family has a head").1;
+    let named = paths(&tokens(head), &[family.to_owned()]).into_iter().filter_map(SourcePath::alias);
+    // What the head names again is that of the module where it comes from.
+    let again: BTreeMap<String, String> = named
+        .filter_map(|(name, path)| Some((name, path.get(2).filter(|of| siblings.contains(of.as_str()))?.clone())))
+        .collect();
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (home, source) in own.iter().filter(|(home, _)| home[1] != "mod") {
+        let tokens = tokens(source);
+        let aliases: BTreeMap<String, Vec<String>> =
+            paths(&tokens, home).into_iter().filter_map(SourcePath::alias).collect();
+        for path in paths(&tokens, home) {
+            let segments = path.resolved(&aliases);
+            let ["crate", of, name, ..] = segments.iter().map(String::as_str).collect::<Vec<_>>()[..] else { continue };
+            let to = again.get(name).map_or(name, String::as_str);
+            if of == family && to != home[1] && siblings.contains(to) {
+                arrows.entry(home[1].clone()).or_default().insert(to.to_owned());
+            }
+        }
+    }
+    arrows
+}
+
+/// Returns the sets of names that all reach one another.
+fn circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let reached = |from: &String| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(name) = next.pop() {
+            next.extend(arrows.get(name).into_iter().flatten().filter(|to| seen.insert((*to).clone())));
+        }
+        seen
+    };
+    let reach: BTreeMap<&String, BTreeSet<String>> = arrows.keys().map(|from| (from, reached(from))).collect();
+    let mut found = BTreeSet::new();
+    for (from, to) in &reach {
+        let circle: Vec<String> =
+            to.iter().filter(|name| reach.get(name).is_some_and(|back| back.contains(*from))).cloned().collect();
+        if circle.len() > 1 {
+            found.insert(circle);
+        }
+    }
+    found.into_iter().collect()
+}
+
 fn collect(root: &Path, dir: &Path, files: &mut Vec<(String, String)>) {
     let entries =
         fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>).expect("the sources can be listed");

@@ -21,7 +21,7 @@ fn tools() -> Option<(PathBuf, PathBuf)> {
     let python = std::env::var_os("WCAS_TEST_PYTHON").map_or_else(|| target.join("clients/bin/python"), PathBuf::from);
     let maturin = others.join("maturin/bin/maturin");
     if !maturin.exists() || !python.exists() {
-        println!("skipped: no maturin or no Python; run tests/clients.sh");
+        support::skip("no maturin or no Python; run tests/clients.sh");
         return None;
     }
     Some((maturin, python))

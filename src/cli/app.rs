@@ -153,6 +153,25 @@ impl App {
         self.document(command, report)
     }
 
+    /// Prints a list as a table. One that is empty is an answer, too: a note says so, and programs get nothing, or an empty list.
+    pub(super) fn table<T: Serialize, const N: usize>(
+        &self,
+        command: &str,
+        report: &T,
+        heading: [&str; N],
+        (rows, if_empty): (impl IntoIterator<Item = [String; N]>, &str),
+    ) -> Result<()> {
+        if self.json {
+            return self.document(command, report);
+        }
+        let rows: Vec<[String; N]> = rows.into_iter().collect();
+        if rows.is_empty() {
+            self.note(if_empty);
+            return Ok(());
+        }
+        self.raw(|out| print::table(&mut print::Lines::new(out), heading, &rows))
+    }
+
     /// Prints a report whose text is for programs, too: a path, a document.
     pub(super) fn report_as_is<T: Serialize>(
         &self,

@@ -4,14 +4,13 @@ use super::app::App;
 use super::{End, print, sign, units};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
-use std::io::Write;
 use wcas::Error;
 use wcas::error::Result;
 use wcas::manifest::{Guard, StatusRow};
 use wcas::name::{CollectionName, ProjectName};
 use wcas::ops::{
     self, CacheRules, CacheRulesError, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion,
-    RevisionSpec, Settings, StatusReport,
+    RevisionSpec, Settings,
 };
 use wcas::requirement::{ProjectPattern, Spec};
 use wcas::status::Status;
@@ -141,13 +140,13 @@ struct SetArgs {
     /// The collection
     name: CollectionName,
     /// Where a lookup goes on; may be given several times, in order; `none` for nowhere
-    #[arg(long, value_name = "C")]
+    #[arg(long, value_name = "C", value_delimiter = ',')]
     fallback: Vec<String>,
     /// Keep the N highest builds of each project, version, tags and build suffix
-    #[arg(long, value_name = "N", value_parser = rule(parse_count))]
+    #[arg(long, value_name = "N", value_parser = rule(units::whole::<u32>))]
     keep_builds: Option<Rule<u32>>,
     /// Keep the N highest versions of each project
-    #[arg(long, value_name = "N", value_parser = rule(parse_count))]
+    #[arg(long, value_name = "N", value_parser = rule(units::whole::<u32>))]
     keep_versions: Option<Rule<u32>>,
     /// Drop what no lookup gave in this time
     #[arg(long, value_name = "TIME", value_parser = rule(units::seconds))]
@@ -178,7 +177,7 @@ struct SetArgs {
     cache: Option<Rule<CacheRules>>,
     /// Ask strangers' remotes for these projects though the collection has, or had, its own: a name, or a part with '*'; may be
     /// given several times; `none` for no project
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     open: Vec<String>,
 }
 
@@ -214,10 +213,6 @@ fn parse_cache(text: &str) -> std::result::Result<CacheRules, String> {
         return Err("own, prebuilt and builds are said by a run, not by a collection".to_owned());
     }
     Ok(rules)
-}
-
-fn parse_count(text: &str) -> std::result::Result<u32, String> {
-    text.parse().map_err(|_| "write a number".to_owned())
 }
 
 pub(super) fn rule<T>(
@@ -291,25 +286,22 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
 
 fn list(app: &App) -> Result<()> {
     let collections = ops::collections(&app.open()?)?;
-    app.report("collection-list", &ListDocument { collections: &collections }, |out| {
-        let rows: Vec<[String; 6]> = collections
-            .iter()
-            .map(|row| {
-                let fallbacks: Vec<&str> = row.fallbacks.iter().map(CollectionName::as_str).collect();
-                let snapshots: Vec<String> =
-                    row.snapshots.iter().map(|(name, revision)| format!("{name}@{revision}")).collect();
-                [
-                    row.name.to_string(),
-                    row.revision.to_string(),
-                    row.distributions.to_string(),
-                    dash(fallbacks.join(", ")),
-                    dash(rules(row)),
-                    dash(snapshots.join(", ")),
-                ]
-            })
-            .collect();
-        print::table(out, ["COLLECTION", "REVISION", "DISTRIBUTIONS", "FALLBACKS", "RULES", "SNAPSHOTS"], &rows)
-    })
+    let rows = collections.iter().map(|row| {
+        let fallbacks: Vec<&str> = row.fallbacks.iter().map(CollectionName::as_str).collect();
+        let snapshots: Vec<String> =
+            row.snapshots.iter().map(|(name, revision)| format!("{name}@{revision}")).collect();
+        [
+            row.name.to_string(),
+            row.revision.to_string(),
+            row.distributions.to_string(),
+            dash(fallbacks.join(", ")),
+            dash(rules(row)),
+            dash(snapshots.join(", ")),
+        ]
+    });
+    let heading = ["COLLECTION", "REVISION", "DISTRIBUTIONS", "FALLBACKS", "RULES", "SNAPSHOTS"];
+    let document = ListDocument { collections: &collections };
+    app.table("collection-list", &document, heading, (rows, "there are no collections"))
 }
 
 fn show(app: &App, name: &CollectionName) -> Result<()> {
@@ -411,6 +403,9 @@ fn promote(app: &App, options: &PromoteOptions) -> Result<End> {
 
 fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec) -> Result<()> {
     let report = ops::diff(&app.open()?, from, to)?;
+    if report.changes.is_empty() {
+        app.note("nothing differs");
+    }
     app.report("collection-diff", &report, |out| {
         for change in &report.changes {
             let sign = match change.change {
@@ -427,34 +422,31 @@ fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec) -> Result<()> {
 
 fn log(app: &App, name: &CollectionName) -> Result<()> {
     let revisions = ops::log(&app.open()?, name)?;
-    app.report("collection-log", &LogDocument { collection: name, revisions: &revisions }, |out| {
-        let rows: Vec<[String; 7]> = revisions
-            .iter()
-            .map(|row| {
-                let mut what = row.what.clone();
-                if let Some(operation) = row.undone_by {
-                    what.push_str(&format!(" (undone by {operation})"));
-                }
-                if !row.is_whole {
-                    what.push_str(" (gc has taken files)");
-                }
-                for snapshot in &row.snapshots {
-                    what.push_str(&format!(" [{snapshot}]"));
-                }
-                let changes = format!("+{} -{}", row.added, row.removed);
-                [
-                    row.revision.to_string(),
-                    print::time(row.at),
-                    row.operation.map_or_else(|| "-".to_owned(), |number| number.to_string()),
-                    row.kind.clone(),
-                    changes,
-                    print::printable(&row.who),
-                    print::printable(&what),
-                ]
-            })
-            .collect();
-        print::table(out, ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHO", "WHAT"], &rows)
-    })
+    let rows = revisions.iter().map(|row| {
+        let mut what = row.what.clone();
+        if let Some(operation) = row.undone_by {
+            what.push_str(&format!(" (undone by {operation})"));
+        }
+        if !row.is_whole {
+            what.push_str(" (gc has taken files)");
+        }
+        for snapshot in &row.snapshots {
+            what.push_str(&format!(" [{snapshot}]"));
+        }
+        let changes = format!("+{} -{}", row.added, row.removed);
+        [
+            row.revision.to_string(),
+            print::time(row.at),
+            row.operation.map_or_else(|| "-".to_owned(), |number| number.to_string()),
+            row.kind.clone(),
+            changes,
+            print::printable(&row.who),
+            print::printable(&what),
+        ]
+    });
+    let heading = ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHO", "WHAT"];
+    let document = LogDocument { collection: name, revisions: &revisions };
+    app.table("collection-log", &document, heading, (rows, "nothing was ever done to it"))
 }
 
 fn snapshot(app: &App, spec: &RevisionSpec, name: &str, delete: bool) -> Result<()> {
@@ -528,16 +520,14 @@ fn status(app: &App, args: StatusArgs) -> Result<()> {
         }
         (project, _) => ops::project_status(&app.open()?, &name, project.as_ref())?,
     };
-    app.report("collection-status", &report, |out| tell_statuses(out, &report))
-}
-
-fn tell_statuses(out: &mut dyn Write, report: &StatusReport) -> std::io::Result<()> {
-    if report.projects.is_empty() {
-        return Ok(());
-    }
-    let row = |row: &StatusRow| {
-        [row.project.to_string(), row.status.to_string(), dash(row.reason.clone().unwrap_or_default())]
-    };
-    let rows: Vec<[String; 3]> = report.projects.iter().map(row).collect();
-    print::table(out, ["PROJECT", "STATUS", "REASON"], &rows)
+    let rows = report
+        .projects
+        .iter()
+        .map(|row| [row.project.to_string(), row.status.to_string(), dash(row.reason.clone().unwrap_or_default())]);
+    app.table(
+        "collection-status",
+        &report,
+        ["PROJECT", "STATUS", "REASON"],
+        (rows, "no other status than active is set"),
+    )
 }

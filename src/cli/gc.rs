@@ -23,10 +23,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = units::seconds, default_value = "48h")]
     grace: i64,
     /// Keep the N highest builds of each project, version, tags and build suffix
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::whole::<u32>)]
     keep_builds: Option<u32>,
     /// Keep the N highest versions of each project (counted apart by tags and by the name of a local part such as +cu or +rocm)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::whole::<u32>)]
     keep_versions: Option<u32>,
     /// Drop what no lookup gave in this time
     #[arg(long, value_name = "TIME", value_parser = units::seconds)]
@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
     max_bytes: Option<u64>,
     /// Apply rules to this collection only; may be given several times
-    #[arg(long, value_name = "C")]
+    #[arg(long, value_name = "C", value_delimiter = ',')]
     collection: Vec<CollectionName>,
     /// Stop after this time; the next run goes on
     #[arg(long, value_name = "TIME", value_parser = units::duration)]

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::select::{Everywhere, Selection, Within};
-use super::{End, print};
+use super::{End, print, units};
 use serde::Serialize;
 use wcas::Error;
 use wcas::error::Result;
@@ -67,7 +67,13 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
 #[command(after_help = "Example: wcas undo")]
 pub(super) struct UndoArgs {
     /// The operation, as `invalidate` and `collection log` tell it [default: the last one]
+    #[arg(value_parser = operation)]
     operation: Option<i64>,
+}
+
+fn operation(text: &str) -> std::result::Result<i64, String> {
+    units::positive(text)
+        .map_err(|_: String| "write an operation's number, as `invalidate` and `collection log` tell it".to_owned())
 }
 
 pub(super) fn undo(app: &App, args: UndoArgs) -> Result<End> {

@@ -70,16 +70,8 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     let store = app.open()?;
     let is_asked = !args.specs.is_empty();
     let found = ops::list(&store, &args.within.filter(args.specs)?)?;
-    app.report("list", &ListDocument { distributions: &found }, |out| {
-        if found.is_empty() {
-            return Ok(());
-        }
-        let rows: Vec<_> = found.iter().map(row).collect();
-        print::table(out, ["COLLECTION", "PROJECT", "VERSION", "BUILD", "SIZE", "FILENAME"], &rows)
-    })?;
-    if found.is_empty() {
-        app.note("nothing is listed");
-    }
+    let heading = ["COLLECTION", "PROJECT", "VERSION", "BUILD", "SIZE", "FILENAME"];
+    app.table("list", &ListDocument { distributions: &found }, heading, (found.iter().map(row), "nothing is listed"))?;
     Ok(if found.is_empty() && is_asked { End::NotFound } else { End::Done })
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
     /// Only the newest N
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::whole::<u64>)]
     limit: Option<u64>,
     /// Print what comes, too, until interrupted
     #[arg(long)]
@@ -89,10 +89,13 @@ fn tell(app: &App, args: Args) -> Result<End> {
     };
     let records = ops::records(&store, &filter)?;
     if !args.follow {
-        app.report("log", &Document { records: &records }, |out| {
-            let rows: Vec<[String; 7]> = records.iter().map(row).collect();
-            print::table(out, ["NUMBER", "AT", "KIND", "WHO", "FROM", "COMMAND", "WHAT"], &rows)
-        })?;
+        let heading = ["NUMBER", "AT", "KIND", "WHO", "FROM", "COMMAND", "WHAT"];
+        app.table(
+            "log",
+            &Document { records: &records },
+            heading,
+            (records.iter().map(row), "no record is like that"),
+        )?;
         return Ok(End::Done);
     }
     filter.limit = None;

@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// `torch==2.5.1`, `torch>=2,<3`, `torch`, a filename, or a digest
     spec: Spec,
     /// A collection to search; may be given several times, in order [default: shared]
-    #[arg(long, value_name = "C")]
+    #[arg(long, value_name = "C", value_delimiter = ',')]
     collection: Vec<CollectionName>,
     /// Search where `import --variant` sends: the project's override, the variant's collection, its fallbacks, the default one
     #[arg(long, value_name = "V", conflicts_with = "collection")]

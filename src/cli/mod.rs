@@ -12,6 +12,7 @@ mod import;
 mod inspect;
 mod invalidate;
 mod list;
+mod listen;
 mod log;
 mod lookup;
 mod names;

@@ -84,13 +84,11 @@ pub(super) fn reserve(app: &App, args: ReserveArgs) -> Result<End> {
         }
         (None, _) => return Err(Error::Refused("say whose they are: --collection C".to_owned())),
     };
-    app.report("reserve", &ReservationsDocument { reservations: &rows }, |out| {
-        let row = |row: &Reservation| {
-            [row.pattern.to_string(), row.collection.to_string(), dash(row.reason.clone().unwrap_or_default())]
-        };
-        let rows: Vec<[String; 3]> = rows.iter().map(row).collect();
-        if rows.is_empty() { Ok(()) } else { print::table(out, ["PROJECTS", "COLLECTION", "REASON"], &rows) }
-    })?;
+    let row = |row: &Reservation| {
+        [row.pattern.to_string(), row.collection.to_string(), dash(row.reason.clone().unwrap_or_default())]
+    };
+    let (document, heading) = (ReservationsDocument { reservations: &rows }, ["PROJECTS", "COLLECTION", "REASON"]);
+    app.table("reserve", &document, heading, (rows.iter().map(row), "nothing is reserved"))?;
     Ok(End::Done)
 }
 
@@ -113,14 +111,12 @@ pub(super) fn block(app: &App, args: BlockArgs) -> Result<End> {
         Some(reason) => ops::block(&store, &app.context(), &args.specs, args.collection.as_ref(), reason)?,
         None => return Err(Error::Refused("say why: --reason TEXT; whoever asks for it is told".to_owned())),
     };
-    app.report("block", &BlocksDocument { blocks: &rows }, |out| {
-        let row = |row: &BlockRow| {
-            let place = row.collection.as_ref().map_or("all".to_owned(), ToString::to_string);
-            [row.spec.clone(), place, row.reason.clone(), print::time(row.blocked_at)]
-        };
-        let rows: Vec<[String; 4]> = rows.iter().map(row).collect();
-        if rows.is_empty() { Ok(()) } else { print::table(out, ["BLOCKED", "COLLECTION", "REASON", "SINCE"], &rows) }
-    })?;
+    let row = |row: &BlockRow| {
+        let place = row.collection.as_ref().map_or("all".to_owned(), ToString::to_string);
+        [row.spec.clone(), place, row.reason.clone(), print::time(row.blocked_at)]
+    };
+    let (document, heading) = (BlocksDocument { blocks: &rows }, ["BLOCKED", "COLLECTION", "REASON", "SINCE"]);
+    app.table("block", &document, heading, (rows.iter().map(row), "nothing is blocked"))?;
     Ok(End::Done)
 }
 

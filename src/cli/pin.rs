@@ -50,16 +50,12 @@ pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
     let store = app.open()?;
     if args.specs.is_empty() {
         let pins = ops::pins(&store)?;
-        app.report("pin", &PinsDocument { pins: &pins }, |out| {
-            let rows: Vec<[String; 4]> = pins
-                .iter()
-                .map(|pin| {
-                    let until = pin.expires_at.map_or_else(|| "-".to_owned(), print::time);
-                    [pin.owner.clone(), until, pin.reason.clone(), pin.filenames.join(", ")]
-                })
-                .collect();
-            print::table(out, ["OWNER", "UNTIL", "REASON", "FILENAMES"], &rows)
-        })?;
+        let rows = pins.iter().map(|pin| {
+            let until = pin.expires_at.map_or_else(|| "-".to_owned(), print::time);
+            [pin.owner.clone(), until, pin.reason.clone(), pin.filenames.join(", ")]
+        });
+        let heading = ["OWNER", "UNTIL", "REASON", "FILENAMES"];
+        app.table("pin", &PinsDocument { pins: &pins }, heading, (rows, "nothing is pinned"))?;
         return Ok(End::Done);
     }
     let filter = args.within.filter(args.specs)?;

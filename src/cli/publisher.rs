@@ -1,7 +1,7 @@
 //! `wcas publisher`
 
+use super::End;
 use super::app::App;
-use super::{End, print};
 use clap::Subcommand;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -42,10 +42,10 @@ enum Command {
         #[arg(long, value_name = "C")]
         collection: CollectionName,
         /// Its uploads may be routed into this collection, too, where they never replace anything; may be given more than once
-        #[arg(long, value_name = "C")]
+        #[arg(long, value_name = "C", value_delimiter = ',')]
         into: Vec<CollectionName>,
         /// It uploads these projects only, such as torch or acme-*; may be given more than once
-        #[arg(long = "project", value_name = "PATTERN")]
+        #[arg(long = "project", value_name = "PATTERN", value_delimiter = ',')]
         projects: Vec<ProjectPattern>,
         /// What its tokens allow: upload; admin: replace what is there, too
         #[arg(long, value_name = "SCOPE", default_value = "upload")]
@@ -92,10 +92,10 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         }
         Command::List => {
             let publishers = ops::publishers(&app.open()?)?;
-            app.report("publisher-list", &Publishers { publishers: &publishers }, |out| {
-                let rows: Vec<_> = publishers.iter().map(row).collect();
-                print::table(out, ["PUBLISHER", "ISSUER", "AUDIENCE", "CLAIMS", "MAY"], &rows)
-            })?;
+            let (document, heading) =
+                (Publishers { publishers: &publishers }, ["PUBLISHER", "ISSUER", "AUDIENCE", "CLAIMS", "MAY"]);
+            let rows = publishers.iter().map(row);
+            app.table("publisher-list", &document, heading, (rows, "there are no publishers"))?;
         }
         Command::Remove { name } => {
             let report = ops::remove_publisher(&app.open()?, &app.context(), &name)?;

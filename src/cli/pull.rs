@@ -24,7 +24,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     requirements: Vec<PathBuf>,
     /// The collections to search, each followed by its fallbacks [default: shared]
-    #[arg(long, value_name = "C", conflicts_with = "variant")]
+    #[arg(long, value_name = "C", conflicts_with = "variant", value_delimiter = ',')]
     collection: Vec<CollectionName>,
     /// Search as this variant does
     #[arg(long, value_name = "V")]

@@ -66,7 +66,7 @@ struct Settings {
     #[arg(long, value_name = "C")]
     collection: Option<CollectionName>,
     /// The lower is asked first [default for a new one: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = units::whole::<i64>)]
     priority: Option<i64>,
     /// Ask it only for these projects: names, `*` stands for any part; may be given several times
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
@@ -81,7 +81,7 @@ struct Settings {
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
     not_found: Vec<String>,
     /// Another host whose pages are believed where the remote sends to it; may be given several times; `none` for no host
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
     follow_host: Vec<String>,
     /// Take files without a digest over plain http, too
     #[arg(long, overrides_with = "no_allow_insecure")]
@@ -202,10 +202,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         }
         Command::List => {
             let remotes = ops::remotes(&app.open()?)?;
-            app.report("remote-list", &ListDocument { remotes: &remotes }, |out| {
-                let rows: Vec<_> = remotes.iter().map(row).collect();
-                print::table(out, ["COLLECTION", "PRIORITY", "REMOTE", "URL", "RULES", "HEALTH"], &rows)
-            })?;
+            let (document, heading) =
+                (ListDocument { remotes: &remotes }, ["COLLECTION", "PRIORITY", "REMOTE", "URL", "RULES", "HEALTH"]);
+            app.table("remote-list", &document, heading, (remotes.iter().map(row), "there are no remotes"))?;
         }
         Command::Test { name, project } => return test(app, &name, project.as_ref()),
     }

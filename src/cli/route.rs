@@ -186,7 +186,12 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             set_override(app, &project, collection.as_ref(), variant.as_ref())?;
         }
         Command::Default { collection } => {
-            ops::set_default_collection(&app.open_or_create()?, &collection)?;
+            let store = app.open_or_create()?;
+            if !ops::set_default_collection(&store, &collection)? {
+                app.note(&format!(
+                    "there is no collection {collection} yet: the first import that goes there makes it"
+                ));
+            }
             app.done("route-default", &DefaultDocument { default: &collection }, |out| {
                 writeln!(out, "{collection} takes what no rule sends elsewhere")
             })?;

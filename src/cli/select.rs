@@ -41,7 +41,7 @@ impl Tags {
 #[derive(Debug, clap::Args)]
 pub(super) struct Within {
     /// Only what this collection lists; may be given several times
-    #[arg(long, value_name = "C")]
+    #[arg(long, value_name = "C", value_delimiter = ',')]
     collection: Vec<CollectionName>,
     #[command(flatten)]
     tags: Tags,

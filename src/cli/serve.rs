@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::import::Link;
+use super::listen::ListenAddress;
 use super::{End, INTERRUPTED, print, units};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs::File;
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,19 +34,19 @@ pub(super) struct Args {
     /// Make the store when there is none
     #[arg(long)]
     create: bool,
-    /// Where to listen; port 0 is any free one
+    /// Where to listen; port 0 is any free one, `:PORT` means all addresses of the machine
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    listen: ListenAddress,
     /// What is allowed without a token
     #[arg(long, value_name = "WHAT", default_value = "read")]
     anonymous: Allowed,
     /// Answer for this name, as clients or a proxy say it; may be given several times [default: any; on loopback: localhost]. Addresses
     /// are always answered for
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
     allowed_host: Vec<HostName>,
     /// Let pages of this origin, such as https://notebook.example, read in browsers what the server says; * is any; may be given several
     /// times [default: none]
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<AllowedOrigin>,
     /// The certificate chain (PEM), for TLS without a proxy
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -57,22 +58,22 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH", default_value = "", value_parser = base_path)]
     base_path: String,
     /// Believe X-Forwarded-For and -Proto from this proxy; may be given several times
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     trust_proxy: Vec<IpAddr>,
     /// The largest file that is taken
     #[arg(long, value_name = "SIZE", default_value = "16G", value_parser = units::bytes)]
     max_upload_size: u64,
     /// Connections at a time; more wait, and of the last ones who has most loses an idle one
-    #[arg(long, value_name = "N", default_value_t = 4096)]
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = units::positive::<usize>)]
     max_connections: usize,
     /// Uploads at a time; more are told to come back, and one token has at most half of them
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = units::positive::<usize>)]
     max_uploads: usize,
     /// Requests a second from one address; more are told to come back [default: any number]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = units::positive::<u32>)]
     max_requests: Option<u32>,
     /// Threads that handle connections [default: one a processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::positive::<usize>)]
     workers: Option<usize>,
     /// How long a client may be silent before its request, or in the midst of a body
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = units::duration)]
@@ -147,10 +148,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         actor: app.actor().clone(),
     };
     let server = Arc::new(Server::new(options, app.new_client(PAGE_DEADLINE))?);
-    let listener = TcpListener::bind(args.listen).map_err(|error| {
-        Error::Refused(format!("{} can't be listened on ({error}): say another --listen", args.listen))
-    })?;
-    let address = listener.local_addr().unwrap_or(args.listen);
+    let deaf = |error| Error::Refused(format!("{} can't be listened on ({error}): say another --listen", args.listen));
+    let listener = args.listen.bind().map_err(deaf)?;
+    let address = listener.local_addr().map_err(deaf)?;
     let max_connections = fit(args.max_connections, wcas::fs::raise_open_files());
     if max_connections < args.max_connections {
         app.note(&format!("connections are limited to {max_connections}, for this process may open no more files"));

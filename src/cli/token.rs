@@ -35,10 +35,10 @@ enum Command {
         #[arg(long, value_name = "SCOPE")]
         scope: Scope,
         /// Its uploads may be routed into this collection, too, where they never replace anything; may be given more than once
-        #[arg(long, value_name = "C", conflicts_with = "all")]
+        #[arg(long, value_name = "C", conflicts_with = "all", value_delimiter = ',')]
         into: Vec<CollectionName>,
         /// It uploads these projects only, such as torch or acme-*; may be given more than once
-        #[arg(long = "project", value_name = "PATTERN")]
+        #[arg(long = "project", value_name = "PATTERN", value_delimiter = ',')]
         projects: Vec<ProjectPattern>,
         /// It uploads, and reads nothing
         #[arg(long)]
@@ -137,10 +137,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         }
         Command::List => {
             let tokens = ops::tokens(&store, &app.context())?;
-            app.report("tokens", &Tokens { tokens: &tokens }, |out| {
-                let rows: Vec<[String; 7]> = tokens.iter().map(row).collect();
-                print::table(out, ["ID", "NAME", "COLLECTION", "MAY", "CREATED", "USED", "STATE"], &rows)
-            })?;
+            let heading = ["ID", "NAME", "COLLECTION", "MAY", "CREATED", "USED", "STATE"];
+            app.table("tokens", &Tokens { tokens: &tokens }, heading, (tokens.iter().map(row), "there are no tokens"))?;
         }
         Command::Revoke { token } => {
             let token = ops::revoke_token(&store, &app.context(), &token)?;

@@ -17,7 +17,7 @@ use wcas::ops::{self, ProblemKind, VerifyOptions};
 #[command(after_help = "Example: wcas verify --max-age 7d --max-duration 1h")]
 pub(super) struct Args {
     /// How many threads read [default: one for each processor]
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", default_value = "0", hide_default_value = true)]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", default_value = "0", hide_default_value = true, value_parser = units::whole::<usize>)]
     parallel: usize,
     /// Look at existence, size, inode and time only, and read what looks changed
     #[arg(long)]
@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = units::duration)]
     max_duration: Option<Duration>,
     /// Read at most so many bytes a second
-    #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = units::rate)]
     rate: Option<u64>,
     /// Look into what is good, too: whether the members of wheels and sdists have the bytes that they say. Inflates all of them
     #[arg(long, conflicts_with = "quick")]
@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["parallel", "quick", "max_age", "max_duration", "rate", "repair", "deep"])]
     signed: Option<PathBuf>,
     /// Only these collections [default: all]
-    #[arg(long, value_name = "C", requires = "signed")]
+    #[arg(long, value_name = "C", requires = "signed", value_delimiter = ',')]
     collection: Vec<CollectionName>,
     /// A tree with its `revision.txt` instead; no store is needed
     #[arg(long, value_name = "DIR", requires = "signed", conflicts_with = "collection")]

@@ -47,15 +47,11 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if let Some(age) = args.since {
         wants.retain(|want| want.last_at >= app.now.saturating_sub(age));
     }
-    app.report("wants", &Document { wants: &wants }, |out| {
-        let rows: Vec<[String; 5]> = wants
-            .iter()
-            .map(|want| {
-                let (project, variant) = (want.project.to_string(), want.variant.to_string());
-                [project, variant, want.count.to_string(), print::time(want.first_at), print::time(want.last_at)]
-            })
-            .collect();
-        print::table(out, ["PROJECT", "VARIANT", "TIMES", "FIRST", "LAST"], &rows)
-    })?;
+    let rows = wants.iter().map(|want| {
+        let (project, variant) = (want.project.to_string(), want.variant.to_string());
+        [project, variant, want.count.to_string(), print::time(want.first_at), print::time(want.last_at)]
+    });
+    let heading = ["PROJECT", "VARIANT", "TIMES", "FIRST", "LAST"];
+    app.table("wants", &Document { wants: &wants }, heading, (rows, "no builder asked in vain"))?;
     Ok(End::Done)
 }

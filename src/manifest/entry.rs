@@ -3,7 +3,8 @@
 use super::{BlobId, CollectionId, Result, Rows, State, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::name::{CollectionName, ProjectName};
-use crate::wheel::{Kind, VariantLabel};
+use crate::wheel::{BuildTag, Kind, VariantLabel};
+use pep440_rs::Version;
 use rusqlite::{OptionalExtension, Params, Row, named_params};
 
 /// An entry with its distribution and blob.
@@ -153,6 +154,16 @@ impl Entry {
         }
     }
 
+    /// Returns its version; it was parsed before it was stored.
+    pub fn parsed_version(&self) -> Version {
+        self.version.parse().unwrap_or_else(|_| Version::new([0]))
+    }
+
+    /// Returns its build tag.
+    pub fn parsed_build_tag(&self) -> Option<BuildTag> {
+        self.build_tag.as_deref().and_then(|tag| tag.parse().ok())
+    }
+
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         // By position, in the order of `select_entries`: by name costs a search for each of 30 columns and row.
         let uploaded_at = row.get(17)?;
@@ -238,9 +249,12 @@ impl Rows {
     /// Returns the projects of a collection, each with the newest revision that added or removed a file of it.
     pub fn project_serials(&self, collection: CollectionId) -> Result<Vec<(ProjectName, i64)>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT d.project, max(max(e.added, coalesce(e.removed, 0))) FROM entry e
-             JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
-             WHERE e.collection_id = ?1 GROUP BY d.project",
+            "WITH changed AS (
+               SELECT blob_id, filename, added AS number FROM entry WHERE collection_id = ?1 AND removed IS NULL
+               UNION ALL
+               SELECT blob_id, filename, removed FROM entry WHERE collection_id = ?1 AND removed IS NOT NULL)
+             SELECT d.project, max(c.number) FROM changed c
+             JOIN distribution d ON d.blob_id = c.blob_id AND d.filename = c.filename GROUP BY d.project",
         )?;
         let rows = statement.query_map([collection], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -276,11 +290,15 @@ impl Rows {
         blob: BlobId,
         is_built_again: bool,
     ) -> Result<bool> {
-        let sql = "SELECT max(e.blob_id = ?3) FROM entry e JOIN blob b ON b.id = e.blob_id
+        // In two halves, each with its index: a condition on both would walk the table.
+        let sql = "WITH own AS (
+                     SELECT collection_id, blob_id, removed FROM entry WHERE collection_id = ?1 AND filename = ?2 AND removed IS NULL
+                     UNION ALL
+                     SELECT collection_id, blob_id, removed FROM entry WHERE collection_id = ?1 AND filename = ?2 AND removed IS NOT NULL)
+                   SELECT max(e.blob_id = ?3) FROM own e JOIN blob b ON b.id = e.blob_id
                    LEFT JOIN revision r ON r.collection_id = e.collection_id AND r.number = e.removed
                    LEFT JOIN operation o ON o.id = r.operation_id
-                   WHERE e.collection_id = ?1 AND e.filename = ?2
-                     AND (e.blob_id = ?3 OR (b.state = 'live' AND NOT (?4 AND coalesce(o.kind, '') = 'invalidate')))";
+                   WHERE e.blob_id = ?3 OR (b.state = 'live' AND NOT (?4 AND coalesce(o.kind, '') = 'invalidate'))";
         let mut statement = self.conn.prepare_cached(sql)?;
         let has_these: Option<bool> =
             statement.query_row((collection, filename, blob, is_built_again), |row| row.get(0))?;

@@ -86,7 +86,8 @@ impl Rows {
 
     /// Returns the blobs that a gc was deleting when it ended.
     pub fn deleting(&self) -> Result<Vec<Garbage>> {
-        let sql = "SELECT id, blake3, size, state FROM blob WHERE state = 'deleting'";
+        // The second condition is that of the index, which SQLite doesn't see in the first.
+        let sql = "SELECT id, blake3, size, state FROM blob WHERE state = 'deleting' AND state <> 'live'";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([], Garbage::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -5,7 +5,7 @@
 use super::types::{joined, list, row_id, text_column};
 use super::{CollectionId, Result, Rows, Transaction};
 use crate::budget;
-use crate::name::{CollectionName, RemoteName};
+use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::requirement::ProjectPattern;
 use flate2::Compression;
 use flate2::read::{DeflateDecoder, DeflateEncoder};
@@ -91,6 +91,12 @@ pub struct RemoteRow {
 }
 
 impl RemoteRow {
+    /// Tells whether its patterns let a project through.
+    pub fn includes(&self, project: &ProjectName) -> bool {
+        let any = |patterns: &[ProjectPattern]| patterns.iter().any(|pattern| pattern.matches(project));
+        (self.settings.only.is_empty() || any(&self.settings.only)) && !any(&self.settings.except)
+    }
+
     /// Tells whether the last thing heard of it was a failure.
     pub fn is_failing(&self) -> bool {
         // In doubt (both in one second) it is.

@@ -3,7 +3,6 @@
 //! A quick look comes with every import. A deep one, which inflates each binary member, is taken only when a guard or a route asks a
 //! question that the quick one can't answer; its result is kept, so a blob is read whole once.
 
-use super::ownership::{has_pure_name, is_pure};
 use super::{Context, parallel, reason};
 use crate::error::{Error, Result};
 use crate::manifest::{BlobId, Entry, Guard, InspectionRow, Rows};
@@ -48,6 +47,12 @@ pub(super) fn objection(guard: &Guard, inspection: &Inspection) -> Option<String
 /// Tells whether a guard's answer may change with a deeper look.
 pub(super) fn is_open(guard: &Guard, inspection: &Inspection) -> bool {
     guard.accelerators.is_some() && !inspection.is_conclusive() && objection(guard, inspection).is_none()
+}
+
+/// Tells whether a wheel that may run anywhere was looked into, and has nothing of an accelerator.
+pub(super) fn is_pure(inspection: &Inspection) -> bool {
+    let is_free = inspection.strengths().iter().all(|(_, strength)| *strength < Strength::Carries);
+    is_free && inspection.is_conclusive() && inspection.problems.is_empty()
 }
 
 /// Returns what is kept about a blob by today's rules.
@@ -112,7 +117,7 @@ pub fn bound_to(path: &Path, name: &DistributionFilename) -> Result<Looked> {
     if found.bound().is_empty() && !found.is_conclusive() {
         found = look(true)?;
     }
-    Ok(Looked { is_pure: has_pure_name(name) && is_pure(&found), accelerators: found.bound() })
+    Ok(Looked { is_pure: name.is_pure() && is_pure(&found), accelerators: found.bound() })
 }
 
 /// Returns why a guard doesn't admit some of these blobs, by their filenames.

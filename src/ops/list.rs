@@ -1,7 +1,7 @@
 //! `list`, `show`, `why`: what is there, one distribution whole, and who keeps a blob.
 
 use super::search::{entries, required};
-use super::{Context, Filter, lookup};
+use super::{Context, Filter};
 use crate::digest::{Blake3, Sha256};
 use crate::error::{Error, Result};
 use crate::manifest::{BlobRow, Entry, Origin, Reference, State};
@@ -47,7 +47,7 @@ pub struct Listed {
 impl From<Entry> for Listed {
     fn from(entry: Entry) -> Self {
         Self {
-            build_tag: lookup::build_tag(&entry),
+            build_tag: entry.parsed_build_tag(),
             collection: entry.collection,
             filename: entry.filename,
             project: entry.project,
@@ -148,7 +148,7 @@ pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
                     project: entry.project.clone(),
                     version: entry.version.clone(),
                     version_in_metadata: metadata.as_ref().and_then(|metadata| other_version(&entry, metadata)),
-                    build_tag: lookup::build_tag(&entry),
+                    build_tag: entry.parsed_build_tag(),
                     tags: entry.tags.clone(),
                     variant_label: entry.variant.clone(),
                     collections: BTreeMap::new(),

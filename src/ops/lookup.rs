@@ -7,18 +7,16 @@
 use super::block::Blocks;
 use super::healing::{Health, check};
 use super::ownership::{OwnProjects, Ownership};
-use super::pull::{Asked, Patience};
-use super::rank::{admits, rank};
+use super::pull::{Asked, Patience, Wanted};
 use super::reach::{Matter, Reach};
-use super::{Context, Filter, PullNote, collection_row, collection_rows, pull, status, variant};
+use super::{Context, Filter, PullNote, collection_row, pull, search, status, variant};
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Entry, Outcome, Rows, State};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::requirement::Spec;
 use crate::store::Store;
-use crate::wheel::{BuildTag, DistributionFilename};
-use pep440_rs::Version;
+use crate::wheel::BuildTag;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,53 +76,38 @@ pub struct LookupReport {
 /// quarantine nothing is found, there and farther away.
 pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> Result<LookupReport> {
     let asked = asked(options);
-    let mut report = LookupReport::default();
-    let order = order(&store.manifest, &asked, options)?;
-    let own = ownership(&store.manifest, options)?;
-    let reach = reach(&store.manifest, &order, &options.spec, own.as_ref())?;
-    let patience = Patience::default();
-    let ask = |asked: Asked<'_>, report: &mut LookupReport| -> Result<Option<(CollectionRow, Entry, RemoteName)>> {
-        let pulled = pull::find(store, context, &asked, options, &mut report.remotes)?;
+    let search = Search::begin(store, context, options, &asked)?;
+    let own = |collection: &CollectionRow, entry: Entry, notes: &mut Notes| {
+        let Some(row) = store.manifest.blob(entry.blob)? else { return Ok(None) };
+        if row.state == State::Live && check(store, &row)? == Health::Good {
+            return Ok(Some((collection.clone(), entry, None)));
+        }
+        notes.unusable.push(entry.filename);
+        Ok(None)
+    };
+    let ask = |asked: &Asked<'_>, wanted: &Wanted<'_>, notes: &mut Notes| {
+        let pulled = pull::find(store, context, asked, (wanted, options.variant.as_ref()), &mut notes.remotes)?;
         let Some((remote, pulled)) = pulled else { return Ok(None) };
         // A guard may have sent it to the variant's own.
         let taken = collection_row(&store.manifest, &pulled.collection)?;
         let entry = store.manifest.find_entry(taken.id, &pulled.filename)?;
-        Ok(entry.filter(|entry| entry.sha256 == pulled.sha256).map(|entry| (taken, entry, remote)))
+        Ok(entry.filter(|entry| entry.sha256 == pulled.sha256).map(|entry| (taken, entry, Some(remote))))
     };
-    let mut asked_later = Vec::new();
-    for (place, collection) in order.iter().enumerate().filter(|_| !options.force_miss) {
-        let (entries, quarantine) = offered(&store.manifest, collection, options, own.as_ref(), &mut report.notes)?;
-        report.notes.extend(quarantine.clone());
-        for entry in entries {
-            let Some(row) = store.manifest.blob(entry.blob)? else { continue };
-            if row.state == State::Live && check(store, &row)? == Health::Good {
-                return report.found(store, context, collection, entry, None);
-            }
-            report.unusable.push(entry.filename);
-        }
-        if quarantine.is_some() {
-            break;
-        }
-        if options.is_offline {
-            continue;
-        }
-        let Some(reach) = &reach else { continue };
-        let asked = Asked { collection, place, reach, patience: &patience };
-        if let Some((taken, entry, remote)) = ask(asked, &mut report)? {
-            return report.found(store, context, &taken, entry, Some(remote));
-        }
-        asked_later.push((place, collection, reach));
-    }
-    if patience.try_again() {
-        for (place, collection, reach) in asked_later {
-            let asked = Asked { collection, place, reach, patience: &patience };
-            if let Some((taken, entry, remote)) = ask(asked, &mut report)? {
-                return report.found(store, context, &taken, entry, Some(remote));
-            }
+    let mut notes = Notes::default();
+    let found = search.first(&mut notes, own, ask)?;
+    let report = LookupReport {
+        unusable: notes.unusable,
+        remotes: notes.remotes,
+        notes: notes.notes,
+        ..LookupReport::default()
+    };
+    match found {
+        Some((collection, entry, remote)) => report.found(store, context, &collection, entry, remote),
+        None => {
+            count(store, context, options.variant.as_ref().unwrap_or(&asked[0]), "", Outcome::Miss, None);
+            Ok(report)
         }
     }
-    count(store, context, options.variant.as_ref().unwrap_or(&asked[0]), "", Outcome::Miss, None);
-    Ok(report)
 }
 
 /// What is said of a distribution without its bytes.
@@ -148,43 +131,24 @@ pub struct MetadataReport {
 
 /// Tells the METADATA of what a lookup would find; a remote is asked for no more than that, and nothing is imported or counted.
 pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -> Result<MetadataReport> {
-    let mut report = MetadataReport::default();
-    let order = order(&store.manifest, &asked(options), options)?;
-    let own = ownership(&store.manifest, options)?;
-    let reach = reach(&store.manifest, &order, &options.spec, own.as_ref())?;
-    let (patience, mut asked_later) = (Patience::default(), Vec::new());
-    for (place, collection) in order.iter().enumerate() {
-        let (entries, quarantine) = offered(&store.manifest, collection, options, own.as_ref(), &mut report.notes)?;
-        report.notes.extend(quarantine.clone());
-        for entry in entries {
-            let Some(sha256) = entry.metadata_sha256 else { continue };
-            let Some(bytes) = store.manifest.metadata(&sha256)? else { continue };
-            return Ok(report.found(&collection.name, entry.filename, &bytes, None));
-        }
-        if quarantine.is_some() {
-            break;
-        }
-        if options.is_offline {
-            continue;
-        }
-        let Some(reach) = &reach else { continue };
-        let asked = Asked { collection, place, reach, patience: &patience };
-        let found = pull::find_metadata(store, context, &asked, options, &mut report.remotes)?;
-        if let Some((remote, (filename, bytes))) = found {
-            return Ok(report.found(&collection.name, filename, &bytes, Some(remote)));
-        }
-        asked_later.push((place, collection, reach));
-    }
-    if patience.try_again() {
-        for (place, collection, reach) in asked_later {
-            let asked = Asked { collection, place, reach, patience: &patience };
-            let found = pull::find_metadata(store, context, &asked, options, &mut report.remotes)?;
-            if let Some((remote, (filename, bytes))) = found {
-                return Ok(report.found(&collection.name, filename, &bytes, Some(remote)));
-            }
-        }
-    }
-    Ok(report)
+    let search = Search::begin(store, context, options, &asked(options))?;
+    let own = |collection: &CollectionRow, entry: Entry, _: &mut Notes| {
+        let Some(sha256) = entry.metadata_sha256 else { return Ok(None) };
+        let bytes = store.manifest.metadata(&sha256)?;
+        Ok(bytes.map(|bytes| (collection.name.clone(), entry.filename, bytes, None)))
+    };
+    let ask = |asked: &Asked<'_>, wanted: &Wanted<'_>, notes: &mut Notes| {
+        let found = pull::find_metadata(store, context, asked, wanted, &mut notes.remotes)?;
+        let name = asked.collection.name.clone();
+        Ok(found.map(|(remote, (filename, bytes))| (name, filename, bytes, Some(remote))))
+    };
+    let mut notes = Notes::default();
+    let found = search.first(&mut notes, own, ask)?;
+    let report = MetadataReport { remotes: notes.remotes, notes: notes.notes, ..MetadataReport::default() };
+    Ok(match found {
+        Some((collection, filename, bytes, remote)) => report.found(&collection, filename, &bytes, remote),
+        None => report,
+    })
 }
 
 impl MetadataReport {
@@ -232,7 +196,7 @@ impl LookupReport {
             remote,
             sha256: Some(entry.sha256),
             blake3: Some(entry.blake3),
-            build_tag: build_tag(&entry),
+            build_tag: entry.parsed_build_tag(),
             size: Some(entry.size),
             filename: Some(entry.filename),
             project: Some(entry.project),
@@ -242,99 +206,110 @@ impl LookupReport {
     }
 }
 
-/// Returns the collections to search for a specification.
-fn order(rows: &Rows, asked: &[CollectionName], options: &LookupOptions) -> Result<Vec<CollectionRow>> {
-    match &options.variant {
-        Some(variant) => variant::order(rows, variant, project(&options.spec).as_ref()),
-        None => search_order(rows, asked),
+/// What a search says beside what it finds.
+#[derive(Debug, Default)]
+struct Notes {
+    unusable: Vec<String>,
+    remotes: Vec<PullNote>,
+    notes: Vec<String>,
+}
+
+/// A lookup on its way: where it goes, and what may be asked there.
+struct Search<'a> {
+    store: &'a Store,
+    options: &'a LookupOptions,
+    order: Vec<CollectionRow>,
+    /// Whose the project is that a variant's lookup is about.
+    own: Option<Ownership>,
+    now: i64,
+}
+
+impl<'a> Search<'a> {
+    fn begin(
+        store: &'a Store,
+        context: &Context<'_>,
+        options: &'a LookupOptions,
+        asked: &[CollectionName],
+    ) -> Result<Self> {
+        let (rows, project) = (&store.manifest, search::project(&options.spec));
+        let (order, own) = match &options.variant {
+            Some(variant) => (
+                variant::order(rows, variant, project.as_ref())?,
+                Some(Ownership::read(rows, variant, &options.own, project.as_ref())?),
+            ),
+            None => (variant::with_fallbacks(rows, asked)?, None),
+        };
+        Ok(Self { store, options, order, own, now: context.now })
     }
-}
 
-/// Reads whose the project is that a variant's lookup is about.
-fn ownership(rows: &Rows, options: &LookupOptions) -> Result<Option<Ownership>> {
-    let Some(variant) = &options.variant else { return Ok(None) };
-    Ok(Some(Ownership::read(rows, variant, &options.own, project(&options.spec).as_ref())?))
-}
-
-/// Reads whom the project of a specification may be asked of; `None`: nobody, since it tells no project.
-fn reach<'a>(
-    rows: &Rows,
-    order: &[CollectionRow],
-    spec: &Spec,
-    own: Option<&'a Ownership>,
-) -> Result<Option<Reach<'a>>> {
-    let Some(project) = project(spec) else { return Ok(None) };
-    let order: Vec<&CollectionRow> = order.iter().collect();
-    Reach::read(rows, &order, own, &project, Matter::Files)?.behind_nearer(rows, &order).map(Some)
-}
-
-/// Returns the project that a specification is about, which a digest doesn't tell.
-pub(super) fn project(spec: &Spec) -> Option<ProjectName> {
-    match spec {
-        Spec::Project { name, .. } => Some(name.clone()),
-        Spec::Filename(filename) => DistributionFilename::parse(filename).ok().map(|name| name.project().clone()),
-        Spec::Digest(_) => None,
-    }
-}
-
-/// Returns the collections to search, in order, each once.
-pub(super) fn search_order(rows: &Rows, asked: &[CollectionName]) -> Result<Vec<CollectionRow>> {
-    let mut order: Vec<CollectionRow> = Vec::new();
-    for row in collection_rows(rows, asked)? {
-        let fallbacks = rows.fallbacks(row.id)?;
-        for row in std::iter::once(row).chain(fallbacks) {
-            if order.iter().all(|known| known.id != row.id) {
-                order.push(row);
+    /// Goes along the order, and returns what the first collection has, by its own entries, the best first, or by its remotes. Remotes
+    /// that took too long are asked again, at leisure, when nobody else has it.
+    fn first<T>(
+        &self,
+        notes: &mut Notes,
+        own: impl Fn(&CollectionRow, Entry, &mut Notes) -> Result<Option<T>>,
+        ask: impl Fn(&Asked<'_>, &Wanted<'_>, &mut Notes) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let LookupOptions { spec, filter, .. } = self.options;
+        let wanted = Wanted { spec, filter, sha256: &[], now: self.now };
+        let (reach, patience, mut asked) = (self.reach()?, Patience::default(), Vec::new());
+        for (place, collection) in self.order.iter().enumerate().filter(|_| !self.options.force_miss) {
+            let (entries, quarantine) = self.offered(collection, notes)?;
+            for entry in entries {
+                if let Some(found) = own(collection, entry, notes)? {
+                    return Ok(Some(found));
+                }
+            }
+            if let Some(text) = quarantine {
+                notes.notes.push(text);
+                break;
+            }
+            let Some(reach) = reach.as_ref().filter(|_| !self.options.is_offline) else { continue };
+            let question = Asked { collection, place, reach, patience: &patience };
+            if let Some(found) = ask(&question, &wanted, notes)? {
+                return Ok(Some(found));
+            }
+            asked.push(question);
+        }
+        if !patience.try_again() {
+            return Ok(None);
+        }
+        for question in &asked {
+            if let Some(found) = ask(question, &wanted, notes)? {
+                return Ok(Some(found));
             }
         }
+        Ok(None)
     }
-    Ok(order)
-}
 
-/// Returns the matches in a collection, the best first.
-pub(super) fn candidates(rows: &Rows, collection: &CollectionRow, options: &LookupOptions) -> Result<Vec<Entry>> {
-    let filter = Filter {
-        specs: vec![options.spec.clone()],
-        collections: vec![collection.name.clone()],
-        ..options.filter.clone()
-    };
-    let found = super::search::entries(rows, &filter)?;
-    let mut ranked: Vec<_> = found
-        .into_iter()
-        .filter(|entry| admits(entry.requires_python.as_deref(), &options.filter.target))
-        .filter_map(|entry| {
-            let name = DistributionFilename::parse_of(&entry.filename, &entry.project).ok()?;
-            Some((rank(&options.spec, &options.filter.target, &name, entry.yanked.is_some())?, entry))
-        })
-        .collect();
-    ranked.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.filename.cmp(&other.filename)));
-    Ok(ranked.into_iter().map(|(_, entry)| entry).collect())
-}
+    /// Reads whom the project of the specification may be asked of; `None`: nobody, since it tells no project.
+    fn reach(&self) -> Result<Option<Reach<'_>>> {
+        let Some(project) = search::project(&self.options.spec) else { return Ok(None) };
+        let (rows, order): (&Rows, Vec<&CollectionRow>) = (&self.store.manifest, self.order.iter().collect());
+        let reach = Reach::read(rows, &order, self.own.as_ref(), &project, Matter::Files)?;
+        reach.behind_nearer(rows, &order).map(Some)
+    }
 
-/// Returns the matches in a collection, the best first, without those whose project is in quarantine, and a word about that; what isn't
-/// for the variant is left out with a note.
-fn offered(
-    rows: &Rows,
-    collection: &CollectionRow,
-    options: &LookupOptions,
-    own: Option<&Ownership>,
-    notes: &mut Vec<String>,
-) -> Result<(Vec<Entry>, Option<String>)> {
-    let (mut entries, blocks) = (Vec::new(), Blocks::read(rows)?);
-    for entry in candidates(rows, collection, options)? {
-        let foreign = own.map_or(Ok(None), |own| own.objection(rows, &entry))?;
-        match foreign.or_else(|| blocks.of_entry(&entry)) {
-            None => entries.push(entry),
-            Some(reason) => notes.push(format!("{}: {reason}", entry.filename)),
+    /// Returns the matches in a collection, the best first, and, where their project is in quarantine, a word about that instead; what
+    /// isn't for the variant is left out with a note.
+    fn offered(&self, collection: &CollectionRow, notes: &mut Notes) -> Result<(Vec<Entry>, Option<String>)> {
+        let (rows, LookupOptions { spec, filter, .. }): (&Rows, _) = (&self.store.manifest, self.options);
+        let (mut entries, blocks) = (Vec::new(), Blocks::read(rows)?);
+        for entry in search::candidates(rows, collection, spec, filter)? {
+            let foreign = self.own.as_ref().map_or(Ok(None), |own| own.objection(rows, &entry))?;
+            match foreign.or_else(|| blocks.of_entry(&entry)) {
+                None => entries.push(entry),
+                Some(reason) => notes.notes.push(format!("{}: {reason}", entry.filename)),
+            }
         }
+        let project = search::project(spec).or_else(|| entries.first().map(|entry| entry.project.clone()));
+        let quarantine = status::quarantine_in(rows, collection, project.as_ref())?;
+        if quarantine.is_some() {
+            // A digest may mean a file of another project, too; that is not handed out instead.
+            entries.clear();
+        }
+        Ok((entries, quarantine))
     }
-    let project = project(&options.spec).or_else(|| entries.first().map(|entry| entry.project.clone()));
-    let quarantine = status::quarantine_in(rows, collection, project.as_ref())?;
-    if quarantine.is_some() {
-        // A digest may mean a file of another project, too; that is not handed out instead.
-        entries.clear();
-    }
-    Ok((entries, quarantine))
 }
 
 /// Counts the lookup. An answer is never held up or lost for the sake of a count.
@@ -355,14 +330,4 @@ fn count(
         }
         transaction.add_count(context.now, collection.as_str(), remote, outcome, 1)
     });
-}
-
-/// Returns an entry's version; it was parsed before it was stored.
-pub(super) fn version(entry: &Entry) -> Version {
-    entry.version.parse().unwrap_or_else(|_| Version::new([0]))
-}
-
-/// Returns an entry's build tag.
-pub(super) fn build_tag(entry: &Entry) -> Option<BuildTag> {
-    entry.build_tag.as_deref().and_then(|tag| tag.parse().ok())
 }

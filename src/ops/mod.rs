@@ -53,6 +53,7 @@ mod variants;
 mod verify;
 mod view;
 mod watch;
+mod write_back;
 
 pub use about::{AboutView, about};
 pub use block::{block, blocked, blocks, unblock};

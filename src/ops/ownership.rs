@@ -11,8 +11,7 @@ use crate::error::Result;
 use crate::index::read::ListedFile;
 use crate::manifest::{CollectionRow, Entry, RouteOverride, Rows, VariantRequirement};
 use crate::name::{CollectionName, ProjectName};
-use crate::wheel::accelerator::{Accelerator, Inspection, Strength, named_by_label, named_by_word};
-use crate::wheel::{DistributionFilename, Kind};
+use crate::wheel::accelerator::{Accelerator, named_by_label, named_by_word};
 use pep440_rs::Version;
 use std::collections::{BTreeMap, HashSet};
 
@@ -263,22 +262,11 @@ fn accelerators_of_name(name: &CollectionName) -> Option<Vec<Accelerator>> {
     own.or_else(|| words.any(|word| word == "cpu").then(Vec::new))
 }
 
-/// Tells whether a wheel's name says that it runs anywhere.
-pub(super) fn has_pure_name(name: &DistributionFilename) -> bool {
-    name.kind() == Kind::Wheel && name.as_str().ends_with("-none-any.whl")
-}
-
-/// Tells whether a wheel that may run anywhere was looked into, and has nothing of an accelerator.
-pub(super) fn is_pure(inspection: &Inspection) -> bool {
-    let is_free = inspection.strengths().iter().all(|(_, strength)| *strength < Strength::Carries);
-    is_free && inspection.is_conclusive() && inspection.problems.is_empty()
-}
-
 fn is_pure_entry(rows: &Rows, entry: &Entry) -> Result<bool> {
     if !entry.filename.ends_with("-none-any.whl") {
         return Ok(false);
     }
-    Ok(guard::known(rows, entry.blob)?.is_some_and(|found| is_pure(&found)))
+    Ok(guard::known(rows, entry.blob)?.is_some_and(|found| guard::is_pure(&found)))
 }
 
 /// Returns a version without its local part: `2.5.1+cu126` is a build of 2.5.1.

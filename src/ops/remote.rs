@@ -306,7 +306,7 @@ pub(super) fn check(mut settings: RemoteSettings) -> Result<RemoteSettings> {
         return Err(Error::Refused(text.to_owned()));
     }
     settings.signed_by = settings.signed_by.as_deref().map(check_signers).transpose()?;
-    if settings.signed_by.is_some() && push::beside_pages(&settings.url, REVISION_TEXT).is_none() {
+    if settings.signed_by.is_some() && crate::remote::beside_pages(&settings.url, REVISION_TEXT).is_none() {
         let text = format!(
             "--signed-by is for collections of another wcas, whose URL is https://index.example/NAME/simple/: \
              {} doesn't tell where the signed list is",

@@ -1,6 +1,5 @@
 //! Retention: which entries a collection's rules let go, and why. Pure: entries in, decisions out.
 
-use super::lookup::{build_tag, version};
 use crate::error::{Error, Result};
 use crate::manifest::{BlobId, Entry, Retention};
 use pep440_rs::Version;
@@ -55,7 +54,7 @@ pub(super) fn plan(entries: &[Entry], rules: &Retention, kept: &HashSet<BlobId>,
 fn beyond_builds(entries: &[Entry], count: usize) -> Vec<Decision> {
     let mut groups: HashMap<_, Vec<_>> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
-        let (number, suffix) = match build_tag(entry) {
+        let (number, suffix) = match entry.parsed_build_tag() {
             Some(tag) => (Some(tag.number), tag.suffix),
             // A wheel without a build tag sorts before all builds (PEP 427), of the plain ones.
             None => (None, String::new()),
@@ -89,7 +88,7 @@ fn rank(entry: &Entry) -> (Version, Option<Version>, Version) {
             (None, Some((before, _))) => number = before,
         }
     };
-    let whole = version(entry);
+    let whole = entry.parsed_version();
     (public.parse().unwrap_or_else(|_| whole.clone()), built, whole)
 }
 

@@ -1,10 +1,11 @@
 //! Finds entries by what people type: a project with versions, a filename, a digest, narrowed by build tag and target.
 
-use super::{collection_rows, lookup};
+use super::collection_rows;
+use super::rank::{admits, rank};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
-use crate::manifest::{Entry, Rows, Scope};
-use crate::name::CollectionName;
+use crate::manifest::{CollectionRow, Entry, Rows, Scope};
+use crate::name::{CollectionName, ProjectName};
 use crate::requirement::Spec;
 use crate::wheel::{BuildTag, DistributionFilename, Target};
 use std::cmp::Ordering;
@@ -54,7 +55,7 @@ impl Filter {
 /// Tells whether a specification means an entry.
 pub(super) fn is_meant(spec: &Spec, entry: &Entry) -> bool {
     match spec {
-        Spec::Project { name, .. } => *name == entry.project && spec.matches(name, &lookup::version(entry)),
+        Spec::Project { name, .. } => *name == entry.project && spec.matches(name, &entry.parsed_version()),
         Spec::Filename(filename) => *filename == entry.filename,
         Spec::Digest(digest) => digest.matches(&Digests { blake3: entry.blake3, sha256: entry.sha256 }),
     }
@@ -74,6 +75,31 @@ pub(super) fn entries(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
     found.retain(|entry| filter.matches(entry));
     sort(&mut found);
     Ok(found)
+}
+
+/// Returns the project that a specification is about, which a digest doesn't tell.
+pub(super) fn project(spec: &Spec) -> Option<ProjectName> {
+    match spec {
+        Spec::Project { name, .. } => Some(name.clone()),
+        Spec::Filename(filename) => DistributionFilename::parse(filename).ok().map(|name| name.project().clone()),
+        Spec::Digest(_) => None,
+    }
+}
+
+/// Returns what a specification means in a collection, the best first; the filter's own collections and specifications don't count.
+pub(super) fn candidates(rows: &Rows, collection: &CollectionRow, spec: &Spec, filter: &Filter) -> Result<Vec<Entry>> {
+    let (specs, collections) = (vec![spec.clone()], vec![collection.name.clone()]);
+    let found = entries(rows, &Filter { specs, collections, ..filter.clone() })?;
+    let mut ranked: Vec<_> = found
+        .into_iter()
+        .filter(|entry| admits(entry.requires_python.as_deref(), &filter.target))
+        .filter_map(|entry| {
+            let name = DistributionFilename::parse_of(&entry.filename, &entry.project).ok()?;
+            Some((rank(spec, &filter.target, &name, entry.yanked.is_some())?, entry))
+        })
+        .collect();
+    ranked.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.filename.cmp(&other.filename)));
+    Ok(ranked.into_iter().map(|(_, entry)| entry).collect())
 }
 
 /// Returns the live entries that each specification means; one that means nothing is an error.
@@ -106,9 +132,9 @@ fn projects(a: &Entry, b: &Entry) -> Ordering {
 }
 
 fn versions(a: &Entry, b: &Entry) -> Ordering {
-    if a.version == b.version { Ordering::Equal } else { lookup::version(a).cmp(&lookup::version(b)) }
+    if a.version == b.version { Ordering::Equal } else { a.parsed_version().cmp(&b.parsed_version()) }
 }
 
 fn builds(a: &Entry, b: &Entry) -> Ordering {
-    if a.build_tag == b.build_tag { Ordering::Equal } else { lookup::build_tag(a).cmp(&lookup::build_tag(b)) }
+    if a.build_tag == b.build_tag { Ordering::Equal } else { a.parsed_build_tag().cmp(&b.parsed_build_tag()) }
 }

@@ -6,7 +6,7 @@ use super::merge::{Fate, merge};
 use super::ownership::{OwnProjects, Ownership};
 use super::status::{Statuses, quarantine};
 use super::variant::{SearchOrder, Sense};
-use super::{CollectionAt, Context, Filter, RemoteSight, collection_row, lookup, pull, search};
+use super::{CollectionAt, Context, Filter, RemoteSight, collection_row, pull, search};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionId, CollectionRow, Entry, Rows, Scope, StatusRow, Strategy};
@@ -370,19 +370,19 @@ pub fn sight(
     let strategy = strategy_of(&rows, variant, strategy)?;
     let (mut files, mut remotes) = (Vec::new(), Vec::new());
     for spec in &filter.specs {
-        let searched = match lookup::project(spec) {
+        let searched = match search::project(spec) {
             Some(project) => order.of(&project),
             None => order.all(),
         };
         let has_remotes = remotes.len();
-        let own = Ownership::read(&rows, variant, own, lookup::project(spec).as_ref())?;
+        let own = Ownership::read(&rows, variant, own, search::project(spec).as_ref())?;
         remotes.extend(pull::remotes_of(store, &searched, &own, spec, filter, context.now)?);
         // What hides a file may be of another version than is asked for: all of the project is looked at.
-        let fates = fates(&rows, &order, &own, strategy, lookup::project(spec).as_ref())?;
+        let fates = fates(&rows, &order, &own, strategy, search::project(spec).as_ref())?;
         let before = files.len();
         let meant = fates.into_iter().filter(|(entry, _)| search::is_meant(spec, entry) && filter.matches_tags(entry));
         files.extend(meant.map(|(entry, fate)| SeenFile {
-            build_tag: lookup::build_tag(&entry),
+            build_tag: entry.parsed_build_tag(),
             collection: entry.collection,
             filename: entry.filename,
             project: entry.project,

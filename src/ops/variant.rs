@@ -4,6 +4,7 @@
 //! only those that there are. A name in a URL may also be a collection's that is no variant: that one serves what it has and what it
 //! names as fallbacks, and the default collection only if it is named.
 
+use super::collection_rows;
 use super::ownership::find_override;
 use crate::error::Result;
 use crate::manifest::{CollectionId, CollectionRow, RouteOverride, Rows};
@@ -139,6 +140,20 @@ pub(super) fn order(
         None => order.all(),
     };
     Ok(found.into_iter().cloned().collect())
+}
+
+/// Returns collections with their fallbacks, in the order in which they are searched, each once.
+pub(super) fn with_fallbacks(rows: &Rows, asked: &[CollectionName]) -> Result<Vec<CollectionRow>> {
+    let mut order: Vec<CollectionRow> = Vec::new();
+    for row in collection_rows(rows, asked)? {
+        let fallbacks = rows.fallbacks(row.id)?;
+        for row in std::iter::once(row).chain(fallbacks) {
+            if order.iter().all(|known| known.id != row.id) {
+                order.push(row);
+            }
+        }
+    }
+    Ok(order)
 }
 
 #[cfg(test)]

@@ -176,6 +176,24 @@ fn below(base: &Url, name: &str) -> Url {
     url
 }
 
+/// Takes `…/NAME/simple/` or `…/NAME/cache/simple/` for the pages of a wcas, and returns what it has at `…/NAME/` and a path.
+pub fn beside_pages(pages: &str, path: &str) -> Option<Url> {
+    let pages: Url = pages.parse().ok()?;
+    let mut parts: Vec<&str> = pages.path_segments()?.filter(|part| !part.is_empty()).collect();
+    if parts.pop() != Some("simple") {
+        return None;
+    }
+    if parts.len() > 1 && parts.last() == Some(&"cache") {
+        parts.pop();
+    }
+    // An index without a name in its path is no wcas's, and nobody knows where it takes files.
+    parts.last()?;
+    let path = format!("/{}/{path}", parts.join("/"));
+    let mut url = pages;
+    url.set_path(&path);
+    Some(url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,7 @@ mod zone;
 pub use document::Document;
 pub use download::{Downloaded, Moment, Watch, admit};
 pub use failure::{Failure, FailureKind, Place};
-pub use layout::{Discovery, Layout, LayoutError, discover, project_page_url};
+pub use layout::{Discovery, Layout, LayoutError, beside_pages, discover, project_page_url};
 pub use lazy::LazyClient;
 pub use page::{Page, PageAnswer, Validators};
 pub use upload::{UploadAnswer, UploadContent, UploadForm};

@@ -342,6 +342,11 @@ impl DistributionFilename {
         }
     }
 
+    /// Tells whether it is a wheel's that says that it runs anywhere.
+    pub fn is_pure(&self) -> bool {
+        self.kind() == Kind::Wheel && self.as_str().ends_with("-none-any.whl")
+    }
+
     /// Returns whether this is a wheel or an sdist.
     pub fn kind(&self) -> Kind {
         match self {

@@ -16,7 +16,7 @@ fn python() -> Option<PathBuf> {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/bin/python");
     let python = std::env::var_os("WCAS_TEST_PYTHON").map_or(made, PathBuf::from);
     if !python.exists() {
-        println!("skipped: no Python with pip and uv; run tests/clients.sh");
+        crate::support::skip("no Python with pip and uv; run tests/clients.sh");
         return None;
     }
     Some(python)
@@ -189,7 +189,7 @@ fn a_tree_can_be_served_by_nginx() {
         return;
     }
     if Command::new("nginx").arg("-v").output().is_err() {
-        println!("skipped: nginx is not installed");
+        crate::support::skip("nginx is not installed");
         return;
     }
     let env = filled();

@@ -308,7 +308,7 @@ fn what_came_by_a_hard_link_is_known_by_its_stat_the_next_time() {
     env.ok(["import", "in", "--link", "hardlink"]);
     let stored = crate::blob(&env, "demo");
     if fs::metadata(&source).unwrap().ino() != fs::metadata(&stored).unwrap().ino() {
-        println!("SKIPPED: hard links can't be made here");
+        crate::support::skip("hard links can't be made here");
         return;
     }
     // Nobody can see that bytes were not read but by bytes that would have been noticed.
@@ -338,7 +338,7 @@ impl Image {
         let is_made = run(make.arg(&dir).arg(&image));
         let is_mounted = is_made && run(Command::new("mount").args(["-o", "loop,ro"]).arg(&image).arg(&at));
         if !is_mounted {
-            println!("SKIPPED: no image can be made and mounted here, so nothing was tried on images");
+            crate::support::skip("no image can be made and mounted here, so nothing was tried on images");
         }
         is_mounted.then_some(Self(at))
     }
@@ -364,7 +364,7 @@ fn what_an_image_says_of_a_files_times_proves_nothing() {
     drop(first);
     let Some(second) = Image::mount(&env, 2) else { return };
     if second.stat() != stat {
-        println!("SKIPPED: the second image's file has another stat than the first one's");
+        crate::support::skip("the second image's file has another stat than the first one's");
         return;
     }
     assert_eq!(outcomes(&env.json(["import", "mounted"])), ["replaced"]);
@@ -420,7 +420,7 @@ fn an_edit_through_a_hard_link_is_found_and_healed() {
     let source = wheel.write_to(env.path("in"));
     env.ok(["import", "in", "--link", "hardlink"]);
     if fs::metadata(&source).unwrap().ino() != fs::metadata(crate::blob(&env, "demo")).unwrap().ino() {
-        println!("skipped: hard links can't be made here");
+        crate::support::skip("hard links can't be made here");
         return;
     }
     let mut permissions = fs::metadata(&source).unwrap().permissions();

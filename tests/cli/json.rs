@@ -3,7 +3,9 @@
 use crate::support::{Env, Wheel};
 use crate::{blob, json_with_code, overwrite};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 /// Asserts that a document or row has these fields: `name:type`, types `text`, `number`, `bool`, `list`, `map`, `digest`, with `?`
 /// when it may be null.
@@ -158,5 +160,64 @@ fn a_failure_prints_no_document() {
     for args in [&["--json", "show", "absent"][..], &["--json", "list", "--collection", "absent"]] {
         let output = env.run(args);
         assert_eq!((output.code, output.stdout.as_str()), (4, ""), "{output}");
+    }
+}
+
+#[test]
+fn every_document_is_described() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_to_string(root.join("docs/cli.md")).unwrap();
+    // What is in a block of code before the first brace of a line: `pin, unpin {schema, …`.
+    let described: BTreeSet<&str> = docs
+        .lines()
+        .filter_map(|line| Some(line.split_once("{schema")?.0))
+        .flat_map(|names| names.split([',', ' ']))
+        .filter(|name| !name.is_empty())
+        .collect();
+    let mut missing = Vec::new();
+    let mut known = 0;
+    for file in fs::read_dir(root.join("src/cli")).unwrap() {
+        let source = fs::read_to_string(file.unwrap().path()).unwrap();
+        for call in [".report(", ".done(", ".table(", ".report_as_is("] {
+            for after in source.split(call).skip(1) {
+                // A name that is a variable has its calls elsewhere.
+                let Some(name) = after.trim_start().strip_prefix('"').and_then(|text| text.split('"').next()) else {
+                    continue;
+                };
+                known += 1;
+                if !described.contains(name) {
+                    missing.push(name.to_owned());
+                }
+            }
+        }
+    }
+    assert!(known > 50, "the calls are written otherwise: {known}");
+    assert!(missing.is_empty(), "docs/cli.md says nothing of {missing:?}");
+}
+
+#[test]
+fn what_is_empty_is_an_answer() {
+    let env = Env::new();
+    env.ok(["collection", "create", "a"]);
+    for (args, list) in [
+        ("list", "distributions"),
+        ("remote list", "remotes"),
+        ("token list", "tokens"),
+        ("publisher list", "publishers"),
+        ("block list", "blocks"),
+        ("reserve", "reservations"),
+        ("pin", "pins"),
+        ("wants", "wants"),
+        ("collection log a", "revisions"),
+        ("collection status a", "projects"),
+        ("collection diff a a", "changes"),
+        ("log --project nobody", "records"),
+    ] {
+        let args: Vec<&str> = args.split(' ').collect();
+        assert_eq!(env.json(&args)[list], serde_json::json!([]), "{args:?}");
+        let output = env.ok(&args);
+        assert_eq!(output.stdout, "", "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?} says nothing");
+        assert_eq!(env.ok([&["-q"], &args[..]].concat()).stderr, "", "{args:?}");
     }
 }

@@ -102,7 +102,7 @@ fn what_root_makes_in_a_store_is_its_owners() {
     let nobody = 65534;
     for (path, _) in all(&env.store()) {
         if std::os::unix::fs::lchown(path, Some(nobody), Some(nobody)).is_err() {
-            println!("SKIPPED: only root can give files away");
+            crate::support::skip("only root can give files away");
             return;
         }
     }
@@ -283,7 +283,7 @@ fn a_limit_on_threads_ends_nothing() {
     let owned =
         ["", "in", "store"].iter().map(|dir| std::os::unix::fs::chown(env.path(dir), Some(NOBODY), Some(NOBODY)));
     if owned.collect::<std::io::Result<Vec<_>>>().is_err() {
-        println!("SKIPPED: only root can try another user's limits");
+        crate::support::skip("only root can try another user's limits");
         return;
     }
     set_mode(&env.path(""), 0o755);
@@ -307,7 +307,7 @@ fn a_limit_on_threads_ends_nothing() {
             command.arg(&program).args(args.split(' ')).current_dir(env.path(""));
             let output = command.env("WCAS_STORE", env.store()).env("HOME", env.path("")).output();
             let Ok(output) = output else {
-                println!("SKIPPED: there is no setpriv here");
+                crate::support::skip("there is no setpriv here");
                 return;
             };
             let stderr = String::from_utf8_lossy(&output.stderr);

@@ -7,16 +7,17 @@ use std::path::Path;
 use wcas::manifest::{Access, Error, Manifest};
 
 /// The schema's older steps.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     include_str!("../../src/manifest/schema/1.sql"),
     include_str!("../../src/manifest/schema/2.sql"),
     include_str!("../../src/manifest/schema/3.sql"),
     include_str!("../../src/manifest/schema/4.sql"),
     include_str!("../../src/manifest/schema/5.sql"),
     include_str!("../../src/manifest/schema/6.sql"),
+    include_str!("../../src/manifest/schema/7.sql"),
 ];
 /// The version that this program writes.
-const NEWEST: i64 = 7;
+const NEWEST: i64 = 8;
 
 fn pragma(path: &Path, name: &str) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()

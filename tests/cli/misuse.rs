@@ -219,3 +219,48 @@ fn quiet_is_quiet_and_each_name_that_nothing_matches_is_told() {
     // A document is what was asked for.
     assert!(!env.ok(["-q", "--json", "yank", "demo==2.0"]).stdout.is_empty());
 }
+
+#[test]
+fn numbers_names_and_addresses_that_are_none_are_told_as_people_write_them() {
+    let env = filled();
+    for (args, text) in [
+        ("undo abc", "write an operation's number"),
+        ("undo 0", "write an operation's number"),
+        ("log --limit many", "write a whole number, as in 3"),
+        ("gc --keep-builds two", "write a whole number, as in 3"),
+        ("collection set cuda --keep-versions two", "write a whole number, as in 3"),
+        ("verify --parallel all", "write a whole number, as in 3"),
+        ("verify --rate 5", "5 bytes a second would take for ever: write 200M"),
+        ("verify --rate 0", "0 bytes a second would take for ever"),
+        ("serve --workers 0", "write a whole number from 1"),
+        ("serve --max-connections 0", "write a whole number from 1"),
+        ("serve --listen 8080", "write ADDRESS:PORT, as in 127.0.0.1:8080"),
+        ("serve --listen localhost", "write ADDRESS:PORT"),
+        ("serve --listen http://127.0.0.1:80", "write ADDRESS:PORT"),
+    ] {
+        let output = refused(&env, 2, &args.split(' ').collect::<Vec<_>>());
+        assert!(output.stderr.contains(text), "{args}: {output}");
+    }
+    let output = refused(&env, 2, &["serve", "--listen", "nowhere.invalid:0"]);
+    assert!(output.stderr.contains("nowhere.invalid:0 can't be listened on"), "{output}");
+}
+
+#[test]
+fn names_may_be_joined_by_commas() {
+    let env = filled();
+    env.ok(["collection", "create", "rocm"]);
+    env.ok(["collection", "set", "rocm", "--fallback", "cuda,shared"]);
+    assert_eq!(env.json(["collection", "show", "rocm"])["fallbacks"], serde_json::json!(["cuda", "shared"]));
+    assert_eq!(env.json(["list", "--collection", "cuda,shared"])["distributions"].as_array().unwrap().len(), 2);
+    let output = refused(&env, 4, &["collection", "set", "rocm", "--fallback", "cuda,nope"]);
+    assert!(output.stderr.contains("there is no collection \"nope\""), "{output}");
+    assert_eq!(env.json(["collection", "show", "rocm"])["fallbacks"], serde_json::json!(["cuda", "shared"]));
+}
+
+#[test]
+fn a_default_collection_that_is_not_there_is_said_to_be_made_later() {
+    let env = filled();
+    assert_eq!(env.ok(["route", "default", "cuda"]).stderr, "");
+    let output = env.ok(["route", "default", "cuad"]);
+    assert!(output.stderr.contains("there is no collection cuad yet"), "{output}");
+}

@@ -82,7 +82,7 @@ fn an_interrupt_ends_a_command_with_130() {
     let pid = rustix::process::Pid::from_child(&child);
     let reads = format!("/proc/{}/syscall", child.id());
     if std::fs::read_to_string(&reads).is_err() {
-        println!("skipped: what a process waits for can't be seen here");
+        crate::support::skip("what a process waits for can't be seen here");
         child.kill().unwrap();
         child.wait().unwrap();
         return;
@@ -175,7 +175,7 @@ fn a_manifest_of_a_newer_schema_or_of_another_program_is_refused() {
     assert_output!(refused(&env, 1, &["list"]), @r"
     exit 1
     --- stderr
-    wcas: $STORE/manifest.sqlite has schema 999, and this wcas knows up to 7: use a newer wcas
+    wcas: $STORE/manifest.sqlite has schema 999, and this wcas knows up to 8: use a newer wcas
     ");
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute_batch("PRAGMA user_version = 1; PRAGMA application_id = 7").unwrap();
@@ -216,7 +216,7 @@ fn a_read_only_store_can_be_read_and_says_why_it_is_not_written() {
     chmod(&env.store(), 0o555, 0o444);
     if fs::write(env.path("store/probe"), "").is_ok() {
         fs::remove_file(env.path("store/probe")).unwrap();
-        println!("skipped: permissions don't bind root");
+        crate::support::skip("permissions don't bind root");
         return;
     }
     for args in [&["list"][..], &["lookup", "demo"], &["view"], &["stats"], &["show", "demo"], &["verify"]] {

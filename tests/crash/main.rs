@@ -38,7 +38,7 @@ struct Goal {
 #[expect(clippy::print_stdout, reason = "a test says what it tried, or that it could not")]
 fn stop_everywhere(prepare: impl Fn(&Sandbox), args: &[&'static str], again: &'static [i32]) {
     if cfg!(not(debug_assertions)) {
-        println!("SKIPPED: there are no fault points in a release build");
+        support::skip("there are no fault points in a release build");
         return;
     }
     let sandbox = Sandbox::new();

@@ -130,7 +130,7 @@ fn fromager(client: &str) -> Option<PathBuf> {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients.d"), PathBuf::from);
     let python = others.join(client).join("bin/python");
     if !python.exists() {
-        println!("skipped: no {client}; run tests/clients.sh");
+        support::skip(format_args!("no {client}; run tests/clients.sh"));
         return None;
     }
     Some(python)

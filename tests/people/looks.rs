@@ -67,7 +67,7 @@ fn attribute<'a>(dom: &'a str, name: &str) -> &'a str {
 #[allow(clippy::print_stderr, reason = "whoever runs the tests is to know what was not tested")]
 fn no_page_is_wider_than_its_window_and_all_are_pictured() {
     let Some(browser) = browser() else {
-        eprintln!("SKIPPED: there is no Chromium here, so nobody has looked at the pages");
+        crate::support::skip("there is no Chromium here, so nobody has looked at the pages");
         return;
     };
     let site = Site::full();

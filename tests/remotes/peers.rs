@@ -150,7 +150,7 @@ fn base64(bytes: &[u8]) -> String {
 #[test]
 fn a_public_index_is_a_remote() {
     let Some(url) = std::env::var("WCAS_TEST_INDEX").ok().filter(|url| !url.is_empty()) else {
-        println!("skipped: WCAS_TEST_INDEX is not set; it names an index that may be asked over the network");
+        crate::support::skip("WCAS_TEST_INDEX is not set; it names an index that may be asked over the network");
         return;
     };
     let env = Env::new();

@@ -298,7 +298,7 @@ fn forms_of_an_enemy_choose_no_path_and_no_size() {
 #[test]
 fn thousands_of_connections_at_once_are_all_served() {
     let Some(limit) = wcas::fs::raise_open_files().filter(|limit| *limit >= 4600) else {
-        println!("skipped: too few files may be open for thousands of connections");
+        crate::support::skip("too few files may be open for thousands of connections");
         return;
     };
     let site = shared();

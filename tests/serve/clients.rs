@@ -23,7 +23,7 @@ pub(crate) fn interpreter(client: &str) -> Option<PathBuf> {
         }
     };
     if !python.exists() {
-        println!("skipped: no {client}; run tests/clients.sh");
+        crate::support::skip(format_args!("no {client}; run tests/clients.sh"));
         return None;
     }
     Some(python)

@@ -16,7 +16,7 @@ pub(crate) fn key(env: &Env, name: &str) -> Option<()> {
         .stdin(Stdio::null())
         .status();
     if !made.is_ok_and(|status| status.success()) {
-        println!("skipped: there is no ssh-keygen");
+        crate::support::skip("there is no ssh-keygen");
         return None;
     }
     let public = fs::read_to_string(env.path(format!("{name}.pub"))).unwrap();

@@ -22,7 +22,7 @@ impl SmallDisk {
         let done = mount.args(["-t", "tmpfs", "-o", &format!("{options},mode=0755"), "tmpfs"]).arg(at).output();
         let is_mounted = done.is_ok_and(|output| output.status.success());
         if !is_mounted {
-            println!("SKIPPED: this user may not mount a filesystem, so nothing was tried on a full one");
+            super::skip::skip("this user may not mount a filesystem, so nothing was tried on a full one");
         }
         is_mounted.then(|| Self(at.to_owned()))
     }

@@ -31,7 +31,7 @@ impl Drop for Peer {
 #[allow(clippy::print_stdout, reason = "it says what it skips")]
 pub(crate) fn program(env: &Env, name: &str) -> Option<Command> {
     let Some(python) = std::env::var_os("WCAS_TEST_PEERS").map(PathBuf::from) else {
-        println!("skipped: WCAS_TEST_PEERS is not set; run tests/peers.sh");
+        super::skip::skip("WCAS_TEST_PEERS is not set; run tests/peers.sh");
         return None;
     };
     let mut command = Command::new(python.with_file_name(name));

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, Rows, State, Transaction};
 use crate::name::CollectionName;
 use crate::ops::block::Blocks;
-use crate::ops::{Context, collection_row, counted, push, variants};
+use crate::ops::{Context, collection_row, counted, variants, write_back};
 use crate::status::Status;
 use crate::store::{Session, Store};
 use crate::wheel::DistributionFilename;
@@ -218,7 +218,7 @@ fn put(
             transaction.insert_entry(collection, &entry, revision, context.now)?;
             // What was fetched was built by nobody here.
             if origin.is_none() && !is_prebuilt {
-                push::queue(transaction, collection, item.name.project(), filename, blob, context.now)?;
+                write_back::queue(transaction, collection, item.name.project(), filename, blob, context.now)?;
             }
             receiver.added += 1;
             Ok(match (item.is_healed, before, item.is_new) {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::manifest::{BlobId, Guard};
 use crate::name::CollectionName;
 use crate::ops::guard;
-use crate::ops::ownership::{has_pure_name, is_pure};
+use crate::ops::guard::is_pure;
 use crate::ops::{Context, Rule, Subject};
 use crate::store::Store;
 use crate::wheel::Kind;
@@ -31,7 +31,7 @@ pub(super) fn judge(
         inspect(store, context, items, asks, open, &mut inspected)?;
         for item in items.iter_mut() {
             let Some(inspection) = item.blob.and_then(|blob| inspected.get(&blob)) else { continue };
-            let is_pure = has_pure_name(&item.name) && is_pure(inspection);
+            let is_pure = item.name.is_pure() && is_pure(inspection);
             let subject =
                 Subject { bound: Some(&inspection.bound()), is_pure, ..subject(&item.name, &item.source.made) };
             item.decision = router.decide(&subject);

@@ -194,7 +194,7 @@ pub(super) fn look(
 ) -> Result<Sight> {
     let now = context.now;
     if let Asking::Remembered(recall) = asking
-        && page::is_included(remote, project)
+        && remote.includes(project)
         && let Some(files) = recall.files(store, remote, project)?
     {
         let page = ListedPage { files, ..ListedPage::default() };

@@ -18,10 +18,9 @@ use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::block::Blocks;
 use crate::ops::healing::{Health, check};
 use crate::ops::import::{Outcome, Target};
-use crate::ops::lookup::{self, LookupOptions};
 use crate::ops::ownership::{OwnProjects, Ownership};
 use crate::ops::reach::Reach;
-use crate::ops::{Context, Filter, collection_rows, parallel, remote_row, variant};
+use crate::ops::{Context, Filter, collection_rows, parallel, remote_row, search, variant};
 use crate::remote::Client;
 use crate::requirement::Spec;
 use crate::store::Store;
@@ -143,8 +142,8 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
                 Some(Target::Collection(name)) => rows.find_collection(name)?.into_iter().collect(),
                 Some(Target::Route(_)) => Vec::new(),
             },
-            (None, Some(variant)) => variant::order(rows, variant, lookup::project(&want.spec).as_ref())?,
-            (None, None) => lookup::search_order(rows, &options.collections)?,
+            (None, Some(variant)) => variant::order(rows, variant, search::project(&want.spec).as_ref())?,
+            (None, None) => variant::with_fallbacks(rows, &options.collections)?,
         };
         for collection in &order {
             if let Entry::Vacant(place) = remotes.entry(collection.id) {
@@ -156,14 +155,14 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
     let mut items = Vec::with_capacity(options.wants.len());
     let mut owners = Vec::with_capacity(options.wants.len());
     for want in &options.wants {
-        let project = lookup::project(&want.spec);
+        let project = search::project(&want.spec);
         owners.push(match (&options.variant, &only) {
             (Some(variant), None) => Some(Ownership::read(rows, variant, &options.own, project.as_ref())?),
             _ => None,
         });
     }
     for ((want, order), own) in options.wants.iter().zip(&orders).zip(&owners) {
-        let project = lookup::project(&want.spec);
+        let project = search::project(&want.spec);
         let reach =
             project.as_ref().map(|project| reach(rows, order, only.as_ref(), project, own.as_ref())).transpose()?;
         let mut notes = Vec::new();
@@ -247,15 +246,7 @@ impl Run<'_> {
 
     /// Looks into a collection.
     fn local(&self, collection: &CollectionRow, want: &Want, own: Option<&Ownership>) -> Result<Option<Pulled>> {
-        let options = LookupOptions {
-            spec: want.spec.clone(),
-            filter: self.options.filter.clone(),
-            variant: None,
-            own: OwnProjects::Stored,
-            force_miss: false,
-            is_offline: true,
-        };
-        for entry in lookup::candidates(&self.store.manifest, collection, &options)? {
+        for entry in search::candidates(&self.store.manifest, collection, &want.spec, &self.options.filter)? {
             if !want.sha256.is_empty() && !want.sha256.contains(&entry.sha256) {
                 continue;
             }

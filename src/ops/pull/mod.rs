@@ -26,9 +26,8 @@ pub(super) use seen::remotes_of;
 pub use seen::{RemoteFile, RemoteSight};
 pub use through::{Offer, Refusal, Told, pull_through, remote_metadata, sidecar_of};
 
-use super::lookup::{self, LookupOptions};
 use super::reach::Reach;
-use super::{Context, reason};
+use super::{Context, reason, search};
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
 use crate::manifest::{CollectionRow, PageFailure, RemoteOutcome, RemoteRow, Setback, Transaction};
@@ -77,38 +76,39 @@ pub(super) struct Asked<'a> {
     pub(super) patience: &'a Patience,
 }
 
-/// Asks a collection's remotes, in order, for the best file that a lookup may have, and brings it into the collection.
+/// Asks a collection's remotes, in order, for the best file that is wanted, and brings it into the collection, or where a variant's
+/// rules send it.
 pub(super) fn find(
     store: &Store,
     context: &Context<'_>,
     asked: &Asked<'_>,
-    options: &LookupOptions,
+    (wanted, variant): (&Wanted<'_>, Option<&CollectionName>),
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, ImportedDistribution)>> {
     if !store.is_writable() {
         return Ok(None);
     }
-    let target = Target::of_pulls(&store.manifest, options.variant.as_ref(), &asked.collection.name)?;
+    let target = Target::of_pulls(&store.manifest, variant, &asked.collection.name)?;
     let give = |client: &Client, task: &Task<'_>| bring(store, context, client, task, &target);
-    first(store, context, asked, options, notes, give)
+    first(store, context, asked, wanted, notes, give)
 }
 
 /// A filename and its METADATA.
 type Metadata = (String, Vec<u8>);
 
-/// Asks a collection's remotes, in order, for the METADATA of the best file that a lookup may have; the file stays where it is.
+/// Asks a collection's remotes, in order, for the METADATA of the best file that is wanted; the file stays where it is.
 pub(super) fn find_metadata(
     store: &Store,
     context: &Context<'_>,
     asked: &Asked<'_>,
-    options: &LookupOptions,
+    wanted: &Wanted<'_>,
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, Metadata)>> {
     let give = |client: &Client, task: &Task<'_>| {
         let bytes = client.metadata(&task.source, &task.file);
         Ok(bytes.map(|bytes| (task.file.name.as_str().to_owned(), bytes)).map_err(|failure| reason(&failure)))
     };
-    first(store, context, asked, options, notes, give)
+    first(store, context, asked, wanted, notes, give)
 }
 
 /// Offers the files of a collection's remotes, the best first, until one is taken. The inner error is the reason why one isn't.
@@ -116,12 +116,11 @@ fn first<T>(
     store: &Store,
     context: &Context<'_>,
     asked: &Asked<'_>,
-    options: &LookupOptions,
+    wanted: &Wanted<'_>,
     notes: &mut Vec<PullNote>,
     give: impl Fn(&Client, &Task<'_>) -> Result<std::result::Result<T, String>>,
 ) -> Result<Option<(RemoteName, T)>> {
-    let (Some(project), Some(lazy)) = (lookup::project(&options.spec), context.client) else { return Ok(None) };
-    let wanted = Wanted { spec: &options.spec, filter: &options.filter, sha256: &[], now: context.now };
+    let (Some(project), Some(lazy)) = (search::project(wanted.spec), context.client) else { return Ok(None) };
     for remote in store.manifest.remotes_of(asked.collection.id)? {
         if !asked.patience.admits(remote.id) {
             continue;
@@ -130,7 +129,7 @@ fn first<T>(
             notes.push(note(&remote, format!("not asked: {reason}")));
             continue;
         }
-        let question = Query { remote: &remote, project: &project, wanted: &wanted, patience: asked.patience };
+        let question = Query { remote: &remote, project: &project, wanted, patience: asked.patience };
         let Some(page) = ask(store, context, lazy, &question, notes)? else { continue };
         let Ok(source) = page::source(&remote) else { continue };
         let (mut good, unfit) = wanted.choose(&remote, &source, &page);

@@ -14,7 +14,6 @@ use crate::manifest::{PageFailure, PageRow, RemoteRow, Rows, Setback};
 use crate::name::ProjectName;
 use crate::ops::reason;
 use crate::remote::{Auth, Client, Failure, Layout, Page, PageAnswer, Source, Validators, discover, project_page_url};
-use crate::requirement::ProjectPattern;
 use url::Url;
 
 /// A page is believed for so many seconds without asking again.
@@ -99,12 +98,6 @@ pub(in crate::ops) fn source(remote: &RemoteRow) -> std::result::Result<Source, 
     })
 }
 
-/// Tells whether a remote's patterns let a project through.
-pub(in crate::ops) fn is_included(remote: &RemoteRow, project: &ProjectName) -> bool {
-    let any = |patterns: &[ProjectPattern]| patterns.iter().any(|pattern| pattern.matches(project));
-    (remote.settings.only.is_empty() || any(&remote.settings.only)) && !any(&remote.settings.except)
-}
-
 /// Reads what the manifest knows.
 pub(in crate::ops) fn prepare<'a>(
     rows: &Rows,
@@ -112,7 +105,7 @@ pub(in crate::ops) fn prepare<'a>(
     project: &'a ProjectName,
     now: i64,
 ) -> Result<std::result::Result<Question<'a>, Answer>> {
-    if !is_included(remote, project) {
+    if !remote.includes(project) {
         return Ok(Err(Answer::Excluded));
     }
     let source = match source(remote) {

@@ -8,7 +8,7 @@ use crate::manifest::{CollectionRow, RemoteRow};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::ops::ownership::Ownership;
 use crate::ops::reach::{Matter, Reach};
-use crate::ops::{Filter, lookup};
+use crate::ops::{Filter, search};
 use crate::requirement::Spec;
 use crate::store::Store;
 use serde::Serialize;
@@ -49,7 +49,7 @@ pub(in crate::ops) fn remotes_of(
     filter: &Filter,
     now: i64,
 ) -> Result<Vec<RemoteSight>> {
-    let Some(project) = lookup::project(spec) else { return Ok(Vec::new()) };
+    let Some(project) = search::project(spec) else { return Ok(Vec::new()) };
     let wanted = Wanted { spec, filter, sha256: &[], now };
     let mut seen = Vec::new();
     let rows = &store.manifest;

@@ -1,6 +1,7 @@
 //! Where files of a remote are uploaded to.
 
 use crate::manifest::RemoteSettings;
+use crate::remote::beside_pages;
 use url::Url;
 
 /// Returns where a remote takes uploads: where its owner says, else where a wcas at its URL does.
@@ -9,24 +10,6 @@ pub(in crate::ops) fn upload_url(settings: &RemoteSettings) -> Option<Url> {
         Some(url) => url.parse().ok(),
         None => beside_pages(&settings.url, "legacy/"),
     }
-}
-
-/// Takes `…/NAME/simple/` or `…/NAME/cache/simple/` for the pages of a wcas, and returns what it has at `…/NAME/` and a path.
-pub(in crate::ops) fn beside_pages(pages: &str, path: &str) -> Option<Url> {
-    let pages: Url = pages.parse().ok()?;
-    let mut parts: Vec<&str> = pages.path_segments()?.filter(|part| !part.is_empty()).collect();
-    if parts.pop() != Some("simple") {
-        return None;
-    }
-    if parts.len() > 1 && parts.last() == Some(&"cache") {
-        parts.pop();
-    }
-    // An index without a name in its path is no wcas's, and nobody knows where it takes files.
-    parts.last()?;
-    let path = format!("/{}/{path}", parts.join("/"));
-    let mut url = pages;
-    url.set_path(&path);
-    Some(url)
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ mod form;
 mod queue;
 mod send;
 
-pub(in crate::ops) use address::{beside_pages, upload_url};
-pub(in crate::ops) use queue::queue;
+pub(in crate::ops) use address::upload_url;
 pub use queue::{WriteBackReport, waiting};
 
 use super::Context;

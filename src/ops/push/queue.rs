@@ -1,10 +1,9 @@
-//! What waits for which remote: put there by imports, and by whoever asks for more.
+//! What waits for which remote: what imports put there (`ops::write_back`), and what somebody asks for.
 
 use super::{MAX_REFUSALS, PushOptions, Selection, Withheld};
 use crate::error::{Error, Result};
-use crate::manifest::{BlobId, CollectionId, Entry, RemoteRow, Rows, Scope, Transaction, WaitingCount};
-use crate::name::{ProjectName, RemoteName};
-use crate::ops::pull::page::is_included;
+use crate::manifest::{Entry, RemoteRow, Rows, Scope, Transaction, WaitingCount};
+use crate::name::RemoteName;
 use crate::ops::search::is_meant;
 use crate::ops::{collection_row, remote_row};
 use serde::Serialize;
@@ -42,25 +41,6 @@ pub fn waiting(rows: &Rows) -> Result<Vec<(RemoteName, WriteBackReport)>> {
         }
     }
     Ok(found)
-}
-
-/// Lets an entry that was made here wait for all remotes of its collection that are written back to: part of the transaction that
-/// makes the entry, so that neither is there without the other.
-pub(in crate::ops) fn queue(
-    transaction: &Transaction<'_>,
-    collection: CollectionId,
-    project: &ProjectName,
-    filename: &str,
-    blob: BlobId,
-    now: i64,
-) -> Result<()> {
-    for remote in transaction.remotes_of(collection)?.iter().filter(|remote| remote.settings.writes_back) {
-        // Known bytes of a remote were fetched, by whatever way they came in now.
-        if is_included(remote, project) && !transaction.came_from_remote(blob)? {
-            transaction.insert_waiting(remote.id, collection, filename, blob, now)?;
-        }
-    }
-    Ok(())
 }
 
 /// Returns the remotes that are meant; an error where one gets nothing, whoever asks.
@@ -140,5 +120,5 @@ pub(super) fn unwanted(remote: &RemoteRow, entry: &Entry) -> Option<String> {
     if entry.yanked.is_some() {
         return Some("it is yanked".to_owned());
     }
-    (!is_included(remote, &entry.project)).then(|| format!("the patterns of {} leave its project out", remote.name))
+    (!remote.includes(&entry.project)).then(|| format!("the patterns of {} leave its project out", remote.name))
 }

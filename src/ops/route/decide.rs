@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::manifest::Rows;
 use crate::name::{CollectionName, ProjectName};
 use crate::ops::counted;
-use crate::ops::ownership::{Claim, OwnProjects, Ownership, accelerators_of, has_pure_name};
+use crate::ops::ownership::{Claim, OwnProjects, Ownership, accelerators_of};
 use crate::wheel::DistributionFilename;
 use crate::wheel::accelerator::Accelerator;
 use pep440_rs::Version;
@@ -159,7 +159,7 @@ impl Router {
     pub fn wants_accelerator(&self, name: &DistributionFilename) -> bool {
         match self.own.claim(name.project()) {
             Some(Claim::Override(_)) => false,
-            Some(Claim::Requirement(_)) => self.own.shares_pure && has_pure_name(name),
+            Some(Claim::Requirement(_)) => self.own.shares_pure && name.is_pure(),
             None => self.is_detecting,
         }
     }

@@ -140,12 +140,15 @@ pub fn remove_override(
     Ok(found)
 }
 
-/// Changes the collection that takes what no rule sends elsewhere. One that isn't there yet is made by the first import that needs it.
-pub fn set_default_collection(store: &Store, name: &CollectionName) -> Result<()> {
+/// Changes the collection that takes what no rule sends elsewhere, and tells whether it is there: if not, the first import that needs
+/// it makes it.
+pub fn set_default_collection(store: &Store, name: &CollectionName) -> Result<bool> {
     store.require_writable()?;
     let transaction = store.manifest.write()?;
     transaction.set_default_collection(name)?;
-    Ok(transaction.commit()?)
+    let is_there = transaction.find_collection(name)?.is_some();
+    transaction.commit()?;
+    Ok(is_there)
 }
 
 /// Tells all that routes.

@@ -4,7 +4,7 @@ use super::body::{Counted, Outgoing};
 use super::shares::{Busy, Guest, Guests, Places, Rate, network};
 use super::{HttpOptions, REMOTE_WAITS, Stop, form};
 use crate::digest::Sha256;
-use crate::server::answer::{Cause, Reason, plain};
+use crate::server::answer::{Cause, Reason, plain, sign};
 use crate::server::{Answer, Body, Pending, Request, Server};
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -218,12 +218,13 @@ impl Connections {
         }
         if *request.method() == Method::POST {
             let (start, in_flight) = (Instant::now(), self.server.counters.begin());
-            let (asked, answer) = form::posted(self, request, body).await;
+            let (asked, answer) = Box::pin(form::posted(self, request, body)).await;
             drop(in_flight);
             self.server.counters.answered(asked, answer.status().as_u16(), start.elapsed());
             return self.prepare(answer);
         }
-        self.done(self.respond(request).await)
+        // In boxes of their own, that and uploads: what is at hand needs not their room.
+        self.done(Box::pin(self.respond(request)).await)
     }
 
     fn done(&self, answer: Result<io::Result<Response<Outgoing>>, Answer>) -> Response<Outgoing> {
@@ -314,10 +315,7 @@ impl Drop for Flight<'_> {
 
 /// Sets what every answer has.
 fn finish(mut answer: Response<Outgoing>) -> Response<Outgoing> {
-    const SERVER: HeaderValue = HeaderValue::from_static(concat!("wcas/", env!("CARGO_PKG_VERSION")));
-    let headers = answer.headers_mut();
-    headers.insert(header::SERVER, SERVER);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    sign(answer.headers_mut());
     if let Some(Reason(text)) = answer.extensions_mut().remove::<Reason>() {
         // A reason phrase is one line of a few words; the whole text is in the body.
         let line: String =

@@ -4,15 +4,20 @@
 //! view is the same, and, with files of remotes, until a time. Bounded by bytes; what was not used for long goes first.
 
 use super::negotiate::Form;
+use super::{INCOMPLETE, SERIAL};
+use crate::server::answer::{USUAL_HEADERS, sign};
 use crate::server::coding::Coding;
 use crate::server::endpoint::ViewName;
 use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// So many bytes of pages are kept, in all forms and codings.
 const MAX_BYTES: usize = 16 << 20;
+/// About so much a map of headers takes.
+const HEADERS_BYTES: usize = 2 << 10;
 
 /// A page in one form.
 #[derive(Debug)]
@@ -25,19 +30,26 @@ pub(super) struct Page {
     pub(super) version: AtomicI64,
     /// Until when it is right, in seconds since 1970.
     pub(super) until: Option<i64>,
-    pub(super) form: Form,
+    form: Form,
     /// Its entity tag without quotes and without what the coding adds.
-    pub(super) tag: String,
-    pub(super) bytes: Bytes,
-    gzip: OnceLock<Bytes>,
-    zstd: OnceLock<Bytes>,
-    /// What mirrors compare.
-    pub(super) serial: i64,
-    /// How long it may be believed without asking.
-    pub(super) cache_control: &'static str,
+    tag: String,
+    /// What every answer about it tells.
+    pub(super) told: HeaderMap,
+    plain: Coded,
+    gzip: OnceLock<Coded>,
+    zstd: OnceLock<Coded>,
     /// The remotes whose files are missing from it.
     pub(super) incomplete: Option<String>,
     used: AtomicU64,
+}
+
+/// A page as it goes out in a coding.
+#[derive(Debug)]
+pub(super) struct Coded {
+    pub(super) bytes: Bytes,
+    pub(super) etag: String,
+    /// Its answer's headers, made once: to copy them takes less than to make them.
+    pub(super) headers: HeaderMap,
 }
 
 /// What is known of a page that is to be kept.
@@ -56,47 +68,87 @@ pub(super) struct Made {
 impl Page {
     pub(super) fn new(made: Made) -> Self {
         let digest = blake3::hash(&made.bytes).to_hex();
+        let tag = format!("{}{}", &digest[..24], made.form.suffix());
+        let mut told = HeaderMap::new();
+        told.insert(CACHE_CONTROL, HeaderValue::from_static(made.cache_control));
+        told.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        told.insert(SERIAL, HeaderValue::from(made.serial));
+        if let Some(remotes) = made.incomplete.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            told.insert(INCOMPLETE, remotes);
+        }
         Self {
+            plain: Coded::new((&tag, Coding::Identity), made.form, &told, made.bytes),
             view: made.view,
             stamp: made.stamp,
             version: AtomicI64::new(made.version),
             until: made.until,
             form: made.form,
-            tag: format!("{}{}", &digest[..24], made.form.suffix()),
-            bytes: made.bytes,
+            tag,
+            told,
             gzip: OnceLock::new(),
             zstd: OnceLock::new(),
-            serial: made.serial,
-            cache_control: made.cache_control,
             incomplete: made.incomplete,
             used: AtomicU64::new(0),
         }
     }
 
+    /// Returns the coding in which a client gets the page.
+    pub(super) fn coding(&self, asked: &HeaderMap) -> Coding {
+        Coding::accepted(asked).of_size(self.plain.bytes.len())
+    }
+
+    /// Returns its entity tag in a coding.
+    pub(super) fn etag(&self, coding: Coding) -> String {
+        etag(&self.tag, coding)
+    }
+
     /// Returns the page in a coding, if it is made already or needs no making.
-    pub(super) fn ready(&self, coding: Coding) -> Option<Bytes> {
+    pub(super) fn ready(&self, coding: Coding) -> Option<&Coded> {
         match coding {
-            Coding::Identity => Some(self.bytes.clone()),
-            Coding::Gzip => self.gzip.get().cloned(),
-            Coding::Zstd => self.zstd.get().cloned(),
+            Coding::Identity => Some(&self.plain),
+            Coding::Gzip => self.gzip.get(),
+            Coding::Zstd => self.zstd.get(),
         }
     }
 
     /// Returns the page in a coding, made once.
-    pub(super) fn coded(&self, coding: Coding) -> Bytes {
+    pub(super) fn coded(&self, coding: Coding) -> &Coded {
         let made = match coding {
-            Coding::Identity => return self.bytes.clone(),
+            Coding::Identity => return &self.plain,
             Coding::Gzip => &self.gzip,
             Coding::Zstd => &self.zstd,
         };
-        // Coding needs memory only; should that fail, an uncoded page under the coding's name would be wrong.
-        made.get_or_init(|| coding.encode(&self.bytes).expect("bytes in memory can be coded into memory")).clone()
+        made.get_or_init(|| {
+            // Coding needs memory only; should that fail, an uncoded page under the coding's name would be wrong.
+            let bytes = coding.encode(&self.plain.bytes).expect("bytes in memory can be coded into memory");
+            Coded::new((&self.tag, coding), self.form, &self.told, bytes)
+        })
     }
 
     fn size(&self) -> usize {
-        let coded = [&self.gzip, &self.zstd].into_iter().filter_map(OnceLock::get).map(Bytes::len).sum::<usize>();
-        self.bytes.len() + coded + 512
+        let made = [Some(&self.plain), self.gzip.get(), self.zstd.get()].into_iter().flatten();
+        made.map(|coded| coded.bytes.len() + HEADERS_BYTES).sum::<usize>() + HEADERS_BYTES
     }
+}
+
+impl Coded {
+    fn new((tag, coding): (&str, Coding), form: Form, told: &HeaderMap, bytes: Bytes) -> Self {
+        let etag = etag(tag, coding);
+        let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        if let Some(name) = coding.header() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+        }
+        headers.insert(ETAG, HeaderValue::from_str(&etag).expect("a digest and a word are visible ASCII"));
+        headers.extend(told.clone());
+        sign(&mut headers);
+        Self { bytes, etag, headers }
+    }
+}
+
+fn etag(tag: &str, coding: Coding) -> String {
+    format!("\"{tag}{}\"", coding.suffix())
 }
 
 /// The pages by path and form.
