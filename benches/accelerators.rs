@@ -1,11 +1,11 @@
 //! What are real wheels bound to, how right is the answer, and what does it cost?
 //!
-//! `WCAS_BENCH_WHEELS` names folders of wheels; `WCAS_BENCH_LABELS` a table of `filename`, `accelerator` (or `none`) and strength,
-//! by tabs, without which only the answers are printed.
+//! `WCAS_BENCH_WHEELS` names folders of wheels; `WCAS_BENCH_LABELS` a table of `filename`, `accelerator` (several by commas, or `none`)
+//! and strength, by tabs, without which only the answers are printed. `benches/guard/run.sh` fetches labelled wheels.
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use support::{data, run, say};
 use wcas::wheel::accelerator::{Inspection, Strength, deep, quick};
 use wcas::wheel::{self, DistributionFilename};
 
-/// What a wheel should be found to be: an accelerator and a strength, or nothing.
-type Label = Option<(String, String)>;
+/// What a wheel should be found to be: accelerators and a strength, or nothing.
+type Label = Option<(BTreeSet<String>, String)>;
 
 fn main() {
     let Some(folders) = std::env::var_os("WCAS_BENCH_WHEELS") else {
@@ -97,25 +97,16 @@ fn main() {
 
 /// Returns 0 for the labelled accelerator, 1 for a missed one, 2 for a wrong one; and whether the strength is the labelled one.
 fn judge(inspection: &Inspection, label: &Label) -> (usize, bool) {
-    let found: Vec<_> =
-        inspection.strengths().into_iter().filter(|(_, strength)| *strength > Strength::Mentions).collect();
-    match label {
-        None => (if found.is_empty() { 0 } else { 2 }, found.is_empty()),
-        Some((accelerator, strength)) => {
-            let own = found.iter().find(|(own, _)| own.as_str() == accelerator);
-            let more = found.len() > 1;
-            (
-                if own.is_none() {
-                    1
-                } else if more {
-                    2
-                } else {
-                    0
-                },
-                own.is_some_and(|(_, own)| own.as_str() == strength),
-            )
-        }
-    }
+    let strengths = inspection.strengths().into_iter().filter(|(_, strength)| *strength > Strength::Mentions);
+    let found: BTreeMap<String, &str> = strengths.map(|(own, strength)| (own.to_string(), strength.as_str())).collect();
+    let Some((accelerators, strength)) = label else { return (if found.is_empty() { 0 } else { 2 }, found.is_empty()) };
+    let is_missed = accelerators.iter().any(|own| !found.contains_key(own));
+    let verdict = match (is_missed, found.len() > accelerators.len()) {
+        (true, _) => 1,
+        (false, true) => 2,
+        (false, false) => 0,
+    };
+    (verdict, accelerators.iter().all(|own| found.get(own).is_some_and(|own| own == strength)))
 }
 
 fn answer(inspection: &Inspection) -> String {
@@ -129,8 +120,8 @@ fn labels(path: &Path) -> BTreeMap<String, Label> {
     let rows = text.lines().skip(1).filter_map(|line| {
         let mut fields = line.split('\t');
         let (filename, accelerator) = (fields.next()?, fields.next()?);
-        let label =
-            (accelerator != "none").then(|| (accelerator.to_owned(), fields.next().unwrap_or_default().to_owned()));
+        let own = || accelerator.split(',').map(str::to_owned).collect();
+        let label = (accelerator != "none").then(|| (own(), fields.next().unwrap_or_default().to_owned()));
         Some((filename.to_owned(), label))
     });
     rows.collect()

@@ -12,12 +12,24 @@ pub(crate) struct ElfFile {
     pub(crate) names_last: bool,
     /// Bytes between the headers and the rest.
     pub(crate) filling: Vec<u8>,
+    /// Bytes behind all of it.
+    pub(crate) last: Vec<u8>,
 }
 
 impl ElfFile {
     pub(crate) fn new() -> Self {
         let (needed, sections, filling) = (Vec::new(), Vec::new(), Vec::new());
-        Self { wide: true, little: true, needed, soname: None, search_path: None, sections, names_last: false, filling }
+        Self {
+            wide: true,
+            little: true,
+            needed,
+            soname: None,
+            search_path: None,
+            sections,
+            names_last: false,
+            filling,
+            last: Vec::new(),
+        }
     }
 
     pub(crate) fn needs(mut self, library: &'static str) -> Self {
@@ -37,6 +49,11 @@ impl ElfFile {
 
     pub(crate) fn filled(mut self, bytes: &[u8]) -> Self {
         self.filling.extend_from_slice(bytes);
+        self
+    }
+
+    pub(crate) fn filled_last(mut self, bytes: &[u8]) -> Self {
+        self.last = bytes.to_vec();
         self
     }
 
@@ -119,6 +136,7 @@ impl ElfFile {
         header(0, 0, 0);
         header(1, names_at as u64, names.len() as u64);
         places.iter().for_each(|place| header(*place, 0, 0));
+        bytes.extend(&self.last);
         bytes
     }
 

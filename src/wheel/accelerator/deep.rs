@@ -10,8 +10,8 @@ use super::judge::{Findings, alternatives, build_word, file_name, is_module};
 use super::pe;
 use super::{Accelerator, Inspection, Strength, evidence, quick};
 use crate::budget::{self, Account, Excess, Gate};
-use crate::wheel::DistributionFilename;
 use crate::wheel::zip::{Archive, Entry, ReadAt, ZipError};
+use crate::wheel::{DistributionFilename, Metadata};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -37,6 +37,8 @@ struct Accounts {
 #[derive(Clone, Copy)]
 struct Glance {
     is_library: bool,
+    /// The framework whose operators it has.
+    framework: Option<&'static str>,
     /// The accelerator whose library it calls itself.
     own: Option<Accelerator>,
 }
@@ -91,7 +93,8 @@ pub fn deep<R: ReadAt + Sync + ?Sized>(
         }
     }
     natives.sort_by(|one, other| one.member.cmp(&other.member));
-    judge(&glances, &natives, &mut findings);
+    let asked = metadata.and_then(|bytes| Metadata::parse(bytes).ok()).map(|own| own.requires_dist).unwrap_or_default();
+    judge(&glances, &natives, &asked, &mut findings);
     Ok(findings.finish(true, unread))
 }
 
@@ -157,7 +160,8 @@ fn look<R: ReadAt + ?Sized>(
         return Err(io::Error::other(Excess(excess)));
     }
     let own = examined.elf.as_ref().and_then(|elf| evidence::library(elf.soname.as_deref()?));
-    let glance = Glance { is_library: examined.elf.is_some(), own };
+    let framework = examined.elf.as_ref().and_then(|elf| elf.needed.iter().find_map(|name| evidence::framework(name)));
+    let glance = Glance { is_library: examined.elf.is_some(), framework, own };
     let cost = keep_evidence(&mut examined);
     if cost == 0 {
         return Ok(Some((glance, None)));
@@ -172,7 +176,10 @@ fn keep_evidence(examined: &mut Examined) -> usize {
     let mut cost =
         device.containers.len() * 32 + device.architectures.iter().map(|name| name.len() + 48).sum::<usize>();
     let Some(elf) = &mut examined.elf else { return cost };
-    elf.needed.retain(|library| evidence::library(library).is_some() || build_word(file_name(library)).is_some());
+    elf.needed.retain(|library| {
+        let file = file_name(library);
+        evidence::library(library).is_some() || build_word(file).is_some() || evidence::is_named_after_framework(file)
+    });
     elf.soname.take_if(|soname| evidence::library(soname).is_none());
     elf.search_paths.retain(|path| evidence::search_path(path).is_some());
     let lists = [&mut elf.needed, &mut elf.search_paths, &mut elf.sections, &mut elf.faults];
@@ -209,8 +216,8 @@ fn told(entry: &Entry<'_>, error: &io::Error) -> String {
     }
 }
 
-/// Weighs what all members need against what they bring.
-fn judge(glances: &[(&Entry<'_>, Glance)], natives: &[Native], findings: &mut Findings) {
+/// Weighs what all members need against what they bring, and against what METADATA asks for.
+fn judge(glances: &[(&Entry<'_>, Glance)], natives: &[Native], asked: &[String], findings: &mut Findings) {
     let names: Vec<(Cow<'_, str>, Glance, u64)> =
         glances.iter().map(|(entry, glance)| (text(entry), *glance, entry.size)).collect();
     let elves = || natives.iter().filter_map(|native| Some((native, native.examined.elf.as_ref()?)));
@@ -224,7 +231,7 @@ fn judge(glances: &[(&Entry<'_>, Glance)], natives: &[Native], findings: &mut Fi
     let needed: BTreeSet<&str> = elves().flat_map(|(_, elf)| elf.needed.iter().map(String::as_str)).collect();
     let bound: Vec<&str> = bound.collect();
     let mut alternatives = alternatives(bound.iter().copied(), &siblings, &needed);
-    alternatives.extend(optional(&names, &bound, &needed));
+    alternatives.extend(optional(&names, &bound, &needed, asked));
     let owned = Accelerator::ALL.map(|accelerator| is_vendors_own(&names, accelerator));
     for native in natives {
         let member = native.member.as_str();
@@ -246,19 +253,35 @@ fn judge(glances: &[(&Entry<'_>, Glance)], natives: &[Native], findings: &mut Fi
     }
 }
 
-/// Returns the bound members that the rest does without: modules called after an accelerator that no other member needs, in a package
-/// with modules that are bound to none. Where all modules are bound nothing would be left to work without it.
-fn optional<'a>(names: &'a [(Cow<'_, str>, Glance, u64)], bound: &[&'a str], needed: &BTreeSet<&str>) -> Vec<&'a str> {
+/// Returns the bound members that the rest does without, in a package with modules that are bound to none: modules called after an
+/// accelerator, and operators called after a framework (PyTorch, TensorFlow) that METADATA doesn't ask for, where no other member needs
+/// them. Where all modules are bound nothing would be left to work without it.
+fn optional<'a>(
+    names: &'a [(Cow<'_, str>, Glance, u64)],
+    bound: &[&'a str],
+    needed: &BTreeSet<&str>,
+    asked: &[String],
+) -> Vec<&'a str> {
     fn package(member: &str) -> &str {
         member.split('/').next().unwrap_or_default()
     }
     let bound_names: BTreeSet<&str> = bound.iter().copied().collect();
-    let plain = names.iter().filter(|(member, glance, _)| glance.is_library && !bound_names.contains(member.as_ref()));
+    let plain = names.iter().filter(|(member, glance, _)| {
+        glance.is_library && glance.framework.is_none() && !bound_names.contains(member.as_ref())
+    });
     let packages: BTreeSet<&str> =
         plain.map(|(member, ..)| member.as_ref()).filter(|member| is_module(file_name(member))).map(package).collect();
+    let is_asked = |framework: &str| asked.iter().any(|line| !line.contains("extra") && line.starts_with(framework));
+    let operators: BTreeSet<&str> = names
+        .iter()
+        .filter(|(_, glance, _)| glance.framework.is_some_and(|framework| !is_asked(framework)))
+        .map(|(member, ..)| member.as_ref())
+        .collect();
     let is_optional = |member: &&str| {
         let file = file_name(member);
-        evidence::is_named_after(file) && !needed.contains(file) && packages.contains(package(member))
+        let is_operators = || operators.contains(member) && evidence::is_named_after_framework(file);
+        let is_apart = evidence::is_named_after(file) || is_operators();
+        is_apart && !needed.contains(file) && packages.contains(package(member))
     };
     bound.iter().copied().filter(is_optional).collect()
 }

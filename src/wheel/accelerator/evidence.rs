@@ -115,6 +115,22 @@ fn without_hash(stem: &str) -> &str {
     if is_hash { short } else { stem }
 }
 
+/// Returns the framework whose own library this is, by the start of its projects' names: what needs it are operators for it, of no use
+/// without.
+pub(super) fn framework(library: &str) -> Option<&'static str> {
+    let stem = library.split(".so").next().unwrap_or(library);
+    match stem {
+        "libtorch" | "libtorch_cpu" | "libtorch_python" | "libc10" => Some("torch"),
+        "libtensorflow_framework" | "libtensorflow_cc" => Some("tensorflow"),
+        _ => None,
+    }
+}
+
+/// Tells whether a file's name says, as a word of its own, that it is for a framework: `demo_torch_ops.so`.
+pub(super) fn is_named_after_framework(file: &str) -> bool {
+    framework(file).is_none() && words(file).any(|word| matches!(word, "torch" | "pytorch" | "tensorflow" | "tf"))
+}
+
 /// Returns the accelerator that a section of this name belongs to.
 pub(super) fn section(name: &str) -> Option<Accelerator> {
     SECTIONS.iter().find(|(_, own)| is_listed(own, name)).map(|(own, _)| *own)
@@ -153,6 +169,18 @@ pub(super) fn local_version(text: &str) -> Option<Accelerator> {
         let is_cuda = start.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
         if is_cuda { Some(Cuda) } else { word(segment) }
     })
+}
+
+/// Returns the accelerator that a file of LLVM bitcode with this stem is for: the vendors' libraries of functions (`libdevice.10`,
+/// `ockl`, `oclc_isa_version_942`), or one called after it (`runtime_cuda`, `runtime_amdgpu`).
+pub(super) fn bitcode(stem: &str) -> Option<Accelerator> {
+    let mut parts = stem.split(['_', '-', '.']);
+    let known = |part: &str| match part {
+        "libdevice" | "nvptx" | "nvptx64" => Some(Cuda),
+        "amdgpu" | "amdgcn" | "ockl" | "ocml" | "oclc" | "asanrtl" => Some(Rocm),
+        _ => word(part),
+    };
+    parts.find_map(known)
 }
 
 /// Returns the accelerator whose folders a library search path names.

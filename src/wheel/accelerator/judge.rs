@@ -37,6 +37,11 @@ impl Findings {
         self.all.insert(finding);
     }
 
+    /// Tells whether something was found that binds the wheel.
+    pub(super) fn is_bound(&self) -> bool {
+        self.counts.keys().any(|(_, strength)| *strength >= Strength::Requires)
+    }
+
     pub(super) fn problem(&mut self, text: &str) {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(shortened(text));

@@ -22,7 +22,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The version of the rules: a kept [`Inspection`] of an older one is worth repeating.
-pub const ENGINE: i64 = 2;
+pub const ENGINE: i64 = 3;
 
 /// A family of accelerators, by the software that drives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::deep::{MIN_BYTES, begins_native};
 use super::judge::{Findings, build_word, file_name, is_module, is_shared, is_vendors_own};
-use super::{Inspection, Strength, device, elf, evidence, head};
+use super::{Inspection, Strength, device, elf, evidence, head, pe};
 use crate::budget::{self, Excess};
 use crate::requirement::{Environment, Marker};
 use crate::wheel::zip::{Archive, Entry, ReadAt, ZipError};
@@ -13,8 +13,10 @@ use std::io::Read;
 
 /// How much is inflated of the heads of native members: of each so much, of all a share of their packed bytes, within these bounds.
 const HEAD_BYTES: u64 = 128 * 1024;
-const HEADS_SHARE: u64 = 24;
+const HEADS_SHARE: u64 = 64;
 const LEAST_HEADS: u64 = 64 * 1024;
+/// Where the table of sections of a Windows library has ended.
+const SECTIONS_BYTES: u64 = 4096;
 const MOST_HEADS: u64 = 16 * 1024 * 1024;
 /// The largest note of a builder that is read.
 const MAX_NOTE_BYTES: u64 = 1 << 20;
@@ -43,7 +45,10 @@ pub fn quick_in<R: ReadAt + ?Sized>(
 ) -> Result<Inspection, ZipError> {
     let mut findings = Findings::default();
     let (unread, libraries, natives) = look(archive, name, metadata, &mut findings)?;
-    add_heads(&mut findings, archive, natives, &libraries);
+    // What is bound already needs no more of a quick look.
+    if !findings.is_bound() {
+        add_heads(&mut findings, archive, natives, &libraries);
+    }
     Ok(findings.finish(false, unread))
 }
 
@@ -91,7 +96,7 @@ pub(super) fn look<'a, R: ReadAt + ?Sized>(
             }
             continue;
         }
-        if head.is_some_and(|head| elf::is_elf(&head)) {
+        if head.is_some_and(|head| elf::is_elf(&head) || pe::is_pe(&head)) {
             natives.push((member, entry));
         }
         add_member(findings, member, entry.size, &mut libraries);
@@ -189,6 +194,10 @@ fn add_member<'a>(findings: &mut Findings, member: &'a str, size: u64, libraries
         }
         return;
     }
+    if let Some(accelerator) = file.strip_suffix(".bc").and_then(evidence::bitcode) {
+        findings.add(accelerator, Strength::Carries, Some(member), "device code, .bc".to_owned());
+        return;
+    }
     if file.ends_with(".co") || file.ends_with(".dat") {
         // Tensile's kernels, which rocBLAS loads: `TensileLibrary_…_gfx90a.co`.
         if let Some(architecture) = device::named(file).filter(|name| name.starts_with("gfx")) {
@@ -224,9 +233,9 @@ fn add_libraries(findings: &mut Findings, libraries: &[(&str, u64)]) {
     }
 }
 
-/// Adds the libraries that the heads of native members name as needed, the extension modules' first and the largest of them, as far as
-/// the bytes go that may be inflated: a small part of what an import reads. A member called after an accelerator may be one of several
-/// builds, which only a deep look tells.
+/// Adds what the heads of native members tell, the extension modules' first and the largest of them, as far as the bytes go that may be
+/// inflated: a small part of what an import reads. A member called after an accelerator may be one of several builds, which only a deep
+/// look tells.
 fn add_heads<R: ReadAt + ?Sized>(
     findings: &mut Findings,
     archive: &Archive<'_, R>,
@@ -239,15 +248,17 @@ fn add_heads<R: ReadAt + ?Sized>(
     let packed: u64 = natives.iter().map(|(_, entry)| entry.packed_size).sum();
     let mut left = (packed / HEADS_SHARE).clamp(LEAST_HEADS, MOST_HEADS);
     let brought: BTreeSet<&str> = libraries.iter().map(|(member, _)| file_name(member)).collect();
+    let mut others = natives.len() as u64;
     for (member, entry) in natives {
-        let wanted = entry.size.min(HEAD_BYTES).min(left);
-        let Ok(reader) = archive.reader(&entry, u64::MAX) else { continue };
-        let mut head = Vec::with_capacity(wanted as usize);
+        // What the small ones leave the large ones may have.
+        let share = (left / others).max(HEAD_BYTES).min(left).min(entry.size);
+        others -= 1;
         // What is wrong with it a deep look tells.
-        if reader.take(wanted).read_to_end(&mut head).is_err() {
+        let Some((told, inflated)) = archive.reader(&entry, u64::MAX).ok().and_then(|reader| read_head(reader, share))
+        else {
             continue;
-        }
-        for (accelerator, library) in head::needed(&head) {
+        };
+        for (accelerator, library) in told.needed {
             let strength = if brought.contains(library.as_str()) { Strength::Carries } else { Strength::Requires };
             findings.add(
                 accelerator,
@@ -256,10 +267,35 @@ fn add_heads<R: ReadAt + ?Sized>(
                 format!("names {library} among the libraries that it needs"),
             );
         }
-        left -= wanted;
+        for (accelerator, symbol) in told.calls {
+            findings.add(accelerator, Strength::Carries, Some(member), format!("has {symbol}"));
+        }
+        left = left.saturating_sub(inflated);
         if left < LEAST_HEADS / 4 {
             return;
         }
+    }
+}
+
+/// Reads a member's head, at most so many bytes: of an ELF file so far that its names are told, which lie behind all its symbols; of a
+/// Windows library the table of sections. Returns what it tells, and how much was inflated.
+fn read_head(mut reader: impl Read, most: u64) -> Option<(head::Told, u64)> {
+    /// A name that one piece begins and the next one ends.
+    const OVERLAP: usize = 64;
+    let (mut head, mut seen) = (Vec::with_capacity(HEAD_BYTES.min(most) as usize), 0usize);
+    reader.by_ref().take(SECTIONS_BYTES.min(most)).read_to_end(&mut head).ok()?;
+    if pe::is_pe(&head) {
+        return Some((head::read_sections(&head), head.len() as u64));
+    }
+    loop {
+        // To the next whole piece.
+        let step = (HEAD_BYTES - head.len() as u64 % HEAD_BYTES).min(most - head.len() as u64);
+        let len = reader.by_ref().take(step).read_to_end(&mut head).ok()?;
+        let is_done = (len as u64) < step || head.len() as u64 == most;
+        if is_done || head::has_names(&head[seen.saturating_sub(OVERLAP)..]) {
+            return Some((head::read(&head), head.len() as u64));
+        }
+        seen = head.len();
     }
 }
 

@@ -187,6 +187,51 @@ fn a_module_that_the_rest_does_without_is_carried() {
 }
 
 #[test]
+fn operators_of_a_framework_that_metadata_does_not_ask_for_are_carried() {
+    let operators = ElfFile::new().needs("libtorch_cuda.so").needs("libtorch.so").needs("libcudart.so.12").bytes();
+    let plain = ElfFile::new().needs("libc.so.6").bytes();
+    let core = ("demo/core.cpython-312-x86_64-linux-gnu.so", &plain[..]);
+    let members = [core, ("demo/demo_torch_ops.so", &operators)];
+    let of = |metadata: &str, members: &[(&str, &[u8])]| {
+        told(&look_at("demo-1.0-cp312-cp312-manylinux_2_28_x86_64.whl", metadata, members).deep).join(" ")
+    };
+    assert_eq!(of("", &members), "carries cuda");
+    assert_eq!(of("Requires-Dist: torch>=2; extra == 'ml'", &members), "carries cuda");
+    assert_eq!(of("Requires-Dist: torch>=2", &members), "requires cuda");
+    // Nothing is left without them, or something needs them.
+    assert_eq!(of("", &members[1..]), "requires cuda");
+    let user = ElfFile::new().needs("demo_torch_ops.so").bytes();
+    assert_eq!(of("", &[core, members[1], ("demo/_x.abi3.so", &user)]), "requires cuda");
+    let same = ElfFile::new().needs("libtorch.so").bytes();
+    assert_eq!(of("", &[("demo/_C.abi3.so", &same), members[1]]), "requires cuda");
+}
+
+#[test]
+fn a_quick_look_reads_on_where_symbols_are_many_and_knows_what_registers_device_code() {
+    // The names lie behind 140 KB of symbols; the rest of the file, which packs badly, pays for reading so far.
+    let mut state = 0x2545_f491_4f6c_dd1du64;
+    let mut noise = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    let noise: Vec<u8> = (0..10 << 20).map(|_| noise()).collect();
+    let of = |members: &[(&str, &[u8])]| told(&look(members).quick).join(" ");
+    let far = ElfFile::new().filled(&vec![1; 140_000]).needs("libamdhip64.so.7").needs("libc.so.6").filled_last(&noise);
+    assert_eq!(of(&[("demo/libdemo.so", &far.bytes())]), "requires rocm");
+    let symbols = [&b"\0__hipRegisterFatBinary\0"[..], &vec![1; 200_000]].concat();
+    assert_eq!(of(&[("demo/libdemo.so", &ElfFile::new().filled(&symbols).bytes())]), "carries rocm");
+    // What the filename binds already isn't looked into.
+    let bound = look_at("demo-1.0+cu126-cp312-cp312-manylinux_2_28_x86_64.whl", "", &[("demo/_C.so", &far.bytes())]);
+    assert_eq!(told(&bound.quick), ["requires cuda"]);
+    assert_eq!(told(&bound.deep), ["requires cuda", "requires rocm"]);
+    let bitcode =
+        [("demo/runtime_cuda.bc", &b"BC\xc0\xde"[..]), ("demo/oclc_isa_version_942.bc", b"BC"), ("demo/x64.bc", b"BC")];
+    assert_eq!(of(&bitcode), "carries cuda carries rocm");
+}
+
+#[test]
 fn windows_libraries_tell_what_they_import_and_what_code_they_hold() {
     let of =
         |members: &[(&str, &[u8])]| told(&look_at("demo-1.0-cp312-cp312-win_amd64.whl", "", members).deep).join(" ");
@@ -200,6 +245,13 @@ fn windows_libraries_tell_what_they_import_and_what_code_they_hold() {
         "carries cuda"
     );
     assert_eq!(of(&[("demo/_C.pyd", &windows_library(&[], &[".hip_fat"], None))]), "carries rocm");
+    // A quick look reads the table of sections, too, and not what is imported.
+    let quick = |module: &[u8]| {
+        let looked = look_at("demo-1.0-cp312-cp312-win_amd64.whl", "", &[("demo/core.dll", module)]);
+        told(&looked.quick).join(" ")
+    };
+    assert_eq!(quick(&windows_library(&["KERNEL32.dll"], &[".text", ".nv_fatb"], None)), "carries cuda");
+    assert_eq!(quick(&windows_library(&["cudart64_12.dll"], &[".text"], None)), "");
     assert_eq!(of(&[("demo/_C.pyd", &windows_library(&["KERNEL32.dll", "python312.dll"], &[".text"], None))]), "");
     let text = [&b"MZ is how this text begins, which is no program"[..], &[b'.'; 100]].concat();
     let looked = look(&[("demo/notes.bin", &text)]);
