@@ -1,13 +1,19 @@
 //! Answers as plain values: status, headers, and where the body's bytes are.
 
-use super::feed::{FeedReader, Pending};
+use super::conditional::{Representation, Verdict};
+use super::flow::FeedReader;
+use super::pending::Pending;
 use crate::budget;
 use crate::error::{Error, ErrorKind};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SERVER, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED,
+    RETRY_AFTER, SERVER, VARY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, Response, StatusCode};
 use std::fs::File;
 use std::ops::Range;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// An answer. A reason beside the standard one is in the extension [`Reason`].
 pub type Answer = Response<Body>;
@@ -28,6 +34,9 @@ pub enum Body {
 /// The reason phrase of an answer: twine shows no more than that.
 #[derive(Debug, Clone)]
 pub struct Reason(pub String);
+
+/// The bytes behind a URL with a digest are the same forever.
+pub(super) const FOREVER: &str = "max-age=31536000, immutable";
 
 /// Makes an answer of a status and a text for people, which is the reason phrase, too.
 pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Answer {
@@ -89,4 +98,35 @@ pub(super) fn varies(answer: &mut Answer, name: &str) {
     }
     let value = if told.is_empty() { name.to_owned() } else { format!("{told}, {name}") };
     set(answer, VARY, &value);
+}
+
+/// Sets what all answers with a file or about one tell.
+pub(super) fn describe(answer: &mut Answer, of: &Representation<'_>) {
+    set(answer, ETAG, of.etag);
+    set(answer, CACHE_CONTROL, FOREVER);
+    // Before 1970 there were no wheels.
+    if let Some(seconds) = of.modified.and_then(|modified| u64::try_from(modified).ok()) {
+        set(answer, LAST_MODIFIED, &httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)));
+    }
+    if of.size.is_some() {
+        set(answer, ACCEPT_RANGES, "bytes");
+    }
+}
+
+/// Makes the answer of a verdict that asks for no bytes.
+pub(super) fn without_bytes(verdict: &Verdict, of: &Representation<'_>) -> Answer {
+    match verdict {
+        Verdict::Failed => plain(StatusCode::PRECONDITION_FAILED, "it is another than you expect"),
+        Verdict::Unsatisfiable => {
+            let mut answer = plain(StatusCode::RANGE_NOT_SATISFIABLE, "the file ends before that range");
+            set(&mut answer, CONTENT_RANGE, &format!("bytes */{}", of.size.unwrap_or(0)));
+            answer
+        }
+        _ => {
+            let mut answer = Answer::new(Body::Bytes(Bytes::new()));
+            *answer.status_mut() = StatusCode::NOT_MODIFIED;
+            describe(&mut answer, of);
+            answer
+        }
+    }
 }

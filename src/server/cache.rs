@@ -13,19 +13,15 @@ use crate::digest::Blake3;
 use crate::error::Result;
 use crate::manifest::Entry;
 use crate::name::ProjectName;
-use crate::ops::{self, Asking, Buildable, CacheRules, CacheRulesError, CachedWheel};
+use crate::ops::{self, Buildable, CacheRules, CacheRulesError, CachedWheel};
 use crate::wheel::DistributionFilename;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderName};
+use http::header::CACHE_CONTROL;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 /// So many blobs are remembered as read.
 const MAX_READ: usize = 100_000;
-/// All remotes together have so long to tell what they have of a project. Who takes longer is left alone for a while.
-const PATIENCE: Duration = Duration::from_millis(1800);
-
 /// Answers with what a cache offers of a project.
 pub(super) fn project(server: &Server, request: &Request, cache: &CacheView, project: &ProjectName) -> Answer {
     match rules(request, cache).map(|rules| rules.about(project)) {
@@ -92,11 +88,6 @@ fn is_read(server: &Server, entry: &Entry) -> Result<bool> {
     Ok(is_right)
 }
 
-/// Asks remotes, but not for long.
-pub(super) fn asking(server: &Server) -> Asking<'_> {
-    Asking::Brief { flights: &server.flights, until: Instant::now() + PATIENCE }
-}
-
 /// Makes a miss of what can't be answered; its cause goes into the log.
 pub(super) fn softened(mut answer: Answer) -> Answer {
     if !answer.status().is_server_error() {
@@ -113,13 +104,10 @@ fn miss(text: impl Into<String>) -> Answer {
     plain(StatusCode::NOT_FOUND, text)
 }
 
-/// What a build tool that knows us says of its run, in the syntax of rules.
-pub(super) const RULES: HeaderName = HeaderName::from_static("x-wcas-rules");
-
 /// The rules of a request: those of its header, else of its query, else of its path.
 fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules, CacheRulesError> {
     let of_url = CacheRules::of_query(request.uri().query())?.or(cache.rules.clone());
-    let Some(header) = request.headers().get(RULES) else { return Ok(of_url) };
+    let Some(header) = request.headers().get(pages::RULES) else { return Ok(of_url) };
     let text = header.to_str().map_err(|_| CacheRulesError("the header X-Wcas-Rules".to_owned()))?;
     Ok(text.trim().parse::<CacheRules>()?.or(of_url))
 }
@@ -128,10 +116,10 @@ fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules
 fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAddress) -> Result<Option<CachedWheel>> {
     let Ok(name) = DistributionFilename::parse(&address.filename) else { return Ok(None) };
     let store = server.stores.borrow()?;
-    let (context, shown, project) = (server.context(), pages::shown_to_builders(&cache.view), name.project());
+    let (context, shown, project) = (server.context(), cache.view.shown_to_builders(), name.project());
     let rules = &rules.clone().about(project);
     let cached = match cache.offering {
-        Offering::Cache => ops::cached(&store, &context, &shown, project, &asking(server), rules)?,
+        Offering::Cache => ops::cached(&store, &context, &shown, project, &pages::asking_briefly(server), rules)?,
         Offering::Build => match ops::buildable(&store, &context, &shown, project, &pages::asking(server), rules)? {
             Buildable::Found(found) => Some(found),
             Buildable::Unknown | Buildable::Unavailable(_) => None,

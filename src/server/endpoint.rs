@@ -5,7 +5,7 @@
 
 use crate::digest::Sha256;
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::CacheRules;
+use crate::ops::{CacheRules, Shown};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::fmt;
@@ -17,6 +17,24 @@ pub struct ViewName {
     pub name: CollectionName,
     /// A revision's number or a snapshot's name.
     pub at: Option<String>,
+}
+
+impl ViewName {
+    /// Returns what is shown under the name.
+    pub(super) fn shown(&self) -> Shown {
+        match &self.at {
+            Some(_) => Shown::Collection { name: self.name.clone(), at: self.at.clone() },
+            None => Shown::known(self.name.clone()),
+        }
+    }
+
+    /// Returns what is shown to builders, who build for a variant.
+    pub(super) fn shown_to_builders(&self) -> Shown {
+        match &self.at {
+            Some(_) => self.shown(),
+            None => Shown::variant(self.name.clone()),
+        }
+    }
 }
 
 /// What a path asks for.

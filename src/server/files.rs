@@ -5,12 +5,13 @@
 //! another than the known one. What was decided is remembered until the manifest changes, so that a hot file costs no SQL.
 
 use super::access::{self, Readable};
-use super::answer::{Body, USUAL_HEADERS, failure, plain, set, sign, unavailable};
+use super::answer::{Body, USUAL_HEADERS, describe, failure, plain, set, sign, unavailable, without_bytes};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
 use super::endpoint::{Endpoint, FileAddress};
-use super::{Answer, Request, Server, discretion, feed, pages};
+use super::kept::Kept;
+use super::{Answer, Request, Server, discretion, feed, sidecars};
 use crate::blobs::Blobs;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
@@ -21,26 +22,17 @@ use crate::ops::{self, Asking, Context, Held, Offer, Recall, Shown, Sought};
 use crate::store::Store;
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-    VARY,
-};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
-use std::hash::Hash;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
 
-/// The bytes behind a URL with a digest are the same forever.
-pub(super) const FOREVER: &str = "max-age=31536000, immutable";
 /// So many decisions are remembered.
 const MAX_KNOWN: usize = 4096;
-/// So many bytes of sidecars are remembered.
-const MAX_SIDECAR_BYTES: usize = 4 << 20;
 /// So many bytes of small files are remembered, too: opening, reading and closing one takes longer than all else about it.
 const MAX_SMALL_BYTES: usize = 8 << 20;
 /// What the path of a sidecar has after the file's (PEP 658).
@@ -60,7 +52,6 @@ pub(super) struct Files {
     paths: Mutex<HashMap<Box<str>, Arc<Known>>>,
     /// A version of the manifest, and all views' stamp at it.
     stamp: Mutex<Option<(i64, u64)>>,
-    sidecars: Mutex<Kept<(Sha256, Coding)>>,
     small: Mutex<Kept<Blake3>>,
 }
 
@@ -87,15 +78,6 @@ struct Known {
     used_day: AtomicI64,
 }
 
-/// Bytes in memory, up to a limit; the oldest go first.
-#[derive(Debug)]
-struct Kept<K> {
-    bytes: HashMap<K, Bytes>,
-    order: VecDeque<K>,
-    total: usize,
-    limit: usize,
-}
-
 impl Files {
     /// Takes the store's folder.
     pub(super) fn new(root: &Path) -> Self {
@@ -104,7 +86,6 @@ impl Files {
             known: Mutex::default(),
             paths: Mutex::default(),
             stamp: Mutex::default(),
-            sidecars: Kept::up_to(MAX_SIDECAR_BYTES),
             small: Kept::up_to(MAX_SMALL_BYTES),
         }
     }
@@ -139,30 +120,8 @@ impl Files {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sidecars(&self) -> MutexGuard<'_, Kept<(Sha256, Coding)>> {
-        self.sidecars.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn small(&self) -> MutexGuard<'_, Kept<Blake3>> {
         self.small.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<K: Copy + Eq + Hash> Kept<K> {
-    fn up_to(limit: usize) -> Mutex<Self> {
-        Mutex::new(Self { bytes: HashMap::new(), order: VecDeque::new(), total: 0, limit })
-    }
-
-    fn insert(&mut self, key: K, bytes: &Bytes) {
-        if bytes.len() > self.limit / 4 || self.bytes.insert(key, bytes.clone()).is_some() {
-            return;
-        }
-        self.order.push_back(key);
-        self.total += bytes.len();
-        while self.total > self.limit {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.total -= self.bytes.remove(&oldest).map_or(0, |bytes| bytes.len());
-        }
     }
 }
 
@@ -337,7 +296,7 @@ pub(super) fn unhashed(
 /// Returns the views that may list a file: those of remotes are asked for that.
 fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Vec<Shown>> {
     if let Some(view) = &address.view {
-        return Ok(vec![pages::shown(view)]);
+        return Ok(vec![view.shown()]);
     }
     if let Readable::Only(name) = readable {
         return Ok(vec![Shown::known(name.clone())]);
@@ -415,66 +374,22 @@ fn metadata(server: &Server, request: &Request, address: &FileAddress) -> Result
     about(server, request, &known, false)
 }
 
-/// Answers with a file's METADATA, on demand only if it is in memory.
+/// Answers with a file's METADATA; on demand only if that needs nothing but memory.
 fn about(server: &Server, request: &Request, known: &Known, is_at_hand: bool) -> Result<Option<Answer>> {
-    let sidecar = |sha256: &Sha256, coding| {
-        if is_at_hand {
-            return Ok(server.files.sidecars().bytes.get(&(*sha256, coding)).cloned());
-        }
-        sidecar(server, sha256, coding)
-    };
     let Some(sha256) = known.metadata else { return Ok(None) };
-    let Some(plain_bytes) = sidecar(&sha256, Coding::Identity)? else { return Ok(None) };
-    let coding = Coding::accepted(request.headers()).of_size(plain_bytes.len());
-    let Some(bytes) = sidecar(&sha256, coding)? else { return Ok(None) };
-    let etag = format!("\"{sha256}{}\"", coding.suffix());
-    let of = Representation { etag: &etag, modified: Some(known.modified), size: None };
-    let verdict = judge(request.method(), request.headers(), &of);
-    let mut answer = match verdict {
-        Verdict::Whole | Verdict::Part(_) => {
-            let mut answer = Answer::new(Body::Bytes(bytes));
-            describe(&mut answer, &of);
-            set(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
-            answer
-        }
-        _ => without_bytes(&verdict, &of),
+    let bytes = match server.sidecars.get(&sha256, Coding::Identity) {
+        None if is_at_hand => return Ok(None),
+        None => server.stores.borrow()?.manifest.metadata(&sha256)?.map(Bytes::from),
+        known => known,
     };
-    if let Some(name) = coding.header().filter(|_| answer.status() == StatusCode::OK) {
-        set(&mut answer, CONTENT_ENCODING, name);
+    let Some(bytes) = bytes else { return Ok(None) };
+    server.sidecars.keep(&sha256, Coding::Identity, &bytes);
+    let coding = Coding::accepted(request.headers()).of_size(bytes.len());
+    if is_at_hand && server.sidecars.get(&sha256, coding).is_none() {
+        return Ok(None);
     }
-    set(&mut answer, VARY, "Accept-Encoding");
-    Ok(Some(answer))
-}
-
-/// Sets what all answers with a file or about one tell.
-pub(super) fn describe(answer: &mut Answer, of: &Representation<'_>) {
-    set(answer, ETAG, of.etag);
-    set(answer, CACHE_CONTROL, FOREVER);
-    // Before 1970 there were no wheels.
-    if let Some(seconds) = of.modified.and_then(|modified| u64::try_from(modified).ok()) {
-        set(answer, LAST_MODIFIED, &httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)));
-    }
-    if of.size.is_some() {
-        set(answer, ACCEPT_RANGES, "bytes");
-    }
-}
-
-/// Makes the answer of a verdict that asks for no bytes.
-pub(super) fn without_bytes(verdict: &Verdict, of: &Representation<'_>) -> Answer {
-    match verdict {
-        Verdict::Failed => plain(StatusCode::PRECONDITION_FAILED, "it is another than you expect"),
-        Verdict::Unsatisfiable => {
-            let mut answer = plain(StatusCode::RANGE_NOT_SATISFIABLE, "the file ends before that range");
-            set(&mut answer, CONTENT_RANGE, &format!("bytes */{}", of.size.unwrap_or(0)));
-            answer
-        }
-        _ => {
-            let mut answer = Answer::new(Body::Bytes(Bytes::new()));
-            *answer.status_mut() = StatusCode::NOT_MODIFIED;
-            describe(&mut answer, of);
-            answer
-        }
-    }
+    let about = (&sha256, Some(known.modified));
+    Ok(Some(sidecars::answer(request, about, &bytes, |coding| server.sidecars.coded(&sha256, coding, &bytes))))
 }
 
 fn nothing() -> Answer {
@@ -521,7 +436,7 @@ fn stamp(server: &Server, version: i64) -> Result<u64> {
 fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -> Result<Option<Entry>> {
     let Some(sha256) = &address.sha256 else { return Ok(None) };
     match &address.view {
-        Some(view) => ops::find_listed(store, &pages::shown(view), sha256, &address.filename),
+        Some(view) => ops::find_listed(store, &view.shown(), sha256, &address.filename),
         None => ops::find_listed_anywhere(store, only.map(std::slice::from_ref), sha256, &address.filename),
     }
 }
@@ -562,34 +477,6 @@ fn body(server: &Server, known: &Known, range: &Range<u64>) -> Result<Option<Bod
 /// Returns a range of bytes that is within them.
 fn part(bytes: &Bytes, range: &Range<u64>) -> Bytes {
     bytes.slice(range.start as usize..range.end as usize)
-}
-
-/// Returns METADATA as it goes out, made once.
-fn sidecar(server: &Server, sha256: &Sha256, coding: Coding) -> Result<Option<Bytes>> {
-    let known = server.files.sidecars().bytes.get(&(*sha256, coding)).cloned();
-    if known.is_some() {
-        return Ok(known);
-    }
-    if coding != Coding::Identity {
-        let plain_bytes = sidecar(server, sha256, Coding::Identity)?;
-        return Ok(plain_bytes.map(|bytes| coded(server, sha256, coding, &bytes)));
-    }
-    let bytes = server.stores.borrow()?.manifest.metadata(sha256)?.map(Bytes::from);
-    if let Some(bytes) = &bytes {
-        server.files.sidecars().insert((*sha256, coding), bytes);
-    }
-    Ok(bytes)
-}
-
-/// Returns METADATA with this digest as it goes out, coded once.
-pub(super) fn coded(server: &Server, sha256: &Sha256, coding: Coding, bytes: &Bytes) -> Bytes {
-    let known = server.files.sidecars().bytes.get(&(*sha256, coding)).cloned();
-    known.unwrap_or_else(|| {
-        // Memory is all that coding needs; without it the server has other worries than a sidecar.
-        let coded = coding.encode(bytes).unwrap_or_else(|_| bytes.clone());
-        server.files.sidecars().insert((*sha256, coding), &coded);
-        coded
-    })
 }
 
 /// Counts a file as given.

@@ -19,13 +19,18 @@ mod counters;
 mod discretion;
 mod feed;
 mod files;
+mod finish;
+mod flow;
 mod hosts;
+mod kept;
 mod metrics;
 mod oidc;
 mod origins;
 mod pages;
+mod pending;
 mod people;
 mod respond;
+mod sidecars;
 mod signed;
 mod stores;
 mod upload;
@@ -33,9 +38,10 @@ mod watch;
 mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
-pub use feed::{FeedReader, Next, Pending};
+pub use flow::{FeedReader, Next};
 pub use hosts::{HostError, HostName, Hosts};
 pub use origins::{AllowedOrigin, OriginError, Origins};
+pub use pending::Pending;
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
 pub use watch::{Watching, watch};
@@ -112,6 +118,7 @@ pub struct Server {
     pub(in crate::server) people: people::Remembered,
     pub(in crate::server) tokens: access::Tokens,
     pub(in crate::server) read_blobs: cache::ReadBlobs,
+    pub(in crate::server) sidecars: sidecars::Sidecars,
     pub(in crate::server) texts: signed::Texts,
     pub(in crate::server) logged: discretion::Logged,
     pub(in crate::server) issuers: crate::ops::Issuers,
@@ -140,6 +147,7 @@ impl Server {
             people: people::Remembered::default(),
             tokens: access::Tokens::default(),
             read_blobs: cache::ReadBlobs::default(),
+            sidecars: sidecars::Sidecars::default(),
             texts: signed::Texts::default(),
             logged: discretion::Logged::default(),
             issuers: crate::ops::Issuers::default(),

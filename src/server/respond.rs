@@ -4,9 +4,9 @@ use super::access;
 use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
 use super::endpoint::{Astray, CacheView, Endpoint, FileAddress, ViewName};
+use super::finish::finish;
 use super::{
-    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, feed, files, metrics, oidc, pages, people,
-    signed,
+    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, files, metrics, oidc, pages, people, signed,
 };
 use crate::ops;
 use crate::token::Scope;
@@ -46,7 +46,7 @@ impl Server {
             return None;
         } else if is_cache {
             // A query or a header may have rules.
-            let is_plain = request.uri().query().is_none() && !request.headers().contains_key(cache::RULES);
+            let is_plain = request.uri().query().is_none() && !request.headers().contains_key(pages::RULES);
             (Asked::CachePage, is_plain.then(|| pages::at_hand(self, request))??)
         } else if path.contains("/files/") {
             let is_metadata = request.uri().path().ends_with(".metadata");
@@ -63,7 +63,7 @@ impl Server {
         let _in_flight = self.counters.begin();
         let (request, started) = (pending.request().clone(), pending.started);
         let endpoint = pending.endpoint();
-        self.end(&request, Some(&endpoint), feed::finish(self, pending), started)
+        self.end(&request, Some(&endpoint), finish(self, pending), started)
     }
 
     /// Counts an answer, and takes away what HEAD doesn't get; one that is pending ends later.

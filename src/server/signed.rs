@@ -2,10 +2,10 @@
 //!
 //! Without a revision it is the newest signed one, where one is: so the text and the signature fit together whatever comes in meanwhile.
 
-use super::answer::{Body, failure, plain, set};
+use super::answer::{Body, failure, plain, set, without_bytes};
 use super::conditional::{Representation, Verdict, judge};
 use super::endpoint::ViewName;
-use super::{Answer, Request, Server, files};
+use super::{Answer, Request, Server};
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{self, Newest, RevisionSpec};
@@ -45,7 +45,7 @@ pub(super) fn revision(server: &Server, request: &Request, view: &ViewName, is_s
             set(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
             answer
         }
-        verdict => files::without_bytes(&verdict, &of),
+        verdict => without_bytes(&verdict, &of),
     };
     set(&mut answer, ETAG, &etag);
     set(&mut answer, CACHE_CONTROL, "max-age=0, must-revalidate");

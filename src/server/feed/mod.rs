@@ -3,101 +3,26 @@
 //! A request that has to wait for a remote does so without a thread: its answer is pending until there is something to say, and is
 //! made then ([`Server::resume`]). What has come in the meantime is answered from the store like any file.
 
-mod flow;
 mod pulls;
 
-pub use flow::{FeedReader, Next};
 pub(super) use pulls::Feeds;
 
-use super::answer::{Body, failure, set, unavailable};
-use super::coding::Coding;
+use super::answer::{Body, Cause, describe, failure, plain, set, without_bytes};
 use super::conditional::{Representation, Verdict, judge};
 use super::discretion::Discretion;
-use super::endpoint::{CacheView, Endpoint, FileAddress};
-use super::files::{self, describe, without_bytes};
-use super::{Answer, Request, Server, access, cache};
+use super::endpoint::{CacheView, FileAddress};
+use super::flow::{FeedReader, Trouble};
+use super::pending::Pending;
+use super::{Answer, Request, Server, access, sidecars};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::ops::{Offer, sidecar_of};
 use bytes::Bytes;
-use flow::{Brought, Feed, Status, Trouble};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, VARY};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, StatusCode};
 use pulls::Errand;
 use std::collections::VecDeque;
-use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::watch;
-
-/// So long a client waits for a remote's first bytes; the fetch goes on, for the client to come back.
-const PATIENCE: Duration = Duration::from_secs(45);
-
-/// So long a builder waits for all of a file: most wheels take longer to build than this.
-const WHOLE_PATIENCE: Duration = Duration::from_secs(300);
-
-/// An answer that waits for a remote.
-pub struct Pending {
-    request: Request,
-    address: FileAddress,
-    offer: Offer,
-    feed: Arc<Feed>,
-    /// For a builder nothing goes out before all has come; who else has it, should this remote give nothing good.
-    builder: Option<(CacheView, VecDeque<Offer>)>,
-    /// Others who have the file, too.
-    others: VecDeque<Offer>,
-    pub(super) started: Instant,
-}
-
-impl fmt::Debug for Pending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-impl Pending {
-    /// Tells whether the answer can be made.
-    pub fn is_ready(&self) -> bool {
-        if self.wants_end() { self.feed.status() != Status::Running } else { self.feed.is_ready() }
-    }
-
-    /// Tells whether the answer needs all that is fetched: a builder's does, and METADATA, which may be in the file alone.
-    fn wants_end(&self) -> bool {
-        self.builder.is_some() || self.address.is_metadata
-    }
-
-    fn patience(&self) -> Duration {
-        if self.builder.is_some() { WHOLE_PATIENCE } else { PATIENCE }
-    }
-
-    /// Returns what says that something changed, and how long to wait for that at most.
-    pub fn listen(&self) -> (watch::Receiver<()>, Duration) {
-        (self.feed.listen(), self.patience().saturating_sub(self.started.elapsed()))
-    }
-
-    /// Waits until the answer can be made, or the time is up; for who has a thread to spare.
-    pub fn wait(&self) {
-        let until = self.started + self.patience();
-        if self.wants_end() {
-            self.feed.wait_for_end_until(until);
-        } else {
-            self.feed.wait(until);
-        }
-    }
-
-    pub(super) fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// Returns what was asked for.
-    pub(super) fn endpoint(&self) -> Endpoint {
-        let address = self.address.clone();
-        match &self.builder {
-            Some((cache, _)) => Endpoint::CacheFile(cache.clone(), address),
-            None => Endpoint::File(address),
-        }
-    }
-}
+use std::time::Instant;
 
 /// Answers with a file, or METADATA, that a remote lists and the store lacks.
 pub(super) fn answer(
@@ -115,9 +40,9 @@ pub(super) fn whole(
     request: &Request,
     cache: &CacheView,
     address: &FileAddress,
-    offers: Vec<Offer>,
+    offers: impl Into<VecDeque<Offer>>,
 ) -> Result<Option<Answer>> {
-    let mut offers = VecDeque::from(offers);
+    let mut offers = offers.into();
     let Some(first) = offers.pop_front() else { return Ok(None) };
     begin(server, request, address, first, Some((cache.clone(), offers)))
 }
@@ -149,7 +74,7 @@ fn begin(
     };
     let (request, address) = (request.clone(), address.clone());
     let others = VecDeque::new();
-    Ok(Some(wait_for(server, Pending { request, address, offer, feed, builder, others, started: Instant::now() })))
+    Ok(Some(later(Pending { request, address, offer, feed, builder, others, started: Instant::now() })))
 }
 
 /// Answers with METADATA that several remotes tell differently: from the file, of whichever of them gives it.
@@ -168,71 +93,35 @@ pub(super) fn whole_for_metadata(
     };
     let (request, address) = (request.clone(), address.clone());
     let started = Instant::now();
-    Ok(Some(wait_for(server, Pending { request, address, offer, feed, builder: None, others, started })))
-}
-
-fn wait_for(server: &Server, pending: Pending) -> Answer {
-    if pending.is_ready() {
-        return finish(server, pending);
-    }
-    Answer::new(Body::Pending(Box::new(pending)))
-}
-
-/// Makes the answer that was pending.
-pub(super) fn finish(server: &Server, mut pending: Pending) -> Answer {
-    let Some((cache, mut offers)) = pending.builder.take() else {
-        if matches!(pending.feed.status(), Status::Failed(_)) && !pending.others.is_empty() {
-            let Pending { request, address, others, .. } = pending;
-            return files::given_or(whole_for_metadata(server, &request, &address, others));
-        }
-        return finished(server, pending);
-    };
-    let Pending { request, address, .. } = &pending;
-    match (pending.feed.status(), offers.pop_front()) {
-        (Status::Done(Brought::File(_)), _) => cache::file(server, request, &cache, address),
-        (Status::Failed(_), Some(next)) => {
-            let begun = begin(server, request, address, next, Some((cache, offers)));
-            cache::softened(files::given_or(begun))
-        }
-        (Status::Running, _) => {
-            cache::softened(unavailable("a remote has not given the file yet; it is being fetched"))
-        }
-        _ => cache::softened(finished(server, pending)),
-    }
-}
-
-fn finished(server: &Server, pending: Pending) -> Answer {
-    match pending.feed.status() {
-        Status::Failed(trouble) => troubled(server, &pending.request, trouble),
-        // It is in the store: given like any file, if it is listed still.
-        Status::Done(Brought::File(sha256)) => {
-            let Pending { request, address, .. } = &pending;
-            let given = match address.sha256 {
-                Some(_) => files::local(server, request, address),
-                None => files::unhashed(server, request, address, &sha256),
-            };
-            files::given_or(given)
-        }
-        Status::Done(Brought::Metadata(bytes)) => metadata(server, &pending.request, &bytes),
-        Status::Running if !pending.is_ready() => {
-            let text = "has not given the file yet; it is being fetched".to_owned();
-            let (status, remote) = (StatusCode::SERVICE_UNAVAILABLE, Some(pending.offer.remote.name));
-            troubled(server, &pending.request, Trouble { status, text, remote, cause: None })
-        }
-        Status::Running => running(server, pending),
-    }
+    Ok(Some(later(Pending { request, address, offer, feed, builder: None, others, started })))
 }
 
 /// Answers with why a file doesn't come, as far as the requester may know it.
-fn troubled(server: &Server, request: &Request, trouble: Trouble) -> Answer {
-    let Some(remote) = &trouble.remote else { return trouble.answer() };
+pub(super) fn troubled(server: &Server, request: &Request, trouble: Trouble) -> Answer {
+    let Some(remote) = &trouble.remote else { return answer_of(&trouble) };
     match Discretion::of(server, request) {
         Ok(discretion) => {
             let text = format!("{} {}", discretion.subject(remote), trouble.text);
-            Trouble { text, ..trouble }.answer()
+            answer_of(&Trouble { text, ..trouble })
         }
         Err(error) => failure(&error),
     }
+}
+
+fn answer_of(trouble: &Trouble) -> Answer {
+    let mut answer = plain(trouble.status, trouble.text.clone());
+    if trouble.status.is_server_error() {
+        set(&mut answer, RETRY_AFTER, "30");
+    }
+    if let Some(cause) = &trouble.cause {
+        answer.extensions_mut().insert(Cause(cause.clone()));
+    }
+    answer
+}
+
+/// Lets an answer be made when there is something to say.
+fn later(pending: Pending) -> Answer {
+    Answer::new(Body::Pending(Box::new(pending)))
 }
 
 /// Answers what needs no byte of the file, where the page tells enough.
@@ -254,7 +143,7 @@ fn told_by_page(request: &Request, offer: &Offer) -> Option<Answer> {
 }
 
 /// Answers with a file that is on its way.
-fn running(server: &Server, pending: Pending) -> Answer {
+pub(super) fn running(server: &Server, pending: Pending) -> Answer {
     let Pending { request, offer, feed, .. } = pending;
     let size = feed.size();
     let etag = offer.file.sha256.map(|digest| format!("\"{digest}\""));
@@ -298,25 +187,8 @@ fn kept_metadata(server: &Server, request: &Request, offer: &Offer) -> Result<Op
     Ok(bytes.map(|bytes| metadata(server, request, &bytes.into())))
 }
 
-fn metadata(server: &Server, request: &Request, bytes: &Bytes) -> Answer {
+/// Answers with METADATA that a remote gave.
+pub(super) fn metadata(server: &Server, request: &Request, bytes: &Bytes) -> Answer {
     let sha256 = Sha256::of(bytes);
-    let coding = Coding::accepted(request.headers()).of_size(bytes.len());
-    let etag = format!("\"{sha256}{}\"", coding.suffix());
-    let of = Representation { etag: &etag, modified: None, size: None };
-    let verdict = judge(request.method(), request.headers(), &of);
-    let mut answer = match verdict {
-        Verdict::Whole | Verdict::Part(_) => {
-            let coded = files::coded(server, &sha256, coding, bytes);
-            let mut answer = Answer::new(Body::Bytes(coded));
-            describe(&mut answer, &of);
-            set(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
-            if let Some(name) = coding.header() {
-                set(&mut answer, CONTENT_ENCODING, name);
-            }
-            answer
-        }
-        _ => without_bytes(&verdict, &of),
-    };
-    set(&mut answer, VARY, "Accept-Encoding");
-    answer
+    sidecars::answer(request, (&sha256, None), bytes, |coding| server.sidecars.coded(&sha256, coding, bytes))
 }

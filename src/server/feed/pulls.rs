@@ -3,7 +3,6 @@
 //! A fetch goes on when its clients go away: others may wait, and the store wants the file. A file whose size is known is begun only
 //! where the disk has room for it; room is taken as its bytes come.
 
-use super::flow::{Brought, Feed, Status, Trouble};
 use crate::budget;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
@@ -13,6 +12,7 @@ use crate::name::CollectionName;
 use crate::ops::{self, Context, Offer, Refusal, Told};
 use crate::remote::{LazyClient, Moment};
 use crate::server::counters::Count;
+use crate::server::flow::{Brought, Feed, Status, Trouble};
 use crate::server::{Clock, stores};
 use crate::store::Store;
 use http::StatusCode;

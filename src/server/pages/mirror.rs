@@ -1,7 +1,7 @@
 //! `/{view}/pypi/{project}/json`: what mirrors such as bandersnatch read of a project.
 
 use super::render::serial;
-use super::{Subject, asking, shown, unknown};
+use super::{Subject, asking, unknown};
 use crate::error::Result;
 use crate::fs;
 use crate::index::UploadTime;
@@ -30,7 +30,7 @@ pub(in crate::server) fn document(
 
 fn made(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Result<Answer> {
     let store = server.stores.borrow()?;
-    let shown = shown(view);
+    let shown = view.shown();
     // Taken first: what changes while it is made makes it an old one, which mirrors ask for again.
     let last_serial = serial(&store, &shown)?;
     let listing = match ops::listing(&store, &server.context(), &shown, project, &asking(server))? {

@@ -9,15 +9,15 @@ mod render;
 
 pub(super) use mirror::document as mirror;
 
-use super::answer::{Body, failure, plain, set};
+use super::answer::{Body, FOREVER, failure, plain, set, without_bytes};
 use super::conditional::{Representation, Verdict, judge};
 use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
-use super::{Answer, Request, Server, cache, files};
+use super::{Answer, Request, Server};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops::{self, CacheRules, PullNote, Shown, VariantsDocument};
+use crate::ops::{self, CacheRules, PullNote, VariantsDocument};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName};
@@ -28,6 +28,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A page may have changed the next moment, and asking whether it has costs little.
 const ASK_ALWAYS: &str = "max-age=0, must-revalidate";
@@ -101,6 +102,17 @@ pub(super) fn build(
     page(server, request, view, Subject::Build(project, rules))
 }
 
+/// What a build tool that knows us says of its run, in the syntax of rules.
+pub(super) const RULES: HeaderName = HeaderName::from_static("x-wcas-rules");
+
+/// Builders wait no longer for all remotes together to tell what they have of a project. Who takes longer is left alone for a while.
+const BUILDERS_PATIENCE: Duration = Duration::from_millis(1800);
+
+/// Asks remotes, but not for long.
+pub(super) fn asking_briefly(server: &Server) -> ops::Asking<'_> {
+    ops::Asking::Brief { flights: &server.flights, until: Instant::now() + BUILDERS_PATIENCE }
+}
+
 /// Asks remotes, as long as it takes.
 pub(super) fn asking(server: &Server) -> ops::Asking<'_> {
     ops::Asking::Fresh(&server.flights)
@@ -127,11 +139,11 @@ pub(super) fn variants(
             set(&mut answer, CONTENT_TYPE, "application/json");
             answer
         }
-        verdict => files::without_bytes(&verdict, &of),
+        verdict => without_bytes(&verdict, &of),
     };
     // uv checks the digest that a page gave: only under that digest are the bytes the same forever.
     set(&mut answer, ETAG, &etag);
-    set(&mut answer, CACHE_CONTROL, if sha256.is_some() { files::FOREVER } else { ASK_ALWAYS });
+    set(&mut answer, CACHE_CONTROL, if sha256.is_some() { FOREVER } else { ASK_ALWAYS });
     answer
 }
 
@@ -153,29 +165,13 @@ fn document(server: &Server, view: &ViewName, filename: &str) -> Result<Option<A
     Ok(Some(made))
 }
 
-/// Returns what a view shows.
-pub(super) fn shown(view: &ViewName) -> Shown {
-    match &view.at {
-        Some(_) => Shown::Collection { name: view.name.clone(), at: view.at.clone() },
-        None => Shown::known(view.name.clone()),
-    }
-}
-
-/// Returns what a view shows to builders, who build for a variant.
-pub(super) fn shown_to_builders(view: &ViewName) -> Shown {
-    match &view.at {
-        Some(_) => shown(view),
-        None => Shown::variant(view.name.clone()),
-    }
-}
-
 fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_>) -> Answer {
     let Some(form) = negotiate(request.uri().query(), request.headers()) else {
         return plain(StatusCode::NOT_ACCEPTABLE, "this is to be had as JSON (PEP 691) or HTML (PEP 503)");
     };
     let key: Key = match (subject, request.uri().path_and_query()) {
         // Rules in the query or a header make another page.
-        (Subject::Cache(..) | Subject::Build(..), Some(path)) => match request.headers().get(cache::RULES) {
+        (Subject::Cache(..) | Subject::Build(..), Some(path)) => match request.headers().get(RULES) {
             Some(header) => (format!("{path} {}", String::from_utf8_lossy(header.as_bytes())).into(), form),
             None => (path.as_str().into(), form),
         },
@@ -236,7 +232,7 @@ pub(super) fn stamp(server: &Server, view: &ViewName, version: i64) -> Result<Op
     if let Some(stamp) = known_stamp(server, view, version) {
         return Ok(stamp);
     }
-    let found = ops::stamp(&*server.stores.borrow()?, &shown(view))?;
+    let found = ops::stamp(&*server.stores.borrow()?, &view.shown())?;
     let mut stamps = server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
     if stamps.len() > 1024 {
         stamps.clear();

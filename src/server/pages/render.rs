@@ -2,7 +2,7 @@
 
 use super::negotiate::Form;
 use super::page_cache::Made;
-use super::{Lack, remote_names, shown, shown_to_builders};
+use super::{Lack, remote_names};
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs;
@@ -13,8 +13,8 @@ use crate::name::ProjectName;
 use crate::ops::{
     self, Asking, Buildable, CacheRules, CachedProject, Held, ListedProject, Listing, Offer, Shown, VariantsDocument,
 };
+use crate::server::Server;
 use crate::server::endpoint::ViewName;
-use crate::server::{Server, cache};
 use crate::store::Store;
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
@@ -51,7 +51,7 @@ impl Basis {
 /// Makes the root page.
 pub(super) fn root(server: &Server, view: &ViewName, basis: Basis) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
-    let shown = shown(view);
+    let shown = view.shown();
     let Some(projects) = ops::projects(&store, &shown)? else { return Ok(Err(Lack::Unknown)) };
     let serial = serial(&store, &shown)?;
     let names: Vec<&str> = projects.iter().map(|(name, _)| name.as_str()).collect();
@@ -76,7 +76,7 @@ pub(super) fn project(
     basis: Basis,
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
-    let shown = shown(view);
+    let shown = view.shown();
     let asking = Asking::Fresh(&server.flights);
     let listing = match ops::listing(&store, &server.context(), &shown, project, &asking)? {
         ListedProject::Found(listing) => listing,
@@ -98,7 +98,7 @@ pub(super) fn cache(
     basis: Basis,
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
-    let (shown, asking) = (shown_to_builders(view), cache::asking(server));
+    let (shown, asking) = (view.shown_to_builders(), super::asking_briefly(server));
     let Some(cached) = ops::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
         return Ok(Err(Lack::Unknown));
     };
@@ -114,7 +114,7 @@ pub(super) fn build(
     basis: Basis,
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
-    let (shown, asking) = (shown_to_builders(view), super::asking(server));
+    let (shown, asking) = (view.shown_to_builders(), super::asking(server));
     match ops::buildable(&store, &server.context(), &shown, project, &asking, rules)? {
         Buildable::Found(found) => of_builders(&store, &shown, project, found, basis),
         Buildable::Unknown => Ok(Err(Lack::Unknown)),
@@ -196,7 +196,7 @@ pub(super) fn variants(server: &Server, view: &ViewName, filename: &str) -> Resu
     };
     let store = server.stores.borrow()?;
     // Remotes have nothing to say of it.
-    let listed = ops::listing(&store, &server.context(), &shown(view), &project, &Asking::Never)?;
+    let listed = ops::listing(&store, &server.context(), &view.shown(), &project, &Asking::Never)?;
     let ListedProject::Found(listing) = listed else { return Ok(None) };
     Ok(documents(&store, &listing)?.into_iter().find(|document| document.filename == filename))
 }

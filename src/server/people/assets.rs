@@ -1,8 +1,8 @@
 //! The style sheet and the icon, under names that change with their bytes, so that browsers keep them for good.
 
 use crate::digest::Sha256;
-use crate::server::answer::{plain, set};
-use crate::server::{Answer, Body, files};
+use crate::server::answer::{FOREVER, plain, set};
+use crate::server::{Answer, Body};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -40,7 +40,7 @@ pub(super) fn answer(asked: &str) -> Answer {
     };
     let mut answer = Answer::new(Body::Bytes(Bytes::from_static(text.as_bytes())));
     set(&mut answer, CONTENT_TYPE, kind);
-    set(&mut answer, CACHE_CONTROL, files::FOREVER);
+    set(&mut answer, CACHE_CONTROL, FOREVER);
     set(&mut answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
     answer
 }

@@ -9,7 +9,7 @@ use crate::name::{CollectionName, ProjectName};
 use crate::ops::{self, AboutView};
 use crate::server::access::{self, Readable};
 use crate::server::endpoint::ViewName;
-use crate::server::{Request, Server, pages};
+use crate::server::{Request, Server};
 use maud::{Markup, html};
 
 /// So many wanted projects are shown.
@@ -17,7 +17,7 @@ const MAX_WANTED: usize = 20;
 
 /// Makes the page; `None`: there is no such view.
 pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Result<Option<Page>> {
-    let about = ops::about(&*server.stores.borrow()?, &pages::shown(view))?;
+    let about = ops::about(&*server.stores.borrow()?, &view.shown())?;
     let (Some(about), Some(projects)) = (about, projects(server, view)?) else { return Ok(None) };
     let readable = access::readable(server, request)?;
     let asked = Asked::read(request.uri().query());

@@ -157,7 +157,7 @@ fn projects(server: &Server, view: &ViewName) -> Result<Option<Arc<Vec<ProjectNa
     if let Some((_, names)) = remembered().get(view).filter(|(of, _)| *of == stamp) {
         return Ok(Some(names.clone()));
     }
-    let Some(projects) = ops::projects(&*server.stores.borrow()?, &pages::shown(view))? else { return Ok(None) };
+    let Some(projects) = ops::projects(&*server.stores.borrow()?, &view.shown())? else { return Ok(None) };
     let names: Arc<Vec<ProjectName>> = Arc::new(projects.into_iter().map(|(name, _)| name).collect());
     let mut remembered = remembered();
     if remembered.len() >= VIEWS {

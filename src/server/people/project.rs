@@ -9,7 +9,7 @@ use crate::name::ProjectName;
 use crate::ops::{self, Asking, FileHistory, Held, HeldBack, Listing, PullNote};
 use crate::server::discretion::Discretion;
 use crate::server::endpoint::ViewName;
-use crate::server::{Request, Server, pages};
+use crate::server::{Request, Server};
 use crate::status::Status;
 use crate::store::Store;
 use crate::wheel::{DistributionFilename, Metadata};
@@ -40,7 +40,7 @@ pub(super) fn page(
     let discretion = Discretion::of(server, request)?;
     let store = server.stores.borrow()?;
     let asking = Asking::Fresh(&server.flights);
-    let listed = ops::listing(&store, &server.context(), &pages::shown(view), project, &asking)?;
+    let listed = ops::listing(&store, &server.context(), &view.shown(), project, &asking)?;
     let mut held_back = match view.at {
         None => ops::held_back(&store, &view.name, project)?,
         Some(_) => Vec::new(),

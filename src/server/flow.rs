@@ -6,11 +6,8 @@
 
 use crate::digest::Sha256;
 use crate::name::RemoteName;
-use crate::server::answer::{plain, set};
-use crate::server::{Answer, Cause};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::RETRY_AFTER;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -301,20 +298,6 @@ impl FeedReader {
             at += count as u64;
         }
         Ok(true)
-    }
-}
-
-impl Trouble {
-    /// Makes the answer that tells of it.
-    pub(super) fn answer(&self) -> Answer {
-        let mut answer = plain(self.status, self.text.clone());
-        if self.status.is_server_error() {
-            set(&mut answer, RETRY_AFTER, "30");
-        }
-        if let Some(cause) = &self.cause {
-            answer.extensions_mut().insert(Cause(cause.clone()));
-        }
-        answer
     }
 }
 

@@ -1,0 +1,78 @@
+//! METADATA as it goes out, of files of the store and of remotes (PEP 658).
+
+use super::answer::{Body, describe, set, without_bytes};
+use super::coding::Coding;
+use super::conditional::{Representation, Verdict, judge};
+use super::kept::Kept;
+use super::{Answer, Request};
+use crate::digest::Sha256;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// So many bytes of sidecars are remembered.
+const MAX_BYTES: usize = 4 << 20;
+
+/// What is remembered of METADATA, in each coding that was asked for.
+#[derive(Debug)]
+pub(super) struct Sidecars(Mutex<Kept<(Sha256, Coding)>>);
+
+impl Default for Sidecars {
+    fn default() -> Self {
+        Self(Kept::up_to(MAX_BYTES))
+    }
+}
+
+impl Sidecars {
+    fn kept(&self) -> MutexGuard<'_, Kept<(Sha256, Coding)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns METADATA with this digest in a coding, if it is remembered.
+    pub(super) fn get(&self, sha256: &Sha256, coding: Coding) -> Option<Bytes> {
+        self.kept().bytes.get(&(*sha256, coding)).cloned()
+    }
+
+    /// Remembers it.
+    pub(super) fn keep(&self, sha256: &Sha256, coding: Coding, bytes: &Bytes) {
+        self.kept().insert((*sha256, coding), bytes);
+    }
+
+    /// Returns it in a coding, coded once.
+    pub(super) fn coded(&self, sha256: &Sha256, coding: Coding, bytes: &Bytes) -> Bytes {
+        self.get(sha256, coding).unwrap_or_else(|| {
+            // Memory is all that coding needs; without it the server has other worries than a sidecar.
+            let coded = coding.encode(bytes).unwrap_or_else(|_| bytes.clone());
+            self.keep(sha256, coding, &coded);
+            coded
+        })
+    }
+}
+
+/// Answers with METADATA, of which the digest is known and maybe when its file came, in the coding that the client likes best.
+pub(super) fn answer(
+    request: &Request,
+    (sha256, modified): (&Sha256, Option<i64>),
+    bytes: &Bytes,
+    coded: impl FnOnce(Coding) -> Bytes,
+) -> Answer {
+    let coding = Coding::accepted(request.headers()).of_size(bytes.len());
+    let etag = format!("\"{sha256}{}\"", coding.suffix());
+    let of = Representation { etag: &etag, modified, size: None };
+    let verdict = judge(request.method(), request.headers(), &of);
+    let mut answer = match verdict {
+        Verdict::Whole | Verdict::Part(_) => {
+            let mut answer =
+                Answer::new(Body::Bytes(if coding == Coding::Identity { bytes.clone() } else { coded(coding) }));
+            describe(&mut answer, &of);
+            set(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
+            if let Some(name) = coding.header() {
+                set(&mut answer, CONTENT_ENCODING, name);
+            }
+            answer
+        }
+        _ => without_bytes(&verdict, &of),
+    };
+    set(&mut answer, VARY, "Accept-Encoding");
+    answer
+}
