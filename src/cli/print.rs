@@ -106,8 +106,7 @@ pub(super) fn size(bytes: u64) -> String {
 
 /// Returns a moment as RFC 3339 text.
 pub(super) fn time(seconds: i64) -> String {
-    let since = std::time::Duration::from_secs(seconds.max(0).cast_unsigned());
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since).to_string()
+    wcas::index::rfc3339(seconds)
 }
 
 /// Returns a text that says nothing to a terminal: what foreign names and reasons have of control and layout is shown as escapes.

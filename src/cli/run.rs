@@ -206,7 +206,8 @@ fn execute(app: &App, words: &[String]) -> Result<u8> {
     let handle = signals.handle();
     let mut child = app.umask.during(|| command.spawn()).map_err(refuse)?;
     let pid = rustix::process::Pid::from_child(&child);
-    let passing = std::thread::spawn(move || {
+    // Without a thread more, the signal ends this process alone.
+    let passing = std::thread::Builder::new().spawn(move || {
         for _ in &mut signals {
             // It fails only where the command has just ended.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
@@ -215,7 +216,7 @@ fn execute(app: &App, words: &[String]) -> Result<u8> {
     let status = child.wait();
     handle.close();
     // Nothing is left to be passed on.
-    let _ = passing.join();
+    let _ = passing.map(std::thread::JoinHandle::join);
     app.leave_interrupts();
     is_over.store(true, Ordering::SeqCst);
     let status = status.map_err(refuse)?;

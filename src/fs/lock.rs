@@ -50,6 +50,13 @@ pub fn on_wait(listener: fn(&str)) {
     let _ = LISTENER.set(listener);
 }
 
+/// Tells of a wait, whom that is to be told.
+pub(crate) fn tell_of_wait(text: &str) {
+    if let Some(tell) = LISTENER.get() {
+        tell(text);
+    }
+}
+
 impl Lock {
     /// Takes the lock for this process alone, waiting for it as long as a command may need it. A holder that keeps it for longer is
     /// stopped, or hangs: the error names it ([`Error::is_held`]).
@@ -84,9 +91,7 @@ impl Lock {
             let waited = began.elapsed();
             if waited >= SILENCE && !is_told {
                 is_told = true;
-                if let Some(tell) = LISTENER.get() {
-                    tell(&format!("waiting for {}, which {} has", path.display(), holder(path)));
-                }
+                tell_of_wait(&format!("waiting for {}, which {} has", path.display(), holder(path)));
             }
             if wait.is_some_and(|wait| waited >= wait) {
                 let text = format!("{} has it for more than {} s", holder(path), waited.as_secs());

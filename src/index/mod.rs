@@ -115,6 +115,12 @@ pub fn file_url(path: &Path) -> String {
     format!("file://{}", percent_encode(path.as_os_str().as_encoded_bytes(), PATH))
 }
 
+/// Returns a time, in seconds since 1970, as RFC 3339 text. Whatever a wrong clock or a damaged row says is a time: years have four
+/// digits, and none is before 1970.
+pub fn rfc3339(seconds: i64) -> String {
+    UploadTime(seconds).to_string()
+}
+
 /// A time as PEP 700 wants it: `2024-12-31T23:59:59Z`.
 pub(crate) struct UploadTime(pub(crate) i64);
 

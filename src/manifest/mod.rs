@@ -287,18 +287,19 @@ impl Manifest {
     /// Does some writes whose loss is bearable (counters, what remotes said), without waiting for the disk, or long for others.
     pub fn write_relaxed<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.conn.pragma_update(None, "synchronous", "NORMAL")?;
-        self.conn.busy_timeout(self.wait.get().min(RELAXED_WAIT))?;
+        let wait = self.wait.replace(self.wait.get().min(RELAXED_WAIT));
+        self.conn.busy_timeout(self.wait.get())?;
         let done = self.begin_recorded().and_then(|transaction| {
             let value = write(&transaction)?;
             transaction.commit().map(|()| value)
         });
-        self.conn.busy_timeout(self.wait.get())?;
+        self.set_wait(wait)?;
         self.conn.pragma_update(None, "synchronous", "FULL")?;
         done
     }
 
     fn begin(&self, sql: &str) -> Result<Transaction<'_>> {
-        self.conn.execute_batch(sql).map_err(|error| held::told(error, &self.conn))?;
+        held::begin(&self.conn, sql, self.wait.get())?;
         let (operation, actor) = (RefCell::new(None), &self.actor);
         Ok(Transaction { rows: &self.rows, is_open: true, actor, foreign: None, operation })
     }

@@ -18,7 +18,6 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, WWW_AUTHENTICATE}
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
 
 /// A token's use is noted so often, in seconds.
 const USED_SECONDS: i64 = 60;
@@ -210,8 +209,7 @@ fn caller(server: &Server, request: &Request) -> error::Result<Caller> {
 
 /// Returns a moment as people read it, in UTC.
 fn day(seconds: i64) -> String {
-    let since = Duration::from_secs(seconds.max(0).cast_unsigned());
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+    crate::index::rfc3339(seconds)
 }
 
 /// Returns the tokens; they are read again when the manifest has changed.

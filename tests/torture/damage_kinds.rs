@@ -123,8 +123,12 @@ impl Damage {
     /// Does it; `number` chooses the bit, and the byte of a page. Returns whether it can be: some names are different in each store.
     pub(crate) fn apply(&self, lab: &Lab, number: u64) -> bool {
         let path = lab.work().join(&self.path);
-        if path.symlink_metadata().is_err() && !matches!(self.kind, Beside(..)) {
-            return false;
+        match (self.kind, path.symlink_metadata()) {
+            // A server that runs has its log there.
+            (Beside(..), Ok(_)) => remove(&path),
+            (Beside(..), Err(_)) => {}
+            (_, Err(_)) => return false,
+            (_, Ok(_)) => {}
         }
         let elsewhere = lab.work().join("elsewhere");
         let fifo = |path: &Path| mknodat(CWD, path, FileType::Fifo, Mode::from(0o644), 0).unwrap();

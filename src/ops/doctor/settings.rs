@@ -7,14 +7,13 @@ use crate::ops::counted;
 use crate::ops::guard;
 use crate::ops::ownership::find_override;
 use crate::ops::push;
-use std::time::Duration;
 
 /// Two clocks may differ by so much.
 const CLOCK_SECONDS: i64 = 60;
 
 /// Returns a time as people read it.
-fn time(at: i64) -> impl std::fmt::Display {
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_secs(at.max(0).cast_unsigned()))
+fn time(at: i64) -> String {
+    crate::index::rfc3339(at)
 }
 
 impl Examination<'_> {

@@ -1,7 +1,6 @@
 //! Numbers, times and tags as people read them.
 
 use maud::{Markup, html};
-use std::time::{Duration, UNIX_EPOCH};
 
 /// Writes a byte count with three digits or so: `1.26 GB`.
 pub(super) fn bytes(bytes: u64) -> String {
@@ -59,9 +58,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
 
 /// Writes a time as machines want it: `2026-11-24T03:47:00Z`.
 pub(super) fn rfc3339(seconds: i64) -> String {
-    // humantime writes years from 1970 to 9999.
-    let seconds = seconds.clamp(0, 253_402_300_799).cast_unsigned();
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+    crate::index::rfc3339(seconds)
 }
 
 /// Writes a day: `2026-11-24`.
