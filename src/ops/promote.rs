@@ -2,7 +2,7 @@
 
 use super::block::Blocks;
 use super::collection::{RevisionSpec, resolve};
-use super::search::is_meant;
+use super::search::{is_meant, of_projects};
 use super::{Context, collection_row, guard, variants};
 use crate::error::{Error, Result};
 use crate::manifest::{Entry, Rows, Scope, State, Transaction};
@@ -91,7 +91,7 @@ pub fn copy_collection(
     store.require_writable()?;
     let objections = objections(store, context, from, to, &[])?;
     let transaction = store.manifest.write()?;
-    let (from_revision, mut entries) = read(&transaction, from)?;
+    let (from_revision, mut entries) = read(&transaction, from, &[])?;
     let barred: Vec<Entry> = entries.extract_if(.., |entry| objections.contains_key(&entry.filename)).collect();
     let request = Request { kind: "copy", from, from_revision, to, replace };
     let done = request.transfer(&transaction, context, &entries)?;
@@ -121,7 +121,7 @@ pub fn promote(store: &Store, context: &Context<'_>, options: &PromoteOptions) -
     let PromoteOptions { from, to, specs, replace, is_dry_run } = options;
     let objections = objections(store, context, from, to, specs)?;
     let transaction = store.manifest.write()?;
-    let (from_revision, mut entries) = read(&transaction, from)?;
+    let (from_revision, mut entries) = read(&transaction, from, specs)?;
     if let Some(spec) = specs.iter().find(|spec| !entries.iter().any(|entry| is_meant(spec, entry))) {
         return Err(Error::NoMatch(format!("{spec} in {from}")));
     }
@@ -164,7 +164,7 @@ fn objections(
     let Some(target) = store.manifest.find_collection(to)?.filter(|row| !row.guard.is_warning) else {
         return Ok(HashMap::new());
     };
-    let mut entries = read(&store.manifest, from)?.1;
+    let mut entries = read(&store.manifest, from, specs)?.1;
     entries.retain(|entry| entry.state == State::Live);
     entries.retain(|entry| specs.is_empty() || specs.iter().any(|spec| is_meant(spec, entry)));
     let mut new = Vec::new();
@@ -176,10 +176,10 @@ fn objections(
     guard::objections(store, context, &target.guard, &new)
 }
 
-fn read(transaction: &Rows, from: &RevisionSpec) -> Result<(i64, Vec<Entry>)> {
+fn read(transaction: &Rows, from: &RevisionSpec, specs: &[Spec]) -> Result<(i64, Vec<Entry>)> {
     let source = collection_row(transaction, &from.collection)?;
     let revision = resolve(transaction, &source, from.revision.as_deref())?;
-    Ok((revision, transaction.entries(source.id, Scope::At(revision))?))
+    Ok((revision, of_projects(transaction, source.id, Scope::At(revision), specs)?))
 }
 
 /// What became of an entry on its way.

@@ -4,11 +4,12 @@ use super::collection_rows;
 use super::rank::{admits, rank};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, Entry, Rows, Scope};
+use crate::manifest::{CollectionId, CollectionRow, Entry, Rows, Scope};
 use crate::name::{CollectionName, ProjectName};
 use crate::requirement::Spec;
 use crate::wheel::{BuildTag, DistributionFilename, Target};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// What an entry must be.
 #[derive(Debug, Clone, Default)]
@@ -66,14 +67,33 @@ pub(super) fn entries(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
     let mut found = Vec::new();
     for collection in collection_rows(rows, &filter.collections)? {
         match filter.specs.as_slice() {
-            // One project or file is a probe of an index; anything else reads the collection.
-            [Spec::Project { name, .. }] => found.extend(rows.project_entries(collection.id, name)?),
+            // Projects or a file are probes of an index; anything else reads the collection.
             [Spec::Filename(filename)] => found.extend(rows.find_entry(collection.id, filename)?),
-            _ => found.extend(rows.entries(collection.id, Scope::Live)?),
+            specs => found.extend(of_projects(rows, collection.id, Scope::Live, specs)?),
         }
     }
     found.retain(|entry| filter.matches(entry));
     sort(&mut found);
+    Ok(found)
+}
+
+/// Returns a collection's entries, by project and filename: of the projects that specifications tell, or all where one tells none.
+pub(super) fn of_projects(rows: &Rows, collection: CollectionId, scope: Scope, specs: &[Spec]) -> Result<Vec<Entry>> {
+    // A filename may be read as that of several projects.
+    let named = |spec: &Spec| match spec {
+        Spec::Project { name, .. } => Some(name.clone()),
+        Spec::Filename(_) | Spec::Digest(_) => None,
+    };
+    let Some(projects) = specs.iter().map(named).collect::<Option<BTreeSet<_>>>().filter(|all| !all.is_empty()) else {
+        return Ok(rows.entries(collection, scope)?);
+    };
+    let mut found = Vec::new();
+    for project in &projects {
+        found.extend(match scope {
+            Scope::Live => rows.project_entries(collection, project)?,
+            Scope::At(revision) => rows.project_entries_at(collection, project, revision)?,
+        });
+    }
     Ok(found)
 }
 

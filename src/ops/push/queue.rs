@@ -4,7 +4,7 @@ use super::{MAX_REFUSALS, PushOptions, Selection, Withheld};
 use crate::error::{Error, Result};
 use crate::manifest::{Entry, RemoteRow, Rows, Scope, Transaction, WaitingCount};
 use crate::name::RemoteName;
-use crate::ops::search::is_meant;
+use crate::ops::search::{is_meant, of_projects};
 use crate::ops::{collection_row, remote_row};
 use serde::Serialize;
 
@@ -80,7 +80,7 @@ pub(super) fn select(
 ) -> Result<Vec<Withheld>> {
     let name = selection.collection.as_ref().unwrap_or(&remote.collection_name);
     let collection = collection_row(transaction, name)?;
-    let entries = transaction.entries(collection.id, Scope::Live)?;
+    let entries = of_projects(transaction, collection.id, Scope::Live, &selection.specs)?;
     if let Some(spec) = selection.specs.iter().find(|spec| !entries.iter().any(|entry| is_meant(spec, entry))) {
         return Err(Error::NoMatch(format!("{spec} in {name}")));
     }
