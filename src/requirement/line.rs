@@ -97,7 +97,19 @@ fn located(head: &str) -> Result<Parts, LineError> {
     if let Some(extras) = extras {
         parts.extras = parse_extras(extras, head)?;
     }
-    Ok(Parts { url: Some(place.to_owned()), ..parts })
+    Ok(Parts { url: Some(without_spaces(place)), ..parts })
+}
+
+/// Returns a path as it may stand behind `NAME @`, where a space would end it (PEP 508).
+fn without_spaces(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for letter in path.chars() {
+        match letter.is_whitespace() {
+            true => letter.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| encoded.push_str(&format!("%{byte:02X}"))),
+            false => encoded.push(letter),
+        }
+    }
+    encoded
 }
 
 /// Splits `path[extra]`; the second part is what is between the brackets.

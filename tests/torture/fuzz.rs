@@ -1,12 +1,13 @@
 //! The fuzzers of `cargo test`: first all inputs that are kept in `corpus/`, then changed ones for a share of time.
 //!
 //! They are blind to the code, but notice what an input leads to (`targets::saw`), and go on from those that led to something new.
-//! `WCAS_TORTURE_SECONDS` says how long each takes, `WCAS_TORTURE_SEED` makes one find again what it found. An input that fails is
+//! `WCAS_TORTURE_SECONDS` says how long each takes, with inputs that nobody had before; `WCAS_TORTURE_SEED` makes one find again what it
+//! found. An input that fails is
 //! written to `target/torture/`, and `WCAS_TORTURE_INPUT` runs it alone; one that is worth keeping goes into `corpus/`, with a name that
 //! says what it did. For hours there is cargo-fuzz, led by coverage: see `fuzz/README.md`.
 
 use crate::mutate::{MOST_BYTES, Random, mutate};
-use crate::share::Share;
+use crate::share::{self, Share};
 use crate::targets::{self, Target};
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -16,7 +17,7 @@ use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How long each target takes in a plain `cargo test`.
 const USUAL: Duration = Duration::from_secs(15);
@@ -76,7 +77,7 @@ fn fuzz(name: &str) {
         pool.push(input);
     }
     let mut seen = targets::take_seen();
-    let seed = variable("WCAS_TORTURE_SEED").map_or_else(any_seed, |text| text.parse().expect("a number"));
+    let seed = share::seed();
     println!("fuzz {name}: seed {seed}");
     let (mut random, mut count, started) = (Random(seed), 0u64, Instant::now());
     let share = Share::start(USUAL);
@@ -106,11 +107,6 @@ fn fuzz(name: &str) {
     bench.end(&slowest.1);
     let rest = format!("{} ends seen, the slowest took {:?} for {} bytes", seen.len(), slowest.0, slowest.1.len());
     println!("fuzz {name}: {count} inputs in {:.0?}, {rest}", started.elapsed());
-}
-
-fn any_seed() -> u64 {
-    let now = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
-    now ^ u64::from(std::process::id()) << 32
 }
 
 fn replay(name: &str, path: &Path) -> String {

@@ -308,10 +308,9 @@ pub(crate) fn is_root() -> bool {
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Starts with the seed that `WCAS_TORTURE_SEED` says, else any; it is printed.
+    /// Starts with the seed of [`crate::share::seed`]; it is printed.
     pub(crate) fn new(part: &str) -> Self {
-        let any = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
-        let seed = std::env::var("WCAS_TORTURE_SEED").map_or_else(|_| any(), |text| text.parse().unwrap());
+        let seed = crate::share::seed();
         println!("{part}: WCAS_TORTURE_SEED={seed}");
         Self(seed)
     }

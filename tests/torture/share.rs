@@ -1,9 +1,11 @@
 //! How much of the torture is done: a little in every run of the tests, an hour when somebody asks for it.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Seconds for each part; unset, a part takes its usual small share.
 const SECONDS: &str = "WCAS_TORTURE_SECONDS";
+/// A seed, to do again what was done.
+const SEED: &str = "WCAS_TORTURE_SEED";
 
 /// The time that a part has.
 #[derive(Debug, Clone, Copy)]
@@ -27,5 +29,19 @@ impl Share {
     /// Tells whether there is time for another round.
     pub(crate) fn is_left(self) -> bool {
         Instant::now() < self.end
+    }
+}
+
+/// The seed of chance: what `WCAS_TORTURE_SEED` says; else, when somebody hunts for [`SECONDS`], one that nobody had before, and in a
+/// plain `cargo test` always the same: a change that broke nothing must not fail by chance.
+pub(crate) fn seed() -> u64 {
+    let number = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    match (number(SEED), number(SECONDS)) {
+        (Some(text), _) => text.parse().expect(SEED),
+        (None, Some(_)) => {
+            let now = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
+            now ^ u64::from(std::process::id()) << 32
+        }
+        (None, None) => 1,
     }
 }

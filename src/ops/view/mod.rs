@@ -8,7 +8,7 @@ mod tree;
 
 pub use page::{Format, ViewOptions, ViewReport, view};
 pub use place::{DropReport, drop_tree};
-pub(super) use place::{damage, is_unfinished, mend};
+pub(super) use place::{damage, is_away, is_unfinished, mend};
 pub use signed::verify_tree;
 pub(super) use tree::copies;
 pub use tree::{TreeOptions, TreeReport, view_tree};

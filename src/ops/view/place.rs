@@ -87,14 +87,21 @@ pub(in crate::ops) fn is_unfinished(view: &ViewRow) -> bool {
     matches!(open(Path::new(&view.path), view.layout), Ok(Tree::Flat(tree)) if tree.is_unfinished())
 }
 
+/// Tells whether nothing is at a path. What can't be looked at isn't gone: who only reads the store may not reach its trees.
+fn is_gone(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|error| fs::Error::at("look at", path)(error).is_not_found())
+}
+
+/// Tells whether a tree's folder is gone.
+pub(in crate::ops) fn is_away(view: &ViewRow) -> bool {
+    is_gone(Path::new(&view.path))
+}
+
 /// Says what is wrong with a tree as a whole: readers find nothing of it.
 fn absence(view: &ViewRow) -> Option<&'static str> {
-    let (path, simple) = (Path::new(&view.path), Path::new(&view.path).join("simple"));
+    let simple = Path::new(&view.path).join("simple");
     let is_shown = view.layout == Layout::Simple && (view.generation > 0 || simple.is_symlink());
-    // What can't be looked at isn't gone: who only reads the store may not reach its trees.
-    let is_gone =
-        |path: &Path| std::fs::metadata(path).is_err_and(|error| fs::Error::at("look at", path)(error).is_not_found());
-    if is_gone(path) {
+    if is_away(view) {
         Some("the folder of a view is gone")
     } else if is_shown && is_gone(&simple) {
         Some("the view's `simple` leads nowhere: readers see nothing")

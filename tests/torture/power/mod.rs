@@ -29,7 +29,7 @@ use random::Random;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// The test, which also is the program that works and the one that serves the disks.
 const NAME: &str = "power::what_was_acknowledged_outlives_a_power_cut";
@@ -76,7 +76,7 @@ fn torture() {
     });
     let share = Share::start(USUAL);
     let is_long = std::env::var_os("WCAS_TORTURE_SECONDS").is_some();
-    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970").as_nanos() as u64;
+    let seed = crate::share::seed();
     let mut tables: Vec<Table> = Vec::new();
     for kind in if is_long { &KINDS[..] } else { &KINDS[..1] } {
         match Table::new(*kind) {

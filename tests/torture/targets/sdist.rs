@@ -115,6 +115,10 @@ fn by_another(bytes: &[u8]) -> Option<Option<Vec<u8>>> {
     let (mut first, mut found) = (None, None);
     for entry in archive.entries().ok()? {
         let mut entry = entry.ok()?;
+        if entry.header().entry_type().is_gnu_longname() {
+            // It takes no notice of a name that stands apart where the header's magic isn't right; extractors do.
+            return None;
+        }
         let path = entry.path_bytes().into_owned();
         // Python's tarfile ends a name at its first NUL.
         let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
