@@ -32,6 +32,11 @@ impl Share {
     }
 }
 
+/// Tells whether somebody hunts for faults, instead of asking whether a change made one.
+pub(crate) fn is_hunt() -> bool {
+    std::env::var_os(SECONDS).is_some()
+}
+
 /// The seed of chance: what `WCAS_TORTURE_SEED` says; else, when somebody hunts for [`SECONDS`], one that nobody had before, and in a
 /// plain `cargo test` always the same: a change that broke nothing must not fail by chance.
 pub(crate) fn seed() -> u64 {
