@@ -4,9 +4,10 @@ use crate::support::{Env, Wheel};
 use crate::{array, refused};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn filled() -> Env {
@@ -228,6 +229,20 @@ fn what_strangers_wrote_is_shown_and_not_obeyed() {
 /// Names the file that [`a_helper_that_holds_what_readers_can_lock`] is to lock; else that does nothing.
 const HELD: &str = "WCAS_TEST_HELD";
 
+/// Starts a helper of this module in a process of its own, and waits until it holds what is at a path.
+fn holder(helper: &str, variable: &str, path: &Path) -> Child {
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("machine::{helper}"), "--nocapture"])
+        .env(variable, path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "held"));
+    holder
+}
+
 /// Not a test of its own: runs as another process, which holds the kernel's lock on a file that it may only read.
 #[test]
 fn a_helper_that_holds_what_readers_can_lock() {
@@ -240,8 +255,6 @@ fn a_helper_that_holds_what_readers_can_lock() {
 
 #[test]
 fn who_keeps_others_from_writing_is_named_and_readers_and_counters_do_not_wait() {
-    use std::io::{BufRead as _, BufReader};
-    use std::process::Stdio;
     use wcas::manifest::{Access, Manifest};
     let env = filled();
     let path = env.store().join("manifest.sqlite");
@@ -249,15 +262,8 @@ fn who_keeps_others_from_writing_is_named_and_readers_and_counters_do_not_wait()
     let open = |wait: u64| Manifest::open(&path, Access::Write, Duration::from_secs(wait)).unwrap();
     let (manifest, patient) = (open(1), open(60));
     manifest.write().unwrap().commit().unwrap();
-    let mut holder = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "machine::a_helper_that_holds_what_readers_can_lock", "--nocapture"])
-        .env(HELD, env.store().join("manifest.sqlite-shm"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "held"));
+    let shm = env.store().join("manifest.sqlite-shm");
+    let mut holder = holder("a_helper_that_holds_what_readers_can_lock", HELD, &shm);
     let begin = Instant::now();
     let error = wcas::Error::from(manifest.write().map(drop).unwrap_err());
     assert_eq!(error.kind(), wcas::error::ErrorKind::Busy);
@@ -362,8 +368,6 @@ fn a_helper_that_holds_a_lock() {
 
 #[test]
 fn who_is_stopped_with_a_lock_is_named_and_waited_for_no_longer_than_said() {
-    use std::io::{BufRead as _, BufReader};
-    use std::process::Stdio;
     let setups: [Setup; 4] = [
         ("locks/reap", &["gc", "--grace", "0"], |env| drop(env.ok(["invalidate", "demo"]))),
         ("locks/reap", &["verify"], |env| crate::overwrite(&crate::blob(env, "demo"), "spoilt")),
@@ -378,15 +382,7 @@ fn who_is_stopped_with_a_lock_is_named_and_waited_for_no_longer_than_said() {
                 let env = filled();
                 prepare(&env);
                 let at = if lock == "tree" { env.path("tree") } else { env.store().join(lock) };
-                let mut holder = Command::new(std::env::current_exe().unwrap())
-                    .args(["--exact", "machine::a_helper_that_holds_a_lock", "--nocapture"])
-                    .env(LOCKED, at)
-                    .stdin(Stdio::piped())
-                    .stdout(Stdio::piped())
-                    .spawn()
-                    .unwrap();
-                let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-                assert!(lines.any(|line| line.unwrap() == "held"));
+                let mut holder = holder("a_helper_that_holds_a_lock", LOCKED, &at);
                 let pid = rustix::process::Pid::from_child(&holder);
                 rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
                 let begin = Instant::now();

@@ -34,16 +34,22 @@ struct Goal {
     points: usize,
 }
 
-/// Stops a command at each of its disk changes. `again` are the exit codes that it may have when all was done before.
-#[expect(clippy::print_stdout, reason = "a test says what it tried, or that it could not")]
-fn stop_everywhere(prepare: impl Fn(&Sandbox), args: &[&'static str], again: &'static [i32]) {
+/// Prepares a sandbox that is come back to; none in a release build, which has no fault points.
+fn prepared(prepare: impl Fn(&Sandbox)) -> Option<Sandbox> {
     if cfg!(not(debug_assertions)) {
         support::skip("there are no fault points in a release build");
-        return;
+        return None;
     }
     let sandbox = Sandbox::new();
     prepare(&sandbox);
     sandbox.save();
+    Some(sandbox)
+}
+
+/// Stops a command at each of its disk changes. `again` are the exit codes that it may have when all was done before.
+#[expect(clippy::print_stdout, reason = "a test says what it tried, or that it could not")]
+fn stop_everywhere(prepare: impl Fn(&Sandbox), args: &[&'static str], again: &'static [i32]) {
+    let Some(sandbox) = prepared(prepare) else { return };
     let goal = undisturbed(&sandbox, "", args, again);
     assert!(goal.points > 1, "the command must change the disk");
     let stride = goal.points.div_ceil(SAMPLES);
@@ -81,13 +87,7 @@ fn point(line: &str) -> Option<(usize, &str)> {
 /// what is there: its other points are those that all filesystems have.
 #[expect(clippy::print_stdout, reason = "a test says what it tried, or that it could not")]
 fn stop_at_plain_renames(prepare: impl Fn(&Sandbox), args: &[&'static str], again: &'static [i32]) {
-    if cfg!(not(debug_assertions)) {
-        support::skip("there are no fault points in a release build");
-        return;
-    }
-    let sandbox = Sandbox::new();
-    prepare(&sandbox);
-    sandbox.save();
+    let Some(sandbox) = prepared(prepare) else { return };
     let trail = sandbox.run(Some("plain-renames,trace"), args).stderr;
     sandbox.restore();
     let goal = undisturbed(&sandbox, "plain-renames,", args, again);
