@@ -57,6 +57,20 @@ pub(crate) fn tell_of_wait(text: &str) {
     }
 }
 
+/// What stands between a process that only looks and those who take a lock for themselves.
+#[derive(Debug)]
+#[must_use = "a lock is held only as long as its value lives"]
+pub enum Beside {
+    /// This share of it.
+    Shared(Lock),
+    /// One has it.
+    Held,
+    /// It has no file: nobody has it.
+    Absent,
+    /// It can't be opened, or its filesystem has no locks.
+    Unknown,
+}
+
 impl Lock {
     /// Takes the lock for this process alone, waiting for it as long as a command may need it. A holder that keeps it for longer is
     /// stopped, or hangs: the error names it ([`Error::is_held`]).
@@ -132,10 +146,24 @@ impl Lock {
     /// Tells whether a process has the lock for itself, as far as this one may look: nothing is made, and nobody kept from it for
     /// longer than the look takes. `None`: the file can't be opened.
     pub fn is_held_alone(path: &Path) -> Option<bool> {
+        match Self::try_beside(path) {
+            Beside::Held => Some(true),
+            Beside::Shared(_) | Beside::Absent => Some(false),
+            Beside::Unknown => None,
+        }
+    }
+
+    /// Keeps others from taking a lock, a file's or a folder's, for themselves, as far as this process may: nothing is made.
+    pub fn try_beside(path: &Path) -> Beside {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-            Ok(file) => Some(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
-            Err(error) => (error.kind() == io::ErrorKind::NotFound).then_some(false),
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) => Beside::Shared(Self { file, path: path.to_owned() }),
+                Err(TryLockError::WouldBlock) => Beside::Held,
+                Err(TryLockError::Error(_)) => Beside::Unknown,
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Beside::Absent,
+            Err(_) => Beside::Unknown,
         }
     }
 

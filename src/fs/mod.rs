@@ -19,7 +19,7 @@ pub use folder::Folder;
 pub use holders::{Holder, LockKind, lock_holders};
 pub use link::{copy_into, exchange, hard_link, reflink, rename, rename_new, symlink};
 pub(crate) use lock::tell_of_wait;
-pub use lock::{Lock, lock_wait, on_wait, set_lock_wait};
+pub use lock::{Beside, Lock, lock_wait, on_wait, set_lock_wait};
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
 pub use probe::{

@@ -25,7 +25,7 @@ pub use session::{Scratch, Session};
 
 use crate::blobs::Blobs;
 use crate::digest::Blake3;
-use crate::fs::{self, Lock};
+use crate::fs::{self, Beside, Lock};
 use crate::manifest::{self, Access, Manifest};
 use crate::name::RemoteName;
 use format::Identity;
@@ -279,10 +279,24 @@ impl Store {
     /// the folder itself, which those of other stores take as well.
     pub fn view_lock(&self, path: &Path) -> Result<TreeLock> {
         self.require_changeable()?;
-        let name = crate::digest::Sha256::of(path.as_os_str().as_encoded_bytes()).to_string();
-        let own = Lock::exclusive(&self.root.join("locks").join(format!("view-{}", &name[..16])))?;
+        let own = Lock::exclusive(&self.view_lock_path(path))?;
         let folder = if fs::entry(path)?.is_some() { Lock::folder(path)? } else { None };
-        Ok(TreeLock { _folder: folder, _own: own })
+        Ok(TreeLock { _locks: [Some(own), folder] })
+    }
+
+    /// Keeps commands from making or removing a tree while it is looked at, which needs no right to write. `None`: one is at it.
+    pub fn still_view(&self, path: &Path) -> Option<TreeLock> {
+        let share = |path: &Path| match Lock::try_beside(path) {
+            Beside::Held => None,
+            Beside::Shared(lock) => Some(Some(lock)),
+            Beside::Absent | Beside::Unknown => Some(None),
+        };
+        Some(TreeLock { _locks: [share(&self.view_lock_path(path))?, share(path)?] })
+    }
+
+    fn view_lock_path(&self, path: &Path) -> PathBuf {
+        let name = crate::digest::Sha256::of(path.as_os_str().as_encoded_bytes()).to_string();
+        self.root.join("locks").join(format!("view-{}", &name[..16]))
     }
 
     /// Returns what takes locks without a manifest, so that many threads can.
@@ -295,8 +309,7 @@ impl Store {
 #[derive(Debug)]
 #[must_use = "locks are held only as long as their value lives"]
 pub struct TreeLock {
-    _folder: Option<Lock>,
-    _own: Lock,
+    _locks: [Option<Lock>; 2],
 }
 
 /// Returns the path of a store's manifest, which must be a file.

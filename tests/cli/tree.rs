@@ -219,6 +219,25 @@ fn verify_finds_and_mends_what_is_missing_of_trees() {
 }
 
 #[test]
+fn what_looks_damaged_while_a_command_is_at_a_tree_is_no_damage() {
+    let env = filled();
+    env.ok(["view", "--to", "tree"]);
+    fs::remove_file(env.path("tree/simple/idna/index.html")).unwrap();
+    let own = fs::read_dir(env.store().join("locks")).unwrap().map(|entry| entry.unwrap().path());
+    let own: Vec<_> = own.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("view-")).collect();
+    // Its own store's command, or another store's.
+    for path in [own[0].clone(), env.path("tree")] {
+        let held = fs::File::open(&path).unwrap();
+        held.lock().unwrap();
+        for args in [&["verify"][..], &["verify", "--repair"], &["doctor"]] {
+            assert_eq!(env.run(args).code, 0, "{args:?} {}", path.display());
+        }
+        drop(held);
+        assert_eq!(env.run(["verify"]).code, 3);
+    }
+}
+
+#[test]
 fn what_verify_can_not_mend_of_trees_is_told() {
     let env = filled();
     env.ok(["view", "--variant", "shared", "--to", "merged"]);

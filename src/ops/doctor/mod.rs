@@ -369,7 +369,7 @@ impl Examination<'_> {
                 let detail =
                     "the view is being changed, or that was cut off: its page lists only what is there".to_owned();
                 self.note("view", Some(path), detail, &advice);
-            } else if let Some(detail) = crate::ops::view::damage(self.store, &view) {
+            } else if let Some(detail) = crate::ops::view::damage(self.store, &view)? {
                 let advice = match path.exists() {
                     true => format!(
                         "`wcas verify --repair`, or `wcas view --to {}` with what it shows, makes that anew",

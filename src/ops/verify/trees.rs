@@ -26,10 +26,10 @@ pub(super) fn look(store: &Store, context: &Context<'_>, repair: bool, report: &
         if view::is_away(&row) {
             continue;
         }
-        let Some(mut detail) = view::damage(store, &row) else { continue };
+        let Some(mut detail) = view::damage(store, &row)? else { continue };
         let mut repaired = false;
         if repair && store.is_writable() {
-            match view::mend(store, context, &row) {
+            match view::mend(store, context, &row.path) {
                 Ok(is_whole) => repaired = is_whole,
                 Err(error) => detail = format!("{detail}; and then: {}", reason(&error)),
             }

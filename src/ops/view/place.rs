@@ -1,7 +1,7 @@
 //! Where a tree is, and whose it is: made there, replaced, taken away.
 
 use super::signed;
-use super::tree::{TreeOptions, may_be_unchanged, view_tree};
+use super::tree::{TreeOptions, may_be_unchanged, show_locked};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::manifest::{Layout, ViewRow};
@@ -111,21 +111,31 @@ fn absence(view: &ViewRow) -> Option<&'static str> {
 }
 
 /// Says what is missing of a tree as it was made, if anything is; one that can't be opened is told by who makes it, and one that
-/// another store has made there since is not looked at.
-pub(in crate::ops) fn damage(store: &Store, view: &ViewRow) -> Option<String> {
+/// another store has made there since is not looked at. Looking takes time, in which the tree may be made anew or removed: what is
+/// seen then counts only if it is seen again, with the view's newest row, while nobody is at it.
+pub(in crate::ops) fn damage(store: &Store, view: &ViewRow) -> Result<Option<String>> {
+    if seen(store, view)?.is_none() {
+        return Ok(None);
+    }
+    let Some(_still) = store.still_view(Path::new(&view.path)) else { return Ok(None) };
+    store.manifest.find_view(&view.path)?.map_or(Ok(None), |view| seen(store, &view))
+}
+
+/// Says what looks missing of a tree.
+fn seen(store: &Store, view: &ViewRow) -> Result<Option<String>> {
     if let Some(absence) = absence(view) {
-        return Some(absence.to_owned());
+        return Ok(Some(absence.to_owned()));
     }
     if is_unfinished(view) {
-        return None;
+        return Ok(None);
     }
     // A view that was killed may have shown what its row doesn't count yet.
-    let is_counted = store.manifest.last_generation(view.id).is_ok_and(|last| last == view.generation);
-    let tree = open(Path::new(&view.path), view.layout).ok()?;
+    let is_counted = store.manifest.last_generation(view.id)? == view.generation;
+    let Ok(tree) = open(Path::new(&view.path), view.layout) else { return Ok(None) };
     if tree.owner().is_some_and(|found| !found.is_same_store(&of_this(store, &view.path))) {
-        return None;
+        return Ok(None);
     }
-    match tree {
+    Ok(match tree {
         Tree::Flat(tree) => {
             (!tree.stands()).then(|| "files of the flat view are gone, changed, or lead nowhere".to_owned())
         }
@@ -142,7 +152,7 @@ pub(in crate::ops) fn damage(store: &Store, view: &ViewRow) -> Option<String> {
                 )),
             }
         }
-    }
+    })
 }
 
 pub(super) fn open(path: &Path, layout: Layout) -> Result<Tree> {
@@ -154,12 +164,18 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Tree> {
 
 /// Makes anew what is missing of a tree, as it shows what it shows. Returns whether it is whole then: one whose folder is gone, or that
 /// doesn't tell which collection it shows, needs who made it.
-pub(in crate::ops) fn mend(store: &Store, context: &Context<'_>, view: &ViewRow) -> Result<bool> {
-    let path = PathBuf::from(&view.path);
-    if !path.exists() {
+pub(in crate::ops) fn mend(store: &Store, context: &Context<'_>, path: &str) -> Result<bool> {
+    let to = PathBuf::from(path);
+    if !to.exists() {
         return Ok(false);
     }
-    let tree = open(&path, view.layout)?;
+    // From here on nobody shows something newer, in whose place this would put what it replaced.
+    let _lock = store.view_lock(&to)?;
+    let Some(view) = store.manifest.find_view(path)? else { return Ok(true) };
+    if seen(store, &view)?.is_none() {
+        return Ok(true);
+    }
+    let tree = open(&to, view.layout)?;
     let shows = tree.owner().and_then(|owner| owner.shows.strip_prefix("collection "));
     let Some(name) = shows.and_then(|name| name.parse::<CollectionName>().ok()) else { return Ok(false) };
     let row = collection_row(&store.manifest, &name)?;
@@ -167,9 +183,9 @@ pub(in crate::ops) fn mend(store: &Store, context: &Context<'_>, view: &ViewRow)
     let Some((_, revision)) = sources.into_iter().find(|(id, _)| *id == row.id) else { return Ok(false) };
     let shown = Shown::Collection { name, at: Some(revision.to_string()) };
     let (link, layout) = (view.link, view.layout);
-    view_tree(store, context, &TreeOptions { shown, to: path, link, layout, replace: false })?;
-    let view = store.manifest.find_view(&view.path)?;
-    Ok(view.is_some_and(|view| damage(store, &view).is_none()))
+    show_locked(store, context, &TreeOptions { shown, to: to.clone(), link, layout, replace: false }, to)?;
+    let view = store.manifest.find_view(path)?;
+    view.map_or(Ok(false), |view| Ok(seen(store, &view)?.is_none()))
 }
 
 /// What `view --remove` did.

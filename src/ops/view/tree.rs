@@ -86,6 +86,16 @@ pub fn view_tree(store: &Store, context: &Context<'_>, options: &TreeOptions) ->
         lock => lock,
     };
     let _lock = lock?;
+    show_locked(store, context, options, path)
+}
+
+/// Writes a tree whose lock the caller has.
+pub(super) fn show_locked(
+    store: &Store,
+    context: &Context<'_>,
+    options: &TreeOptions,
+    path: PathBuf,
+) -> Result<TreeReport> {
     let report = show_tree(store, context, options, path)?;
     signed::put(store, &options.shown, options.layout, &report.path, report.revision)?;
     Ok(report)
