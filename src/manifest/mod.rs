@@ -41,7 +41,7 @@ mod write_back;
 pub use actor::{Actor, ActorKind};
 pub use blob::{BlobRow, State};
 pub use build_run::BuildRunRow;
-pub use collection::{CollectionRow, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
+pub use collection::{CollectionRow, CollectionSettings, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
 pub use count::{LookupCount, Outcome, StoreTotals};
 pub use distribution::Distribution;
 pub use entry::{Entry, NewEntry, Origin, Scope};
