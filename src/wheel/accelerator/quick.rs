@@ -217,15 +217,19 @@ fn add_member<'a>(findings: &mut Findings, member: &'a str, size: u64, libraries
 
 /// Adds the accelerators' libraries among the members: all the wheel is, or something that it brings.
 fn add_libraries(findings: &mut Findings, libraries: &[(&str, u64)]) {
+    let known = libraries.iter().map(|(member, size)| {
+        let file = file_name(member);
+        (*member, *size, evidence::library(file), evidence::words(file).find_map(evidence::word))
+    });
+    let known: Vec<_> = known.collect();
     for accelerator in super::Accelerator::ALL {
-        let is_own = |member: &str| evidence::library(file_name(member)) == Some(accelerator);
-        let own = is_vendors_own(libraries.iter().map(|(member, size)| (*member, *size, is_own(member))));
+        let own =
+            is_vendors_own(known.iter().map(|(member, size, own, _)| (*member, *size, *own == Some(accelerator))));
         let strength = if own { Strength::Is } else { Strength::Carries };
-        for (member, _) in libraries {
-            let file = file_name(member);
-            if is_own(member) {
-                findings.add(accelerator, strength, Some(member), format!("library {file}"));
-            } else if evidence::words(file).find_map(evidence::word) == Some(accelerator) {
+        for (member, _, own, named) in &known {
+            if *own == Some(accelerator) {
+                findings.add(accelerator, strength, Some(member), format!("library {}", file_name(member)));
+            } else if *named == Some(accelerator) {
                 findings.add(accelerator, Strength::Carries, Some(member), "a library named after it".to_owned());
             }
         }
