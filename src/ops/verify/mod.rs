@@ -15,7 +15,7 @@ use super::{Context, parallel, reason};
 use crate::digest::Blake3;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::Signature;
-use crate::manifest::{BlobRow, State};
+use crate::manifest::BlobRow;
 use crate::name::CollectionName;
 use crate::store::Store;
 use mend::{problem, rewrite_sidecars};
@@ -218,7 +218,8 @@ fn collect(
         match look {
             Look::Failed(why) => report.fail("not all blobs could be read", &why),
             Look::Good { found, was_read } => {
-                if was_read || row.state == State::Lost || !row.is_file(&found) {
+                // What wasn't read is live, and has the stat that was recorded.
+                if was_read {
                     marks.push((row, found));
                 }
             }
