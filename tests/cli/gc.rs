@@ -251,11 +251,9 @@ fn verify_leaves_out_what_was_verified_lately_and_goes_on_where_it_stopped() {
     assert_eq!(env.json(["verify", "--max-age", "1h"])["checked"], 0);
     assert_eq!(env.json(["verify", "--parallel"])["checked"], 4);
     assert_eq!(env.json(["verify", "--parallel", "3"])["checked"], 4);
-    for (rate, least) in [("16K", 0.4), ("1G", 0.0)] {
-        let slowly = env.json(["verify", "--rate", rate]);
-        assert!(slowly["seconds"].as_f64().unwrap() >= least, "{slowly}");
-        assert_eq!((&slowly["checked"], slowly["bytes"].as_u64().unwrap() > 8000), (&4.into(), true), "{slowly}");
-    }
+    let slowly = env.json(["verify", "--rate", "64KiB"]);
+    let least = slowly["bytes"].as_f64().unwrap() / 65_536.0;
+    assert!(least > 0.1 && slowly["seconds"].as_f64().unwrap() >= least, "{slowly}");
     let stopped = env.json(["verify", "--max-duration", "0s"]);
     assert_eq!((&stopped["checked"], &stopped["left"]), (&0.into(), &4.into()));
 }
