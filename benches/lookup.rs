@@ -10,7 +10,9 @@ use support::Limit::Wall;
 use support::run::{Usage, measure, program, run, shell, wcas};
 use support::{alternate, data, head, say, tell};
 use wcas::Store;
-use wcas::ops::{Context, Filter, LookupOptions, lookup};
+use wcas::catalog::search::Filter;
+use wcas::context::Context;
+use wcas::ops::lookup::{LookupOptions, lookup};
 use wcas::remote::{ClientOptions, LazyClient};
 
 /// A lookup is short: so many are timed one by one in each turn.
@@ -58,7 +60,7 @@ fn library(question: &str, path: &Path, specs: &[String]) {
         spec: spec.parse().expect("this is a specification"),
         filter: Filter::default(),
         variant: None,
-        own: wcas::ops::OwnProjects::Stored,
+        own: wcas::catalog::ownership::OwnProjects::Stored,
         force_miss: false,
         is_offline: false,
     };

@@ -12,6 +12,8 @@ pub mod digest;
 pub mod name;
 pub mod requirement;
 pub mod status;
+pub mod units;
+pub(crate) mod words;
 // Floor 1: what is in a wheel; tokens; the only module that changes the disk.
 pub mod fs;
 pub mod signed;
@@ -21,15 +23,25 @@ pub mod wheel;
 pub mod blobs;
 pub mod index;
 pub mod manifest;
+pub mod parallel;
 pub mod view;
 // Floor 3: a store, opened; the client of other indexes.
 pub mod remote;
 pub mod store;
-// Floor 4: one error for all commands.
+// Floor 4: one error for all commands; what every command is told.
+pub mod context;
 pub mod error;
-// Floor 5: one verb a file.
+// Floor 5: the protocol of the bytes.
+pub mod keep;
+// Floor 6: what views contain.
+pub mod catalog;
+// Floor 7: a file comes in.
+pub mod intake;
+// Floor 8: what remotes have.
+pub mod supply;
+// Floor 9: one verb a file.
 pub mod ops;
-// Floor 6: the index server.
+// Floor 10: the index server.
 pub mod server;
 
 pub use error::{Error, ErrorKind};

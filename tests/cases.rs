@@ -268,18 +268,18 @@ fn r3_an_override_whose_collection_is_gone_fails_the_import_and_names_it() {
     let store = wcas::Store::open(&env.store()).unwrap();
     let variant = "cuda".parse().unwrap();
     // What another process does between the import's start and its end.
-    let router = wcas::ops::router(&store, &variant, &wcas::ops::OwnProjects::Stored).unwrap();
+    let router = wcas::ops::route::router(&store, &variant, &wcas::catalog::ownership::OwnProjects::Stored).unwrap();
     env.ok(["route", "override", "torch", "--remove"]);
     env.ok(["collection", "delete", "special"]);
-    let options = wcas::ops::ImportOptions {
-        target: wcas::ops::Target::Route(Box::new(router)),
+    let options = wcas::intake::ImportOptions {
+        target: wcas::intake::Target::Route(Box::new(router)),
         link: wcas::blobs::LinkMode::Copy,
         keep_existing: false,
         trust: wcas::wheel::Trust::Neither,
     };
-    let context = wcas::ops::Context { now: 1_700_000_000, who: "test", jobs: 1, progress: &(), client: None };
-    let (sources, ..) = wcas::ops::find_sources(&[path], None);
-    let error = wcas::ops::import(&store, &context, sources, &options).unwrap_err();
+    let context = wcas::context::Context { now: 1_700_000_000, who: "test", jobs: 1, progress: &(), client: None };
+    let (sources, ..) = wcas::intake::find_sources(&[path], None);
+    let error = wcas::intake::import(&store, &context, sources, &options).unwrap_err();
     assert!(error.to_string().contains("\"special\""), "{error}");
     assert_eq!(env.json(["collection", "list"])["collections"], serde_json::json!([]), "nothing was made");
     env.ok(["gc", "--grace", "0s"]);

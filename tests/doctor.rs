@@ -9,12 +9,14 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use wcas::Store;
 use wcas::blobs::LinkMode;
+use wcas::context::Context;
 use wcas::digest::{Blake3, Digests};
+use wcas::intake::ImportOptions;
 use wcas::manifest::{Layout, LinkKind, SessionRow, VariantRequirement, VariantRow};
 use wcas::name::CollectionName;
-use wcas::ops::{self, Context, ImportOptions, Severity};
+use wcas::ops::doctor::Severity;
+use wcas::{Store, ops};
 use wheels::Wheel;
 
 const CONTEXT: Context<'_> = Context { now: 4_000_000_000, who: "test", jobs: 2, progress: &(), client: None };
@@ -32,14 +34,14 @@ impl Sample {
         let root = dir.path().join("store");
         let path = Wheel::new("demo", "1.0").write_to(dir.path().join("in"));
         let store = Store::open_or_create(&root).unwrap();
-        let (sources, ..) = ops::find_sources(&[path], None);
+        let (sources, ..) = wcas::intake::find_sources(&[path], None);
         let options = ImportOptions {
-            target: ops::Target::Collection(CollectionName::shared()),
+            target: wcas::intake::Target::Collection(CollectionName::shared()),
             link: LinkMode::Copy,
             keep_existing: false,
             trust: wcas::wheel::Trust::Neither,
         };
-        let report = ops::import(&store, &CONTEXT, sources, &options).unwrap();
+        let report = wcas::intake::import(&store, &CONTEXT, sources, &options).unwrap();
         Self { dir, root: store.root().to_owned(), blake3: report.distributions[0].blake3 }
     }
 
@@ -53,7 +55,7 @@ impl Sample {
 
     /// Returns the findings, without those that are the machine's.
     fn findings(&self) -> Vec<(&'static str, Severity, String)> {
-        let report = ops::doctor(&self.open(), &CONTEXT).unwrap();
+        let report = ops::doctor::doctor(&self.open(), &CONTEXT).unwrap();
         assert!(report.findings.is_sorted_by_key(|finding| finding.severity), "problems come first");
         assert!(report.findings.iter().all(|finding| !finding.advice.is_empty()));
         let findings = report.findings.into_iter().filter(|finding| !matches!(finding.kind, "reflink" | "room"));
@@ -80,7 +82,7 @@ fn a_sound_store_has_no_findings_and_is_left_as_it_was() {
     let before = tree(&sample.root);
     assert_eq!(sample.findings(), []);
     assert_eq!(tree(&sample.root), before);
-    let report = ops::doctor(&sample.open(), &CONTEXT).unwrap();
+    let report = ops::doctor::doctor(&sample.open(), &CONTEXT).unwrap();
     assert!(
         report.is_writable && report.store == sample.root && report.free_bytes > 0 && !report.filesystem.is_empty()
     );
@@ -224,7 +226,7 @@ fn a_store_that_may_not_be_written_is_still_examined() {
     let findings = sample.findings();
     let kinds: Vec<_> = findings.iter().map(|(kind, ..)| *kind).collect();
     assert_eq!(kinds, ["unwritable", "reserve"], "{findings:?}");
-    assert!(!ops::doctor(&sample.open(), &CONTEXT).unwrap().is_writable);
+    assert!(!ops::doctor::doctor(&sample.open(), &CONTEXT).unwrap().is_writable);
 }
 
 #[test]
@@ -254,24 +256,24 @@ fn settings_that_do_not_go_together_are_notes() {
     let wheel = Wheel::new("nvidia-cublas-cu12", "12.1").tags("py3-none-manylinux_2_17_x86_64");
     let wheel = wheel.write_to(sample.dir.path().join("gpu"));
     let options = ImportOptions {
-        target: ops::Target::Collection(CollectionName::shared()),
+        target: wcas::intake::Target::Collection(CollectionName::shared()),
         link: LinkMode::Copy,
         keep_existing: false,
         trust: wcas::wheel::Trust::Neither,
     };
-    ops::import(&store, &CONTEXT, ops::find_sources(&[wheel], None).0, &options).unwrap();
+    wcas::intake::import(&store, &CONTEXT, wcas::intake::find_sources(&[wheel], None).0, &options).unwrap();
     assert_eq!(sample.findings(), [], "there is no guard yet");
-    let settings = |is_warning| ops::Settings {
+    let settings = |is_warning| ops::collection::Settings {
         accelerators: Some(Some(Vec::new())),
         is_warning: Some(is_warning),
-        ..ops::Settings::default()
+        ..ops::collection::Settings::default()
     };
-    ops::set_collection(&store, &CONTEXT, &CollectionName::shared(), &settings(false)).unwrap();
+    ops::collection::set_collection(&store, &CONTEXT, &CollectionName::shared(), &settings(false)).unwrap();
     sample.finds(
         "guard",
         Severity::Note,
         "shared has 1 distribution that its guard would refuse, such as nvidia_cublas_cu12-12.1",
     );
-    ops::set_collection(&store, &CONTEXT, &CollectionName::shared(), &settings(true)).unwrap();
+    ops::collection::set_collection(&store, &CONTEXT, &CollectionName::shared(), &settings(true)).unwrap();
     assert_eq!(sample.findings(), [], "it was let in knowingly");
 }

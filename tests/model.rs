@@ -15,15 +15,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use support::Wheel;
 use tempfile::TempDir;
 use wcas::blobs::LinkMode;
+use wcas::catalog::at::RevisionSpec;
+use wcas::catalog::search::Filter;
+use wcas::context::Context;
 use wcas::digest::Digests;
+use wcas::intake::{ImportOptions, Outcome};
 use wcas::manifest::{Layout, LinkKind, Retention, State};
 use wcas::name::CollectionName;
-use wcas::ops::{
-    self, Context, Filter, GcOptions, ImportOptions, InvalidateOptions, LookupOptions, Outcome, RevisionSpec,
-    TreeOptions, VerifyOptions,
-};
+use wcas::ops::gc::GcOptions;
+use wcas::ops::invalidate::InvalidateOptions;
+use wcas::ops::lookup::LookupOptions;
+use wcas::ops::verify::VerifyOptions;
+use wcas::ops::view::TreeOptions;
 use wcas::requirement::Spec;
-use wcas::{ErrorKind, Store};
+use wcas::{ErrorKind, Store, ops};
 
 const COLLECTIONS: [&str; 3] = ["cuda", "rocm", "shared"];
 const DISTRIBUTIONS: [(&str, &str); 5] = [("a", "1.0"), ("a", "2.0"), ("a", "10.0"), ("b", "1.0"), ("c", "1.0")];
@@ -272,7 +277,7 @@ impl Case {
             Step::Rollback { collection, back } => self.rollback(*collection, *back)?,
             Step::Snapshot { collection, name, back } => self.snapshot(*collection, *name, *back)?,
             Step::DeleteSnapshot { collection, name: snapshot } => {
-                let done = ops::delete_snapshot(&self.store, &name(*collection), &format!("s{snapshot}"));
+                let done = ops::collection::delete_snapshot(&self.store, &name(*collection), &format!("s{snapshot}"));
                 let known = self.model.collections.get_mut(collection);
                 let expected = known.is_some_and(|collection| collection.snapshots.remove(snapshot).is_some());
                 prop_assert_eq!(done.is_ok(), expected);
@@ -280,7 +285,10 @@ impl Case {
             Step::DeleteCollection { collection } => {
                 let is_shown = self.model.trees.values().any(|tree| tree.collection == *collection);
                 let expected = !is_shown && self.model.collections.contains_key(collection);
-                prop_assert_eq!(ops::delete_collection(&self.store, &name(*collection), true).is_ok(), expected);
+                prop_assert_eq!(
+                    ops::collection::delete_collection(&self.store, &name(*collection), true).is_ok(),
+                    expected
+                );
                 if expected {
                     self.model.collections.remove(collection);
                 }
@@ -289,7 +297,7 @@ impl Case {
             Step::Damage { content, is_deleted } => self.damage(*content, *is_deleted)?,
             Step::Tree { tree, collection, back } => self.show(*tree, *collection, *back)?,
             Step::DropTree { tree } => {
-                let done = ops::drop_tree(&self.store, &self.tree(*tree));
+                let done = ops::view::drop_tree(&self.store, &self.tree(*tree));
                 prop_assert_eq!(done.is_ok(), self.model.trees.remove(tree).is_some());
             }
         }
@@ -298,16 +306,16 @@ impl Case {
 
     fn import(&mut self, into: usize, contents: &[Content], keep_existing: bool) -> TestCaseResult {
         let paths: Vec<PathBuf> = contents.iter().map(|content| source(*content).path.clone()).collect();
-        let (sources, refused, _) = ops::find_sources(&paths, None);
+        let (sources, refused, _) = wcas::intake::find_sources(&paths, None);
         prop_assert!(refused.is_empty());
         let options = ImportOptions {
-            target: ops::Target::Collection(name(into)),
+            target: wcas::intake::Target::Collection(name(into)),
             link: LinkMode::Copy,
             keep_existing,
             trust: wcas::wheel::Trust::Neither,
         };
-        let report =
-            ops::import(&self.store, &self.context(), sources, &options).expect("an import of good files succeeds");
+        let report = wcas::intake::import(&self.store, &self.context(), sources, &options)
+            .expect("an import of good files succeeds");
         let kept = self.model.kept();
         let now = self.model.now;
         let collection = self.model.collections.entry(into).or_default();
@@ -354,7 +362,7 @@ impl Case {
             collections: only.map(name).into_iter().collect(),
             ..Filter::default()
         };
-        let done = ops::invalidate(
+        let done = ops::invalidate::invalidate(
             &self.store,
             &self.context(),
             &InvalidateOptions { filter, ..InvalidateOptions::default() },
@@ -378,7 +386,7 @@ impl Case {
     }
 
     fn undo(&mut self) -> TestCaseResult {
-        let done = ops::undo(&self.store, &self.context(), None);
+        let done = ops::invalidate::undo(&self.store, &self.context(), None);
         let Some(last) = self.model.operations.iter().rposition(|is_undone| !is_undone) else {
             prop_assert_eq!(done.expect_err("nothing to undo").kind(), ErrorKind::NotFound);
             return Ok(());
@@ -414,7 +422,7 @@ impl Case {
             collections: vec![name(collection)],
             ..Filter::default()
         };
-        let done = ops::pin(&self.store, &self.context(), &filter, "model", "", None);
+        let done = ops::pin::pin(&self.store, &self.context(), &filter, "model", "", None);
         let live = self.model.collections.get(&collection).map(Collection::live).unwrap_or_default();
         prop_assert_eq!(done.is_ok(), live.contains_key(&distribution));
         self.model.pins.extend(live.get(&distribution));
@@ -423,14 +431,14 @@ impl Case {
 
     fn unpin(&mut self, content: Content) -> TestCaseResult {
         let specs = vec![format!("blake3:{}", source(content).digests.blake3).parse().expect("a digest")];
-        let done = ops::unpin(&self.store, &Filter { specs, ..Filter::default() }, Some("model"));
+        let done = ops::pin::unpin(&self.store, &Filter { specs, ..Filter::default() }, Some("model"));
         prop_assert_eq!(done.is_ok(), self.model.pins.remove(&content));
         Ok(())
     }
 
     fn copy(&mut self, from: usize, to: usize, replace: bool) -> TestCaseResult {
         let spec = RevisionSpec { collection: name(from), revision: None };
-        let done = ops::copy_collection(&self.store, &self.context(), &spec, &name(to), replace);
+        let done = ops::promote::copy_collection(&self.store, &self.context(), &spec, &name(to), replace);
         let Some(source) = self.model.collections.get(&from).map(Collection::live) else {
             prop_assert_eq!(done.expect_err("no such collection").kind(), ErrorKind::NotFound);
             return Ok(());
@@ -450,7 +458,7 @@ impl Case {
 
     fn rollback(&mut self, number: usize, back: i64) -> TestCaseResult {
         let revision = self.model.collections.get(&number).map_or(0, |collection| collection.revision - back);
-        let done = ops::rollback(&self.store, &self.context(), &name(number), &revision.to_string());
+        let done = ops::collection::rollback(&self.store, &self.context(), &name(number), &revision.to_string());
         let now = self.model.now;
         let collection =
             self.model.collections.get_mut(&number).filter(|known| revision >= 0 && known.is_whole(revision));
@@ -465,7 +473,7 @@ impl Case {
     fn snapshot(&mut self, number: usize, snapshot: usize, back: i64) -> TestCaseResult {
         let revision = self.model.collections.get(&number).map_or(0, |collection| collection.revision - back);
         let spec = RevisionSpec { collection: name(number), revision: Some(revision.to_string()) };
-        let done = ops::snapshot(&self.store, &self.context(), &spec, &format!("s{snapshot}"));
+        let done = ops::collection::snapshot(&self.store, &self.context(), &spec, &format!("s{snapshot}"));
         let collection = self
             .model
             .collections
@@ -487,9 +495,9 @@ impl Case {
             collections: Vec::new(),
             max_duration: None,
         };
-        let plan = ops::gc(&self.store, &self.context(), &options).expect("a dry run succeeds");
+        let plan = ops::gc::gc(&self.store, &self.context(), &options).expect("a dry run succeeds");
         options.dry_run = false;
-        let report = ops::gc(&self.store, &self.context(), &options).expect("gc succeeds");
+        let report = ops::gc::gc(&self.store, &self.context(), &options).expect("gc succeeds");
         prop_assert_eq!(
             (plan.blobs, plan.freed_bytes, plan.forgotten),
             (report.blobs, report.freed_bytes, report.forgotten)
@@ -515,7 +523,8 @@ impl Case {
             }
             self.model.lost.insert(content);
         }
-        let report = ops::verify(&self.store, &self.context(), &VerifyOptions::default()).expect("verify succeeds");
+        let report =
+            ops::verify::verify(&self.store, &self.context(), &VerifyOptions::default()).expect("verify succeeds");
         let found: BTreeSet<_> = report.problems.iter().map(|problem| problem.blake3).collect();
         for (other, source) in &SOURCES.1 {
             let is_found = found.contains(&source.digests.blake3);
@@ -529,14 +538,17 @@ impl Case {
     fn show(&mut self, tree: usize, number: usize, back: i64) -> TestCaseResult {
         let revision = self.model.collections.get(&number).map_or(0, |collection| collection.revision - back);
         let options = TreeOptions {
-            shown: ops::Shown::Collection { name: name(number), at: (back > 0).then(|| revision.to_string()) },
+            shown: wcas::catalog::view_contents::Shown::Collection {
+                name: name(number),
+                at: (back > 0).then(|| revision.to_string()),
+            },
             to: self.tree(tree),
             link: LinkKind::Symlink,
             layout: Layout::Simple,
             // Which collection a tree shows is drawn by lot.
             replace: true,
         };
-        let done = ops::view_tree(&self.store, &self.context(), &options);
+        let done = ops::view::view_tree(&self.store, &self.context(), &options);
         let collection = self.model.collections.get(&number).filter(|known| revision >= 0 && known.is_whole(revision));
         prop_assert_eq!(done.is_ok(), collection.is_some());
         if let Some(collection) = collection {
@@ -551,7 +563,7 @@ impl Case {
     /// Compares all that can be seen with the model.
     fn compare(&self) -> TestCaseResult {
         let model = &self.model;
-        let listed = ops::list(&self.store, &Filter::default()).expect("a list");
+        let listed = ops::list::list(&self.store, &Filter::default()).expect("a list");
         let listed: BTreeSet<_> = listed
             .into_iter()
             .map(|row| (row.collection.to_string(), row.filename, row.sha256.to_string(), row.state))
@@ -570,7 +582,7 @@ impl Case {
         });
         let same = listed == live.collect();
         prop_assert!(same, "the listing differs: {:?}", listed);
-        let known: Vec<_> = ops::collections(&self.store)
+        let known: Vec<_> = ops::collection::collections(&self.store)
             .expect("collections")
             .into_iter()
             .map(|row| (row.name.to_string(), row.revision))
@@ -599,11 +611,11 @@ impl Case {
                 spec: project.parse().expect("a spec"),
                 filter,
                 variant: None,
-                own: wcas::ops::OwnProjects::Stored,
+                own: wcas::catalog::ownership::OwnProjects::Stored,
                 force_miss: false,
                 is_offline: true,
             };
-            let report = ops::lookup(&self.store, &self.context(), &options).expect("a lookup answers");
+            let report = ops::lookup::lookup(&self.store, &self.context(), &options).expect("a lookup answers");
             // Versions stand in their order.
             let good = live.values().filter(|content| !self.model.lost.contains(content));
             let best = good.filter(|content| DISTRIBUTIONS[content.0].0 == project).max_by_key(|content| content.0);

@@ -9,11 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wcas::blobs::LinkMode;
+use wcas::catalog::search::Filter;
+use wcas::context::Context;
+use wcas::intake::ImportOptions;
 use wcas::manifest::State;
 use wcas::name::CollectionName;
-use wcas::ops::{self, Context, Filter, ImportOptions, RebuildOptions, RebuildReport};
+use wcas::ops::rebuild::{RebuildOptions, RebuildReport};
 use wcas::wheel::Trust;
-use wcas::{Error, ErrorKind, Store};
+use wcas::{Error, ErrorKind, Store, ops};
 use wheels::{Sdist, Wheel};
 
 const CONTEXT: Context<'_> = Context { now: 1_700_000_000, who: "test", jobs: 2, progress: &(), client: None };
@@ -41,21 +44,21 @@ impl Sample {
     }
 
     fn import(&self, collection: &str, paths: &[PathBuf]) {
-        let (sources, ..) = ops::find_sources(paths, None);
+        let (sources, ..) = wcas::intake::find_sources(paths, None);
         let collection: CollectionName = collection.parse().unwrap();
         let options = ImportOptions {
-            target: ops::Target::Collection(collection),
+            target: wcas::intake::Target::Collection(collection),
             link: LinkMode::Copy,
             keep_existing: false,
             trust: Trust::Neither,
         };
         let store = Store::open_or_create(&self.root).unwrap();
-        let report = ops::import(&store, &CONTEXT, sources, &options).unwrap();
+        let report = wcas::intake::import(&store, &CONTEXT, sources, &options).unwrap();
         assert!(report.refused.is_empty(), "{:?}", report.refused);
     }
 
     fn listed(&self) -> Vec<String> {
-        let listed = ops::list(&Store::open(&self.root).unwrap(), &Filter::default()).unwrap();
+        let listed = ops::list::list(&Store::open(&self.root).unwrap(), &Filter::default()).unwrap();
         let mut names: Vec<_> = listed.into_iter().map(|entry| entry.filename).collect();
         names.sort();
         names
@@ -73,28 +76,28 @@ impl Sample {
     }
 
     fn rebuild(&self, force: bool) -> Result<RebuildReport, Error> {
-        ops::rebuild(&self.root, &CONTEXT, &RebuildOptions { force, ..RebuildOptions::default() })
+        ops::rebuild::rebuild(&self.root, &CONTEXT, &RebuildOptions { force, ..RebuildOptions::default() })
     }
 
     /// Asserts that the store is whole again: doctor has nothing to say, and gc nothing to take.
     fn is_sound(&self) {
         let store = Store::open(&self.root).unwrap();
-        let findings = ops::doctor(&store, &CONTEXT).unwrap().findings;
+        let findings = ops::doctor::doctor(&store, &CONTEXT).unwrap().findings;
         let known = |kind: &str| matches!(kind, "reflink" | "room");
         assert!(findings.iter().all(|finding| known(finding.kind)), "{findings:?}");
         drop(store);
         assert_eq!(self.gc().blobs, 0);
     }
 
-    fn gc(&self) -> ops::GcReport {
-        let options = ops::GcOptions {
+    fn gc(&self) -> ops::gc::GcReport {
+        let options = ops::gc::GcOptions {
             dry_run: false,
             grace: 0,
             rules: Default::default(),
             collections: Vec::new(),
             max_duration: None,
         };
-        ops::gc(&Store::open(&self.root).unwrap(), &CONTEXT, &options).unwrap()
+        ops::gc::gc(&Store::open(&self.root).unwrap(), &CONTEXT, &options).unwrap()
     }
 
     fn damaged(&self) -> Vec<String> {
@@ -157,7 +160,7 @@ fn filenames_that_were_noted_beside_the_blobs_come_back() {
     sample.is_sound();
     // What a store of an earlier version lacks is told, and gc notes it.
     sample.forget_filenames();
-    let findings = ops::doctor(&Store::open(&sample.root).unwrap(), &CONTEXT).unwrap().findings;
+    let findings = ops::doctor::doctor(&Store::open(&sample.root).unwrap(), &CONTEXT).unwrap().findings;
     assert!(findings.iter().any(|finding| finding.kind == "filenames"), "{findings:?}");
     sample.gc();
     sample.is_sound();
@@ -169,7 +172,7 @@ fn links_tell_a_filename_that_the_bytes_don_t() {
     // Bytes don't say in which order a filename has its tags; a link that a lookup made does.
     let sorted = "native-1.0+cu121-cp312-cp312-manylinux2014_x86_64.manylinux_2_17_x86_64.whl";
     let store = Store::open(&sample.root).unwrap();
-    let listed = ops::list(&store, &Filter::default()).unwrap();
+    let listed = ops::list::list(&store, &Filter::default()).unwrap();
     let native = listed.iter().find(|entry| entry.project.as_str() == "native").unwrap();
     store.blobs.named(&native.blake3, sorted).unwrap();
     store.blobs.named(&native.blake3, "other-9-py3-none-any.whl").unwrap();
@@ -259,7 +262,7 @@ fn what_has_no_place_in_the_collection_is_pinned() {
     assert_eq!((report.blobs, &report.distributions), (5, &sample.filenames));
     assert_eq!((report.unnamed.len(), report.problems.len()), (1, 1));
     assert!(report.problems[0].reason.contains("demo-1.0-2_el9-py3-none-any.whl"), "{:?}", report.problems);
-    let pins = ops::pins(&Store::open(&sample.root).unwrap()).unwrap();
+    let pins = ops::pin::pins(&Store::open(&sample.root).unwrap()).unwrap();
     assert!(pins.len() == 2 && pins.iter().all(|pin| pin.owner == "rebuild"), "{pins:?}");
     sample.is_sound();
     assert_eq!(blobs(&sample.root).len(), 5);
@@ -272,6 +275,6 @@ fn a_store_in_use_is_not_rebuilt_and_a_folder_without_one_neither() {
     assert_eq!(sample.rebuild(true).unwrap_err().kind(), ErrorKind::Busy);
     drop(store);
     let options = RebuildOptions::default();
-    let absent = ops::rebuild(sample.dir.path(), &CONTEXT, &options).unwrap_err();
+    let absent = ops::rebuild::rebuild(sample.dir.path(), &CONTEXT, &options).unwrap_err();
     assert_eq!(absent.kind(), ErrorKind::NotFound);
 }

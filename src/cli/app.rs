@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+use wcas::context::Context;
+use wcas::error::Result;
 use wcas::manifest::{Actor, ActorKind};
-use wcas::ops::Context;
 use wcas::remote::{ClientOptions, LazyClient};
-use wcas::{Error, ErrorKind, Store, error::Result};
+use wcas::{Error, ErrorKind, Store};
 
 pub(super) struct App {
     store: Option<PathBuf>,

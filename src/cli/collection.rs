@@ -4,17 +4,17 @@ use super::app::App;
 use super::{End, print, sign, units};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
-use wcas::Error;
+use wcas::catalog::at::RevisionSpec;
+use wcas::catalog::builder_rules::{CacheRules, CacheRulesError};
 use wcas::error::Result;
 use wcas::manifest::{Guard, StatusRow};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::ops::{
-    self, CacheRules, CacheRulesError, CollectionReport, LogReport, PromoteOptions, PromoteReport, RefusedPromotion,
-    RevisionSpec, Settings,
-};
+use wcas::ops::collection::{CollectionReport, LogReport, Settings};
+use wcas::ops::promote::{PromoteOptions, PromoteReport, RefusedPromotion};
 use wcas::requirement::{ProjectPattern, Spec};
 use wcas::status::Status;
 use wcas::wheel::accelerator::{Accelerator, AcceleratorError};
+use wcas::{Error, ops};
 
 /// Create, list, compare and change collections and their history
 #[derive(Debug, clap::Args)]
@@ -251,13 +251,13 @@ struct SnapshotDocument<'a> {
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     match args.command {
         Command::Create { name } => {
-            let report = ops::create_collection(&app.open_or_create()?, &app.context(), &name)?;
+            let report = ops::collection::create_collection(&app.open_or_create()?, &app.context(), &name)?;
             app.report("collection-create", &report, |out| writeln!(out, "{}", report.name))?;
         }
         Command::List => list(app)?,
         Command::Show { name } => show(app, &name)?,
         Command::Delete { name, yes } => {
-            let distributions = ops::delete_collection(&app.open()?, &name, yes)?;
+            let distributions = ops::collection::delete_collection(&app.open()?, &name, yes)?;
             let document = DeleteDocument { collection: &name, distributions };
             app.report("collection-delete", &document, |_| Ok(()))?;
             app.note(&format!("deleted {name} with {}", print::count(distributions as usize, "distribution")));
@@ -269,7 +269,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Command::Diff { from, to } => diff(app, &from, &to)?,
         Command::Log { name } => log(app, &name)?,
         Command::Rollback { name, revision } => {
-            let report = ops::rollback(&app.open()?, &app.context(), &name, &revision)?;
+            let report = ops::collection::rollback(&app.open()?, &app.context(), &name, &revision)?;
             app.report("collection-rollback", &report, |out| {
                 let changes = format!("{} added, {} removed", report.added, report.removed);
                 writeln!(out, "{name}@{} has the content of {name}@{}: {changes}", report.revision, report.to)
@@ -285,7 +285,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
 }
 
 fn list(app: &App) -> Result<()> {
-    let collections = ops::collections(&app.open()?)?;
+    let collections = ops::collection::collections(&app.open()?)?;
     let rows = collections.iter().map(|row| {
         let fallbacks: Vec<&str> = row.fallbacks.iter().map(CollectionName::as_str).collect();
         let snapshots: Vec<String> =
@@ -305,7 +305,7 @@ fn list(app: &App) -> Result<()> {
 }
 
 fn show(app: &App, name: &CollectionName) -> Result<()> {
-    let report = ops::collection(&app.open()?, name)?;
+    let report = ops::collection::collection(&app.open()?, name)?;
     app.report("collection-show", &report, |out| {
         let patterns =
             |patterns: &[ProjectPattern]| dash(patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
@@ -367,7 +367,7 @@ pub(super) fn dash(text: String) -> String {
 }
 
 fn copy(app: &App, from: &RevisionSpec, to: &CollectionName, replace: bool) -> Result<End> {
-    let report = ops::copy_collection(&app.open()?, &app.context(), from, to, replace)?;
+    let report = ops::promote::copy_collection(&app.open()?, &app.context(), from, to, replace)?;
     app.report("collection-copy", &report, |out| {
         let counts = format!("{} copied, {} unchanged", report.copied.len(), report.unchanged);
         writeln!(out, "{}@{} to {to}@{}: {counts}", report.from, report.from_revision, report.revision)
@@ -382,7 +382,7 @@ fn copy(app: &App, from: &RevisionSpec, to: &CollectionName, replace: bool) -> R
 }
 
 fn promote(app: &App, options: &PromoteOptions) -> Result<End> {
-    let report = ops::promote(&app.open_or_rehearse(options.is_dry_run)?, &app.context(), options)?;
+    let report = ops::promote::promote(&app.open_or_rehearse(options.is_dry_run)?, &app.context(), options)?;
     app.report("collection-promote", &report, |out| {
         if report.dry_run || app.verbose {
             report.added.iter().try_for_each(|filename| writeln!(out, "+ {filename}"))?;
@@ -402,7 +402,7 @@ fn promote(app: &App, options: &PromoteOptions) -> Result<End> {
 }
 
 fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec) -> Result<()> {
-    let report = ops::diff(&app.open()?, from, to)?;
+    let report = ops::collection::diff(&app.open()?, from, to)?;
     if report.changes.is_empty() {
         app.note("nothing differs");
     }
@@ -421,7 +421,7 @@ fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec) -> Result<()> {
 }
 
 fn log(app: &App, name: &CollectionName) -> Result<()> {
-    let revisions = ops::log(&app.open()?, name)?;
+    let revisions = ops::collection::log(&app.open()?, name)?;
     let rows = revisions.iter().map(|row| {
         let mut what = row.what.clone();
         if let Some(operation) = row.undone_by {
@@ -452,13 +452,13 @@ fn log(app: &App, name: &CollectionName) -> Result<()> {
 fn snapshot(app: &App, spec: &RevisionSpec, name: &str, delete: bool) -> Result<()> {
     let store = app.open()?;
     if delete {
-        let revision = ops::delete_snapshot(&store, &spec.collection, name)?;
+        let revision = ops::collection::delete_snapshot(&store, &spec.collection, name)?;
         let document = SnapshotDocument { collection: &spec.collection, name, revision };
         app.report("collection-snapshot", &document, |_| Ok(()))?;
         app.note(&format!("{} has no snapshot {name} any more", spec.collection));
         return Ok(());
     }
-    let revision = ops::snapshot(&store, &app.context(), spec, name)?;
+    let revision = ops::collection::snapshot(&store, &app.context(), spec, name)?;
     let document = SnapshotDocument { collection: &spec.collection, name, revision };
     app.report("collection-snapshot", &document, |out| {
         writeln!(out, "{}@{name} is {}@{revision}", spec.collection, spec.collection)
@@ -505,7 +505,7 @@ fn set(app: &App, args: SetArgs) -> Result<()> {
         cache: args.cache.map(|rule| rule.0),
         open,
     };
-    let report = ops::set_collection(&app.open()?, &app.context(), &args.name, &settings)?;
+    let report = ops::collection::set_collection(&app.open()?, &app.context(), &args.name, &settings)?;
     app.report("collection-set", &report, |out| {
         let fallbacks: Vec<&str> = report.fallbacks.iter().map(CollectionName::as_str).collect();
         writeln!(out, "{}: fallbacks {}; rules {}", report.name, dash(fallbacks.join(", ")), dash(rules(&report)))
@@ -516,9 +516,9 @@ fn status(app: &App, args: StatusArgs) -> Result<()> {
     let StatusArgs { name, project, status, reason } = args;
     let report = match (project, status) {
         (Some(project), Some(status)) => {
-            ops::set_project_status(&app.open()?, &app.context(), &name, StatusRow { project, status, reason })?
+            ops::status::set_project_status(&app.open()?, &app.context(), &name, StatusRow { project, status, reason })?
         }
-        (project, _) => ops::project_status(&app.open()?, &name, project.as_ref())?,
+        (project, _) => ops::status::project_status(&app.open()?, &name, project.as_ref())?,
     };
     let rows = report
         .projects

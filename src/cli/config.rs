@@ -7,7 +7,8 @@ use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use wcas::error::Result;
-use wcas::ops::{self, ApplyOptions, Config, ConfigChange, SettingChange};
+use wcas::ops;
+use wcas::ops::config::{ApplyOptions, Config, ConfigChange, SettingChange};
 
 /// Keep a store's settings in a file: collections, variants, overrides, remotes
 #[derive(Debug, clap::Args)]
@@ -49,7 +50,7 @@ struct ShowDocument<'a> {
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     match args.command {
         Command::Show => {
-            let config = ops::show_config(&app.open()?)?;
+            let config = ops::config::show_config(&app.open()?)?;
             let text = config.to_toml()?;
             app.report_as_is("config-show", &ShowDocument { config: &config }, |out| write!(out, "{text}"))?;
         }
@@ -60,8 +61,12 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 app.note(&note);
             }
             let store = if dry_run { app.open_or_imagine()? } else { app.open_or_create()? };
-            let report =
-                ops::apply_config(&store, &app.context(), &config, &ApplyOptions { prune, unprotect, dry_run })?;
+            let report = ops::config::apply_config(
+                &store,
+                &app.context(),
+                &config,
+                &ApplyOptions { prune, unprotect, dry_run },
+            )?;
             app.report("config-apply", &report, |out| {
                 report.changes.iter().try_for_each(|change| writeln!(out, "{}", line(change)))
             })?;

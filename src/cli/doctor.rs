@@ -3,7 +3,8 @@
 use super::app::App;
 use super::{End, print};
 use wcas::error::Result;
-use wcas::ops::{self, Severity};
+use wcas::ops;
+use wcas::ops::doctor::Severity;
 
 /// Look at the store's health: filesystem, locks, permissions, rows against names, leftovers, trees
 ///
@@ -14,8 +15,8 @@ pub(super) struct Args {}
 
 pub(super) fn run(app: &App, _args: Args) -> Result<End> {
     let report = match app.open() {
-        Ok(store) => ops::doctor(&store, &app.context())?,
-        Err(error) => ops::diagnose(&app.store_path()?, error)?,
+        Ok(store) => ops::doctor::doctor(&store, &app.context())?,
+        Err(error) => ops::doctor::diagnose(&app.store_path()?, error)?,
     };
     let problems = report.findings.iter().filter(|finding| finding.severity == Severity::Problem).count();
     app.report("doctor", &report, |out| {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use wcas::error::Result;
 use wcas::manifest::Retention;
 use wcas::name::CollectionName;
-use wcas::ops::{self, GcOptions};
+use wcas::ops;
+use wcas::ops::gc::GcOptions;
 
 /// Apply the collections' rules and delete what nothing refers to
 ///
@@ -56,7 +57,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         collections: args.collection,
         max_duration: args.max_duration,
     };
-    let report = ops::gc(&store, &app.context(), &options)?;
+    let report = ops::gc::gc(&store, &app.context(), &options)?;
     let text = |out: &mut dyn Write| {
         for removed in &report.references {
             writeln!(out, "{}: {}: {}", removed.collection, removed.filename, removed.reason)?;

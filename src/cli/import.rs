@@ -12,12 +12,14 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use wcas::blobs::LinkMode;
+use wcas::catalog::ownership::OwnProjects;
 use wcas::error::Result;
+use wcas::intake::{ImportOptions, ImportReport, Made, Outcome, Target};
 use wcas::name::{CollectionName, RemoteName};
-use wcas::ops::{self, ImportOptions, ImportReport, Made, Outcome, OwnProjects, PullOptions, Target, Want};
+use wcas::ops::pull::{PullOptions, Want};
 use wcas::store::Error as StoreError;
 use wcas::wheel::Trust;
-use wcas::{Error, Store};
+use wcas::{Error, Store, ops};
 
 /// Import wheels and sdists into a collection
 ///
@@ -146,7 +148,7 @@ fn open_for_nothing(app: &App, paths: &[PathBuf]) -> Result<Store> {
 
 /// Imports what lies below some paths.
 fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target) -> Result<ImportReport> {
-    let (mut sources, refused, skipped) = ops::find_sources(paths, Some(&app.store_path()?));
+    let (mut sources, refused, skipped) = wcas::intake::find_sources(paths, Some(&app.store_path()?));
     let made = Made { is_prebuilt: args.pre_built, source_url: args.source_url.as_ref().map(without_secrets) };
     sources.iter_mut().for_each(|source| source.made = made.clone());
     let options = ImportOptions {
@@ -155,7 +157,7 @@ fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target
         keep_existing: args.keep_existing || args.on_conflict == Conflict::Keep,
         trust: if args.trust_filename { Trust::Filename } else { Trust::Neither },
     };
-    let mut report = ops::import(store, &app.context(), sources, &options)?;
+    let mut report = wcas::intake::import(store, &app.context(), sources, &options)?;
     if args.on_conflict == Conflict::Keep {
         report.refused.retain(|refused| report.kept.iter().all(|kept| kept.path != refused.path));
     } else {
@@ -172,7 +174,7 @@ const PACKED_AGAIN: &str = "built-sdists";
 
 /// Imports what a wheels-repo of fromager has, folder by folder: a run that is cut off goes on where it was.
 fn migrate(app: &App, args: Args, repo: &Path) -> Result<End> {
-    let (found, unnamed) = ops::find_fromager(repo)?;
+    let (found, unnamed) = wcas::intake::find_fromager(repo)?;
     let store = app.open_or_create()?;
     let (target, is_understood) =
         target(app, &store, args.variant.as_ref(), args.collection.clone(), &args.requirements)?;
@@ -280,7 +282,7 @@ fn target(
     };
     let is_understood = given.as_ref().is_none_or(|(_, is_whole)| *is_whole);
     let own = given.map_or(OwnProjects::Stored, |(set, _)| OwnProjects::Named(set));
-    Ok((Some(Target::Route(Box::new(ops::router(store, variant, &own)?))), is_understood))
+    Ok((Some(Target::Route(Box::new(ops::route::router(store, variant, &own)?))), is_understood))
 }
 
 /// Imports from a remote.
@@ -302,7 +304,7 @@ fn fetch(app: &App, args: Args, remote: RemoteName) -> Result<End> {
         filter: args.tags.filter(Vec::new(), Vec::new())?,
         downloads: 8,
     };
-    let end = super::pull::tell(app, &ops::pull(&store, &app.context(), &options)?)?;
+    let end = super::pull::tell(app, &ops::pull::pull(&store, &app.context(), &options)?)?;
     Ok(if is_understood { end } else { End::Problems })
 }
 

@@ -5,7 +5,8 @@ use super::{End, print};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wcas::error::Result;
-use wcas::ops::{self, InspectedFile};
+use wcas::ops;
+use wcas::ops::inspect::InspectedFile;
 
 /// Tell what wheels are bound to: CUDA, ROCm, oneAPI, Gaudi, or nothing
 ///
@@ -24,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let report = ops::inspect(&args.files, args.deep);
+    let report = ops::inspect::inspect(&args.files, args.deep);
     app.report("inspect", &report, |out| {
         for (index, file) in report.files.iter().enumerate() {
             if index > 0 {

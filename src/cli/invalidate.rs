@@ -4,10 +4,11 @@ use super::app::App;
 use super::select::{Everywhere, Selection, Within};
 use super::{End, print, units};
 use serde::Serialize;
-use wcas::Error;
+use wcas::catalog::search::Filter;
 use wcas::error::Result;
-use wcas::ops::{self, Filter, InvalidateOptions, RemovedEntry};
+use wcas::ops::invalidate::{InvalidateOptions, RemovedEntry};
 use wcas::requirement::Spec;
+use wcas::{Error, ops};
 
 /// Drop distributions from collections; `undo` brings them back until gc has taken them
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
     let store = app.open_or_rehearse(args.dry_run)?;
     let filter = args.within.filter(args.specs)?;
     if args.all && !args.yes && !args.dry_run {
-        let count = ops::list(&store, &filter)?.len();
+        let count = ops::list::list(&store, &filter)?.len();
         if !app.confirm(&format!("drop {}?", print::count(count, "distribution"))) {
             return Err(Error::Refused("--all was not confirmed; say --yes where there is no terminal".to_owned()));
         }
@@ -44,7 +45,7 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
         args.everywhere.confirm(app, &store, &filter, "drop")?;
     }
     let options = InvalidateOptions { filter, all: args.all, dry_run: args.dry_run };
-    let report = ops::invalidate(&store, &app.context(), &options)?;
+    let report = ops::invalidate::invalidate(&store, &app.context(), &options)?;
     app.done("invalidate", &report, |out| {
         for removed in &report.removed {
             writeln!(out, "{}: {}", removed.collection, removed.filename)?;
@@ -77,7 +78,7 @@ fn operation(text: &str) -> std::result::Result<i64, String> {
 }
 
 pub(super) fn undo(app: &App, args: UndoArgs) -> Result<End> {
-    let report = ops::undo(&app.open()?, &app.context(), args.operation)?;
+    let report = ops::invalidate::undo(&app.open()?, &app.context(), args.operation)?;
     app.done("undo", &report, |out| {
         for restored in &report.restored {
             writeln!(out, "{}: {}", restored.collection, restored.filename)?;
@@ -131,7 +132,7 @@ struct YankDocument<'a> {
 fn mark(app: &App, command: &str, filter: &Filter, everywhere: Everywhere, reason: Option<&str>) -> Result<End> {
     let store = app.open()?;
     everywhere.confirm(app, &store, filter, command)?;
-    let changed = ops::yank(&store, &app.context(), filter, reason)?;
+    let changed = ops::invalidate::yank(&store, &app.context(), filter, reason)?;
     app.done(command, &YankDocument { changed: &changed }, |out| {
         for entry in &changed {
             writeln!(out, "{}: {}", entry.collection, entry.filename)?;

@@ -7,9 +7,14 @@ use super::{End, print};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
+use wcas::catalog::merge::Fate;
+use wcas::catalog::ownership::OwnProjects;
+use wcas::catalog::search::Filter;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, Fate, Filter, Listed, OwnProjects, SeenFile, ShowReport, WhyReport};
+use wcas::ops;
+use wcas::ops::list::{Listed, ShowReport, WhyReport};
+use wcas::ops::sight::SeenFile;
 use wcas::requirement::Spec;
 use wcas::wheel::VariantLabel;
 
@@ -69,7 +74,7 @@ struct WhyDocument<'a> {
 pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     let store = app.open()?;
     let is_asked = !args.specs.is_empty();
-    let found = ops::list(&store, &args.within.filter(args.specs)?)?;
+    let found = ops::list::list(&store, &args.within.filter(args.specs)?)?;
     let heading = ["COLLECTION", "PROJECT", "VERSION", "BUILD", "SIZE", "FILENAME"];
     app.table("list", &ListDocument { distributions: &found }, heading, (found.iter().map(row), "nothing is listed"))?;
     Ok(if found.is_empty() && is_asked { End::NotFound } else { End::Done })
@@ -95,7 +100,7 @@ fn row(listed: &Listed) -> [String; 6] {
 
 pub(super) fn show(app: &App, args: ShowArgs) -> Result<End> {
     let store = app.open()?;
-    let found = ops::show(&store, &args.selection.filter()?)?;
+    let found = ops::list::show(&store, &args.selection.filter()?)?;
     app.report("show", &ShowDocument { distributions: &found }, |out| {
         for (index, report) in found.iter().enumerate() {
             if index > 0 {
@@ -161,7 +166,7 @@ pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
         return sight(app, variant, args.strategy, &own(app, &args.requirements)?, &args.selection.filter()?);
     }
     let store = app.open()?;
-    let found = ops::why(&store, &app.context(), &args.selection.filter()?)?;
+    let found = ops::list::why(&store, &app.context(), &args.selection.filter()?)?;
     app.report("why", &WhyDocument { blobs: &found }, |out| {
         for report in &found {
             let names =
@@ -190,7 +195,7 @@ fn sight(
 ) -> Result<End> {
     let store = app.open()?;
     tell_unknown(app, &store, variant)?;
-    let report = ops::sight(&store, &app.context(), variant, strategy.map(Into::into), own, filter)?;
+    let report = ops::sight::sight(&store, &app.context(), variant, strategy.map(Into::into), own, filter)?;
     app.report("why", &report, |out| {
         let row = |file: &SeenFile| [file.collection.to_string(), file.filename.clone(), fate(&file.fate)];
         let rows: Vec<_> = report.files.iter().map(row).collect();

@@ -9,7 +9,8 @@ use std::io::Write;
 use std::time::Duration;
 use wcas::error::Result;
 use wcas::manifest::{ActorKind, Link, RecordFilter};
-use wcas::ops::{self, LogCheck, RecordReport};
+use wcas::ops;
+use wcas::ops::record::{LogCheck, RecordReport};
 
 /// So often a log that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -87,7 +88,7 @@ fn tell(app: &App, args: Args) -> Result<End> {
         by: args.by,
         limit: args.limit,
     };
-    let records = ops::records(&store, &filter)?;
+    let records = ops::record::records(&store, &filter)?;
     if !args.follow {
         let heading = ["NUMBER", "AT", "KIND", "WHO", "FROM", "COMMAND", "WHAT"];
         app.table(
@@ -104,7 +105,7 @@ fn tell(app: &App, args: Args) -> Result<End> {
         filter.after = records.last().map_or(filter.after, |record| record.number);
         app.answer(|out| records.iter().try_for_each(|record| follow(app, record, out)))?;
         let seen = store.manifest.version()?;
-        records = ops::records(&store, &filter)?;
+        records = ops::record::records(&store, &filter)?;
         while records.is_empty() && store.manifest.version()? == seen {
             std::thread::sleep(LOOK);
         }
@@ -170,7 +171,7 @@ fn what(record: &RecordReport) -> String {
 
 fn verify(app: &App, expected: Option<&Link>) -> Result<End> {
     let store = app.open()?;
-    let check = ops::verify_log(&store, expected)?;
+    let check = ops::record::verify_log(&store, expected)?;
     app.report("log-verify", &check, |out| {
         writeln!(out, "{}, head {}", print::count(check.records as usize, "record"), check.head)
     })?;
@@ -179,7 +180,7 @@ fn verify(app: &App, expected: Option<&Link>) -> Result<End> {
 
 fn prune(app: &App, age: i64) -> Result<End> {
     let store = app.open()?;
-    match ops::prune_log(&store, &app.context(), age)? {
+    match ops::record::prune_log(&store, &app.context(), age)? {
         Ok(report) => {
             app.done("log-prune", &report, |out| {
                 writeln!(out, "forgot {}", print::count(report.records as usize, "record"))

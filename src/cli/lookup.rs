@@ -5,11 +5,11 @@ use super::app::App;
 use super::route::{own, tell_unknown};
 use super::select::Tags;
 use std::path::PathBuf;
-use wcas::Store;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, LookupOptions};
+use wcas::ops::lookup::LookupOptions;
 use wcas::requirement::Spec;
+use wcas::{Store, ops};
 
 /// Print the path of the best match for a specification
 ///
@@ -60,7 +60,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if args.metadata {
         return metadata(app, &store, &options);
     }
-    let report = ops::lookup(&store, &app.context(), &options)?;
+    let report = ops::lookup::lookup(&store, &app.context(), &options)?;
     for filename in &report.unusable {
         app.warn(&format!(
             "{filename} is listed, but its bytes are missing or wrong: import it again, or `wcas verify --repair`"
@@ -81,7 +81,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
 }
 
 fn metadata(app: &App, store: &Store, options: &LookupOptions) -> Result<End> {
-    let report = ops::metadata(store, &app.context(), options)?;
+    let report = ops::lookup::metadata(store, &app.context(), options)?;
     for note in &report.remotes {
         app.note(&format!("{}: {}", note.remote, note.text));
     }

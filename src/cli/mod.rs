@@ -137,7 +137,7 @@ pub(crate) fn main() -> ExitCode {
     let _ = flag::register(SIGXFSZ, Arc::default());
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
-    wcas::ops::fit_threads();
+    wcas::parallel::fit_threads();
     if let Some(wait) = app::seconds("WCAS_LOCK_WAIT") {
         wcas::fs::set_lock_wait(wait);
     }

@@ -4,12 +4,11 @@ use super::app::App;
 use super::collection::dash;
 use super::{End, print};
 use serde::Serialize;
-use wcas::Error;
 use wcas::error::Result;
 use wcas::manifest::{BlockRow, Reservation};
 use wcas::name::CollectionName;
-use wcas::ops;
 use wcas::requirement::{ProjectPattern, Spec};
+use wcas::{Error, ops};
 
 /// Reserve names for a collection: strangers' remotes are not asked for them; without a pattern, list what is reserved
 #[derive(Debug, clap::Args)]
@@ -78,9 +77,9 @@ struct BlocksDocument<'a> {
 pub(super) fn reserve(app: &App, args: ReserveArgs) -> Result<End> {
     let store = app.open()?;
     let rows = match (&args.collection, args.patterns.as_slice()) {
-        (collection, []) => ops::reservations(&store, collection.as_ref())?,
+        (collection, []) => ops::reserve::reservations(&store, collection.as_ref())?,
         (Some(collection), patterns) => {
-            ops::reserve(&store, &app.context(), collection, patterns, args.reason.as_deref())?
+            ops::reserve::reserve(&store, &app.context(), collection, patterns, args.reason.as_deref())?
         }
         (None, _) => return Err(Error::Refused("say whose they are: --collection C".to_owned())),
     };
@@ -93,7 +92,7 @@ pub(super) fn reserve(app: &App, args: ReserveArgs) -> Result<End> {
 }
 
 pub(super) fn unreserve(app: &App, args: UnreserveArgs) -> Result<End> {
-    ops::unreserve(&app.open()?, &args.collection, &args.patterns)?;
+    ops::reserve::unreserve(&app.open()?, &args.collection, &args.patterns)?;
     app.report("unreserve", &ReservationsDocument { reservations: &[] }, |_| Ok(()))?;
     app.note(&format!("{} reserves {} no more", args.collection, print::count(args.patterns.len(), "pattern")));
     Ok(End::Done)
@@ -104,11 +103,11 @@ pub(super) fn block(app: &App, args: BlockArgs) -> Result<End> {
     let is_list = args.reason.is_none() && matches!(args.specs.as_slice(), [only] if only.to_string() == "list");
     let rows = match &args.reason {
         _ if is_list => {
-            let mut rows = ops::blocks(&store)?;
+            let mut rows = ops::block::blocks(&store)?;
             rows.retain(|row| args.collection.is_none() || row.collection == args.collection);
             rows
         }
-        Some(reason) => ops::block(&store, &app.context(), &args.specs, args.collection.as_ref(), reason)?,
+        Some(reason) => ops::block::block(&store, &app.context(), &args.specs, args.collection.as_ref(), reason)?,
         None => return Err(Error::Refused("say why: --reason TEXT; whoever asks for it is told".to_owned())),
     };
     let row = |row: &BlockRow| {
@@ -121,7 +120,7 @@ pub(super) fn block(app: &App, args: BlockArgs) -> Result<End> {
 }
 
 pub(super) fn unblock(app: &App, args: UnblockArgs) -> Result<End> {
-    ops::unblock(&app.open()?, &app.context(), &args.specs, args.collection.as_ref())?;
+    ops::block::unblock(&app.open()?, &app.context(), &args.specs, args.collection.as_ref())?;
     app.report("unblock", &BlocksDocument { blocks: &[] }, |_| Ok(()))?;
     Ok(End::Done)
 }

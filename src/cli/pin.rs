@@ -6,7 +6,8 @@ use super::{End, print, units};
 use serde::Serialize;
 use std::collections::HashSet;
 use wcas::error::Result;
-use wcas::ops::{self, PinReport, Pinned};
+use wcas::ops;
+use wcas::ops::pin::{PinReport, Pinned};
 use wcas::requirement::Spec;
 
 /// Keep blobs whatever the rules say; without a specification, list the pins
@@ -49,7 +50,7 @@ struct PinsDocument<'a> {
 pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
     let store = app.open()?;
     if args.specs.is_empty() {
-        let pins = ops::pins(&store)?;
+        let pins = ops::pin::pins(&store)?;
         let rows = pins.iter().map(|pin| {
             let until = pin.expires_at.map_or_else(|| "-".to_owned(), print::time);
             [pin.owner.clone(), until, pin.reason.clone(), pin.filenames.join(", ")]
@@ -60,18 +61,18 @@ pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
     }
     let filter = args.within.filter(args.specs)?;
     // One blob is pinned once, wherever it is listed.
-    let blobs: HashSet<_> = ops::list(&store, &filter)?.into_iter().map(|row| row.blake3).collect();
+    let blobs: HashSet<_> = ops::list::list(&store, &filter)?.into_iter().map(|row| row.blake3).collect();
     if blobs.len() > 1 {
         args.everywhere.confirm(app, &store, &filter, "pin")?;
     }
     let expires_at = args.duration.map(|seconds| app.now.saturating_add(seconds));
-    let report = ops::pin(&store, &app.context(), &filter, &args.owner, &args.reason, expires_at)?;
+    let report = ops::pin::pin(&store, &app.context(), &filter, &args.owner, &args.reason, expires_at)?;
     tell(app, "pin", &report)
 }
 
 pub(super) fn unpin(app: &App, args: UnpinArgs) -> Result<End> {
     let filter = args.selection.filter()?;
-    let report = ops::unpin(&app.open()?, &filter, args.owner.as_deref())?;
+    let report = ops::pin::unpin(&app.open()?, &filter, args.owner.as_deref())?;
     tell(app, "unpin", &report)
 }
 

@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
 use std::time::Duration;
-use wcas::ops::Progress;
+use wcas::context::Progress;
 
 pub(super) struct Bar {
     is_shown: bool,

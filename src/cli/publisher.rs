@@ -5,13 +5,13 @@ use super::app::App;
 use clap::Subcommand;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use wcas::Error;
 use wcas::error::Result;
 use wcas::manifest::PublisherSettings;
 use wcas::name::{CollectionName, PublisherName};
-use wcas::ops::{self, PublisherOptions, PublisherReport};
+use wcas::ops::publisher::{PublisherOptions, PublisherReport};
 use wcas::requirement::ProjectPattern;
 use wcas::token::Scope;
+use wcas::{Error, ops};
 
 /// Say whose CI may upload without a secret that is kept: it exchanges its own token for one that lasts 15 minutes
 #[derive(Debug, clap::Args)]
@@ -85,20 +85,20 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             }
             let settings = PublisherSettings { issuer, audience, claims, projects, scope, is_blind: !read };
             let options = PublisherOptions { collection, into, settings };
-            let report = ops::add_publisher(&app.open()?, &app.context(), &name, &options)?;
+            let report = ops::publisher::add_publisher(&app.open()?, &app.context(), &name, &options)?;
             app.report("publisher-add", &report, |out| {
                 writeln!(out, "{name}: {} of {} may {}", claims_of(&report), report.issuer, does(&report))
             })?;
         }
         Command::List => {
-            let publishers = ops::publishers(&app.open()?)?;
+            let publishers = ops::publisher::publishers(&app.open()?)?;
             let (document, heading) =
                 (Publishers { publishers: &publishers }, ["PUBLISHER", "ISSUER", "AUDIENCE", "CLAIMS", "MAY"]);
             let rows = publishers.iter().map(row);
             app.table("publisher-list", &document, heading, (rows, "there are no publishers"))?;
         }
         Command::Remove { name } => {
-            let report = ops::remove_publisher(&app.open()?, &app.context(), &name)?;
+            let report = ops::publisher::remove_publisher(&app.open()?, &app.context(), &name)?;
             app.report("publisher-remove", &report, |_| Ok(()))?;
             app.note(&format!("{name} uploads to {} no longer; its tokens have ended", report.collection));
         }

@@ -4,9 +4,12 @@ use super::app::App;
 use super::select::Tags;
 use super::{End, print};
 use std::path::PathBuf;
+use wcas::catalog::ownership::OwnProjects;
 use wcas::error::Result;
+use wcas::intake::Target;
 use wcas::name::{CollectionName, RemoteName};
-use wcas::ops::{self, OwnProjects, PullOptions, PullReport, Target, Want};
+use wcas::ops;
+use wcas::ops::pull::{PullOptions, PullReport, Want};
 use wcas::requirement::Spec;
 
 /// Fetch listed distributions from the remotes of collections
@@ -41,7 +44,7 @@ pub(super) struct Args {
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let filter = args.tags.filter(Vec::new(), Vec::new())?;
-    let set = ops::wants(&args.requirements, &filter.target)?;
+    let set = ops::requirements::wants(&args.requirements, &filter.target)?;
     for note in &set.notes {
         app.note(note);
     }
@@ -72,7 +75,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         filter,
         downloads: args.downloads.into(),
     };
-    let report = ops::pull(&app.open()?, &app.context(), &options)?;
+    let report = ops::pull::pull(&app.open()?, &app.context(), &options)?;
     let end = tell(app, &report)?;
     Ok(if set.refused.is_empty() { end } else { End::Problems })
 }

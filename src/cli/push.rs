@@ -4,7 +4,8 @@ use super::app::App;
 use super::{End, print};
 use wcas::error::Result;
 use wcas::name::{CollectionName, RemoteName};
-use wcas::ops::{self, PushOptions, PushReport, Pushed, Selection};
+use wcas::ops;
+use wcas::ops::push::{PushOptions, PushReport, Pushed, Selection};
 use wcas::requirement::Spec;
 
 /// Send what was built here to the remotes that are written back to
@@ -47,10 +48,10 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         is_dry_run: args.dry_run,
     };
     let store = app.open_or_rehearse(args.dry_run)?;
-    if options.remotes.is_empty() && !ops::remotes(&store)?.iter().any(|remote| remote.writes_back) {
+    if options.remotes.is_empty() && !ops::remote::remotes(&store)?.iter().any(|remote| remote.writes_back) {
         app.note("no remote is written back to: name one of yours, or say `wcas remote set NAME --ours --write-back`");
     }
-    let report = ops::push(&store, &app.context(), &options)?;
+    let report = ops::push::push(&store, &app.context(), &options)?;
     tell(app, &report, args.dry_run)
 }
 

@@ -4,7 +4,8 @@ use super::app::App;
 use super::{End, print};
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, RebuildOptions};
+use wcas::ops;
+use wcas::ops::rebuild::RebuildOptions;
 
 /// Make a lost or damaged manifest again, from the blobs' own bytes
 ///
@@ -23,7 +24,7 @@ pub(super) struct Args {
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let options = RebuildOptions { collection: args.collection, force: args.force, actor: app.actor().clone() };
-    let report = ops::rebuild(&app.store_path()?, &app.context(), &options)?;
+    let report = ops::rebuild::rebuild(&app.store_path()?, &app.context(), &options)?;
     app.report("rebuild", &report, |out| {
         let (files, blobs) =
             (print::count(report.distributions.len(), "distribution"), print::count(report.blobs, "blob"));

@@ -8,11 +8,12 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use wcas::Error;
 use wcas::error::Result;
 use wcas::name::{CollectionName, ProjectName, RemoteName};
-use wcas::ops::{self, Health, RemoteChange, RemoteReport, WriteBackReport};
+use wcas::ops::push::WriteBackReport;
+use wcas::ops::remote::{Health, RemoteChange, RemoteReport};
 use wcas::requirement::ProjectPattern;
+use wcas::{Error, ops};
 
 /// Say which other indexes a collection pulls from, and in which order
 #[derive(Debug, clap::Args)]
@@ -186,22 +187,22 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     match args.command {
         Command::Add { name, url, settings } => {
             let change = settings.change(Some(url))?;
-            let report = ops::add_remote(&app.open_or_create()?, &app.context(), &name, &change)?;
+            let report = ops::remote::add_remote(&app.open_or_create()?, &app.context(), &name, &change)?;
             app.report("remote-add", &report, |out| writeln!(out, "{}", line(&report)))?;
             warn_of_plain(app, &report);
         }
         Command::Set { name, url, settings } => {
-            let report = ops::set_remote(&app.open()?, &app.context(), &name, &settings.change(url)?)?;
+            let report = ops::remote::set_remote(&app.open()?, &app.context(), &name, &settings.change(url)?)?;
             app.report("remote-set", &report, |out| writeln!(out, "{}", line(&report)))?;
             warn_of_plain(app, &report);
         }
         Command::Remove { name } => {
-            let report = ops::remove_remote(&app.open()?, &name)?;
+            let report = ops::remote::remove_remote(&app.open()?, &name)?;
             app.report("remote-remove", &report, |_| Ok(()))?;
             app.note(&format!("{} pulls from {name} no longer", report.collection));
         }
         Command::List => {
-            let remotes = ops::remotes(&app.open()?)?;
+            let remotes = ops::remote::remotes(&app.open()?)?;
             let (document, heading) =
                 (ListDocument { remotes: &remotes }, ["COLLECTION", "PRIORITY", "REMOTE", "URL", "RULES", "HEALTH"]);
             app.table("remote-list", &document, heading, (remotes.iter().map(row), "there are no remotes"))?;
@@ -227,7 +228,7 @@ fn warn_of_plain(app: &App, report: &RemoteReport) {
 }
 
 fn test(app: &App, name: &RemoteName, project: Option<&ProjectName>) -> Result<End> {
-    let report = ops::test_remote(&app.open()?, &app.context(), name, project)?;
+    let report = wcas::supply::test_remote(&app.open()?, &app.context(), name, project)?;
     app.report("remote-test", &report, |out| {
         writeln!(out, "{name}: {}", report.url)?;
         if let Some(failure) = &report.failure {

@@ -6,13 +6,15 @@ use clap::{Subcommand, ValueEnum};
 use pep440_rs::{Operator, Version};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use wcas::catalog::ownership::OwnProjects;
 use wcas::error::Result;
+use wcas::intake::route::Subject;
 use wcas::manifest::{self, RouteOverride, VariantRequirement};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::ops::{self, ExplainReport, OwnProjects, RoutesReport, Subject, VariantReport, VariantSettings};
+use wcas::ops::route::{ExplainReport, RoutesReport, VariantReport, VariantSettings};
 use wcas::requirement::Spec;
 use wcas::wheel::{DistributionFilename, Kind};
-use wcas::{Error, Store};
+use wcas::{Error, Store, ops};
 
 /// Say where a variant's new distributions go
 ///
@@ -123,7 +125,7 @@ struct DefaultDocument<'a> {
 
 /// Reads files of requirements; what in them names nothing is told. Returns the set and whether all was understood.
 pub(super) fn read_requirements(app: &App, paths: &[PathBuf]) -> Result<(Vec<VariantRequirement>, bool)> {
-    let set = ops::requirement_names(paths)?;
+    let set = ops::requirements::names(paths)?;
     for refused in &set.refused {
         app.warn(&format!("refused {refused}"));
     }
@@ -143,7 +145,7 @@ pub(super) fn own(app: &App, paths: &[PathBuf]) -> Result<OwnProjects> {
 
 /// Says when a variant's name may be a slip: the default collection alone would be searched in silence.
 pub(super) fn tell_unknown(app: &App, store: &Store, variant: &CollectionName) -> Result<()> {
-    if !ops::is_known_variant(store, variant)? {
+    if !wcas::catalog::search_order::is_known_variant(store, variant)? {
         app.note(&format!(
             "nothing was said of a variant {variant}, and it has no collection: the default one is searched; see `wcas route list`"
         ));
@@ -174,7 +176,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 strategy: strategy.map(Into::into),
                 shares_pure: (share_pure || no_share_pure).then_some(share_pure),
             };
-            let report = ops::set_variant(&app.open_or_create()?, &variant, settings)?;
+            let report = ops::route::set_variant(&app.open_or_create()?, &variant, settings)?;
             app.done("route-set", &report, |out| {
                 let (set, detect) = (report.requirements_in_words(), if report.detect { "on" } else { "off" });
                 let pure = if report.shares_pure { "; pure wheels shared" } else { "" };
@@ -187,7 +189,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         }
         Command::Default { collection } => {
             let store = app.open_or_create()?;
-            if !ops::set_default_collection(&store, &collection)? {
+            if !ops::route::set_default_collection(&store, &collection)? {
                 app.note(&format!(
                     "there is no collection {collection} yet: the first import that goes there makes it"
                 ));
@@ -197,9 +199,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             })?;
         }
         Command::List => list(app)?,
-        Command::Show { variant } => show(app, &ops::show_variant(&app.open()?, &variant)?)?,
+        Command::Show { variant } => show(app, &ops::route::show_variant(&app.open()?, &variant)?)?,
         Command::Delete { variant } => {
-            let report = ops::delete_variant(&app.open()?, &variant)?;
+            let report = ops::route::delete_variant(&app.open()?, &variant)?;
             app.report("route-delete", &report, |_| Ok(()))?;
             let kept = if report.has_collection { "; its collection stays" } else { "" };
             app.note(&format!("deleted the variant {variant}{kept}"));
@@ -219,11 +221,11 @@ fn set_override(
     let whose = variant.map_or_else(|| "all variants".to_owned(), |name| format!("variant {name}"));
     match collection {
         Some(collection) => {
-            let row = ops::set_override(&store, project, variant, collection)?;
+            let row = ops::route::set_override(&store, project, variant, collection)?;
             app.done("route-override", &row, |out| writeln!(out, "{project} goes to {collection} for {whose}"))
         }
         None => {
-            let row = ops::remove_override(&store, project, variant)?;
+            let row = ops::route::remove_override(&store, project, variant)?;
             app.report("route-override", &row, |_| Ok(()))?;
             app.note(&format!("{project} is not sent to {} for {whose} any more", row.collection));
             Ok(())
@@ -232,7 +234,7 @@ fn set_override(
 }
 
 fn list(app: &App) -> Result<()> {
-    let report = ops::routes(&app.open()?)?;
+    let report = ops::route::routes(&app.open()?)?;
     app.report("route-list", &report, |out| {
         let RoutesReport { default, variants, overrides } = &report;
         writeln!(out, "default collection: {default}")?;
@@ -299,10 +301,12 @@ fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[Path
         [] => (OwnProjects::Stored, true),
         paths => read_requirements(app, paths).map(|(set, is_whole)| (OwnProjects::Named(set), is_whole))?,
     };
-    let router = ops::router(&store, variant, &given)?;
+    let router = ops::route::router(&store, variant, &given)?;
     let path = Path::new(what);
     let looked = match path.file_name().and_then(|name| DistributionFilename::parse(name.to_str()?).ok()) {
-        Some(name) if name.kind() == Kind::Wheel && path.is_file() => Some(ops::bound_to(path, &name)?),
+        Some(name) if name.kind() == Kind::Wheel && path.is_file() => {
+            Some(wcas::intake::inspection::bound_to(path, &name)?)
+        }
         _ => None,
     };
     let subject = Subject {
@@ -311,7 +315,7 @@ fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[Path
         is_pure: looked.as_ref().is_some_and(|looked| looked.is_pure),
         ..Subject::of(&project)
     };
-    let report = ops::explain(&store, &router, &subject)?;
+    let report = ops::route::explain(&store, &router, &subject)?;
     app.report("route-explain", &report, |out| {
         let ExplainReport { decision, .. } = &report;
         let made = if report.has_collection { "" } else { " (made by the first import that needs it)" };
@@ -325,15 +329,15 @@ fn explain(app: &App, what: &str, variant: &CollectionName, requirements: &[Path
     Ok(if is_whole { End::Done } else { End::Problems })
 }
 
-fn word(rule: ops::Rule) -> &'static str {
+fn word(rule: wcas::intake::route::Rule) -> &'static str {
     match rule {
-        ops::Rule::Named => "named",
-        ops::Rule::Override => "override",
-        ops::Rule::Requirement => "requirement",
-        ops::Rule::Accelerator => "accelerator",
-        ops::Rule::Prebuilt => "pre-built",
-        ops::Rule::Guard => "guard",
-        ops::Rule::Default => "default",
+        wcas::intake::route::Rule::Named => "named",
+        wcas::intake::route::Rule::Override => "override",
+        wcas::intake::route::Rule::Requirement => "requirement",
+        wcas::intake::route::Rule::Accelerator => "accelerator",
+        wcas::intake::route::Rule::Prebuilt => "pre-built",
+        wcas::intake::route::Rule::Guard => "guard",
+        wcas::intake::route::Rule::Default => "default",
     }
 }
 

@@ -18,8 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wcas::digest::{Blake3, Digests};
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, Destination, Interpreter, RunFile, RunInputs};
-use wcas::{Error, Store};
+use wcas::ops::destination::Destination;
+use wcas::ops::run::{Interpreter, RunFile, RunInputs};
+use wcas::{Error, Store, ops};
 
 /// Run a command that makes wheels, unless it made them of the same inputs before
 ///
@@ -88,7 +89,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let destination = args.variant.clone().map_or_else(collection, Destination::Variant);
     let take = || match args.force {
         true => Ok(None),
-        false => ops::take_run(&store, &app.context(), &key, &destination, &args.out),
+        false => ops::run::take_run(&store, &app.context(), &key, &destination, &args.out),
     };
     if let Some(files) = take()? {
         return hit(app, &args, key, &files);
@@ -108,7 +109,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
 /// Reads all that counts.
 fn inputs(app: &App, args: &Args) -> Result<RunInputs> {
     let base = std::env::current_dir().map_err(wcas::fs::Error::at("look at", "the current folder"))?;
-    let files = ops::read_key_files(&args.key, &base, &args.out, app.context().jobs)?;
+    let files = ops::run::read_key_files(&args.key, &base, &args.out, app.context().jobs)?;
     let value = |name: &String| {
         let digest = std::env::var_os(name).map(|value| Digests::of(value.as_bytes()).blake3);
         (name.clone(), digest)
@@ -142,14 +143,14 @@ fn miss(app: &App, store: &Store, args: &Args, inputs: &RunInputs, destination: 
         explain(app, store, inputs)?;
     }
     let key = inputs.key();
-    let begun = ops::begin_run(store, &app.context(), &key, &args.out)?;
+    let begun = ops::run::begin_run(store, &app.context(), &key, &args.out)?;
     let code = execute(app, &args.command)?;
     if code != 0 {
         app.warn(&format!("the command failed with exit code {code}: nothing is imported"));
         tell(app, &Document { hit: false, key, files: &[], exit_code: code })?;
         return Ok(End::Exit(code));
     }
-    let Some(report) = ops::finish_run(store, &app.context(), inputs, destination, &begun)? else {
+    let Some(report) = ops::run::finish_run(store, &app.context(), inputs, destination, &begun)? else {
         app.warn(&format!("the command made no wheel and no sdist in {}: nothing is recorded", args.out.display()));
         tell(app, &Document { hit: false, key, files: &[], exit_code: 1 })?;
         return Ok(End::Exit(1));
@@ -173,7 +174,7 @@ fn miss(app: &App, store: &Store, args: &Args, inputs: &RunInputs, destination: 
 }
 
 fn explain(app: &App, store: &Store, inputs: &RunInputs) -> Result<()> {
-    match ops::explain_run(store, inputs)? {
+    match ops::run::explain_run(store, inputs)? {
         None => app.warn("miss: there is no earlier run of this command"),
         Some(differences) if differences.is_empty() => {
             app.warn(

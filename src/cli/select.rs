@@ -3,12 +3,12 @@
 use super::app::App;
 use super::print;
 use std::collections::BTreeSet;
-use wcas::Store;
+use wcas::catalog::search::Filter;
 use wcas::error::{Error, Result};
 use wcas::name::CollectionName;
-use wcas::ops::{self, Filter};
 use wcas::requirement::Spec;
 use wcas::wheel::{BuildTag, Target};
+use wcas::{Store, ops};
 
 /// What a wheel's tags must be.
 #[derive(Debug, clap::Args)]
@@ -70,11 +70,11 @@ impl Everywhere {
             return Ok(());
         }
         for spec in &filter.specs {
-            if ops::list(store, &Filter { specs: vec![spec.clone()], ..filter.clone() })?.is_empty() {
+            if ops::list::list(store, &Filter { specs: vec![spec.clone()], ..filter.clone() })?.is_empty() {
                 return Ok(());
             }
         }
-        let found = ops::list(store, filter)?;
+        let found = ops::list::list(store, filter)?;
         let collections: BTreeSet<&str> = found.iter().map(|row| row.collection.as_str()).collect();
         if collections.len() < 2 {
             return Ok(());

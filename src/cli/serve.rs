@@ -14,15 +14,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use wcas::Error;
-use wcas::budget;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{Destination, WatchOptions};
+use wcas::ops::destination::Destination;
+use wcas::ops::watch::WatchOptions;
 use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
 use wcas::server::{
     self, AllowedOrigin, Anonymous, Clock, HostName, Hosts, Origins, Server, ServerOptions, Watching, WriteBack,
 };
+use wcas::{Error, budget};
 
 /// Serve collections to pip, uv, poetry, twine, build tools and people
 #[derive(Debug, clap::Args)]

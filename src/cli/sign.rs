@@ -6,9 +6,11 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use wcas::catalog::at::RevisionSpec;
 use wcas::error::{Error, Result};
 use wcas::name::CollectionName;
-use wcas::ops::{self, Newest, RevisionSpec, SignedReport};
+use wcas::ops;
+use wcas::ops::collection::{Newest, SignedReport};
 use wcas::signed::NAMESPACE;
 use wcas::signed::signers::Signers;
 
@@ -16,7 +18,7 @@ use wcas::signed::signers::Signers;
 pub(super) fn revision(app: &App, spec: &RevisionSpec, wants_signature: bool) -> Result<End> {
     let store = app.open()?;
     let newest = if wants_signature { Newest::Signed } else { Newest::Any };
-    let found = ops::revision_text(&store, spec, newest)?;
+    let found = ops::collection::revision_text(&store, spec, newest)?;
     if wants_signature && found.signature.is_none() {
         return Err(Error::NoSuch(format!("signature of {spec}; `wcas collection sign {spec} --key FILE` makes one")));
     }
@@ -31,9 +33,9 @@ pub(super) fn revision(app: &App, spec: &RevisionSpec, wants_signature: bool) ->
 pub(super) fn sign(app: &App, spec: &RevisionSpec, key: &Path) -> Result<End> {
     let store = app.open()?;
     store.require_writable()?;
-    let text = ops::revision_text(&store, spec, Newest::Any)?;
+    let text = ops::collection::revision_text(&store, spec, Newest::Any)?;
     let signature = ssh_sign(key, &text.text)?;
-    let kept = ops::keep_signature(&store, &app.context(), &text, &signature)?;
+    let kept = ops::collection::keep_signature(&store, &app.context(), &text, &signature)?;
     app.done("collection-sign", &kept, |out| {
         writeln!(out, "signed {}@{} (sha256 {})", kept.collection, kept.revision, kept.digest)
     })?;
@@ -69,8 +71,8 @@ pub(super) fn verify(app: &App, signers: &Path, collections: &[CollectionName], 
     let text = std::fs::read_to_string(signers).map_err(wcas::fs::Error::at("read", signers))?;
     let signers = Signers::parse(&text).map_err(|error| Error::Refused(error.to_string()))?;
     let reports = match tree {
-        Some(dir) => vec![ops::verify_tree(&app.context(), dir, &signers)?],
-        None => ops::verify_signed(&app.open()?, &app.context(), collections, &signers)?,
+        Some(dir) => vec![ops::view::verify_tree(&app.context(), dir, &signers)?],
+        None => ops::collection::verify_signed(&app.open()?, &app.context(), collections, &signers)?,
     };
     app.report("verify-signed", &Document { signed: &reports }, |out| {
         for report in &reports {

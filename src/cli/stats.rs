@@ -11,7 +11,7 @@ use wcas::ops;
 pub(super) struct Args {}
 
 pub(super) fn run(app: &App, _args: Args) -> Result<End> {
-    let report = ops::stats(&app.open()?, app.now)?;
+    let report = ops::stats::stats(&app.open()?, app.now)?;
     app.report("stats", &report, |out| {
         let (blobs, entries) = (&report.blobs, &report.entries);
         writeln!(out, "{}, {}", print::count(blobs.count as usize, "blob"), print::size(blobs.bytes))?;

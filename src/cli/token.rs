@@ -6,7 +6,8 @@ use clap::Subcommand;
 use serde::Serialize;
 use wcas::error::{Error, Result};
 use wcas::name::CollectionName;
-use wcas::ops::{self, TokenOptions, TokenReport};
+use wcas::ops;
+use wcas::ops::token::{TokenOptions, TokenReport};
 use wcas::requirement::ProjectPattern;
 use wcas::token::{Scope, Secret};
 
@@ -119,13 +120,13 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 is_blind: no_read,
                 expires_at: (!forever).then(|| expires.unwrap_or(Expiry::In(DEFAULT_SECONDS)).at(app.now)),
             };
-            let token = ops::create_token(&store, &app.context(), &secret, &options)?;
+            let token = ops::token::create_token(&store, &app.context(), &secret, &options)?;
             let told = app.report("token", &Created { secret: secret.reveal(), token: &token }, |out| {
                 writeln!(out, "{}", secret.reveal())
             });
             if let Err(error) = told {
                 // Nobody knows the secret, or nobody should.
-                ops::revoke_token(&store, &app.context(), &token.id.to_string())?;
+                ops::token::revoke_token(&store, &app.context(), &token.id.to_string())?;
                 app.warn(&format!("token {} ({}) could not be told to anybody, and is revoked", token.id, token.name));
                 return Err(error);
             }
@@ -136,12 +137,12 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             app.note(&format!("token {id} ({name}): {does} {place}, {until}; it is not shown again"));
         }
         Command::List => {
-            let tokens = ops::tokens(&store, &app.context())?;
+            let tokens = ops::token::tokens(&store, &app.context())?;
             let heading = ["ID", "NAME", "COLLECTION", "MAY", "CREATED", "USED", "STATE"];
             app.table("tokens", &Tokens { tokens: &tokens }, heading, (tokens.iter().map(row), "there are no tokens"))?;
         }
         Command::Revoke { token } => {
-            let token = ops::revoke_token(&store, &app.context(), &token)?;
+            let token = ops::token::revoke_token(&store, &app.context(), &token)?;
             app.done("token", &token, |out| writeln!(out, "revoked token {} ({})", token.id, token.name))?;
         }
     }

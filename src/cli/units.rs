@@ -1,7 +1,7 @@
 //! Numbers, durations and byte counts as people write them: the library's, which reads files of settings with them as well.
 
 use std::str::FromStr;
-pub(super) use wcas::ops::units::{bytes, duration, seconds, seconds_text};
+pub(super) use wcas::units::{bytes, duration, seconds, seconds_text};
 
 /// The least bytes a second that work goes on with: at fewer, one wheel takes a day.
 const LEAST_RATE: u64 = 64 << 10;

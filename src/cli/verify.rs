@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::{self, ProblemKind, VerifyOptions};
+use wcas::ops;
+use wcas::ops::verify::{ProblemKind, VerifyOptions};
 
 /// Read every blob and compare it with its name
 ///
@@ -64,7 +65,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         repair: args.repair,
         deep: args.deep,
     };
-    let report = ops::verify(&store, &app.context(), &options)?;
+    let report = ops::verify::verify(&store, &app.context(), &options)?;
     let text = |out: &mut dyn Write| {
         for problem in &report.problems {
             let kind = match problem.kind {

@@ -5,10 +5,13 @@ use super::route::{Strategy, own, tell_unknown};
 use super::{End, print};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+use wcas::catalog::search_order::Sense;
+use wcas::catalog::view_contents::{Shown, WithheldFile};
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::ops::{self, Sense, Shown, TreeOptions, ViewOptions, WithheldFile};
+use wcas::ops;
+use wcas::ops::view::{TreeOptions, ViewOptions};
 
 /// Print a collection as a page or list, or write it as a tree
 ///
@@ -110,7 +113,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
 }
 
 fn remove(app: &App, path: &Path) -> Result<End> {
-    let report = ops::drop_tree(&app.open()?, path)?;
+    let report = ops::view::drop_tree(&app.open()?, path)?;
     app.report("view-remove", &report, |_| Ok(()))?;
     match &report.other {
         Some(other) => {
@@ -131,13 +134,13 @@ fn page(app: &App, args: Args) -> Result<End> {
     }
     let format = match args.format {
         // --json says it of every command's answer.
-        _ if app.json => ops::Format::Json,
-        Format::Html => ops::Format::Html,
-        Format::Json => ops::Format::Json,
-        Format::Requirements => ops::Format::Requirements,
-        Format::Paths => ops::Format::Paths,
+        _ if app.json => ops::view::Format::Json,
+        Format::Html => ops::view::Format::Html,
+        Format::Json => ops::view::Format::Json,
+        Format::Requirements => ops::view::Format::Requirements,
+        Format::Paths => ops::view::Format::Paths,
     };
-    if format == ops::Format::Html {
+    if format == ops::view::Format::Html {
         warn_of_name(app);
     }
     let options = ViewOptions {
@@ -148,7 +151,7 @@ fn page(app: &App, args: Args) -> Result<End> {
     };
     let mut report = Ok((Vec::new(), Vec::new()));
     let written = app.answer(|out| {
-        report = ops::view(&store, &options, out).map(|report| (report.left_out, report.withheld));
+        report = ops::view::view(&store, &options, out).map(|report| (report.left_out, report.withheld));
         Ok(())
     });
     let (left_out, withheld) = report?;
@@ -177,7 +180,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
         },
         replace: args.replace,
     };
-    let report = ops::view_tree(&store, &app.context(), &options)?;
+    let report = ops::view::view_tree(&store, &app.context(), &options)?;
     app.done("view", &report, |out| {
         let (files, projects) = (print::count(report.files, "file"), print::count(report.projects, "project"));
         let path = report.path.display();

@@ -133,6 +133,11 @@ pub fn read_at_hand(file: &File, at: u64, part: &mut [u8]) -> bool {
     rustix::io::preadv2(file, &mut into, at, rustix::io::ReadWriteFlags::NOWAIT).is_ok_and(|read| read == size)
 }
 
+/// Returns an absolute path of what a path names from here, whether or not it is there.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::at("resolve", path))
+}
+
 /// Returns what [`std::fs::symlink_metadata`] says, with no entry as `None`.
 pub fn entry(path: &Path) -> Result<Option<std::fs::Metadata>> {
     match std::fs::symlink_metadata(path) {

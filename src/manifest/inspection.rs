@@ -4,7 +4,7 @@ use super::types::{joined, list};
 use super::{BlobId, Result, Rows, Transaction};
 use crate::digest::Sha256;
 use crate::name::ProjectName;
-use crate::wheel::accelerator::Accelerator;
+use crate::wheel::accelerator::{Accelerator, ENGINE, Inspection};
 use rusqlite::OptionalExtension;
 
 /// The result of a look into a blob.
@@ -18,6 +18,14 @@ pub struct InspectionRow {
     pub report: String,
     /// The accelerators that it requires or is.
     pub bound: Vec<Accelerator>,
+}
+
+impl InspectionRow {
+    /// Makes the row of an inspection by today's rules.
+    pub fn of(inspection: &Inspection) -> Self {
+        let report = serde_json::to_string(inspection).expect("plain values become JSON");
+        Self { engine: ENGINE, is_deep: inspection.is_deep, report, bound: inspection.bound() }
+    }
 }
 
 /// A file that is bound to accelerators, whichever collections have it or had it.

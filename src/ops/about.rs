@@ -1,9 +1,9 @@
 //! What a view is: where it looks, what it is made of, what happened to it lately, what is kept of it.
 
-use super::RemoteReport;
-use super::collection::resolve;
-use super::shown::{Shown, strategy_of};
-use super::variant::SearchOrder;
+use super::remote::RemoteReport;
+use crate::catalog::at::resolve;
+use crate::catalog::search_order::SearchOrder;
+use crate::catalog::view_contents::{Shown, strategy_of};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, OperationRow, Rows, SnapshotRow, Strategy};
 use crate::name::{CollectionName, ProjectName};

@@ -5,17 +5,19 @@
 //! number higher than the one that it is about to make. So a cache hides what its client must not see, and a remote that can't be
 //! asked hides nothing else: a miss costs one build, a wrong wheel all that come after it.
 
-use super::builder_rules::{Builder, CacheRules};
-use super::listing::{self, Asking, Held, Listed, Listing, Purpose, Recall};
-use super::ownership::{OwnProjects, accelerators_of};
-use super::pull::{Offer, PullNote};
-use super::shown::Shown;
-use super::{Context, collection_row};
+use crate::catalog::at::collection_row;
+use crate::catalog::builder_rules::{Builder, CacheRules};
+use crate::catalog::ownership::{OwnProjects, accelerators_of};
+use crate::catalog::search_order;
+use crate::catalog::view_contents::Shown;
+use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::manifest::{Entry, WantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
+use crate::supply::listing::{self, Asking, Held, Listed, Listing, Purpose, Recall};
+use crate::supply::{Offer, PullNote};
 use crate::wheel::accelerator::Accelerator;
 use crate::wheel::{DistributionFilename, WheelFilename, is_built_by_fromager};
 use serde::Serialize;
@@ -304,7 +306,7 @@ pub fn forget_wanted(store: &Store, variant: Option<&CollectionName>, before: i6
     store.require_writable()?;
     let transaction = store.manifest.write()?;
     if let Some(variant) = variant
-        && !super::variant::is_known_in(&transaction, variant)?
+        && !search_order::is_known_in(&transaction, variant)?
     {
         collection_row(&transaction, variant)?;
     }

@@ -1,10 +1,11 @@
 //! Where what is found in a folder goes: a collection, or where a variant's rules, as they are then, send each file.
 
-use super::block::Blocks;
-use super::import::Target;
-use super::ownership::{OwnProjects, Ownership};
-use super::{route, status, variant};
+use super::route;
+use crate::catalog::blocks::Blocks;
+use crate::catalog::ownership::{OwnProjects, Ownership};
+use crate::catalog::{search_order, statuses};
 use crate::error::Result;
+use crate::intake::Target;
 use crate::manifest::{BlobId, Entry, Rows};
 use crate::name::CollectionName;
 use crate::store::Store;
@@ -34,13 +35,13 @@ impl Destination {
         let (order, own) = match self {
             Self::Collection(name) => (rows.find_collection(name)?.into_iter().collect(), None),
             Self::Variant(name) => (
-                variant::order(rows, name, Some(project))?,
+                search_order::order(rows, name, Some(project))?,
                 Some(Ownership::read(rows, name, &OwnProjects::Stored, Some(project))?),
             ),
         };
         let blocks = Blocks::read(rows)?;
         for collection in order {
-            if status::quarantine_in(rows, &collection, Some(project))?.is_some() {
+            if statuses::quarantine_in(rows, &collection, Some(project))?.is_some() {
                 break;
             }
             let entry = rows.find_entry(collection.id, name.as_str())?;

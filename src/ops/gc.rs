@@ -4,13 +4,17 @@
 //! to rehearse, that is a copy, and needs no rights. Safety never depends on the grace: it serves those who read an index and fetch later, and `undo`.
 
 use super::invalidate::remove;
-use super::{Context, collection_rows, publisher, retain};
+use super::publisher;
 use crate::blobs::Blobs;
+use crate::catalog::at::collection_rows;
+use crate::catalog::retention;
+use crate::context::Context;
 use crate::error::Result;
 use crate::fs;
 use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, State, Transaction};
 use crate::name::CollectionName;
 use crate::store::Store;
+use crate::words::reason;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -82,7 +86,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
     let started = Instant::now();
     let mut report = GcReport { dry_run: options.dry_run, ..GcReport::default() };
     store.require_writable()?;
-    retain::refuse_nothing(options.rules.keep_builds, options.rules.keep_versions)?;
+    retention::refuse_nothing(options.rules.keep_builds, options.rules.keep_versions)?;
     if options.dry_run {
         let transaction = store.manifest.write()?;
         for session in store.abandoned_sessions()? {
@@ -184,16 +188,16 @@ fn retain_all(
             continue;
         }
         let entries = transaction.entries(row.id, Scope::Live)?;
-        let decisions = retain::plan(&entries, &rules, &kept, context.now);
+        let decisions = retention::plan(&entries, &rules, &kept, context.now);
         if let Some(max_bytes) = rules.max_bytes {
             let gone = decisions.iter().map(|(index, _)| *index).collect();
-            let (_, beyond) = retain::beyond_bytes(&entries, max_bytes, &kept, &gone, context.now);
+            let (_, beyond) = retention::beyond_bytes(&entries, max_bytes, &kept, &gone, context.now);
             report.tell_beyond(Some(&row.name), beyond, max_bytes);
         }
         take(entries, decisions, &mut removed, &mut left, report);
     }
     if let Some(max_bytes) = options.rules.max_bytes {
-        let (decisions, beyond) = retain::beyond_bytes(&left, max_bytes, &kept, &HashSet::new(), context.now);
+        let (decisions, beyond) = retention::beyond_bytes(&left, max_bytes, &kept, &HashSet::new(), context.now);
         let entries = std::mem::take(&mut left);
         take(entries, decisions, &mut removed, &mut left, report);
         report.tell_beyond(None, beyond, max_bytes);
@@ -214,7 +218,7 @@ impl GcReport {
 /// Moves entries to those that go, with their reasons reported, or to those that stay.
 fn take(
     entries: Vec<Entry>,
-    decisions: Vec<retain::Decision>,
+    decisions: Vec<retention::Decision>,
     removed: &mut Vec<Entry>,
     left: &mut Vec<Entry>,
     report: &mut GcReport,
@@ -264,7 +268,7 @@ fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()>
                 gone.push(blob);
             }
             // Its row says `deleting` still: the next run tries again.
-            Err(error) => report.problems.push(super::reason(&error)),
+            Err(error) => report.problems.push(reason(&error)),
         }
     }
     // An unlink that isn't durable would come back after a power cut, as a file without a row.

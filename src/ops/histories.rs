@@ -1,6 +1,6 @@
 //! What else is known of files of a project: which collections have them with the same or other bytes, now and before.
 
-use super::guard;
+use crate::catalog::guard;
 use crate::error::Result;
 use crate::manifest::{Entry, State};
 use crate::name::{CollectionName, ProjectName};

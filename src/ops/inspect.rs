@@ -1,9 +1,10 @@
 //! `inspect`: what files are bound to, without a store.
 
-use super::{Refused, reason};
 use crate::fs;
+use crate::intake::Refused;
 use crate::wheel::accelerator::{self, Accelerator, Finding, Inspection, Strength};
 use crate::wheel::{self, DistributionFilename};
+use crate::words::reason;
 use serde::Serialize;
 use std::fs::File;
 use std::path::{Path, PathBuf};

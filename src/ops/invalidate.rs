@@ -1,7 +1,9 @@
 //! `invalidate`, `undo`, `yank`, `unyank`: references go, come back, or are marked.
 
-use super::search::required;
-use super::{Context, Filter, collection_row, variants};
+use crate::catalog::at::collection_row;
+use crate::catalog::search::{Filter, required};
+use crate::catalog::variant_documents;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manifest::{Entry, NewEntry, OperationId, State, Transaction};
 use crate::name::CollectionName;
@@ -142,7 +144,9 @@ pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result
             let name = RemovedEntry::from(entry.clone());
             if transaction.find_entry_blob(row.id, &entry.filename)?.is_some() {
                 refused.push((name, "the collection has this name again".to_owned()));
-            } else if let Some(reason) = variants::objection(&transaction, row.id, &entry.filename, entry.blob)? {
+            } else if let Some(reason) =
+                variant_documents::objection(&transaction, row.id, &entry.filename, entry.blob)?
+            {
                 refused.push((name, reason));
             } else {
                 transaction.insert_entry(row.id, &entry.again(), revision, context.now)?;

@@ -1,7 +1,7 @@
 //! `list`, `show`, `why`: what is there, one distribution whole, and who keeps a blob.
 
-use super::search::{entries, required};
-use super::{Context, Filter};
+use crate::catalog::search::{Filter, entries, required};
+use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
 use crate::error::{Error, Result};
 use crate::manifest::{BlobRow, Entry, Origin, Reference, State};

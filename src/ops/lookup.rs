@@ -4,18 +4,21 @@
 //! answers. Within it an exactly equal version wins, then released versions, then the highest version, the highest build tag, the
 //! closest tags.
 
-use super::block::Blocks;
-use super::healing::{Health, check};
-use super::ownership::{OwnProjects, Ownership};
-use super::pull::{Asked, Patience, Wanted};
-use super::reach::{Matter, Reach};
-use super::{Context, Filter, PullNote, collection_row, pull, search, status, variant};
+use crate::catalog::at::collection_row;
+use crate::catalog::blocks::Blocks;
+use crate::catalog::ownership::{OwnProjects, Ownership};
+use crate::catalog::reach::{Matter, Reach};
+use crate::catalog::search::{self, Filter};
+use crate::catalog::{search_order, statuses};
+use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
+use crate::keep::health::{Health, check};
 use crate::manifest::{CollectionRow, Entry, Outcome, Rows, State};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::requirement::Spec;
 use crate::store::Store;
+use crate::supply::{self, Asked, Patience, PullNote, Wanted};
 use crate::wheel::BuildTag;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -86,7 +89,7 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
         Ok(None)
     };
     let ask = |asked: &Asked<'_>, wanted: &Wanted<'_>, notes: &mut Notes| {
-        let pulled = pull::find(store, context, asked, (wanted, options.variant.as_ref()), &mut notes.remotes)?;
+        let pulled = supply::find(store, context, asked, (wanted, options.variant.as_ref()), &mut notes.remotes)?;
         let Some((remote, pulled)) = pulled else { return Ok(None) };
         // A guard may have sent it to the variant's own.
         let taken = collection_row(&store.manifest, &pulled.collection)?;
@@ -138,7 +141,7 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
         Ok(bytes.map(|bytes| (collection.name.clone(), entry.filename, bytes, None)))
     };
     let ask = |asked: &Asked<'_>, wanted: &Wanted<'_>, notes: &mut Notes| {
-        let found = pull::find_metadata(store, context, asked, wanted, &mut notes.remotes)?;
+        let found = supply::find_metadata(store, context, asked, wanted, &mut notes.remotes)?;
         let name = asked.collection.name.clone();
         Ok(found.map(|(remote, (filename, bytes))| (name, filename, bytes, Some(remote))))
     };
@@ -234,10 +237,10 @@ impl<'a> Search<'a> {
         let (rows, project) = (&store.manifest, search::project(&options.spec));
         let (order, own) = match &options.variant {
             Some(variant) => (
-                variant::order(rows, variant, project.as_ref())?,
+                search_order::order(rows, variant, project.as_ref())?,
                 Some(Ownership::read(rows, variant, &options.own, project.as_ref())?),
             ),
-            None => (variant::with_fallbacks(rows, asked)?, None),
+            None => (search_order::with_fallbacks(rows, asked)?, None),
         };
         Ok(Self { store, options, order, own, now: context.now })
     }
@@ -303,7 +306,7 @@ impl<'a> Search<'a> {
             }
         }
         let project = search::project(spec).or_else(|| entries.first().map(|entry| entry.project.clone()));
-        let quarantine = status::quarantine_in(rows, collection, project.as_ref())?;
+        let quarantine = statuses::quarantine_in(rows, collection, project.as_ref())?;
         if quarantine.is_some() {
             // A digest may mean a file of another project, too; that is not handed out instead.
             entries.clear();

@@ -3,12 +3,14 @@
 //! A blob can be right, byte for byte what came, and hold a wheel that no installer unpacks: it was built or sent so. Nothing is done to
 //! it; it is told.
 
-use super::{Context, parallel, reason};
+use crate::context::Context;
 use crate::digest::Blake3;
 use crate::error::Result;
 use crate::manifest::BlobRow;
+use crate::parallel;
 use crate::store::Store;
 use crate::wheel::{self, DistributionFilename};
+use crate::words::reason;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! What a person who comes to a store wants to see first: what it holds and saves, what was asked of it, what happened lately.
 
-use super::variant::{SearchOrder, Sense};
+use crate::catalog::search_order::{SearchOrder, Sense};
 use crate::error::Result;
 use crate::manifest::{OperationRow, Outcome, Rows};
 use crate::name::CollectionName;
@@ -31,7 +31,7 @@ pub struct DayLookups {
     pub stores: u64,
 }
 
-/// What changes often and is read in microseconds; what a store holds is in [`StatsReport`](super::StatsReport), which takes longer.
+/// What changes often and is read in microseconds; what a store holds is in [`StatsReport`](super::stats::StatsReport), which takes longer.
 #[derive(Debug, Clone)]
 pub struct Overview {
     /// The names, in order.

@@ -1,7 +1,8 @@
 //! `pin`, `unpin`: references by hand.
 
 use super::list::blobs;
-use super::{Context, Filter};
+use crate::catalog::search::Filter;
+use crate::context::Context;
 use crate::digest::Blake3;
 use crate::error::{Error, Result};
 use crate::store::Store;

@@ -1,10 +1,12 @@
 //! `collection copy` and `collection promote`: references of one collection into another, as one revision; no byte moves.
 
-use super::block::Blocks;
-use super::collection::{RevisionSpec, resolve};
-use super::search::{is_meant, of_projects};
-use super::{Context, collection_row, guard, variants};
+use crate::catalog::at::{RevisionSpec, collection_row, resolve};
+use crate::catalog::blocks::Blocks;
+use crate::catalog::search::{is_meant, of_projects};
+use crate::catalog::variant_documents;
+use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::intake::inspection;
 use crate::manifest::{Entry, Rows, Scope, State, Transaction};
 use crate::name::CollectionName;
 use crate::requirement::Spec;
@@ -173,7 +175,7 @@ fn objections(
             new.push(entry);
         }
     }
-    guard::objections(store, context, &target.guard, &new)
+    inspection::objections(store, context, &target.guard, &new)
 }
 
 fn read(transaction: &Rows, from: &RevisionSpec, specs: &[Spec]) -> Result<(i64, Vec<Entry>)> {
@@ -237,7 +239,7 @@ impl Request<'_> {
             let blocked = blocks.of_entry_in(self.to, entry);
             if matches!(outcome, Received::Added | Received::Replaced)
                 && let Some(reason) = blocked.map_or_else(
-                    || variants::objection(transaction, target, &entry.filename, entry.blob),
+                    || variant_documents::objection(transaction, target, &entry.filename, entry.blob),
                     |it| Ok(Some(it)),
                 )?
             {

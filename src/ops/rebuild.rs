@@ -6,8 +6,8 @@
 //! The new manifest is made under another name and gets its own when it is whole. So nothing can see a part of it (gc would take
 //! every blob that has no entry yet), and a run that is killed leaves nothing behind that the next one doesn't begin anew.
 
-use super::{Context, reason};
 use crate::blobs::{Found, Staging};
+use crate::context::Context;
 use crate::digest::{Blake3, Digests};
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
@@ -15,6 +15,7 @@ use crate::manifest::{self, Access, Actor, BlobId, Distribution, Manifest, NewEn
 use crate::name::CollectionName;
 use crate::store::{Alone, Store};
 use crate::wheel::{self, DistributionFilename};
+use crate::words::reason;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::cmp::Reverse;

@@ -1,6 +1,6 @@
 //! `log`: what was done to the store, by whom; and whether the log is whole.
 
-use super::Context;
+use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::manifest::{ActorKind, Link, NewRecord, RecordFilter, RecordRow, Rows, START};

@@ -1,14 +1,15 @@
 //! `remote`: the indexes that collections pull from, as people set them. Nothing here asks one.
 
-use super::pull::REVISION_TEXT;
 use super::push::{self, WriteBackReport};
-use super::{Context, collection_row, remote_row};
+use crate::catalog::at::{collection_row, remote_row};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionId, RemoteRow, RemoteSettings, Transaction};
 use crate::name::{CollectionName, RemoteName};
 use crate::requirement::ProjectPattern;
 use crate::signed::signers::Signers;
 use crate::store::Store;
+use crate::supply::REVISION_TEXT;
 use serde::Serialize;
 use std::collections::HashMap;
 use url::Url;

@@ -1,10 +1,11 @@
 //! Files of requirements, read from disk: the projects that they name, and what they want.
 
-use super::{Want, reason};
+use super::pull::Want;
 use crate::error::{Error, Result};
 use crate::manifest::VariantRequirement;
 use crate::requirement::{Environment, FileError, Place, Requirement, Requirements, read};
 use crate::wheel::Target;
+use crate::words::reason;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,7 @@
 //! `reserve`: names that are a collection's before it has a file of them.
 
-use super::{Context, collection_row};
+use crate::catalog::at::collection_row;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionId, Reservation, Transaction};
 use crate::name::CollectionName;
@@ -50,7 +51,7 @@ pub fn unreserve(store: &Store, collection: &CollectionName, patterns: &[Project
 }
 
 /// Makes what a collection reserves be what a document says.
-pub(in crate::ops) fn replace(
+pub(crate) fn replace(
     transaction: &Transaction<'_>,
     context: &Context<'_>,
     collection: CollectionId,

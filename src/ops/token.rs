@@ -1,7 +1,7 @@
 //! `token`: who may do what over HTTP.
 
-use super::Context;
-use super::variant::is_known_in;
+use crate::catalog::search_order::is_known_in;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manifest::{NewToken, Place, Rows, TokenId, TokenRow, TokenState, Transaction};
 use crate::name::CollectionName;

@@ -80,7 +80,7 @@ pub(super) fn failure(error: &Error) -> Answer {
         }
         _ => unavailable("the store can't be read"),
     };
-    answer.extensions_mut().insert(Cause(crate::ops::reason(error)));
+    answer.extensions_mut().insert(Cause(crate::words::reason(error)));
     answer
 }
 

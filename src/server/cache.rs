@@ -9,11 +9,13 @@ use super::access::{self, Readable};
 use super::answer::{Cause, plain, set, varies};
 use super::endpoint::{CacheView, FileAddress, Offering};
 use super::{Answer, Request, Server, feed, files, pages};
+use crate::catalog::builder_rules::{CacheRules, CacheRulesError};
 use crate::digest::Blake3;
 use crate::error::Result;
 use crate::manifest::Entry;
 use crate::name::ProjectName;
-use crate::ops::{self, Buildable, CacheRules, CacheRulesError, CachedWheel};
+use crate::ops;
+use crate::ops::cache::{Buildable, CachedWheel};
 use crate::wheel::DistributionFilename;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -75,7 +77,7 @@ fn is_read(server: &Server, entry: &Entry) -> Result<bool> {
     if read().contains(&entry.blake3) {
         return Ok(true);
     }
-    let is_right = ops::read_through(&*server.stores.borrow()?, &entry.blake3)?;
+    let is_right = crate::keep::health::read_through(&*server.stores.borrow()?, &entry.blake3)?;
     if is_right {
         let mut read = read();
         if read.len() >= MAX_READ {
@@ -119,11 +121,15 @@ fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAd
     let (context, shown, project) = (server.context(), cache.view.shown_to_builders(), name.project());
     let rules = &rules.clone().about(project);
     let cached = match cache.offering {
-        Offering::Cache => ops::cached(&store, &context, &shown, project, &pages::asking_briefly(server), rules)?,
-        Offering::Build => match ops::buildable(&store, &context, &shown, project, &pages::asking(server), rules)? {
-            Buildable::Found(found) => Some(found),
-            Buildable::Unknown | Buildable::Unavailable(_) => None,
-        },
+        Offering::Cache => {
+            ops::cache::cached(&store, &context, &shown, project, &pages::asking_briefly(server), rules)?
+        }
+        Offering::Build => {
+            match ops::cache::buildable(&store, &context, &shown, project, &pages::asking(server), rules)? {
+                Buildable::Found(found) => Some(found),
+                Buildable::Unknown | Buildable::Unavailable(_) => None,
+            }
+        }
     };
     let mut wheels = cached.into_iter().flat_map(|cached| cached.wheels);
     // What was disputed when the page was made may have come since.
@@ -134,7 +140,8 @@ fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAd
 /// Answers that a file was withdrawn, where the store has, or had, its bytes.
 fn withdrawn(server: &Server, request: &Request, cache: &CacheView, address: &FileAddress) -> Result<Option<Answer>> {
     if let Ok(name) = DistributionFilename::parse(&address.filename)
-        && let Some(reason) = ops::blocked(&*server.stores.borrow()?, &cache.view.name, &name, address.sha256)?
+        && let Some(reason) =
+            crate::catalog::blocks::blocked(&*server.stores.borrow()?, &cache.view.name, &name, address.sha256)?
     {
         return Ok(Some(plain(StatusCode::GONE, reason)));
     }

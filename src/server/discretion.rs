@@ -8,7 +8,7 @@ use super::answer::{Cause, plain, set, unavailable};
 use super::{Answer, Request, Server};
 use crate::error::Result;
 use crate::name::{CollectionName, RemoteName};
-use crate::ops::PullNote;
+use crate::supply::PullNote;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

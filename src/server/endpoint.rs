@@ -3,9 +3,10 @@
 //! Paths that name one thing in several ways lead to one of them by a redirect, relative, so that it holds behind any proxy. A
 //! segment is decoded once; nothing of it ever becomes a path on a disk.
 
+use crate::catalog::builder_rules::CacheRules;
+use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::{CacheRules, Shown};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Files and their METADATA.
 //!
-//! A file is given when a view lists it (`ops::find_listed`), under the digest that the URL names; its bytes are opened by their
+//! A file is given when a view lists it (`crate::catalog::listed_file::find_listed`), under the digest that the URL names; its bytes are opened by their
 //! BLAKE3 digest, never by anything that a client wrote, and looked at before they go out: a stat, and the bytes where the stat is
 //! another than the known one. What was decided is remembered until the manifest changes, so that a hot file costs no SQL.
 
@@ -13,13 +13,16 @@ use super::endpoint::{Endpoint, FileAddress};
 use super::kept::Kept;
 use super::{Answer, Request, Server, discretion, feed, sidecars};
 use crate::blobs::Blobs;
+use crate::catalog::view_contents::Shown;
+use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobId, Entry};
 use crate::name::CollectionName;
-use crate::ops::{self, Asking, Context, Held, Offer, Recall, Shown, Sought};
 use crate::store::Store;
+use crate::supply::Offer;
+use crate::supply::listing::{Asking, Held, Recall, Sought};
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
@@ -28,7 +31,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So many decisions are remembered.
@@ -219,7 +223,14 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
             None if is_own(&store, &address.filename)? => Asking::Remembered(&recall),
             _ => Asking::Fresh(&server.flights),
         };
-        let sought = ops::seek(&store, &context, &views, address.sha256.as_ref(), &address.filename, &asking)?;
+        let sought = crate::supply::listing::seek(
+            &store,
+            &context,
+            &views,
+            address.sha256.as_ref(),
+            &address.filename,
+            &asking,
+        )?;
         if let (true, Sought::Held(Held::Remote(offer))) = (address.is_metadata, &sought) {
             let offers = disputed(&store, &context, &views, address, offer)?;
             if !offers.is_empty() {
@@ -252,7 +263,8 @@ fn disputed(
     for view in views {
         let asking = Asking::Remembered(&recall);
         let views = std::slice::from_ref(view);
-        let sought = ops::seek(store, context, views, address.sha256.as_ref(), &address.filename, &asking)?;
+        let sought =
+            crate::supply::listing::seek(store, context, views, address.sha256.as_ref(), &address.filename, &asking)?;
         if let Sought::Held(Held::Remote(offer)) = sought
             && offers.iter().all(|known| known.remote.id != offer.remote.id)
         {
@@ -427,7 +439,7 @@ fn stamp(server: &Server, version: i64) -> Result<u64> {
     {
         return Ok(stamp);
     }
-    let stamp = ops::stamp_of_all(&*server.stores.borrow()?)?;
+    let stamp = crate::supply::listing::stamp_of_all(&*server.stores.borrow()?)?;
     *known = Some((version, stamp));
     Ok(stamp)
 }
@@ -436,8 +448,13 @@ fn stamp(server: &Server, version: i64) -> Result<u64> {
 fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -> Result<Option<Entry>> {
     let Some(sha256) = &address.sha256 else { return Ok(None) };
     match &address.view {
-        Some(view) => ops::find_listed(store, &view.shown(), sha256, &address.filename),
-        None => ops::find_listed_anywhere(store, only.map(std::slice::from_ref), sha256, &address.filename),
+        Some(view) => crate::catalog::listed_file::find_listed(store, &view.shown(), sha256, &address.filename),
+        None => crate::catalog::listed_file::find_listed_anywhere(
+            store,
+            only.map(std::slice::from_ref),
+            sha256,
+            &address.filename,
+        ),
     }
 }
 
@@ -459,7 +476,7 @@ fn body(server: &Server, known: &Known, range: &Range<u64>) -> Result<Option<Bod
     let file = match opened.filter(|file| file.metadata().is_ok_and(|found| is_right(&found))) {
         Some(file) => file,
         None => {
-            let found = ops::open_blob(&*server.stores.borrow()?, &known.blake3)?;
+            let found = crate::keep::health::open_blob(&*server.stores.borrow()?, &known.blake3)?;
             let Some((file, signature)) = found else { return Ok(None) };
             *right() = Some(signature);
             file

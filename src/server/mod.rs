@@ -47,8 +47,8 @@ pub use upload::Piece;
 pub use watch::{Watching, watch};
 pub use write_back::{Complain, WriteBack};
 
+use crate::context::Context;
 use crate::manifest::Actor;
-use crate::ops::Context;
 use crate::remote::LazyClient;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -112,7 +112,7 @@ pub struct Server {
     pub(in crate::server) counters: counters::Counters,
     pub(in crate::server) files: files::Files,
     pub(in crate::server) feeds: feed::Feeds,
-    pub(in crate::server) flights: crate::ops::Flights,
+    pub(in crate::server) flights: crate::supply::listing::Flights,
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
     pub(in crate::server) people: people::Remembered,
@@ -121,7 +121,7 @@ pub struct Server {
     pub(in crate::server) sidecars: sidecars::Sidecars,
     pub(in crate::server) texts: signed::Texts,
     pub(in crate::server) logged: discretion::Logged,
-    pub(in crate::server) issuers: crate::ops::Issuers,
+    pub(in crate::server) issuers: crate::ops::publisher::Issuers,
     pub(in crate::server) refusals: oidc::Logged,
 }
 
@@ -141,7 +141,7 @@ impl Server {
             counters: counters::Counters::default(),
             files,
             feeds,
-            flights: crate::ops::Flights::default(),
+            flights: crate::supply::listing::Flights::default(),
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
             people: people::Remembered::default(),
@@ -150,7 +150,7 @@ impl Server {
             sidecars: sidecars::Sidecars::default(),
             texts: signed::Texts::default(),
             logged: discretion::Logged::default(),
-            issuers: crate::ops::Issuers::default(),
+            issuers: crate::ops::publisher::Issuers::default(),
             refusals: oidc::Logged::default(),
         })
     }

@@ -4,11 +4,11 @@
 //!
 //! Who asks is told what its own token says and lacks. What publishers want is told to the log alone, and neither has a token in it.
 
-use super::access;
 use super::answer::{Body, Cause, failure, set};
 use super::endpoint::Endpoint;
-use super::{Answer, Request, Server};
-use crate::ops::{self, Denial, DenialKind};
+use super::{Answer, Request, Server, access};
+use crate::ops;
+use crate::ops::publisher::{Denial, DenialKind};
 use crate::token::Secret;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
@@ -32,7 +32,7 @@ struct Exchange {
 
 /// Answers with whom a CI's tokens must be for.
 pub(super) fn audience(server: &Server) -> Answer {
-    let found = server.stores.borrow().and_then(|store| ops::audience(&*store.manifest.read()?));
+    let found = server.stores.borrow().and_then(|store| ops::publisher::audience(&*store.manifest.read()?));
     match found {
         Ok(Some(audience)) => document(StatusCode::OK, &json!({ "audience": audience })),
         Ok(None) => {
@@ -66,7 +66,7 @@ impl Server {
     fn burn(&self, request: &Request, token: &str) -> Answer {
         if let Some(secret) = Secret::parse(token) {
             let store = self.stores.borrow_for(&access::actor(self, request, "burn-token"));
-            if let Err(error) = store.and_then(|store| ops::burn(&store, &self.context(), &secret)) {
+            if let Err(error) = store.and_then(|store| ops::publisher::burn(&store, &self.context(), &secret)) {
                 return failure(&error);
             }
         }
@@ -87,7 +87,7 @@ impl Server {
             Ok(_) => return denied(StatusCode::FORBIDDEN, "not-enabled", "the server may only read its store"),
             Err(error) => return failure(&error),
         };
-        match ops::mint(&store, &self.context(), &self.issuers, token, &secret) {
+        match ops::publisher::mint(&store, &self.context(), &self.issuers, token, &secret) {
             Ok(Ok(token)) => {
                 let done = json!({ "success": true, "token": secret.reveal(), "expires": token.expires_at });
                 document(StatusCode::OK, &done)

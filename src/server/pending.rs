@@ -3,7 +3,7 @@
 use super::Request;
 use super::endpoint::{CacheView, Endpoint, FileAddress};
 use super::flow::{Feed, Status};
-use crate::ops::Offer;
+use crate::supply::Offer;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;

@@ -1,14 +1,12 @@
 //! From a request to its answer: which module answers what.
 
-use super::access;
 use super::answer::{Body, Reason, plain, set};
 use super::counters::Asked;
-use super::endpoint::{Astray, CacheView, Endpoint, FileAddress, ViewName};
+use super::endpoint::{self, Astray, CacheView, Endpoint, FileAddress, ViewName};
 use super::finish::finish;
 use super::{
-    Anonymous, Answer, Borrowed, Pending, Request, Server, cache, endpoint, files, metrics, oidc, pages, people, signed,
+    Anonymous, Answer, Borrowed, Pending, Request, Server, access, cache, files, metrics, oidc, pages, people, signed,
 };
-use crate::ops;
 use crate::token::Scope;
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, LOCATION};
@@ -123,7 +121,8 @@ impl Server {
             Endpoint::CacheFile(cache, FileAddress { is_metadata: false, .. }) => &cache.view,
             _ => return,
         };
-        let is_known = |store: Borrowed<'_>| ops::is_known_variant(&store, &view.name).unwrap_or(false);
+        let is_known =
+            |store: Borrowed<'_>| crate::catalog::search_order::is_known_variant(&store, &view.name).unwrap_or(false);
         if !self.stores.borrow().is_ok_and(is_known) {
             return;
         }

@@ -6,9 +6,11 @@ use super::answer::{Body, failure, plain, set, without_bytes};
 use super::conditional::{Representation, Verdict, judge};
 use super::endpoint::ViewName;
 use super::{Answer, Request, Server};
+use crate::catalog::at::RevisionSpec;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::{self, Newest, RevisionSpec};
+use crate::ops;
+use crate::ops::collection::Newest;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
@@ -61,7 +63,7 @@ fn text(server: &Server, view: &ViewName) -> Result<Text> {
         return Ok(text.clone());
     }
     let spec = RevisionSpec { collection: view.name.clone(), revision: view.at.clone() };
-    let found = ops::revision_text(&*server.stores.borrow()?, &spec, Newest::Signed)?;
+    let found = ops::collection::revision_text(&*server.stores.borrow()?, &spec, Newest::Signed)?;
     let text = Text { text: found.text.into(), signature: found.signature.map(Bytes::from) };
     *known() = Some((view.clone(), version, text.clone()));
     Ok(text)

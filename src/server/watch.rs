@@ -4,9 +4,11 @@
 
 use super::http::Line;
 use super::{Clock, stores};
+use crate::context::Context;
 use crate::error::Result;
+use crate::intake::{ImportReport, Outcome};
 use crate::manifest::Actor;
-use crate::ops::{self, Context, ImportReport, Outcome, Watch, WatchOptions, WatchReport};
+use crate::ops::watch::{Watch, WatchOptions, WatchReport};
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,8 +74,10 @@ impl Sight {
                     wait = if report.has_more { Duration::ZERO } else { POLL };
                 }
                 Err(error) => {
-                    let text =
-                        format!("watch: the store can't be opened, and it is tried again: {}", ops::reason(&error));
+                    let text = format!(
+                        "watch: the store can't be opened, and it is tried again: {}",
+                        crate::words::reason(&error)
+                    );
                     if text != told {
                         say(&text);
                         told = text;

@@ -3,11 +3,11 @@
 //! One thread with a handle of its own looks at the queue and sends. No request waits for it, and it may be cut off anywhere: what
 //! isn't said to be there is sent again by the next one.
 
-use super::Server;
-use super::stores;
+use super::{Server, stores};
 use crate::manifest::Rows;
 use crate::name::RemoteName;
-use crate::ops::{self, PushOptions, PushReport};
+use crate::ops;
+use crate::ops::push::{PushOptions, PushReport};
 use crate::store::Store;
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -82,7 +82,7 @@ impl Sender {
     /// Sends what waits and may be tried.
     fn look(&mut self) {
         if let Err(error) = self.try_to_send() {
-            (self.complain)(&format!("write-back: {}", ops::reason(&error)));
+            (self.complain)(&format!("write-back: {}", crate::words::reason(&error)));
             // A handle that failed is not used again; the next look comes no sooner for that.
             self.store = None;
             thread::sleep(FIRST_PAUSE);
@@ -93,10 +93,10 @@ impl Sender {
         let actor = self.server.stores.actor().at("serve: write back");
         let store = stores::reopened(&mut self.store, self.server.stores.root(), &actor)?;
         if store.is_writable() {
-            for (remote, waits) in ops::waiting(&store.manifest)? {
+            for (remote, waits) in ops::push::waiting(&store.manifest)? {
                 if waits.waiting > waits.given_up && self.pauses.is_over(&remote, Instant::now()) {
                     let options = PushOptions { remotes: vec![remote.clone()], ..PushOptions::default() };
-                    let report = ops::push(&store, &self.server.context(), &options)?;
+                    let report = ops::push::push(&store, &self.server.context(), &options)?;
                     self.tell(&remote, &report);
                 }
             }
@@ -124,7 +124,7 @@ impl Sender {
 /// Writes how much waits, for Prometheus.
 pub(super) fn metrics(out: &mut String, rows: &Rows) -> Result<(), fmt::Error> {
     // What can't be read is not told, as the totals are not.
-    let Ok(waiting) = ops::waiting(rows) else { return Ok(()) };
+    let Ok(waiting) = ops::push::waiting(rows) else { return Ok(()) };
     for (name, help, count) in [
         ("wcas_write_back_waiting", "Files that are to go to a remote.", true),
         ("wcas_write_back_given_up", "Those of them that the remote refused too often.", false),

@@ -3,9 +3,10 @@
 use crate::support::{Env, Wheel};
 use crate::{assert_output, refused};
 use wcas::blobs::LinkMode;
+use wcas::context::Context;
+use wcas::intake::{ImportOptions, Target};
 use wcas::manifest::{Origin, RemoteOutcome};
 use wcas::name::CollectionName;
-use wcas::ops::{self, Context, ImportOptions, Target};
 use wcas::wheel::Trust;
 
 const URL: &str = "https://index.example/files/demo-1.0-py3-none-any.whl";
@@ -13,7 +14,7 @@ const URL: &str = "https://index.example/files/demo-1.0-py3-none-any.whl";
 /// Imports a wheel as a pull from a remote does.
 fn pull(env: &Env, uploaded_at: Option<i64>, yanked: Option<&str>) {
     Wheel::new("demo", "1.0").write_to(env.path("in"));
-    let (mut sources, refused, _) = ops::find_sources(&[env.path("in")], None);
+    let (mut sources, refused, _) = wcas::intake::find_sources(&[env.path("in")], None);
     assert!(refused.is_empty());
     for source in &mut sources {
         let (remote, url) = ("mirror".to_owned(), URL.to_owned());
@@ -28,7 +29,7 @@ fn pull(env: &Env, uploaded_at: Option<i64>, yanked: Option<&str>) {
         keep_existing: false,
         trust: Trust::Neither,
     };
-    let report = ops::import(&store, &context, sources, &options).unwrap();
+    let report = wcas::intake::import(&store, &context, sources, &options).unwrap();
     assert_eq!(report.distributions.len(), 1);
 }
 

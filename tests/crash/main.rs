@@ -435,10 +435,10 @@ fn a_doctor_calls_no_flat_view_damaged_that_is_only_cut_off() {
         sandbox.restore();
         let is_cut_off = sandbox.run(Some(&format!("kill@{number}")), &args).code == KILLED;
         let store = state::open(&sandbox.store()).expect("the store is there");
-        let report = wcas::ops::doctor(&store, &state::context()).expect("a doctor can look");
+        let report = wcas::ops::doctor::doctor(&store, &state::context()).expect("a doctor can look");
         let of_view = report.findings.into_iter().filter(|finding| finding.kind == "view").collect::<Vec<_>>();
         assert!(
-            of_view.iter().all(|finding| finding.severity == wcas::ops::Severity::Note),
+            of_view.iter().all(|finding| finding.severity == wcas::ops::doctor::Severity::Note),
             "kill@{number}: {of_view:?}"
         );
         is_cut_off.then_some(of_view.len())

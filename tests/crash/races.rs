@@ -5,8 +5,12 @@ use crate::state;
 use crate::support::Wheel;
 use std::collections::BTreeSet;
 use std::fs;
+use wcas::context::{Context, Progress};
+use wcas::intake::ImportOptions;
 use wcas::manifest::{Retention, State};
-use wcas::ops::{self, Context, GcOptions, ImportOptions, Progress, VerifyOptions};
+use wcas::ops;
+use wcas::ops::gc::GcOptions;
+use wcas::ops::verify::VerifyOptions;
 
 /// Does something when a command starts its long work.
 struct Meanwhile<F>(F);
@@ -64,7 +68,7 @@ fn gc_spares_a_blob_that_came_back_after_a_killed_gc_had_condemned_it() {
     let store = state::open(&sandbox.store()).expect("there is a store");
     let rules = Retention::default();
     let options = GcOptions { dry_run: false, grace: 0, rules, collections: Vec::new(), max_duration: None };
-    ops::gc(&store, &Context { progress: &progress, ..state::context() }, &options).expect("gc succeeds");
+    ops::gc::gc(&store, &Context { progress: &progress, ..state::context() }, &options).expect("gc succeeds");
     assert_eq!(state::listing(&sandbox.store()).len(), 1);
     check_sound(&sandbox);
 }
@@ -76,7 +80,7 @@ fn verify_takes_no_other_blob_for_one_that_gc_took_meanwhile() {
     let store = state::open(&sandbox.store()).expect("there is a store");
     let progress = Meanwhile(|| put_another_in_its_place(&sandbox));
     let context = Context { progress: &progress, ..state::context() };
-    let report = ops::verify(&store, &context, &VerifyOptions::default()).expect("verify succeeds");
+    let report = ops::verify::verify(&store, &context, &VerifyOptions::default()).expect("verify succeeds");
     assert!(report.problems.is_empty(), "{:?}", report.problems);
     check_sound(&sandbox);
 }
@@ -97,13 +101,13 @@ fn an_import_takes_no_other_blob_for_one_that_gc_took_meanwhile() {
     let progress = Meanwhile(|| put_another_in_its_place(&sandbox));
     let context = Context { progress: &progress, ..state::context() };
     let options = ImportOptions {
-        target: ops::Target::Collection("cuda".parse().expect("it is a name")),
+        target: wcas::intake::Target::Collection("cuda".parse().expect("it is a name")),
         link: wcas::blobs::LinkMode::Copy,
         keep_existing: false,
         trust: wcas::wheel::Trust::Neither,
     };
-    let (sources, ..) = ops::find_sources(std::slice::from_ref(&source), None);
-    let report = ops::import(&store, &context, sources, &options).expect("the import succeeds");
+    let (sources, ..) = wcas::intake::find_sources(std::slice::from_ref(&source), None);
+    let report = wcas::intake::import(&store, &context, sources, &options).expect("the import succeeds");
     let sha256 = state::sha256(&fs::read(&source).expect("it is there"));
     assert_eq!(report.distributions[0].sha256.to_string(), sha256);
     let listing = state::listing(&sandbox.store());

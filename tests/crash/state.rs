@@ -7,9 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use wcas::Store;
+use wcas::catalog::search::Filter;
+use wcas::context::Context;
 use wcas::manifest::State;
-use wcas::ops::{self, Context, Filter, GcOptions, VerifyOptions};
+use wcas::ops::gc::GcOptions;
+use wcas::ops::verify::VerifyOptions;
+use wcas::{Store, ops};
 
 /// How large the reserve of a store is.
 const RESERVE_BYTES: u64 = 8 << 20;
@@ -32,8 +35,9 @@ pub(crate) fn context() -> Context<'static> {
 /// Returns what `list` shows, without revisions.
 pub(crate) fn listing(store: &Path) -> Vec<String> {
     let Some(store) = open(store) else { return Vec::new() };
-    let listed = ops::list(&store, &Filter::default()).expect("a store can be listed");
-    let line = |entry: ops::Listed| format!("{} {} {} {}", entry.collection, entry.filename, entry.sha256, entry.size);
+    let listed = ops::list::list(&store, &Filter::default()).expect("a store can be listed");
+    let line =
+        |entry: ops::list::Listed| format!("{} {} {} {}", entry.collection, entry.filename, entry.sha256, entry.size);
     listed.into_iter().map(line).collect()
 }
 
@@ -151,14 +155,14 @@ pub(crate) fn collect(root: &Path, grace: i64) {
         collections: Vec::new(),
         max_duration: None,
     };
-    let report = ops::gc(&store, &context(), &options).expect("gc must succeed");
+    let report = ops::gc::gc(&store, &context(), &options).expect("gc must succeed");
     assert!(report.problems.is_empty() && !report.is_unfinished, "gc must have no problems: {report:?}");
 }
 
 /// Runs verify and returns the blobs with problems.
 pub(crate) fn problems(root: &Path) -> BTreeSet<String> {
     let Some(store) = open(root) else { return BTreeSet::new() };
-    let report = ops::verify(&store, &context(), &VerifyOptions::default()).expect("verify must succeed");
+    let report = ops::verify::verify(&store, &context(), &VerifyOptions::default()).expect("verify must succeed");
     report.problems.iter().map(|problem| problem.blake3.to_string()).collect()
 }
 

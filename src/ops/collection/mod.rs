@@ -3,21 +3,22 @@
 mod revision;
 pub(super) mod signed;
 
-pub(super) use revision::resolve;
-pub use revision::{
-    DiffReport, FileChange, LogReport, RevisionSpec, RollbackReport, delete_snapshot, diff, log, rollback, snapshot,
-};
+pub use revision::{DiffReport, FileChange, LogReport, RollbackReport, delete_snapshot, diff, log, rollback, snapshot};
 
 pub use signed::{Newest, SignedProblem, SignedReport, SignedText, keep_signature, revision_text, verify_signed};
 
-use super::status::revise;
-use super::{CacheRules, Context, collection_row, counted, guard, retain};
+use crate::catalog::at::collection_row;
+use crate::catalog::builder_rules::CacheRules;
+use crate::catalog::{guard, retention};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manifest::{BlockRow, CollectionRow, Guard, Retention, Rows};
 use crate::name::CollectionName;
+use crate::ops::status::revise;
 use crate::requirement::ProjectPattern;
 use crate::store::Store;
 use crate::wheel::accelerator::Accelerator;
+use crate::words::counted;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -168,7 +169,7 @@ pub fn set_collection(
     settings: &Settings,
 ) -> Result<CollectionReport> {
     store.require_writable()?;
-    retain::refuse_nothing(settings.keep_builds.flatten(), settings.keep_versions.flatten())?;
+    retention::refuse_nothing(settings.keep_builds.flatten(), settings.keep_versions.flatten())?;
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, name)?;
     let old = row.retention;

@@ -1,69 +1,13 @@
 //! What happened to a collection: revisions, what differs between them, snapshots, and the way back.
 
+use crate::catalog::at::{RevisionSpec, collection_row, resolve};
+use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, NewRecord, RecordFilter, RecordRow, Rows, Scope};
+use crate::manifest::{NewRecord, RecordFilter, RecordRow, Scope};
 use crate::name::CollectionName;
-use crate::ops::{Context, collection_row};
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
-
-/// A collection, maybe at a revision or snapshot: `cuda`, `cuda@41`, `cuda@release`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevisionSpec {
-    /// The collection.
-    pub collection: CollectionName,
-    /// A revision's number or a snapshot's name; `None`: the newest.
-    pub revision: Option<String>,
-}
-
-impl FromStr for RevisionSpec {
-    type Err = crate::name::NameError;
-
-    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
-        let (name, revision) = match text.split_once('@') {
-            Some((name, revision)) => (name, Some(revision.to_owned())),
-            None => (text, None),
-        };
-        Ok(Self { collection: name.parse()?, revision })
-    }
-}
-
-impl fmt::Display for RevisionSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.revision {
-            Some(revision) => write!(f, "{}@{revision}", self.collection),
-            None => self.collection.fmt(f),
-        }
-    }
-}
-
-/// Finds the revision that a number or a snapshot's name means, and refuses one whose entries gc has taken.
-pub(in crate::ops) fn resolve(rows: &Rows, collection: &CollectionRow, asked: Option<&str>) -> Result<i64> {
-    let Some(asked) = asked else { return Ok(collection.revision) };
-    let no = |why: &str| Error::NoRevision {
-        collection: collection.name.to_string(),
-        asked: asked.to_owned(),
-        why: why.to_owned(),
-    };
-    let snapshots = rows.snapshots(collection.id)?;
-    if let Some(snapshot) = snapshots.iter().find(|snapshot| snapshot.name == asked) {
-        return Ok(snapshot.revision);
-    }
-    let number: i64 = asked.parse().map_err(|_| no("there is no snapshot of that name"))?;
-    if number < 0 || number > collection.revision {
-        return Err(no(&format!("the newest is {}", collection.revision)));
-    }
-    if number < collection.complete_since && snapshots.iter().all(|snapshot| snapshot.revision != number) {
-        return Err(no(&format!(
-            "gc has taken files of it; {} is the oldest that is whole",
-            collection.complete_since
-        )));
-    }
-    Ok(number)
-}
 
 /// A filename that two revisions have differently.
 #[derive(Debug, Clone, Serialize)]

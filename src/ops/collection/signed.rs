@@ -3,12 +3,12 @@
 //! A text is made when it is asked for: nothing is computed at an import. What was signed is kept with its digest, and the newest text
 //! itself, for gc may take what the revision had.
 
-use super::revision::{RevisionSpec, resolve};
+use crate::catalog::at::{RevisionSpec, collection_row, collection_rows, resolve};
+use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, Rows, Scope, SignatureRow, State};
 use crate::name::CollectionName;
-use crate::ops::{Context, collection_row, collection_rows};
 use crate::signed::signers::Signers;
 use crate::signed::sshsig::Signature;
 use crate::signed::{self, ListedFile, NAMESPACE, ReadError, RevisionText};
@@ -154,16 +154,16 @@ pub struct SignedReport {
 }
 
 impl SignedReport {
-    pub(in crate::ops) fn new(collection: Option<CollectionName>) -> Self {
+    pub(crate) fn new(collection: Option<CollectionName>) -> Self {
         Self { collection, revision: None, signer: None, files: 0, problems: Vec::new() }
     }
 
-    pub(in crate::ops) fn problem(&mut self, kind: &'static str, filename: Option<&str>, detail: impl Into<String>) {
+    pub(crate) fn problem(&mut self, kind: &'static str, filename: Option<&str>, detail: impl Into<String>) {
         self.problems.push(SignedProblem { kind, filename: filename.map(str::to_owned), detail: detail.into() });
     }
 
     /// Reads a text and finds out who signed it; `None`: nobody who may, and the problem says why.
-    pub(in crate::ops) fn read(&mut self, text: &str, signature: &str, signers: &Signers) -> Option<RevisionText> {
+    pub(crate) fn read(&mut self, text: &str, signature: &str, signers: &Signers) -> Option<RevisionText> {
         match signed::read(text, signature, signers) {
             Ok((signer, parsed)) => {
                 (self.signer, self.revision) = (Some(signer), Some(parsed.revision));
@@ -252,7 +252,7 @@ fn check(
 }
 
 /// Returns the SHA-256 digest of what can be read.
-pub(in crate::ops) fn digest_of(mut bytes: impl Read) -> std::io::Result<Sha256> {
+pub(crate) fn digest_of(mut bytes: impl Read) -> std::io::Result<Sha256> {
     use sha2::Digest as _;
     let (mut hasher, mut part) = (sha2::Sha256::new(), vec![0; 1 << 17]);
     loop {

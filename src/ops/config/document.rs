@@ -1,12 +1,15 @@
 //! The document: its shape, how it is read and written, and what makes sense in it.
 
 use super::{PublisherConfig, RemoteConfig};
+use crate::catalog::builder_rules::CacheRules;
+use crate::catalog::guard;
 use crate::error::{Error, Result};
 use crate::manifest::Strategy;
 use crate::name::{CollectionName, ProjectName, PublisherName, RemoteName};
-use crate::ops::{CacheRules, block, guard, publisher, remote, requirements, units};
+use crate::ops::{block, publisher, remote, requirements};
 use crate::requirement::ProjectPattern;
 use crate::status::Status;
+use crate::units;
 use crate::wheel::accelerator::Accelerator;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};

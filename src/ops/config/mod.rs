@@ -17,7 +17,7 @@ pub use document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, 
 pub use publishers::PublisherConfig;
 pub use remotes::RemoteConfig;
 
-use super::Context;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::name::CollectionName;
 use crate::store::Store;

@@ -2,10 +2,13 @@
 
 use super::RemoteConfig;
 use super::document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
+use crate::catalog::at::collection_row;
+use crate::catalog::retention;
+use crate::context::Context;
 use crate::error::Result;
 use crate::manifest::{CollectionRow, Guard, Retention, Rows, StatusRow, Transaction, VariantRow};
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::{Context, block, collection_row, publisher, remote, requirements, reserve, retain, status};
+use crate::ops::{block, publisher, remote, requirements, reserve, status};
 use crate::status::Status;
 use std::collections::BTreeMap;
 
@@ -119,7 +122,7 @@ fn write_collections(
             unused_for: config.unused_for.map(|seconds| seconds.0),
             max_bytes: config.max_bytes.map(|bytes| bytes.0),
         };
-        retain::refuse_nothing(retention.keep_builds, retention.keep_versions)?;
+        retention::refuse_nothing(retention.keep_builds, retention.keep_versions)?;
         transaction.set_retention(id, &retention)?;
         let is_warning = config.guard == GuardAction::Warn;
         let guard = Guard { accelerators: config.accelerators.clone(), is_warning, is_strict: config.strict };

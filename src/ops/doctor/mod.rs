@@ -9,12 +9,13 @@ mod unopened;
 
 pub use unopened::diagnose;
 
-use super::{Context, counted, reason};
+use crate::context::Context;
 use crate::digest::Blake3;
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock};
 use crate::manifest::{BlobRow, Reference, State};
 use crate::store::{self, Store};
+use crate::words::{counted, reason};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -208,7 +209,7 @@ impl Examination<'_> {
     }
 
     fn log(&mut self) -> Result<()> {
-        let check = super::verify_log(self.store, None)?;
+        let check = super::record::verify_log(self.store, None)?;
         if let Some(first) = check.problems.first() {
             let more = match check.problems.len() {
                 1 => String::new(),

@@ -3,7 +3,7 @@
 use super::Examination;
 use crate::error::Result;
 use crate::fs;
-use crate::ops::counted;
+use crate::words::counted;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,12 @@
 //! What people set, and what doesn't go with it: remotes that fail, routes that lead elsewhere, guards that came late.
 
 use super::Examination;
+use crate::catalog::guard;
+use crate::catalog::ownership::find_override;
 use crate::error::Result;
 use crate::manifest::Scope;
-use crate::ops::counted;
-use crate::ops::guard;
-use crate::ops::ownership::find_override;
 use crate::ops::push;
+use crate::words::counted;
 
 /// Two clocks may differ by so much.
 const CLOCK_SECONDS: i64 = 60;

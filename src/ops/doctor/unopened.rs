@@ -2,10 +2,8 @@
 
 use super::{DISK_ADVICE, DoctorReport, Finding, Severity};
 use crate::error::{Error, Result};
-use crate::fs;
-use crate::manifest;
-use crate::ops::reason;
-use crate::store;
+use crate::words::reason;
+use crate::{fs, manifest, store};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 

@@ -3,10 +3,10 @@
 
 use crate::budget::{self, Excess};
 use crate::error::{Error, Result};
-use crate::ops::reason;
 use crate::remote::{LazyClient, Source};
 use crate::signed::jwk::{self, Key};
 use crate::signed::jwt::Unverified;
+use crate::words::reason;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -3,10 +3,10 @@
 use super::claims::{differences, shortened};
 use super::issuers::{Issuers, Trouble};
 use crate::budget::{self, Excess};
+use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::manifest::{NewToken, Place, PublisherRow, Rows, Transaction};
-use crate::ops::Context;
 use crate::ops::token::{TokenReport, token_report};
 use crate::signed::jwt::{self, Claims, LEEWAY_SECONDS, Unverified};
 use crate::store::Store;
@@ -209,7 +209,7 @@ fn exchange(
 
 /// Forgets what has ended: used tokens of a CI, and tokens of publishers after so many seconds. A clock that was ahead, by a day at most,
 /// makes no used token good again.
-pub(in crate::ops) fn forget_ended(transaction: &Transaction<'_>, now: i64, shown: i64) -> Result<()> {
+pub(crate) fn forget_ended(transaction: &Transaction<'_>, now: i64, shown: i64) -> Result<()> {
     let used = now.saturating_sub(budget::JWT_LIFE.limit.cast_signed());
     Ok(transaction.forget_exchanged(used, now.saturating_sub(shown))?)
 }

@@ -2,7 +2,7 @@
 //! Connect), and exchanges that for one of ours, which lasts 15 minutes ([`mint()`]). Known as trusted publishing.
 //!
 //! Nothing is believed of a token but what a publisher says: who issued it, whom it is for, whose job it names. On a public CI anybody
-//! gets tokens of the same issuer, so that a publisher without the name of an owner would let in everybody ([`claims`]).
+//! gets tokens of the same issuer, so that a publisher without the name of an owner would let in everybody (`claims`).
 
 mod claims;
 mod issuers;
@@ -12,14 +12,15 @@ pub use issuers::Issuers;
 pub(super) use mint::forget_ended;
 pub use mint::{Denial, DenialKind, audience, burn, mint};
 
-use super::token::place;
-use super::{Context, counted};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::manifest::{Place, PublisherRow, PublisherSettings, Rows, Transaction};
 use crate::name::{CollectionName, PublisherName};
+use crate::ops::token::place;
 use crate::requirement::ProjectPattern;
 use crate::store::Store;
 use crate::token::Scope;
+use crate::words::counted;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use crate::remote::beside_pages;
 use url::Url;
 
 /// Returns where a remote takes uploads: where its owner says, else where a wcas at its URL does.
-pub(in crate::ops) fn upload_url(settings: &RemoteSettings) -> Option<Url> {
+pub(crate) fn upload_url(settings: &RemoteSettings) -> Option<Url> {
     match &settings.upload_url {
         Some(url) => url.parse().ok(),
         None => beside_pages(&settings.url, "legacy/"),

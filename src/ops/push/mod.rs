@@ -11,10 +11,10 @@ mod form;
 mod queue;
 mod send;
 
-pub(in crate::ops) use address::upload_url;
+pub(crate) use address::upload_url;
 pub use queue::{WriteBackReport, waiting};
 
-use super::Context;
+use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::manifest::{Entry, RemoteRow, Transaction, WaitingRow};

@@ -1,11 +1,11 @@
-//! What waits for which remote: what imports put there (`ops::write_back`), and what somebody asks for.
+//! What waits for which remote: what imports put there (`crate::intake::write_back`), and what somebody asks for.
 
 use super::{MAX_REFUSALS, PushOptions, Selection, Withheld};
+use crate::catalog::at::{collection_row, remote_row};
+use crate::catalog::search::{is_meant, of_projects};
 use crate::error::{Error, Result};
 use crate::manifest::{Entry, RemoteRow, Rows, Scope, Transaction, WaitingCount};
 use crate::name::RemoteName;
-use crate::ops::search::{is_meant, of_projects};
-use crate::ops::{collection_row, remote_row};
 use serde::Serialize;
 
 /// What waits for a remote, as people see it.

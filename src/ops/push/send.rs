@@ -3,17 +3,19 @@
 use super::dialect::{Dialect, Meaning, of_reference, of_upload};
 use super::form::{self, Fields, Sums};
 use super::{MAX_REFUSALS, queue, upload_url};
+use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs;
+use crate::keep::health::{open_blob, read_through};
 use crate::manifest::{Entry, RemoteRow, WaitingRow};
-use crate::ops::pull::page;
-use crate::ops::{Context, open_blob, read_through, reason};
 use crate::remote::{
     Client, Failure, Layout, PageAnswer, Source, UploadAnswer, UploadContent, UploadForm, discover, project_page_url,
 };
 use crate::store::Store;
+use crate::supply::page;
 use crate::wheel::Metadata;
+use crate::words::reason;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};

@@ -1,16 +1,14 @@
 //! `route`: where a variant's new distributions go, and the rows that say so.
 
-mod decide;
-
-pub use decide::{Accepting, Considered, Decision, Router, Rule, Subject};
-
-use super::ownership::{OwnProjects, find_override};
-use super::variant::{self, SearchOrder};
-use super::{collection_row, counted};
+use crate::catalog::at::collection_row;
+use crate::catalog::ownership::{OwnProjects, find_override};
+use crate::catalog::search_order::{self, SearchOrder};
 use crate::error::{Error, Result};
+use crate::intake::route::{Decision, Router, Rule, Subject};
 use crate::manifest::{RouteOverride, Rows, Strategy, VariantRequirement, VariantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
+use crate::words::counted;
 use serde::Serialize;
 
 /// What `route set` changes: `None` leaves as it is.
@@ -183,7 +181,7 @@ pub fn explain(store: &Store, router: &Router, subject: &Subject<'_>) -> Result<
         Rule::Override => collection_row(&rows, &decision.collection).map(|_| true)?,
         _ => rows.find_collection(&decision.collection)?.is_some(),
     };
-    let order = variant::order(&rows, router.variant(), Some(project))?;
+    let order = search_order::order(&rows, router.variant(), Some(project))?;
     Ok(ExplainReport {
         variant: router.variant().clone(),
         project: project.clone(),

@@ -9,14 +9,15 @@ mod inputs;
 pub use files::read_key_files;
 pub use inputs::{FileKind, Interpreter, KeyFile, RunInputs};
 
-use super::healing::{Health, check};
-use super::import::{ImportOptions, ImportReport, Source, find_sources, import};
-use super::{Context, Destination};
 use crate::blobs::LinkMode;
+use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::intake::{ImportOptions, ImportReport, Source, find_sources, import};
+use crate::keep::health::{Health, check};
 use crate::manifest::{BlobId, BlobRow, State};
+use crate::ops::destination::Destination;
 use crate::store::Store;
 use crate::view::LinkMaker;
 use crate::wheel::{DistributionFilename, Trust};

@@ -3,12 +3,13 @@
 use super::read::Bad;
 use super::{Problem, ProblemKind};
 use crate::blobs::{Blobs, Found};
+use crate::context::Context;
 use crate::digest::{Digests, Sha256};
 use crate::error::Result;
 use crate::fs;
+use crate::keep::health::record_quarantine;
 use crate::manifest::{BlobRow, State};
-use crate::ops::healing::record_quarantine;
-use crate::ops::{Context, view};
+use crate::ops::view;
 use crate::store::Store;
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -10,14 +10,16 @@ mod trees;
 
 pub use trees::DamagedTree;
 
-use super::members::{self, DamagedDistribution};
-use super::{Context, parallel, reason};
+use crate::context::Context;
 use crate::digest::Blake3;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::Signature;
 use crate::manifest::BlobRow;
 use crate::name::CollectionName;
+use crate::ops::members::{self, DamagedDistribution};
+use crate::parallel;
 use crate::store::Store;
+use crate::words::reason;
 use mend::{problem, rewrite_sidecars};
 use read::{Look, Reader};
 use serde::Serialize;

@@ -5,7 +5,7 @@ use crate::blobs::{Blobs, Found};
 use crate::digest::{Digests, Hasher};
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobRow, State};
-use crate::ops::reason;
+use crate::words::reason;
 use std::io::{Seek, SeekFrom};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,9 +1,11 @@
 //! The trees on disk: anybody may have changed what stands there since it was made.
 
 use super::VerifyReport;
+use crate::context::Context;
 use crate::error::Result;
-use crate::ops::{Context, reason, view};
+use crate::ops::view;
 use crate::store::Store;
+use crate::words::reason;
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -3,14 +3,15 @@
 use super::tree::{Shelf, TreeOptions, wanted};
 use super::{file, has_sidecar};
 use crate::blobs::Blobs;
+use crate::catalog::search;
+use crate::catalog::statuses::shown_status;
+use crate::catalog::variant_documents::VariantsDocument;
+use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs;
 use crate::index::{self, File, Page, html, json};
 use crate::manifest::{Entry, LinkKind, ViewId};
-use crate::ops::status::shown_status;
-use crate::ops::variants::VariantsDocument;
-use crate::ops::{Context, search};
 use crate::store::Store;
 use crate::view::{Content, Document, FileLink, FlatFile, FlatTree, LinkMaker, Owner, SimpleTree, Source};
 use rayon::prelude::*;

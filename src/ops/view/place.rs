@@ -2,15 +2,16 @@
 
 use super::signed;
 use super::tree::{TreeOptions, may_be_unchanged, show_locked};
+use crate::catalog::at::collection_row;
+use crate::catalog::view_contents::Shown;
+use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, absolute};
 use crate::manifest::{Layout, ViewRow};
 use crate::name::CollectionName;
-use crate::ops::healing::absolute;
-use crate::ops::shown::Shown;
-use crate::ops::{Context, collection_row, counted};
 use crate::store::Store;
 use crate::view::{FlatTree, Owner, SimpleTree};
+use crate::words::counted;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +84,7 @@ impl Tree {
 }
 
 /// Tells whether a tree is being changed file by file, or such a change was cut off: what readers see is whole, and it is no damage.
-pub(in crate::ops) fn is_unfinished(view: &ViewRow) -> bool {
+pub(crate) fn is_unfinished(view: &ViewRow) -> bool {
     matches!(open(Path::new(&view.path), view.layout), Ok(Tree::Flat(tree)) if tree.is_unfinished())
 }
 
@@ -93,7 +94,7 @@ fn is_gone(path: &Path) -> bool {
 }
 
 /// Tells whether a tree's folder is gone.
-pub(in crate::ops) fn is_away(view: &ViewRow) -> bool {
+pub(crate) fn is_away(view: &ViewRow) -> bool {
     is_gone(Path::new(&view.path))
 }
 
@@ -113,7 +114,7 @@ fn absence(view: &ViewRow) -> Option<&'static str> {
 /// Says what is missing of a tree as it was made, if anything is; one that can't be opened is told by who makes it, and one that
 /// another store has made there since is not looked at. Looking takes time, in which the tree may be made anew or removed: what is
 /// seen then counts only if it is seen again, with the view's newest row, while nobody is at it.
-pub(in crate::ops) fn damage(store: &Store, view: &ViewRow) -> Result<Option<String>> {
+pub(crate) fn damage(store: &Store, view: &ViewRow) -> Result<Option<String>> {
     if seen(store, view)?.is_none() {
         return Ok(None);
     }
@@ -164,7 +165,7 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Tree> {
 
 /// Makes anew what is missing of a tree, as it shows what it shows. Returns whether it is whole then: one whose folder is gone, or that
 /// doesn't tell which collection it shows, needs who made it.
-pub(in crate::ops) fn mend(store: &Store, context: &Context<'_>, path: &str) -> Result<bool> {
+pub(crate) fn mend(store: &Store, context: &Context<'_>, path: &str) -> Result<bool> {
     let to = PathBuf::from(path);
     if !to.exists() {
         return Ok(false);

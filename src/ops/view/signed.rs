@@ -1,12 +1,13 @@
 //! A tree and what was signed: the list and its signature lie beside it, and anybody can compare.
 
+use crate::catalog::at::{RevisionSpec, collection_row};
+use crate::catalog::view_contents::Shown;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::manifest::Layout;
 use crate::name::CollectionName;
 use crate::ops::collection::signed::{Newest, SignedReport, digest_of, revision_text};
-use crate::ops::shown::Shown;
-use crate::ops::{Context, RevisionSpec, collection_row};
 use crate::signed::RevisionText;
 use crate::signed::signers::Signers;
 use crate::store::Store;

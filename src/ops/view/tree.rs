@@ -4,16 +4,18 @@ use super::make::{Errand, make_flat, make_simple};
 use super::place::{Tree, open, owner, place, refuse_other};
 use super::{LONGEST_NAME, has_sidecar, signed, split_lost};
 use crate::blobs::Found;
+use crate::catalog::at::CollectionAt;
+use crate::catalog::variant_documents::{VariantsDocument, variants_of};
+use crate::catalog::view_contents::{Shown, ShownEntries, WithheldFile};
+use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::keep::health::{Health, check};
 use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, StatusRow, ViewRow};
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::healing::{Health, check};
-use crate::ops::shown::{Shown, ShownEntries, WithheldFile};
-use crate::ops::variants::{VariantsDocument, variants_of};
-use crate::ops::{CollectionAt, Context, counted};
 use crate::status::Status;
 use crate::store::{self, Store};
 use crate::view::{Project, SimpleTree, Standing};
+use crate::words::counted;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -341,7 +343,7 @@ fn fingerprint(root: &Path, shelf: &Shelf<'_>, link: LinkKind) -> String {
 }
 
 /// Returns the files in trees that have a blob's bytes of their own.
-pub(in crate::ops) fn copies(store: &Store, row: &BlobRow, filenames: &BTreeSet<String>) -> Result<Vec<PathBuf>> {
+pub(crate) fn copies(store: &Store, row: &BlobRow, filenames: &BTreeSet<String>) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for view in store.manifest.views()? {
         if !matches!(view.link, LinkKind::Copy | LinkKind::Reflink) {

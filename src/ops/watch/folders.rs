@@ -5,7 +5,7 @@
 
 use super::sight::Sights;
 use crate::fs::Signature;
-use crate::ops::import::Refused;
+use crate::intake::Refused;
 use crate::wheel::{DistributionFilename, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,20 +1,22 @@
 //! `serve --watch`: what appears in folders is imported, and what changes there is imported again.
 //!
 //! A [`Watch`] looks when it is told to, and never waits: who calls it says the time. Folders are asked for their modification
-//! time, files for their stat ([`folders`]); a file is taken when it stood still for a moment and is whole ([`sight`]). What vanishes
+//! time, files for their stat (`folders`); a file is taken when it stood still for a moment and is whole (`sight`). What vanishes
 //! from a folder stays in the store. Nothing is remembered from one start to the next but what every import remembers, by which a
 //! file that was imported before costs no read.
 
 mod folders;
 mod sight;
 
-use super::import::{ImportOptions, ImportReport, Made, Refused, Source, import};
-use super::{Context, Destination, reason};
 use crate::blobs::LinkMode;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::intake::{ImportOptions, ImportReport, Made, Refused, Source, import};
+use crate::ops::destination::Destination;
 use crate::store::Store;
 use crate::wheel::{self, DistributionFilename, Trust};
+use crate::words::reason;
 use folders::{Folders, Part};
 use sight::{Sight, Sights, Stage};
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 
 use super::folders::Part;
 use crate::fs::Signature;
-use crate::ops::import::Refused;
+use crate::intake::Refused;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};

@@ -16,7 +16,7 @@ use super::pending::Pending;
 use super::{Answer, Request, Server, access, sidecars};
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::ops::{Offer, sidecar_of};
+use crate::supply::{Offer, sidecar_of};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, StatusCode};

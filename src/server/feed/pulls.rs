@@ -3,18 +3,18 @@
 //! A fetch goes on when its clients go away: others may wait, and the store wants the file. A file whose size is known is begun only
 //! where the disk has room for it; room is taken as its bytes come.
 
-use crate::budget;
+use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind};
-use crate::fs;
 use crate::manifest::{Actor, RemoteId};
 use crate::name::CollectionName;
-use crate::ops::{self, Context, Offer, Refusal, Told};
 use crate::remote::{LazyClient, Moment};
 use crate::server::counters::Count;
 use crate::server::flow::{Brought, Feed, Status, Trouble};
 use crate::server::{Clock, stores};
 use crate::store::Store;
+use crate::supply::{Offer, Refusal, Told};
+use crate::{budget, fs};
 use http::StatusCode;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -268,12 +268,12 @@ impl Run<'_> {
         let context =
             Context { now: (self.pulls.clock)(), who: &who, jobs: 1, progress: &(), client: Some(&self.pulls.client) };
         if self.key.errand == Errand::File {
-            let imported = ops::pull_through(store, &context, offer, &|moment| self.watch(moment))?
+            let imported = crate::supply::pull_through(store, &context, offer, &|moment| self.watch(moment))?
                 .map_err(|refusal| Trouble::with(offer, &refusal))?;
             self.pulls.pulled.add(1);
             return Ok((imported.size, Brought::File(imported.sha256)));
         }
-        let told = ops::remote_metadata(store, &context, offer)?;
+        let told = crate::supply::remote_metadata(store, &context, offer)?;
         match told.map_err(|refusal| Trouble::with(offer, &refusal))? {
             Told::Metadata(bytes) => Ok((0, Brought::Metadata(bytes.into()))),
             // As any client that asks for the file, and together with those.
@@ -327,6 +327,6 @@ impl From<Error> for Trouble {
             _ if error.is_full() => "the server's disk is full, but for what stays free (budget disk-spare)",
             _ => "the store can't take it",
         };
-        Self { cause: Some(ops::reason(&error)), ..Self::passing(text) }
+        Self { cause: Some(crate::words::reason(&error)), ..Self::passing(text) }
     }
 }

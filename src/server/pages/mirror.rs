@@ -7,10 +7,10 @@ use crate::fs;
 use crate::index::UploadTime;
 use crate::index::legacy::{self, LegacyDigests, LegacyFile, LegacyInfo, LegacyProject};
 use crate::name::ProjectName;
-use crate::ops::{self, Held, ListedProject};
 use crate::server::answer::{Body, failure, plain, set};
 use crate::server::endpoint::ViewName;
 use crate::server::{Answer, Request, Server, discretion};
+use crate::supply::listing::{Held, Listed as ListedProject};
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::StatusCode;
@@ -33,7 +33,7 @@ fn made(server: &Server, request: &Request, view: &ViewName, project: &ProjectNa
     let shown = view.shown();
     // Taken first: what changes while it is made makes it an old one, which mirrors ask for again.
     let last_serial = serial(&store, &shown)?;
-    let listing = match ops::listing(&store, &server.context(), &shown, project, &asking(server))? {
+    let listing = match crate::supply::listing::listing(&store, &server.context(), &shown, project, &asking(server))? {
         ListedProject::Found(listing) => listing,
         ListedProject::Unknown => return Ok(plain(StatusCode::NOT_FOUND, unknown(view, Subject::Project(project)))),
         ListedProject::Unavailable(notes) => return discretion::unasked(server, request, &notes),

@@ -1,6 +1,6 @@
 //! Index pages: root and project, HTML and JSON, and the documents about variant wheels.
 //!
-//! What a page shows is decided by `ops::listing`; here it gets its links, its form and its headers, and is kept as long as it holds.
+//! What a page shows is decided by `crate::supply::listing::listing`; here it gets its links, its form and its headers, and is kept as long as it holds.
 
 mod mirror;
 mod negotiate;
@@ -14,10 +14,12 @@ use super::conditional::{Representation, Verdict, judge};
 use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
 use super::{Answer, Request, Server};
+use crate::catalog::builder_rules::CacheRules;
+use crate::catalog::variant_documents::VariantsDocument;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops::{self, CacheRules, PullNote, VariantsDocument};
+use crate::supply::PullNote;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName};
@@ -111,13 +113,13 @@ pub(super) const RULES: HeaderName = HeaderName::from_static("x-wcas-rules");
 const BUILDERS_PATIENCE: Duration = Duration::from_millis(1800);
 
 /// Asks remotes, but not for long.
-pub(super) fn asking_briefly(server: &Server) -> ops::Asking<'_> {
-    ops::Asking::Brief { flights: &server.flights, until: Instant::now() + BUILDERS_PATIENCE }
+pub(super) fn asking_briefly(server: &Server) -> crate::supply::listing::Asking<'_> {
+    crate::supply::listing::Asking::Brief { flights: &server.flights, until: Instant::now() + BUILDERS_PATIENCE }
 }
 
 /// Asks remotes, as long as it takes.
-pub(super) fn asking(server: &Server) -> ops::Asking<'_> {
-    ops::Asking::Fresh(&server.flights)
+pub(super) fn asking(server: &Server) -> crate::supply::listing::Asking<'_> {
+    crate::supply::listing::Asking::Fresh(&server.flights)
 }
 
 /// Answers with what the variant wheels of a version say of their variants.
@@ -234,7 +236,7 @@ pub(super) fn stamp(server: &Server, view: &ViewName, version: i64) -> Result<Op
     if let Some(stamp) = known_stamp(server, view, version) {
         return Ok(stamp);
     }
-    let found = ops::stamp(&*server.stores.borrow()?, &view.shown())?;
+    let found = crate::supply::listing::stamp(&*server.stores.borrow()?, &view.shown())?;
     let mut stamps = server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
     if stamps.len() > 1024 {
         stamps.clear();

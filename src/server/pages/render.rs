@@ -3,20 +3,23 @@
 use super::negotiate::Form;
 use super::page_cache::Made;
 use super::{Lack, remote_names};
+use crate::catalog::builder_rules::CacheRules;
+use crate::catalog::variant_documents::VariantsDocument;
+use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::fs;
 use crate::index::read::Sidecar;
 use crate::index::{File, Page, href, html, json};
 use crate::manifest::Entry;
 use crate::name::ProjectName;
-use crate::ops::{
-    self, Asking, Buildable, CacheRules, CachedProject, Held, ListedProject, Listing, Offer, Shown, VariantsDocument,
-};
+use crate::ops::cache::{Buildable, CachedProject};
 use crate::server::Server;
 use crate::server::endpoint::ViewName;
 use crate::store::Store;
+use crate::supply::Offer;
+use crate::supply::listing::{Asking, Held, Listed as ListedProject, Listing};
 use crate::wheel::DistributionFilename;
+use crate::{fs, ops};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -52,7 +55,7 @@ impl Basis {
 pub(super) fn root(server: &Server, view: &ViewName, basis: Basis) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
     let shown = view.shown();
-    let Some(projects) = ops::projects(&store, &shown)? else { return Ok(Err(Lack::Unknown)) };
+    let Some(projects) = crate::supply::listing::projects(&store, &shown)? else { return Ok(Err(Lack::Unknown)) };
     let serial = serial(&store, &shown)?;
     let names: Vec<&str> = projects.iter().map(|(name, _)| name.as_str()).collect();
     let mut bytes = Vec::with_capacity(64 * names.len() + 512);
@@ -78,7 +81,7 @@ pub(super) fn project(
     let store = server.stores.borrow()?;
     let shown = view.shown();
     let asking = Asking::Fresh(&server.flights);
-    let listing = match ops::listing(&store, &server.context(), &shown, project, &asking)? {
+    let listing = match crate::supply::listing::listing(&store, &server.context(), &shown, project, &asking)? {
         ListedProject::Found(listing) => listing,
         ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
         ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
@@ -99,7 +102,7 @@ pub(super) fn cache(
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
     let (shown, asking) = (view.shown_to_builders(), super::asking_briefly(server));
-    let Some(cached) = ops::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
+    let Some(cached) = ops::cache::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
         return Ok(Err(Lack::Unknown));
     };
     of_builders(&store, &shown, project, cached, basis)
@@ -115,7 +118,7 @@ pub(super) fn build(
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
     let (shown, asking) = (view.shown_to_builders(), super::asking(server));
-    match ops::buildable(&store, &server.context(), &shown, project, &asking, rules)? {
+    match ops::cache::buildable(&store, &server.context(), &shown, project, &asking, rules)? {
         Buildable::Found(found) => of_builders(&store, &shown, project, found, basis),
         Buildable::Unknown => Ok(Err(Lack::Unknown)),
         Buildable::Unavailable(notes) => Ok(Err(Lack::Unavailable(notes))),
@@ -171,7 +174,7 @@ fn bytes(
         (name.as_ref().map(|name| name.version().clone()), Reverse(name.and_then(|name| name.build_tag().cloned())))
     };
     files.sort_by_cached_key(|file| (order(file), file.filename));
-    let status = listing.status.as_ref().map(ops::shown_status);
+    let status = listing.status.as_ref().map(crate::catalog::statuses::shown_status);
     let page = Page { serial: Some(serial.cast_unsigned()), status, ..Page::new(project.as_str(), &files) };
     let mut bytes = Vec::with_capacity(512 * files.len() + 512);
     let done = if form.is_html() { html::project(&mut bytes, &page) } else { json::project(&mut bytes, &page) };
@@ -185,7 +188,7 @@ fn documents(store: &Store, listing: &Listing) -> Result<Vec<VariantsDocument>> 
         Held::Local(entry) => Some(&**entry),
         Held::Remote(_) => None,
     });
-    ops::variants_of(&store.manifest, entries)
+    crate::catalog::variant_documents::variants_of(&store.manifest, entries)
 }
 
 /// Returns a document about variant wheels that a view's page lists; with a digest, that one.
@@ -196,7 +199,7 @@ pub(super) fn variants(server: &Server, view: &ViewName, filename: &str) -> Resu
     };
     let store = server.stores.borrow()?;
     // Remotes have nothing to say of it.
-    let listed = ops::listing(&store, &server.context(), &view.shown(), &project, &Asking::Never)?;
+    let listed = crate::supply::listing::listing(&store, &server.context(), &view.shown(), &project, &Asking::Never)?;
     let ListedProject::Found(listing) = listed else { return Ok(None) };
     Ok(documents(&store, &listing)?.into_iter().find(|document| document.filename == filename))
 }
@@ -251,12 +254,12 @@ fn remotes<'a>(store: &Store, place: Place<'_>, offer: &'a Offer, version: &'a s
         is_first_seen: file.is_first_seen,
         requires_python: file.requires_python.as_deref(),
         yanked: file.yanked.as_deref(),
-        sidecar: ops::sidecar_of(file, kept),
+        sidecar: crate::supply::sidecar_of(file, kept),
         provenance: file.provenance.as_deref(),
     })
 }
 
 /// Returns a number that only grows while a view changes.
 pub(super) fn serial(store: &Store, shown: &Shown) -> Result<i64> {
-    ops::serial(store, shown)
+    crate::supply::listing::serial(store, shown)
 }

@@ -1,7 +1,7 @@
 //! Drawings: shares of a whole, and rates by day. Each has a text alternative; the numbers stand beside it on the page.
 
 use super::words;
-use crate::ops::DayLookups;
+use crate::ops::overview::DayLookups;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 

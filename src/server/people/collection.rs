@@ -6,7 +6,8 @@ use super::{projects, setup, words};
 use crate::error::Result;
 use crate::manifest::{OperationRow, SnapshotRow, Strategy};
 use crate::name::{CollectionName, ProjectName};
-use crate::ops::{self, AboutView};
+use crate::ops;
+use crate::ops::about::AboutView;
 use crate::server::access::{self, Readable};
 use crate::server::endpoint::ViewName;
 use crate::server::{Request, Server};
@@ -17,7 +18,7 @@ const MAX_WANTED: usize = 20;
 
 /// Makes the page; `None`: there is no such view.
 pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Result<Option<Page>> {
-    let about = ops::about(&*server.stores.borrow()?, &view.shown())?;
+    let about = ops::about::about(&*server.stores.borrow()?, &view.shown())?;
     let (Some(about), Some(projects)) = (about, projects(server, view)?) else { return Ok(None) };
     let readable = access::readable(server, request)?;
     let asked = Asked::read(request.uri().query());
@@ -140,7 +141,7 @@ fn wanted(server: &Server, view: &ViewName, now: i64) -> Result<Markup> {
         return Ok(html! {});
     }
     // Anybody may want anything: no more are looked for than are shown.
-    let all = ops::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name), MAX_WANTED + 1)?;
+    let all = ops::cache::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name), MAX_WANTED + 1)?;
     if all.is_empty() {
         return Ok(html! {});
     }

@@ -5,11 +5,13 @@ use crate::digest::Sha256;
 use crate::error::Result;
 use crate::manifest::{Entry, State};
 use crate::name::CollectionName;
-use crate::ops::{self, FileHistory, Held};
+use crate::ops;
+use crate::ops::histories::FileHistory;
 use crate::server::discretion::Discretion;
 use crate::server::endpoint::ViewName;
 use crate::server::pages;
 use crate::store::Store;
+use crate::supply::listing::Held;
 use crate::wheel::accelerator::{Inspection, Strength};
 use crate::wheel::{DistributionFilename, Kind};
 use maud::{Markup, html};
@@ -38,7 +40,7 @@ pub(super) fn card(store: &Store, sight: &FileSight<'_>) -> Result<Markup> {
         }
     };
     let inspection = match held {
-        Held::Local(entry) => ops::inspection_of(store, entry)?,
+        Held::Local(entry) => ops::histories::inspection_of(store, entry)?,
         Held::Remote(_) => None,
     };
     Ok(html! {

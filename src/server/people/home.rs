@@ -5,9 +5,11 @@ use super::{chart, holdings, words};
 use crate::error::Result;
 use crate::manifest::OperationRow;
 use crate::name::CollectionName;
-use crate::ops::{self, CollectionStats, DayLookups, RemoteReport, ServedName, StatsReport};
-use crate::server::access;
-use crate::server::{Request, Server};
+use crate::ops;
+use crate::ops::overview::{DayLookups, ServedName};
+use crate::ops::remote::RemoteReport;
+use crate::ops::stats::{CollectionStats, StatsReport};
+use crate::server::{Request, Server, access};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +21,7 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
     let (now, today) = (server.now(), server.now().div_euclid(86_400));
     let (overview, remotes) = {
         let store = server.stores.borrow()?;
-        (ops::overview(&store, today - DAYS + 1)?, ops::remotes(&store)?)
+        (ops::overview::overview(&store, today - DAYS + 1)?, ops::remote::remotes(&store)?)
     };
     let held = holdings(server, overview.stamp)?;
     let may = access::readable(server, request)?;

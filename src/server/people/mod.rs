@@ -20,7 +20,10 @@ use super::endpoint::ViewName;
 use super::{Answer, Request, Server, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops::{self, Health, PullNote, StatsReport};
+use crate::ops;
+use crate::ops::remote::Health;
+use crate::ops::stats::StatsReport;
+use crate::supply::PullNote;
 use http::StatusCode;
 use http::header::{ACCEPT, RETRY_AFTER};
 use maud::{Markup, html};
@@ -145,7 +148,7 @@ fn holdings(server: &Server, stamp: u64) -> Result<Arc<StatsReport>> {
     {
         return Ok(report.clone());
     }
-    let report = Arc::new(ops::stats(&*server.stores.borrow()?, server.context().now)?);
+    let report = Arc::new(ops::stats::stats(&*server.stores.borrow()?, server.context().now)?);
     *known = Some((now, stamp, report.clone()));
     Ok(report)
 }
@@ -157,7 +160,9 @@ fn projects(server: &Server, view: &ViewName) -> Result<Option<Arc<Vec<ProjectNa
     if let Some((_, names)) = remembered().get(view).filter(|(of, _)| *of == stamp) {
         return Ok(Some(names.clone()));
     }
-    let Some(projects) = ops::projects(&*server.stores.borrow()?, &view.shown())? else { return Ok(None) };
+    let Some(projects) = crate::supply::listing::projects(&*server.stores.borrow()?, &view.shown())? else {
+        return Ok(None);
+    };
     let names: Arc<Vec<ProjectName>> = Arc::new(projects.into_iter().map(|(name, _)| name).collect());
     let mut remembered = remembered();
     if remembered.len() >= VIEWS {

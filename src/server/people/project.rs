@@ -2,16 +2,19 @@
 
 use super::file::{FileSight, card};
 use super::frame::{Page, root, scrolling};
-use super::subjects;
-use super::{setup, words};
+use super::{setup, subjects, words};
+use crate::catalog::view_contents::HeldBack;
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops::{self, Asking, FileHistory, Held, HeldBack, Listing, PullNote};
+use crate::ops;
+use crate::ops::histories::FileHistory;
 use crate::server::discretion::Discretion;
 use crate::server::endpoint::ViewName;
 use crate::server::{Request, Server};
 use crate::status::Status;
 use crate::store::Store;
+use crate::supply::PullNote;
+use crate::supply::listing::{Asking, Held, Listing};
 use crate::wheel::{DistributionFilename, Metadata};
 use maud::{Markup, html};
 use pep440_rs::Version;
@@ -40,20 +43,20 @@ pub(super) fn page(
     let discretion = Discretion::of(server, request)?;
     let store = server.stores.borrow()?;
     let asking = Asking::Fresh(&server.flights);
-    let listed = ops::listing(&store, &server.context(), &view.shown(), project, &asking)?;
+    let listed = crate::supply::listing::listing(&store, &server.context(), &view.shown(), project, &asking)?;
     let mut held_back = match view.at {
-        None => ops::held_back(&store, &view.name, project)?,
+        None => crate::catalog::view_contents::held_back(&store, &view.name, project)?,
         Some(_) => Vec::new(),
     };
     held_back.retain(|file| discretion.may_read(&file.collection));
     let listing = match listed {
-        ops::ListedProject::Found(listing) => listing,
+        crate::supply::listing::Listed::Found(listing) => listing,
         // Who looks for what others built is told why it isn't there.
-        ops::ListedProject::Unknown if !held_back.is_empty() => Listing::default(),
-        ops::ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
-        ops::ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
+        crate::supply::listing::Listed::Unknown if !held_back.is_empty() => Listing::default(),
+        crate::supply::listing::Listed::Unknown => return Ok(Err(Lack::Unknown)),
+        crate::supply::listing::Listed::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
     };
-    let histories = ops::histories(&store, project, |name| discretion.may_read(name))?;
+    let histories = ops::histories::histories(&store, project, |name| discretion.may_read(name))?;
     let versions = by_version(&listing);
     let is_all = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "all"));
     let shown = if is_all { versions.len() } else { versions.len().min(VERSIONS) };

@@ -4,8 +4,8 @@ use super::Piece;
 use crate::digest::Sha256;
 use crate::fs;
 use crate::name::ProjectName;
-use crate::server::answer::plain;
-use crate::server::{Answer, answer};
+use crate::server::Answer;
+use crate::server::answer::{self, plain};
 use crate::wheel::{DistributionFilename, Kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -229,7 +229,7 @@ impl Form {
             Some(project) => DistributionFilename::parse_of(filename, &project),
             None => DistributionFilename::parse(filename),
         };
-        let name = name.map_err(|error| Fault::bad(crate::ops::reason(&error)))?;
+        let name = name.map_err(|error| Fault::bad(crate::words::reason(&error)))?;
         if let DistributionFilename::Sdist(sdist) = &name
             && !sdist.is_of_today()
         {

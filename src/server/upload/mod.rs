@@ -9,17 +9,17 @@ mod words;
 
 use self::form::{Fault, Form, Reference};
 use self::wishes::{Conflict, Wishes};
-use super::access::Readable;
+use super::access::{self, Readable};
 use super::answer::{failure, plain};
 use super::endpoint::{Endpoint, ViewName};
-use super::{Answer, Borrowed, Request, Server, access, respond};
-use crate::budget;
-use crate::fs;
+use super::{Answer, Borrowed, Request, Server, respond};
+use crate::context::Context;
+use crate::intake::{ImportedDistribution, Outcome, Target, Upload, UploadTerms};
 use crate::manifest::TokenId;
 use crate::name::CollectionName;
-use crate::ops::{self, Context, ImportedDistribution, Outcome, Target, Upload, UploadTerms};
 use crate::token::Scope;
 use crate::wheel::DistributionFilename;
+use crate::{budget, fs, ops};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
@@ -79,7 +79,7 @@ impl Server {
         let token = access::limits(self, request, scope)?;
         let store = self.stores.borrow_for(&access::actor(self, request, "upload"));
         let store = store.map_err(|error| failure(&error))?;
-        if !ops::is_known_variant(&store, name).map_err(|error| failure(&error))? {
+        if !crate::catalog::search_order::is_known_variant(&store, name).map_err(|error| failure(&error))? {
             let text = format!("there is no collection {name}: `wcas collection create {name}` makes one");
             return Err(plain(StatusCode::NOT_FOUND, text));
         }
@@ -118,7 +118,7 @@ impl Server {
         let terms = terms(receiver, &filename)?;
         let who = store.manifest.actor().to_string();
         let context = Context { who: &who, ..self.context() };
-        let done = ops::upload(store, &context, &path, &filename, terms).map_err(|error| failure(&error))?;
+        let done = crate::intake::upload(store, &context, &path, &filename, terms).map_err(|error| failure(&error))?;
         self.taken(request, receiver, &filename, done)
     }
 
@@ -133,12 +133,13 @@ impl Server {
             Readable::Only(name) if name == receiver.name => Some(&own[..]),
             Readable::Only(_) | Readable::Nothing => return Err(send()),
         };
-        let found = ops::find_listed_anywhere(store, views, sha256, filename).map_err(|error| failure(&error))?;
+        let found = crate::catalog::listed_file::find_listed_anywhere(store, views, sha256, filename)
+            .map_err(|error| failure(&error))?;
         let entry = found.ok_or_else(send)?;
         let terms = terms(receiver, filename)?;
         let who = store.manifest.actor().to_string();
         let context = Context { who: &who, ..self.context() };
-        let done = ops::refer(store, &context, &entry, terms).map_err(|error| failure(&error))?;
+        let done = crate::intake::refer(store, &context, &entry, terms).map_err(|error| failure(&error))?;
         self.taken(request, receiver, filename, done.ok_or_else(send)?)
     }
 
@@ -178,9 +179,9 @@ impl Server {
 fn terms(receiver: &Receiver<'_>, filename: &str) -> Result<UploadTerms, Answer> {
     let Receiver { store, name, wishes, token } = receiver;
     let parsed = DistributionFilename::parse(filename);
-    let parsed = parsed.map_err(|error| plain(StatusCode::BAD_REQUEST, ops::reason(&error)))?;
+    let parsed = parsed.map_err(|error| plain(StatusCode::BAD_REQUEST, crate::words::reason(&error)))?;
     let own = wishes.own(parsed.project());
-    let router = ops::router(store, name, &own).map_err(|error| failure(&error))?;
+    let router = ops::route::router(store, name, &own).map_err(|error| failure(&error))?;
     let is_routed = router.is_known || wishes.is_own.is_some() || wishes.made.is_prebuilt;
     let target = if is_routed { Target::Route(Box::new(router)) } else { Target::Collection(name.clone()) };
     Ok(UploadTerms {

@@ -1,8 +1,9 @@
 //! What an upload's query says of it, which no form of the public index knows.
 
+use crate::catalog::ownership::OwnProjects;
+use crate::intake::Made;
 use crate::manifest::VariantRequirement;
 use crate::name::ProjectName;
-use crate::ops::{Made, OwnProjects};
 
 /// The longest URL of a source that is kept.
 const MAX_URL_BYTES: usize = 2048;

@@ -1,8 +1,9 @@
 //! Settings: the whole document, and the rules that a builder's requests carry.
 
 use super::saw;
-use wcas::ops::units;
-use wcas::ops::{CacheRules, Config};
+use wcas::catalog::builder_rules::CacheRules;
+use wcas::ops::config::Config;
+use wcas::units;
 
 pub(super) const WORDS: &[&str] = &[
     "[collections.cuda]\n",

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use wcas::Store;
 use wcas::blobs::LinkMode;
+use wcas::context::Context;
+use wcas::intake::{ImportOptions, Target};
 use wcas::manifest::Actor;
 use wcas::name::CollectionName;
-use wcas::ops::{self, Context, ImportOptions, Target};
 use wcas::remote::{ClientOptions, LazyClient};
 use wcas::server::{Anonymous, Server, ServerOptions};
 use wcas::wheel::Trust;
@@ -35,8 +36,8 @@ impl Site {
         let target = Target::Collection("cuda".parse::<CollectionName>().expect("a name"));
         let options = ImportOptions { target, link: LinkMode::Copy, keep_existing: false, trust: Trust::Neither };
         let context = Context { now: NOW, who: "torture", jobs: 1, progress: &(), client: None };
-        let (sources, _, _) = ops::find_sources(&[source], None);
-        let report = ops::import(&store, &context, sources, &options).expect("an import");
+        let (sources, _, _) = wcas::intake::find_sources(&[source], None);
+        let report = wcas::intake::import(&store, &context, sources, &options).expect("an import");
         assert_eq!((report.distributions.len(), report.refused.len()), (2, 0));
         drop(store);
         Self { server: serve(root, anonymous), dir }

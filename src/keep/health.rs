@@ -1,0 +1,122 @@
+//! Whether a blob has its bytes: found out, recorded, and finished where a gc that died was at it.
+
+use crate::blobs::{Blobs, Found};
+use crate::digest::Blake3;
+use crate::error::Result;
+use crate::fs::{self, Signature};
+use crate::manifest::{BlobRow, State};
+use crate::store::Store;
+use std::fs::File;
+use std::path::Path;
+
+/// Waits for gc to delete a blob that it has set to be deleted; a gc that died is finished for.
+pub(crate) fn finish_deletion(store: &Store, row: &BlobRow) -> Result<()> {
+    // gc holds this lock from setting the state until the row is gone: with it in hand, a row that is left is a dead gc's.
+    let reap = store.blobs.reap()?;
+    let is_left = store.manifest.blob(row.id)?.is_some_and(|row| row.state == State::Deleting);
+    if is_left {
+        store.blobs.remove(&reap, &row.blake3)?;
+        store.blobs.sync_names([row.blake3].iter())?;
+        let transaction = store.manifest.write()?;
+        transaction.delete_blobs([row.id].into_iter())?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Records in the manifest where bad bytes went.
+pub(crate) fn record_quarantine(store: &Store, blake3: &Blake3, moved: &Path, now: i64) -> Result<()> {
+    let name = moved.file_name().unwrap_or_default().to_string_lossy();
+    let transaction = store.manifest.write()?;
+    transaction.insert_quarantine(blake3, &name, now)?;
+    Ok(transaction.commit()?)
+}
+
+/// What a look at a blob's file says, cheaply where its stat is the known one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// The right bytes.
+    Good,
+    /// No file.
+    Missing,
+    /// Other bytes, or no regular file.
+    Corrupt,
+}
+
+/// Looks whether a blob can be handed out. Bytes are read only when the file's stat is not the one that was recorded; what is
+/// found bad is recorded as lost, so that nothing else hands it out.
+pub(crate) fn check(store: &Store, row: &BlobRow) -> Result<Health> {
+    let health = match store.blobs.find(&row.blake3)? {
+        Found::Absent => Health::Missing,
+        Found::Foreign => Health::Corrupt,
+        Found::File(found) if row.is_file(&found) => return Ok(Health::Good),
+        Found::File(found) if found.size != row.size => Health::Corrupt,
+        Found::File(found) => match Blobs::hash(&store.blobs.path(&row.blake3)) {
+            Ok((digest, _)) if digest == row.blake3 => {
+                if store.is_writable() {
+                    let transaction = store.manifest.write()?;
+                    transaction.set_live(row.id, row.epoch, &found)?;
+                    transaction.commit()?;
+                }
+                return Ok(Health::Good);
+            }
+            Ok(_) => Health::Corrupt,
+            Err(error) if error.is_not_found() => Health::Missing,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    if store.is_writable() && row.state == State::Live {
+        let transaction = store.manifest.write()?;
+        transaction.set_lost(row.id)?;
+        transaction.commit()?;
+    }
+    Ok(health)
+}
+
+/// Reads a blob from its first byte to its last, whatever its stat says; bytes that are missing or wrong are recorded as lost.
+pub fn read_through(store: &Store, blake3: &Blake3) -> Result<bool> {
+    let Some(row) = store.manifest.find_blob(blake3)?.filter(|row| row.state == State::Live) else { return Ok(false) };
+    match Blobs::hash(&store.blobs.path(blake3)) {
+        Ok((digest, _)) if digest == *blake3 => return Ok(true),
+        Err(error) if !error.is_not_found() => return Err(error.into()),
+        Ok(_) | Err(_) => {}
+    }
+    if store.is_writable() {
+        let transaction = store.manifest.write()?;
+        transaction.set_lost(row.id)?;
+        transaction.commit()?;
+    }
+    Ok(false)
+}
+
+/// Opens a blob to hand it out, with the stat by which its bytes are known to be right. `None`: they are missing or wrong, which is
+/// recorded.
+pub fn open_blob(store: &Store, blake3: &Blake3) -> Result<Option<(File, Signature)>> {
+    for _ in 0..2 {
+        let row = store.manifest.find_blob(blake3)?.filter(|row| row.state == State::Live);
+        let Some(row) = row else { return Ok(None) };
+        let file = match store.blobs.open(blake3) {
+            Ok(file) => file,
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            Err(_) => {
+                check(store, &row)?;
+                return Ok(None);
+            }
+        };
+        let path = store.blobs.path(blake3);
+        let signature = Signature::of(&file.metadata().map_err(fs::Error::at("look at", &path))?);
+        if row.is_file(&signature) {
+            return Ok(Some((file, signature)));
+        }
+        if check(store, &row)? != Health::Good {
+            return Ok(None);
+        }
+        if !store.is_writable() {
+            // The stat that a look at the bytes vouches for can't be recorded: the open file itself is looked at.
+            let is_right = Blobs::hash_open(&file, &path)?.0 == *blake3;
+            return Ok(is_right.then_some((file, signature)));
+        }
+        // The stat of what was read is recorded now: it must be that of the file that is opened.
+    }
+    Ok(None)
+}

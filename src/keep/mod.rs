@@ -1,0 +1,4 @@
+//! The protocol of the bytes: how files become blobs, and what is done about blobs whose bytes are missing or wrong.
+
+pub mod health;
+pub(crate) mod publish;
