@@ -355,7 +355,7 @@ mod tests {
         blobs.note_filenames(&[(there, "early"), (gone, "late"), (row, "known")]).unwrap();
         assert_eq!(blobs.noted_filenames().unwrap().len(), 3);
         let known = (row, "known".to_owned());
-        assert_eq!(blobs.mend_filenames(&[known.clone()]).unwrap(), 0, "so short a list is left alone");
+        assert_eq!(blobs.mend_filenames(std::slice::from_ref(&known)).unwrap(), 0, "so short a list is left alone");
         assert_eq!(blobs.noted_filenames().unwrap().len(), 3);
         assert_eq!(blobs.mend_filenames(&[known.clone(), (row, "lacking".to_owned())]).unwrap(), 1);
         let noted = blobs.noted_filenames().unwrap();
@@ -364,7 +364,7 @@ mod tests {
         let many: Vec<String> = (0..=SPARE).map(|number| number.to_string()).collect();
         let many: Vec<_> = many.iter().map(|name| (gone, name.as_str())).collect();
         blobs.note_filenames(&many[..SPARE - 1]).unwrap();
-        assert_eq!(blobs.mend_filenames(&[known.clone()]).unwrap(), 0);
+        assert_eq!(blobs.mend_filenames(std::slice::from_ref(&known)).unwrap(), 0);
         assert_eq!(blobs.noted_filenames().unwrap().len(), 3, "a few lines more than are needed do no harm");
         blobs.note_filenames(&many).unwrap();
         assert_eq!(blobs.mend_filenames(&[known]).unwrap(), 0);
@@ -442,5 +442,29 @@ mod tests {
         found.sort();
         expected.sort();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn metadata_files_get_their_names_and_what_others_put_there_is_passed_over() {
+        let (dir, blobs, _) = store();
+        let sha256 = Sha256::of(BYTES);
+        assert_eq!((blobs.has_sidecar(&sha256), blobs.sidecars().unwrap().len()), (false, 0));
+        for _ in 0..2 {
+            blobs.stage_sidecar(dir.path(), &sha256, BYTES).unwrap();
+            blobs.publish_sidecar(dir.path(), &sha256).unwrap();
+        }
+        let path = blobs.sidecar(&sha256);
+        assert_eq!((blobs.has_sidecar(&sha256), std::fs::read(&path).unwrap()), (true, BYTES.to_vec()));
+        std::fs::write(blobs.sidecars.join("a file for a folder"), "").unwrap();
+        std::fs::create_dir(path.with_file_name("a folder for a file")).unwrap();
+        symlink("nowhere", path.with_file_name("a link")).unwrap();
+        std::fs::write(path.with_file_name("no digest"), "").unwrap();
+        let mut found = blobs.sidecars().unwrap();
+        found.sort();
+        assert_eq!(found, [(path.clone(), Some(sha256)), (path.with_file_name("no digest"), None)]);
+        std::fs::remove_file(&path).and_then(|()| std::fs::create_dir(&path)).unwrap();
+        assert!(!blobs.has_sidecar(&sha256));
+        blobs.stage_sidecar(dir.path(), &sha256, BYTES).unwrap();
+        assert!(blobs.publish_sidecar(dir.path(), &sha256).is_err());
     }
 }
