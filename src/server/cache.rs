@@ -8,6 +8,7 @@
 use super::access::{self, Readable};
 use super::answer::{Cause, plain, set, varies};
 use super::endpoint::{CacheView, FileAddress, Offering};
+use super::kept::Kept;
 use super::{Answer, Request, Server, feed, files, pages};
 use crate::catalog::builder_rules::{CacheRules, CacheRulesError};
 use crate::digest::Blake3;
@@ -19,8 +20,6 @@ use crate::ops::cache::{Buildable, CachedWheel};
 use crate::wheel::DistributionFilename;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 /// So many blobs are remembered as read.
 const MAX_READ: usize = 100_000;
@@ -68,22 +67,23 @@ fn local(server: &Server, request: &Request, address: &FileAddress, entry: Entry
 
 /// What was read from its first byte to its last since the server began: a stat tells of a changed file, and nothing of a disk that
 /// lost a bit. Other clients check digests themselves; fromager doesn't.
-#[derive(Debug, Default)]
-pub(super) struct ReadBlobs(Mutex<HashSet<Blake3>>);
+#[derive(Debug)]
+pub(super) struct ReadBlobs(Kept<Blake3, ()>);
+
+impl Default for ReadBlobs {
+    fn default() -> Self {
+        Self(Kept::of_things(MAX_READ))
+    }
+}
 
 /// Makes sure that a blob was read once.
 fn is_read(server: &Server, entry: &Entry) -> Result<bool> {
-    let read = || server.read_blobs.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if read().contains(&entry.blake3) {
+    if server.read_blobs.0.get(&entry.blake3).is_some() {
         return Ok(true);
     }
     let is_right = crate::keep::health::read_through(&*server.stores.borrow()?, &entry.blake3)?;
     if is_right {
-        let mut read = read();
-        if read.len() >= MAX_READ {
-            read.clear();
-        }
-        read.insert(entry.blake3);
+        server.read_blobs.0.insert(entry.blake3, ());
     } else {
         server.counters.bad_blobs.add(1);
     }

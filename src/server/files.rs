@@ -27,13 +27,13 @@ use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::Metadata;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many decisions are remembered.
 const MAX_KNOWN: usize = 4096;
@@ -51,12 +51,12 @@ type Asked = (FileAddress, Option<CollectionName>);
 #[derive(Debug)]
 pub(super) struct Files {
     blobs: Blobs,
-    known: Mutex<HashMap<Asked, Arc<Known>>>,
+    known: Kept<Asked, Arc<Known>>,
     /// The same by the paths that were asked for, so that a hot file's path isn't parsed again.
-    paths: Mutex<HashMap<Box<str>, Arc<Known>>>,
+    paths: Kept<Box<str>, Arc<Known>>,
     /// A version of the manifest, and all views' stamp at it.
     stamp: Mutex<Option<(i64, u64)>>,
-    small: Mutex<Kept<Blake3>>,
+    small: Kept<Blake3, Bytes>,
 }
 
 /// What was decided of a file.
@@ -87,24 +87,11 @@ impl Files {
     pub(super) fn new(root: &Path) -> Self {
         Self {
             blobs: Blobs::new(root),
-            known: Mutex::default(),
-            paths: Mutex::default(),
+            known: Kept::of_things(MAX_KNOWN),
+            paths: Kept::of_things(MAX_KNOWN),
             stamp: Mutex::default(),
-            small: Kept::up_to(MAX_SMALL_BYTES),
+            small: Kept::of_bytes(MAX_SMALL_BYTES, SMALL_BYTES as usize / 4, Bytes::len),
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<Asked, Arc<Known>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remember(&self, asked: Asked, known: &Arc<Known>) {
-        let mut all = self.known();
-        if all.len() >= MAX_KNOWN {
-            // Rare, and cheaper than an order of use that every request would have to write down.
-            all.clear();
-        }
-        all.insert(asked, Arc::clone(known));
     }
 
     /// Tells whether a decision still holds, as far as that is known without SQL.
@@ -118,14 +105,6 @@ impl Files {
             known.version.store(version, Relaxed);
         }
         is_same
-    }
-
-    fn paths(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Known>>> {
-        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn small(&self) -> MutexGuard<'_, Kept<Blake3>> {
-        self.small.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,21 +123,17 @@ pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) ->
 pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     let path = request.uri().path();
     let version = server.stores.version().ok()?;
-    let known = server.files.paths().get(path).cloned();
+    let known = server.files.paths.get(path);
     let known = match known.filter(|known| server.files.holds(known, version)) {
         Some(known) => known,
         None => {
             let Ok(Endpoint::File(address)) = server.endpoint(request) else { return None };
             let file = FileAddress { is_metadata: false, ..address };
-            let known = server.files.known().get(&(file, None)).cloned()?;
+            let known = server.files.known.get(&(file, None))?;
             if !server.files.holds(&known, version) {
                 return None;
             }
-            let mut paths = server.files.paths();
-            if paths.len() >= MAX_KNOWN {
-                paths.clear();
-            }
-            paths.insert(path.into(), known.clone());
+            server.files.paths.insert(path.into(), known.clone());
             known
         }
     };
@@ -418,7 +393,7 @@ fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Opt
     // Taken first: what changes while it is being decided makes the decision an old one.
     let version = server.stores.version()?;
     let stamp = stamp(server, version)?;
-    let remembered = server.files.known().get(&key).filter(|known| known.stamp == stamp).cloned();
+    let remembered = server.files.known.get(&key).filter(|known| known.stamp == stamp);
     if let Some(known) = remembered {
         known.version.store(version, Relaxed);
         return Ok(Some(known));
@@ -426,7 +401,7 @@ fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Opt
     let store = server.stores.borrow()?;
     let Some(entry) = decide(&store, address, key.1.as_ref())? else { return Ok(None) };
     let known = Arc::new(Known::of(server, entry, version, stamp));
-    server.files.remember(key, &known);
+    server.files.known.insert(key, known.clone());
     Ok(Some(known))
 }
 
@@ -467,7 +442,7 @@ fn body(server: &Server, known: &Known, range: &Range<u64>) -> Result<Option<Bod
     };
     let is_small = known.size <= SMALL_BYTES;
     if is_small
-        && let Some(bytes) = server.files.small().bytes.get(&known.blake3).cloned()
+        && let Some(bytes) = server.files.small.get(&known.blake3)
         && server.files.blobs.stat(&known.blake3)?.is_some_and(|found| is_right(&found))
     {
         return Ok(Some(Body::Bytes(part(&bytes, range))));
@@ -485,7 +460,7 @@ fn body(server: &Server, known: &Known, range: &Range<u64>) -> Result<Option<Bod
     let mut bytes = vec![0; if is_small { known.size as usize } else { 0 }];
     if is_small && fs::read_at_hand(&file, 0, &mut bytes) {
         let bytes = Bytes::from(bytes);
-        server.files.small().insert(known.blake3, &bytes);
+        server.files.small.insert(known.blake3, bytes.clone());
         return Ok(Some(Body::Bytes(part(&bytes, range))));
     }
     Ok(Some(Body::File(file, range.clone())))

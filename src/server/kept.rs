@@ -1,33 +1,79 @@
-//! Bytes that are remembered, up to a limit.
+//! What is remembered, up to a number of things or of bytes: what is used least goes first.
 
-use bytes::Bytes;
-use std::collections::{HashMap, VecDeque};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
+use std::fmt;
 use std::hash::Hash;
-use std::sync::Mutex;
 
-/// Bytes in memory, up to a limit; the oldest go first.
-#[derive(Debug)]
-pub(super) struct Kept<K> {
-    pub(super) bytes: HashMap<K, Bytes>,
-    order: VecDeque<K>,
-    total: usize,
-    limit: usize,
+/// Things by their keys. Whoever reads waits for no other reader.
+pub(super) struct Kept<K, V>(Cache<K, V, Size<V>>);
+
+/// Says how much of the limit a thing takes; it stays the same as long as the thing is kept.
+#[derive(Clone, Copy)]
+struct Size<V>(fn(&V) -> usize);
+
+impl<K, V> Weighter<K, V> for Size<V> {
+    fn weight(&self, _: &K, value: &V) -> u64 {
+        (self.0)(value).max(1) as u64
+    }
 }
 
-impl<K: Copy + Eq + Hash> Kept<K> {
-    pub(super) fn up_to(limit: usize) -> Mutex<Self> {
-        Mutex::new(Self { bytes: HashMap::new(), order: VecDeque::new(), total: 0, limit })
+impl<K: Eq + Hash, V: Clone> Kept<K, V> {
+    /// Remembers at most so many things.
+    pub(super) fn of_things(most: usize) -> Self {
+        Self::new(most, most, |_| 1)
     }
 
-    pub(super) fn insert(&mut self, key: K, bytes: &Bytes) {
-        if bytes.len() > self.limit / 4 || self.bytes.insert(key, bytes.clone()).is_some() {
-            return;
+    /// Remembers at most so many bytes in things that usually have this size, of which `size` tells the real one. What takes more than
+    /// all of them isn't remembered.
+    pub(super) fn of_bytes(most: usize, usual: usize, size: fn(&V) -> usize) -> Self {
+        Self::new(most, most / usual, size)
+    }
+
+    fn new(most: usize, things: usize, size: fn(&V) -> usize) -> Self {
+        // One part, so that a large thing may take more than a fraction of the limit.
+        let options =
+            OptionsBuilder::new().shards(1).estimated_items_capacity(things).weight_capacity(most as u64).build();
+        let options = options.expect("both capacities are given");
+        Self(Cache::with_options(options, Size(size), DefaultHashBuilder::default(), DefaultLifecycle::default()))
+    }
+
+    pub(super) fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<V> {
+        self.0.get(key)
+    }
+
+    pub(super) fn insert(&self, key: K, value: V) {
+        self.0.insert(key, value);
+    }
+}
+
+impl<K, V> fmt::Debug for Kept<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_stays_within_its_limits_and_what_is_used_stays() {
+        let things = Kept::of_things(100);
+        things.insert(0, 'a');
+        for number in 1..10_000 {
+            assert_eq!(things.get(&0), Some('a'), "{number}");
+            things.insert(number, 'b');
         }
-        self.order.push_back(key);
-        self.total += bytes.len();
-        while self.total > self.limit {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.total -= self.bytes.remove(&oldest).map_or(0, |bytes| bytes.len());
+        assert!((0..10_000).filter(|number| things.get(number).is_some()).count() <= 100);
+        let bytes = Kept::of_bytes(1000, 10, Vec::len);
+        for number in 0..1000_usize {
+            bytes.insert(number, vec![0; 1 + number % 50]);
         }
+        assert!((0..1000).filter_map(|number| bytes.get(&number)).map(|kept| kept.len()).sum::<usize>() <= 1000);
+        bytes.insert(5000, vec![0; 900]);
+        assert!(bytes.get(&5000).is_some(), "one thing may take nearly all");
+        bytes.insert(5001, vec![0; 1001]);
+        assert!(bytes.get(&5001).is_none());
     }
 }

@@ -8,34 +8,31 @@ use super::{Answer, Request};
 use crate::digest::Sha256;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many bytes of sidecars are remembered.
 const MAX_BYTES: usize = 4 << 20;
+/// As many bytes has one usually.
+const USUAL_BYTES: usize = 4 << 10;
 
 /// What is remembered of METADATA, in each coding that was asked for.
 #[derive(Debug)]
-pub(super) struct Sidecars(Mutex<Kept<(Sha256, Coding)>>);
+pub(super) struct Sidecars(Kept<(Sha256, Coding), Bytes>);
 
 impl Default for Sidecars {
     fn default() -> Self {
-        Self(Kept::up_to(MAX_BYTES))
+        Self(Kept::of_bytes(MAX_BYTES, USUAL_BYTES, Bytes::len))
     }
 }
 
 impl Sidecars {
-    fn kept(&self) -> MutexGuard<'_, Kept<(Sha256, Coding)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns METADATA with this digest in a coding, if it is remembered.
     pub(super) fn get(&self, sha256: &Sha256, coding: Coding) -> Option<Bytes> {
-        self.kept().bytes.get(&(*sha256, coding)).cloned()
+        self.0.get(&(*sha256, coding))
     }
 
     /// Remembers it.
     pub(super) fn keep(&self, sha256: &Sha256, coding: Coding, bytes: &Bytes) {
-        self.kept().insert((*sha256, coding), bytes);
+        self.0.insert((*sha256, coding), bytes.clone());
     }
 
     /// Returns it in a coding, coded once.

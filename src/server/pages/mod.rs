@@ -19,6 +19,7 @@ use crate::catalog::variant_documents::VariantsDocument;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
+use crate::server::kept::Kept;
 use crate::supply::PullNote;
 use bytes::Bytes;
 use http::StatusCode;
@@ -27,7 +28,6 @@ use negotiate::negotiate;
 use page_cache::{Cache, Key, Page};
 pub(super) use render::url as file_url;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,20 +38,35 @@ const ASK_ALWAYS: &str = "max-age=0, must-revalidate";
 const FOR_A_DAY: &str = "max-age=86400";
 /// So much is kept of documents about variant wheels.
 const MAX_DOCUMENT_BYTES: usize = 4 << 20;
+/// As much has one usually.
+const USUAL_DOCUMENT_BYTES: usize = 2 << 10;
+/// The stamps of so many views are remembered.
+const MAX_STAMPS: usize = 1024;
 /// The header that names remotes whose files are missing from a page.
 const INCOMPLETE: HeaderName = HeaderName::from_static("x-wcas-incomplete");
 const SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
 
 /// What is remembered of pages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pages {
     cache: Cache,
     /// The stamps of views at a version of the manifest.
-    stamps: Mutex<HashMap<ViewName, (i64, Option<u64>)>>,
+    stamps: Kept<ViewName, (i64, Option<u64>)>,
     /// The documents about variant wheels that were asked for last, by view and filename, with their views' stamps.
-    documents: Mutex<HashMap<(ViewName, String), Documented>>,
+    documents: Kept<(ViewName, String), Documented>,
     /// Held while the root page of an older revision is made: all its names are in memory, for any number who ask at once.
     old_root: Mutex<()>,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self {
+            cache: page_cache::cache(),
+            stamps: Kept::of_things(MAX_STAMPS),
+            documents: Kept::of_bytes(MAX_DOCUMENT_BYTES, USUAL_DOCUMENT_BYTES, |(_, document)| document.bytes.len()),
+            old_root: Mutex::default(),
+        }
+    }
 }
 
 /// A document about variant wheels, and its view's stamp when it was made.
@@ -153,19 +168,14 @@ pub(super) fn variants(
 
 /// Returns a document about variant wheels, made once for what a view shows.
 fn document(server: &Server, view: &ViewName, filename: &str) -> Result<Option<Arc<VariantsDocument>>> {
-    let documents = || server.pages.documents.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(stamp) = stamp(server, view, server.stores.version()?)? else { return Ok(None) };
     let key = (view.clone(), filename.to_owned());
-    if let Some((_, document)) = documents().get(&key).filter(|(at, _)| *at == stamp) {
-        return Ok(Some(document.clone()));
+    if let Some((_, document)) = server.pages.documents.get(&key).filter(|(at, _)| *at == stamp) {
+        return Ok(Some(document));
     }
     let Some(made) = render::variants(server, view, filename)? else { return Ok(None) };
-    let (made, mut documents) = (Arc::new(made), documents());
-    let kept: usize = documents.values().map(|(_, document)| document.bytes.len()).sum();
-    if kept + made.bytes.len() > MAX_DOCUMENT_BYTES {
-        documents.clear();
-    }
-    documents.insert(key, (stamp, made.clone()));
+    let made = Arc::new(made);
+    server.pages.documents.insert(key, (stamp, made.clone()));
     Ok(Some(made))
 }
 
@@ -237,18 +247,13 @@ pub(super) fn stamp(server: &Server, view: &ViewName, version: i64) -> Result<Op
         return Ok(stamp);
     }
     let found = crate::supply::listing::stamp(&*server.stores.borrow()?, &view.shown())?;
-    let mut stamps = server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
-    if stamps.len() > 1024 {
-        stamps.clear();
-    }
-    stamps.insert(view.clone(), (version, found));
+    server.pages.stamps.insert(view.clone(), (version, found));
     Ok(found)
 }
 
 /// Returns a view's stamp at a version of the manifest, if it was found already; the inner `None`: there is no such view.
 fn known_stamp(server: &Server, view: &ViewName, version: i64) -> Option<Option<u64>> {
-    let stamps = server.pages.stamps.lock().unwrap_or_else(PoisonError::into_inner);
-    stamps.get(view).filter(|(at, _)| *at == version).map(|(_, stamp)| *stamp)
+    server.pages.stamps.get(view).filter(|(at, _)| *at == version).map(|(_, stamp)| stamp)
 }
 
 /// Makes a page; the root pages of older revisions one after the other, where the one before may be the one that is asked for.
@@ -289,7 +294,7 @@ fn make(
     server.counters.made_pages.add(1);
     Ok(made.map(|made| {
         let page = Arc::new(Page::new(made));
-        server.pages.cache.put(key, &page);
+        server.pages.cache.insert(key, page.clone());
         page
     }))
 }

@@ -8,14 +8,16 @@ use super::{INCOMPLETE, SERIAL};
 use crate::server::answer::{USUAL_HEADERS, sign};
 use crate::server::coding::Coding;
 use crate::server::endpoint::ViewName;
+use crate::server::kept::Kept;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 
 /// So many bytes of pages are kept, in all forms and codings.
 const MAX_BYTES: usize = 16 << 20;
+/// As many bytes takes one usually.
+const USUAL_BYTES: usize = 16 << 10;
 /// About so much a map of headers takes.
 const HEADERS_BYTES: usize = 2 << 10;
 
@@ -40,7 +42,6 @@ pub(super) struct Page {
     zstd: OnceLock<Coded>,
     /// The remotes whose files are missing from it.
     pub(super) incomplete: Option<String>,
-    used: AtomicU64,
 }
 
 /// A page as it goes out in a coding.
@@ -88,7 +89,6 @@ impl Page {
             gzip: OnceLock::new(),
             zstd: OnceLock::new(),
             incomplete: made.incomplete,
-            used: AtomicU64::new(0),
         }
     }
 
@@ -125,9 +125,9 @@ impl Page {
         })
     }
 
+    /// How many bytes it takes with all its codings, which are made when they are asked for; a coded one takes less than the plain one.
     fn size(&self) -> usize {
-        let made = [Some(&self.plain), self.gzip.get(), self.zstd.get()].into_iter().flatten();
-        made.map(|coded| coded.bytes.len() + HEADERS_BYTES).sum::<usize>() + HEADERS_BYTES
+        2 * self.plain.bytes.len() + 4 * HEADERS_BYTES
     }
 }
 
@@ -151,53 +151,13 @@ fn etag(tag: &str, coding: Coding) -> String {
     format!("\"{tag}{}\"", coding.suffix())
 }
 
-/// The pages by path and form.
-#[derive(Debug, Default)]
-pub(super) struct Cache {
-    pages: Mutex<HashMap<Key, Arc<Page>>>,
-    /// Counts uses, so that the least recent is known.
-    clock: AtomicU64,
-}
-
 /// What a page is found by.
 pub(super) type Key = (Box<str>, Form);
 
-impl Cache {
-    fn pages(&self) -> MutexGuard<'_, HashMap<Key, Arc<Page>>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The pages by path and form, right or not.
+pub(super) type Cache = Kept<Key, Arc<Page>>;
 
-    /// Returns a page, right or not.
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<Page>> {
-        let page = self.pages().get(key).cloned()?;
-        page.used.store(self.clock.fetch_add(1, Relaxed), Relaxed);
-        Some(page)
-    }
-
-    /// Keeps a page.
-    pub(super) fn put(&self, key: Key, page: &Arc<Page>) {
-        if page.size() > MAX_BYTES / 2 {
-            return;
-        }
-        page.used.store(self.clock.fetch_add(1, Relaxed), Relaxed);
-        let mut pages = self.pages();
-        pages.insert(key, page.clone());
-        let total: usize = pages.values().map(|page| page.size()).sum();
-        if total > MAX_BYTES {
-            // Half goes at once, so that this is rare.
-            let mut by_use: Vec<(u64, usize)> =
-                pages.values().map(|page| (page.used.load(Relaxed), page.size())).collect();
-            by_use.sort_unstable();
-            let mut left = total;
-            let mut oldest = 0;
-            for (used, size) in by_use {
-                if left <= MAX_BYTES / 2 {
-                    break;
-                }
-                left -= size;
-                oldest = used;
-            }
-            pages.retain(|_, page| page.used.load(Relaxed) > oldest);
-        }
-    }
+/// Returns an empty one.
+pub(super) fn cache() -> Cache {
+    Kept::of_bytes(MAX_BYTES, USUAL_BYTES, |page| page.size())
 }

@@ -17,6 +17,7 @@ mod words;
 use super::answer::{failure, plain, set};
 use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
+use super::kept::Kept;
 use super::{Answer, Request, Server, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
@@ -27,7 +28,6 @@ use crate::supply::PullNote;
 use http::StatusCode;
 use http::header::{ACCEPT, RETRY_AFTER};
 use maud::{Markup, html};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is counted row by row is taken to hold so long, in seconds, while no collection changes.
@@ -38,13 +38,19 @@ const VIEWS: usize = 32;
 /// What the store holds, when that was counted, and at which stamp.
 type Holdings = Option<(i64, u64, Arc<StatsReport>)>;
 /// The projects of views, with their stamps.
-type Projects = HashMap<ViewName, (u64, Arc<Vec<ProjectName>>)>;
+type Projects = Kept<ViewName, (u64, Arc<Vec<ProjectName>>)>;
 
 /// What is remembered for pages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Remembered {
     holdings: Mutex<Holdings>,
-    projects: Mutex<Projects>,
+    projects: Projects,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self { holdings: Mutex::default(), projects: Kept::of_things(VIEWS) }
+    }
 }
 
 /// Answers with the page about the store.
@@ -156,19 +162,14 @@ fn holdings(server: &Server, stamp: u64) -> Result<Arc<StatsReport>> {
 /// Returns the projects of a view, found once while it stays the same; `None`: there is no such view.
 fn projects(server: &Server, view: &ViewName) -> Result<Option<Arc<Vec<ProjectName>>>> {
     let Some(stamp) = pages::stamp(server, view, server.stores.version()?)? else { return Ok(None) };
-    let remembered = || server.people.projects.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, names)) = remembered().get(view).filter(|(of, _)| *of == stamp) {
-        return Ok(Some(names.clone()));
+    if let Some((_, names)) = server.people.projects.get(view).filter(|(of, _)| *of == stamp) {
+        return Ok(Some(names));
     }
     let Some(projects) = crate::supply::listing::projects(&*server.stores.borrow()?, &view.shown())? else {
         return Ok(None);
     };
     let names: Arc<Vec<ProjectName>> = Arc::new(projects.into_iter().map(|(name, _)| name).collect());
-    let mut remembered = remembered();
-    if remembered.len() >= VIEWS {
-        remembered.clear();
-    }
-    remembered.insert(view.clone(), (stamp, names.clone()));
+    server.people.projects.insert(view.clone(), (stamp, names.clone()));
     Ok(Some(names))
 }
 
