@@ -67,7 +67,7 @@ const TABLES: [(Place, bool, &str, &[&str]); 7] = [
             "build_run_file",
         ],
     ),
-    (Place::Here, true, "bytes of this folder that went bad", &["quarantine"]),
+    (Place::Here, true, "bytes of this folder that went bad", &["file", "quarantine"]),
     (
         Place::Here,
         false,
@@ -116,6 +116,7 @@ pub(super) fn install(conn: &Connection) -> Result<()> {
     for table in tables.iter().filter(is_told) {
         sql.push_str(&match table.as_str() {
             "blob" => blob(),
+            "file" => file(),
             "entry" => entry(&columns(conn, table)?),
             _ => whole(table, &columns(conn, table)?),
         });
@@ -256,23 +257,31 @@ fn entry(columns: &[Column]) -> String {
     )
 }
 
-/// Returns the triggers of blobs: that bytes were found bad, came back, or are gone for good.
-fn blob() -> String {
-    let values = |row: &str, state: &str| {
-        format!(
-            "json_object('sha256', lower(hex({row}.sha256)), 'size', {row}.size, 'state', {state},
-             'filename', (SELECT min(filename) FROM distribution WHERE blob_id = {row}.id))"
-        )
-    };
+/// Returns the values of a blob's row, which is in a trigger or in a statement, as JSON.
+fn blob_values(row: &str, state: &str) -> String {
     format!(
-        "CREATE TRIGGER seen_blob_state AFTER UPDATE OF state ON blob
-         WHEN old.state IS NOT new.state AND (old.state = 'lost' OR new.state = 'lost') BEGIN
-           INSERT INTO change(subject, row, before, after) VALUES('blob', old.id, {}, {}); END;
-         CREATE TRIGGER seen_blob_deleted BEFORE DELETE ON blob WHEN old.state = 'deleting' BEGIN
+        "json_object('sha256', lower(hex({row}.sha256)), 'size', {row}.size, 'state', {state},
+         'filename', (SELECT min(filename) FROM distribution WHERE blob_id = {row}.id))"
+    )
+}
+
+/// Returns the trigger of blobs: that bytes are gone for good.
+fn blob() -> String {
+    format!(
+        "CREATE TRIGGER seen_blob_deleted BEFORE DELETE ON blob BEGIN
            INSERT INTO change(subject, row, before) VALUES('blob', old.id, {}); END;\n",
-        values("old", "old.state"),
-        values("new", "new.state"),
-        values("old", "old.state"),
+        blob_values("old", "'deleting'"),
+    )
+}
+
+/// Returns the trigger of files: that a blob's bytes were found bad, or came back.
+fn file() -> String {
+    format!(
+        "CREATE TRIGGER seen_file_state AFTER UPDATE OF state ON file
+         WHEN old.state IS NOT new.state AND (old.state = 'lost' OR new.state = 'lost') BEGIN
+           INSERT INTO change(subject, row, before, after) SELECT 'blob', old.id, {}, {} FROM blob b WHERE b.id = old.id; END;\n",
+        blob_values("b", "old.state"),
+        blob_values("b", "new.state"),
     )
 }
 
