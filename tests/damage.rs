@@ -396,3 +396,40 @@ fn a_tree_of_copies_or_hard_links_is_right_again_once_its_blob_was_healed() {
         assert!(shown == case.bytes, "{link}: the tree still has the wrong bytes");
     }
 }
+
+#[test]
+fn a_manifest_whose_words_or_indexes_are_wrong_is_told_and_what_to_do() {
+    // What a flipped bit does to a page: SQLite takes the words for true, and an index for whole.
+    let cases = [
+        (
+            "UPDATE sqlite_schema SET sql = replace(sql, 'keep_versions', 'keep_versionz') WHERE name = 'collection'",
+            "collection",
+        ),
+        (
+            "CREATE TEMP TABLE root AS SELECT name, rootpage FROM main.sqlite_schema WHERE name IN ('entry_live', 'entry_blob');
+             UPDATE main.sqlite_schema SET rootpage = (SELECT rootpage FROM root WHERE name = 'entry_blob') WHERE name = 'entry_live';
+             UPDATE main.sqlite_schema SET rootpage = (SELECT rootpage FROM root WHERE name = 'entry_live') WHERE name = 'entry_blob'",
+            "entry_live",
+        ),
+    ];
+    for (change, name) in cases {
+        let env = Env::new();
+        for version in ["1.0", "2.0", "3.0"] {
+            Wheel::new("demo", version).write_to(env.path("in"));
+        }
+        env.ok(["import", "in"]);
+        env.ok(["doctor"]);
+        let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+        manifest.execute_batch(&format!("PRAGMA writable_schema = on; {change}; PRAGMA schema_version = 99")).unwrap();
+        drop(manifest);
+        let doctor = env.run(["doctor"]);
+        assert_eq!(doctor.code, 3, "{name}: {doctor}");
+        assert!(doctor.stdout.contains(name) && doctor.stdout.contains("wcas rebuild"), "{name}: {doctor}");
+        let list = env.run(["collection", "list"]);
+        assert!(list.code == 0 || list.code == 1 && list.stderr.contains("wcas rebuild"), "{name}: {list}");
+        // The way that it names leads out.
+        env.ok(["rebuild", "--force"]);
+        env.ok(["doctor"]);
+        env.ok(["lookup", "demo", "--collection", "recovered"]);
+    }
+}

@@ -283,3 +283,188 @@ impl Blobs {
 fn not_ours(path: &Path) -> Error {
     Error::at("use", path)(std::io::Error::other("it is nothing of the store's making; remove it"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digests;
+    use std::os::unix::fs::symlink;
+
+    const BYTES: &[u8] = b"the right bytes";
+    const NAME: &str = "demo-1.0-py3-none-any.whl";
+
+    /// A store's folder with one blob.
+    fn store() -> (tempfile::TempDir, Blobs, Blake3) {
+        let dir = tempfile::tempdir().unwrap();
+        let (blobs, blob) = (Blobs::new(dir.path()), Digests::of(BYTES).blake3);
+        std::fs::create_dir_all(blobs.path(&blob).parent().unwrap()).unwrap();
+        std::fs::create_dir(dir.path().join("locks")).unwrap();
+        std::fs::write(blobs.path(&blob), BYTES).unwrap();
+        (dir, blobs, blob)
+    }
+
+    #[test]
+    fn a_path_with_the_filename_leads_to_the_blob_whatever_others_put_there() {
+        let (dir, blobs, blob) = store();
+        let elsewhere = dir.path().join("elsewhere");
+        std::fs::write(&elsewhere, "wrong").unwrap();
+        let path = blobs.named(&blob, NAME).unwrap();
+        assert_eq!(path.file_name().unwrap(), NAME);
+        let put: [&dyn Fn(); 5] = [
+            &|| {},
+            &|| std::fs::remove_file(&path).unwrap(),
+            &|| std::fs::remove_file(&path).and_then(|()| std::fs::write(&path, "wrong")).unwrap(),
+            &|| std::fs::remove_file(&path).and_then(|()| symlink(&elsewhere, &path)).unwrap(),
+            &|| std::fs::remove_file(&path).and_then(|()| symlink("nowhere", &path)).unwrap(),
+        ];
+        for put in put {
+            put();
+            assert_eq!(blobs.named(&blob, NAME).unwrap(), path);
+            assert_eq!(std::fs::read(&path).unwrap(), BYTES);
+        }
+        std::fs::remove_file(blobs.path(&blob)).unwrap();
+        assert_eq!(blobs.named(&blob, NAME).unwrap(), path, "a link is right before its blob is there again");
+        std::fs::remove_file(&path).and_then(|()| std::fs::create_dir(&path)).unwrap();
+        let error = blobs.named(&blob, NAME).unwrap_err();
+        assert!(error.source.to_string().contains("nothing of the store's making"), "{error}");
+        std::fs::remove_dir_all(blobs.named_dir(&blob)).unwrap();
+        symlink(dir.path(), blobs.named_dir(&blob)).unwrap();
+        let error = blobs.named(&blob, NAME).unwrap_err();
+        assert!(error.source.to_string().contains("no folder of the store's"), "{error}");
+        assert!(!dir.path().join(NAME).exists());
+    }
+
+    #[test]
+    fn a_document_is_made_once_and_made_again_where_its_bytes_are_wrong() {
+        let (_dir, blobs, _) = store();
+        let path = blobs.document("demo.provenance", BYTES).unwrap();
+        let inode = |path: &Path| Signature::of(&std::fs::metadata(path).unwrap()).inode;
+        let made = inode(&path);
+        assert_eq!((blobs.document("demo.provenance", BYTES).unwrap(), inode(&path)), (path.clone(), made));
+        std::fs::remove_file(&path).and_then(|()| std::fs::write(&path, "wrong")).unwrap();
+        assert_eq!(blobs.document("demo.provenance", BYTES).unwrap(), path);
+        assert_eq!(std::fs::read(&path).unwrap(), BYTES);
+        std::fs::remove_file(&path).and_then(|()| std::fs::create_dir(&path)).unwrap();
+        assert!(blobs.document("demo.provenance", BYTES).is_err());
+    }
+
+    #[test]
+    fn the_list_of_filenames_gets_what_it_lacks_and_loses_what_has_neither_row_nor_bytes() {
+        let (_dir, blobs, there) = store();
+        let [gone, row] = [&b"gone"[..], b"row"].map(|bytes| Digests::of(bytes).blake3);
+        blobs.note_filenames(&[(there, "early"), (gone, "late"), (row, "known")]).unwrap();
+        assert_eq!(blobs.noted_filenames().unwrap().len(), 3);
+        let known = (row, "known".to_owned());
+        assert_eq!(blobs.mend_filenames(std::slice::from_ref(&known)).unwrap(), 0, "so short a list is left alone");
+        assert_eq!(blobs.noted_filenames().unwrap().len(), 3);
+        assert_eq!(blobs.mend_filenames(&[known.clone(), (row, "lacking".to_owned())]).unwrap(), 1);
+        let noted = blobs.noted_filenames().unwrap();
+        assert_eq!((noted.len(), &noted[&there]), (2, &vec!["early".to_owned()]), "an import may be about to list it");
+        assert_eq!(noted[&row], ["known", "lacking"]);
+        let many: Vec<String> = (0..=SPARE).map(|number| number.to_string()).collect();
+        let many: Vec<_> = many.iter().map(|name| (gone, name.as_str())).collect();
+        blobs.note_filenames(&many[..SPARE - 1]).unwrap();
+        assert_eq!(blobs.mend_filenames(std::slice::from_ref(&known)).unwrap(), 0);
+        assert_eq!(blobs.noted_filenames().unwrap().len(), 3, "a few lines more than are needed do no harm");
+        blobs.note_filenames(&many).unwrap();
+        assert_eq!(blobs.mend_filenames(&[known]).unwrap(), 0);
+        assert_eq!(blobs.noted_filenames().unwrap().len(), 2);
+    }
+
+    /// With its two lines and the two of the blob that is there, a list of one wanted name may have so many more.
+    const SPARE: usize = 1000;
+
+    #[test]
+    fn names_in_a_shard_that_is_not_there_need_no_sync() {
+        let (dir, blobs, blob) = store();
+        blobs.sync_names([&blob].into_iter()).unwrap();
+        std::fs::remove_dir_all(dir.path().join("blobs/b3")).unwrap();
+        blobs.sync_names([&blob].into_iter()).unwrap();
+    }
+
+    #[test]
+    fn what_is_removed_leaves_no_name_and_what_others_put_there_goes_to_quarantine() {
+        let (_dir, blobs, blob) = store();
+        let named = blobs.named(&blob, NAME).unwrap();
+        let reap = blobs.reap().unwrap();
+        for _ in 0..2 {
+            blobs.remove(&reap, &blob).unwrap();
+            assert_eq!((blobs.find(&blob).unwrap(), named.is_symlink()), (Found::Absent, false));
+            assert!(!blobs.named_dir(&blob).exists());
+        }
+        for number in 0..2 {
+            std::fs::create_dir(blobs.path(&blob)).unwrap();
+            assert_eq!(blobs.find(&blob).unwrap(), Found::Foreign);
+            blobs.remove(&reap, &blob).unwrap();
+            assert_eq!(blobs.find(&blob).unwrap(), Found::Absent);
+            assert!(blobs.quarantined().unwrap().contains(&blobs.quarantine.join(format!("{blob}.{number}"))));
+        }
+        std::fs::remove_dir(fs::parent(&blobs.path(&blob))).unwrap();
+        std::fs::write(fs::parent(&blobs.path(&blob)), "a file").unwrap();
+        assert!(blobs.remove(&reap, &blob).is_err(), "not every failure is a folder in its place");
+        assert_eq!(blobs.quarantined().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn right_bytes_take_the_place_of_wrong_ones_and_leave_staging() {
+        let (dir, blobs, blob) = store();
+        let reap = blobs.reap().unwrap();
+        let staged = dir.path().join("staged");
+        let stage = || std::fs::write(&staged, BYTES).unwrap();
+        stage();
+        assert_eq!((blobs.publish(&staged, &blob).unwrap(), staged.exists()), (false, true), "the name is taken");
+        std::fs::write(blobs.path(&blob), "wrong").unwrap();
+        assert!(!blobs.is_good(&blob));
+        let moved = blobs.replace(&reap, &staged, &blob).unwrap().unwrap();
+        assert_eq!((std::fs::read(moved).unwrap(), staged.exists()), (b"wrong".to_vec(), false));
+        assert!(blobs.is_good(&blob));
+        std::fs::remove_dir_all(fs::parent(&blobs.path(&blob))).unwrap();
+        stage();
+        assert_eq!(blobs.replace(&reap, &staged, &blob).unwrap(), None);
+        assert!(blobs.is_good(&blob), "its shard is made");
+    }
+
+    #[test]
+    fn every_path_is_told_with_the_digest_by_which_it_is_named() {
+        let (dir, blobs, blob) = store();
+        let root = dir.path().join("blobs/b3");
+        let shard = fs::parent(&blobs.path(&blob)).file_name().unwrap().to_str().unwrap().to_owned();
+        let other = if shard == "00" { "01" } else { "00" };
+        let strays = ["README".to_owned(), format!("{other}/{blob}"), format!("{shard}/folder/file")];
+        for stray in &strays {
+            std::fs::create_dir_all(fs::parent(&root.join(stray)))
+                .and_then(|()| std::fs::write(root.join(stray), ""))
+                .unwrap();
+        }
+        let mut expected: Vec<_> = strays.iter().map(|stray| (root.join(stray), None)).collect();
+        expected.extend([(root.join(&shard).join("folder"), None), (blobs.path(&blob), Some(blob))]);
+        let mut found: Vec<_> = blobs.iter().map(|found| found.unwrap()).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn metadata_files_get_their_names_and_what_others_put_there_is_passed_over() {
+        let (dir, blobs, _) = store();
+        let sha256 = Sha256::of(BYTES);
+        assert_eq!((blobs.has_sidecar(&sha256), blobs.sidecars().unwrap().len()), (false, 0));
+        for _ in 0..2 {
+            blobs.stage_sidecar(dir.path(), &sha256, BYTES).unwrap();
+            blobs.publish_sidecar(dir.path(), &sha256).unwrap();
+        }
+        let path = blobs.sidecar(&sha256);
+        assert_eq!((blobs.has_sidecar(&sha256), std::fs::read(&path).unwrap()), (true, BYTES.to_vec()));
+        std::fs::write(blobs.sidecars.join("a file for a folder"), "").unwrap();
+        std::fs::create_dir(path.with_file_name("a folder for a file")).unwrap();
+        symlink("nowhere", path.with_file_name("a link")).unwrap();
+        std::fs::write(path.with_file_name("no digest"), "").unwrap();
+        let mut found = blobs.sidecars().unwrap();
+        found.sort();
+        assert_eq!(found, [(path.clone(), Some(sha256)), (path.with_file_name("no digest"), None)]);
+        std::fs::remove_file(&path).and_then(|()| std::fs::create_dir(&path)).unwrap();
+        assert!(!blobs.has_sidecar(&sha256));
+        blobs.stage_sidecar(dir.path(), &sha256, BYTES).unwrap();
+        assert!(blobs.publish_sidecar(dir.path(), &sha256).is_err());
+    }
+}

@@ -156,4 +156,20 @@ mod tests {
     fn one_project_of_no_collection_is_nothing() {
         assert_eq!(seen(Strategy::Nearest, Vec::new()), Vec::<String>::new());
     }
+
+    #[test]
+    fn each_fate_says_whether_a_page_has_the_file_and_whether_nobody_looks_at_it() {
+        let (by, reason) = ("near".parse().unwrap(), String::new);
+        let fates = [
+            (Fate::Listed, (true, false, false)),
+            (Fate::Yanked { reason: reason() }, (true, false, false)),
+            (Fate::Lost, (true, false, false)),
+            (Fate::Shadowed { by }, (false, true, false)),
+            (Fate::Foreign { reason: reason() }, (false, true, true)),
+            (Fate::Withheld { reason: reason() }, (false, false, false)),
+        ];
+        for (fate, expected) in fates {
+            assert_eq!((fate.is_shown(), fate.is_hidden(), fate.is_foreign()), expected, "{fate:?}");
+        }
+    }
 }

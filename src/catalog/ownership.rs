@@ -248,12 +248,15 @@ fn kin(
 }
 
 fn accelerators_of_row(row: &CollectionRow) -> Option<Vec<Accelerator>> {
-    row.guard.accelerators.clone().or_else(|| accelerators_of_name(&row.name))
+    row.settings.guard.accelerators.clone().or_else(|| accelerators_of_name(&row.name))
 }
 
 /// Returns the accelerators of a collection or variant: those that its guard allows, else the one that its name tells; `cpu` is none.
 pub(crate) fn accelerators_of(rows: &Rows, name: &CollectionName) -> Result<Option<Vec<Accelerator>>> {
-    Ok(rows.find_collection(name)?.and_then(|row| row.guard.accelerators).or_else(|| accelerators_of_name(name)))
+    Ok(rows
+        .find_collection(name)?
+        .and_then(|row| row.settings.guard.accelerators)
+        .or_else(|| accelerators_of_name(name)))
 }
 
 fn accelerators_of_name(name: &CollectionName) -> Option<Vec<Accelerator>> {

@@ -101,7 +101,7 @@ impl<'a> Reach<'a> {
 /// Tells why strangers aren't asked for a project that this collection has, or is to have; `None`: they are.
 fn owning(rows: &Rows, collection: &CollectionRow, project: &ProjectName, matter: Matter) -> Result<Option<String>> {
     let name = &collection.name;
-    let open = specific(&collection.open_projects, project);
+    let open = specific(&collection.settings.open_projects, project);
     let reserved = rows.reservations(Some(collection.id))?.into_iter().filter(|row| row.pattern.matches(project));
     let reserved = reserved.max_by_key(|row| specificity(&row.pattern));
     if let Some(Reservation { pattern, reason, .. }) = reserved
@@ -134,7 +134,7 @@ fn specificity(pattern: &ProjectPattern) -> (bool, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Access, Manifest};
+    use crate::manifest::{Access, CollectionSettings, Manifest};
     use std::time::Duration;
 
     #[test]
@@ -146,7 +146,8 @@ mod tests {
         let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<ProjectPattern>>();
         transaction.put_reservation(id, &"acme-*".parse().unwrap(), Some("the company's"), 1).unwrap();
         let is_closed = |open: &[&str], project: &str| {
-            transaction.set_open_projects(id, &patterns(open)).unwrap();
+            let settings = CollectionSettings { open_projects: patterns(open), ..CollectionSettings::default() };
+            transaction.set_collection_settings(id, &settings).unwrap();
             let row = transaction.find_collection(&"ours".parse().unwrap()).unwrap().unwrap();
             owning(&transaction, &row, &project.parse().unwrap(), Matter::Files).unwrap().is_some()
         };

@@ -295,4 +295,36 @@ mod tests {
         assert_eq!(gone(&wheels, rules(998), &[]), wheels);
         assert_eq!(gone(&wheels, rules(1000), &[]), [""; 0]);
     }
+
+    #[test]
+    fn a_use_is_what_counts_unless_a_clock_that_was_ahead_told_it() {
+        let day = 86_400;
+        let mut entries = entries(&["a-1-py3-none-any.whl", "b-1-py3-none-any.whl", "c-1-py3-none-any.whl"]);
+        entries[0].used_at = Some(6 * day);
+        entries[1].used_at = Some(11 * day);
+        let rules = |days| Retention { unused_for: Some(days * day), ..Retention::default() };
+        let told = |index: usize, days: i64| (index, format!("unused for {days} days"));
+        let plan = |days| plan(&entries, &rules(days), &HashSet::new(), 10 * day);
+        assert_eq!(plan(5), [told(1, 9), told(2, 9)], "they came in the first seconds of day 0");
+        assert_eq!(plan(4), [told(0, 4), told(1, 9), told(2, 9)]);
+    }
+
+    #[test]
+    fn the_last_use_of_a_blobs_entries_decides_who_makes_room_and_of_equals_the_largest_does() {
+        let mut entries = entries(&["a-1-py3-none-any.whl", "b-1-py3-none-any.whl", "c-1-py3-none-any.whl"]);
+        // In two collections, and used in one of them only.
+        entries.push(Entry { used_at: Some(900), ..entries[0].clone() });
+        entries.extend((5..20).map(|number| Entry { size: number as u64, ..entry(number, "d-1-py3-none-any.whl") }));
+        entries.iter_mut().skip(4).for_each(|entry| entry.used_at = Some(500));
+        let goes = |left: u64| {
+            let (decisions, beyond) = beyond_bytes(&entries, left, &HashSet::new(), &HashSet::new(), 1000);
+            assert_eq!(beyond, 0);
+            decisions.into_iter().map(|(index, _)| index).collect::<Vec<_>>()
+        };
+        let rest: u64 = (5..20).sum();
+        assert_eq!(goes(100 + rest), [1, 2]);
+        assert_eq!(goes(100 + rest - 19 - 18), [1, 2, 18, 17]);
+        assert_eq!(goes(100).len(), 2 + 15);
+        assert_eq!(goes(99)[17..], [0, 3], "all entries of a blob go with it");
+    }
 }

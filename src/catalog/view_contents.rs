@@ -277,7 +277,9 @@ impl<'a> Withholding<'a> {
 
     /// Tells whether nothing is withheld, and all projects are active.
     fn is_idle(&self) -> bool {
-        self.statuses.is_empty() && self.blocks.is_empty() && !self.collections.iter().any(|row| row.hides_variants)
+        self.statuses.is_empty()
+            && self.blocks.is_empty()
+            && !self.collections.iter().any(|row| row.settings.hides_variants)
     }
 
     /// Judges the entries of one project, of which the first is in the nearest collection. `seen` tells which collections count.
@@ -294,8 +296,9 @@ impl<'a> Withholding<'a> {
         };
         let quarantine = quarantine(status.as_ref());
         judged.statuses.extend(status.map(|row| (row.project.clone(), row)));
-        let hides =
-            |entry: &Entry| self.collections.iter().any(|row| row.hides_variants && row.name == entry.collection);
+        let hides = |entry: &Entry| {
+            self.collections.iter().any(|row| row.settings.hides_variants && row.name == entry.collection)
+        };
         judged.fates.extend(fates.into_iter().map(|(entry, fate)| {
             let reason = match &quarantine {
                 _ if !fate.is_shown() => None,

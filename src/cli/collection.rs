@@ -318,7 +318,7 @@ fn show(app: &App, name: &CollectionName) -> Result<()> {
             ("rules", dash(rules(&report))),
             ("own projects", format!("{} (closed to strangers' remotes)", report.owned_projects)),
             ("reserved", patterns(&report.reserved)),
-            ("open", patterns(&report.open)),
+            ("open", patterns(&report.settings.open_projects)),
             ("blocks", report.blocks.to_string()),
             ("snapshots", dash(snapshots.join(", "))),
         ];
@@ -327,18 +327,18 @@ fn show(app: &App, name: &CollectionName) -> Result<()> {
 }
 
 fn rules(row: &CollectionReport) -> String {
-    let rules = &row.retention;
+    let rules = &row.settings.retention;
     let texts = [
         rules.keep_builds.map(|count| format!("{count} builds")),
         rules.keep_versions.map(|count| format!("{count} versions")),
         rules.unused_for.map(|seconds| format!("used in {} d", seconds / 86_400)),
         rules.max_bytes.map(|bytes| format!("at most {}", print::size(bytes))),
-        guard(&row.guard),
-        row.hides_variants.then(|| "variants hidden".to_owned()),
-        row.reuses_filenames.then(|| "filenames reused".to_owned()),
-        row.cache.as_ref().map(|rules| format!("cache {rules}")),
-        (!row.open.is_empty()).then(|| {
-            let patterns: Vec<&str> = row.open.iter().map(ProjectPattern::as_str).collect();
+        guard(&row.settings.guard),
+        row.settings.hides_variants.then(|| "variants hidden".to_owned()),
+        row.settings.reuses_filenames.then(|| "filenames reused".to_owned()),
+        row.settings.cache_rules.as_ref().map(|rules| format!("cache {rules}")),
+        (!row.settings.open_projects.is_empty()).then(|| {
+            let patterns: Vec<&str> = row.settings.open_projects.iter().map(ProjectPattern::as_str).collect();
             format!("open {}", patterns.join("+"))
         }),
     ];

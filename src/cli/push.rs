@@ -48,7 +48,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         is_dry_run: args.dry_run,
     };
     let store = app.open_or_rehearse(args.dry_run)?;
-    if options.remotes.is_empty() && !ops::remote::remotes(&store)?.iter().any(|remote| remote.writes_back) {
+    if options.remotes.is_empty() && !ops::remote::remotes(&store)?.iter().any(|remote| remote.settings.writes_back) {
         app.note("no remote is written back to: name one of yours, or say `wcas remote set NAME --ours --write-back`");
     }
     let report = ops::push::push(&store, &app.context(), &options)?;

@@ -214,7 +214,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
 
 /// Says what plain http means for pages, whose digests nothing vouches for. On the way to this machine itself is nobody.
 fn warn_of_plain(app: &App, report: &RemoteReport) {
-    let url = url::Url::parse(&report.url).ok().filter(|url| url.scheme() == "http");
+    let url = url::Url::parse(&report.settings.url).ok().filter(|url| url.scheme() == "http");
     let host = url.as_ref().and_then(|url| url.host()).filter(|host| match host {
         url::Host::Domain(name) => *name != "localhost",
         url::Host::Ipv4(address) => !address.is_loopback(),
@@ -272,7 +272,10 @@ fn test(app: &App, name: &RemoteName, project: Option<&ProjectName>) -> Result<E
 
 fn line(report: &RemoteReport) -> String {
     let (collection, rules) = (&report.collection, dash(rules(report)));
-    format!("{}: {} for {collection}, priority {}; rules {rules}", report.name, report.url, report.priority)
+    format!(
+        "{}: {} for {collection}, priority {}; rules {rules}",
+        report.name, report.settings.url, report.settings.priority
+    )
 }
 
 fn row(report: &RemoteReport) -> [String; 6] {
@@ -288,9 +291,9 @@ fn row(report: &RemoteReport) -> [String; 6] {
     };
     [
         report.collection.to_string(),
-        report.priority.to_string(),
+        report.settings.priority.to_string(),
         report.name.to_string(),
-        report.url.clone(),
+        report.settings.url.clone(),
         dash(rules(report)),
         health,
     ]
@@ -307,20 +310,20 @@ fn rules(report: &RemoteReport) -> String {
     let words = |word: &str, items: Vec<String>| (!items.is_empty()).then(|| format!("{word} {}", items.join(" ")));
     let texts = |patterns: &[ProjectPattern]| patterns.iter().map(ToString::to_string).collect();
     let rules = [
-        words("only", texts(&report.only)),
-        words("except", texts(&report.except)),
-        report.min_age.map(|seconds| format!("older than {}", units::seconds_text(seconds))),
-        words("not found", report.not_found.iter().map(ToString::to_string).collect()),
-        words("follows", report.follow_hosts.clone()),
-        report.allow_insecure.then(|| "insecure".to_owned()),
-        report.trust_unhashed.then(|| "unhashed".to_owned()),
-        report.is_listed.then(|| "listed".to_owned()),
-        report.is_optional.then(|| "optional".to_owned()),
-        report.auth.as_ref().map(|auth| format!("auth {auth}")),
-        report.is_ours.then(|| "ours".to_owned()),
-        report.writes_back.then(|| "writes back".to_owned()),
-        report.upload_url.as_ref().map(|url| format!("uploads to {url}")),
-        report.signed_by.as_ref().map(|keys| {
+        words("only", texts(&report.settings.only)),
+        words("except", texts(&report.settings.except)),
+        report.settings.min_age.map(|seconds| format!("older than {}", units::seconds_text(seconds))),
+        words("not found", report.settings.not_found.iter().map(ToString::to_string).collect()),
+        words("follows", report.settings.follow_hosts.clone()),
+        report.settings.allow_insecure.then(|| "insecure".to_owned()),
+        report.settings.trust_unhashed.then(|| "unhashed".to_owned()),
+        report.settings.is_listed.then(|| "listed".to_owned()),
+        report.settings.is_optional.then(|| "optional".to_owned()),
+        report.settings.auth.as_ref().map(|auth| format!("auth {auth}")),
+        report.settings.is_ours.then(|| "ours".to_owned()),
+        report.settings.writes_back.then(|| "writes back".to_owned()),
+        report.settings.upload_url.as_ref().map(|url| format!("uploads to {url}")),
+        report.settings.signed_by.as_ref().map(|keys| {
             format!(
                 "signed by {}",
                 keys.lines().filter_map(|line| line.split_whitespace().next()).collect::<Vec<_>>().join(" ")

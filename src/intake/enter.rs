@@ -283,7 +283,7 @@ fn closed(
             return Ok(Some(Objection::Existing(Some(entry.sha256))));
         }
     }
-    let is_kept = (options.keep_existing || !receiver.may_replace) && !row.reuses_filenames;
+    let is_kept = (options.keep_existing || !receiver.may_replace) && !row.settings.reuses_filenames;
     if is_kept && transaction.was_other(row.id, filename, blob, is_builders)? {
         let text = format!(
             "{collection} had other bytes as {filename} before, and clients may remember those: use another version or build \

@@ -119,8 +119,9 @@ fn guards(store: &Store, items: &[Item]) -> Result<HashMap<CollectionName, Guard
     let names: HashSet<&CollectionName> = items.iter().map(|item| &item.decision.collection).collect();
     let mut guards = HashMap::new();
     for name in names {
-        if let Some(row) = store.manifest.find_collection(name)?.filter(|row| row.guard.accelerators.is_some()) {
-            guards.insert(row.name, row.guard);
+        if let Some(row) = store.manifest.find_collection(name)?.filter(|row| row.settings.guard.accelerators.is_some())
+        {
+            guards.insert(row.name, row.settings.guard);
         }
     }
     Ok(guards)

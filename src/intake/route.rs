@@ -125,7 +125,7 @@ impl Router {
         let row = rows.find_variant(variant)?;
         let guards = rows.collections()?.into_iter();
         let mut accelerators: BTreeMap<CollectionName, _> =
-            guards.filter_map(|row| Some((row.name, row.guard.accelerators?))).collect();
+            guards.filter_map(|row| Some((row.name, row.settings.guard.accelerators?))).collect();
         let mut variants: Vec<CollectionName> = rows.variants()?.into_iter().map(|row| row.name).collect();
         if row.is_none() {
             variants.push(variant.clone());

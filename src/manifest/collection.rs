@@ -48,6 +48,25 @@ pub struct Guard {
     pub is_strict: bool,
 }
 
+/// What people say of a collection, but for its fallbacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CollectionSettings {
+    /// Its rules for gc.
+    pub retention: Retention,
+    /// What it holds of wheels that are bound to accelerators.
+    pub guard: Guard,
+    /// Whether views of it leave its variant wheels out.
+    pub hides_variants: bool,
+    /// Whether an upload may give a filename that was removed other bytes.
+    pub reuses_filenames: bool,
+    /// What its cache endpoint offers; `None`: the defaults.
+    #[serde(rename = "cache")]
+    pub cache_rules: Option<String>,
+    /// Patterns of projects for which strangers' remotes are asked, though it owns them.
+    #[serde(rename = "open")]
+    pub open_projects: Vec<ProjectPattern>,
+}
+
 /// A collection's row.
 #[derive(Debug, Clone)]
 pub struct CollectionRow {
@@ -61,18 +80,8 @@ pub struct CollectionRow {
     pub complete_since: i64,
     /// When it was created.
     pub created_at: i64,
-    /// Its rules.
-    pub retention: Retention,
-    /// Its guard.
-    pub guard: Guard,
-    /// Whether views of it leave its variant wheels out.
-    pub hides_variants: bool,
-    /// Whether an upload may give a filename that was removed other bytes.
-    pub reuses_filenames: bool,
-    /// What its cache endpoint offers; `None`: the defaults.
-    pub cache_rules: Option<String>,
-    /// Patterns of projects for which strangers' remotes are asked, though it owns them.
-    pub open_projects: Vec<ProjectPattern>,
+    /// What people say of it.
+    pub settings: CollectionSettings,
 }
 
 impl CollectionRow {
@@ -84,21 +93,23 @@ impl CollectionRow {
             revision: row.get("revision")?,
             complete_since: row.get("complete_since")?,
             created_at: row.get("created_at")?,
-            retention: Retention {
-                keep_builds: row.get("keep_builds")?,
-                keep_versions: row.get("keep_versions")?,
-                unused_for: row.get("unused_for")?,
-                max_bytes: row.get::<_, Option<i64>>("max_bytes")?.map(i64::cast_unsigned),
+            settings: CollectionSettings {
+                retention: Retention {
+                    keep_builds: row.get("keep_builds")?,
+                    keep_versions: row.get("keep_versions")?,
+                    unused_for: row.get("unused_for")?,
+                    max_bytes: row.get::<_, Option<i64>>("max_bytes")?.map(i64::cast_unsigned),
+                },
+                guard: Guard {
+                    accelerators: if has_guard { Some(list(row, "accelerators", ',')?) } else { None },
+                    is_warning: row.get::<_, String>("guard")? == "warn",
+                    is_strict: row.get("guard_strict")?,
+                },
+                hides_variants: row.get("hide_variants")?,
+                reuses_filenames: row.get("reuse_filenames")?,
+                cache_rules: row.get("cache_rules")?,
+                open_projects: list(row, "open_projects", ',')?,
             },
-            guard: Guard {
-                accelerators: if has_guard { Some(list(row, "accelerators", ',')?) } else { None },
-                is_warning: row.get::<_, String>("guard")? == "warn",
-                is_strict: row.get("guard_strict")?,
-            },
-            hides_variants: row.get("hide_variants")?,
-            reuses_filenames: row.get("reuse_filenames")?,
-            cache_rules: row.get("cache_rules")?,
-            open_projects: list(row, "open_projects", ',')?,
         })
     }
 }
@@ -217,20 +228,6 @@ impl Rows {
 }
 
 impl Transaction<'_> {
-    /// Sets whether an upload may give a filename that was removed other bytes.
-    pub fn set_reuse_filenames(&self, id: CollectionId, reuses_filenames: bool) -> Result<()> {
-        let sql = "UPDATE collection SET reuse_filenames = ?2 WHERE id = ?1";
-        self.conn.prepare_cached(sql)?.execute((id, reuses_filenames))?;
-        Ok(())
-    }
-
-    /// Sets what a collection's cache endpoint offers.
-    pub fn set_cache_rules(&self, id: CollectionId, rules: Option<&str>) -> Result<()> {
-        let sql = "UPDATE collection SET cache_rules = ?2 WHERE id = ?1";
-        self.conn.prepare_cached(sql)?.execute((id, rules))?;
-        Ok(())
-    }
-
     /// Creates a collection.
     pub fn insert_collection(&self, name: &CollectionName, now: i64) -> Result<CollectionId> {
         let sql = "INSERT INTO collection(name, created_at) VALUES(?1, ?2)";
@@ -243,25 +240,23 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Sets a collection's rules.
-    pub fn set_retention(&self, id: CollectionId, retention: &Retention) -> Result<()> {
+    /// Sets what people say of a collection.
+    pub fn set_collection_settings(&self, id: CollectionId, settings: &CollectionSettings) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
             "UPDATE collection SET keep_builds = :keep_builds, keep_versions = :keep_versions, unused_for = :unused_for,
-               max_bytes = :max_bytes WHERE id = :id",
+               max_bytes = :max_bytes, accelerators = :accelerators, guard = :guard, guard_strict = :guard_strict,
+               hide_variants = :hide_variants, reuse_filenames = :reuse_filenames, cache_rules = :cache_rules,
+               open_projects = :open_projects WHERE id = :id",
         )?;
+        let CollectionSettings { retention, guard, .. } = settings;
         statement.execute(named_params! {
             ":id": id, ":keep_builds": retention.keep_builds, ":keep_versions": retention.keep_versions,
             ":unused_for": retention.unused_for, ":max_bytes": retention.max_bytes.map(u64::cast_signed),
+            ":accelerators": guard.accelerators.as_ref().map(|accelerators| joined(accelerators, ",")),
+            ":guard": if guard.is_warning { "warn" } else { "refuse" }, ":guard_strict": guard.is_strict,
+            ":hide_variants": settings.hides_variants, ":reuse_filenames": settings.reuses_filenames,
+            ":cache_rules": settings.cache_rules, ":open_projects": joined(&settings.open_projects, ","),
         })?;
-        Ok(())
-    }
-
-    /// Sets a collection's guard.
-    pub fn set_guard(&self, id: CollectionId, guard: &Guard) -> Result<()> {
-        let sql = "UPDATE collection SET accelerators = ?2, guard = ?3, guard_strict = ?4 WHERE id = ?1";
-        let accelerators = guard.accelerators.as_ref().map(|accelerators| joined(accelerators, ","));
-        let word = if guard.is_warning { "warn" } else { "refuse" };
-        self.conn.prepare_cached(sql)?.execute((id, accelerators, word, guard.is_strict))?;
         Ok(())
     }
 
@@ -315,5 +310,36 @@ impl Transaction<'_> {
     pub fn delete_snapshot(&self, collection: CollectionId, name: &str) -> Result<bool> {
         let sql = "DELETE FROM snapshot WHERE collection_id = ?1 AND name = ?2";
         Ok(self.conn.prepare_cached(sql)?.execute((collection, name))? == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Access, Manifest};
+    use std::time::Duration;
+
+    #[test]
+    fn settings_come_back_as_they_were_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("manifest.sqlite");
+        let manifest = Manifest::open(&path, Access::Create, Duration::from_secs(5)).unwrap();
+        let transaction = manifest.write().unwrap();
+        let name: CollectionName = "shared".parse().unwrap();
+        let shared = transaction.insert_collection(&name, 1).unwrap();
+        let read = || transaction.find_collection(&name).unwrap().unwrap().settings;
+        assert_eq!(read(), CollectionSettings::default());
+        for accelerators in [None, Some(vec![]), Some(vec![Accelerator::Cuda, Accelerator::Rocm])] {
+            let settings = CollectionSettings {
+                retention: Retention { keep_builds: Some(2), max_bytes: Some(u64::MAX / 2), ..Retention::default() },
+                guard: Guard { accelerators, is_warning: true, is_strict: true },
+                hides_variants: true,
+                reuses_filenames: true,
+                cache_rules: Some("local=drop".to_owned()),
+                open_projects: vec!["acme-*".parse().unwrap()],
+            };
+            transaction.set_collection_settings(shared, &settings).unwrap();
+            assert_eq!(read(), settings);
+        }
     }
 }

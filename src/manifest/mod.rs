@@ -28,6 +28,7 @@ mod remote_metadata;
 mod revision_signature;
 mod route;
 mod session;
+mod soundness;
 mod status;
 mod token;
 mod triggers;
@@ -41,7 +42,7 @@ mod write_back;
 pub use actor::{Actor, ActorKind};
 pub use blob::BlobRow;
 pub use build_run::BuildRunRow;
-pub use collection::{CollectionRow, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
+pub use collection::{CollectionRow, CollectionSettings, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
 pub use count::{LookupCount, Outcome, StoreTotals};
 pub use distribution::Distribution;
 pub use entry::{Entry, NewEntry, Origin, Scope};
@@ -154,9 +155,23 @@ impl Error {
         self.is_full() || matches!(self.code(), Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
     }
 
-    /// Tells whether the manifest itself is damaged.
+    /// Tells whether the manifest itself is damaged: its pages, or its words, since all statements are this program's own and what they
+    /// name is there in a sound one.
     pub fn is_corrupt(&self) -> bool {
-        matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnIndex, InvalidColumnName, InvalidColumnType,
+        };
+        let is_odd = matches!(
+            self,
+            Self::Sqlite(
+                FromSqlConversionFailure(..)
+                    | IntegralValueOutOfRange(..)
+                    | InvalidColumnIndex(_)
+                    | InvalidColumnName(_)
+                    | InvalidColumnType(..)
+            )
+        );
+        is_odd || matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown))
     }
 
     fn code(&self) -> Option<ErrorCode> {
@@ -343,22 +358,6 @@ impl Manifest {
     /// Returns a number that moves when another connection has changed the manifest. It means nothing to other connections.
     pub fn version(&self) -> Result<i64> {
         Ok(self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
-    }
-
-    /// Asks SQLite whether the file is sound; returns its complaints.
-    pub fn complaints(&self) -> Result<Vec<String>> {
-        let mut lines = Vec::new();
-        for check in ["PRAGMA quick_check", "PRAGMA foreign_key_check"] {
-            let mut statement = self.conn.prepare(check)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let text: String = row.get::<_, Option<String>>(0)?.unwrap_or_default();
-                if text != "ok" {
-                    lines.push(if check.contains("key") { format!("a row of {text} refers to nothing") } else { text });
-                }
-            }
-        }
-        Ok(lines)
     }
 
     /// Moves the write-ahead log's content into the manifest as far as readers allow, and gives free pages back.

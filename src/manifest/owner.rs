@@ -112,13 +112,6 @@ impl Transaction<'_> {
         Ok(self.conn.prepare_cached(sql)?.execute((collection, pattern.as_str()))? == 1)
     }
 
-    /// Sets the patterns of the projects for which strangers are asked though the collection owns them.
-    pub fn set_open_projects(&self, collection: CollectionId, patterns: &[ProjectPattern]) -> Result<()> {
-        let sql = "UPDATE collection SET open_projects = ?2 WHERE id = ?1";
-        self.conn.prepare_cached(sql)?.execute((collection, super::types::joined(patterns, ",")))?;
-        Ok(())
-    }
-
     /// Keeps something out of a collection, or of all; what is kept out already gets the new reason.
     pub fn put_block(&self, collection: Option<CollectionId>, spec: &str, reason: &str, now: i64) -> Result<()> {
         let mut statement = self.conn.prepare_cached(

@@ -31,7 +31,7 @@ text_column! {
 }
 
 /// What people say of a remote.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct RemoteSettings {
     /// Its URL, without credentials.
     pub url: String,
@@ -448,7 +448,6 @@ impl Transaction<'_> {
 mod tests {
     use super::super::{Access, Manifest};
     use super::*;
-    use crate::wheel::accelerator::Accelerator;
     use std::time::Duration;
 
     fn manifest() -> (tempfile::TempDir, Manifest) {
@@ -617,19 +616,5 @@ mod tests {
         };
         let expected = [count(RemoteOutcome::Failure, 1, 0, 30_000), count(RemoteOutcome::Hit, 3, 300, 21)];
         assert_eq!(transaction.remote_counts().unwrap(), expected);
-    }
-
-    #[test]
-    fn a_guard_comes_back_as_it_was_set() {
-        let (_dir, manifest) = manifest();
-        let transaction = manifest.write().unwrap();
-        let name: CollectionName = "shared".parse().unwrap();
-        let shared = transaction.insert_collection(&name, 1).unwrap();
-        assert_eq!(transaction.find_collection(&name).unwrap().unwrap().guard, super::super::Guard::default());
-        for accelerators in [None, Some(vec![]), Some(vec![Accelerator::Cuda, Accelerator::Rocm])] {
-            let guard = super::super::Guard { accelerators, is_warning: true, is_strict: true };
-            transaction.set_guard(shared, &guard).unwrap();
-            assert_eq!(transaction.find_collection(&name).unwrap().unwrap().guard, guard);
-        }
     }
 }

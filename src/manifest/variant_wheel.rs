@@ -1,6 +1,6 @@
 //! What variant wheels say of their variants, to the byte, and which collections hide them.
 
-use super::{BlobId, CollectionId, Result, Rows, Transaction};
+use super::{BlobId, Result, Rows, Transaction};
 use rusqlite::OptionalExtension;
 
 impl Rows {
@@ -16,13 +16,6 @@ impl Transaction<'_> {
     pub(super) fn insert_variant_json(&self, blob: BlobId, bytes: &[u8]) -> Result<()> {
         let sql = "INSERT INTO variant_json(blob_id, bytes) VALUES(?1, ?2) ON CONFLICT DO NOTHING";
         self.conn.prepare_cached(sql)?.execute((blob, bytes))?;
-        Ok(())
-    }
-
-    /// Sets whether views of a collection leave its variant wheels out.
-    pub fn set_hide_variants(&self, id: CollectionId, hides_variants: bool) -> Result<()> {
-        let sql = "UPDATE collection SET hide_variants = ?2 WHERE id = ?1";
-        self.conn.prepare_cached(sql)?.execute((id, hides_variants))?;
         Ok(())
     }
 }

@@ -197,7 +197,7 @@ struct Terms {
 impl Terms {
     fn read(store: &Store, shown: &Shown, rules: &CacheRules) -> Result<Self> {
         let rows = store.manifest.read()?;
-        let kept = rows.find_collection(shown.name())?.and_then(|row| row.cache_rules);
+        let kept = rows.find_collection(shown.name())?.and_then(|row| row.settings.cache_rules);
         // What the manifest has was looked at when it was written.
         let kept = kept.and_then(|text| text.parse().ok()).unwrap_or_default();
         let ours = rows.remotes()?.into_iter().filter(|row| row.settings.is_ours).map(|row| row.name.to_string());

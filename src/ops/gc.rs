@@ -180,10 +180,10 @@ fn retain_all(
     let (mut removed, mut left) = (Vec::new(), Vec::new());
     for row in collection_rows(transaction, &options.collections)? {
         let rules = Retention {
-            keep_builds: options.rules.keep_builds.or(row.retention.keep_builds),
-            keep_versions: options.rules.keep_versions.or(row.retention.keep_versions),
-            unused_for: options.rules.unused_for.or(row.retention.unused_for),
-            max_bytes: row.retention.max_bytes,
+            keep_builds: options.rules.keep_builds.or(row.settings.retention.keep_builds),
+            keep_versions: options.rules.keep_versions.or(row.settings.retention.keep_versions),
+            unused_for: options.rules.unused_for.or(row.settings.retention.unused_for),
+            max_bytes: row.settings.retention.max_bytes,
         };
         if rules == Retention::default() && options.rules.max_bytes.is_none() {
             continue;

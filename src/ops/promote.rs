@@ -163,7 +163,7 @@ fn objections(
     to: &CollectionName,
     specs: &[Spec],
 ) -> Result<HashMap<String, String>> {
-    let Some(target) = store.manifest.find_collection(to)?.filter(|row| !row.guard.is_warning) else {
+    let Some(target) = store.manifest.find_collection(to)?.filter(|row| !row.settings.guard.is_warning) else {
         return Ok(HashMap::new());
     };
     let mut entries = read(&store.manifest, from, specs)?.1;
@@ -175,7 +175,7 @@ fn objections(
             new.push(entry);
         }
     }
-    inspection::objections(store, context, &target.guard, &new)
+    inspection::objections(store, context, &target.settings.guard, &new)
 }
 
 fn read(transaction: &Rows, from: &RevisionSpec, specs: &[Spec]) -> Result<(i64, Vec<Entry>)> {

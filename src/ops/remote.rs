@@ -42,40 +42,11 @@ impl Health {
 pub struct RemoteReport {
     /// Its name.
     pub name: RemoteName,
-    /// Its URL.
-    pub url: String,
     /// The collection that pulls from it.
     pub collection: CollectionName,
-    /// The lower is asked first.
-    pub priority: i64,
-    /// See [`RemoteSettings::only`].
-    pub only: Vec<ProjectPattern>,
-    /// See [`RemoteSettings::except`].
-    pub except: Vec<ProjectPattern>,
-    /// See [`RemoteSettings::min_age`].
-    pub min_age: Option<i64>,
-    /// See [`RemoteSettings::not_found`].
-    pub not_found: Vec<u16>,
-    /// See [`RemoteSettings::follow_hosts`].
-    pub follow_hosts: Vec<String>,
-    /// See [`RemoteSettings::allow_insecure`].
-    pub allow_insecure: bool,
-    /// See [`RemoteSettings::trust_unhashed`].
-    pub trust_unhashed: bool,
-    /// See [`RemoteSettings::is_listed`].
-    pub is_listed: bool,
-    /// See [`RemoteSettings::is_optional`].
-    pub is_optional: bool,
-    /// Where credentials are, never what they are.
-    pub auth: Option<String>,
-    /// See [`RemoteSettings::is_ours`].
-    pub is_ours: bool,
-    /// See [`RemoteSettings::writes_back`].
-    pub writes_back: bool,
-    /// See [`RemoteSettings::upload_url`].
-    pub upload_url: Option<String>,
-    /// See [`RemoteSettings::signed_by`].
-    pub signed_by: Option<String>,
+    /// Its settings.
+    #[serde(flatten)]
+    pub settings: RemoteSettings,
     /// How it is.
     pub health: Health,
     /// When it last gave an answer, in seconds since 1970.
@@ -95,26 +66,10 @@ impl From<RemoteRow> for RemoteReport {
             Some(_) => Health::Ok,
             None => Health::Unknown,
         };
-        let settings = row.settings;
         Self {
             name: row.name,
-            url: settings.url,
             collection: row.collection_name,
-            priority: settings.priority,
-            only: settings.only,
-            except: settings.except,
-            min_age: settings.min_age,
-            not_found: settings.not_found,
-            follow_hosts: settings.follow_hosts,
-            allow_insecure: settings.allow_insecure,
-            trust_unhashed: settings.trust_unhashed,
-            is_listed: settings.is_listed,
-            is_optional: settings.is_optional,
-            auth: settings.auth,
-            is_ours: settings.is_ours,
-            writes_back: settings.writes_back,
-            upload_url: settings.upload_url,
-            signed_by: settings.signed_by,
+            settings: row.settings,
             health,
             ok_at: row.ok_at,
             failed_at: row.failed_at,

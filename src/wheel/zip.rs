@@ -7,7 +7,9 @@
 
 mod check;
 mod gaps;
+mod literal;
 mod packing;
+mod peek;
 mod stream;
 
 pub use stream::MemberReader;

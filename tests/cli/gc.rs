@@ -104,6 +104,51 @@ fn the_grace_keeps_what_was_dropped_and_undo_brings_it_back() {
 }
 
 #[test]
+fn gc_goes_on_where_its_time_was_over() {
+    let env = filled();
+    env.ok(["invalidate", "demo"]);
+    let gone = env.json(["gc", "--grace", "0", "--max-duration", "0s"]);
+    assert_eq!((&gone["blobs"], &gone["is_unfinished"]), (&0.into(), &true.into()));
+    assert_eq!(files(&env.path("store/blobs/b3")).len(), 4);
+    let gone = env.json(["gc", "--grace", "0", "--max-duration", "1h"]);
+    assert_eq!((&gone["blobs"], &gone["is_unfinished"]), (&4.into(), &false.into()));
+    assert_eq!(files(&env.path("store/blobs/b3")).len(), 0);
+}
+
+#[test]
+fn bytes_that_other_names_have_count_as_held_and_not_as_freed() {
+    let env = filled();
+    let blobs = env.path("store/blobs/b3");
+    let size = |path: &std::path::Path| fs::metadata(path).unwrap().len();
+    let all: u64 = files(&blobs).iter().map(|name| size(&blobs.join(name))).sum();
+    let mut held = 0;
+    for version in ["1.0", "2.0"] {
+        let path = blob(&env, &format!("demo=={version}"));
+        held += size(&path);
+        fs::hard_link(path, env.path(version)).unwrap();
+    }
+    env.ok(["invalidate", "demo"]);
+    for args in [&["gc", "--grace", "0", "--dry-run"][..], &["gc", "--grace", "0"]] {
+        let gone = env.json(args);
+        assert_eq!((&gone["held_bytes"], &gone["freed_bytes"]), (&held.into(), &(all - held).into()));
+    }
+}
+
+#[test]
+fn metadata_files_go_with_the_last_blob_that_has_them() {
+    let env = filled();
+    env.ok(["view", "--to", "tree"]);
+    let sidecars = || files(&env.path("store/metadata")).len();
+    assert_eq!(sidecars(), 3, "two builds of one version have the same");
+    env.ok(["invalidate", "demo==2.0"]);
+    env.ok(["view", "--to", "tree"]);
+    env.ok(["gc", "--grace", "0"]);
+    assert_eq!(sidecars(), 2);
+    assert!(files(&env.path("tree")).iter().any(|name| name.ends_with(".metadata")));
+    env.ok(["verify"]);
+}
+
+#[test]
 fn pins_win_over_every_rule() {
     let env = filled();
     env.ok(["pin", "demo==1.0", "--owner", "release", "--reason", "24.11 image"]);
@@ -206,6 +251,9 @@ fn verify_leaves_out_what_was_verified_lately_and_goes_on_where_it_stopped() {
     assert_eq!(env.json(["verify", "--max-age", "1h"])["checked"], 0);
     assert_eq!(env.json(["verify", "--parallel"])["checked"], 4);
     assert_eq!(env.json(["verify", "--parallel", "3"])["checked"], 4);
+    let slowly = env.json(["verify", "--rate", "64KiB"]);
+    let least = slowly["bytes"].as_f64().unwrap() / 65_536.0;
+    assert!(least > 0.1 && slowly["seconds"].as_f64().unwrap() >= least, "{slowly}");
     let stopped = env.json(["verify", "--max-duration", "0s"]);
     assert_eq!((&stopped["checked"], &stopped["left"]), (&0.into(), &4.into()));
 }
@@ -229,6 +277,67 @@ fn repair_takes_right_bytes_from_a_tree_that_has_its_own() {
 
 fn manifest(env: &Env) -> rusqlite::Connection {
     rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap()
+}
+
+#[test]
+fn an_import_and_a_gc_finish_what_a_killed_gc_was_deleting() {
+    let env = filled();
+    let store = env.path("store/blobs/b3");
+    let killed = || {
+        env.ok(["invalidate", "demo==1.0"]);
+        env.ok(["gc", "--grace", "0", "--max-duration", "0s"]);
+        let sql = "UPDATE blob SET state = 'deleting' WHERE maybe_unreferenced_at IS NOT NULL";
+        assert_eq!(manifest(&env).execute(sql, []).unwrap(), 1);
+    };
+    killed();
+    env.ok(["import", "in"]);
+    assert_eq!((files(&store).len(), listed(&env).len()), (4, 4));
+    env.ok(["lookup", "demo==1.0"]);
+    env.ok(["verify"]);
+    killed();
+    assert_eq!(env.json(["gc"])["blobs"], 1, "whatever the grace");
+    assert_eq!((files(&store).len(), listed(&env).len()), (3, 3));
+    env.ok(["verify"]);
+}
+
+#[test]
+fn what_a_row_says_wrong_is_told_whatever_its_bytes_were_before() {
+    let env = filled();
+    overwrite(&blob(&env, "demo==1.0"), "wrong");
+    assert_eq!(texts(&json_with_code(&env, 3, &["verify"])["problems"], "kind"), ["corrupt"]);
+    let again = json_with_code(&env, 3, &["verify"]);
+    assert_eq!(texts(&again["problems"], "detail"), ["found by an earlier run"]);
+    env.ok(["import", "in"]);
+    env.ok(["verify"]);
+    manifest(&env).execute_batch("UPDATE blob SET size = size + 64").unwrap();
+    assert_eq!(texts(&json_with_code(&env, 3, &["verify"])["problems"], "kind"), ["row"; 4]);
+}
+
+#[test]
+fn verify_looks_at_trees_while_there_is_time() {
+    let env = filled();
+    env.ok(["view", "--to", "tree"]);
+    fs::remove_file(env.path("tree/simple/demo/demo-1.0-py3-none-any.whl")).unwrap();
+    let damaged = |report: serde_json::Value| array(&report["trees"]).len();
+    assert_eq!(damaged(json_with_code(&env, 3, &["verify", "--max-duration", "1h"])), 1);
+    assert_eq!(damaged(json_with_code(&env, 0, &["verify", "--max-duration", "0s"])), 0);
+}
+
+#[test]
+fn verify_makes_wrong_metadata_files_again() {
+    let env = filled();
+    env.ok(["view", "--to", "tree"]);
+    assert_eq!(env.json(["verify"])["sidecars_rewritten"], 0);
+    let store = env.path("store/metadata");
+    let path = store.join(&files(&store)[0]);
+    let right = fs::read(&path).unwrap();
+    overwrite(&path, "wrong");
+    // Neither takes the time to read them all.
+    for args in [&["verify", "--quick"][..], &["verify", "--max-duration", "1h"]] {
+        assert_eq!(json_with_code(&env, 0, args)["sidecars_rewritten"], 0);
+    }
+    assert_eq!(env.json(["verify"])["sidecars_rewritten"], 1);
+    assert_eq!(fs::read(&path).unwrap(), right);
 }
 
 #[test]
@@ -413,6 +522,16 @@ fn findings_are_told_whatever_can_not_be_recorded() {
         let output = env.run_with_env(&[("WCAS_FAULT", &*format!("eio@{point}"))], ["--json", "verify"]);
         assert_eq!(output.code, 3, "{point}: {output}");
         assert_eq!(texts(&output.json()["problems"], "kind"), ["missing"], "{point}: {output}");
+    }
+    // Of a sound store it can't be said that all is well.
+    for point in 1..=2 {
+        let env = filled();
+        let output = env.run_with_env(&[("WCAS_FAULT", &*format!("eio@{point}"))], ["--json", "verify"]);
+        let report = output.json();
+        assert_eq!((output.code, array(&report["problems"]).len()), (3, 0), "{point}: {output}");
+        let failures: Vec<_> = array(&report["failures"]).iter().map(|why| why.as_str().unwrap()).collect();
+        assert!(failures[0].starts_with("what was verified could not be recorded: "), "{failures:?}");
+        assert_eq!(failures.len(), 1, "{failures:?}");
     }
 }
 

@@ -274,6 +274,24 @@ fn a_source_is_removed_only_when_the_stores_own_copy_was_read() {
 }
 
 #[test]
+fn more_files_than_two_batches_take_come_in_and_go_again() {
+    let env = Env::new();
+    // An import takes 1024 files at a time, and gc 2048 blobs.
+    let count = 2 * 1024 + 1;
+    for number in 0..count {
+        Wheel::new("demo", &number.to_string()).write_to(env.path("in"));
+    }
+    fs::write(env.path("in/demo-9999-py3-none-any.whl"), "not a zip").unwrap();
+    let report = json_with_code(&env, 3, &["import", "in"]);
+    assert_eq!((outcomes(&report), array(&report["refused"]).len()), (vec!["new"; count], 1));
+    let blobs = || crate::files(&env.path("store/blobs/b3")).len();
+    assert_eq!((blobs(), array(&env.json(["list"])["distributions"]).len()), (count, count));
+    assert_eq!(outcomes(&json_with_code(&env, 3, &["import", "in"])), vec!["unchanged"; count]);
+    env.ok(["invalidate", "demo"]);
+    assert_eq!((&env.json(["gc", "--grace", "0"])["blobs"], blobs()), (&count.into(), 0));
+}
+
+#[test]
 fn bytes_that_come_again_are_compared_with_what_nobody_read_for_long() {
     let env = Env::new();
     let wheel = Wheel::new("demo", "1.0").payload(5000, 1);

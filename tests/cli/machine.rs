@@ -370,7 +370,11 @@ fn a_helper_that_holds_a_lock() {
 fn who_is_stopped_with_a_lock_is_named_and_waited_for_no_longer_than_said() {
     let setups: [Setup; 4] = [
         ("locks/reap", &["gc", "--grace", "0"], |env| drop(env.ok(["invalidate", "demo"]))),
-        ("locks/reap", &["verify"], |env| crate::overwrite(&crate::blob(env, "demo"), "spoilt")),
+        ("locks/reap", &["verify"], |env| {
+            Wheel::new("more", "1.0").write_to(env.path("in"));
+            env.ok(["import", "in"]);
+            ["demo", "more"].iter().for_each(|name| crate::overwrite(&crate::blob(env, name), "spoilt"));
+        }),
         ("locks/reap", &["import", "in", "--link", "copy"], |env| {
             crate::overwrite(&crate::blob(env, "demo"), "spoilt")
         }),
@@ -392,6 +396,9 @@ fn who_is_stopped_with_a_lock_is_named_and_waited_for_no_longer_than_said() {
                 holder.wait().unwrap();
                 assert!((3..15).contains(&begin.elapsed().as_secs()), "{args:?} {:?}", begin.elapsed());
                 assert!(output.stderr.contains(&told) && output.stderr.contains("stopped)"), "{args:?} {output}");
+                // Of two bad blobs only one waits.
+                let waits = output.to_string().matches("waited for in vain before").count();
+                assert_eq!(waits, usize::from(args[0] == "verify"), "{args:?} {output}");
                 let expected = if args[0] == "verify" { 3 } else { 5 };
                 assert_eq!(output.code, expected, "{args:?} {output}");
                 let again = env.run(args);

@@ -61,13 +61,9 @@ fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     paths.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 fn fuzz(name: &str) {
     let target = Target::named(name);
-    if let Some(path) = variable("WCAS_TORTURE_INPUT") {
+    if let Some(path) = share::variable("WCAS_TORTURE_INPUT") {
         return target.run(&fs::read(path).unwrap());
     }
     let bench = Bench::new(name);

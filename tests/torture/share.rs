@@ -50,3 +50,8 @@ pub(crate) fn seed() -> u64 {
         (None, None) => 1,
     }
 }
+
+/// Returns a setting of whoever runs the tests.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -12,7 +12,7 @@ use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::{guard, retention};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::manifest::{BlockRow, CollectionRow, Guard, Retention, Rows};
+use crate::manifest::{BlockRow, CollectionRow, CollectionSettings, Guard, Retention, Rows, Transaction};
 use crate::name::CollectionName;
 use crate::ops::status::revise;
 use crate::requirement::ProjectPattern;
@@ -33,18 +33,9 @@ pub struct CollectionReport {
     pub distributions: u64,
     /// Where a lookup goes on.
     pub fallbacks: Vec<CollectionName>,
-    /// Its rules for gc.
-    pub retention: Retention,
-    /// What it holds of wheels that are bound to accelerators.
-    pub guard: Guard,
-    /// Whether views leave its variant wheels out.
-    pub hides_variants: bool,
-    /// See [`CollectionRow::reuses_filenames`].
-    pub reuses_filenames: bool,
-    /// See [`CollectionRow::cache_rules`].
-    pub cache: Option<String>,
-    /// See [`CollectionRow::open_projects`].
-    pub open: Vec<ProjectPattern>,
+    /// What people say of it.
+    #[serde(flatten)]
+    pub settings: CollectionSettings,
     /// Of how many projects it has, or had, files that came from no stranger.
     pub owned_projects: u64,
     /// What it reserves.
@@ -70,12 +61,7 @@ fn report(rows: &Rows, row: CollectionRow) -> Result<CollectionReport> {
         snapshots: rows.snapshots(row.id)?.into_iter().map(|snapshot| (snapshot.name, snapshot.revision)).collect(),
         name: row.name,
         revision: row.revision,
-        retention: row.retention,
-        guard: row.guard,
-        hides_variants: row.hides_variants,
-        reuses_filenames: row.reuses_filenames,
-        cache: row.cache_rules,
-        open: row.open_projects,
+        settings: row.settings,
         complete_since: row.complete_since,
         created_at: row.created_at,
     })
@@ -151,14 +137,38 @@ pub struct Settings {
     pub is_warning: Option<bool>,
     /// See [`Guard::is_strict`].
     pub is_strict: Option<bool>,
-    /// See [`CollectionRow::hides_variants`].
+    /// See [`CollectionSettings::hides_variants`].
     pub hides_variants: Option<bool>,
-    /// See [`CollectionRow::reuses_filenames`].
+    /// See [`CollectionSettings::reuses_filenames`].
     pub reuses_filenames: Option<bool>,
-    /// See [`CollectionRow::cache_rules`].
+    /// See [`CollectionSettings::cache_rules`].
     pub cache: Option<Option<CacheRules>>,
-    /// See [`CollectionRow::open_projects`].
+    /// See [`CollectionSettings::open_projects`].
     pub open: Option<Vec<ProjectPattern>>,
+}
+
+impl Settings {
+    /// Returns a collection's settings with these changes.
+    fn applied_to(&self, old: &CollectionSettings) -> CollectionSettings {
+        let rules = |cache: &Option<CacheRules>| cache.as_ref().map(ToString::to_string);
+        CollectionSettings {
+            retention: Retention {
+                keep_builds: self.keep_builds.unwrap_or(old.retention.keep_builds),
+                keep_versions: self.keep_versions.unwrap_or(old.retention.keep_versions),
+                unused_for: self.unused_for.unwrap_or(old.retention.unused_for),
+                max_bytes: self.max_bytes.unwrap_or(old.retention.max_bytes),
+            },
+            guard: Guard {
+                accelerators: self.accelerators.clone().unwrap_or_else(|| old.guard.accelerators.clone()),
+                is_warning: self.is_warning.unwrap_or(old.guard.is_warning),
+                is_strict: self.is_strict.unwrap_or(old.guard.is_strict),
+            },
+            hides_variants: self.hides_variants.unwrap_or(old.hides_variants),
+            reuses_filenames: self.reuses_filenames.unwrap_or(old.reuses_filenames),
+            cache_rules: self.cache.as_ref().map_or_else(|| old.cache_rules.clone(), rules),
+            open_projects: self.open.clone().unwrap_or_else(|| old.open_projects.clone()),
+        }
+    }
 }
 
 /// Changes a collection's settings.
@@ -169,55 +179,38 @@ pub fn set_collection(
     settings: &Settings,
 ) -> Result<CollectionReport> {
     store.require_writable()?;
-    retention::refuse_nothing(settings.keep_builds.flatten(), settings.keep_versions.flatten())?;
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, name)?;
-    let old = row.retention;
-    let retention = Retention {
-        keep_builds: settings.keep_builds.unwrap_or(old.keep_builds),
-        keep_versions: settings.keep_versions.unwrap_or(old.keep_versions),
-        unused_for: settings.unused_for.unwrap_or(old.unused_for),
-        max_bytes: settings.max_bytes.unwrap_or(old.max_bytes),
-    };
-    transaction.set_retention(row.id, &retention)?;
-    let accelerators = match &settings.accelerators {
-        Some(accelerators) => accelerators.clone().map(guard::in_order),
-        None => row.guard.accelerators.clone(),
-    };
-    let guard = Guard {
-        accelerators,
-        is_warning: settings.is_warning.unwrap_or(row.guard.is_warning),
-        is_strict: settings.is_strict.unwrap_or(row.guard.is_strict),
-    };
-    transaction.set_guard(row.id, &guard)?;
-    transaction.forget_refusals(row.id)?;
-    if let Some(names) = &settings.fallbacks {
-        let mut ids = Vec::new();
-        for fallback in names {
-            let id = collection_row(&transaction, fallback)?.id;
-            if id == row.id || ids.contains(&id) {
-                return Err(Error::Refused(format!("{fallback} can't be a fallback of {name} twice, or of itself")));
-            }
-            ids.push(id);
-        }
-        transaction.set_fallbacks(row.id, &ids)?;
-    }
-    if let Some(rules) = &settings.cache {
-        let rules = rules.as_ref().map(ToString::to_string);
-        transaction.set_cache_rules(row.id, rules.as_deref())?;
-    }
-    if let Some(patterns) = &settings.open {
-        transaction.set_open_projects(row.id, patterns)?;
-    }
-    if let Some(reuses_filenames) = settings.reuses_filenames {
-        transaction.set_reuse_filenames(row.id, reuses_filenames)?;
-    }
-    if let Some(hides_variants) = settings.hides_variants.filter(|hides| *hides != row.hides_variants) {
-        transaction.set_hide_variants(row.id, hides_variants)?;
+    put_settings(&transaction, &row, settings.applied_to(&row.settings), settings.fallbacks.as_deref())?;
+    if let Some(hides_variants) = settings.hides_variants.filter(|hides| *hides != row.settings.hides_variants) {
         let what = if hides_variants { "variants hide" } else { "variants show" };
         revise(&transaction, context, &row, "set", what)?;
     }
     let report = report(&transaction, collection_row(&transaction, name)?)?;
     transaction.commit()?;
     Ok(report)
+}
+
+/// Checks a collection's settings, and writes them; fallbacks only where they are given.
+pub(super) fn put_settings(
+    transaction: &Transaction<'_>,
+    row: &CollectionRow,
+    mut settings: CollectionSettings,
+    fallbacks: Option<&[CollectionName]>,
+) -> Result<()> {
+    retention::refuse_nothing(settings.retention.keep_builds, settings.retention.keep_versions)?;
+    settings.guard.accelerators = settings.guard.accelerators.map(guard::in_order);
+    transaction.set_collection_settings(row.id, &settings)?;
+    transaction.forget_refusals(row.id)?;
+    let Some(fallbacks) = fallbacks else { return Ok(()) };
+    let mut ids = Vec::new();
+    for fallback in fallbacks {
+        let id = collection_row(transaction, fallback)?.id;
+        if id == row.id || ids.contains(&id) {
+            let name = &row.name;
+            return Err(Error::Refused(format!("{fallback} can't be a fallback of {name} twice, or of itself")));
+        }
+        ids.push(id);
+    }
+    Ok(transaction.set_fallbacks(row.id, &ids)?)
 }

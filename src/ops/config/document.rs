@@ -4,7 +4,7 @@ use super::{PublisherConfig, RemoteConfig};
 use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::guard;
 use crate::error::{Error, Result};
-use crate::manifest::Strategy;
+use crate::manifest::{CollectionSettings, Guard, Retention, Strategy};
 use crate::name::{CollectionName, ProjectName, PublisherName, RemoteName};
 use crate::ops::{block, publisher, remote, requirements};
 use crate::requirement::ProjectPattern;
@@ -86,13 +86,13 @@ pub struct CollectionConfig {
     /// See [`crate::manifest::Guard::is_strict`].
     #[serde(skip_serializing_if = "is_default")]
     pub strict: bool,
-    /// See [`crate::manifest::CollectionRow::hides_variants`].
+    /// See [`crate::manifest::CollectionSettings::hides_variants`].
     #[serde(skip_serializing_if = "is_default")]
     pub hide_variants: bool,
-    /// See [`crate::manifest::CollectionRow::reuses_filenames`].
+    /// See [`crate::manifest::CollectionSettings::reuses_filenames`].
     #[serde(skip_serializing_if = "is_default")]
     pub reuse_filenames: bool,
-    /// See [`crate::manifest::CollectionRow::cache_rules`].
+    /// See [`crate::manifest::CollectionSettings::cache_rules`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheRules>,
     /// Projects for which strangers' remotes are asked, though the collection has them itself.
@@ -107,6 +107,29 @@ pub struct CollectionConfig {
     /// The projects that aren't simply active.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<ProjectName, ProjectConfig>,
+}
+
+impl CollectionConfig {
+    /// Returns the settings as a row has them.
+    pub(super) fn settings(&self) -> CollectionSettings {
+        CollectionSettings {
+            retention: Retention {
+                keep_builds: self.keep_builds,
+                keep_versions: self.keep_versions,
+                unused_for: self.unused_for.map(|seconds| seconds.0),
+                max_bytes: self.max_bytes.map(|bytes| bytes.0),
+            },
+            guard: Guard {
+                accelerators: self.accelerators.clone(),
+                is_warning: self.guard == GuardAction::Warn,
+                is_strict: self.strict,
+            },
+            hides_variants: self.hide_variants,
+            reuses_filenames: self.reuse_filenames,
+            cache_rules: self.cache.as_ref().map(ToString::to_string),
+            open_projects: self.open.clone(),
+        }
+    }
 }
 
 /// The status of a project in a collection.

@@ -3,11 +3,11 @@
 use super::RemoteConfig;
 use super::document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
 use crate::catalog::at::collection_row;
-use crate::catalog::retention;
 use crate::context::Context;
 use crate::error::Result;
-use crate::manifest::{CollectionRow, Guard, Retention, Rows, StatusRow, Transaction, VariantRow};
+use crate::manifest::{CollectionRow, CollectionSettings, Rows, StatusRow, Transaction, VariantRow};
 use crate::name::{CollectionName, ProjectName};
+use crate::ops::collection::put_settings;
 use crate::ops::{block, publisher, remote, requirements, reserve, status};
 use crate::status::Status;
 use std::collections::BTreeMap;
@@ -22,20 +22,20 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
     };
     for row in rows.collections()? {
         let reserved = rows.reservations(Some(row.id))?.into_iter();
-        let guard = if row.guard.is_warning { GuardAction::Warn } else { GuardAction::Refuse };
+        let CollectionSettings { retention, guard, .. } = row.settings;
         let config = CollectionConfig {
             fallbacks: rows.fallbacks(row.id)?.into_iter().map(|row| row.name).collect(),
-            keep_builds: row.retention.keep_builds,
-            keep_versions: row.retention.keep_versions,
-            unused_for: row.retention.unused_for.map(Seconds),
-            max_bytes: row.retention.max_bytes.map(Bytes),
-            accelerators: row.guard.accelerators,
-            guard,
-            strict: row.guard.is_strict,
-            hide_variants: row.hides_variants,
-            reuse_filenames: row.reuses_filenames,
-            cache: row.cache_rules.and_then(|rules| rules.parse().ok()),
-            open: row.open_projects,
+            keep_builds: retention.keep_builds,
+            keep_versions: retention.keep_versions,
+            unused_for: retention.unused_for.map(Seconds),
+            max_bytes: retention.max_bytes.map(Bytes),
+            accelerators: guard.accelerators,
+            guard: if guard.is_warning { GuardAction::Warn } else { GuardAction::Refuse },
+            strict: guard.is_strict,
+            hide_variants: row.settings.hides_variants,
+            reuse_filenames: row.settings.reuses_filenames,
+            cache: row.settings.cache_rules.and_then(|rules| rules.parse().ok()),
+            open: row.settings.open_projects,
             reserve: reserved.map(|row| (row.pattern, row.reason.unwrap_or_default())).collect(),
             blocks: blocked(Some(&row.name)),
             projects: rows.project_statuses(row.id)?.into_iter().map(project).collect(),
@@ -115,31 +115,15 @@ fn write_collections(
     }
     for (name, config) in wanted.collections.iter().flatten().filter(|(name, config)| known(name) != Some(*config)) {
         let row = collection_row(transaction, name)?;
-        let id = row.id;
-        let retention = Retention {
-            keep_builds: config.keep_builds,
-            keep_versions: config.keep_versions,
-            unused_for: config.unused_for.map(|seconds| seconds.0),
-            max_bytes: config.max_bytes.map(|bytes| bytes.0),
-        };
-        retention::refuse_nothing(retention.keep_builds, retention.keep_versions)?;
-        transaction.set_retention(id, &retention)?;
-        let is_warning = config.guard == GuardAction::Warn;
-        let guard = Guard { accelerators: config.accelerators.clone(), is_warning, is_strict: config.strict };
-        transaction.set_guard(id, &guard)?;
-        transaction.forget_refusals(id)?;
-        transaction.set_reuse_filenames(id, config.reuse_filenames)?;
-        transaction.set_cache_rules(id, config.cache.as_ref().map(ToString::to_string).as_deref())?;
-        let fallbacks = config.fallbacks.iter().map(|name| Ok(collection_row(transaction, name)?.id));
-        transaction.set_fallbacks(id, &fallbacks.collect::<Result<Vec<_>>>()?)?;
+        put_settings(transaction, &row, config.settings(), Some(&config.fallbacks))?;
         let before = known(name).cloned().unwrap_or_default();
-        transaction.set_open_projects(id, &config.open)?;
         if before.reserve != config.reserve {
-            reserve::replace(transaction, context, id, &config.reserve)?;
+            reserve::replace(transaction, context, row.id, &config.reserve)?;
         }
         if before.blocks != config.blocks {
             block::replace(transaction, context, Some(&row), &config.blocks)?;
         }
+        // What is blocked may have made a revision.
         let row = collection_row(transaction, name)?;
         if (before.hide_variants, &before.projects) != (config.hide_variants, &config.projects) {
             write_shown(transaction, context, &row, &before, config)?;
@@ -156,7 +140,6 @@ fn write_shown(
     before: &CollectionConfig,
     config: &CollectionConfig,
 ) -> Result<()> {
-    transaction.set_hide_variants(row.id, config.hide_variants)?;
     for project in before.projects.keys().filter(|project| !config.projects.contains_key(*project)) {
         let active = StatusRow { project: project.clone(), status: Status::Active, reason: None };
         transaction.set_project_status(row.id, &active)?;

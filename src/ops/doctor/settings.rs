@@ -90,13 +90,13 @@ impl Examination<'_> {
     /// Tells of what guarded collections have and their guards would refuse. No file is looked into: what is kept is asked.
     pub(super) fn guards(&mut self) -> Result<()> {
         for row in self.store.manifest.collections()? {
-            if row.guard.accelerators.is_none() || row.guard.is_warning {
+            if row.settings.guard.accelerators.is_none() || row.settings.guard.is_warning {
                 continue;
             }
             let mut foreign = Vec::new();
             for entry in self.store.manifest.entries(row.id, Scope::Live)? {
                 let Some(inspection) = guard::known(&self.store.manifest, entry.blob)? else { continue };
-                if let Some(why) = guard::objection(&row.guard, &inspection) {
+                if let Some(why) = guard::objection(&row.settings.guard, &inspection) {
                     foreign.push(format!("{}: {why}", entry.filename));
                 }
             }

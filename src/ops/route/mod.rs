@@ -170,7 +170,7 @@ pub fn explain(store: &Store, router: &Router, subject: &Subject<'_>) -> Result<
     let rows = store.manifest.read()?;
     let (mut decision, project) = (router.decide(subject), subject.project);
     if let (Some(bound), Some(row)) = (subject.bound, rows.find_collection(&decision.collection)?)
-        && let Some(admitted) = row.guard.accelerators.filter(|_| !row.guard.is_warning)
+        && let Some(admitted) = row.settings.guard.accelerators.filter(|_| !row.settings.guard.is_warning)
         && let Some(foreign) = bound.iter().find(|own| !admitted.contains(own))
     {
         let objection = format!("{} doesn't admit what is bound to {foreign}", row.name);

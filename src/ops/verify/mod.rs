@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::digest::Blake3;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::Signature;
-use crate::manifest::{BlobRow, State};
+use crate::manifest::BlobRow;
 use crate::name::CollectionName;
 use crate::ops::members::{self, DamagedDistribution};
 use crate::parallel;
@@ -220,7 +220,8 @@ fn collect(
         match look {
             Look::Failed(why) => report.fail("not all blobs could be read", &why),
             Look::Good { found, was_read } => {
-                if was_read || row.state == State::Lost || !row.is_file(&found) {
+                // What wasn't read is live, and has the stat that was recorded.
+                if was_read {
                     marks.push((row, found));
                 }
             }

@@ -60,7 +60,7 @@ fn what(view: &ViewName, about: &AboutView, readable: &Readable) -> Markup {
                 @if about.order.len() > 1 { " " (order(about, readable)) }
             }
         }
-        @if about.own.as_ref().is_some_and(|own| own.hides_variants) {
+        @if about.own.as_ref().is_some_and(|own| own.settings.hides_variants) {
             p.quiet { "Wheels with a variant label are left out of its pages." }
         }
         @let seen: Vec<_> = about.overrides.iter().filter(|(_, name)| readable.includes(name)).collect();
@@ -195,9 +195,9 @@ fn remotes(about: &AboutView, readable: &Readable, now: i64) -> Markup {
                         th scope="row" { (remote.name) }
                         td { (super::health(remote.health)) }
                         td { a href={ "../" (remote.collection) "/" } { (remote.collection) } }
-                        td.text { (remote.url) }
-                        td.wrap { (patterns(&remote.only, "all")) }
-                        td.wrap { (patterns(&remote.except, "none")) }
+                        td.text { (remote.settings.url) }
+                        td.wrap { (patterns(&remote.settings.only, "all")) }
+                        td.wrap { (patterns(&remote.settings.except, "none")) }
                         td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }
                     }
                 }

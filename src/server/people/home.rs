@@ -199,7 +199,7 @@ fn table_of_remotes(remotes: &[&RemoteReport], held: &StatsReport, now: i64) -> 
                         th scope="row" { (remote.name) }
                         td { (super::health(remote.health)) }
                         td { a href={ "./" (remote.collection) "/" } { (remote.collection) } }
-                        td.text { (remote.url) }
+                        td.text { (remote.settings.url) }
                         @let stats = held.remotes.iter().find(|stats| stats.name == remote.name.as_str());
                         td.n { (words::bytes(stats.map_or(0, |stats| stats.bytes))) }
                         td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }

@@ -23,7 +23,7 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
             // A snapshot's name can be given to another revision, and gc takes history away.
             (row.id, row.complete_since, &row.created_at, at).hash(&mut hasher);
             rows.snapshots(row.id)?.iter().for_each(|row| (&row.name, row.revision).hash(&mut hasher));
-            (row.revision, row.hides_variants).hash(&mut hasher);
+            (row.revision, row.settings.hides_variants).hash(&mut hasher);
             cache_settings(&row).hash(&mut hasher);
         }
         Shown::Variant { name, strategy, .. } => {
@@ -33,10 +33,10 @@ pub fn stamp(store: &Store, shown: &Shown) -> Result<Option<u64>> {
             rows.find_collection(name)?.as_ref().map(cache_settings).hash(&mut hasher);
             (strategy_of(&rows, name, *strategy)?.as_str()).hash(&mut hasher);
             for row in order.all() {
-                (row.id, row.revision, row.hides_variants).hash(&mut hasher);
+                (row.id, row.revision, row.settings.hides_variants).hash(&mut hasher);
                 remotes(&rows, row.id, &mut hasher)?;
                 // Whom strangers' remotes are closed to.
-                row.open_projects.hash(&mut hasher);
+                row.settings.open_projects.hash(&mut hasher);
                 rows.reservations(Some(row.id))?.iter().for_each(|row| row.pattern.hash(&mut hasher));
             }
             ownership(&rows, name, &mut hasher)?;
@@ -84,14 +84,14 @@ fn ownership(rows: &Rows, variant: &CollectionName, hasher: &mut DefaultHasher) 
     if let Some(row) = rows.find_collection(variant)? {
         // What their guards admit says whether they are for the same.
         let fallbacks = rows.fallbacks(row.id)?;
-        fallbacks.iter().for_each(|row| (row.id, &row.guard.accelerators).hash(hasher));
+        fallbacks.iter().for_each(|row| (row.id, &row.settings.guard.accelerators).hash(hasher));
     }
     Ok(())
 }
 
 /// What the cache endpoint offers, and whose accelerator is foreign there.
 fn cache_settings(row: &CollectionRow) -> String {
-    format!("{:?} {:?}", row.cache_rules, row.guard.accelerators)
+    format!("{:?} {:?}", row.settings.cache_rules, row.settings.guard.accelerators)
 }
 
 fn remotes(rows: &Rows, collection: crate::manifest::CollectionId, hasher: &mut DefaultHasher) -> Result<()> {

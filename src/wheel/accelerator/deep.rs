@@ -127,14 +127,19 @@ fn candidates<'a, R: ReadAt + ?Sized>(
     Ok(Some(entries))
 }
 
+/// How native code and containers of it begin: besides ELF and PE an archive of objects, a CUDA fat binary, and a bundle of device code,
+/// plain and compressed.
+const BEGINNINGS: [&[u8]; 6] =
+    [elf::MAGIC, pe::MAGIC, b"!<arch>\n", b"\x50\xed\x55\xba\x01\0\x10\0", b"__CLANG_", b"CCOB"];
+
 /// Tells whether a member begins like native code or a container of it, whatever its name: whoever loads it by its path needs no other.
 pub(super) fn begins_native(head: &[u8]) -> bool {
-    elf::is_elf(head)
-        || pe::is_pe(head)
-        || head.starts_with(b"!<arch>\n")
-        || head.starts_with(b"\x50\xed\x55\xba\x01\0\x10\0")
-        || head.starts_with(b"__CLANG_")
-        || head.starts_with(b"CCOB")
+    BEGINNINGS.iter().any(|own| head.starts_with(own))
+}
+
+/// Tells whether something that [`begins_native`] knows has such first bytes.
+pub(super) fn may_begin_native(first: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|own| own.starts_with(first))
 }
 
 /// Examines a member, if it is native code. It comes back only when there is something to tell of it.

@@ -46,9 +46,12 @@ pub(super) struct Elf {
     pub(super) excess: Option<Budget>,
 }
 
+/// How every ELF file begins.
+pub(super) const MAGIC: &[u8] = b"\x7fELF";
+
 /// Tells whether bytes begin an ELF file.
 pub(super) fn is_elf(head: &[u8]) -> bool {
-    head.starts_with(b"\x7fELF")
+    head.starts_with(MAGIC)
 }
 
 /// Reads what the parts at hand tell. Ranges that are missing come back, and parsing again with them goes further.

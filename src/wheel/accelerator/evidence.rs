@@ -7,6 +7,8 @@
 
 use super::Accelerator::{self, Cuda, Gaudi, Oneapi, Rocm};
 use super::Strength::{self, Carries, Is, Requires};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Stems of libraries without `lib`; with `*` at the end, all that begin so.
 const LIBRARIES: [(Accelerator, &str); 4] = [
@@ -79,11 +81,36 @@ const SEARCH_PATHS: [(Accelerator, &str); 5] = [
     (Oneapi, "/opt/intel/oneapi/compiler"),
 ];
 
-fn is_listed(list: &str, name: &str) -> bool {
-    list.split(' ').any(|own| match own.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == own,
-    })
+/// Lists as they are asked: a look asks of each library and word, and some wheels have hundreds.
+struct Index {
+    names: HashMap<&'static str, usize>,
+    starts: Vec<(&'static str, usize)>,
+}
+
+static LIBRARY_INDEX: LazyLock<Index> = LazyLock::new(|| Index::new(LIBRARIES.iter().map(|(_, list)| *list)));
+static SECTION_INDEX: LazyLock<Index> = LazyLock::new(|| Index::new(SECTIONS.iter().map(|(_, list)| *list)));
+static PROJECT_INDEX: LazyLock<Index> = LazyLock::new(|| Index::new(PROJECTS.iter().map(|(_, _, list)| *list)));
+static WORD_INDEX: LazyLock<Index> = LazyLock::new(|| Index::new(WORDS.iter().map(|(_, list)| *list)));
+
+impl Index {
+    fn new(lists: impl Iterator<Item = &'static str>) -> Self {
+        let mut index = Self { names: HashMap::new(), starts: Vec::new() };
+        for (place, list) in lists.enumerate() {
+            for own in list.split(' ') {
+                match own.strip_suffix('*') {
+                    Some(start) => index.starts.push((start, place)),
+                    None => _ = index.names.entry(own).or_insert(place),
+                }
+            }
+        }
+        index
+    }
+
+    /// Returns the place of the first list that has a name.
+    fn find(&self, name: &str) -> Option<usize> {
+        let start = self.starts.iter().find(|(start, _)| name.starts_with(start)).map(|(_, place)| *place);
+        self.names.get(name).copied().into_iter().chain(start).min()
+    }
 }
 
 /// Returns the accelerator whose library has this file name or SONAME, hash and version aside.
@@ -96,7 +123,7 @@ pub(super) fn library(name: &str) -> Option<Accelerator> {
     // `cudart64_12.dll`, `sycl8.dll`, `libcudart.12.dylib`.
     let bare = stem.trim_end_matches(|letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '_'));
     let short = bare.strip_suffix("64").unwrap_or(bare);
-    let known = |stem: &str| LIBRARIES.iter().find(|(_, list)| is_listed(list, stem)).map(|(own, _)| *own);
+    let known = |stem: &str| LIBRARY_INDEX.find(stem).map(|place| LIBRARIES[place].0);
     let short = (!name[end..].starts_with(".so")).then(|| known(bare).or_else(|| known(short))).flatten();
     known(stem).or(short)
 }
@@ -133,13 +160,13 @@ pub(super) fn is_named_after_framework(file: &str) -> bool {
 
 /// Returns the accelerator that a section of this name belongs to.
 pub(super) fn section(name: &str) -> Option<Accelerator> {
-    SECTIONS.iter().find(|(_, own)| is_listed(own, name)).map(|(own, _)| *own)
+    SECTION_INDEX.find(name).map(|place| SECTIONS[place].0)
 }
 
 /// Returns what a project of this normalised name is bound to.
 pub(super) fn project(name: &str) -> Option<(Accelerator, Strength)> {
-    if let Some((accelerator, strength, _)) = PROJECTS.iter().find(|(_, _, list)| is_listed(list, name)) {
-        return strength.map(|strength| (*accelerator, strength));
+    if let Some((accelerator, strength, _)) = PROJECT_INDEX.find(name).map(|place| PROJECTS[place]) {
+        return strength.map(|strength| (accelerator, strength));
     }
     name.split('-').find_map(word).map(|accelerator| (accelerator, Requires))
 }
@@ -159,7 +186,7 @@ pub(super) fn word(word: &str) -> Option<Accelerator> {
     }
     let stem = word.strip_suffix('x').unwrap_or(&word);
     let stem = stem.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
-    WORDS.iter().find(|(_, list)| is_listed(list, if stem.is_empty() { &word } else { stem })).map(|(own, _)| *own)
+    WORD_INDEX.find(if stem.is_empty() { &word } else { stem }).map(|place| WORDS[place].0)
 }
 
 /// Returns the accelerator that the segments of a local version name: `cu126`, `rocm6.2`, `cu12torch2.5`, `xpu`.
@@ -190,7 +217,7 @@ pub(super) fn search_path(path: &str) -> Option<Accelerator> {
 
 /// Returns the words of a shared library's file name, without its extensions.
 pub(super) fn words(file: &str) -> impl Iterator<Item = &str> {
-    let stem = ["so", "dll", "dylib", "pyd"].iter().filter_map(|end| file.find(&format!(".{end}"))).min();
+    let stem = [".so", ".dll", ".dylib", ".pyd"].iter().filter_map(|end| file.find(end)).min();
     file[..stem.unwrap_or(file.len())].split(['_', '-', '.']).map(|word| word.strip_prefix("lib").unwrap_or(word))
 }
 

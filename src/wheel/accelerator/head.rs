@@ -10,8 +10,21 @@ use super::{Accelerator, evidence, pe};
 use std::borrow::Cow;
 
 /// Libraries that nearly all native code needs.
-const COMMON: &str = "libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libstdc++.so.6 libgcc_s.so.1 libc++.so.1 \
-                      ld-linux-x86-64.so.2 ld-linux-aarch64.so.1 libc10.so libtorch.so libtorch_cpu.so";
+const COMMON: [&[u8]; 13] = [
+    b"libc.so.6",
+    b"libm.so.6",
+    b"libdl.so.2",
+    b"libpthread.so.0",
+    b"librt.so.1",
+    b"libstdc++.so.6",
+    b"libgcc_s.so.1",
+    b"libc++.so.1",
+    b"ld-linux-x86-64.so.2",
+    b"ld-linux-aarch64.so.1",
+    b"libc10.so",
+    b"libtorch.so",
+    b"libtorch_cpu.so",
+];
 /// Symbols that are an accelerator's: whole ones, and types within a function's mangled name.
 const SYMBOLS: [(Accelerator, &str); 3] = [
     (Accelerator::Cuda, "__cudaRegisterFatBinary"),
@@ -126,7 +139,7 @@ fn is_library(name: &[u8]) -> bool {
 }
 
 fn is_common(name: &[u8]) -> bool {
-    name.starts_with(b"l") && COMMON.split(' ').any(|own| own.as_bytes() == name)
+    name.starts_with(b"l") && COMMON.contains(&name)
 }
 
 #[cfg(test)]

@@ -104,10 +104,14 @@ pub(super) fn file_name(member: &str) -> &str {
     member.rsplit('/').next().unwrap_or(member)
 }
 
+/// Tells whether a file's name has the ending of Linux's libraries, a version behind it or none.
+pub(super) fn has_so(file: &str) -> bool {
+    file.split('.').skip(1).any(|part| part == "so")
+}
+
 /// Tells whether a name is that of a shared library or an extension module, with any version behind.
 pub(super) fn is_shared(file: &str) -> bool {
-    let is_linux = file.find(".so").is_some_and(|at| matches!(file.as_bytes().get(at + 3), None | Some(b'.')));
-    is_linux || [".dll", ".pyd", ".dylib"].iter().any(|end| file.ends_with(end))
+    has_so(file) || [".dll", ".pyd", ".dylib"].iter().any(|end| file.ends_with(end))
 }
 
 /// Tells whether a name is that of a module that Python itself imports.

@@ -12,9 +12,12 @@ const MAX_SECTIONS: u64 = 96;
 const MAX_NAME_BYTES: u64 = 256;
 const IMPORT_BYTES: u64 = 20;
 
+/// How every PE file begins, with a program for DOS.
+pub(super) const MAGIC: &[u8] = b"MZ";
+
 /// Tells whether bytes may begin a Windows library or program.
 pub(super) fn is_pe(head: &[u8]) -> bool {
-    head.starts_with(b"MZ")
+    head.starts_with(MAGIC)
 }
 
 /// Reads what the parts at hand tell, in an ELF file's terms. Ranges that are missing come back, and parsing again with them goes

@@ -1,7 +1,7 @@
 //! The quick look: names in the archive's directory, METADATA, the version, and what the builder noted beside them.
 
-use super::deep::{MIN_BYTES, begins_native};
-use super::judge::{Findings, build_word, file_name, is_module, is_shared, is_vendors_own};
+use super::deep::{MIN_BYTES, begins_native, may_begin_native};
+use super::judge::{Findings, build_word, file_name, has_so, is_module, is_shared, is_vendors_own};
 use super::{Inspection, Strength, device, elf, evidence, head, pe};
 use crate::budget::{self, Excess};
 use crate::requirement::{Environment, Marker};
@@ -81,7 +81,7 @@ pub(super) fn look<'a, R: ReadAt + ?Sized>(
             continue;
         };
         // A name is only what its author calls it: what isn't called native code is known by how it begins.
-        let head = if entry.size >= MIN_BYTES { peek.first_bytes(&entry) } else { Some([0; 8]) };
+        let head = if entry.size >= MIN_BYTES { peek.first_bytes(&entry, may_begin_native) } else { Some([0; 8]) };
         unread += usize::from(is_native(member) || head.is_none_or(|head| begins_native(&head)));
         if member.contains(".dist-info/") {
             if member.ends_with("/fromager-elf-requires.txt")
@@ -110,9 +110,8 @@ pub(super) fn look<'a, R: ReadAt + ?Sized>(
 fn is_native(member: &str) -> bool {
     let file = file_name(member);
     let is_object = [".a", ".o", ".cubin", ".fatbin", ".hsaco", ".co"].iter().any(|end| file.ends_with(end));
-    let is_linux = file.find(".so").is_some_and(|at| matches!(file.as_bytes().get(at + 3), None | Some(b'.')));
     let is_program = !file.contains('.') && (member.contains("/bin/") || member.contains(".data/scripts/"));
-    is_linux || is_object || is_program
+    has_so(file) || is_object || is_program
 }
 
 /// Adds what a project's name, version and build tag say.
@@ -218,15 +217,19 @@ fn add_member<'a>(findings: &mut Findings, member: &'a str, size: u64, libraries
 
 /// Adds the accelerators' libraries among the members: all the wheel is, or something that it brings.
 fn add_libraries(findings: &mut Findings, libraries: &[(&str, u64)]) {
+    let known = libraries.iter().map(|(member, size)| {
+        let file = file_name(member);
+        (*member, *size, evidence::library(file), evidence::words(file).find_map(evidence::word))
+    });
+    let known: Vec<_> = known.collect();
     for accelerator in super::Accelerator::ALL {
-        let is_own = |member: &str| evidence::library(file_name(member)) == Some(accelerator);
-        let own = is_vendors_own(libraries.iter().map(|(member, size)| (*member, *size, is_own(member))));
+        let own =
+            is_vendors_own(known.iter().map(|(member, size, own, _)| (*member, *size, *own == Some(accelerator))));
         let strength = if own { Strength::Is } else { Strength::Carries };
-        for (member, _) in libraries {
-            let file = file_name(member);
-            if is_own(member) {
-                findings.add(accelerator, strength, Some(member), format!("library {file}"));
-            } else if evidence::words(file).find_map(evidence::word) == Some(accelerator) {
+        for (member, _, own, named) in &known {
+            if *own == Some(accelerator) {
+                findings.add(accelerator, strength, Some(member), format!("library {}", file_name(member)));
+            } else if *named == Some(accelerator) {
                 findings.add(accelerator, Strength::Carries, Some(member), "a library named after it".to_owned());
             }
         }
@@ -249,12 +252,14 @@ fn add_heads<R: ReadAt + ?Sized>(
     let mut left = (packed / HEADS_SHARE).clamp(LEAST_HEADS, MOST_HEADS);
     let brought: BTreeSet<&str> = libraries.iter().map(|(member, _)| file_name(member)).collect();
     let mut others = natives.len() as u64;
+    let mut head = Vec::new();
     for (member, entry) in natives {
         // What the small ones leave the large ones may have.
         let share = (left / others).max(HEAD_BYTES).min(left).min(entry.size);
         others -= 1;
         // What is wrong with it a deep look tells.
-        let Some((told, inflated)) = archive.reader(&entry, u64::MAX).ok().and_then(|reader| read_head(reader, share))
+        let Some((told, inflated)) =
+            archive.reader(&entry, u64::MAX).ok().and_then(|reader| read_head(reader, share, &mut head))
         else {
             continue;
         };
@@ -279,21 +284,22 @@ fn add_heads<R: ReadAt + ?Sized>(
 
 /// Reads a member's head, at most so many bytes: of an ELF file so far that its names are told, which lie behind all its symbols; of a
 /// Windows library the table of sections. Returns what it tells, and how much was inflated.
-fn read_head(mut reader: impl Read, most: u64) -> Option<(head::Told, u64)> {
+fn read_head(mut reader: impl Read, most: u64, head: &mut Vec<u8>) -> Option<(head::Told, u64)> {
     /// A name that one piece begins and the next one ends.
     const OVERLAP: usize = 64;
-    let (mut head, mut seen) = (Vec::with_capacity(HEAD_BYTES.min(most) as usize), 0usize);
-    reader.by_ref().take(SECTIONS_BYTES.min(most)).read_to_end(&mut head).ok()?;
-    if pe::is_pe(&head) {
-        return Some((head::read_sections(&head), head.len() as u64));
+    head.clear();
+    let mut seen = 0usize;
+    reader.by_ref().take(SECTIONS_BYTES.min(most)).read_to_end(head).ok()?;
+    if pe::is_pe(head) {
+        return Some((head::read_sections(head), head.len() as u64));
     }
     loop {
         // To the next whole piece.
         let step = (HEAD_BYTES - head.len() as u64 % HEAD_BYTES).min(most - head.len() as u64);
-        let len = reader.by_ref().take(step).read_to_end(&mut head).ok()?;
+        let len = reader.by_ref().take(step).read_to_end(head).ok()?;
         let is_done = (len as u64) < step || head.len() as u64 == most;
         if is_done || head::has_names(&head[seen.saturating_sub(OVERLAP)..]) {
-            return Some((head::read(&head), head.len() as u64));
+            return Some((head::read(head), head.len() as u64));
         }
         seen = head.len();
     }

@@ -26,15 +26,15 @@ impl<R: ReadAt + Sync + ?Sized> Archive<'_, R> {
 
     fn check_within(&self, account: &Account) -> Result<(), ZipError> {
         self.check_gaps()?;
-        self.entries().par_bridge().try_for_each(|entry| self.check(&entry?, account))
+        let piece = || vec![0; PIECE_BYTES];
+        self.entries().par_bridge().try_for_each_init(piece, |piece, entry| self.check(&entry?, account, piece))
     }
 
-    fn check(&self, entry: &Entry<'_>, account: &Account) -> Result<(), ZipError> {
+    fn check(&self, entry: &Entry<'_>, account: &Account, piece: &mut [u8]) -> Result<(), ZipError> {
         self.check_header(entry)?;
         let mut reader = self.reader(entry, MAX_MEMBER_BYTES)?;
-        let mut piece = vec![0; PIECE_BYTES.min(entry.size as usize + 1)];
         loop {
-            match reader.read(&mut piece) {
+            match reader.read(piece) {
                 Ok(0) => return Ok(()),
                 Ok(len) => account.spend(len as u64).map_err(ZipError::TooMuch)?,
                 Err(error) => return Err(own(entry, error)),

@@ -22,7 +22,7 @@ pub(super) enum Act {
 impl Act {
     /// Tells that it can't be done twice.
     pub(super) fn is_once(&self) -> bool {
-        matches!(self, Self::Run(args) if ["undo", "invalidate", "collection"].iter().any(|verb| args.starts_with(verb)))
+        matches!(self, Self::Run(args) if ["undo", "invalidate", "collection", "view --remove"].iter().any(|verb| args.starts_with(verb)))
     }
 
     /// Tells that it puts another manifest in the place of one.
