@@ -198,6 +198,24 @@ fn a_view_needs_its_folder_and_its_link() {
 }
 
 #[test]
+fn rows_of_files_and_blobs_that_say_different_things_are_told() {
+    for sql in [
+        "UPDATE file SET size = size + 1",
+        "UPDATE file SET blake3 = randomblob(32)",
+        "UPDATE blob SET size = size + 1",
+        "INSERT INTO file(blake3, size, state) VALUES(randomblob(32), 1, 'live')",
+    ] {
+        let sample = Sample::new();
+        assert_eq!(sample.findings(), []);
+        rusqlite::Connection::open(sample.root.join("manifest.sqlite")).unwrap().execute_batch(sql).unwrap();
+        let findings = sample.findings();
+        let told =
+            findings.iter().any(|(kind, _, text)| *kind == "manifest" && text.contains("not those of their blobs: 1"));
+        assert!(told, "{sql}: {findings:?}");
+    }
+}
+
+#[test]
 fn a_damaged_manifest_is_told_and_ends_nothing() {
     let sample = Sample::new();
     fs::remove_file(sample.root.join("reserve")).unwrap();

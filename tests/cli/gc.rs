@@ -286,8 +286,10 @@ fn an_import_and_a_gc_finish_what_a_killed_gc_was_deleting() {
     let killed = || {
         env.ok(["invalidate", "demo==1.0"]);
         env.ok(["gc", "--grace", "0", "--max-duration", "0s"]);
-        let sql = "UPDATE blob SET state = 'deleting' WHERE maybe_unreferenced_at IS NOT NULL";
-        assert_eq!(manifest(&env).execute(sql, []).unwrap(), 1);
+        let manifest = manifest(&env);
+        let sql = "UPDATE file SET state = 'deleting' WHERE id IN (SELECT id FROM blob WHERE maybe_unreferenced_at IS NOT NULL)";
+        assert_eq!(manifest.execute(sql, []).unwrap(), 1);
+        assert_eq!(manifest.execute("DELETE FROM blob WHERE maybe_unreferenced_at IS NOT NULL", []).unwrap(), 1);
     };
     killed();
     env.ok(["import", "in"]);
