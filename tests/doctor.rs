@@ -133,17 +133,17 @@ fn rows_and_sessions_of_killed_commands_are_notes() {
     let sample = Sample::new();
     let store = sample.open();
     let transaction = store.manifest.write().unwrap();
-    let staged = transaction.insert_blob(&Digests::of(b"staged"), 6, 1).unwrap().id;
+    let staged = transaction.insert_file(&Digests::of(b"staged"), 6, 1).unwrap().unwrap().id;
     transaction.commit().unwrap();
     sample.finds("staged", Severity::Note, "1 blob that a killed command");
 
     let transaction = store.manifest.write().unwrap();
-    assert!(transaction.set_deleting(staged).unwrap());
+    assert!(transaction.bury([staged].into_iter()).unwrap().contains(&staged));
     transaction.commit().unwrap();
     sample.finds("deleting", Severity::Note, "1 blob that a killed gc");
 
     let transaction = store.manifest.write().unwrap();
-    transaction.delete_blobs([staged].into_iter()).unwrap();
+    transaction.delete_files([staged].into_iter()).unwrap();
     let session = |id: &str| SessionRow {
         id: id.to_owned(),
         host: String::new(),
@@ -153,7 +153,7 @@ fn rows_and_sessions_of_killed_commands_are_notes() {
         started_at: 1,
     };
     transaction.insert_session(&session("dead")).unwrap();
-    let held = transaction.insert_blob(&Digests::of(b"held"), 4, 1).unwrap().id;
+    let held = transaction.insert_file(&Digests::of(b"held"), 4, 1).unwrap().unwrap().id;
     transaction.insert_hold("dead", held).unwrap();
     transaction.commit().unwrap();
     fs::create_dir(sample.root.join("staging/left")).unwrap();
@@ -195,6 +195,24 @@ fn a_view_needs_its_folder_and_its_link() {
     sample.finds("view", Severity::Problem, "leads nowhere");
     fs::create_dir_all(dir.join(".wcas/g-1")).unwrap();
     assert_eq!(sample.findings(), []);
+}
+
+#[test]
+fn rows_of_files_and_blobs_that_say_different_things_are_told() {
+    for sql in [
+        "UPDATE file SET size = size + 1",
+        "UPDATE file SET blake3 = randomblob(32)",
+        "UPDATE blob SET size = size + 1",
+        "INSERT INTO file(blake3, size, state) VALUES(randomblob(32), 1, 'live')",
+    ] {
+        let sample = Sample::new();
+        assert_eq!(sample.findings(), []);
+        rusqlite::Connection::open(sample.root.join("manifest.sqlite")).unwrap().execute_batch(sql).unwrap();
+        let findings = sample.findings();
+        let told =
+            findings.iter().any(|(kind, _, text)| *kind == "manifest" && text.contains("not those of their blobs: 1"));
+        assert!(told, "{sql}: {findings:?}");
+    }
 }
 
 #[test]

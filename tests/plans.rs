@@ -8,23 +8,27 @@ use std::fs;
 use std::path::Path;
 
 /// The tables with a row for each file, or for each that was ever there.
-const LARGE: [&str; 9] =
-    ["blob", "distribution", "entry", "hold", "inspection", "metadata", "record", "remote_first_seen", "seen"];
+const LARGE: [&str; 10] =
+    ["blob", "distribution", "entry", "file", "hold", "inspection", "metadata", "record", "remote_first_seen", "seen"];
 
 /// The statements that walk one of them: a file, how they begin, and why they may.
 const WALKS: [(&str, &str, &str); 12] = [
-    ("blob.rs", "SELECT *, iif(verified_at", "verify reads every blob"),
-    ("blob.rs", "SELECT * FROM blob ORDER BY blake3", "doctor and rebuild look at every blob"),
-    ("blob.rs", "SELECT CASE WHEN count(*)", "stats and metrics tell the oldest verification"),
+    (
+        "blob.rs",
+        "SELECT b.id",
+        "the head of statements, which have conditions, but for verify and doctor, which look at every blob",
+    ),
     ("blob.rs", "SELECT (SELECT count(*) FROM blob WHERE max(", "doctor looks for times of a clock that was ahead"),
     ("collection.rs", "DELETE FROM collection", "once for a collection that is deleted"),
-    ("count.rs", "SELECT count(*), sum(size) FROM blob WHERE state", "stats count all"),
+    ("count.rs", "SELECT count(*), sum(size) FROM file WHERE state", "stats count all"),
     ("distribution.rs", "SELECT b.blake3, d.filename", "the list of filenames beside the blobs is made anew"),
     ("entry.rs", "SELECT c.name AS collection", "the head of statements, which have conditions"),
+    ("file.rs", "SELECT CASE WHEN count(*)", "stats and metrics tell the oldest verification"),
     ("garbage.rs", "UPDATE entry SET removed_at", "gc, once a run"),
     ("record.rs", "SELECT * FROM record ORDER BY number", "`log verify` reads the whole chain"),
     ("record.rs", "SELECT number, digest FROM record ORDER BY number DESC LIMIT 1", "the last row alone is read"),
     ("remote.rs", "DELETE FROM remote_first_seen", "gc, once a run"),
+    ("soundness.rs", "SELECT count(*) FROM file f LEFT JOIN blob", "doctor compares the rows of both"),
 ];
 
 /// Returns the texts in a Rust source that are whole statements of SQL.

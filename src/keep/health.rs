@@ -13,12 +13,11 @@ use std::path::Path;
 pub(crate) fn finish_deletion(store: &Store, row: &BlobRow) -> Result<()> {
     // gc holds this lock from setting the state until the row is gone: with it in hand, a row that is left is a dead gc's.
     let reap = store.blobs.reap()?;
-    let is_left = store.manifest.blob(row.id)?.is_some_and(|row| row.state == State::Deleting);
-    if is_left {
+    if store.manifest.state(row.id)? == Some(State::Deleting) {
         store.blobs.remove(&reap, &row.blake3)?;
         store.blobs.sync_names([row.blake3].iter())?;
         let transaction = store.manifest.write()?;
-        transaction.delete_blobs([row.id].into_iter())?;
+        transaction.delete_files([row.id].into_iter())?;
         transaction.commit()?;
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! One batch: stage, sync, row with hold, name, sync, live.
 //!
-//! The order is invariant I5: a row says `staged` and a hold keeps it before the name appears; the name is durable before the row
-//! says `live`. The entry comes later, with all others of the import, while the hold still stands.
+//! The order is invariant I5: a file's row says `staged` and a hold keeps it before the name appears; the name is durable before the
+//! row says `live`, and only then has the store the blob's row. The entry comes later, with all others of the import, while the hold still stands.
 
 use super::health::finish_deletion;
 use crate::blobs::{Blobs, Found, LinkMode, Staging};
 use crate::context::Context;
-use crate::digest::Digests;
+use crate::digest::{Blake3, Digests};
 use crate::error::{Error, Result};
 use crate::fs::{self, ChangeTimes, Signature};
 use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State, Transaction};
@@ -76,6 +76,8 @@ struct Ready {
     described: Described,
     /// The row as the first transaction saw it.
     row: Option<BlobRow>,
+    /// Whether the store had the blob's row then.
+    has_blob: bool,
     is_new: bool,
     is_healed: bool,
     /// Why it is a copy though a link was asked for.
@@ -215,6 +217,9 @@ impl Publisher<'_> {
                 again.push(item);
                 continue;
             }
+            if !item.has_blob {
+                transaction.insert_blob(row)?;
+            }
             if item.is_healed && row.state == State::Live {
                 transaction.set_healed(row.id)?;
             }
@@ -249,14 +254,15 @@ impl Publisher<'_> {
         let mut new = Vec::new();
         for item in ready {
             let (row, name) = (item.row.as_ref().expect("inserted before"), &item.described.distribution.filename);
-            if !transaction.has_distribution(row.id, name)? {
+            if !item.has_blob || !transaction.has_distribution(row.id, name)? {
                 new.push((item.digests.blake3, name.as_str()));
             }
         }
         Ok(self.store.blobs.note_filenames(&new)?)
     }
 
-    /// Inserts the rows of new blobs and the holds of all. A blob that gc is deleting is waited for.
+    /// Inserts the rows of new files and the holds of all: what is true of this folder alone. A file that gc is deleting is waited
+    /// for.
     fn insert_rows(&self, ready: &mut Vec<Ready>, results: &mut Vec<(usize, PerItem<Published>)>) -> Result<()> {
         loop {
             let transaction = self.store.manifest.write()?;
@@ -264,29 +270,11 @@ impl Publisher<'_> {
             let mut collisions = Vec::new();
             let mut inserted = HashSet::new();
             for (position, item) in ready.iter_mut().enumerate() {
-                let row = match transaction.find_blob(&item.digests.blake3)? {
-                    // The same bytes twice in one batch: one of the two is the copy.
-                    Some(row) if inserted.contains(&row.id) => row,
-                    Some(row) => {
-                        item.is_new |= row.state == State::Staged;
-                        item.corrected(&transaction, row)?
-                    }
-                    None => {
-                        if let Some(other) = transaction.find_blob_by_sha256(&item.digests.sha256)? {
-                            let was_live = matches!(other.state, State::Live | State::Lost);
-                            if !was_live || self.store.blobs.find(&other.blake3)? != Found::Absent {
-                                collisions.push((position, other.blake3));
-                                continue;
-                            }
-                            // No such file was ever there: a row that went bad, and no broken algorithm.
-                            item.row = Some(item.corrected(&transaction, other)?);
-                            transaction.insert_hold(&self.session.id, item.row.as_ref().expect("just set").id)?;
-                            continue;
-                        }
-                        let row = transaction.insert_blob(&item.digests, item.size, self.context.now)?;
-                        inserted.insert(row.id);
-                        item.is_new = true;
-                        row
+                let row = match self.find_or_insert(&transaction, item, &mut inserted)? {
+                    Ok(row) => row,
+                    Err(known) => {
+                        collisions.push((position, known));
+                        continue;
                     }
                 };
                 if row.state == State::Deleting {
@@ -311,6 +299,44 @@ impl Publisher<'_> {
             }
             return Ok(());
         }
+    }
+
+    /// Returns the row of an item's bytes, which is made where there is none, or the blob whose SHA-256 digest is theirs though its
+    /// bytes are others.
+    fn find_or_insert(
+        &self,
+        transaction: &Transaction<'_>,
+        item: &mut Ready,
+        inserted: &mut HashSet<BlobId>,
+    ) -> Result<std::result::Result<BlobRow, Blake3>> {
+        let (digests, now) = (item.digests, self.context.now);
+        item.has_blob = true;
+        if let Some(row) = transaction.find_blob(&digests.blake3)? {
+            return Ok(Ok(item.corrected(transaction, row)?));
+        }
+        if let Some(other) = transaction.find_blob_by_sha256(&digests.sha256)? {
+            let was_live = matches!(other.state, State::Live | State::Lost);
+            if !was_live || self.store.blobs.find(&other.blake3)? != Found::Absent {
+                return Ok(Err(other.blake3));
+            }
+            // No such file was ever there: a row that went bad, and no broken algorithm.
+            return Ok(Ok(item.corrected(transaction, other)?));
+        }
+        item.has_blob = false;
+        if let Some(row) = transaction.insert_file(&digests, item.size, now)? {
+            inserted.insert(row.id);
+            item.is_new = true;
+            return Ok(Ok(row));
+        }
+        let file = transaction.find_file(&digests, now)?.expect("it was in the way");
+        if let Some(row) = transaction.blob(file.id)? {
+            // The blob's row says something else than its file's does.
+            item.has_blob = true;
+            return Ok(Ok(item.corrected(transaction, row)?));
+        }
+        // The same bytes twice in one batch: one of the two is the copy.
+        item.is_new |= file.state == State::Staged && !inserted.contains(&file.id);
+        Ok(Ok(file))
     }
 }
 
@@ -388,6 +414,7 @@ impl Files<'_> {
                 signature,
                 described,
                 row: None,
+                has_blob: false,
                 is_new: false,
                 is_healed: false,
                 copied,

@@ -67,7 +67,7 @@ impl Rows {
 
     /// Returns the number and bytes of blobs that have bytes.
     pub fn blob_totals(&self) -> Result<StoreTotals> {
-        self.totals("SELECT count(*), sum(size) FROM blob WHERE state = 'live'", [])
+        self.totals("SELECT count(*), sum(size) FROM file WHERE state = 'live'", [])
     }
 
     /// Returns the bytes of all live entries, a blob counted once for each: what separate folders would hold.

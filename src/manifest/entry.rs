@@ -36,7 +36,7 @@ pub struct Entry {
     pub sha256: Sha256,
     /// Size in bytes.
     pub size: u64,
-    /// The blob's state.
+    /// The state of the blob's file.
     pub state: State,
     /// The revision that added it.
     pub added: i64,
@@ -129,13 +129,14 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "SELECT c.name AS collection, e.filename, d.kind, d.project, d.version, d.build_tag, d.tags,
-                    d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, b.state,
-                    e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at, b.epoch, b.inode, b.modified_ns,
+                    d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, coalesce(f.state, 'lost'),
+                    e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at, coalesce(f.epoch, 0), f.inode, f.modified_ns,
                     e.remote, e.url, e.is_unhashed, e.provenance, d.variant, e.is_prebuilt, e.source_url
              FROM entry e
              JOIN collection c ON c.id = e.collection_id
              JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
-             JOIN blob b ON b.id = e.blob_id ",
+             JOIN blob b ON b.id = e.blob_id
+             LEFT JOIN file f ON f.id = e.blob_id ",
             $rest
         )
     };
@@ -344,10 +345,10 @@ impl Rows {
                      SELECT collection_id, blob_id, removed FROM entry WHERE collection_id = ?1 AND filename = ?2 AND removed IS NULL
                      UNION ALL
                      SELECT collection_id, blob_id, removed FROM entry WHERE collection_id = ?1 AND filename = ?2 AND removed IS NOT NULL)
-                   SELECT max(e.blob_id = ?3) FROM own e JOIN blob b ON b.id = e.blob_id
+                   SELECT max(e.blob_id = ?3) FROM own e LEFT JOIN file f ON f.id = e.blob_id
                    LEFT JOIN revision r ON r.collection_id = e.collection_id AND r.number = e.removed
                    LEFT JOIN operation o ON o.id = r.operation_id
-                   WHERE e.blob_id = ?3 OR (b.state = 'live' AND NOT (?4 AND coalesce(o.kind, '') = 'invalidate'))";
+                   WHERE e.blob_id = ?3 OR (f.state = 'live' AND NOT (?4 AND coalesce(o.kind, '') = 'invalidate'))";
         let mut statement = self.conn.prepare_cached(sql)?;
         let has_these: Option<bool> =
             statement.query_row((collection, filename, blob, is_built_again), |row| row.get(0))?;

@@ -1,17 +1,18 @@
-//! What gc asks and changes: history that nothing keeps, blobs without a reference, and their deletion in two steps.
+//! What gc asks and changes: history that nothing keeps, rows of blobs that nothing refers to, and files that no row wants.
 //!
 //! Each question is one index probe per kind of reference. A UNION view over the references took minutes here, where the probes
 //! take a fraction of a second.
 
-use super::{BlobId, CollectionId, Result, Rows, State, Transaction};
+use super::{BlobId, CollectionId, Result, Rows, Transaction};
 use crate::digest::Blake3;
 use crate::name::CollectionName;
-use rusqlite::{Row, named_params};
+use rusqlite::Row;
+use std::collections::HashSet;
 
 /// The key in `meta` of the span of times that gc can't judge, two numbers.
 const DOUBTFUL_TIMES: &str = "doubtful_times";
 
-/// A blob without a reference.
+/// A blob without a reference, or a file without a blob.
 #[derive(Debug, Clone)]
 pub struct Garbage {
     /// The row.
@@ -20,18 +21,11 @@ pub struct Garbage {
     pub blake3: Blake3,
     /// Size in bytes.
     pub size: u64,
-    /// Its state.
-    pub state: State,
 }
 
 impl Garbage {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get("id")?,
-            blake3: row.get("blake3")?,
-            size: row.get::<_, i64>("size")?.cast_unsigned(),
-            state: row.get("state")?,
-        })
+        Ok(Self { id: row.get("id")?, blake3: row.get("blake3")?, size: row.get::<_, i64>("size")?.cast_unsigned() })
     }
 }
 
@@ -71,27 +65,36 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Returns the blobs without a reference that may have been without one since `before` or longer. A blob that was never
-    /// published needs no grace.
-    pub fn garbage(&self, before: i64, limit: usize) -> Result<Vec<Garbage>> {
+    /// Returns the blobs without a reference that may have been without one since `before` or longer.
+    pub fn garbage(&self, before: i64) -> Result<Vec<Garbage>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT b.id, b.blake3, b.size, b.state FROM blob b
-             WHERE b.maybe_unreferenced_at IS NOT NULL AND b.state <> 'deleting'
-               AND (b.state = 'staged' OR b.maybe_unreferenced_at <= :before)
+            "SELECT b.id, b.blake3, b.size FROM blob b
+             WHERE b.maybe_unreferenced_at IS NOT NULL AND b.maybe_unreferenced_at <= ?1
                AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = b.id)
                AND NOT EXISTS (SELECT 1 FROM pin WHERE blob_id = b.id)
-               AND NOT EXISTS (SELECT 1 FROM hold WHERE blob_id = b.id)
-             ORDER BY b.maybe_unreferenced_at, b.id LIMIT :limit",
+               AND NOT EXISTS (SELECT 1 FROM hold WHERE blake3 = b.blake3)
+             ORDER BY b.maybe_unreferenced_at, b.id",
         )?;
-        let rows = statement.query_map(named_params! {":before": before, ":limit": limit as i64}, Garbage::from_row)?;
+        let rows = statement.query_map([before], Garbage::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Returns the blobs that a gc was deleting when it ended.
+    /// Returns the files that a gc was deleting when it ended.
     pub fn deleting(&self) -> Result<Vec<Garbage>> {
         // The second condition is that of the index, which SQLite doesn't see in the first.
-        let sql = "SELECT id, blake3, size, state FROM blob WHERE state = 'deleting' AND state <> 'live'";
+        let sql = "SELECT id, blake3, size FROM file WHERE state = 'deleting' AND state <> 'live'";
         let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([], Garbage::from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the files that were never published, and that nobody is about to publish: they need no grace.
+    pub fn unwanted(&self) -> Result<Vec<Garbage>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT f.id, f.blake3, f.size FROM file f WHERE f.state = 'staged' AND f.state <> 'live'
+               AND NOT EXISTS (SELECT 1 FROM blob WHERE id = f.id)
+               AND NOT EXISTS (SELECT 1 FROM hold WHERE blake3 = f.blake3)",
+        )?;
         let rows = statement.query_map([], Garbage::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -181,27 +184,43 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Sets a blob to be deleted, if nothing refers to it at this moment. Returns whether nothing did.
-    pub fn set_deleting(&self, id: BlobId) -> Result<bool> {
-        let mut statement = self.conn.prepare_cached(
-            "UPDATE blob SET state = 'deleting' WHERE id = ?1 AND state <> 'deleting'
-               AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM pin WHERE blob_id = ?1)
-               AND NOT EXISTS (SELECT 1 FROM hold WHERE blob_id = ?1)",
-        )?;
-        Ok(statement.execute([id])? == 1)
+    /// Deletes the rows of blobs that nothing refers to at this moment, and sets the files that no row wants to be deleted. Returns
+    /// those whose files are to be deleted now.
+    ///
+    /// These are the two halves of gc, in sets: of this folder's files, and of the store's rows. Each asks for holds, so that an
+    /// import finds the row that it saw.
+    pub fn bury(&self, ids: impl Iterator<Item = BlobId>) -> Result<HashSet<BlobId>> {
+        self.name_gone(ids)?;
+        let rows = "DELETE FROM blob WHERE id IN (SELECT id FROM gone)
+               AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)
+               AND NOT EXISTS (SELECT 1 FROM pin WHERE blob_id = blob.id)
+               AND NOT EXISTS (SELECT 1 FROM hold WHERE blake3 = blob.blake3)";
+        self.conn.prepare_cached(rows)?.execute([])?;
+        let files = "UPDATE file SET state = 'deleting' WHERE id IN (SELECT id FROM gone) AND state <> 'deleting'
+               AND NOT EXISTS (SELECT 1 FROM blob WHERE id = file.id)
+               AND NOT EXISTS (SELECT 1 FROM hold WHERE blake3 = file.blake3)";
+        self.conn.prepare_cached(files)?.execute([])?;
+        let sql = "SELECT id FROM file WHERE id IN (SELECT id FROM gone) AND state = 'deleting'";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Deletes the rows of blobs whose names are durably gone: in one statement, since each that may be rolled back alone costs a
+    /// Deletes the rows of files whose names are durably gone: in one statement, since each that may be rolled back alone costs a
     /// journal of its own.
-    pub fn delete_blobs(&self, ids: impl Iterator<Item = BlobId>) -> Result<()> {
+    pub fn delete_files(&self, ids: impl Iterator<Item = BlobId>) -> Result<()> {
+        self.name_gone(ids)?;
+        let sql = "DELETE FROM file WHERE id IN (SELECT id FROM gone) AND state = 'deleting'";
+        self.conn.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    fn name_gone(&self, ids: impl Iterator<Item = BlobId>) -> Result<()> {
         self.conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone(id INTEGER PRIMARY KEY); DELETE FROM gone;")?;
         let mut insert = self.conn.prepare_cached("INSERT INTO gone(id) VALUES(?1)")?;
         for id in ids {
             insert.execute([id])?;
         }
-        let sql = "DELETE FROM blob WHERE id IN (SELECT id FROM gone) AND state = 'deleting'";
-        self.conn.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod collection;
 mod count;
 mod distribution;
 mod entry;
+mod file;
 mod garbage;
 mod held;
 mod inspection;
@@ -39,12 +40,13 @@ mod witness;
 mod write_back;
 
 pub use actor::{Actor, ActorKind};
-pub use blob::{BlobRow, State};
+pub use blob::BlobRow;
 pub use build_run::BuildRunRow;
 pub use collection::{CollectionRow, CollectionSettings, Guard, OperationId, Retention, RevisionRow, SnapshotRow};
 pub use count::{LookupCount, Outcome, StoreTotals};
 pub use distribution::Distribution;
 pub use entry::{Entry, NewEntry, Origin, Scope};
+pub use file::State;
 pub use garbage::{Garbage, PrunedEntry};
 pub use inspection::{BoundFile, InspectionRow};
 pub use owner::{BlockRow, Reservation};
@@ -75,7 +77,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The schema's steps, each applied on top of those before it. A released step is never edited: a new one follows it.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -84,6 +86,7 @@ const STEPS: [&str; 8] = [
     include_str!("schema/6.sql"),
     include_str!("schema/7.sql"),
     include_str!("schema/8.sql"),
+    include_str!("schema/9.sql"),
 ];
 /// The schema that this program writes; an older one is migrated, a newer one refused.
 const VERSION: i64 = STEPS.len() as i64;

@@ -91,7 +91,8 @@ impl Rows {
     pub fn keepers(&self, blob: BlobId) -> Result<Vec<Reference>> {
         let mut keepers = Vec::new();
         let mut statement = self.conn.prepare_cached(
-            "SELECT s.command, s.pid, s.started_at FROM hold h JOIN session s ON s.id = h.session_id WHERE h.blob_id = ?1",
+            "SELECT s.command, s.pid, s.started_at FROM blob b JOIN hold h ON h.blake3 = b.blake3
+             JOIN session s ON s.id = h.session_id WHERE b.id = ?1",
         )?;
         let rows = statement.query_map([blob], |row| {
             Ok(Reference::Hold { command: row.get(0)?, pid: row.get(1)?, since: row.get(2)? })
@@ -123,8 +124,10 @@ impl Rows {
 
     /// Returns the blobs whose entries no rule may drop: those that pins or holds keep.
     pub fn kept_blobs(&self, now: i64) -> Result<std::collections::HashSet<BlobId>> {
+        // A cross join is walked in its order: holds are few.
         let mut statement = self.conn.prepare_cached(
-            "SELECT blob_id FROM pin WHERE expires_at IS NULL OR expires_at > ?1 UNION SELECT blob_id FROM hold",
+            "SELECT blob_id FROM pin WHERE expires_at IS NULL OR expires_at > ?1 
+             UNION SELECT b.id FROM hold h CROSS JOIN blob b ON b.blake3 = h.blake3",
         )?;
         let rows = statement.query_map([now], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

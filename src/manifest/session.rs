@@ -33,7 +33,7 @@ pub struct Seen {
     pub sha256: Sha256,
     /// Its size in bytes.
     pub size: u64,
-    /// Its state.
+    /// The state of its file.
     pub state: State,
     /// The inode of the blob's file.
     pub inode: Option<i64>,
@@ -78,8 +78,8 @@ impl Rows {
     /// Returns the blob that a file with this stat had when it was hashed.
     pub fn find_seen(&self, file: &Signature) -> Result<Option<Seen>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT b.id, b.blake3, b.sha256, b.size, b.state, b.inode, b.modified_ns, coalesce(b.verified_at, b.created_at)
-             FROM seen s JOIN blob b ON b.id = s.blob_id
+            "SELECT b.id, b.blake3, b.sha256, b.size, f.state, f.inode, f.modified_ns, coalesce(f.verified_at, b.created_at)
+             FROM seen s JOIN blob b ON b.id = s.blob_id JOIN file f ON f.id = s.blob_id
              WHERE s.device = :device AND s.inode = :inode AND s.size = :size AND s.modified_ns = :modified_ns
                AND s.changed_ns = :changed_ns",
         )?;
@@ -94,8 +94,9 @@ impl Rows {
     /// device is the caller's to compare.
     pub fn find_own(&self, file: &Signature) -> Result<Option<Seen>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT id, blake3, sha256, size, state, inode, modified_ns, coalesce(verified_at, created_at) FROM blob
-             WHERE size = :size AND inode = :inode AND modified_ns = :modified_ns AND state = 'live'",
+            "SELECT b.id, b.blake3, b.sha256, b.size, f.state, f.inode, f.modified_ns, coalesce(f.verified_at, b.created_at)
+             FROM file f JOIN blob b ON b.id = f.id
+             WHERE f.size = :size AND f.inode = :inode AND f.modified_ns = :modified_ns AND f.state = 'live'",
         )?;
         let file = named_params! {
             ":size": file.size.cast_signed(), ":inode": file.inode, ":modified_ns": file.modified_ns,
@@ -123,10 +124,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Keeps a blob for as long as the session lives.
+    /// Keeps a file for as long as the session lives.
     pub fn insert_hold(&self, session: &str, blob: BlobId) -> Result<()> {
-        let sql = "INSERT INTO hold(session_id, blob_id) VALUES(?1, ?2) ON CONFLICT DO NOTHING";
-        self.conn.prepare_cached(sql)?.execute((session, blob))?;
+        let sql =
+            "INSERT INTO hold(session_id, blake3) SELECT ?1, blake3 FROM file WHERE id = ?2 ON CONFLICT DO NOTHING";
+        let mut insert = self.conn.prepare_cached(sql)?;
+        if insert.execute((session, blob))? == 0 && self.insert_lost_file(blob)? {
+            insert.execute((session, blob))?;
+        }
         Ok(())
     }
 

@@ -19,7 +19,16 @@ impl Manifest {
                 }
             }
         }
+        lines.extend(self.parted()?);
         Ok(lines)
+    }
+
+    /// Compares the rows of files with those of their blobs, which say the same of digests and sizes.
+    fn parted(&self) -> Result<Option<String>> {
+        let sql = "SELECT count(*) FROM file f LEFT JOIN blob b ON b.id = f.id
+                   WHERE iif(b.id IS NULL, f.state IN ('live', 'lost'), b.blake3 <> f.blake3 OR b.size <> f.size)";
+        let count: i64 = self.conn.query_row(sql, [], |row| row.get(0))?;
+        Ok((count > 0).then(|| format!("rows of files that are not those of their blobs: {count}")))
     }
 
     /// Compares the words of the schema: SQLite believes them, whatever a flipped bit has made of them.

@@ -6,34 +6,79 @@
 use super::Result;
 use rusqlite::Connection;
 
-/// Tables that change neither trust nor content.
-const UNSEEN: [(&str, &[&str]); 4] = [
-    ("the log itself", &["change", "record"]),
+/// Where what a table says is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Of the store, whatever machine has it.
+    Shared,
+    /// Of this folder alone.
+    Here,
+}
+
+/// All tables: where each is true, whether the log tells of its rows, and why. One that isn't here is told of, and fails the tests.
+const TABLES: [(Place, bool, &str, &[&str]); 7] = [
     (
+        Place::Shared,
+        true,
+        "trust, content and settings",
+        &[
+            "blob",
+            "block",
+            "collection",
+            "entry",
+            "fallback",
+            "meta",
+            "pin",
+            "project_status",
+            "publisher",
+            "publisher_into",
+            "remote",
+            "reservation",
+            "revision_signature",
+            "route_override",
+            "snapshot",
+            "token",
+            "token_into",
+            "variant",
+            "variant_requirement",
+        ],
+    ),
+    (Place::Shared, false, "the log itself", &["record"]),
+    (
+        Place::Shared,
+        false,
         "numbers that only an entry gives a meaning",
         &["operation", "revision", "distribution", "metadata", "variant_json"],
     ),
     (
-        "running commands, trees on disk, counts",
-        &["session", "hold", "seen", "view", "view_source", "lookup_count", "remote_count", "exchanged"],
-    ),
-    (
-        "what can be found or asked for again",
+        Place::Shared,
+        false,
+        "what keeps history, and follows from content or from what others said once and for all",
         &[
+            "view",
+            "view_source",
             "inspection",
             "owned_project",
-            "remote_page",
-            "remote_failure",
-            "remote_refusal",
+            "exchanged",
             "remote_list",
             "remote_list_file",
-            "remote_metadata",
-            "remote_first_seen",
-            "want",
             "write_back",
             "build_run",
             "build_run_file",
         ],
+    ),
+    (Place::Here, true, "bytes of this folder that went bad", &["file", "quarantine"]),
+    (
+        Place::Here,
+        false,
+        "running commands, counts",
+        &["change", "session", "hold", "seen", "lookup_count", "remote_count"],
+    ),
+    (
+        Place::Here,
+        false,
+        "what can be found or asked for again",
+        &["remote_page", "remote_failure", "remote_refusal", "remote_metadata", "remote_first_seen", "want"],
     ),
 ];
 
@@ -67,9 +112,11 @@ pub(super) fn install(conn: &Connection) -> Result<()> {
     let mut tables =
         conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'")?;
     let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    for table in tables.iter().filter(|table| !UNSEEN.iter().any(|(_, unseen)| unseen.contains(&table.as_str()))) {
+    let is_told = |table: &&String| TABLES.iter().all(|(_, told, _, names)| *told || !names.contains(&table.as_str()));
+    for table in tables.iter().filter(is_told) {
         sql.push_str(&match table.as_str() {
             "blob" => blob(),
+            "file" => file(),
             "entry" => entry(&columns(conn, table)?),
             _ => whole(table, &columns(conn, table)?),
         });
@@ -210,23 +257,31 @@ fn entry(columns: &[Column]) -> String {
     )
 }
 
-/// Returns the triggers of blobs: that bytes were found bad, came back, or are gone for good.
-fn blob() -> String {
-    let values = |row: &str, state: &str| {
-        format!(
-            "json_object('sha256', lower(hex({row}.sha256)), 'size', {row}.size, 'state', {state},
-             'filename', (SELECT min(filename) FROM distribution WHERE blob_id = {row}.id))"
-        )
-    };
+/// Returns the values of a blob's row, which is in a trigger or in a statement, as JSON.
+fn blob_values(row: &str, state: &str) -> String {
     format!(
-        "CREATE TRIGGER seen_blob_state AFTER UPDATE OF state ON blob
-         WHEN old.state IS NOT new.state AND (old.state = 'lost' OR new.state = 'lost') BEGIN
-           INSERT INTO change(subject, row, before, after) VALUES('blob', old.id, {}, {}); END;
-         CREATE TRIGGER seen_blob_deleted BEFORE DELETE ON blob WHEN old.state = 'deleting' BEGIN
+        "json_object('sha256', lower(hex({row}.sha256)), 'size', {row}.size, 'state', {state},
+         'filename', (SELECT min(filename) FROM distribution WHERE blob_id = {row}.id))"
+    )
+}
+
+/// Returns the trigger of blobs: that bytes are gone for good.
+fn blob() -> String {
+    format!(
+        "CREATE TRIGGER seen_blob_deleted BEFORE DELETE ON blob BEGIN
            INSERT INTO change(subject, row, before) VALUES('blob', old.id, {}); END;\n",
-        values("old", "old.state"),
-        values("new", "new.state"),
-        values("old", "old.state"),
+        blob_values("old", "'deleting'"),
+    )
+}
+
+/// Returns the trigger of files: that a blob's bytes were found bad, or came back.
+fn file() -> String {
+    format!(
+        "CREATE TRIGGER seen_file_state AFTER UPDATE OF state ON file
+         WHEN old.state IS NOT new.state AND (old.state = 'lost' OR new.state = 'lost') BEGIN
+           INSERT INTO change(subject, row, before, after) SELECT 'blob', old.id, {}, {} FROM blob b WHERE b.id = old.id; END;\n",
+        blob_values("b", "old.state"),
+        blob_values("b", "new.state"),
     )
 }
 
@@ -268,14 +323,39 @@ mod tests {
         );
     }
 
+    fn tables(manifest: &Manifest) -> Vec<String> {
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name";
+        let mut statement = manifest.conn.prepare(sql).unwrap();
+        let names = statement.query_map([], |row| row.get(0)).unwrap();
+        names.collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn each_table_is_true_of_the_store_or_of_this_folder() {
+        let (_dir, manifest) = manifest();
+        let places = |table: &str| -> Vec<Place> {
+            TABLES.iter().filter(|(.., names)| names.contains(&table)).map(|(place, ..)| *place).collect()
+        };
+        let tables = tables(&manifest);
+        for table in &tables {
+            assert_eq!(places(table).len(), 1, "{table} needs one place in TABLES: Shared or Here");
+        }
+        for table in TABLES.iter().flat_map(|(.., names)| *names) {
+            assert!(tables.iter().any(|name| name == table), "there is no table {table}");
+        }
+        // What is true everywhere can't rest on what is true of one folder.
+        for table in tables.iter().filter(|table| places(table) == [Place::Shared]) {
+            let mut keys = manifest.conn.prepare("SELECT \"table\" FROM pragma_foreign_key_list(?1)").unwrap();
+            let parents = keys.query_map([table], |row| row.get::<_, String>(0)).unwrap();
+            for parent in parents.map(std::result::Result::unwrap) {
+                assert_eq!(places(&parent), [Place::Shared], "{table} is shared, and refers to {parent}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_left_out_exists() {
         let (_dir, manifest) = manifest();
-        for table in UNSEEN.iter().flat_map(|(_, tables)| *tables).chain(UNSEEN_COLUMNS.iter().map(|(table, _)| table))
-        {
-            let columns = columns(&manifest.conn, table).unwrap();
-            assert!(!columns.is_empty(), "there is no table {table}");
-        }
         for (table, columns) in UNSEEN_COLUMNS {
             for column in columns {
                 let sql = format!("SELECT {column} FROM {table}");

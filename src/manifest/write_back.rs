@@ -154,7 +154,9 @@ mod tests {
         let remote = transaction.insert_remote(&"team".parse().unwrap(), collection, &settings).unwrap();
         let blobs = [1, 2].map(|seed| {
             let digests = Digests { blake3: Blake3::from_bytes([seed; 32]), sha256: Sha256::from_bytes([seed; 32]) };
-            let blob = transaction.insert_blob(&digests, 1, 0).unwrap().id;
+            let row = transaction.insert_file(&digests, 1, 0).unwrap().unwrap();
+            transaction.insert_blob(&row).unwrap();
+            let blob = row.id;
             let distribution = Distribution {
                 filename: "a-1-py3-none-any.whl".to_owned(),
                 kind: Kind::Wheel,

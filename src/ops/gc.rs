@@ -11,7 +11,7 @@ use crate::catalog::retention;
 use crate::context::Context;
 use crate::error::Result;
 use crate::fs;
-use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, State, Transaction};
+use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, Transaction};
 use crate::name::CollectionName;
 use crate::store::Store;
 use crate::words::reason;
@@ -129,7 +129,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
     Ok(report)
 }
 
-/// Applies rules, forgets history, and returns the blobs that nothing refers to; all in the given transaction.
+/// Applies rules, forgets history, and returns the files and blobs that nothing refers to; all in the given transaction.
 fn decide(
     transaction: &Transaction<'_>,
     context: &Context<'_>,
@@ -154,7 +154,8 @@ fn decide(
     transaction.clear_marks()?;
     // What a gc that was killed had decided comes first: its rows say so durably.
     let mut garbage = transaction.deleting()?;
-    garbage.extend(transaction.garbage(before, i32::MAX as usize)?);
+    garbage.extend(transaction.unwanted()?);
+    garbage.extend(transaction.garbage(before)?);
     Ok(garbage)
 }
 
@@ -239,19 +240,15 @@ fn take(
     }
 }
 
-/// Deletes one batch: row `deleting` in a transaction that itself checks the references, names, sync, rows gone.
+/// Deletes one batch: the blobs' rows, and their files `deleting`, in a transaction that itself checks the references; then names,
+/// sync, the files' rows.
 fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()> {
     let reap = store.blobs.reap()?;
     let transaction = store.manifest.write()?;
-    let mut condemned = Vec::with_capacity(batch.len());
-    for blob in batch {
-        // An import may have finished what a dead gc began, and brought the blob back since: the row counts, not the list.
-        let row = transaction.blob(blob.id)?;
-        if row.is_some_and(|row| row.state == State::Deleting) || transaction.set_deleting(blob.id)? {
-            condemned.push(blob);
-        }
-    }
+    // An import may have finished what a dead gc began, and brought the blob back since: the rows count, not the list.
+    let buried = transaction.bury(batch.iter().map(|blob| blob.id))?;
     transaction.commit()?;
+    let condemned: Vec<_> = batch.iter().filter(|blob| buried.contains(&blob.id)).collect();
     let blobs = &store.blobs;
     let remove = |blob: &&Garbage| -> Result<(u64, u64)> {
         let room = room(blobs, blob)?;
@@ -274,7 +271,7 @@ fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()>
     // An unlink that isn't durable would come back after a power cut, as a file without a row.
     store.blobs.sync_names(gone.iter().map(|blob| &blob.blake3))?;
     let transaction = store.manifest.write()?;
-    transaction.delete_blobs(gone.iter().map(|blob| blob.id))?;
+    transaction.delete_files(gone.iter().map(|blob| blob.id))?;
     transaction.commit()?;
     report.blobs += gone.len();
     Ok(())

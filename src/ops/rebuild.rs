@@ -306,7 +306,10 @@ fn insert(
     if let Some(known) = transaction.find_blob_by_sha256(&sha256)? {
         return Err(Error::Collision { known: known.blake3, path: path.to_owned(), sha256 });
     }
-    let id = transaction.insert_blob(&blob.digests, blob.found.size, context.now)?.id;
+    let row = transaction.insert_file(&blob.digests, blob.found.size, context.now)?;
+    let Some(row) = row else { return Err(Error::Collision { known: blake3, path: path.to_owned(), sha256 }) };
+    let id = row.id;
+    transaction.insert_blob(&row)?;
     transaction.set_live(id, 0, &blob.found)?;
     report.blobs += 1;
     report.bytes += blob.found.size;

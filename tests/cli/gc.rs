@@ -286,8 +286,10 @@ fn an_import_and_a_gc_finish_what_a_killed_gc_was_deleting() {
     let killed = || {
         env.ok(["invalidate", "demo==1.0"]);
         env.ok(["gc", "--grace", "0", "--max-duration", "0s"]);
-        let sql = "UPDATE blob SET state = 'deleting' WHERE maybe_unreferenced_at IS NOT NULL";
-        assert_eq!(manifest(&env).execute(sql, []).unwrap(), 1);
+        let manifest = manifest(&env);
+        let sql = "UPDATE file SET state = 'deleting' WHERE id IN (SELECT id FROM blob WHERE maybe_unreferenced_at IS NOT NULL)";
+        assert_eq!(manifest.execute(sql, []).unwrap(), 1);
+        assert_eq!(manifest.execute("DELETE FROM blob WHERE maybe_unreferenced_at IS NOT NULL", []).unwrap(), 1);
     };
     killed();
     env.ok(["import", "in"]);
@@ -379,7 +381,8 @@ fn times_of_a_clock_that_was_ahead_count_as_never() {
     env.ok(["invalidate", "demo==2.0"]);
     manifest(&env)
         .execute_batch(&format!(
-            "UPDATE blob SET verified_at = unixepoch() + {years}, used_at = unixepoch() + {years};
+            "UPDATE file SET verified_at = unixepoch() + {years};
+             UPDATE blob SET used_at = unixepoch() + {years};
              UPDATE blob SET maybe_unreferenced_at = unixepoch() + {years} WHERE maybe_unreferenced_at IS NOT NULL;
              UPDATE entry SET removed_at = unixepoch() + {years} WHERE removed IS NOT NULL;"
         ))
@@ -448,6 +451,29 @@ fn a_clock_that_was_behind_when_something_was_dropped_takes_no_grace() {
     assert_eq!((&gc["blobs"], &gc["forgotten"]), (&0.into(), &0.into()), "{gc}");
     env.ok(["undo"]);
     assert_eq!(listed(&env).len(), 4);
+}
+
+#[test]
+fn a_blob_without_a_files_row_is_lost_until_its_bytes_are_read() {
+    for heals in ["verify", "import"] {
+        let env = filled();
+        manifest(&env).execute_batch("DELETE FROM file WHERE id = 1").unwrap();
+        let listed = env.json(["list"]);
+        assert_eq!(
+            texts(&listed["distributions"], "state").iter().filter(|state| **state == "lost").count(),
+            1,
+            "{listed}"
+        );
+        assert!(texts(&json_with_code(&env, 3, &["doctor"])["findings"], "kind").contains(&"lost"));
+        if heals == "verify" {
+            assert_eq!(env.json(["verify"])["checked"], 4);
+        } else {
+            let report = env.json(["import", "in"]);
+            assert_eq!(texts(&report["distributions"], "outcome").iter().filter(|o| **o == "healed").count(), 1);
+        }
+        assert!(!texts(&env.json(["list"])["distributions"], "state").contains(&"lost"), "{heals}");
+        env.ok(["doctor"]);
+    }
 }
 
 #[test]

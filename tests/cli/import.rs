@@ -300,7 +300,8 @@ fn bytes_that_come_again_are_compared_with_what_nobody_read_for_long() {
     for (days, outcome) in [(0, "unchanged"), (31, "healed")] {
         rot(&crate::blob(&env, "demo"));
         let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
-        manifest.execute("UPDATE blob SET created_at = created_at - ?1 * 86400, verified_at = NULL", [days]).unwrap();
+        manifest.execute("UPDATE blob SET created_at = created_at - ?1 * 86400", [days]).unwrap();
+        manifest.execute("UPDATE file SET verified_at = NULL", []).unwrap();
         let again = format!("again-{days}");
         wheel.write_to(env.path(&again));
         assert_eq!(outcomes(&env.json(["import", &again])), [outcome], "{days} days");
@@ -309,8 +310,12 @@ fn bytes_that_come_again_are_compared_with_what_nobody_read_for_long() {
     for (days, outcome) in [(0, "unchanged"), (31, "healed"), (-400, "healed")] {
         rot(&crate::blob(&env, "demo"));
         let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
-        let sql = "UPDATE blob SET created_at = unixepoch() - ?1 * 86400, verified_at = unixepoch() - ?1 * 86400";
-        manifest.execute(sql, [days]).unwrap();
+        for sql in [
+            "UPDATE blob SET created_at = unixepoch() - ?1 * 86400",
+            "UPDATE file SET verified_at = unixepoch() - ?1 * 86400",
+        ] {
+            manifest.execute(sql, [days]).unwrap();
+        }
         assert_eq!(outcomes(&env.json(["import", "in"])), [outcome], "{days} days");
         if outcome == "healed" {
             assert_eq!(outcomes(&env.json(["import", "in"])), ["unchanged"], "read once, and trusted again");

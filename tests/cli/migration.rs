@@ -7,7 +7,7 @@ use std::path::Path;
 use wcas::manifest::{Access, Error, Manifest};
 
 /// The schema's older steps.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     include_str!("../../src/manifest/schema/1.sql"),
     include_str!("../../src/manifest/schema/2.sql"),
     include_str!("../../src/manifest/schema/3.sql"),
@@ -15,9 +15,10 @@ const STEPS: [&str; 7] = [
     include_str!("../../src/manifest/schema/5.sql"),
     include_str!("../../src/manifest/schema/6.sql"),
     include_str!("../../src/manifest/schema/7.sql"),
+    include_str!("../../src/manifest/schema/8.sql"),
 ];
 /// The version that this program writes.
-const NEWEST: i64 = 8;
+const NEWEST: i64 = 9;
 
 fn pragma(path: &Path, name: &str) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()
@@ -58,8 +59,17 @@ fn old(version: usize) -> Env {
     };
     for table in names("SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
         let columns = names(&format!("SELECT name FROM pragma_table_info('{table}', 'main')")).join(", ");
+        // Before version 9, a blob's row told of its file, too.
+        let rows = match table.as_str() {
+            "blob" => {
+                "(SELECT b.*, f.state, f.epoch, f.inode, f.modified_ns, f.verified_at
+                  FROM new.blob b JOIN new.file f ON f.id = b.id)"
+            }
+            "hold" => "(SELECT h.session_id, b.id AS blob_id FROM new.hold h JOIN new.blob b ON b.blake3 = h.blake3)",
+            table => &format!("new.{table}"),
+        };
         // What triggers made of rows before is made by hand.
-        let sql = format!("INSERT OR REPLACE INTO main.{table}({columns}) SELECT {columns} FROM new.{table}");
+        let sql = format!("INSERT OR REPLACE INTO main.{table}({columns}) SELECT {columns} FROM {rows}");
         connection.execute_batch(&sql).unwrap();
     }
     if version < 6 {
@@ -158,4 +168,53 @@ fn several_processes_bring_a_manifest_up_to_date_at_once() {
     }
     assert_eq!(pragma(&env.path("store/manifest.sqlite"), "user_version"), NEWEST);
     assert_eq!(array(&env.json(["list"])["distributions"]).len(), 1);
+}
+
+#[test]
+fn what_a_blobs_row_told_of_its_file_stays_when_the_two_are_parted() {
+    for version in 1..9 {
+        let env = old(version);
+        let path = env.path("store/manifest.sqlite");
+        let rows = |sql: &str| -> Vec<String> {
+            let connection = Connection::open(&path).unwrap();
+            let mut statement = connection.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            rows.collect::<rusqlite::Result<_>>().unwrap()
+        };
+        // Commands were killed in the middle of an import and of a gc, and verify found a blob bad.
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(
+                "INSERT INTO blob(id, blake3, sha256, size, state, epoch, created_at) VALUES
+                   (91, randomblob(32), randomblob(32), 1, 'staged', 0, 1), (92, randomblob(32), randomblob(32), 1, 'deleting', 1, 1),
+                   (93, randomblob(32), randomblob(32), 1, 'live', 0, 1), (97, randomblob(32), randomblob(32), 1, 'live', 0, 1);
+                 INSERT INTO session(id, host, boot_id, pid, command, started_at) VALUES('s', '', '', 1, 'import', 1);
+                 INSERT INTO hold(session_id, blob_id) VALUES('s', 91), ('s', 93);
+                 UPDATE blob SET state = 'lost', epoch = 7 WHERE id = (SELECT blob_id FROM pin);
+                 DELETE FROM blob WHERE id = 97;",
+            )
+            .unwrap();
+        let files = "SELECT json_array(id, hex(blake3), size, state, epoch, inode, modified_ns, verified_at) FROM";
+        let before = rows(&format!("{files} blob ORDER BY id"));
+        env.ok(["collection", "list"]);
+        assert_eq!(rows(&format!("{files} file ORDER BY id")), before, "version {version}");
+        let blobs = rows("SELECT id || ' ' || created_at || ' ' || hex(blake3) FROM blob WHERE id > 90");
+        assert_eq!(blobs.len(), 1, "what is staged or going is not the store's: {blobs:?}");
+        assert_eq!(
+            rows("SELECT json_array(h.session_id, f.id) FROM hold h JOIN file f ON f.blake3 = h.blake3 ORDER BY f.id"),
+            ["[\"s\",91]", "[\"s\",93]"]
+        );
+        assert!(rows("SELECT \"table\" FROM pragma_foreign_key_check").is_empty());
+        // The lost one is told of, and its bytes heal it; a new blob gets a number that none had.
+        let lost = "SELECT CAST(id AS TEXT) FROM file WHERE state = 'lost'";
+        assert_eq!(rows(lost).len(), 1);
+        env.run(["verify"]);
+        assert_eq!(rows(lost), ["93"]);
+        Wheel::new("fresh", "1.0").write_to(env.path("fresh"));
+        env.ok(["import", "fresh", "--collection", "cuda"]);
+        assert_eq!(rows("SELECT CAST(max(id) AS TEXT) FROM blob"), ["98"]);
+        env.ok(["gc", "--grace", "0"]);
+        assert!(rows("SELECT state FROM file WHERE state <> 'live'").is_empty(), "version {version}");
+        assert!(rows("SELECT CAST(id AS TEXT) FROM file WHERE id NOT IN (SELECT id FROM blob)").is_empty());
+    }
 }

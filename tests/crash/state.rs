@@ -95,10 +95,18 @@ pub(crate) fn unsound(root: &Path, were_bad: &BTreeSet<String>) -> Vec<String> {
                 found.push(format!("{name} has other bytes than its row says"));
             }
         }
+        // The store has no blob before its bytes are there, nor after gc decided that they go.
+        if matches!(state, State::Staged | State::Deleting) {
+            found.push(format!("{name} is a blob, and {state:?}"));
+        }
         rows.insert(name);
     }
-    // A publisher inserts the row before the name and gc deletes it after: a kill leaves no name without a row.
-    found.extend(files.keys().filter(|name| !rows.contains(*name)).map(|name| format!("{name} has no row")));
+    // A publisher inserts the file's row before the name and gc deletes it after: a kill leaves no name without a row.
+    let has_row = |name: &&String| {
+        let blake3 = name.parse().expect("a digest");
+        rows.contains(*name) || store.manifest.has_file(&blake3).expect("rows can be read")
+    };
+    found.extend(files.keys().filter(|name| !has_row(name)).map(|name| format!("{name} has no row")));
     found.extend(store.manifest.complaints().expect("the manifest can be checked"));
     found
 }
@@ -113,11 +121,10 @@ pub(crate) fn leftovers(root: &Path) -> Vec<String> {
     found.extend(
         store.manifest.sessions().expect("rows can be read").into_iter().map(|row| format!("a row is left: {row:?}")),
     );
-    for row in store.manifest.blobs().expect("rows can be read") {
-        if matches!(row.state, State::Staged | State::Deleting) {
-            found.push(format!("{} is still {:?}", row.blake3, row.state));
-        }
-    }
+    let unwanted = store.manifest.unwanted().expect("rows can be read");
+    found.extend(unwanted.into_iter().map(|file| format!("{} is still staged", file.blake3)));
+    let deleting = store.manifest.deleting().expect("rows can be read");
+    found.extend(deleting.into_iter().map(|file| format!("{} is still deleting", file.blake3)));
     let files = blob_files(root);
     for shard in names(&root.join("named")) {
         for blob in names(&root.join("named").join(shard)).into_iter().filter(|blob| !files.contains_key(blob)) {

@@ -558,7 +558,8 @@ fn pages_of_old_revisions_take_memory_for_what_they_show_and_not_for_all_there_i
     manifest
         .execute_batch(&format!(
             "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {FILES}) SELECT i FROM n;
-             INSERT INTO blob(blake3, sha256, size, state, created_at) SELECT randomblob(32), randomblob(32), i, 'live', 1 FROM n;
+             INSERT INTO blob(blake3, sha256, size, created_at) SELECT randomblob(32), randomblob(32), i, 1 FROM n;
+             INSERT INTO file(id, blake3, size, state) SELECT id, blake3, size, 'live' FROM blob WHERE created_at = 1;
              INSERT INTO distribution(blob_id, filename, kind, project, version, tags)
                  SELECT b.id, printf('p%d-%d-py3-none-any.whl', b.size % {PROJECTS}, b.size), 'wheel', printf('p%d', b.size % {PROJECTS}),
                         b.size, 'py3-none-any' FROM blob b WHERE b.created_at = 1;

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::digest::Blake3;
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock};
-use crate::manifest::{BlobRow, Reference, State};
+use crate::manifest::{BlobRow, State};
 use crate::store::{self, Store};
 use crate::words::{counted, reason};
 use serde::Serialize;
@@ -192,7 +192,7 @@ impl Examination<'_> {
             self.damaged(complaint);
         }
         let rows = self.blobs()?;
-        self.unfinished(&rows)?;
+        self.unfinished()?;
         self.clock(now)?;
         for examine in [Self::filenames, Self::sessions] {
             let done = examine(self);
@@ -264,7 +264,9 @@ impl Examination<'_> {
         for blake3 in orphans {
             let path = self.store.blobs.path(&blake3);
             // gc may have deleted its row and then it, since the walk; an import may have made both.
-            if self.store.manifest.find_blob(&blake3)?.is_none() && fs::entry(&path)?.is_some() {
+            let is_known =
+                self.store.manifest.find_blob(&blake3)?.is_some() || self.store.manifest.has_file(&blake3)?;
+            if !is_known && fs::entry(&path)?.is_some() {
                 let advice = "import the same bytes again, or remove it by hand; `wcas rebuild --force` takes in all of them, \
                               but forgets collections and history";
                 let detail = "a file in blobs/ that the manifest doesn't know".to_owned();
@@ -287,19 +289,14 @@ impl Examination<'_> {
     }
 
     /// Looks for what killed commands left in the manifest.
-    fn unfinished(&mut self, rows: &HashMap<Blake3, BlobRow>) -> Result<()> {
+    fn unfinished(&mut self) -> Result<()> {
         let manifest = &self.store.manifest;
-        let mut staged = 0;
-        for row in rows.values().filter(|row| row.state == State::Staged) {
-            let is_held = manifest.keepers(row.id)?.iter().any(|keeper| matches!(keeper, Reference::Hold { .. }));
-            let is_still = manifest.blob(row.id)?.is_some_and(|row| row.state == State::Staged);
-            staged += usize::from(!is_held && is_still);
-        }
+        let staged = manifest.unwanted()?.len();
         if staged > 0 {
             let detail = format!("{} that a killed command didn't finish", counted(staged, "blob"));
             self.note("staged", None, detail, "import the files again, or `wcas gc` clears them");
         }
-        if rows.values().any(|row| row.state == State::Deleting) && self.store.is_writable() {
+        if !manifest.deleting()?.is_empty() && self.store.is_writable() {
             // gc holds this lock while such rows are its own.
             let reap = self.store.blobs.reap()?;
             let left = manifest.deleting()?.len();
