@@ -150,6 +150,11 @@ impl Error {
             Self::Store(store::Error::NoManifest(_)) => {
                 Some("put a backup in place, or `wcas rebuild` reads the blobs again".to_owned())
             }
+            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_other_schema() => Some(
+                "if a newer wcas has used the store meanwhile, use that one; else `wcas doctor` tells what is wrong, and a backup or \
+                 `wcas rebuild` mends it"
+                    .to_owned(),
+            ),
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_corrupt() => {
                 Some("keep a copy of manifest.sqlite, then put a backup in place or `wcas rebuild`".to_owned())
             }

@@ -155,9 +155,14 @@ impl Error {
         self.is_full() || matches!(self.code(), Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
     }
 
-    /// Tells whether the manifest itself is damaged: its pages, or its words, since all statements are this program's own and what they
-    /// name is there in a sound one.
+    /// Tells whether the manifest itself is damaged: its pages, or its words.
     pub fn is_corrupt(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) || self.is_other_schema()
+    }
+
+    /// Tells whether the schema isn't the one that this program's statements are for. They are its own, so what they name was there when
+    /// it was opened: a newer program has changed it since, or it is damaged.
+    pub fn is_other_schema(&self) -> bool {
         use rusqlite::Error::{
             FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnIndex, InvalidColumnName, InvalidColumnType,
         };
@@ -171,7 +176,7 @@ impl Error {
                     | InvalidColumnType(..)
             )
         );
-        is_odd || matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown))
+        is_odd || self.code() == Some(ErrorCode::Unknown)
     }
 
     fn code(&self) -> Option<ErrorCode> {

@@ -22,7 +22,15 @@ pub(super) enum Act {
 impl Act {
     /// Tells that it can't be done twice.
     pub(super) fn is_once(&self) -> bool {
-        matches!(self, Self::Run(args) if ["undo", "invalidate", "collection", "view --remove"].iter().any(|verb| args.starts_with(verb)))
+        matches!(self, Self::Run(args) if ["undo", "invalidate", "collection"].iter().any(|verb| args.starts_with(verb)))
+    }
+
+    /// Tells whether an error of it says that there was nothing left to do: it may have been done to its end, and only not told.
+    pub(super) fn is_over(&self, error: &str) -> bool {
+        let signs = [("view --remove", "there is no view at"), ("collection snapshot", "has a snapshot")];
+        signs
+            .iter()
+            .any(|(verb, sign)| matches!(self, Self::Run(args) if args.starts_with(verb)) && error.contains(sign))
     }
 
     /// Tells that it puts another manifest in the place of one.
