@@ -49,7 +49,7 @@ impl BlobRow {
         matches!((self.inode, self.modified_ns), (Some(inode), Some(ns)) if found.is_same_file(inode, self.size, ns))
     }
 
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get("id")?,
             blake3: row.get("blake3")?,

@@ -26,23 +26,11 @@ text_column! {
 impl Rows {
     /// Returns the file with these bytes, as the row that its blob has or is to have.
     pub fn find_file(&self, digests: &Digests, now: i64) -> Result<Option<BlobRow>> {
-        let mut statement = self.conn.prepare_cached("SELECT * FROM file WHERE blake3 = ?1")?;
-        let row = statement.query_row([digests.blake3], |row| {
-            Ok(BlobRow {
-                id: row.get("id")?,
-                blake3: digests.blake3,
-                sha256: digests.sha256,
-                size: row.get::<_, i64>("size")?.cast_unsigned(),
-                state: row.get("state")?,
-                epoch: row.get("epoch")?,
-                inode: row.get("inode")?,
-                modified_ns: row.get("modified_ns")?,
-                verified_at: row.get("verified_at")?,
-                used_at: None,
-                created_at: now,
-            })
-        });
-        Ok(row.optional()?)
+        let mut statement = self.conn.prepare_cached(
+            "SELECT *, :sha256 AS sha256, NULL AS used_at, :now AS created_at FROM file WHERE blake3 = :blake3",
+        )?;
+        let params = named_params! {":blake3": digests.blake3, ":sha256": digests.sha256, ":now": now};
+        Ok(statement.query_row(params, BlobRow::from_row).optional()?)
     }
 
     /// Tells whether a file with this digest is in this folder, or is coming or going.
@@ -84,24 +72,13 @@ impl Transaction<'_> {
     /// Inserts a file that is about to be published; returns the row that its blob is to have. `None`: there is one.
     pub fn insert_file(&self, digests: &Digests, size: u64, now: i64) -> Result<Option<BlobRow>> {
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO file(blake3, size, state) VALUES(:blake3, :size, 'staged') ON CONFLICT(blake3) DO NOTHING RETURNING id",
+            "INSERT INTO file(blake3, size, state) VALUES(:blake3, :size, 'staged') ON CONFLICT(blake3) DO NOTHING
+             RETURNING *, :sha256 AS sha256, NULL AS used_at, :now AS created_at",
         )?;
-        let id = statement
-            .query_row(named_params! {":blake3": digests.blake3, ":size": size.cast_signed()}, |row| row.get(0))
-            .optional()?;
-        Ok(id.map(|id| BlobRow {
-            id,
-            blake3: digests.blake3,
-            sha256: digests.sha256,
-            size,
-            state: State::Staged,
-            epoch: 0,
-            inode: None,
-            modified_ns: None,
-            verified_at: None,
-            used_at: None,
-            created_at: now,
-        }))
+        let params = named_params! {
+            ":blake3": digests.blake3, ":size": size.cast_signed(), ":sha256": digests.sha256, ":now": now,
+        };
+        Ok(statement.query_row(params, BlobRow::from_row).optional()?)
     }
 
     /// Inserts the row of a blob's file that has none, as lost. Returns whether it had none.
