@@ -340,7 +340,7 @@ fn unmake(root: &Path) {
 
 /// Refuses a path that is too long for the manifest's own files.
 fn refuse_long(root: &Path) -> Result<()> {
-    let path = std::path::absolute(root).map_err(fs::Error::at("resolve", root))?;
+    let path = fs::absolute(root)?;
     let above = path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
     let bytes = above.map_or(path.as_os_str().len(), |(above, real)| {
         real.as_os_str().len() + path.as_os_str().len() - above.as_os_str().len()

@@ -36,7 +36,7 @@ pub fn read_key_files(paths: &[PathBuf], base: &Path, except: &Path, jobs: usize
 
 /// Returns the name that a path that was given has in the key.
 fn label(path: &Path, base: &Path) -> Result<String> {
-    let path = std::path::absolute(path).map_err(fs::Error::at("resolve", path))?;
+    let path = fs::absolute(path)?;
     let inner = path.strip_prefix(base).ok();
     text(inner.unwrap_or_else(|| path.file_name().map_or(Path::new(""), Path::new)))
 }

@@ -118,7 +118,7 @@ fn put(blob: &Path, out: &Path, filename: &str, key: &Blake3) -> Result<()> {
 /// Makes a command's folder, and returns its real path; the store is no place for one.
 fn folder(store: &Store, out: &Path) -> Result<PathBuf> {
     let resolve = |path: &Path| std::fs::canonicalize(path).map_err(fs::Error::at("resolve", path));
-    let absolute = std::path::absolute(out).map_err(fs::Error::at("resolve", out))?;
+    let absolute = fs::absolute(out)?;
     // What isn't there yet lies in what is.
     let there = absolute.ancestors().find(|path| path.exists()).unwrap_or(&absolute);
     if resolve(there)?.starts_with(resolve(store.root())?) {
