@@ -143,7 +143,7 @@ pub(super) fn look(env: &Env, actors: &[&Actor]) -> Result<Vec<Seen>, String> {
 /// Looks at the store that is alone, and at its backup.
 pub(super) fn look_alone(env: &Env) -> Result<Seen, String> {
     let lines = |store: &str| -> Result<Vec<String>, String> {
-        // wcas.json is written last: a folder without it is no store yet.
+        // wcas.json gets its name last, when all is on the disk: a folder without it is no store yet.
         let is_store = env.path(store).join("wcas.json").exists();
         let rows = if is_store { list(env, store)? } else { Vec::new() };
         Ok(rows.into_iter().map(|(_, line)| line).collect())
@@ -186,7 +186,8 @@ pub(super) fn act(
             manifest.and_then(|it| it.execute("VACUUM INTO ?1", [copy])).map_err(|error| error.to_string())?;
             shell(
                 env,
-                "cd near/alone; cp -a blobs filenames ../../far/backup; sync -f ../../far/backup; cp wcas.json ../../far/backup; sync -f ../../far/backup",
+                "cd near/alone; cp -a blobs filenames ../../far/backup; cp wcas.json ../../far/backup/new; sync -f ../../far/backup; \
+                 mv ../../far/backup/new ../../far/backup/wcas.json; sync -f ../../far/backup",
             )
         }
         Act::Restore => shell(
