@@ -211,21 +211,25 @@ impl Rows {
 }
 
 impl Transaction<'_> {
-    /// Adds records at the end of the chain.
-    pub(super) fn insert_records(&self, records: Vec<(NewRecord, Actor)>) -> Result<()> {
+    /// Adds the records that `tell` tells of at the end of the chain, one by one: there may be as many as entries.
+    pub(super) fn insert_records(
+        &self,
+        tell: impl FnOnce(&mut dyn FnMut(NewRecord, &Actor) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
         let at: i64 = self.conn.prepare_cached("SELECT unixepoch()")?.query_row([], |row| row.get(0))?;
-        let mut end = self.log_end()?;
-        for (what, actor) in records {
+        let known = self.log_end()?;
+        let mut end = known;
+        tell(&mut |what, actor| {
             let number = end.number + 1;
-            let digest = digest(&end.digest, number, at, &what, &actor);
-            self.insert_record(&RecordRow { number, at, what, actor, digest })?;
+            let digest = digest(&end.digest, number, at, &what, actor);
+            self.insert_record(number, at, &what, actor, &digest)?;
             end = Link { number, digest };
-        }
-        self.set_meta(HEAD, &end.to_string())
+            Ok(())
+        })?;
+        if end == known { Ok(()) } else { self.set_meta(HEAD, &end.to_string()) }
     }
 
-    fn insert_record(&self, record: &RecordRow) -> Result<()> {
-        let RecordRow { number, at, what, actor, digest } = record;
+    fn insert_record(&self, number: i64, at: i64, what: &NewRecord, actor: &Actor, digest: &Sha256) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
             "INSERT INTO record(number, at, kind, actor, actor_id, actor_name, origin, command, name, collection, project,
                filename, sha256, before, after, digest)
@@ -250,7 +254,7 @@ impl Transaction<'_> {
         let (mut first, mut last, mut count) = (None, None, 0);
         walk(&mut |row| {
             if done.is_ok() {
-                done = self.insert_record(&row);
+                done = self.insert_record(row.number, row.at, &row.what, &row.actor, &row.digest);
                 first.get_or_insert(row.number);
                 last = Some(Link { number: row.number, digest: row.digest });
                 count += 1;
@@ -262,7 +266,7 @@ impl Transaction<'_> {
         }
         let after = serde_json::json!({ "records": count, "from": first, "through": last });
         let what = NewRecord { kind: "rebuild".to_owned(), after: Some(after.to_string()), ..NewRecord::default() };
-        self.insert_records(vec![(what, self.actor.clone())])?;
+        self.insert_records(|add| add(what, self.actor))?;
         Ok(count)
     }
 
@@ -277,7 +281,7 @@ impl Transaction<'_> {
         self.set_meta(BASE, &last.to_string())?;
         let after = serde_json::json!({ "records": count, "through": last.number, "digest": last.digest.to_string() });
         let what = NewRecord { kind: "prune".to_owned(), after: Some(after.to_string()), ..NewRecord::default() };
-        self.insert_records(vec![(what, self.actor.clone())])?;
+        self.insert_records(|add| add(what, self.actor))?;
         Ok(Some((count as u64, last)))
     }
 }
