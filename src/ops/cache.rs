@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::manifest::{Entry, WantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
-use crate::supply::listing::{self, Asking, Held, Listed, Listing, Purpose, Recall};
+use crate::supply::listing::{Ask, Asking, Held, Listed, Listing, Purpose, Recall};
 use crate::supply::{Offer, PullNote};
 use crate::wheel::accelerator::Accelerator;
 use crate::wheel::{DistributionFilename, WheelFilename, is_built_by_fromager};
@@ -91,20 +91,18 @@ impl CachedProject {
 /// Returns what a cache offers of a project, without yanked files and sdists; `None`: nothing. `rules` are those of whoever asks, before
 /// the collection's.
 pub fn cached(
-    store: &Store,
-    context: &Context<'_>,
+    ask: &Ask<'_>,
     shown: &Shown,
     project: &ProjectName,
-    asking: &Asking<'_>,
     rules: &CacheRules,
 ) -> Result<Option<CachedProject>> {
     let shown = of_run(shown, rules);
-    let listed = listing::listed(store, context, &shown, project, asking, Purpose::Cache)?;
+    let listed = ask.listed(&shown, project, Purpose::Cache)?;
     let Listed::Found(mut listing) = listed else { return Ok(None) };
-    let terms = Terms::read(store, &shown, rules)?;
+    let terms = Terms::read(ask.store, &shown, rules)?;
     listing.files.retain(|held| {
         let Ok(DistributionFilename::Wheel(wheel)) = DistributionFilename::parse(held.filename()) else { return false };
-        !is_yanked(held) && terms.admit(&wheel, held) && is_of_builder(store, &terms.rules, held)
+        !is_yanked(held) && terms.admit(&wheel, held) && is_of_builder(ask.store, &terms.rules, held)
     });
     let found = grouped(listing);
     Ok((!found.wheels.is_empty()).then_some(found))
@@ -123,21 +121,14 @@ pub enum Buildable {
 
 /// Returns what builders may take of a project and what they build from: the wheels that were built here or by caches of ours, and
 /// source distributions, upstream's included; wheels that others built never.
-pub fn buildable(
-    store: &Store,
-    context: &Context<'_>,
-    shown: &Shown,
-    project: &ProjectName,
-    asking: &Asking<'_>,
-    rules: &CacheRules,
-) -> Result<Buildable> {
+pub fn buildable(ask: &Ask<'_>, shown: &Shown, project: &ProjectName, rules: &CacheRules) -> Result<Buildable> {
     let shown = of_run(shown, rules);
-    let mut listing = match listing::listed(store, context, &shown, project, asking, Purpose::Build)? {
+    let mut listing = match ask.listed(&shown, project, Purpose::Build)? {
         Listed::Found(listing) => listing,
         Listed::Unknown => return Ok(Buildable::Unknown),
         Listed::Unavailable(notes) => return Ok(Buildable::Unavailable(notes)),
     };
-    let terms = Terms::read(store, &shown, rules)?;
+    let terms = Terms::read(ask.store, &shown, rules)?;
     listing.files.retain(|held| match DistributionFilename::parse(held.filename()) {
         Ok(DistributionFilename::Wheel(wheel)) => terms.admit_build(&wheel, held),
         Ok(DistributionFilename::Sdist(_)) => true,
@@ -285,6 +276,7 @@ pub fn wanted(
 ) -> Result<Vec<WantReport>> {
     let rows = { store.manifest.read()?.wants()? };
     let (mut wanted, recall) = (Vec::new(), Recall::default());
+    let ask = Ask { store, context: *context, asking: Asking::Remembered(&recall) };
     for WantRow { variant: asked, project, count, first_at, last_at } in rows {
         if wanted.len() == most {
             break;
@@ -293,7 +285,7 @@ pub fn wanted(
             continue;
         }
         let shown = Shown::variant(asked.clone());
-        let there = cached(store, context, &shown, &project, &Asking::Remembered(&recall), &CacheRules::default())?;
+        let there = cached(&ask, &shown, &project, &CacheRules::default())?;
         if there.is_none() {
             wanted.push(WantReport { variant: asked, project, count, first_at, last_at });
         }

@@ -118,18 +118,14 @@ fn rules(request: &Request, cache: &CacheView) -> std::result::Result<CacheRules
 fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAddress) -> Result<Option<CachedWheel>> {
     let Ok(name) = DistributionFilename::parse(&address.filename) else { return Ok(None) };
     let store = server.stores.borrow()?;
-    let (context, shown, project) = (server.context(), cache.view.shown_to_builders(), name.project());
+    let (shown, project) = (cache.view.shown_to_builders(), name.project());
     let rules = &rules.clone().about(project);
     let cached = match cache.offering {
-        Offering::Cache => {
-            ops::cache::cached(&store, &context, &shown, project, &pages::asking_briefly(server), rules)?
-        }
-        Offering::Build => {
-            match ops::cache::buildable(&store, &context, &shown, project, &pages::asking(server), rules)? {
-                Buildable::Found(found) => Some(found),
-                Buildable::Unknown | Buildable::Unavailable(_) => None,
-            }
-        }
+        Offering::Cache => ops::cache::cached(&server.ask_briefly(&store), &shown, project, rules)?,
+        Offering::Build => match ops::cache::buildable(&server.ask(&store), &shown, project, rules)? {
+            Buildable::Found(found) => Some(found),
+            Buildable::Unknown | Buildable::Unavailable(_) => None,
+        },
     };
     let mut wheels = cached.into_iter().flat_map(|cached| cached.wheels);
     // What was disputed when the page was made may have come since.

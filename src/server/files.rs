@@ -14,7 +14,6 @@ use super::kept::Kept;
 use super::{Answer, Request, Server, discretion, feed, sidecars};
 use crate::blobs::Blobs;
 use crate::catalog::view_contents::Shown;
-use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::fs::{self, Signature};
@@ -22,7 +21,7 @@ use crate::manifest::{BlobId, Entry};
 use crate::name::CollectionName;
 use crate::store::Store;
 use crate::supply::Offer;
-use crate::supply::listing::{Asking, Held, Recall, Sought};
+use crate::supply::listing::{Ask, Asking, Held, Recall, Sought};
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
@@ -189,25 +188,16 @@ pub(super) fn local(server: &Server, request: &Request, address: &FileAddress) -
 fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
     let sought = {
         let store = server.stores.borrow()?;
-        let context =
-            Context { now: server.now(), who: &server.who, jobs: 1, progress: &(), client: Some(&server.client) };
         let readable = access::readable(server, request)?;
         let views = views(&store, address, &readable)?;
         let recall = Recall::default();
-        let asking = match address.view {
-            None if is_own(&store, &address.filename)? => Asking::Remembered(&recall),
-            _ => Asking::Fresh(&server.flights),
-        };
-        let sought = crate::supply::listing::seek(
-            &store,
-            &context,
-            &views,
-            address.sha256.as_ref(),
-            &address.filename,
-            &asking,
-        )?;
+        let mut ask = server.ask(&store);
+        if address.view.is_none() && is_own(&store, &address.filename)? {
+            ask.asking = Asking::Remembered(&recall);
+        }
+        let sought = ask.seek(&views, address.sha256.as_ref(), &address.filename)?;
         if let (true, Sought::Held(Held::Remote(offer))) = (address.is_metadata, &sought) {
-            let offers = disputed(&store, &context, &views, address, offer)?;
+            let offers = disputed(ask, &views, address, offer)?;
             if !offers.is_empty() {
                 return feed::whole_for_metadata(server, request, address, offers);
             }
@@ -226,20 +216,12 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
 
 /// Returns all offers of a file if remotes of several views tell other METADATA of it: an address without a view doesn't say which of
 /// them is believed, and the file itself, which its digest vouches for, settles it.
-fn disputed(
-    store: &Store,
-    context: &Context<'_>,
-    views: &[Shown],
-    address: &FileAddress,
-    first: &Offer,
-) -> Result<Vec<Offer>> {
+fn disputed(ask: Ask<'_>, views: &[Shown], address: &FileAddress, first: &Offer) -> Result<Vec<Offer>> {
     let (mut offers, recall) = (vec![first.clone()], Recall::default());
     let announced = |offer: &Offer| offer.file.sidecar.and_then(|sidecar| sidecar.sha256);
     for view in views {
-        let asking = Asking::Remembered(&recall);
-        let views = std::slice::from_ref(view);
-        let sought =
-            crate::supply::listing::seek(store, context, views, address.sha256.as_ref(), &address.filename, &asking)?;
+        let ask = Ask { asking: Asking::Remembered(&recall), ..ask };
+        let sought = ask.seek(std::slice::from_ref(view), address.sha256.as_ref(), &address.filename)?;
         if let Sought::Held(Held::Remote(offer)) = sought
             && offers.iter().all(|known| known.remote.id != offer.remote.id)
         {

@@ -50,9 +50,15 @@ pub use write_back::{Complain, WriteBack};
 use crate::context::Context;
 use crate::manifest::Actor;
 use crate::remote::LazyClient;
+use crate::store::Store;
+use crate::supply::listing::{Ask, Asking, Flights};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Builders wait no longer for all remotes together to tell what they have of a project. Who takes longer is left alone for a while.
+const BUILDERS_PATIENCE: Duration = Duration::from_millis(1800);
 
 /// Tells the time, in seconds since 1970: only the binary reads the clock.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -112,7 +118,7 @@ pub struct Server {
     pub(in crate::server) counters: counters::Counters,
     pub(in crate::server) files: files::Files,
     pub(in crate::server) feeds: feed::Feeds,
-    pub(in crate::server) flights: crate::supply::listing::Flights,
+    pub(in crate::server) flights: Flights,
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
     pub(in crate::server) people: people::Remembered,
@@ -141,7 +147,7 @@ impl Server {
             counters: counters::Counters::default(),
             files,
             feeds,
-            flights: crate::supply::listing::Flights::default(),
+            flights: Flights::default(),
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
             people: people::Remembered::default(),
@@ -158,6 +164,17 @@ impl Server {
     /// Returns what a verb is told.
     pub(in crate::server) fn context(&self) -> Context<'_> {
         Context { now: self.now(), who: &self.who, jobs: 1, progress: &(), client: Some(&self.client) }
+    }
+
+    /// Returns a question to a store's indexes; remotes are asked, as long as it takes.
+    pub(in crate::server) fn ask<'a>(&'a self, store: &'a Store) -> Ask<'a> {
+        Ask { store, context: self.context(), asking: Asking::Fresh(&self.flights) }
+    }
+
+    /// The same of builders, who wait no longer than that for all remotes together.
+    pub(in crate::server) fn ask_briefly<'a>(&'a self, store: &'a Store) -> Ask<'a> {
+        let until = Instant::now() + BUILDERS_PATIENCE;
+        Ask { asking: Asking::Brief { flights: &self.flights, until }, ..self.ask(store) }
     }
 
     /// Returns the time, in seconds since 1970.

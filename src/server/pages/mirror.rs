@@ -1,7 +1,7 @@
 //! `/{view}/pypi/{project}/json`: what mirrors such as bandersnatch read of a project.
 
 use super::render::serial;
-use super::{Subject, asking, unknown};
+use super::{Subject, unknown};
 use crate::error::Result;
 use crate::fs;
 use crate::index::UploadTime;
@@ -33,7 +33,7 @@ fn made(server: &Server, request: &Request, view: &ViewName, project: &ProjectNa
     let shown = view.shown();
     // Taken first: what changes while it is made makes it an old one, which mirrors ask for again.
     let last_serial = serial(&store, &shown)?;
-    let listing = match crate::supply::listing::listing(&store, &server.context(), &shown, project, &asking(server))? {
+    let listing = match server.ask(&store).listing(&shown, project)? {
         ListedProject::Found(listing) => listing,
         ListedProject::Unknown => return Ok(plain(StatusCode::NOT_FOUND, unknown(view, Subject::Project(project)))),
         ListedProject::Unavailable(notes) => return discretion::unasked(server, request, &notes),

@@ -1,6 +1,6 @@
 //! Index pages: root and project, HTML and JSON, and the documents about variant wheels.
 //!
-//! What a page shows is decided by `crate::supply::listing::listing`; here it gets its links, its form and its headers, and is kept as long as it holds.
+//! What a page shows is decided by `crate::supply::listing`; here it gets its links, its form and its headers, and is kept as long as it holds.
 
 mod mirror;
 mod negotiate;
@@ -30,7 +30,6 @@ pub(super) use render::url as file_url;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 /// A page may have changed the next moment, and asking whether it has costs little.
 const ASK_ALWAYS: &str = "max-age=0, must-revalidate";
@@ -123,19 +122,6 @@ pub(super) fn build(
 
 /// What a build tool that knows us says of its run, in the syntax of rules.
 pub(super) const RULES: HeaderName = HeaderName::from_static("x-wcas-rules");
-
-/// Builders wait no longer for all remotes together to tell what they have of a project. Who takes longer is left alone for a while.
-const BUILDERS_PATIENCE: Duration = Duration::from_millis(1800);
-
-/// Asks remotes, but not for long.
-pub(super) fn asking_briefly(server: &Server) -> crate::supply::listing::Asking<'_> {
-    crate::supply::listing::Asking::Brief { flights: &server.flights, until: Instant::now() + BUILDERS_PATIENCE }
-}
-
-/// Asks remotes, as long as it takes.
-pub(super) fn asking(server: &Server) -> crate::supply::listing::Asking<'_> {
-    crate::supply::listing::Asking::Fresh(&server.flights)
-}
 
 /// Answers with what the variant wheels of a version say of their variants.
 pub(super) fn variants(

@@ -17,7 +17,7 @@ use crate::server::Server;
 use crate::server::endpoint::ViewName;
 use crate::store::Store;
 use crate::supply::Offer;
-use crate::supply::listing::{Asking, Held, Listed as ListedProject, Listing};
+use crate::supply::listing::{Ask, Asking, Held, Listed as ListedProject, Listing};
 use crate::wheel::DistributionFilename;
 use crate::{fs, ops};
 use bytes::Bytes;
@@ -80,8 +80,7 @@ pub(super) fn project(
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
     let shown = view.shown();
-    let asking = Asking::Fresh(&server.flights);
-    let listing = match crate::supply::listing::listing(&store, &server.context(), &shown, project, &asking)? {
+    let listing = match server.ask(&store).listing(&shown, project)? {
         ListedProject::Found(listing) => listing,
         ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
         ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
@@ -101,8 +100,8 @@ pub(super) fn cache(
     basis: Basis,
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
-    let (shown, asking) = (view.shown_to_builders(), super::asking_briefly(server));
-    let Some(cached) = ops::cache::cached(&store, &server.context(), &shown, project, &asking, rules)? else {
+    let shown = view.shown_to_builders();
+    let Some(cached) = ops::cache::cached(&server.ask_briefly(&store), &shown, project, rules)? else {
         return Ok(Err(Lack::Unknown));
     };
     of_builders(&store, &shown, project, cached, basis)
@@ -117,8 +116,8 @@ pub(super) fn build(
     basis: Basis,
 ) -> Result<std::result::Result<Made, Lack>> {
     let store = server.stores.borrow()?;
-    let (shown, asking) = (view.shown_to_builders(), super::asking(server));
-    match ops::cache::buildable(&store, &server.context(), &shown, project, &asking, rules)? {
+    let shown = view.shown_to_builders();
+    match ops::cache::buildable(&server.ask(&store), &shown, project, rules)? {
         Buildable::Found(found) => of_builders(&store, &shown, project, found, basis),
         Buildable::Unknown => Ok(Err(Lack::Unknown)),
         Buildable::Unavailable(notes) => Ok(Err(Lack::Unavailable(notes))),
@@ -199,7 +198,8 @@ pub(super) fn variants(server: &Server, view: &ViewName, filename: &str) -> Resu
     };
     let store = server.stores.borrow()?;
     // Remotes have nothing to say of it.
-    let listed = crate::supply::listing::listing(&store, &server.context(), &view.shown(), &project, &Asking::Never)?;
+    let ask = Ask { asking: Asking::Never, ..server.ask(&store) };
+    let listed = ask.listing(&view.shown(), &project)?;
     let ListedProject::Found(listing) = listed else { return Ok(None) };
     Ok(documents(&store, &listing)?.into_iter().find(|document| document.filename == filename))
 }

@@ -14,7 +14,7 @@ use crate::server::{Request, Server};
 use crate::status::Status;
 use crate::store::Store;
 use crate::supply::PullNote;
-use crate::supply::listing::{Asking, Held, Listing};
+use crate::supply::listing::{Held, Listing};
 use crate::wheel::{DistributionFilename, Metadata};
 use maud::{Markup, html};
 use pep440_rs::Version;
@@ -42,8 +42,7 @@ pub(super) fn page(
 ) -> Result<std::result::Result<Page, Lack>> {
     let discretion = Discretion::of(server, request)?;
     let store = server.stores.borrow()?;
-    let asking = Asking::Fresh(&server.flights);
-    let listed = crate::supply::listing::listing(&store, &server.context(), &view.shown(), project, &asking)?;
+    let listed = server.ask(&store).listing(&view.shown(), project)?;
     let mut held_back = match view.at {
         None => crate::catalog::view_contents::held_back(&store, &view.name, project)?,
         Some(_) => Vec::new(),

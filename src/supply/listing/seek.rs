@@ -1,11 +1,9 @@
 //! Which file of all that views list is meant by a digest and a filename: what is listed can be downloaded, and nothing else.
 
-use super::{Asking, Held, Listed, listing};
+use super::{Ask, Held, Listed};
 use crate::catalog::view_contents::Shown;
-use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::store::Store;
 use crate::supply::PullNote;
 use crate::wheel::DistributionFilename;
 
@@ -20,35 +18,30 @@ pub enum Sought {
     Unavailable(Vec<PullNote>),
 }
 
-/// Looks into views, one after the other, for a file with this digest or, for `None`, without one that vouches for it.
-pub fn seek(
-    store: &Store,
-    context: &Context<'_>,
-    views: &[Shown],
-    sha256: Option<&Sha256>,
-    filename: &str,
-    asking: &Asking<'_>,
-) -> Result<Sought> {
-    let Ok(readings) = DistributionFilename::readings(filename) else { return Ok(Sought::Nowhere) };
-    let mut unavailable = None;
-    for (view, name) in views.iter().flat_map(|view| readings.iter().map(move |name| (view, name))) {
-        match listing(store, context, view, name.project(), asking)? {
-            Listed::Found(listing) => {
-                let found = listing.files.into_iter().find(|held| is_meant(held, sha256, filename));
-                if let Some(held) = found {
-                    return Ok(Sought::Held(held));
+impl Ask<'_> {
+    /// Looks into views, one after the other, for a file with this digest or, for `None`, without one that vouches for it.
+    pub fn seek(&self, views: &[Shown], sha256: Option<&Sha256>, filename: &str) -> Result<Sought> {
+        let Ok(readings) = DistributionFilename::readings(filename) else { return Ok(Sought::Nowhere) };
+        let mut unavailable = None;
+        for (view, name) in views.iter().flat_map(|view| readings.iter().map(move |name| (view, name))) {
+            match self.listing(view, name.project())? {
+                Listed::Found(listing) => {
+                    let found = listing.files.into_iter().find(|held| is_meant(held, sha256, filename));
+                    if let Some(held) = found {
+                        return Ok(Sought::Held(held));
+                    }
+                    if listing.is_incomplete {
+                        unavailable.get_or_insert(listing.notes);
+                    }
                 }
-                if listing.is_incomplete {
-                    unavailable.get_or_insert(listing.notes);
+                Listed::Unknown => {}
+                Listed::Unavailable(notes) => {
+                    unavailable.get_or_insert(notes);
                 }
-            }
-            Listed::Unknown => {}
-            Listed::Unavailable(notes) => {
-                unavailable.get_or_insert(notes);
             }
         }
+        Ok(unavailable.map_or(Sought::Nowhere, Sought::Unavailable))
     }
-    Ok(unavailable.map_or(Sought::Nowhere, Sought::Unavailable))
 }
 
 fn is_meant(held: &Held, sha256: Option<&Sha256>, filename: &str) -> bool {
