@@ -440,8 +440,8 @@ fn log(app: &App, name: &CollectionName) -> Result<()> {
             row.operation.map_or_else(|| "-".to_owned(), |number| number.to_string()),
             row.kind.clone(),
             changes,
-            print::printable(&row.who),
-            print::printable(&what),
+            print::escaped(&row.who).into_owned(),
+            print::escaped(&what).into_owned(),
         ]
     });
     let heading = ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHO", "WHAT"];

@@ -130,7 +130,7 @@ fn row(record: &RecordReport) -> [String; 7] {
     };
     let (number, at) = (record.number.to_string(), print::time(record.at));
     let cells = [number, at, record.kind.clone(), who, record.from.clone(), record.command.clone(), what(record)];
-    cells.map(|cell| print::printable(&cell))
+    cells.map(|cell| print::escaped(&cell).into_owned())
 }
 
 /// Returns in words what became of what.

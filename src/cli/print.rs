@@ -109,14 +109,6 @@ pub(super) fn time(seconds: i64) -> String {
     wcas::index::rfc3339(seconds)
 }
 
-/// Returns a text that says nothing to a terminal: what foreign names and reasons have of control and layout is shown as escapes.
-pub(super) fn printable(text: &str) -> String {
-    let speaks = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-    };
-    text.chars().flat_map(|c| if speaks(c) { c.escape_default().collect() } else { vec![c] }).collect()
-}
-
 /// Returns a number of things in words: "1 file", "2 files".
 pub(super) fn count(number: usize, thing: &str) -> String {
     match (number, thing.strip_suffix('y')) {

@@ -79,11 +79,11 @@ pub(super) fn verify(app: &App, signers: &Path, collections: &[CollectionName], 
             let place = report.collection.as_ref().map_or("the tree", |name| name.as_str());
             if let (Some(revision), Some(signer)) = (report.revision, &report.signer) {
                 let files = print::count(report.files, "file");
-                writeln!(out, "{place}: revision {revision}, signed by {}: {files}", print::printable(signer))?;
+                writeln!(out, "{place}: revision {revision}, signed by {}: {files}", print::escaped(signer))?;
             }
             for problem in &report.problems {
                 let file = problem.filename.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-                writeln!(out, "{place}: {}: {}", problem.kind, print::printable(&format!("{file}{}", problem.detail)))?;
+                writeln!(out, "{place}: {}: {}", problem.kind, print::escaped(&format!("{file}{}", problem.detail)))?;
             }
         }
         Ok(())

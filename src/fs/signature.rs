@@ -41,10 +41,10 @@ impl Signature {
         self.changed_ns.max(self.modified_ns).saturating_add(tick) > since_ns
     }
 
-    /// Tells whether the bytes at a blob's name are still those that were published: same file, size and modification time.
+    /// Tells whether the bytes at a blob's name are still those that were recorded: same file, size and modification time.
     /// The change time is left out, since making a hard link moves it.
-    pub fn is_same_file(&self, inode: i64, size: u64, modified_ns: i64) -> bool {
-        (self.inode, self.size, self.modified_ns) == (inode, size, modified_ns)
+    pub fn is_recorded(&self, inode: Option<i64>, size: u64, modified_ns: Option<i64>) -> bool {
+        (Some(self.inode), self.size, Some(self.modified_ns)) == (inode, size, modified_ns)
     }
 }
 

@@ -356,10 +356,9 @@ fn recognise(
     }
     // The row alone is not trusted: the name may be gone, or another file.
     let Found::File(found) = store.blobs.find(&seen.blake3)? else { return Ok(false) };
-    let (Some(inode), Some(modified_ns)) = (seen.inode, seen.modified_ns) else { return Ok(false) };
     let is_source = (found.device, found.inode) == (source.device, source.inode);
     let may_be_trusted = is_source || link != LinkMode::Move && was_read_lately(seen.read_at, context.now);
-    if !found.is_same_file(inode, seen.size, modified_ns) || !may_be_trusted {
+    if !found.is_recorded(seen.inode, seen.size, seen.modified_ns) || !may_be_trusted {
         return Ok(false);
     }
     item.blob = Some(seen.blob);

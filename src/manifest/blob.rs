@@ -46,7 +46,7 @@ macro_rules! select_blobs {
 impl BlobRow {
     /// Tells whether a file with this stat is the one that was last known to be right.
     pub fn is_file(&self, found: &Signature) -> bool {
-        matches!((self.inode, self.modified_ns), (Some(inode), Some(ns)) if found.is_same_file(inode, self.size, ns))
+        found.is_recorded(self.inode, self.size, self.modified_ns)
     }
 
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {

@@ -11,6 +11,7 @@ use crate::catalog::retention;
 use crate::context::Context;
 use crate::error::Result;
 use crate::fs;
+use crate::keep::health::end_deletion;
 use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, Transaction};
 use crate::name::CollectionName;
 use crate::store::Store;
@@ -268,11 +269,7 @@ fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()>
             Err(error) => report.problems.push(reason(&error)),
         }
     }
-    // An unlink that isn't durable would come back after a power cut, as a file without a row.
-    store.blobs.sync_names(gone.iter().map(|blob| &blob.blake3))?;
-    let transaction = store.manifest.write()?;
-    transaction.delete_files(gone.iter().map(|blob| blob.id))?;
-    transaction.commit()?;
+    end_deletion(store, gone.iter().map(|blob| (blob.id, &blob.blake3)))?;
     report.blobs += gone.len();
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! How the bytes of an answer are coded for the way: as they are, gzip or zstd. Pure.
 
+use super::accept;
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
 use http::header::{ACCEPT_ENCODING, HeaderMap};
@@ -24,10 +25,8 @@ impl Coding {
     pub(super) fn accepted(headers: &HeaderMap) -> Self {
         let (mut best, mut best_weight) = (Self::Identity, 0);
         let (mut gzip, mut zstd, mut any) = (None, None, None);
-        let lines = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
-        for item in lines.flat_map(|line| line.split(',')) {
-            let (name, weight) = item.split_once(';').map_or((item, Some(1000)), |(name, rest)| (name, weight(rest)));
-            let name = name.trim();
+        // A bad weight makes the item mean nothing.
+        for (name, weight) in accept::items(headers, ACCEPT_ENCODING) {
             if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
                 gzip = weight;
             } else if name.eq_ignore_ascii_case("zstd") {
@@ -79,15 +78,6 @@ impl Coding {
             Self::Zstd => Ok(zstd::bulk::compress(bytes, 6)?.into()),
         }
     }
-}
-
-/// Reads a weight, in thousandths; a bad one makes the item mean nothing.
-fn weight(parameters: &str) -> Option<u32> {
-    let (name, value) = parameters.split(';').find_map(|parameter| parameter.trim().split_once('='))?;
-    let value: f32 = value.trim().parse().ok()?;
-    let is_weight = name.trim().eq_ignore_ascii_case("q") && (0.0..=1.0).contains(&value);
-    // Between 0 and 1, so in thousandths it is no more than a thousand.
-    is_weight.then_some((value * 1000.0) as u32)
 }
 
 #[cfg(test)]

@@ -357,8 +357,8 @@ fn about(server: &Server, request: &Request, known: &Known, is_at_hand: bool) ->
     if is_at_hand && server.sidecars.get(&sha256, coding).is_none() {
         return Ok(None);
     }
-    let about = (&sha256, Some(known.modified));
-    Ok(Some(sidecars::answer(request, about, &bytes, |coding| server.sidecars.coded(&sha256, coding, &bytes))))
+    let coded = || server.sidecars.coded(&sha256, coding, &bytes);
+    Ok(Some(sidecars::answer(request, (&sha256, Some(known.modified)), coding, coded)))
 }
 
 fn nothing() -> Answer {
@@ -420,7 +420,7 @@ fn body(server: &Server, known: &Known, range: &Range<u64>) -> Result<Option<Bod
     let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
     let last = *right();
     let is_right = |found: &Metadata| {
-        last.is_some_and(|last| Signature::of(found).is_same_file(last.inode, last.size, last.modified_ns))
+        last.is_some_and(|last| Signature::of(found).is_recorded(Some(last.inode), last.size, Some(last.modified_ns)))
     };
     let is_small = known.size <= SMALL_BYTES;
     if is_small

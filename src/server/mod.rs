@@ -10,6 +10,7 @@ pub mod endpoint;
 
 pub mod http;
 
+mod accept;
 mod access;
 mod answer;
 mod cache;

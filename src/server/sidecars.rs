@@ -46,21 +46,19 @@ impl Sidecars {
     }
 }
 
-/// Answers with METADATA, of which the digest is known and maybe when its file came, in the coding that the client likes best.
+/// Answers with METADATA, of which the digest is known and maybe when its file came, in a coding.
 pub(super) fn answer(
     request: &Request,
     (sha256, modified): (&Sha256, Option<i64>),
-    bytes: &Bytes,
-    coded: impl FnOnce(Coding) -> Bytes,
+    coding: Coding,
+    coded: impl FnOnce() -> Bytes,
 ) -> Answer {
-    let coding = Coding::accepted(request.headers()).of_size(bytes.len());
     let etag = format!("\"{sha256}{}\"", coding.suffix());
     let of = Representation { etag: &etag, modified, size: None };
     let verdict = judge(request.method(), request.headers(), &of);
     let mut answer = match verdict {
         Verdict::Whole | Verdict::Part(_) => {
-            let mut answer =
-                Answer::new(Body::Bytes(if coding == Coding::Identity { bytes.clone() } else { coded(coding) }));
+            let mut answer = Answer::new(Body::Bytes(coded()));
             describe(&mut answer, &of);
             set(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
             if let Some(name) = coding.header() {

@@ -150,7 +150,7 @@ impl Made {
             Self::File { .. } if !found.is_file() => false,
             Self::File { blake3, stat, .. } => {
                 let found = Signature::of(&found);
-                (found.inode, found.size, found.modified_ns) == *stat
+                found.is_recorded(Some(stat.0), stat.1, Some(stat.2))
                     || found.size == stat.1 && digests(path)?.blake3.to_string() == *blake3
             }
         })

@@ -172,10 +172,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
 /// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
 pub(super) fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
     let blobs = &store.blobs;
-    let is_known = |entry: &Entry| match (blobs.find(&entry.blake3), entry.inode, entry.modified_ns) {
-        (Ok(Found::File(found)), Some(inode), Some(ns)) => found.is_same_file(inode, entry.size, ns),
-        _ => false,
-    };
+    let is_known = |entry: &Entry| matches!(blobs.find(&entry.blake3), Ok(Found::File(found)) if found.is_recorded(entry.inode, entry.size, entry.modified_ns));
     let is_suspect = |entry: &&mut Entry| entry.state == State::Live && !is_known(entry);
     let suspects: Vec<&mut Entry> = entries.into_par_iter().filter(is_suspect).collect();
     for entry in suspects {

@@ -16,6 +16,7 @@ use super::pending::Pending;
 use super::{Answer, Request, Server, access, sidecars};
 use crate::digest::Sha256;
 use crate::error::Result;
+use crate::server::coding::Coding;
 use crate::supply::{Offer, sidecar_of};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
@@ -190,5 +191,6 @@ fn kept_metadata(server: &Server, request: &Request, offer: &Offer) -> Result<Op
 /// Answers with METADATA that a remote gave.
 pub(super) fn metadata(server: &Server, request: &Request, bytes: &Bytes) -> Answer {
     let sha256 = Sha256::of(bytes);
-    sidecars::answer(request, (&sha256, None), bytes, |coding| server.sidecars.coded(&sha256, coding, bytes))
+    let coding = Coding::accepted(request.headers()).of_size(bytes.len());
+    sidecars::answer(request, (&sha256, None), coding, || server.sidecars.coded(&sha256, coding, bytes))
 }

@@ -1,5 +1,6 @@
 //! Which form of a page a client asks for (PEP 691, RFC 9110 section 12). Pure.
 
+use crate::server::accept::items;
 use http::HeaderMap;
 use http::header::ACCEPT;
 
@@ -57,11 +58,8 @@ pub(super) fn negotiate(query: Option<&str>, headers: &HeaderMap) -> Option<Form
     if let Some(asked) = query.and_then(format_of) {
         return Form::named(&asked);
     }
-    let mut lines = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).peekable();
-    if lines.peek().is_none() {
-        return Some(DEFAULT);
-    }
-    let items: Vec<Item> = lines.flat_map(|line| line.split(',')).filter_map(Item::parse).collect();
+    // What is no weight is taken for the greatest, as most servers do.
+    let items: Vec<_> = items(headers, ACCEPT).map(|(name, weight)| (name, weight.unwrap_or(1000))).collect();
     if items.is_empty() {
         return Some(DEFAULT);
     }
@@ -85,36 +83,14 @@ fn format_of(query: &str) -> Option<String> {
     Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned())
 }
 
-struct Item<'a> {
-    name: &'a str,
-    /// Thousandths.
-    weight: u16,
-}
-
-impl<'a> Item<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.split(';');
-        let name = parts.next()?.trim();
-        let mut weight = 1000;
-        for part in parts {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            if key.trim().eq_ignore_ascii_case("q") {
-                // What is no weight is taken for the greatest, as most servers do.
-                weight = value.trim().parse::<f32>().map_or(1000, |q| (q.clamp(0.0, 1.0) * 1000.0).round() as u16);
-            }
-        }
-        (!name.is_empty()).then_some(Self { name, weight })
-    }
-}
-
 /// Returns the weight of a form by the most specific item that is about it, and whether that names it.
-fn weight(items: &[Item<'_>], form: Form) -> Option<(u16, bool)> {
-    let named = items.iter().filter(|item| Form::named(item.name) == Some(form)).map(|item| item.weight).max();
+fn weight(items: &[(&str, u16)], form: Form) -> Option<(u16, bool)> {
+    let named = items.iter().filter(|(name, _)| Form::named(name) == Some(form)).map(|(_, weight)| *weight).max();
     if let Some(weight) = named {
         return Some((weight, true));
     }
     let kind = if form == Form::Html { "text/*" } else { "application/*" };
-    let of = |name: &str| items.iter().find(|item| item.name == name).map(|item| item.weight);
+    let of = |name: &str| items.iter().find(|item| item.0 == name).map(|item| item.1);
     of(kind).or_else(|| of("*/*")).map(|weight| (weight, false))
 }
 
