@@ -51,7 +51,7 @@ const MUTATING_METHODS: [&str; 4] = ["set_len", "set_permissions", "set_modified
 const OPEN_OPTIONS: [&str; 5] = ["write", "append", "create", "create_new", "truncate"];
 
 /// Crates and paths that belong to one part of the house, and that part.
-const HOMES: [(&[&str], &[&str]); 24] = [
+const HOMES: [(&[&str], &[&str]); 23] = [
     (&["ring"], &["signed"]),
     (&["getrandom"], &["cli"]),
     (&["rusqlite"], &["manifest"]),
@@ -74,13 +74,12 @@ const HOMES: [(&[&str], &[&str]); 24] = [
     (&["clap"], &["cli", "main"]),
     (&["clap_complete"], &["cli", "main"]),
     (&["clap_mangen"], &["cli", "main"]),
-    (&["etcetera"], &["cli", "main"]),
     (&["indicatif"], &["cli", "main"]),
 ];
 
 /// How many packages the program and its tests are made of, ours included. One more is a decision: write it down here, and why in
 /// `docs/design.md`.
-const PACKAGES: usize = 263;
+const PACKAGES: usize = 262;
 
 /// Macros that write to the terminal.
 const PRINTERS: [&str; 5] = ["println", "eprintln", "print", "eprint", "dbg"];
@@ -113,15 +112,13 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 24] = [
+const OVER_BUDGET: [&str; 22] = [
     "cli/collection.rs:",
     "cli/serve.rs run:",
     "cli/verify.rs run:",
     "index/read/json.rs:",
     "manifest/entry.rs:",
     "manifest/mod.rs:",
-    "manifest/remote.rs:",
-    "manifest/remote.rs add_remote_count:",
     "ops/doctor/mod.rs:",
     "intake/mod.rs:",
     "intake/mod.rs import_on:",

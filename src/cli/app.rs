@@ -74,10 +74,11 @@ impl App {
         if let Some(path) = &self.store {
             return Ok(path.clone());
         }
-        use etcetera::BaseStrategy;
-        let strategy = etcetera::choose_base_strategy();
         let why = "there is no home folder, so no place for a store: say --store DIR or set WCAS_STORE";
-        strategy.map(|strategy| strategy.data_dir().join("wcas")).map_err(|_| Error::Refused(why.to_owned()))
+        let home = std::env::home_dir().ok_or_else(|| Error::Refused(why.to_owned()))?;
+        // A relative one is none (XDG Base Directory Specification).
+        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        Ok(data.unwrap_or_else(|| home.join(".local/share")).join("wcas"))
     }
 
     pub(super) fn open(&self) -> Result<Store> {

@@ -7,7 +7,7 @@ use crate::blobs::LinkMode;
 use crate::context::Context;
 use crate::error::Result;
 use crate::intake::{ImportOptions, ImportedDistribution, Target, import};
-use crate::manifest::{RemoteOutcome, RemoteRow};
+use crate::manifest::{RemoteCount, RemoteOutcome, RemoteRow};
 use crate::remote::{Client, Failure, Moment, Watch};
 use crate::store::Store;
 use crate::wheel::Trust;
@@ -135,9 +135,8 @@ pub(crate) fn count(
     if !store.is_writable() {
         return;
     }
-    let _ = store.manifest.write_relaxed(|transaction| {
-        transaction.add_remote_count(context.now, remote.name.as_str(), outcome, 1, bytes, milliseconds)
-    });
+    let count = RemoteCount { remote: remote.name.to_string(), outcome, count: 1, bytes, milliseconds };
+    let _ = store.manifest.write_relaxed(|transaction| transaction.add_remote_count(context.now, &count));
 }
 
 /// Counts a file that a remote lists and doesn't give, and remembers why.
@@ -145,11 +144,12 @@ pub(crate) fn count_failure(store: &Store, context: &Context<'_>, task: &Task<'_
     if !store.is_writable() {
         return;
     }
-    let (name, now) = (&task.remote.name, context.now);
+    let (remote, now) = (task.remote.name.to_string(), context.now);
+    let count = RemoteCount { remote, outcome: RemoteOutcome::Failure, count: 1, bytes: 0, milliseconds: 0 };
     let text = format!("{}: {reason}", task.file.name.as_str());
     let _ = store.manifest.write_relaxed(|transaction| {
         transaction.set_remote_failure(task.remote.id, now, &text)?;
-        transaction.add_remote_count(now, name.as_str(), RemoteOutcome::Failure, 1, 0, 0)
+        transaction.add_remote_count(now, &count)
     });
 }
 

@@ -5,7 +5,7 @@ use crate::{assert_output, refused};
 use wcas::blobs::LinkMode;
 use wcas::context::Context;
 use wcas::intake::{ImportOptions, Target};
-use wcas::manifest::{Origin, RemoteOutcome};
+use wcas::manifest::{Origin, RemoteCount, RemoteOutcome};
 use wcas::name::CollectionName;
 use wcas::wheel::Trust;
 
@@ -225,7 +225,8 @@ fn stats_and_doctor_tell_of_remotes() {
     for (name, outcome) in
         [("mirror", RemoteOutcome::Hit), ("mirror", RemoteOutcome::Failure), ("gone", RemoteOutcome::Miss)]
     {
-        transaction.add_remote_count(1_700_000_000, name, outcome, 2, 1500, 250).unwrap();
+        let count = RemoteCount { remote: name.to_owned(), outcome, count: 2, bytes: 1500, milliseconds: 250 };
+        transaction.add_remote_count(1_700_000_000, &count).unwrap();
     }
     transaction.commit().unwrap();
     drop(store);
