@@ -5,7 +5,7 @@
 //! chain begins with the digest of the last of them, which `meta` keeps and the record of the pruning repeats.
 
 use super::actor::Actor;
-use super::{Result, Rows, Transaction};
+use super::{Error, Result, Rows, Transaction};
 use crate::digest::Sha256;
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::Serialize;
@@ -106,6 +106,11 @@ pub struct RecordFilter {
     pub limit: Option<u64>,
 }
 
+/// What a filter asks of a record.
+const FITS: &str = "number > :after AND (:since IS NULL OR at >= :since)
+    AND (:collection IS NULL OR collection = :collection) AND (:project IS NULL OR project = :project)
+    AND (:kind IS NULL OR kind = :kind) AND (:by IS NULL OR actor_name = :by OR CAST(actor_id AS TEXT) = :by OR actor = :by)";
+
 impl RecordRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -151,37 +156,37 @@ impl Rows {
     /// Returns records, the oldest first.
     pub fn records(&self, filter: &RecordFilter) -> Result<Vec<RecordRow>> {
         let mut rows = Vec::new();
-        self.each_record(filter, |row| rows.push(row))?;
-        rows.reverse();
+        self.each_record(filter, |row| {
+            rows.push(row);
+            Ok::<_, Error>(())
+        })?;
         Ok(rows)
     }
 
-    /// Hands over records, the newest first.
-    fn each_record(&self, filter: &RecordFilter, mut take: impl FnMut(RecordRow)) -> Result<()> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT * FROM record WHERE number > :after AND (:since IS NULL OR at >= :since)
-               AND (:collection IS NULL OR collection = :collection) AND (:project IS NULL OR project = :project)
-               AND (:kind IS NULL OR kind = :kind) AND (:by IS NULL OR actor_name = :by OR CAST(actor_id AS TEXT) = :by OR actor = :by)
-             ORDER BY number DESC LIMIT :limit",
-        )?;
+    /// Shows records one by one, the oldest first.
+    pub fn each_record<E: From<Error>>(
+        &self,
+        filter: &RecordFilter,
+        mut show: impl FnMut(RecordRow) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         let RecordFilter { after, since, collection, project, kind, by, limit } = filter;
-        let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut rows = statement.query(named_params! {
+        let limit = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let first = if limit.is_some() {
+            format!(
+                "number >= coalesce((SELECT min(number) FROM (SELECT number FROM record WHERE {FITS} ORDER BY number DESC LIMIT :limit)), 0)"
+            )
+        } else {
+            ":limit IS NULL".to_owned()
+        };
+        let sql = format!("SELECT * FROM record WHERE {first} AND {FITS} ORDER BY number");
+        let mut statement = self.conn.prepare_cached(&sql).map_err(Error::from)?;
+        let params = named_params! {
             ":after": after, ":since": since, ":collection": collection, ":project": project, ":kind": kind, ":by": by,
             ":limit": limit,
-        })?;
-        while let Some(row) = rows.next()? {
-            take(RecordRow::from_row(row)?);
-        }
-        Ok(())
-    }
-
-    /// Hands over all records, the oldest first, without keeping them.
-    pub fn walk_records(&self, mut take: impl FnMut(RecordRow)) -> Result<()> {
-        let mut statement = self.conn.prepare_cached("SELECT * FROM record ORDER BY number")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            take(RecordRow::from_row(row)?);
+        };
+        let mut rows = statement.query(params).map_err(Error::from)?;
+        while let Some(row) = rows.next().map_err(Error::from)? {
+            show(RecordRow::from_row(row).map_err(Error::from)?)?;
         }
         Ok(())
     }
