@@ -21,9 +21,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use support::{Env, Got, Sdist, Wheel, request};
+use wcas::Store;
+use wcas::catalog::view_contents::Shown;
 use wcas::digest::Digests;
 use wcas::remote::{ClientOptions, LazyClient};
 use wcas::server::{Anonymous, Peer, Server, ServerOptions};
+use wcas::supply::listing::{stamp, stamp_of_all};
 
 /// A store, and a server on it whose clock the test sets.
 struct Site {
@@ -72,8 +75,12 @@ impl Site {
     }
 
     fn blob(&self, bytes: &[u8]) -> PathBuf {
+        Self::blob_in(&self.env, bytes)
+    }
+
+    fn blob_in(env: &Env, bytes: &[u8]) -> PathBuf {
         let name = Digests::of(bytes).blake3.to_string();
-        self.env.store().join("blobs/b3").join(&name[..2]).join(name)
+        env.store().join("blobs/b3").join(&name[..2]).join(name)
     }
 }
 
@@ -101,6 +108,79 @@ fn add(env: &Env, collection: &str, wheel: &Wheel) {
 
 fn demo() -> Wheel {
     Wheel::new("demo", "1.0+cu121").payload(5000, 1)
+}
+
+#[test]
+fn a_stamp_changes_with_whatever_pages_depend_on_and_with_nothing_else() {
+    let lost = Wheel::new("lost", "1.0");
+    let env = store(&[("cuda", &demo()), ("shared", &Wheel::new("other", "1.0")), ("cuda", &lost)]);
+    env.ok(["collection", "create", "third"]);
+    env.ok(["collection", "set", "cuda", "--fallback", "shared"]);
+    env.ok(["collection", "set", "cuda", "--accelerator", "cuda"]);
+    env.ok(["route", "set", "cuda"]);
+    fs::write(env.path("names.txt"), "demo\n").unwrap();
+    let shown = Shown::variant("cuda".parse().unwrap());
+    let opened = Store::open(&env.store()).unwrap();
+    let number = || stamp(&opened, &shown).unwrap();
+    let all = || stamp_of_all(&opened).unwrap();
+    let mut before = (number(), all());
+    let names = env.path("names.txt");
+    let changes: [&[&str]; 21] = [
+        &["yank", "demo", "--collection", "cuda"],
+        &["collection", "status", "shared", "other", "deprecated"],
+        &["block", "demo<0.5", "--reason", "old"],
+        &["block", "other<0.5", "--collection", "shared", "--reason", "old"],
+        &["unblock", "demo<0.5"],
+        &["remote", "add", "near", "https://index.example/simple/", "--collection", "shared"],
+        &["remote", "set", "near", "--min-age", "3d"],
+        &["remote", "set", "near", "--ours"],
+        &["remote", "remove", "near"],
+        &["reserve", "acme-*", "--collection", "shared"],
+        &["collection", "set", "shared", "--open", "acme-tool"],
+        &["route", "set", "cuda", "--strategy", "union"],
+        &["route", "set", "cuda", "--requirements", names.to_str().unwrap()],
+        &["route", "set", "cuda", "--share-pure"],
+        &["route", "override", "other", "third"],
+        &["route", "default", "third"],
+        &["collection", "set", "shared", "--accelerator", "cuda"],
+        &["collection", "set", "cuda", "--variants", "hide"],
+        &["collection", "set", "cuda", "--cache", "max-build=3"],
+        &["collection", "set", "cuda", "--fallback", "third"],
+        &["invalidate", "demo", "--collection", "cuda"],
+    ];
+    for change in changes {
+        env.ok(change);
+        let after = (number(), all());
+        assert_ne!(before.0, after.0, "{change:?}");
+        assert_ne!(before.1, after.1, "{change:?}");
+        before = after;
+    }
+    let path = Site::blob_in(&env, &lost.bytes());
+    fs::remove_file(path).unwrap();
+    assert_eq!(env.run(["verify"]).code, 3);
+    assert_ne!(before, (number(), all()));
+    before = (number(), all());
+
+    for change in
+        [&["pin", "lost"][..], &["lookup", "other", "--collection", "shared"], &["collection", "create", "far"]]
+    {
+        env.ok(change);
+        assert_eq!(before.0, number(), "{change:?}");
+    }
+    assert_ne!(before.1, all(), "there is one view more");
+    before = (number(), all());
+    // What a later look finds in one of its projects' files: that it's bound, and that it's bound to another.
+    for bound in ["cuda", "rocm"] {
+        let sql =
+            "INSERT OR REPLACE INTO inspection(blob_id, engine, is_deep, report, bound) VALUES(2, 1, 1, '{}', ?1)";
+        let other = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+        other.execute(sql, [bound]).unwrap();
+        assert_ne!(before.0, number(), "{bound}");
+        before = (number(), all());
+    }
+    env.ok(["route", "delete", "cuda"]);
+    assert_ne!(before.0, number());
+    assert_eq!(stamp(&opened, &Shown::variant("nowhere".parse().unwrap())).unwrap(), None);
 }
 
 #[test]

@@ -76,13 +76,13 @@ pub(crate) fn merge(strategy: Strategy, entries: Vec<Entry>) -> Vec<(Entry, Fate
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::digest::{Blake3, Sha256};
     use crate::manifest::BlobId;
     use crate::wheel::Kind;
 
-    fn entry(collection: &str, version: &str) -> Entry {
+    pub(crate) fn entry(collection: &str, version: &str) -> Entry {
         Entry {
             collection: collection.parse().unwrap(),
             filename: format!("demo-{version}-py3-none-any.whl"),

@@ -89,10 +89,14 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Returns what changes with the blobs that are known to be bound to accelerators.
-    pub fn bound_stamp(&self) -> Result<(i64, i64)> {
-        let sql = "SELECT count(*), coalesce(sum(blob_id), 0) FROM inspection WHERE bound <> ''";
-        Ok(self.conn.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    /// Returns what changes with the blobs that are known to be bound to accelerators, and with what they are bound to: which, how
+    /// many, and the sum of their numbers.
+    pub fn bound_stamp(&self) -> Result<Vec<(String, i64, i64)>> {
+        let sql =
+            "SELECT bound, count(*), sum(blob_id) FROM inspection WHERE bound <> '' GROUP BY bound ORDER BY bound";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
 

@@ -9,7 +9,8 @@ Usage: tests/torture/run.sh [--seconds N] [PART…]
 The parts are the modules of tests/torture: damage, limits, power, … (`--list` prints them).
 N is for all parts together [default: 3600]; a part that only has a list of things to try ends earlier, and each
 does at least one round.
-Set WCAS_TORTURE_FUZZ=1 to run the targets of tests/torture/fuzz by cargo-fuzz, too, where it is installed.
+Set WCAS_TORTURE_FUZZ=1 to run the targets of tests/torture/fuzz by cargo-fuzz, too, where it is installed: N seconds
+more for all of them together, after they are built.
 Exit code: 0 nothing was found, 1 something was, 2 usage.
 USAGE
 }
@@ -83,12 +84,25 @@ for number in "${!parts[@]}"; do
         failed+=("$part")
 done
 
-if [ -n "${WCAS_TORTURE_FUZZ:-}" ] && [ -d tests/torture/fuzz ]; then
+if [ -n "${WCAS_TORTURE_FUZZ:-}" ]; then
     if cargo fuzz --version >/dev/null 2>&1; then
-        for target in $(cd tests/torture && cargo fuzz list); do
-            printf '\n=== cargo-fuzz %s\n' "$target"
-            (cd tests/torture && cargo fuzz run "$target" -- -max_total_time="$((seconds / 10))") || failed+=("fuzz/$target")
+        # The flags that lead the fuzzer by coverage are unstable ones: without a nightly toolchain the compiler must be told so.
+        toolchain=(+nightly)
+        if ! cargo +nightly --version >/dev/null 2>&1; then
+            toolchain=()
+            export RUSTC_BOOTSTRAP=1
+        fi
+        fuzz() { (cd tests/torture/fuzz && nice cargo ${toolchain[@]+"${toolchain[@]}"} fuzz "$1" --fuzz-dir . "${@:2}"); }
+        mapfile -t targets < <(fuzz list)
+        share=$((seconds / (${#targets[@]} + 1)))
+        [ "$share" -ge 1 ] || share=1
+        for target in "${targets[@]}"; do
+            printf '\n=== cargo-fuzz %s: %s s\n' "$target" "$share"
+            mkdir -p "tests/torture/fuzz/corpus/$target"
+            fuzz run --sanitizer none "$target" "corpus/$target" "../corpus/$target" -- \
+                -max_total_time="$share" -max_len=16384 -timeout=10 || failed+=("fuzz/$target")
         done
+        [ ${#targets[@]} -gt 0 ] || failed+=(fuzz)
     else
         echo "SKIPPED: cargo-fuzz is not installed, so the targets of tests/torture/fuzz were not run"
     fi

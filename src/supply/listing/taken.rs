@@ -49,3 +49,58 @@ impl Taken {
         is_admitted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::merge::tests::entry;
+    use crate::index::read::Signed;
+    use crate::wheel::DistributionFilename;
+
+    const OURS: Sha256 = Sha256::from_bytes([0; 32]);
+    const OTHER: Sha256 = Sha256::from_bytes([1; 32]);
+
+    fn file(version: &str, sha256: Sha256) -> ListedFile {
+        let name = format!("demo-{version}-py3-none-any.whl");
+        ListedFile {
+            url: format!("https://index.example/{name}").parse().unwrap(),
+            name: DistributionFilename::parse(&name).unwrap(),
+            sha256: Some(sha256),
+            digests: Vec::new(),
+            size: None,
+            requires_python: None,
+            yanked: None,
+            sidecar: None,
+            uploaded_at: None,
+            is_first_seen: false,
+            provenance: None,
+            signed: Signed::Unasked,
+        }
+    }
+
+    #[test]
+    fn a_name_is_taken_once_and_whoever_has_it_farther_away_is_not_listed() {
+        let mut taken = Taken::default();
+        assert!(taken.is_empty());
+        taken.take(&entry("near", "1.0"));
+        assert!(!taken.is_empty());
+        assert!(!taken.take_offered(&mut file("1.0", OURS)), "not even the same bytes, which are here");
+        assert!(!taken.take_offered(&mut file("1.0", OTHER)));
+        assert!(taken.take_offered(&mut file("2.0", OTHER)));
+        assert!(!taken.take_offered(&mut file("2.0", OTHER)), "a farther remote's");
+    }
+
+    #[test]
+    fn of_lost_bytes_only_the_very_same_come_back_and_with_the_yank_that_they_have_here() {
+        let mut taken = Taken::default();
+        let lost = Entry { state: State::Lost, yanked: Some("broken".to_owned()), ..entry("near", "1.0") };
+        taken.take(&lost);
+        // A farther collection's file of this name is behind it, and changes nothing.
+        taken.take(&Entry { sha256: OTHER, ..lost.clone() });
+        assert!(!taken.admits(&mut file("1.0", OTHER)));
+        let mut offered = file("1.0", OURS);
+        assert!(taken.admits(&mut offered) && taken.take_offered(&mut offered));
+        assert_eq!(offered.yanked.as_deref(), Some("broken"));
+        assert!(!taken.take_offered(&mut file("1.0", OURS)), "it is listed once");
+    }
+}
