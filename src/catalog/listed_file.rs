@@ -6,9 +6,12 @@ use super::search_order::{SearchOrder, Sense};
 use super::view_contents::{Shown, fates, strategy_of};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
+use crate::index::File;
+use crate::index::read::Sidecar;
 use crate::manifest::{Entry, Rows, State};
 use crate::name::CollectionName;
 use crate::store::Store;
+use std::borrow::Cow;
 
 /// Returns the entry that a view lists under this filename with this digest.
 pub fn find_listed(store: &Store, shown: &Shown, sha256: &Sha256, filename: &str) -> Result<Option<Entry>> {
@@ -89,4 +92,23 @@ fn listed(
         is_listed && entry.blob == any.blob && entry.filename == any.filename
     });
     Ok(seen.map(|(entry, _)| entry))
+}
+
+/// Returns what a page says of a file of the store, which is at a URL.
+pub(crate) fn line<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> {
+    File {
+        filename: &entry.filename,
+        project: entry.project.as_str(),
+        version: &entry.version,
+        url,
+        sha256: Some(entry.sha256),
+        blake3: Some(entry.blake3),
+        size: Some(entry.size),
+        upload_time: Some(entry.uploaded_at),
+        is_first_seen: false,
+        requires_python: entry.requires_python.as_deref(),
+        yanked: entry.yanked.as_deref(),
+        sidecar: entry.sidecar().filter(|_| has_sidecar).map(|sha256| Sidecar { sha256: Some(sha256) }),
+        provenance: entry.origin.as_ref().and_then(|origin| origin.provenance.as_deref()),
+    }
 }

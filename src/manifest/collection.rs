@@ -84,6 +84,22 @@ pub struct CollectionRow {
     pub settings: CollectionSettings,
 }
 
+impl RevisionRow {
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            number: row.get("number")?,
+            operation: row.get("operation_id")?,
+            at: row.get("at")?,
+            kind: row.get("kind")?,
+            what: row.get("what")?,
+            who: row.get("who")?,
+            undone_by: row.get("undone_by")?,
+            added: row.get("added")?,
+            removed: row.get("removed")?,
+        })
+    }
+}
+
 impl CollectionRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let has_guard = row.get::<_, Option<String>>("accelerators")?.is_some();
@@ -177,19 +193,7 @@ impl Rows {
             "SELECT r.number, r.operation_id, r.added, r.removed, o.at, o.kind, o.what, o.who, o.undone_by
              FROM revision r JOIN operation o ON o.id = r.operation_id WHERE r.collection_id = ?1 ORDER BY r.number DESC",
         )?;
-        let rows = statement.query_map([collection], |row| {
-            Ok(RevisionRow {
-                number: row.get("number")?,
-                operation: row.get("operation_id")?,
-                at: row.get("at")?,
-                kind: row.get("kind")?,
-                what: row.get("what")?,
-                who: row.get("who")?,
-                undone_by: row.get("undone_by")?,
-                added: row.get("added")?,
-                removed: row.get("removed")?,
-            })
-        })?;
+        let rows = statement.query_map([collection], RevisionRow::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

@@ -1,7 +1,7 @@
 //! What happened lately: operations, revisions and lookups by day, a bounded number of rows each.
 
 use super::count::Outcome;
-use super::{CollectionId, OperationId, Result, RevisionRow, Rows};
+use super::{CollectionId, Result, RevisionRow, Rows};
 use crate::name::CollectionName;
 
 /// A count of one day.
@@ -76,20 +76,7 @@ impl Rows {
     fn operation_rows(&self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<OperationRow>> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map(params, |row| {
-            Ok(OperationRow {
-                collection: row.get("collection")?,
-                revision: RevisionRow {
-                    number: row.get("number")?,
-                    operation: row.get::<_, OperationId>("operation_id")?,
-                    at: row.get("at")?,
-                    kind: row.get("kind")?,
-                    what: row.get("what")?,
-                    who: row.get("who")?,
-                    undone_by: row.get("undone_by")?,
-                    added: row.get("added")?,
-                    removed: row.get("removed")?,
-                },
-            })
+            Ok(OperationRow { collection: row.get("collection")?, revision: RevisionRow::from_row(row)? })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

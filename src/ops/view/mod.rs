@@ -13,10 +13,8 @@ pub use signed::verify_tree;
 pub(super) use tree::copies;
 pub use tree::{TreeOptions, TreeReport, view_tree};
 
-use crate::index::File;
-use crate::index::read::Sidecar;
+use crate::catalog::listed_file::line as file;
 use crate::manifest::{Entry, State};
-use std::borrow::Cow;
 
 /// Takes out the entries whose bytes are lost, and returns their filenames.
 fn split_lost(entries: &mut Vec<Entry>) -> Vec<String> {
@@ -30,22 +28,4 @@ const LONGEST_NAME: usize = 255 - ".metadata".len();
 /// Tells whether a tree can have a file's METADATA beside it: of very long names `NAME.metadata` is too long.
 fn has_sidecar(entry: &Entry) -> bool {
     entry.filename.len() <= LONGEST_NAME
-}
-
-fn file<'a>(entry: &'a Entry, url: Cow<'a, str>, has_sidecar: bool) -> File<'a> {
-    File {
-        filename: &entry.filename,
-        project: entry.project.as_str(),
-        version: &entry.version,
-        url,
-        sha256: Some(entry.sha256),
-        blake3: Some(entry.blake3),
-        size: Some(entry.size),
-        upload_time: Some(entry.uploaded_at),
-        is_first_seen: false,
-        requires_python: entry.requires_python.as_deref(),
-        yanked: entry.yanked.as_deref(),
-        sidecar: entry.sidecar().filter(|_| has_sidecar).map(|sha256| Sidecar { sha256: Some(sha256) }),
-        provenance: entry.origin.as_ref().and_then(|origin| origin.provenance.as_deref()),
-    }
 }

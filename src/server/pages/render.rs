@@ -4,13 +4,12 @@ use super::negotiate::Form;
 use super::page_cache::Made;
 use super::{Lack, remote_names};
 use crate::catalog::builder_rules::CacheRules;
+use crate::catalog::listed_file::line;
 use crate::catalog::variant_documents::VariantsDocument;
 use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::index::read::Sidecar;
 use crate::index::{File, Page, href, html, json};
-use crate::manifest::Entry;
 use crate::name::ProjectName;
 use crate::ops::cache::{Buildable, CachedProject};
 use crate::server::Server;
@@ -158,7 +157,7 @@ fn bytes(
     let mut files = Vec::with_capacity(listing.files.len());
     for (held, version) in listing.files.iter().zip(&versions) {
         files.push(match held {
-            Held::Local(entry) => own(place, entry),
+            Held::Local(entry) => line(entry, place(Some(&entry.sha256), &entry.filename), true),
             Held::Remote(offer) => remotes(store, place, offer, version)?,
         });
     }
@@ -216,24 +215,6 @@ pub(in crate::server) fn url(view: &ViewName, sha256: Option<&Sha256>, filename:
     let up = if view.at.is_some() || sha256.is_none() { "../.." } else { "../../.." };
     let digest = sha256.map_or_else(|| "unhashed".to_owned(), ToString::to_string);
     format!("{up}/files/{digest}/{}", href(filename)).into()
-}
-
-fn own<'a>(place: Place<'_>, entry: &'a Entry) -> File<'a> {
-    File {
-        filename: &entry.filename,
-        project: entry.project.as_str(),
-        version: &entry.version,
-        url: place(Some(&entry.sha256), &entry.filename),
-        sha256: Some(entry.sha256),
-        blake3: Some(entry.blake3),
-        size: Some(entry.size),
-        upload_time: Some(entry.uploaded_at),
-        is_first_seen: false,
-        requires_python: entry.requires_python.as_deref(),
-        yanked: entry.yanked.as_deref(),
-        sidecar: entry.sidecar().map(|sha256| Sidecar { sha256: Some(sha256) }),
-        provenance: entry.origin.as_ref().and_then(|origin| origin.provenance.as_deref()),
-    }
 }
 
 fn remotes<'a>(store: &Store, place: Place<'_>, offer: &'a Offer, version: &'a str) -> Result<File<'a>> {
