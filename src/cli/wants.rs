@@ -6,7 +6,7 @@ use serde::Serialize;
 use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops;
-use wcas::ops::cache::WantReport;
+use wcas::ops::builder_index::WantReport;
 
 /// List what builders asked the cache endpoint for in vain, for whoever schedules builds
 #[derive(Debug, clap::Args)]
@@ -38,13 +38,13 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if let Some(age) = args.forget {
         // What was asked for in this very second is older than nothing.
         let before = if age == 0 { i64::MAX } else { app.now.saturating_sub(age) };
-        let forgotten = ops::cache::forget_wanted(&store, args.variant.as_ref(), before)?;
+        let forgotten = ops::builder_index::forget_wanted(&store, args.variant.as_ref(), before)?;
         app.done("wants", &Forgotten { forgotten }, |out| {
             writeln!(out, "forgot {}", print::count(forgotten as usize, "project"))
         })?;
         return Ok(End::Done);
     }
-    let mut wants = ops::cache::wanted(&store, &app.context(), args.variant.as_ref(), usize::MAX)?;
+    let mut wants = ops::builder_index::wanted(&store, &app.context(), args.variant.as_ref(), usize::MAX)?;
     if let Some(age) = args.since {
         wants.retain(|want| want.last_at >= app.now.saturating_sub(age));
     }

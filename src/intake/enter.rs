@@ -1,7 +1,7 @@
 //! The last step of an import: all entries become visible in one transaction.
 
-use super::reach::{Reach, not_replaced, reach};
-use super::{ImportOptions, Item, Made, Objection, Outcome, Target, Terms, write_back};
+use super::token_reach::{TokenReach, not_replaced, reach};
+use super::{ImportOptions, ImportPolicy, IncomingFile, Made, Objection, Outcome, Target, write_back};
 use crate::catalog::at::{CollectionAt, collection_row};
 use crate::catalog::blocks::Blocks;
 use crate::catalog::variant_documents;
@@ -46,8 +46,8 @@ pub(super) fn enter(
     context: &Context<'_>,
     session: Option<&Session<'_>>,
     options: &ImportOptions,
-    terms: Terms,
-    items: &[Item],
+    terms: ImportPolicy,
+    items: &[IncomingFile],
 ) -> Result<Entered> {
     let manifest = &store.manifest;
     let forbidden = |objection: Objection| {
@@ -84,7 +84,7 @@ pub(super) fn enter(
     let mut receivers = receivers(&transaction, context, options, items)?;
     for (item, reach) in items.iter().zip(reaches) {
         if let Some(receiver) = receivers.get_mut(&item.decision.collection) {
-            receiver.may_replace &= reach == Reach::Own;
+            receiver.may_replace &= reach == TokenReach::Own;
         }
     }
     let mut outcomes = Vec::with_capacity(items.len());
@@ -109,7 +109,11 @@ impl Receiver {
 }
 
 /// Tells what each item may do where it goes, or what is against the first that may do nothing there.
-fn reach_all(rows: &Rows, terms: Terms, items: &[Item]) -> Result<std::result::Result<Vec<Reach>, Objection>> {
+fn reach_all(
+    rows: &Rows,
+    terms: ImportPolicy,
+    items: &[IncomingFile],
+) -> Result<std::result::Result<Vec<TokenReach>, Objection>> {
     items.iter().map(|item| reach(rows, terms, item)).collect()
 }
 
@@ -117,7 +121,7 @@ fn reach_all(rows: &Rows, terms: Terms, items: &[Item]) -> Result<std::result::R
 fn unchanged(
     transaction: &Transaction<'_>,
     options: &ImportOptions,
-    items: &[Item],
+    items: &[IncomingFile],
 ) -> Result<Option<Vec<CollectionAt>>> {
     let mut rows = BTreeMap::new();
     let named = match &options.target {
@@ -144,7 +148,7 @@ fn receivers(
     transaction: &Transaction<'_>,
     context: &Context<'_>,
     options: &ImportOptions,
-    items: &[Item],
+    items: &[IncomingFile],
 ) -> Result<Receivers> {
     let (mut receivers, blocks) = (Receivers::new(), Blocks::read(transaction)?);
     let mut add = |name: &CollectionName, is_made: bool| -> Result<()> {
@@ -175,9 +179,9 @@ fn put(
     transaction: &Transaction<'_>,
     context: &Context<'_>,
     options: &ImportOptions,
-    terms: Terms,
+    terms: ImportPolicy,
     receiver: &mut Receiver,
-    item: &Item,
+    item: &IncomingFile,
 ) -> Result<std::result::Result<Outcome, Objection>> {
     let blob = item.blob.expect("all items have live blobs");
     let digests = item.digests;
@@ -201,7 +205,7 @@ fn put(
             Err(existing(transaction, known)?)
         }
         before => {
-            if let Terms::Upload { is_builders, .. } = terms
+            if let ImportPolicy::Upload { is_builders, .. } = terms
                 && let Some(objection) = closed(transaction, options, receiver, item, is_builders)?
             {
                 return Ok(Err(objection));
@@ -261,7 +265,7 @@ fn closed(
     transaction: &Transaction<'_>,
     options: &ImportOptions,
     receiver: &Receiver,
-    item: &Item,
+    item: &IncomingFile,
     is_builders: bool,
 ) -> Result<Option<Objection>> {
     let blob = item.blob.expect("all items have live blobs");

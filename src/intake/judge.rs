@@ -4,7 +4,7 @@
 //! What a file is bound to is asked only where the answer matters, quickly first and deeply when that doesn't settle it.
 
 use super::route::{Rule, Subject};
-use super::{ImportOptions, Item, Refused, Target, inspection, subject};
+use super::{ImportOptions, IncomingFile, Refused, Target, inspection, subject};
 use crate::catalog::guard::{self, is_pure};
 use crate::context::Context;
 use crate::error::Result;
@@ -21,13 +21,14 @@ pub(super) fn judge(
     store: &Store,
     context: &Context<'_>,
     options: &ImportOptions,
-    items: &mut Vec<Item>,
+    items: &mut Vec<IncomingFile>,
     refused: &mut Vec<Refused>,
 ) -> Result<Vec<Refused>> {
     let mut inspected = HashMap::new();
     if let Target::Route(router) = &options.target {
-        let asks = |item: &Item| item.name.kind() == Kind::Wheel && router.wants_accelerator(&item.name);
-        let open = |_: &Item, inspection: &Inspection| inspection.bound().is_empty() && !inspection.is_conclusive();
+        let asks = |item: &IncomingFile| item.name.kind() == Kind::Wheel && router.wants_accelerator(&item.name);
+        let open =
+            |_: &IncomingFile, inspection: &Inspection| inspection.bound().is_empty() && !inspection.is_conclusive();
         inspect(store, context, items, asks, open, &mut inspected)?;
         for item in items.iter_mut() {
             let Some(inspection) = item.blob.and_then(|blob| inspected.get(&blob)) else { continue };
@@ -52,7 +53,7 @@ fn ask_guards(
     store: &Store,
     context: &Context<'_>,
     options: &ImportOptions,
-    items: &mut Vec<Item>,
+    items: &mut Vec<IncomingFile>,
     inspected: &mut HashMap<BlobId, Inspection>,
     refused: &mut Vec<Refused>,
 ) -> Result<(Vec<Refused>, bool)> {
@@ -61,12 +62,14 @@ fn ask_guards(
         return Ok((Vec::new(), true));
     }
     let old = unchanged(store, items)?;
-    let guard_of = |item: &Item| guards.get(&item.decision.collection);
+    let guard_of = |item: &IncomingFile| guards.get(&item.decision.collection);
     // What a collection has already was admitted, or was there before the guard: it's for doctor to tell.
-    let asks =
-        |item: &Item| item.name.kind() == Kind::Wheel && guard_of(item).is_some() && !old.contains(item.name.as_str());
-    let open =
-        |item: &Item, inspection: &Inspection| guard_of(item).is_some_and(|guard| guard::is_open(guard, inspection));
+    let asks = |item: &IncomingFile| {
+        item.name.kind() == Kind::Wheel && guard_of(item).is_some() && !old.contains(item.name.as_str())
+    };
+    let open = |item: &IncomingFile, inspection: &Inspection| {
+        guard_of(item).is_some_and(|guard| guard::is_open(guard, inspection))
+    };
     inspect(store, context, items, asks, open, inspected)?;
     let (mut warned, mut is_settled) = (Vec::new(), true);
     items.retain_mut(|item| {
@@ -115,7 +118,7 @@ fn object(guard: &Guard, name: &CollectionName, inspection: &Inspection) -> Opti
 }
 
 /// Returns the guards of the items' collections, as far as they have any.
-fn guards(store: &Store, items: &[Item]) -> Result<HashMap<CollectionName, Guard>> {
+fn guards(store: &Store, items: &[IncomingFile]) -> Result<HashMap<CollectionName, Guard>> {
     let names: HashSet<&CollectionName> = items.iter().map(|item| &item.decision.collection).collect();
     let mut guards = HashMap::new();
     for name in names {
@@ -128,7 +131,7 @@ fn guards(store: &Store, items: &[Item]) -> Result<HashMap<CollectionName, Guard
 }
 
 /// Returns the filenames that their collections have with the same bytes.
-fn unchanged(store: &Store, items: &[Item]) -> Result<HashSet<String>> {
+fn unchanged(store: &Store, items: &[IncomingFile]) -> Result<HashSet<String>> {
     let mut ids = HashMap::new();
     let mut old = HashSet::new();
     for item in items {
@@ -149,9 +152,9 @@ fn unchanged(store: &Store, items: &[Item]) -> Result<HashSet<String>> {
 fn inspect(
     store: &Store,
     context: &Context<'_>,
-    items: &[Item],
-    asks: impl Fn(&Item) -> bool,
-    open: impl Fn(&Item, &Inspection) -> bool,
+    items: &[IncomingFile],
+    asks: impl Fn(&IncomingFile) -> bool,
+    open: impl Fn(&IncomingFile, &Inspection) -> bool,
     inspected: &mut HashMap<BlobId, Inspection>,
 ) -> Result<()> {
     for is_deep in [false, true] {

@@ -8,9 +8,9 @@ mod find;
 mod fromager;
 pub mod inspection;
 mod judge;
-mod reach;
 pub mod route;
 mod target;
+mod token_reach;
 mod upload;
 pub(crate) mod write_back;
 
@@ -136,7 +136,7 @@ pub struct Kept {
 
 /// On whose terms files come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Terms {
+enum ImportPolicy {
     /// The store's owner knows what they do.
     Owner,
     /// A client of the server: the status of the project counts, and names are not given twice.
@@ -180,7 +180,7 @@ struct Objected {
 }
 
 /// A source on its way.
-struct Item {
+struct IncomingFile {
     source: Source,
     name: DistributionFilename,
     /// The collection that gets it.
@@ -197,7 +197,7 @@ struct Item {
     copied: Option<&'static str>,
 }
 
-impl Item {
+impl IncomingFile {
     fn incoming(&self) -> Incoming<'_> {
         let is_from_elsewhere = self.source.origin.is_some();
         Incoming { path: &self.source.path, name: &self.name, size: self.size, is_from_elsewhere }
@@ -211,7 +211,7 @@ pub fn import(
     sources: Vec<Source>,
     options: &ImportOptions,
 ) -> Result<ImportReport> {
-    let (mut report, objected) = import_on(store, context, sources, options, Terms::Owner)?;
+    let (mut report, objected) = import_on(store, context, sources, options, ImportPolicy::Owner)?;
     for Objected { path, filename, collection, objection } in objected {
         let reason = objection.to_string();
         report.refused.push(Refused { path: path.clone(), reason: reason.clone() });
@@ -228,13 +228,13 @@ fn import_on(
     context: &Context<'_>,
     sources: Vec<Source>,
     options: &ImportOptions,
-    terms: Terms,
+    terms: ImportPolicy,
 ) -> Result<(ImportReport, Vec<Objected>)> {
     let mut refused = Vec::new();
     let mut items = Vec::with_capacity(sources.len());
     for source in sources {
         match wheel::name_of(|| fs::open(&source.path).ok(), &source.filename) {
-            Ok(name) => items.push(Item {
+            Ok(name) => items.push(IncomingFile {
                 size: source.signature.size,
                 decision: options.target.decide(&subject(&name, &source.made)),
                 source,
@@ -343,7 +343,7 @@ fn subject<'a>(name: &'a DistributionFilename, made: &Made) -> Subject<'a> {
 fn recognise(
     store: &Store,
     context: &Context<'_>,
-    item: &mut Item,
+    item: &mut IncomingFile,
     link: LinkMode,
     times: &ChangeTimes,
 ) -> Result<bool> {
@@ -373,7 +373,7 @@ fn stage_all(
     context: &Context<'_>,
     session: &Session<'_>,
     options: &ImportOptions,
-    items: &mut Vec<Item>,
+    items: &mut Vec<IncomingFile>,
     indexes: &mut Vec<usize>,
     refused: &mut Vec<Refused>,
 ) -> Result<()> {
@@ -393,7 +393,7 @@ fn stage_all(
     }
     let mut failed = HashMap::new();
     let (link, trust, times) = (options.link, options.trust, ChangeTimes::default());
-    let incoming: Vec<Incoming<'_>> = items.iter().map(Item::incoming).collect();
+    let incoming: Vec<Incoming<'_>> = items.iter().map(IncomingFile::incoming).collect();
     for (index, result) in (Publisher { store, session, context, link, trust, times }).publish(&incoming, &batches)? {
         match result {
             Ok(published) => {
@@ -423,7 +423,7 @@ fn stage_all(
 }
 
 /// Refuses all but the first of files with one name and different bytes: which one is meant can't be known.
-fn refuse_contradictions(items: &mut Vec<Item>, refused: &mut Vec<Refused>) {
+fn refuse_contradictions(items: &mut Vec<IncomingFile>, refused: &mut Vec<Refused>) {
     let mut first: HashMap<String, (Blake3, PathBuf)> = HashMap::new();
     items.retain(|item| {
         let Some(digests) = item.digests else { return true };
@@ -439,7 +439,7 @@ fn refuse_contradictions(items: &mut Vec<Item>, refused: &mut Vec<Refused>) {
 }
 
 /// Removes a source that was moved into the store, if it still is the file that was hashed.
-fn remove_source(item: &Item, refused: &mut Vec<Refused>) {
+fn remove_source(item: &IncomingFile, refused: &mut Vec<Refused>) {
     let is_same = |metadata: &std::fs::Metadata| {
         let (now, then) = (fs::Signature::of(metadata), &item.source.signature);
         (now.device, now.inode, now.size, now.modified_ns) == (then.device, then.inode, then.size, then.modified_ns)

@@ -1,6 +1,6 @@
 //! An upload: one file that a client of the server sent, on the terms of uploads.
 
-use super::{ImportOptions, ImportedDistribution, Made, Objection, Source, Target, Terms, import_on};
+use super::{ImportOptions, ImportPolicy, ImportedDistribution, Made, Objection, Source, Target, import_on};
 use crate::blobs::LinkMode;
 use crate::context::Context;
 use crate::digest::Sha256;
@@ -58,7 +58,7 @@ pub fn upload(store: &Store, context: &Context<'_>, path: &Path, filename: &str,
         return Ok(Upload::Refused(reason(&error)));
     }
     let options = options(&terms, LinkMode::Move);
-    take(store, context, source, &options, Terms::Upload { is_builders: terms.is_builders, token: terms.token })
+    take(store, context, source, &options, ImportPolicy::Upload { is_builders: terms.is_builders, token: terms.token })
 }
 
 /// Takes a file that the store has already, without its bytes coming again; `None`: it hasn't, or its bytes are bad.
@@ -80,7 +80,7 @@ pub fn refer(store: &Store, context: &Context<'_>, entry: &Entry, terms: UploadT
         made: terms.made.clone(),
     };
     let options = options(&terms, LinkMode::Auto);
-    let terms = Terms::Upload { is_builders: terms.is_builders, token: terms.token };
+    let terms = ImportPolicy::Upload { is_builders: terms.is_builders, token: terms.token };
     take(store, context, source, &options, terms).map(Some)
 }
 
@@ -88,7 +88,13 @@ fn options(terms: &UploadTerms, link: LinkMode) -> ImportOptions {
     ImportOptions { target: terms.target.clone(), link, keep_existing: !terms.is_replacing, trust: Trust::Neither }
 }
 
-fn take(store: &Store, context: &Context<'_>, source: Source, options: &ImportOptions, terms: Terms) -> Result<Upload> {
+fn take(
+    store: &Store,
+    context: &Context<'_>,
+    source: Source,
+    options: &ImportOptions,
+    terms: ImportPolicy,
+) -> Result<Upload> {
     let (path, filename) = (source.path.clone(), source.filename.clone());
     let (mut report, mut objections) = import_on(store, context, vec![source], options, terms)?;
     // Where the file lay is nothing for a client.

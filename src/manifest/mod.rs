@@ -65,7 +65,7 @@ pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
 pub use status::StatusRow;
-pub use token::{NewToken, Place, TokenId, TokenRow, TokenState};
+pub use token::{NamedCollection, NewToken, TokenId, TokenRow, TokenState};
 pub use types::{BlobId, CollectionId};
 pub use view::{Layout, LinkKind, ViewId, ViewRow};
 pub use want::WantRow;
@@ -125,7 +125,7 @@ pub enum Error {
     },
     /// Another process has held the lock that writers need for as long as was waited.
     #[error("the manifest is locked for writing by {0}")]
-    Held(String),
+    ViewFile(String),
     /// The file at the manifest's path is not the one that was opened.
     #[error("{} was replaced or removed while this command had it open, and what is there now doesn't have this change", .0.display())]
     Replaced(PathBuf),
@@ -142,7 +142,7 @@ pub enum Error {
 impl Error {
     /// Tells whether another process held the manifest for too long, or put another in its place: the same command may succeed.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Held(_) | Self::Replaced(_))
+        matches!(self, Self::ViewFile(_) | Self::Replaced(_))
             || matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 

@@ -1,6 +1,6 @@
 //! Publishers: whose CI may upload, the tokens that were made for them, and which tokens of a CI were used.
 
-use super::token::{Place, TokenId};
+use super::token::{NamedCollection, TokenId};
 use super::types::{joined, list, row_id};
 use super::{CollectionId, Result, Rows, Transaction};
 use crate::digest::Sha256;
@@ -45,7 +45,7 @@ pub struct PublisherRow {
     /// That collection's name.
     pub collection_name: CollectionName,
     /// Where routes may lead its uploads beside that.
-    pub into: Vec<Place>,
+    pub into: Vec<NamedCollection>,
     /// The rest.
     pub settings: PublisherSettings,
 }
@@ -101,7 +101,7 @@ impl Rows {
         let sql = "SELECT id, name FROM publisher_into JOIN collection ON id = collection_id WHERE publisher_id = ?1 \
                    ORDER BY name";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let place = |row: &Row<'_>| Ok(Place { id: row.get("id")?, name: row.get("name")? });
+        let place = |row: &Row<'_>| Ok(NamedCollection { id: row.get("id")?, name: row.get("name")? });
         row.into = statement.query_map([row.id], place)?.collect::<rusqlite::Result<_>>()?;
         Ok(row)
     }
@@ -128,7 +128,7 @@ impl Transaction<'_> {
         &self,
         name: &PublisherName,
         collection: CollectionId,
-        into: &[Place],
+        into: &[NamedCollection],
         settings: &PublisherSettings,
     ) -> Result<()> {
         let sql = "INSERT INTO publisher(name, issuer, audience, claims, collection_id, project_patterns, scope, is_blind) \
@@ -144,7 +144,7 @@ impl Transaction<'_> {
         &self,
         id: PublisherId,
         collection: CollectionId,
-        into: &[Place],
+        into: &[NamedCollection],
         settings: &PublisherSettings,
         now: i64,
     ) -> Result<()> {
@@ -157,7 +157,7 @@ impl Transaction<'_> {
         self.set_publisher_into(id, into)
     }
 
-    fn set_publisher_into(&self, id: PublisherId, into: &[Place]) -> Result<()> {
+    fn set_publisher_into(&self, id: PublisherId, into: &[NamedCollection]) -> Result<()> {
         self.conn.prepare_cached("DELETE FROM publisher_into WHERE publisher_id = ?1")?.execute([id])?;
         for place in into {
             let sql = "INSERT OR IGNORE INTO publisher_into(publisher_id, collection_id) VALUES(?1, ?2)";
@@ -224,9 +224,9 @@ mod tests {
         }
     }
 
-    fn make(transaction: &Transaction<'_>, name: &str) -> Place {
+    fn make(transaction: &Transaction<'_>, name: &str) -> NamedCollection {
         let name: CollectionName = name.parse().unwrap();
-        Place { id: transaction.insert_collection(&name, 1).unwrap(), name }
+        NamedCollection { id: transaction.insert_collection(&name, 1).unwrap(), name }
     }
 
     #[test]

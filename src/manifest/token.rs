@@ -35,7 +35,7 @@ pub struct TokenRow {
     /// That collection; `None`: all, or it is gone.
     pub collection_id: Option<CollectionId>,
     /// Where routes may lead its uploads beside that.
-    pub into: Vec<Place>,
+    pub into: Vec<NamedCollection>,
     /// The projects that it may upload; none: all.
     pub projects: Vec<ProjectPattern>,
     /// What it allows.
@@ -60,7 +60,7 @@ pub struct TokenRow {
 
 /// A collection, by its row and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct NamedCollection {
     /// Its row: it stays what it is, while its name may become another's.
     pub id: CollectionId,
     /// Its name.
@@ -88,9 +88,9 @@ pub struct NewToken<'a> {
     /// See [`TokenRow::digest`].
     pub digest: &'a Blake3,
     /// The collection that it is for; `None`: all.
-    pub collection: Option<&'a Place>,
+    pub collection: Option<&'a NamedCollection>,
     /// See [`TokenRow::into`].
-    pub into: &'a [Place],
+    pub into: &'a [NamedCollection],
     /// See [`TokenRow::projects`].
     pub projects: &'a [ProjectPattern],
     /// See [`TokenRow::scope`].
@@ -160,7 +160,7 @@ impl Rows {
         let sql = "SELECT id, name FROM token_into JOIN collection ON id = collection_id WHERE token_id = ?1 \
                    ORDER BY name";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let place = |row: &Row<'_>| Ok(Place { id: row.get("id")?, name: row.get("name")? });
+        let place = |row: &Row<'_>| Ok(NamedCollection { id: row.get("id")?, name: row.get("name")? });
         token.into = statement.query_map([token.id], place)?.collect::<rusqlite::Result<_>>()?;
         Ok(token)
     }
@@ -214,7 +214,7 @@ mod tests {
         let transaction = manifest.write().unwrap();
         let [cuda, shared] = ["cuda", "shared"].map(|name| {
             let name: CollectionName = name.parse().unwrap();
-            Place { id: transaction.insert_collection(&name, 1).unwrap(), name }
+            NamedCollection { id: transaction.insert_collection(&name, 1).unwrap(), name }
         });
         let (into, projects) = ([shared.clone()], ["acme-*".parse().unwrap()]);
         let new = |digest, collection, expires_at| NewToken {
@@ -253,7 +253,7 @@ mod tests {
         let transaction = manifest.write().unwrap();
         let make = |name: &str| {
             let name: CollectionName = name.parse().unwrap();
-            Place { id: transaction.insert_collection(&name, 1).unwrap(), name }
+            NamedCollection { id: transaction.insert_collection(&name, 1).unwrap(), name }
         };
         let (shared, team) = (make("shared"), make("team"));
         let digest = Blake3::from_bytes([1; 32]);

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 /// Where what a table says is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum TrueOf {
     /// Of the store, whatever machine has it.
     Shared,
     /// Of this folder alone.
@@ -16,9 +16,9 @@ enum Place {
 }
 
 /// All tables: where each is true, whether the log tells of its rows, and why. One that isn't here is told of, and fails the tests.
-const TABLES: [(Place, bool, &str, &[&str]); 7] = [
+const TABLES: [(TrueOf, bool, &str, &[&str]); 7] = [
     (
-        Place::Shared,
+        TrueOf::Shared,
         true,
         "trust, content and settings",
         &[
@@ -43,15 +43,15 @@ const TABLES: [(Place, bool, &str, &[&str]); 7] = [
             "variant_requirement",
         ],
     ),
-    (Place::Shared, false, "the log itself", &["record"]),
+    (TrueOf::Shared, false, "the log itself", &["record"]),
     (
-        Place::Shared,
+        TrueOf::Shared,
         false,
         "numbers that only an entry gives a meaning",
         &["operation", "revision", "distribution", "metadata", "variant_json"],
     ),
     (
-        Place::Shared,
+        TrueOf::Shared,
         false,
         "what keeps history, and follows from content or from what others said once and for all",
         &[
@@ -67,15 +67,15 @@ const TABLES: [(Place, bool, &str, &[&str]); 7] = [
             "build_run_file",
         ],
     ),
-    (Place::Here, true, "bytes of this folder that went bad", &["file", "quarantine"]),
+    (TrueOf::Here, true, "bytes of this folder that went bad", &["file", "quarantine"]),
     (
-        Place::Here,
+        TrueOf::Here,
         false,
         "running commands, uses, counts",
         &["change", "here", "session", "hold", "seen", "token_use", "view_shown", "lookup_count", "remote_count"],
     ),
     (
-        Place::Here,
+        TrueOf::Here,
         false,
         "what can be found or asked for again",
         &[
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn each_table_is_true_of_the_store_or_of_this_folder() {
         let (_dir, manifest) = manifest();
-        let places = |table: &str| -> Vec<Place> {
+        let places = |table: &str| -> Vec<TrueOf> {
             TABLES.iter().filter(|(.., names)| names.contains(&table)).map(|(place, ..)| *place).collect()
         };
         let tables = tables(&manifest);
@@ -351,11 +351,11 @@ mod tests {
             assert!(tables.iter().any(|name| name == table), "there is no table {table}");
         }
         // What is true everywhere can't rest on what is true of one folder.
-        for table in tables.iter().filter(|table| places(table) == [Place::Shared]) {
+        for table in tables.iter().filter(|table| places(table) == [TrueOf::Shared]) {
             let mut keys = manifest.conn.prepare("SELECT \"table\" FROM pragma_foreign_key_list(?1)").unwrap();
             let parents = keys.query_map([table], |row| row.get::<_, String>(0)).unwrap();
             for parent in parents.map(std::result::Result::unwrap) {
-                assert_eq!(places(&parent), [Place::Shared], "{table} is shared, and refers to {parent}");
+                assert_eq!(places(&parent), [TrueOf::Shared], "{table} is shared, and refers to {parent}");
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::manifest::{CollectionRow, Entry, Outcome, Rows, State};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::requirement::Spec;
 use crate::store::Store;
-use crate::supply::{self, Asked, Patience, PullNote, Wanted};
+use crate::supply::{self, AskedCollection, FileQuery, Patience, PullNote};
 use crate::wheel::BuildTag;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -88,7 +88,7 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
         notes.unusable.push(entry.filename);
         Ok(None)
     };
-    let ask = |asked: &Asked<'_>, wanted: &Wanted<'_>, notes: &mut Notes| {
+    let ask = |asked: &AskedCollection<'_>, wanted: &FileQuery<'_>, notes: &mut Notes| {
         let pulled = supply::find(store, context, asked, (wanted, options.variant.as_ref()), &mut notes.remotes)?;
         let Some((remote, pulled)) = pulled else { return Ok(None) };
         // A guard may have sent it to the variant's own.
@@ -140,7 +140,7 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
         let bytes = store.manifest.metadata(&sha256)?;
         Ok(bytes.map(|bytes| (collection.name.clone(), entry.filename, bytes, None)))
     };
-    let ask = |asked: &Asked<'_>, wanted: &Wanted<'_>, notes: &mut Notes| {
+    let ask = |asked: &AskedCollection<'_>, wanted: &FileQuery<'_>, notes: &mut Notes| {
         let found = supply::find_metadata(store, context, asked, wanted, &mut notes.remotes)?;
         let name = asked.collection.name.clone();
         Ok(found.map(|(remote, (filename, bytes))| (name, filename, bytes, Some(remote))))
@@ -251,10 +251,10 @@ impl<'a> Search<'a> {
         &self,
         notes: &mut Notes,
         own: impl Fn(&CollectionRow, Entry, &mut Notes) -> Result<Option<T>>,
-        ask: impl Fn(&Asked<'_>, &Wanted<'_>, &mut Notes) -> Result<Option<T>>,
+        ask: impl Fn(&AskedCollection<'_>, &FileQuery<'_>, &mut Notes) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         let LookupOptions { spec, filter, .. } = self.options;
-        let wanted = Wanted { spec, filter, sha256: &[], now: self.now };
+        let wanted = FileQuery { spec, filter, sha256: &[], now: self.now };
         let (reach, patience, mut asked) = (self.reach()?, Patience::default(), Vec::new());
         for (place, collection) in self.order.iter().enumerate().filter(|_| !self.options.force_miss) {
             let (entries, quarantine) = self.offered(collection, notes)?;
@@ -268,7 +268,7 @@ impl<'a> Search<'a> {
                 break;
             }
             let Some(reach) = reach.as_ref().filter(|_| !self.options.is_offline) else { continue };
-            let question = Asked { collection, place, reach, patience: &patience };
+            let question = AskedCollection { collection, place, reach, patience: &patience };
             if let Some(found) = ask(&question, &wanted, notes)? {
                 return Ok(Some(found));
             }

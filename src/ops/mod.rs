@@ -5,7 +5,7 @@
 
 pub mod about;
 pub mod block;
-pub mod cache;
+pub mod builder_index;
 pub mod collection;
 pub mod config;
 pub mod destination;

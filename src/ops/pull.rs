@@ -23,11 +23,11 @@ use crate::parallel;
 use crate::remote::Client;
 use crate::requirement::Spec;
 use crate::store::Store;
-use crate::supply::choose::{Wanted, complaints};
+use crate::supply::choose::{FileQuery, complaints};
 use crate::supply::fetch::count;
 use crate::supply::page::{self, Answer, Question};
 use crate::supply::task::Task;
-use crate::supply::way::{Place, Step, reach};
+use crate::supply::way::{Step, WayParts, reach};
 use crate::supply::{self, PullNote, admit, note};
 use serde::Serialize;
 use std::collections::hash_map::Entry;
@@ -116,7 +116,7 @@ pub struct PullReport {
 }
 
 /// A requirement on its way.
-struct Item<'a> {
+struct PendingRequirement<'a> {
     want: &'a Want,
     project: Option<ProjectName>,
     /// Whose the project is, in a variant's order.
@@ -171,9 +171,9 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
         let reach =
             project.as_ref().map(|project| reach(rows, order, only.as_ref(), project, own.as_ref())).transpose()?;
         let mut notes = Vec::new();
-        let place = Place { order, remotes: &remotes, only: only.as_ref(), reach: reach.as_ref() };
+        let place = WayParts { order, remotes: &remotes, only: only.as_ref(), reach: reach.as_ref() };
         let (steps, quarantine) = place.steps(store, project.as_ref(), &mut notes)?;
-        items.push(Item {
+        items.push(PendingRequirement {
             want,
             project,
             own: own.as_ref(),
@@ -234,7 +234,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Takes each requirement one step on. Returns whether there was anything left to do.
-    fn round(&mut self, items: &mut [Item<'_>]) -> Result<bool> {
+    fn round(&mut self, items: &mut [PendingRequirement<'_>]) -> Result<bool> {
         for item in items.iter_mut().filter(|item| item.met.is_none() && item.offers.is_empty()) {
             while let Some(Step::Local(collection)) = item.steps.front() {
                 item.met = self.local(collection, item.want, item.own)?;
@@ -276,7 +276,7 @@ impl Run<'_> {
     }
 
     /// Asks, for each requirement that is at a remote, for that remote's page.
-    fn ask(&mut self, items: &mut [Item<'_>]) -> Result<()> {
+    fn ask(&mut self, items: &mut [PendingRequirement<'_>]) -> Result<()> {
         let mut at = Vec::new();
         for (index, item) in items.iter_mut().enumerate() {
             if item.met.is_some() || !item.offers.is_empty() {
@@ -296,7 +296,11 @@ impl Run<'_> {
 
     /// Asks for different pages, all at a time. Returns who waits for a page that another one asks for, or for the first answer of a
     /// remote, which tells where its pages are.
-    fn ask_at_once<'q, 'a>(&mut self, items: &mut [Item<'a>], at: Vec<&'q Asking<'a>>) -> Result<Vec<&'q Asking<'a>>> {
+    fn ask_at_once<'q, 'a>(
+        &mut self,
+        items: &mut [PendingRequirement<'a>],
+        at: Vec<&'q Asking<'a>>,
+    ) -> Result<Vec<&'q Asking<'a>>> {
         let (mut keys, mut answers) = (HashSet::new(), Vec::new());
         let (mut questions, mut later) = (Vec::new(), Vec::new());
         for asking in at {
@@ -380,7 +384,7 @@ impl Run<'_> {
     }
 
     /// Turns an answer into offers or notes.
-    fn take<'a>(&mut self, item: &mut Item<'a>, remote: &'a RemoteRow, answer: Answer) {
+    fn take<'a>(&mut self, item: &mut PendingRequirement<'a>, remote: &'a RemoteRow, answer: Answer) {
         let note = |text: String| note(remote, text);
         let page = match answer {
             Answer::Page(page, stale) => {
@@ -417,7 +421,7 @@ impl Run<'_> {
         *strikes = if failed { *strikes + 1 } else { 0 };
     }
 
-    fn wanted<'w>(&'w self, want: &'w Want) -> Wanted<'w> {
-        Wanted { spec: &want.spec, filter: &self.options.filter, sha256: &want.sha256, now: self.context.now }
+    fn wanted<'w>(&'w self, want: &'w Want) -> FileQuery<'w> {
+        FileQuery { spec: &want.spec, filter: &self.options.filter, sha256: &want.sha256, now: self.context.now }
     }
 }

@@ -15,7 +15,7 @@ use crate::manifest::{
     self, Access, Actor, BlobId, Distribution, Manifest, NewEntry, OperationId, RecordFilter, Transaction,
 };
 use crate::name::CollectionName;
-use crate::store::{Alone, Store};
+use crate::store::{ExclusiveStore, Store};
 use crate::wheel::{self, DistributionFilename};
 use crate::words::reason;
 use rayon::prelude::*;
@@ -150,7 +150,7 @@ pub fn rebuild(root: &Path, context: &Context<'_>, options: &RebuildOptions) -> 
 }
 
 /// Refuses to replace a sound manifest, or one that only a newer program understands.
-fn refuse_sound(store: &Alone, force: bool) -> Result<()> {
+fn refuse_sound(store: &ExclusiveStore, force: bool) -> Result<()> {
     let path = store.manifest_path();
     if fs::entry(&path)?.is_none_or(|found| !found.is_file() && !leads_to_file(&path)) {
         return Ok(());
@@ -190,7 +190,7 @@ fn is_only_rebuilt(manifest: &Manifest) -> manifest::Result<bool> {
 
 /// Reads all blobs and inserts what they are, in one transaction.
 fn fill(
-    store: &Alone,
+    store: &ExclusiveStore,
     manifest: &Manifest,
     context: &Context<'_>,
     options: &RebuildOptions,
@@ -244,7 +244,7 @@ fn fill(
 }
 
 /// Returns the blobs' files and sizes, in the order of their digests; what else lies there is a problem.
-fn files(store: &Alone, report: &mut RebuildReport) -> Result<Vec<(Blake3, u64)>> {
+fn files(store: &ExclusiveStore, report: &mut RebuildReport) -> Result<Vec<(Blake3, u64)>> {
     let mut files = Vec::new();
     for entry in store.blobs.iter() {
         let problem = match entry {
@@ -266,7 +266,7 @@ fn files(store: &Alone, report: &mut RebuildReport) -> Result<Vec<(Blake3, u64)>
 }
 
 /// Reads a blob's bytes and finds its filenames; tells why not, when they are not the right bytes.
-fn look(store: &Alone, blake3: &Blake3, noted: &[String]) -> std::result::Result<Blob, String> {
+fn look(store: &ExclusiveStore, blake3: &Blake3, noted: &[String]) -> std::result::Result<Blob, String> {
     let path = store.blobs.path(blake3);
     let (digests, found) = Staging::hash_source(&path, true).map_err(|error| reason(&error))?;
     let found = found.ok_or("it changed while it was read")?;
@@ -291,7 +291,7 @@ fn look(store: &Alone, blake3: &Blake3, noted: &[String]) -> std::result::Result
 }
 
 /// Returns the filenames of the links that lookups made for a blob.
-fn link_names(store: &Alone, blake3: &Blake3) -> fs::Result<Vec<DistributionFilename>> {
+fn link_names(store: &ExclusiveStore, blake3: &Blake3) -> fs::Result<Vec<DistributionFilename>> {
     let names = fs::names(&store.blobs.named_dir(blake3))?;
     Ok(names.iter().filter_map(|name| DistributionFilename::parse(name.to_str()?).ok()).collect())
 }
@@ -335,7 +335,7 @@ fn insert(
 /// Makes the entries, all in one revision. Of several blobs with one filename, the one that a link named gets the entry, among
 /// equals the newest; the others are pinned.
 fn enter(
-    store: &Alone,
+    store: &ExclusiveStore,
     transaction: &Transaction<'_>,
     context: &Context<'_>,
     options: &RebuildOptions,
@@ -373,7 +373,7 @@ fn enter(
 
 /// Moves the old manifest aside with its log, durably; returns where it is now. The parts keep a name in common, so that SQLite
 /// can still read them together.
-fn move_aside(store: &Alone) -> Result<Option<PathBuf>> {
+fn move_aside(store: &ExclusiveStore) -> Result<Option<PathBuf>> {
     const ASIDE: &str = "manifest.sqlite.damaged-";
     let path = store.manifest_path();
     let is_whole = fs::entry(&path)?.is_some();

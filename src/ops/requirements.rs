@@ -3,7 +3,7 @@
 use super::pull::Want;
 use crate::error::{Error, Result};
 use crate::manifest::VariantRequirement;
-use crate::requirement::{Environment, FileError, Place, Requirement, Requirements, read};
+use crate::requirement::{Environment, FileError, LineOfFile, Requirement, Requirements, read};
 use crate::wheel::Target;
 use crate::words::reason;
 use std::collections::BTreeMap;
@@ -124,6 +124,6 @@ fn open(path: &Path) -> Result<Requirements> {
     })
 }
 
-fn texts(lines: &[(Place, String)]) -> impl Iterator<Item = String> + '_ {
+fn texts(lines: &[(LineOfFile, String)]) -> impl Iterator<Item = String> + '_ {
     lines.iter().map(|(place, text)| format!("{place}: {text}"))
 }

@@ -3,7 +3,7 @@
 use crate::catalog::search_order::is_known_in;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::manifest::{NewToken, Place, Rows, TokenId, TokenRow, TokenState, Transaction};
+use crate::manifest::{NamedCollection, NewToken, Rows, TokenId, TokenRow, TokenState, Transaction};
 use crate::name::CollectionName;
 use crate::requirement::ProjectPattern;
 use crate::store::Store;
@@ -143,12 +143,12 @@ pub fn revoke_token(store: &Store, context: &Context<'_>, which: &str) -> Result
 
 /// Returns the collection of this name. A token is a collection's, not a name's: where a variant has none of its own yet, and where
 /// there is no default one, it is made, as the first upload would.
-pub(super) fn place(transaction: &Transaction<'_>, name: &CollectionName, now: i64) -> Result<Place> {
+pub(super) fn place(transaction: &Transaction<'_>, name: &CollectionName, now: i64) -> Result<NamedCollection> {
     if let Some(row) = transaction.find_collection(name)? {
-        return Ok(Place { id: row.id, name: row.name });
+        return Ok(NamedCollection { id: row.id, name: row.name });
     }
     if is_known_in(transaction, name)? || transaction.default_collection()? == *name {
-        return Ok(Place { id: transaction.insert_collection(name, now)?, name: name.clone() });
+        return Ok(NamedCollection { id: transaction.insert_collection(name, now)?, name: name.clone() });
     }
     let known = transaction.collections()?.into_iter().map(|row| row.name.to_string()).collect();
     Err(Error::NoCollection { name: name.to_string(), known })

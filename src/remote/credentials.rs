@@ -1,6 +1,6 @@
 //! Whose credentials go where: to the source's own scheme, host and port, and nowhere else.
 
-use super::failure::{Failure, Place};
+use super::failure::{Failure, PublicUrl};
 use super::netrc::{self, Login};
 use super::{Auth, Client, Source};
 use percent_encoding::percent_decode_str;
@@ -38,7 +38,7 @@ impl Client {
         if !is_same_origin(&source.url, url) {
             return Ok(None);
         }
-        let failed = |why: String| Failure::Credentials { place: Place::from(url), why };
+        let failed = |why: String| Failure::Credentials { place: PublicUrl::from(url), why };
         let login = match &source.auth {
             Auth::None => in_url(&source.url),
             Auth::Netrc => {

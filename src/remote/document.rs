@@ -1,7 +1,7 @@
 //! Small documents of JSON, such as an issuer's keys: asked for once, taken whole within a size, with how long they may be kept.
 
 use super::exchange::{Answer, Question};
-use super::failure::{Failure, Place};
+use super::failure::{Failure, PublicUrl};
 use super::{Client, Source, page};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HeaderMap, HeaderValue};
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Client {
         let answer = self.ask(&question)?;
         if answer.url.host() != url.host() {
             let why = format!("a redirect to another host, {}", answer.url.host_str().unwrap_or("nowhere"));
-            return Err(Failure::Redirect { place: Place::from(url), why });
+            return Err(Failure::Redirect { place: PublicUrl::from(url), why });
         }
         let answer = answer.expect(source, &[200])?;
         let max_age = max_age(&answer);

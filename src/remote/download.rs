@@ -1,7 +1,7 @@
 //! Files: streamed to disk, hashed on the way, taken up again where they broke off, and gone if they are not what was announced.
 
 use super::exchange::{Answer, Body, Question};
-use super::failure::{Failure, Place};
+use super::failure::{Failure, PublicUrl};
 use super::{Client, Source};
 use crate::digest::{Digests, Hasher};
 use crate::fs;
@@ -55,7 +55,7 @@ pub type Watch<'a> = &'a dyn Fn(Moment<'_>) -> Result<(), String>;
 /// By https the source must be trusted to be right (`trust_unhashed`); by plain http everybody on the way must be, too
 /// (`allow_insecure`, which includes the other). Nobody is on the way to a server of the own machine, as a builder's own is.
 pub fn admit(source: &Source, file: &ListedFile) -> Result<(), Failure> {
-    let refused = |why| Err(Failure::Insecure { place: Place::from(&file.url), why });
+    let refused = |why| Err(Failure::Insecure { place: PublicUrl::from(&file.url), why });
     if let Signed::Refused(why) = file.signed {
         return refused(why);
     }
@@ -110,7 +110,7 @@ impl Client {
         admit(source, file)?;
         let cap = self.options.max_file_bytes;
         if file.size.is_some_and(|size| size > cap) {
-            return Err(Failure::TooLarge { place: Place::from(&file.url), cap });
+            return Err(Failure::TooLarge { place: PublicUrl::from(&file.url), cap });
         }
         let part = Part::new(to)?;
         let mut transfer = Transfer {
@@ -285,7 +285,7 @@ impl Transfer<'_> {
     /// Notes what the server says of the whole file, and refuses what can't be right.
     fn begin(&mut self, answer: &Answer) -> Result<(), Failure> {
         self.origin = Origin::of(answer);
-        let place = Place::from(&answer.url);
+        let place = PublicUrl::from(&answer.url);
         let is_told = coding(answer).filter(|coding| !is_guess(coding, self.file.name.as_str()));
         if let (Some(coding), false) = (is_told, self.file.is_vouched()) {
             return Err(Failure::Encoding { place, why: format!("it came as {coding:?}, which was not asked for") });
@@ -302,7 +302,7 @@ impl Transfer<'_> {
     }
 
     fn tell(&self, moment: Moment<'_>) -> Result<(), Failure> {
-        (self.watch)(moment).map_err(|why| Failure::Declined { place: Place::from(&self.file.url), why })
+        (self.watch)(moment).map_err(|why| Failure::Declined { place: PublicUrl::from(&self.file.url), why })
     }
 
     /// Tells whether a partial answer goes on where the part ends, in the same file.
@@ -340,7 +340,7 @@ impl Transfer<'_> {
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let size = self.part.size + bytes.len() as u64;
-        let place = || Place::from(&self.file.url);
+        let place = || PublicUrl::from(&self.file.url);
         if let Some(expected) = self.file.size.filter(|expected| size > *expected) {
             return Err(Failure::BadSize { place: place(), expected, found: size, hint: self.origin.hint.clone() });
         }
@@ -363,7 +363,7 @@ impl Transfer<'_> {
         self.restarts += 1;
         if self.restarts > self.client.options.retries.max(1) {
             let why = format!("{why}, and it was started over too often");
-            return Err(Failure::BadRange { place: Place::from(&self.file.url), why });
+            return Err(Failure::BadRange { place: PublicUrl::from(&self.file.url), why });
         }
         fs::remove_file(self.to)?;
         self.part = Part::new(self.to)?;
@@ -375,7 +375,7 @@ impl Transfer<'_> {
     /// Compares what came with what the index announced.
     fn check(&mut self) -> Result<Digests, Failure> {
         let digests = std::mem::take(&mut self.part.hasher).finish();
-        let (place, hint) = (Place::from(&self.file.url), self.origin.hint.clone());
+        let (place, hint) = (PublicUrl::from(&self.file.url), self.origin.hint.clone());
         if let Some(expected) = self.file.size.filter(|expected| self.part.size != *expected) {
             return Err(Failure::BadSize { place, expected, found: self.part.size, hint });
         }

@@ -1,6 +1,6 @@
 //! One request and its answer: redirects, credentials, time limits and retries.
 
-use super::failure::{Failure, NO_ANSWER, NO_CONNECTION, Place, bare, innermost};
+use super::failure::{Failure, NO_ANSWER, NO_CONNECTION, PublicUrl, bare, innermost};
 use super::zone::Inward;
 use super::{Client, ClientError, ClientOptions, Source, road};
 use crate::budget;
@@ -58,7 +58,7 @@ impl Answer {
 
     /// Lets the expected status codes pass.
     pub(super) fn expect(self, source: &Source, expected: &[u16]) -> Result<Self, Failure> {
-        let (status, place) = (self.status, Place::from(&self.url));
+        let (status, place) = (self.status, PublicUrl::from(&self.url));
         if matches!(status, 404 | 410) || source.not_found.contains(&status) {
             return Err(Failure::Absent { place, status });
         }
@@ -72,7 +72,7 @@ impl Answer {
 /// A body, read with an eye on the clock. What ended it early is kept, since readers on top only pass on an [`io::Error`].
 pub(super) struct Body {
     response: Response,
-    place: Place,
+    place: PublicUrl,
     got: u64,
     limit: Duration,
     deadline: Option<(Instant, Duration)>,
@@ -172,7 +172,7 @@ impl Client {
             if !matches!(status, 301 | 302 | 303 | 307 | 308) || question.source.not_found.contains(&status) {
                 return Ok(answer);
             }
-            let lost = |why: String| Failure::Redirect { place: Place::from(url), why };
+            let lost = |why: String| Failure::Redirect { place: PublicUrl::from(url), why };
             let location = answer.headers.get(LOCATION).ok_or_else(|| lost("a redirect to nowhere".to_owned()))?;
             let location = String::from_utf8_lossy(location.as_bytes());
             let mut next = bare(&url.join(&location).map_err(|error| lost(format!("a redirect to no URL: {error}")))?);
@@ -196,7 +196,7 @@ impl Client {
     }
 
     fn ask_one(&self, question: &Question<'_>, url: &Url) -> Result<Answer, Failure> {
-        let place = Place::from(url);
+        let place = PublicUrl::from(url);
         match (url.scheme(), &self.no_certificates) {
             ("https", Some(why)) => return Err(Failure::Unreachable { place, why: why.clone() }),
             ("http" | "https", _) => {}
@@ -217,7 +217,7 @@ impl Client {
             request = authorization.put(request);
         }
         let response = request.send().map_err(|error| {
-            let place = Place::from(url);
+            let place = PublicUrl::from(url);
             if road::is_inward(&error) {
                 return Failure::Redirect { place, why: Inward.to_string() };
             }

@@ -12,9 +12,9 @@ use url::Url;
 
 /// An address as it is shown: without user, password, query and fragment, which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(String);
+pub struct PublicUrl(String);
 
-impl From<&Url> for Place {
+impl From<&Url> for PublicUrl {
     fn from(url: &Url) -> Self {
         let mut url = bare(url);
         url.set_query(None);
@@ -23,7 +23,7 @@ impl From<&Url> for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
@@ -49,7 +49,7 @@ pub enum Failure {
     #[error("{place} is not there: status {status}")]
     Absent {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// The status that said so.
         status: u16,
     },
@@ -57,7 +57,7 @@ pub enum Failure {
     #[error("cannot reach {place}: {why}")]
     Unreachable {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// The innermost cause.
         why: String,
     },
@@ -65,7 +65,7 @@ pub enum Failure {
     #[error("{place} answered with status {status}")]
     Refused {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// The status.
         status: u16,
         /// After what time the server wants to be asked again, if it said so.
@@ -75,7 +75,7 @@ pub enum Failure {
     #[error("{place} took too long: {what} within {}", humantime::format_duration(*limit))]
     TimedOut {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// What did not come.
         what: &'static str,
         /// How long it was waited for.
@@ -85,7 +85,7 @@ pub enum Failure {
     #[error("{place} broke off after {got} bytes: {why}")]
     CutShort {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// The number of bytes that came.
         got: u64,
         /// The innermost cause.
@@ -95,7 +95,7 @@ pub enum Failure {
     #[error("{place} is no index page")]
     BadPage {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// Why not.
         source: PageError,
     },
@@ -103,7 +103,7 @@ pub enum Failure {
     #[error("cannot decode {place}: {why}")]
     Encoding {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// What is wrong.
         why: String,
     },
@@ -111,7 +111,7 @@ pub enum Failure {
     #[error("{place} has other bytes than its digest says: expected {algorithm} {expected}, found {found}{hint}")]
     BadDigest {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// Which digest.
         algorithm: &'static str,
         /// What the index says, in hexadecimal digits.
@@ -125,7 +125,7 @@ pub enum Failure {
     #[error("{place} has another size than announced: expected {expected} bytes, found {found}{hint}")]
     BadSize {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// What the index says.
         expected: u64,
         /// What came.
@@ -137,7 +137,7 @@ pub enum Failure {
     #[error("{place} is too large: more than {cap} bytes")]
     TooLarge {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// What is taken at most.
         cap: u64,
     },
@@ -145,7 +145,7 @@ pub enum Failure {
     #[error("{place} is not to be trusted: {why}")]
     Insecure {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// What is missing, and what would allow it.
         why: &'static str,
     },
@@ -153,7 +153,7 @@ pub enum Failure {
     #[error("{place} leads astray: {why}")]
     Redirect {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// Why it isn't followed.
         why: String,
     },
@@ -161,7 +161,7 @@ pub enum Failure {
     #[error("{place} does not give a range of its bytes: {why}")]
     BadRange {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// What it did.
         why: String,
     },
@@ -169,7 +169,7 @@ pub enum Failure {
     #[error("{place} gives no good metadata")]
     BadMetadata {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// What is wrong.
         source: wheel::Error,
     },
@@ -177,13 +177,13 @@ pub enum Failure {
     #[error("the metadata of {place} can only be had with the whole file")]
     NoMetadata {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
     },
     /// Credentials that are configured and can't be had.
     #[error("no credentials for {place}: {why}")]
     Credentials {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// Why not.
         why: String,
     },
@@ -191,7 +191,7 @@ pub enum Failure {
     #[error("{place} is not taken: {why}")]
     Declined {
         /// What was asked for.
-        place: Place,
+        place: PublicUrl,
         /// Why not.
         why: String,
     },
@@ -241,7 +241,7 @@ pub enum FailureKind {
 
 impl Failure {
     /// Returns the failure of bytes that have another SHA-256 digest than was announced.
-    pub(super) fn bad_sha256(place: Place, expected: &Sha256, found: &Sha256) -> Self {
+    pub(super) fn bad_sha256(place: PublicUrl, expected: &Sha256, found: &Sha256) -> Self {
         let (expected, found, hint) = (expected.to_string(), found.to_string(), String::new());
         Self::BadDigest { place, algorithm: "SHA-256", expected, found, hint }
     }
@@ -366,13 +366,13 @@ mod tests {
     #[test]
     fn a_place_shows_no_secret() {
         let url = "https://joe:secret@index.example:8443/simple/demo/?token=secret#sha256=secret";
-        let place = Place::from(&url.parse::<Url>().unwrap());
+        let place = PublicUrl::from(&url.parse::<Url>().unwrap());
         assert_eq!(place.to_string(), "https://index.example:8443/simple/demo/");
     }
 
     #[test]
     fn m6_only_an_answer_that_says_so_is_a_definite_miss() {
-        let place = || Place("https://index.example/".to_owned());
+        let place = || PublicUrl("https://index.example/".to_owned());
         assert!(Failure::Absent { place: place(), status: 404 }.is_definite());
         for status in [403, 429, 500, 503] {
             let failure = Failure::Refused { place: place(), status, retry_after: None };

@@ -4,7 +4,7 @@
 //! also come by the way that the page itself took.
 
 use super::exchange::{Answer, Question};
-use super::failure::{Failure, Place};
+use super::failure::{Failure, PublicUrl};
 use super::{Client, Source};
 use crate::digest::Sha256;
 use crate::index::read::{ListedFile, Signed};
@@ -28,7 +28,7 @@ impl Client {
     pub fn metadata(&self, source: &Source, file: &ListedFile) -> Result<Vec<u8>, Failure> {
         // What somebody signed is the file: nothing vouches for a part of it.
         if file.signed != Signed::Unasked {
-            return Err(Failure::NoMetadata { place: Place::from(&file.url) });
+            return Err(Failure::NoMetadata { place: PublicUrl::from(&file.url) });
         }
         if let Some(sidecar) = &file.sidecar {
             let mut url = file.url.clone();
@@ -47,10 +47,10 @@ impl Client {
                 // Where parts of the file say something else than the page, all of it settles who is right.
                 match announced.is_none_or(|digest| digest == Sha256::of(&bytes)) {
                     true => Ok(bytes),
-                    false => Err(Failure::NoMetadata { place: Place::from(&file.url) }),
+                    false => Err(Failure::NoMetadata { place: PublicUrl::from(&file.url) }),
                 }
             }
-            DistributionFilename::Sdist(_) => Err(Failure::NoMetadata { place: Place::from(&file.url) }),
+            DistributionFilename::Sdist(_) => Err(Failure::NoMetadata { place: PublicUrl::from(&file.url) }),
         }
     }
 
@@ -61,7 +61,7 @@ impl Client {
         sha256: Option<Sha256>,
         name: &DistributionFilename,
     ) -> Result<Vec<u8>, Failure> {
-        let place = || Place::from(url);
+        let place = || PublicUrl::from(url);
         // By the plain way that the page itself took, a digest on it is worth no more than what comes beside the file.
         if sha256.is_none() && url.origin() != source.url.origin() {
             admit_unvouched(source, url)?;
@@ -92,8 +92,8 @@ impl Client {
         if let Some(failure) = remote.failure.take() {
             return Err(failure);
         }
-        let contents = read.map_err(|source| Failure::BadMetadata { place: Place::from(&file.url), source })?;
-        contents.metadata.ok_or_else(|| Failure::NoMetadata { place: Place::from(&file.url) })
+        let contents = read.map_err(|source| Failure::BadMetadata { place: PublicUrl::from(&file.url), source })?;
+        contents.metadata.ok_or_else(|| Failure::NoMetadata { place: PublicUrl::from(&file.url) })
     }
 
     fn ask_for(
@@ -120,13 +120,13 @@ fn admit_unvouched(source: &Source, url: &Url) -> Result<(), Failure> {
         return Ok(());
     }
     let why = "plain http, and no SHA-256 digest for the metadata alone; --allow-insecure takes it";
-    Err(Failure::Insecure { place: Place::from(url), why })
+    Err(Failure::Insecure { place: PublicUrl::from(url), why })
 }
 
 /// Reads a whole body of at most `cap` bytes.
 fn take(mut answer: Answer, cap: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let place = Place::from(&answer.url);
+    let place = PublicUrl::from(&answer.url);
     if answer.length().is_some_and(|length| length > cap) {
         return Err(Failure::TooLarge { place, cap });
     }
@@ -160,7 +160,7 @@ struct Tail {
 
 impl RangedFile<'_> {
     fn bad(&self, why: impl Into<String>) -> Failure {
-        Failure::BadRange { place: Place::from(&self.file.url), why: why.into() }
+        Failure::BadRange { place: PublicUrl::from(&self.file.url), why: why.into() }
     }
 
     fn first(&self) -> Result<&Tail, Failure> {
@@ -202,7 +202,7 @@ impl RangedFile<'_> {
 
     /// Where the tail is the whole file, its digest can be checked after all.
     fn checked(&self, tail: Tail) -> Result<Tail, Failure> {
-        let place = || Place::from(&self.file.url);
+        let place = || PublicUrl::from(&self.file.url);
         if let Some(expected) = self.file.size.filter(|expected| *expected != tail.size) {
             return Err(Failure::BadSize { place: place(), expected, found: tail.size, hint: String::new() });
         }
@@ -218,7 +218,7 @@ impl RangedFile<'_> {
     fn fetch(&self, tail: &Tail, offset: u64, count: u64) -> Result<Vec<u8>, Failure> {
         let taken = self.taken.get() + count;
         if taken > MAX_RANGED_BYTES {
-            return Err(Failure::TooLarge { place: Place::from(&self.file.url), cap: MAX_RANGED_BYTES });
+            return Err(Failure::TooLarge { place: PublicUrl::from(&self.file.url), cap: MAX_RANGED_BYTES });
         }
         self.taken.set(taken);
         self.client.retried(|| {

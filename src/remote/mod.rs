@@ -24,7 +24,7 @@ mod zone;
 
 pub use document::Document;
 pub use download::{Downloaded, Moment, Watch, admit};
-pub use failure::{Failure, FailureKind, Place};
+pub use failure::{Failure, FailureKind, PublicUrl};
 pub use layout::{Discovery, Layout, LayoutError, beside_pages, discover, project_page_url};
 pub use lazy::LazyClient;
 pub use page::{Page, PageAnswer, Validators};
@@ -142,7 +142,7 @@ impl Source {
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = Place::from(&self.url);
+        let place = PublicUrl::from(&self.url);
         f.debug_struct("Source").field("url", &place).field("auth", &self.auth).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Pages: asked for under conditions, taken whole, within a time and a size.
 
 use super::exchange::{Answer, Question};
-use super::failure::{Failure, Place};
+use super::failure::{Failure, PublicUrl};
 use super::{Client, Source};
 use crate::index::read::{self, ListedPage};
 use flate2::read::MultiGzDecoder;
@@ -42,7 +42,7 @@ impl Page {
     /// Reads the page's files and projects.
     pub fn read(&self) -> Result<ListedPage, Failure> {
         read::page(&self.body, self.content_type.as_deref(), &self.url)
-            .map_err(|source| Failure::BadPage { place: Place::from(&self.url), source })
+            .map_err(|source| Failure::BadPage { place: PublicUrl::from(&self.url), source })
     }
 }
 
@@ -101,7 +101,7 @@ impl Source {
             host => {
                 let host = host.unwrap_or("nowhere");
                 let why = format!("a redirect of a page to another host, {host}; --follow-host {host} believes it");
-                Err(Failure::Redirect { place: Place::from(&self.url), why })
+                Err(Failure::Redirect { place: PublicUrl::from(&self.url), why })
             }
         }
     }
@@ -125,7 +125,7 @@ fn conditions(validators: Option<&Validators>) -> HeaderMap {
 
 /// Reads a page's body, decompressed, up to its cap.
 pub(super) fn take(mut answer: Answer, cap: u64) -> Result<Page, Failure> {
-    let place = Place::from(&answer.url);
+    let place = PublicUrl::from(&answer.url);
     if answer.length().is_some_and(|length| length > cap) {
         return Err(Failure::TooLarge { place, cap });
     }

@@ -4,7 +4,7 @@
 //! Where a source is, its connections tell: whoever owns its name decides what the name means a moment later, so the outermost address
 //! that it ever answered from counts, and its own name leads no farther inside than that from then on.
 
-use super::failure::{Failure, Place, innermost};
+use super::failure::{Failure, PublicUrl, innermost};
 use super::zone::{Inward, Lookup, Outward, Zone};
 use super::{Client, ClientError, ClientOptions, Source};
 use reqwest::blocking::{Client as Http, ClientBuilder, Response};
@@ -94,7 +94,7 @@ pub(super) fn system() -> Lookup {
 impl Client {
     /// Returns what asks for a URL on a source's behalf.
     pub(super) fn road(&self, source: &Source, url: &Url) -> Result<&Http, Failure> {
-        let inward = || Failure::Redirect { place: Place::from(url), why: Inward.to_string() };
+        let inward = || Failure::Redirect { place: PublicUrl::from(url), why: Inward.to_string() };
         let from = if origin(&source.url) == origin(url) {
             match self.roads.known(&source.url) {
                 // It was out there, and is to stay there.
@@ -107,7 +107,7 @@ impl Client {
         if let Some(address) = literal(url) {
             return if from.may_lead_to(Zone::of(address)) { Ok(&self.http) } else { Err(inward()) };
         }
-        self.roads.outward(from).map_err(|why| Failure::Unreachable { place: Place::from(url), why })
+        self.roads.outward(from).map_err(|why| Failure::Unreachable { place: PublicUrl::from(url), why })
     }
 
     /// Notes where a source answered from.

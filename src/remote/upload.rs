@@ -3,7 +3,7 @@
 //! An answer of any status is an answer: what it means is for whoever sent the form to say. Redirects are not followed, so that
 //! neither a file nor credentials go where nobody meant them to. Nothing is tried again here: what is to be sent waits in a queue.
 
-use super::failure::{Failure, Place, innermost};
+use super::failure::{Failure, PublicUrl, innermost};
 use super::{Client, Source};
 use crate::digest::Sha256;
 use reqwest::blocking::{Body, RequestBuilder, Response};
@@ -51,7 +51,7 @@ pub struct UploadContent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadAnswer {
     /// Where it was sent.
-    pub place: Place,
+    pub place: PublicUrl,
     /// The status.
     pub status: u16,
     /// What it calls itself.
@@ -118,7 +118,7 @@ impl Client {
         form: UploadForm,
         progress: &dyn Fn(u64),
     ) -> Result<UploadAnswer, Failure> {
-        let place = Place::from(url);
+        let place = PublicUrl::from(url);
         match (url.scheme(), &self.no_certificates) {
             ("https", Some(why)) => return Err(Failure::Unreachable { place, why: why.clone() }),
             ("http" | "https", _) => {}
@@ -159,7 +159,7 @@ impl<R: Read> Read for Opt<R> {
 struct Watched {
     meter: Arc<Meter>,
     size: u64,
-    place: Place,
+    place: PublicUrl,
     /// How long no byte may go, and how long the answer to all of them may take.
     limits: [Duration; 2],
 }

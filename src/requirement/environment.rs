@@ -21,7 +21,7 @@ struct Platform {
 }
 
 /// What is known of a variable's value.
-pub(super) enum Known<'a> {
+pub(super) enum KnownValue<'a> {
     Text(&'a str),
     /// A version of this major and minor number, of an unknown patch level.
     Minor(u16, u16),
@@ -42,12 +42,12 @@ impl Environment {
         }
     }
 
-    pub(super) fn value(&self, variable: Variable) -> Known<'_> {
+    pub(super) fn value(&self, variable: Variable) -> KnownValue<'_> {
         let platform = self.platform.as_ref();
         let text = match variable {
             Variable::PythonVersion => self.python_version.as_deref(),
             Variable::PythonFullVersion | Variable::ImplementationVersion => {
-                return self.python.map_or(Known::Unknown, |(major, minor)| Known::Minor(major, minor));
+                return self.python.map_or(KnownValue::Unknown, |(major, minor)| KnownValue::Minor(major, minor));
             }
             Variable::ImplementationName => self.python.map(|_| "cpython"),
             Variable::PlatformPythonImplementation => self.python.map(|_| "CPython"),
@@ -57,9 +57,9 @@ impl Environment {
             Variable::PlatformMachine => platform.and_then(|platform| platform.machine.as_deref()),
             Variable::PlatformRelease | Variable::PlatformVersion => None,
             Variable::Extra => Some(""),
-            Variable::Extras | Variable::DependencyGroups => return Known::Nothing,
+            Variable::Extras | Variable::DependencyGroups => return KnownValue::Nothing,
         };
-        text.map_or(Known::Unknown, Known::Text)
+        text.map_or(KnownValue::Unknown, KnownValue::Text)
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     fn text(environment: &Environment, variable: Variable) -> &str {
         match environment.value(variable) {
-            Known::Text(text) => text,
+            KnownValue::Text(text) => text,
             _ => "?",
         }
     }

@@ -43,14 +43,14 @@ pub enum FileError {
 
 /// A line of a file; a continued line is at its first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct LineOfFile {
     /// The file, as it was given or included.
     pub file: PathBuf,
     /// The line's number, from 1.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for LineOfFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
     }
@@ -74,7 +74,7 @@ pub struct Requirement {
     /// Digests by algorithms that aren't known here (`sha512:…`), as written: where only such are given, no file can be trusted.
     pub other_digests: Vec<String>,
     /// The line that asks for it.
-    pub place: Place,
+    pub place: LineOfFile,
     /// The requirement as people write it, without digests.
     pub text: String,
 }
@@ -112,9 +112,9 @@ pub struct Requirements {
     /// What limits versions without asking for them.
     pub constraints: Vec<Requirement>,
     /// What was read and isn't obeyed.
-    pub notes: Vec<(Place, String)>,
+    pub notes: Vec<(LineOfFile, String)>,
     /// What wasn't read, and why.
-    pub refused: Vec<(Place, String)>,
+    pub refused: Vec<(LineOfFile, String)>,
 }
 
 /// Reads a requirements file and what it includes; `open` returns a file's bytes.
@@ -139,7 +139,7 @@ impl Reader<'_> {
         let text = lines::decode(&bytes).map_err(|source| FileError::Encoding { path: path.to_owned(), source })?;
         self.stack.push(plain(path));
         for Logical { number, text } in lines::logical(text) {
-            let place = Place { file: path.to_owned(), line: number };
+            let place = LineOfFile { file: path.to_owned(), line: number };
             if let Some(name) = variable(&text) {
                 let note = format!("variables of the environment are not read: {name} stays as it is");
                 self.found.notes.push((place.clone(), note));
@@ -151,7 +151,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn line(&mut self, place: &Place, text: &str, constraint: bool) {
+    fn line(&mut self, place: &LineOfFile, text: &str, constraint: bool) {
         let (requirement, options) = text.split_at(options::begin(text));
         let settings = match options::parse(options) {
             Ok(settings) => settings,
@@ -179,7 +179,7 @@ impl Reader<'_> {
         }
     }
 
-    fn requirement(&mut self, place: &Place, text: &str, options: Vec<Setting>) -> Result<Requirement, String> {
+    fn requirement(&mut self, place: &LineOfFile, text: &str, options: Vec<Setting>) -> Result<Requirement, String> {
         let parts = line::parse(text).map_err(|error| told(&error))?;
         let (mut sha256, mut other_digests) = (Vec::new(), Vec::new());
         let mut digest = |algorithm: &str, digits: &str| {
@@ -219,7 +219,7 @@ impl Reader<'_> {
     }
 
     /// Obeys a line that has options only.
-    fn settings(&mut self, place: &Place, options: Vec<Setting>) {
+    fn settings(&mut self, place: &LineOfFile, options: Vec<Setting>) {
         let mut included = false;
         for Setting { means, name, value } in options {
             match means {
@@ -242,7 +242,7 @@ impl Reader<'_> {
         }
     }
 
-    fn include(&mut self, place: &Place, value: &str, constraint: bool) {
+    fn include(&mut self, place: &LineOfFile, value: &str, constraint: bool) {
         let scheme = value.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
         let path = match scheme.as_str() {
             "" => place.file.parent().unwrap_or(Path::new("")).join(value),
@@ -269,11 +269,11 @@ impl Reader<'_> {
         }
     }
 
-    fn note(&mut self, place: &Place, note: String) {
+    fn note(&mut self, place: &LineOfFile, note: String) {
         self.found.notes.push((place.clone(), note));
     }
 
-    fn refuse(&mut self, place: &Place, reason: String) {
+    fn refuse(&mut self, place: &LineOfFile, reason: String) {
         self.found.refused.push((place.clone(), reason));
     }
 }

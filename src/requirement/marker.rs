@@ -3,7 +3,7 @@
 //! Judged as `packaging` 26.3 does, but a variable may be unknown, and then the answer may be, too. A library for it exists, whose
 //! markers need every variable, and each stays in a table of the process for good.
 
-use super::environment::{Environment, Known};
+use super::environment::{Environment, KnownValue};
 use super::grammar;
 use super::spec::contains;
 use pep440_rs::{Version, VersionSpecifier};
@@ -101,10 +101,12 @@ impl Node {
             Self::All(parts) => decide(parts, environment, false),
             Self::Any(parts) => decide(parts, environment, true),
             Self::Compare { variable, operator, text, text_first } => match environment.value(*variable) {
-                Known::Text(value) => Some(compare(*variable, operator, text, value, *text_first)),
-                Known::Minor(major, minor) => among_patches(*variable, operator, text, (major, minor), *text_first),
-                Known::Nothing => Some(*operator == "not in"),
-                Known::Unknown => None,
+                KnownValue::Text(value) => Some(compare(*variable, operator, text, value, *text_first)),
+                KnownValue::Minor(major, minor) => {
+                    among_patches(*variable, operator, text, (major, minor), *text_first)
+                }
+                KnownValue::Nothing => Some(*operator == "not in"),
+                KnownValue::Unknown => None,
             },
         }
     }

@@ -14,7 +14,7 @@ mod pattern;
 mod spec;
 
 pub use environment::Environment;
-pub use file::{FileError, Place, Requirement, Requirements, read};
+pub use file::{FileError, LineOfFile, Requirement, Requirements, read};
 pub use lines::EncodingError;
 pub use marker::{Marker, MarkerError};
 pub use pattern::{PatternError, ProjectPattern};

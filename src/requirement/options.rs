@@ -45,7 +45,7 @@ pub(super) enum OptionError {
     NoValue(&'static str),
 }
 
-struct Known {
+struct PipOption {
     name: &'static str,
     /// Other spellings of the same.
     also: &'static [&'static str],
@@ -53,11 +53,11 @@ struct Known {
     means: Means,
 }
 
-const fn known(name: &'static str, also: &'static [&'static str], value: bool, means: Means) -> Known {
-    Known { name, also, value, means }
+const fn known(name: &'static str, also: &'static [&'static str], value: bool, means: Means) -> PipOption {
+    PipOption { name, also, value, means }
 }
 
-const KNOWN: [Known; 21] = [
+const KNOWN: [PipOption; 21] = [
     known("--requirement", &["-r"], true, Means::Include),
     known("--constraint", &["-c"], true, Means::Constrain),
     known("--editable", &["-e"], true, Means::Editable),
@@ -120,7 +120,7 @@ pub(super) fn parse(text: &str) -> Result<Settings, OptionError> {
 }
 
 /// Finds the option of a word, and the value that the word brings.
-fn split(word: &str) -> Result<(&'static Known, Option<String>), OptionError> {
+fn split(word: &str) -> Result<(&'static PipOption, Option<String>), OptionError> {
     let named = |name: &str| KNOWN.iter().find(|known| known.name == name || known.also.contains(&name));
     if !word.starts_with("--") {
         let end = word.char_indices().nth(2).map_or(word.len(), |(at, _)| at);
@@ -134,7 +134,8 @@ fn split(word: &str) -> Result<(&'static Known, Option<String>), OptionError> {
     if let Some(known) = named(name) {
         return Ok((known, value));
     }
-    let begins = |known: &&Known| known.name.starts_with(name) || known.also.iter().any(|also| also.starts_with(name));
+    let begins =
+        |known: &&PipOption| known.name.starts_with(name) || known.also.iter().any(|also| also.starts_with(name));
     let mut candidates = KNOWN.iter().filter(begins);
     match (candidates.next(), candidates.next()) {
         (Some(known), None) => Ok((known, value)),

@@ -32,12 +32,12 @@ fn texts(requirements: &[Requirement]) -> Vec<&str> {
     requirements.iter().map(|requirement| requirement.text.as_str()).collect()
 }
 
-fn places(said: &[(Place, String)]) -> Vec<String> {
+fn places(said: &[(LineOfFile, String)]) -> Vec<String> {
     said.iter().map(|(place, text)| format!("{place}: {text}")).collect()
 }
 
 /// Asserts that each line was said, in this order, and has the word.
-fn assert_said(said: &[(Place, String)], expected: &[(&str, &str)]) {
+fn assert_said(said: &[(LineOfFile, String)], expected: &[(&str, &str)]) {
     let said = places(said);
     assert_eq!(said.len(), expected.len(), "{said:#?}");
     for (said, (place, word)) in said.iter().zip(expected) {

@@ -24,10 +24,10 @@ const USED_SECONDS: i64 = 60;
 
 /// The tokens, as the manifest had them when it was looked at last.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<Known>);
+pub(super) struct Tokens(Mutex<KnownTokens>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownTokens {
     version: Option<i64>,
     rows: Arc<Vec<TokenRow>>,
     noted: HashMap<TokenId, i64>,

@@ -75,19 +75,19 @@ fn part(headers: &HeaderMap, size: u64) -> Verdict {
     let (Some(value), None) = (values.next(), values.next()) else { return Verdict::Whole };
     let Some(ranges) = value.to_str().ok().and_then(ranges) else { return Verdict::Whole };
     match ranges[..] {
-        [Asked::From(first, _)] if first >= size => Verdict::Unsatisfiable,
-        [Asked::From(first, last)] => Verdict::Part(first..last.saturating_add(1).min(size)),
-        [Asked::Last(0)] => Verdict::Unsatisfiable,
+        [RequestedRange::From(first, _)] if first >= size => Verdict::Unsatisfiable,
+        [RequestedRange::From(first, last)] => Verdict::Part(first..last.saturating_add(1).min(size)),
+        [RequestedRange::Last(0)] => Verdict::Unsatisfiable,
         // The end of nothing is nothing, and no range can say so.
-        [Asked::Last(_)] if size == 0 => Verdict::Whole,
-        [Asked::Last(count)] => Verdict::Part(size.saturating_sub(count)..size),
+        [RequestedRange::Last(_)] if size == 0 => Verdict::Whole,
+        [RequestedRange::Last(count)] => Verdict::Part(size.saturating_sub(count)..size),
         _ => Verdict::Whole,
     }
 }
 
 /// One range of a request.
 #[derive(Debug, Clone, Copy)]
-enum Asked {
+enum RequestedRange {
     /// From a byte until another, both included.
     From(u64, u64),
     /// So many at the end.
@@ -95,18 +95,18 @@ enum Asked {
 }
 
 /// Reads all ranges; one bad one makes the header mean nothing.
-fn ranges(value: &str) -> Option<Vec<Asked>> {
+fn ranges(value: &str) -> Option<Vec<RequestedRange>> {
     let (unit, list) = value.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
     let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
     let asked = parts.map(|part| match part.split_once('-')? {
-        ("", count) => Some(Asked::Last(number(count)?)),
-        (first, "") => Some(Asked::From(number(first)?, u64::MAX)),
+        ("", count) => Some(RequestedRange::Last(number(count)?)),
+        (first, "") => Some(RequestedRange::From(number(first)?, u64::MAX)),
         (first, last) => {
             let (first, last) = (number(first)?, number(last)?);
-            (first <= last).then_some(Asked::From(first, last))
+            (first <= last).then_some(RequestedRange::From(first, last))
         }
     });
     asked.collect::<Option<Vec<_>>>().filter(|asked| !asked.is_empty())

@@ -40,7 +40,7 @@ impl Count {
 
 /// What is asked for, as far as counts tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RequestKind {
     Root,
     Project,
     File,
@@ -52,10 +52,10 @@ pub(super) enum Asked {
     Exchange,
     People,
     Probe,
-    Astray,
+    PathRefusal,
 }
 
-impl Asked {
+impl RequestKind {
     pub(super) const ALL: [Self; 12] = [
         Self::Root,
         Self::Project,
@@ -68,7 +68,7 @@ impl Asked {
         Self::Exchange,
         Self::People,
         Self::Probe,
-        Self::Astray,
+        Self::PathRefusal,
     ];
 
     /// Tells what an endpoint counts as.
@@ -101,7 +101,7 @@ impl Asked {
             Self::Exchange => "exchange",
             Self::People => "people",
             Self::Probe => "probe",
-            Self::Astray => "none",
+            Self::PathRefusal => "none",
         }
     }
 }
@@ -132,7 +132,7 @@ impl Tally {
 pub(super) type TallyName = (String, String);
 
 /// What a builder asked for in vain: a collection or variant, and a project.
-type Wanted = (CollectionName, ProjectName);
+type MissKey = (CollectionName, ProjectName);
 /// So many of them wait for the manifest at a time: anybody may ask for any name.
 const MAX_WANTS: usize = 10_000;
 
@@ -140,7 +140,7 @@ const MAX_WANTS: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     /// Answers by what was asked for and by class of status: 1xx to 5xx.
-    answers: [[Count; 5]; Asked::ALL.len()],
+    answers: [[Count; 5]; RequestKind::ALL.len()],
     /// Answers by how long they took to make; the last one: longer than all buckets.
     pub(super) durations: [Count; BUCKETS.len() + 1],
     /// How long they took together, in microseconds.
@@ -160,7 +160,7 @@ pub(super) struct Counters {
     tallies: RwLock<HashMap<TallyName, Arc<Tally>>>,
     used: Mutex<Vec<BlobId>>,
     used_tokens: Mutex<Vec<(TokenId, i64, IpAddr)>>,
-    wants: Mutex<HashMap<Wanted, u64>>,
+    wants: Mutex<HashMap<MissKey, u64>>,
     flushed_at: AtomicI64,
     is_flushing: AtomicBool,
 }
@@ -189,7 +189,7 @@ impl Counters {
     }
 
     /// Counts an answer.
-    pub(super) fn answered(&self, asked: Asked, status: u16, took: Duration) {
+    pub(super) fn answered(&self, asked: RequestKind, status: u16, took: Duration) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.answers[asked as usize][class].add(1);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -198,7 +198,7 @@ impl Counters {
     }
 
     /// Returns how many answers there were, by class of status.
-    pub(super) fn answers(&self, asked: Asked) -> [u64; 5] {
+    pub(super) fn answers(&self, asked: RequestKind) -> [u64; 5] {
         self.answers[asked as usize].each_ref().map(Count::get)
     }
 
@@ -238,7 +238,7 @@ impl Counters {
         }
     }
 
-    fn wants(&self) -> MutexGuard<'_, HashMap<Wanted, u64>> {
+    fn wants(&self) -> MutexGuard<'_, HashMap<MissKey, u64>> {
         self.wants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -271,7 +271,7 @@ struct Unsaved {
     counts: Vec<(TallyName, Arc<Tally>, u64, u64)>,
     used: Vec<BlobId>,
     tokens: Vec<(TokenId, i64, IpAddr)>,
-    wants: HashMap<Wanted, u64>,
+    wants: HashMap<MissKey, u64>,
 }
 
 impl Unsaved {
@@ -361,15 +361,15 @@ mod tests {
     #[test]
     fn an_answer_is_counted_by_what_was_asked_its_status_and_its_duration() {
         let counters = Counters::default();
-        counters.answered(Asked::File, 206, Duration::from_micros(100));
-        counters.answered(Asked::File, 404, Duration::from_micros(101));
-        counters.answered(Asked::Astray, 599, Duration::from_secs(3600));
-        assert_eq!(counters.answers(Asked::File), [0, 1, 0, 1, 0]);
-        assert_eq!(counters.answers(Asked::Astray), [0, 0, 0, 0, 1]);
-        assert_eq!(counters.answers(Asked::Root), [0; 5]);
+        counters.answered(RequestKind::File, 206, Duration::from_micros(100));
+        counters.answered(RequestKind::File, 404, Duration::from_micros(101));
+        counters.answered(RequestKind::PathRefusal, 599, Duration::from_secs(3600));
+        assert_eq!(counters.answers(RequestKind::File), [0, 1, 0, 1, 0]);
+        assert_eq!(counters.answers(RequestKind::PathRefusal), [0, 0, 0, 0, 1]);
+        assert_eq!(counters.answers(RequestKind::Root), [0; 5]);
         assert_eq!(counters.durations.each_ref().map(Count::get), [1, 1, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(counters.spent_micros.get(), 3_600_000_201);
-        for (place, asked) in Asked::ALL.into_iter().enumerate() {
+        for (place, asked) in RequestKind::ALL.into_iter().enumerate() {
             assert_eq!(asked as usize, place, "{}", asked.label());
         }
     }

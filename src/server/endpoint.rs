@@ -117,7 +117,7 @@ pub struct FileAddress {
 
 /// Why a path asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Astray {
+pub enum PathRefusal {
     /// It is called otherwise: a location relative to the path.
     Moved(String),
     /// It can't be anything.
@@ -130,8 +130,8 @@ const MAX_BYTES: usize = 4096;
 const MAX_SEGMENT_BYTES: usize = 255 + METADATA.len();
 
 /// Returns what a path asks for. The path begins with a slash, is percent-encoded, and has no query.
-pub fn parse(path: &str) -> Result<Endpoint, Astray> {
-    let rest = path.strip_prefix('/').filter(|_| path.len() <= MAX_BYTES).ok_or(Astray::NotFound)?;
+pub fn parse(path: &str) -> Result<Endpoint, PathRefusal> {
+    let rest = path.strip_prefix('/').filter(|_| path.len() <= MAX_BYTES).ok_or(PathRefusal::NotFound)?;
     if rest.is_empty() {
         return Ok(Endpoint::Home);
     }
@@ -146,7 +146,7 @@ pub fn parse(path: &str) -> Result<Endpoint, Astray> {
         if is_rules { MAX_BYTES } else { MAX_SEGMENT_BYTES }
     };
     let segments = raw.iter().enumerate().map(|(index, raw)| segment(raw, limit(index)));
-    let segments = segments.collect::<Option<Vec<_>>>().ok_or(Astray::NotFound)?;
+    let segments = segments.collect::<Option<Vec<_>>>().ok_or(PathRefusal::NotFound)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match (&segments[..], ending) {
         (["healthz"], Ending::Name) => Ok(Endpoint::Health),
@@ -157,8 +157,8 @@ pub fn parse(path: &str) -> Result<Endpoint, Astray> {
         (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
         // Any other path under `files` is of a collection that is called so.
         (["files" | "packages", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
-        ([first, rest @ ..], ending) => of_view(view(first).ok_or(Astray::NotFound)?, rest, ending),
-        ([], _) => Err(Astray::NotFound),
+        ([first, rest @ ..], ending) => of_view(view(first).ok_or(PathRefusal::NotFound)?, rest, ending),
+        ([], _) => Err(PathRefusal::NotFound),
     }
 }
 
@@ -188,9 +188,9 @@ impl Endpoint {
 }
 
 /// Returns what the path of an upload asks for: with or without a slash at its end, since clients stop at a redirect or lose the file.
-pub fn parse_upload(path: &str) -> Result<Endpoint, Astray> {
+pub fn parse_upload(path: &str) -> Result<Endpoint, PathRefusal> {
     match parse(path) {
-        Err(Astray::Moved(_)) if !path.ends_with('/') => parse(&format!("{path}/")),
+        Err(PathRefusal::Moved(_)) if !path.ends_with('/') => parse(&format!("{path}/")),
         other => other,
     }
 }
@@ -204,15 +204,15 @@ enum Ending {
 
 impl Ending {
     /// Returns the endpoint where the path ends in a slash; else it is that path with one.
-    fn page(self, name: &str, endpoint: Endpoint) -> Result<Endpoint, Astray> {
+    fn page(self, name: &str, endpoint: Endpoint) -> Result<Endpoint, PathRefusal> {
         match self {
             Self::Slash => Ok(endpoint),
-            Self::Name => Err(Astray::Moved(format!("{name}/"))),
+            Self::Name => Err(PathRefusal::Moved(format!("{name}/"))),
         }
     }
 }
 
-fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, Astray> {
+fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, PathRefusal> {
     match (rest, ending) {
         ([], _) => ending.page(&view.to_string(), Endpoint::Collection(view)),
         (["simple"], _) => ending.page("simple", Endpoint::Root(view)),
@@ -220,14 +220,14 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, As
         (["simple", name], _) => project(name, ending, |project| Endpoint::Project(view, project)),
         (["projects", name], _) => project(name, ending, |project| Endpoint::ProjectPage(view, project)),
         // Who shortens the address of a project's page gets the list of projects.
-        (["projects"], Ending::Slash) => Err(Astray::Moved("../".to_owned())),
-        (["projects"], Ending::Name) => Err(Astray::Moved("./".to_owned())),
+        (["projects"], Ending::Slash) => Err(PathRefusal::Moved("../".to_owned())),
+        (["projects"], Ending::Name) => Err(PathRefusal::Moved("./".to_owned())),
         (["files", digest, filename], Ending::Name) => file(Some(view), digest, filename),
         ([offering @ ("cache" | "build"), rest @ ..], _) if !rest.is_empty() => {
             let offering = if *offering == "cache" { Offering::Cache } else { Offering::Build };
             match rest {
                 [rules, rest @ ..] if rules.contains('=') => {
-                    let rules = rules.parse().map_err(|_| Astray::NotFound)?;
+                    let rules = rules.parse().map_err(|_| PathRefusal::NotFound)?;
                     cache(CacheView { view, offering, rules }, rest, ending)
                 }
                 rest => cache(CacheView { view, offering, rules: CacheRules::default() }, rest, ending),
@@ -235,7 +235,7 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, As
         }
         // What mirrors ask for, and where they find files.
         (["pypi", name, "json"], Ending::Name) => {
-            let project = name.parse().map_err(|_| Astray::NotFound)?;
+            let project = name.parse().map_err(|_| PathRefusal::NotFound)?;
             Ok(Endpoint::Mirror(view, project))
         }
         (["packages", digest, filename], Ending::Name) => file(Some(view), digest, filename),
@@ -247,19 +247,19 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, As
         ([filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, None, (*filename).to_owned()))
         }
-        _ => Err(Astray::NotFound),
+        _ => Err(PathRefusal::NotFound),
     }
 }
 
-fn cache(cache: CacheView, rest: &[&str], ending: Ending) -> Result<Endpoint, Astray> {
+fn cache(cache: CacheView, rest: &[&str], ending: Ending) -> Result<Endpoint, PathRefusal> {
     match (rest, ending) {
         (["simple"], _) => ending.page("simple", Endpoint::CacheRoot(cache)),
         (["simple", name], _) => project(name, ending, |project| Endpoint::CacheProject(cache, project)),
         (["files", digest, filename], Ending::Name) => match file(Some(cache.view.clone()), digest, filename)? {
             Endpoint::File(address) => Ok(Endpoint::CacheFile(cache, address)),
-            _ => Err(Astray::NotFound),
+            _ => Err(PathRefusal::NotFound),
         },
-        _ => Err(Astray::NotFound),
+        _ => Err(PathRefusal::NotFound),
     }
 }
 
@@ -271,16 +271,16 @@ const UNHASHED: &str = "unhashed";
 const METADATA: &str = ".metadata";
 
 /// Finds the page of a project under its normalised name.
-fn project(name: &str, ending: Ending, page: impl FnOnce(ProjectName) -> Endpoint) -> Result<Endpoint, Astray> {
-    let project: ProjectName = name.parse().map_err(|_| Astray::NotFound)?;
+fn project(name: &str, ending: Ending, page: impl FnOnce(ProjectName) -> Endpoint) -> Result<Endpoint, PathRefusal> {
+    let project: ProjectName = name.parse().map_err(|_| PathRefusal::NotFound)?;
     match ending {
         Ending::Slash if project.as_str() == name => Ok(page(project)),
-        Ending::Slash => Err(Astray::Moved(format!("../{project}/"))),
-        Ending::Name => Err(Astray::Moved(format!("{project}/"))),
+        Ending::Slash => Err(PathRefusal::Moved(format!("../{project}/"))),
+        Ending::Name => Err(PathRefusal::Moved(format!("{project}/"))),
     }
 }
 
-fn file(view: Option<ViewName>, digest: &str, filename: &str) -> Result<Endpoint, Astray> {
+fn file(view: Option<ViewName>, digest: &str, filename: &str) -> Result<Endpoint, PathRefusal> {
     let sha256 = match digest {
         UNHASHED if view.is_some() => None,
         _ => Some(sha256(digest)?),
@@ -293,9 +293,9 @@ fn file(view: Option<ViewName>, digest: &str, filename: &str) -> Result<Endpoint
 }
 
 /// Takes a digest as pages write it; there is one way, so that a file has one URL.
-fn sha256(text: &str) -> Result<Sha256, Astray> {
-    let digest = text.parse::<Sha256>().map_err(|_| Astray::NotFound)?;
-    if digest.to_string() == text { Ok(digest) } else { Err(Astray::NotFound) }
+fn sha256(text: &str) -> Result<Sha256, PathRefusal> {
+    let digest = text.parse::<Sha256>().map_err(|_| PathRefusal::NotFound)?;
+    if digest.to_string() == text { Ok(digest) } else { Err(PathRefusal::NotFound) }
 }
 
 fn view(segment: &str) -> Option<ViewName> {
@@ -347,7 +347,7 @@ mod tests {
 
     fn moved(path: &str) -> String {
         match parse(path) {
-            Err(Astray::Moved(location)) => location,
+            Err(PathRefusal::Moved(location)) => location,
             other => panic!("{path}: {other:?}"),
         }
     }
@@ -415,11 +415,11 @@ mod tests {
         for path in
             [format!("/cuda/{rules}/simple/torch/"), format!("/cuda/simple/{long}/"), format!("/cuda/cache/{long}/")]
         {
-            assert_eq!(parse(&path), Err(Astray::NotFound), "{path}");
+            assert_eq!(parse(&path), Err(PathRefusal::NotFound), "{path}");
         }
         assert_eq!(
             parse(&format!("/cuda/cache/own-projects={}/simple/torch/", "x,".repeat(2100))),
-            Err(Astray::NotFound)
+            Err(PathRefusal::NotFound)
         );
     }
 
@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(of("cuda@41"), ViewName { name: "cuda".parse().unwrap(), at: Some("41".to_owned()) });
         assert_eq!(of("cuda@41").to_string(), "cuda@41");
         for bad in ["/cuda@/", "/@41/", "/cuda@-1/", "/cuda@1@2/", "/cuda@A/", "/cuda@a%2Fb/", "/Cuda/", "/cuda@../"] {
-            assert_eq!(parse(bad), Err(Astray::NotFound), "{bad}");
+            assert_eq!(parse(bad), Err(PathRefusal::NotFound), "{bad}");
         }
     }
 
@@ -468,7 +468,7 @@ mod tests {
             ["foo%20bar", "foo+bar", "f%C3%B6", "-foo", "foo-", "_", "foo@1", "foo%00", "foo:bar", "~", "%", "%4"]
         {
             for end in ["", "/"] {
-                assert_eq!(parse(&format!("/cuda/simple/{name}{end}")), Err(Astray::NotFound), "{name}{end}");
+                assert_eq!(parse(&format!("/cuda/simple/{name}{end}")), Err(PathRefusal::NotFound), "{name}{end}");
             }
         }
     }
@@ -520,7 +520,7 @@ mod tests {
         let found = Endpoint::Variants(of("cuda"), Some(DIGEST.parse().unwrap()), name.to_owned());
         assert_eq!(parse(&format!("/cuda/variants/{DIGEST}/{name}")), Ok(found));
         for bad in [format!("/cuda/{name}/"), "/cuda/demo.json".to_owned(), format!("/cuda/variants/{DIGEST}/a.whl")] {
-            assert_eq!(parse(&bad), Err(Astray::NotFound), "{bad}");
+            assert_eq!(parse(&bad), Err(PathRefusal::NotFound), "{bad}");
         }
     }
 
@@ -577,13 +577,13 @@ mod tests {
             for segment in bad {
                 let path = path.replace('X', segment);
                 let is_home = path.len() == 1 || path == "/-/";
-                assert!(is_home || parse(&path) == Err(Astray::NotFound), "{path}: {:?}", parse(&path));
+                assert!(is_home || parse(&path) == Err(PathRefusal::NotFound), "{path}: {:?}", parse(&path));
             }
         }
         for path in ["", "*", "cuda/", "//", "//cuda/", "/cuda//simple/", "/cuda/simple//", "http://index.example/"] {
-            assert_eq!(parse(path), Err(Astray::NotFound), "{path}");
+            assert_eq!(parse(path), Err(PathRefusal::NotFound), "{path}");
         }
-        assert_eq!(parse(&format!("/cuda/simple/{}/", "a/".repeat(3000))), Err(Astray::NotFound));
+        assert_eq!(parse(&format!("/cuda/simple/{}/", "a/".repeat(3000))), Err(PathRefusal::NotFound));
     }
 
     proptest! {
@@ -591,7 +591,7 @@ mod tests {
         fn any_path_has_an_answer_and_a_redirect_leads_to_one_that_has_no_other(
             path in "(/|/(cuda|files|[a-zA-Z0-9@%._-]{1,8}))(/(simple|files|projects|\\.\\.|%2e|[ -~]{0,6}|.{0,4})){0,4}/?"
         ) {
-            if let Err(Astray::Moved(to)) = parse(&path) {
+            if let Err(PathRefusal::Moved(to)) = parse(&path) {
                 prop_assert!(to.is_ascii() && !to.contains("//") && !to.starts_with('/'), "{to}");
                 let to = followed(&path);
                 prop_assert!(parse(&to).is_ok(), "{path} to {to}");

@@ -6,11 +6,11 @@
 
 use super::access::{self, Readable};
 use super::answer::{Body, USUAL_HEADERS, describe, failure, plain, set, sign, unavailable, without_bytes};
+use super::bounded_cache::BoundedCache;
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
 use super::endpoint::{Endpoint, FileAddress};
-use super::kept::Kept;
 use super::{Answer, Request, Server, discretion, feed, sidecars};
 use crate::blobs::Blobs;
 use crate::catalog::view_contents::Shown;
@@ -21,7 +21,7 @@ use crate::manifest::{BlobId, Entry};
 use crate::name::CollectionName;
 use crate::store::Store;
 use crate::supply::Offer;
-use crate::supply::listing::{Ask, Asking, Held, Recall, Sought};
+use crate::supply::listing::{Ask, Asking, Recall, Sought, ViewFile};
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
@@ -44,23 +44,23 @@ const METADATA: &str = ".metadata";
 const SMALL_BYTES: u64 = 32 << 10;
 
 /// A file's address, and the one view that counts for whoever may read no other.
-type Asked = (FileAddress, Option<CollectionName>);
+type FileKey = (FileAddress, Option<CollectionName>);
 
 /// What is remembered of files.
 #[derive(Debug)]
 pub(super) struct Files {
     blobs: Blobs,
-    known: Kept<Asked, Arc<Known>>,
+    known: BoundedCache<FileKey, Arc<Decision>>,
     /// The same by the paths that were asked for, so that a hot file's path isn't parsed again.
-    paths: Kept<Box<str>, Arc<Known>>,
+    paths: BoundedCache<Box<str>, Arc<Decision>>,
     /// A version of the manifest, and all views' stamp at it.
     stamp: Mutex<Option<(i64, u64)>>,
-    small: Kept<Blake3, Bytes>,
+    small: BoundedCache<Blake3, Bytes>,
 }
 
 /// What was decided of a file.
 #[derive(Debug)]
-struct Known {
+struct Decision {
     /// The manifest's version at which it was last known to hold.
     version: AtomicI64,
     /// What all views' stamp was before it was decided.
@@ -86,15 +86,15 @@ impl Files {
     pub(super) fn new(root: &Path) -> Self {
         Self {
             blobs: Blobs::new(root),
-            known: Kept::of_things(MAX_KNOWN),
-            paths: Kept::of_things(MAX_KNOWN),
+            known: BoundedCache::of_things(MAX_KNOWN),
+            paths: BoundedCache::of_things(MAX_KNOWN),
             stamp: Mutex::default(),
-            small: Kept::of_bytes(MAX_SMALL_BYTES, SMALL_BYTES as usize / 4, Bytes::len),
+            small: BoundedCache::of_bytes(MAX_SMALL_BYTES, SMALL_BYTES as usize / 4, Bytes::len),
         }
     }
 
     /// Tells whether a decision still holds, as far as that is known without SQL.
-    fn holds(&self, known: &Known, version: i64) -> bool {
+    fn holds(&self, known: &Decision, version: i64) -> bool {
         if known.version.load(Relaxed) == version {
             return true;
         }
@@ -143,7 +143,7 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     if is_looked_at { give(server, request, &known).ok()?.filter(|answer| !is_damaged(answer)) } else { None }
 }
 
-impl Known {
+impl Decision {
     fn of(server: &Server, entry: Entry, version: i64, stamp: u64) -> Self {
         let etag = format!("\"{}\"", entry.sha256);
         let of = Representation { etag: &etag, modified: Some(entry.uploaded_at), size: Some(entry.size) };
@@ -196,7 +196,7 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
             ask.asking = Asking::Remembered(&recall);
         }
         let sought = ask.seek(&views, address.sha256.as_ref(), &address.filename)?;
-        if let (true, Sought::Held(Held::Remote(offer))) = (address.is_metadata, &sought) {
+        if let (true, Sought::ViewFile(ViewFile::Remote(offer))) = (address.is_metadata, &sought) {
             let offers = disputed(ask, &views, address, offer)?;
             if !offers.is_empty() {
                 return feed::whole_for_metadata(server, request, address, offers);
@@ -205,11 +205,11 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
         sought
     };
     match sought {
-        Sought::Held(Held::Remote(offer)) => feed::answer(server, request, address, *offer),
-        Sought::Held(Held::Local(entry)) if address.sha256.is_none() => {
+        Sought::ViewFile(ViewFile::Remote(offer)) => feed::answer(server, request, address, *offer),
+        Sought::ViewFile(ViewFile::Local(entry)) if address.sha256.is_none() => {
             unhashed(server, request, address, &entry.sha256)
         }
-        Sought::Held(Held::Local(_)) | Sought::Nowhere => Ok(None),
+        Sought::ViewFile(ViewFile::Local(_)) | Sought::Nowhere => Ok(None),
         Sought::Unavailable(notes) => Ok(Some(discretion::unasked(server, request, &notes)?)),
     }
 }
@@ -222,7 +222,7 @@ fn disputed(ask: Ask<'_>, views: &[Shown], address: &FileAddress, first: &Offer)
     for view in views {
         let ask = Ask { asking: Asking::Remembered(&recall), ..ask };
         let sought = ask.seek(std::slice::from_ref(view), address.sha256.as_ref(), &address.filename)?;
-        if let Sought::Held(Held::Remote(offer)) = sought
+        if let Sought::ViewFile(ViewFile::Remote(offer)) = sought
             && offers.iter().all(|known| known.remote.id != offer.remote.id)
         {
             offers.push(*offer);
@@ -281,7 +281,7 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
 
 /// Answers with a file, or its METADATA, that was found otherwise than by its address.
 pub(super) fn of_entry(server: &Server, request: &Request, entry: Entry, is_metadata: bool) -> Result<Option<Answer>> {
-    let known = Known::of(server, entry, 0, 0);
+    let known = Decision::of(server, entry, 0, 0);
     if is_metadata { about(server, request, &known, false) } else { give(server, request, &known) }
 }
 
@@ -292,7 +292,7 @@ fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Op
     }
 }
 
-fn give(server: &Server, request: &Request, known: &Known) -> Result<Option<Answer>> {
+fn give(server: &Server, request: &Request, known: &Decision) -> Result<Option<Answer>> {
     let of = Representation { etag: &known.etag, modified: Some(known.modified), size: Some(known.size) };
     let verdict = judge(request.method(), request.headers(), &of);
     let range = match &verdict {
@@ -344,7 +344,7 @@ fn metadata(server: &Server, request: &Request, address: &FileAddress) -> Result
 }
 
 /// Answers with a file's METADATA; on demand only if that needs nothing but memory.
-fn about(server: &Server, request: &Request, known: &Known, is_at_hand: bool) -> Result<Option<Answer>> {
+fn about(server: &Server, request: &Request, known: &Decision, is_at_hand: bool) -> Result<Option<Answer>> {
     let Some(sha256) = known.metadata else { return Ok(None) };
     let bytes = match server.sidecars.get(&sha256, Coding::Identity) {
         None if is_at_hand => return Ok(None),
@@ -366,7 +366,7 @@ fn nothing() -> Answer {
 }
 
 /// Finds what the store has of a file that a view lists.
-fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Arc<Known>>> {
+fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Arc<Decision>>> {
     let only = match access::readable(server, request)? {
         Readable::Only(name) if address.view.is_none() => Some(name),
         _ => None,
@@ -382,7 +382,7 @@ fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Opt
     }
     let store = server.stores.borrow()?;
     let Some(entry) = decide(&store, address, key.1.as_ref())? else { return Ok(None) };
-    let known = Arc::new(Known::of(server, entry, version, stamp));
+    let known = Arc::new(Decision::of(server, entry, version, stamp));
     server.files.known.insert(key, known.clone());
     Ok(Some(known))
 }
@@ -416,7 +416,7 @@ fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -
 }
 
 /// Returns a range of a file's bytes; `None`: they are missing or wrong, which is recorded.
-fn body(server: &Server, known: &Known, range: &Range<u64>) -> Result<Option<Body>> {
+fn body(server: &Server, known: &Decision, range: &Range<u64>) -> Result<Option<Body>> {
     let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
     let last = *right();
     let is_right = |found: &Metadata| {
@@ -454,7 +454,7 @@ fn part(bytes: &Bytes, range: &Range<u64>) -> Bytes {
 }
 
 /// Counts a file as given.
-fn count(server: &Server, known: &Known) {
+fn count(server: &Server, known: &Decision) {
     known.tally.hit();
     let day = server.now().div_euclid(86_400);
     if known.used_day.swap(day, Relaxed) != day {

@@ -1,9 +1,9 @@
 //! The end of an answer that was pending: what a remote gave is in the store by then, and is answered from there like any file.
 
 use super::answer::unavailable;
-use super::flow::{Brought, Status, Trouble};
+use super::flow::{FlowEnd, Status, Trouble};
 use super::pending::Pending;
-use super::{Answer, Server, cache, feed, files};
+use super::{Answer, Server, builder_index, feed, files};
 use http::StatusCode;
 
 /// Makes the answer that was pending.
@@ -17,16 +17,16 @@ pub(super) fn finish(server: &Server, mut pending: Pending) -> Answer {
     };
     let Pending { request, address, .. } = &pending;
     match (pending.feed.status(), offers.pop_front()) {
-        (Status::Done(Brought::File(_)), _) => cache::file(server, request, &cache, address),
+        (Status::Done(FlowEnd::File(_)), _) => builder_index::file(server, request, &cache, address),
         (Status::Failed(_), Some(next)) => {
             offers.push_front(next);
             let begun = feed::whole(server, request, &cache, address, offers);
-            cache::softened(files::given_or(begun))
+            builder_index::softened(files::given_or(begun))
         }
         (Status::Running, _) => {
-            cache::softened(unavailable("a remote has not given the file yet; it is being fetched"))
+            builder_index::softened(unavailable("a remote has not given the file yet; it is being fetched"))
         }
-        _ => cache::softened(finished(server, pending)),
+        _ => builder_index::softened(finished(server, pending)),
     }
 }
 
@@ -34,7 +34,7 @@ fn finished(server: &Server, pending: Pending) -> Answer {
     match pending.feed.status() {
         Status::Failed(trouble) => feed::troubled(server, &pending.request, trouble),
         // It is in the store: given like any file, if it is listed still.
-        Status::Done(Brought::File(sha256)) => {
+        Status::Done(FlowEnd::File(sha256)) => {
             let Pending { request, address, .. } = &pending;
             let given = match address.sha256 {
                 Some(_) => files::local(server, request, address),
@@ -42,7 +42,7 @@ fn finished(server: &Server, pending: Pending) -> Answer {
             };
             files::given_or(given)
         }
-        Status::Done(Brought::Metadata(bytes)) => feed::metadata(server, &pending.request, &bytes),
+        Status::Done(FlowEnd::Metadata(bytes)) => feed::metadata(server, &pending.request, &bytes),
         Status::Running if !pending.is_ready() => {
             let text = "has not given the file yet; it is being fetched".to_owned();
             let (status, remote) = (StatusCode::SERVICE_UNAVAILABLE, Some(pending.offer.remote.name));

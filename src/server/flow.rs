@@ -35,7 +35,7 @@ pub(super) struct Trouble {
 
 /// What came in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Brought {
+pub(super) enum FlowEnd {
     /// A file with this digest, which is in the store.
     File(Sha256),
     /// METADATA alone.
@@ -45,7 +45,7 @@ pub(super) enum Brought {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Status {
     Running,
-    Done(Brought),
+    Done(FlowEnd),
     Failed(Trouble),
 }
 
@@ -113,7 +113,7 @@ impl Feed {
     }
 
     /// All of it is here.
-    pub(super) fn done(&self, size: u64, brought: Brought) {
+    pub(super) fn done(&self, size: u64, brought: FlowEnd) {
         self.change(|state| {
             state.there = size;
             state.size = Some(size);
@@ -340,8 +340,8 @@ mod tests {
 
     const SIZE: u64 = 3 * HELD_BYTES;
 
-    fn file() -> Brought {
-        Brought::File(Sha256::of(b""))
+    fn file() -> FlowEnd {
+        FlowEnd::File(Sha256::of(b""))
     }
 
     fn trouble() -> Trouble {

@@ -1,7 +1,7 @@
 //! How the server does: for probes, and for Prometheus in its text format, version 0.0.4.
 
 use super::answer::{failure, plain, set};
-use super::counters::{Asked, BUCKETS, Counters};
+use super::counters::{BUCKETS, Counters, RequestKind};
 use super::feed::Feeds;
 use super::{Answer, Server, write_back};
 use crate::fs;
@@ -106,7 +106,7 @@ fn pulls(out: &mut String, feeds: &Feeds) -> fmt::Result {
 fn answers(out: &mut String, counters: &Counters) -> fmt::Result {
     let name = "wcas_requests_total";
     family(out, name, "counter", "Answers, by what was asked for and class of status.")?;
-    for asked in Asked::ALL {
+    for asked in RequestKind::ALL {
         for (class, count) in counters.answers(asked).into_iter().enumerate().filter(|(_, count)| *count > 0) {
             writeln!(out, "{name}{{endpoint=\"{}\",status=\"{}xx\"}} {count}", asked.label(), class + 1)?;
         }
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn the_text_is_what_prometheus_reads() {
         let counters = Counters::default();
-        counters.answered(Asked::Project, 200, Duration::from_micros(400));
-        counters.answered(Asked::Project, 304, Duration::from_secs(60));
+        counters.answered(RequestKind::Project, 200, Duration::from_micros(400));
+        counters.answered(RequestKind::Project, 304, Duration::from_secs(60));
         counters.tally("cuda", "").hit();
         counters.tally("cuda", "mirror").hit();
         counters.tally("shared", "").miss();

@@ -13,7 +13,8 @@ pub mod http;
 mod accept;
 mod access;
 mod answer;
-mod cache;
+mod bounded_cache;
+mod builder_index;
 mod coding;
 mod conditional;
 mod counters;
@@ -23,7 +24,6 @@ mod files;
 mod finish;
 mod flow;
 mod hosts;
-mod kept;
 mod metrics;
 mod oidc;
 mod origins;
@@ -124,7 +124,7 @@ pub struct Server {
     pub(in crate::server) pages: pages::Pages,
     pub(in crate::server) people: people::Remembered,
     pub(in crate::server) tokens: access::Tokens,
-    pub(in crate::server) read_blobs: cache::ReadBlobs,
+    pub(in crate::server) read_blobs: builder_index::ReadBlobs,
     pub(in crate::server) sidecars: sidecars::Sidecars,
     pub(in crate::server) texts: signed::Texts,
     pub(in crate::server) logged: discretion::Logged,
@@ -153,7 +153,7 @@ impl Server {
             pages: pages::Pages::default(),
             people: people::Remembered::default(),
             tokens: access::Tokens::default(),
-            read_blobs: cache::ReadBlobs::default(),
+            read_blobs: builder_index::ReadBlobs::default(),
             sidecars: sidecars::Sidecars::default(),
             texts: signed::Texts::default(),
             logged: discretion::Logged::default(),

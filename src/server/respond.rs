@@ -1,11 +1,12 @@
 //! From a request to its answer: which module answers what.
 
 use super::answer::{Body, Reason, plain, set};
-use super::counters::Asked;
-use super::endpoint::{self, Astray, CacheView, Endpoint, FileAddress, ViewName};
+use super::counters::RequestKind;
+use super::endpoint::{self, CacheView, Endpoint, FileAddress, PathRefusal, ViewName};
 use super::finish::finish;
 use super::{
-    Anonymous, Answer, Borrowed, Pending, Request, Server, access, cache, files, metrics, oidc, pages, people, signed,
+    Anonymous, Answer, Borrowed, Pending, Request, Server, access, builder_index, files, metrics, oidc, pages, people,
+    signed,
 };
 use crate::token::Scope;
 use bytes::Bytes;
@@ -45,12 +46,12 @@ impl Server {
         } else if is_cache {
             // A query or a header may have rules.
             let is_plain = request.uri().query().is_none() && !request.headers().contains_key(pages::RULES);
-            (Asked::CachePage, is_plain.then(|| pages::at_hand(self, request))??)
+            (RequestKind::CachePage, is_plain.then(|| pages::at_hand(self, request))??)
         } else if path.contains("/files/") {
             let is_metadata = request.uri().path().ends_with(".metadata");
-            (if is_metadata { Asked::Metadata } else { Asked::File }, files::at_hand(self, request)?)
+            (if is_metadata { RequestKind::Metadata } else { RequestKind::File }, files::at_hand(self, request)?)
         } else {
-            (Asked::Project, pages::at_hand(self, request)?)
+            (RequestKind::Project, pages::at_hand(self, request)?)
         };
         self.counters.answered(asked, answer.status().as_u16(), started.elapsed());
         Some(answer)
@@ -76,7 +77,7 @@ impl Server {
         if request.method() == Method::HEAD {
             empty(&mut answer);
         }
-        let asked = endpoint.map_or(Asked::Astray, Asked::of);
+        let asked = endpoint.map_or(RequestKind::PathRefusal, RequestKind::of);
         self.counters.answered(asked, answer.status().as_u16(), started.elapsed());
         self.tick();
         answer
@@ -98,9 +99,9 @@ impl Server {
             }
             Endpoint::Revision(view, is_signature) => signed::revision(self, request, view, *is_signature),
             Endpoint::File(address) => files::file(self, request, address),
-            Endpoint::CacheRoot(cache) => cache::softened(pages::root(self, request, &cache.view)),
-            Endpoint::CacheProject(cache, project) => cache::project(self, request, cache, project),
-            Endpoint::CacheFile(cache, address) => cache::file(self, request, cache, address),
+            Endpoint::CacheRoot(cache) => builder_index::softened(pages::root(self, request, &cache.view)),
+            Endpoint::CacheProject(cache, project) => builder_index::project(self, request, cache, project),
+            Endpoint::CacheFile(cache, address) => builder_index::file(self, request, cache, address),
             Endpoint::Health => metrics::health(self),
             Endpoint::Metrics => metrics::metrics(self),
             Endpoint::Audience => oidc::audience(self),
@@ -143,9 +144,9 @@ impl Server {
         let is_upload = request.method() == Method::POST;
         let parsed = if is_upload { endpoint::parse_upload(path) } else { endpoint::parse(path) };
         parsed.map_err(|astray| match astray {
-            Astray::Moved(_) if is_upload => plain(StatusCode::NOT_FOUND, "there is nothing here"),
-            Astray::NotFound => people::lost(request, "There is nothing here."),
-            Astray::Moved(mut location) => {
+            PathRefusal::Moved(_) if is_upload => plain(StatusCode::NOT_FOUND, "there is nothing here"),
+            PathRefusal::NotFound => people::lost(request, "There is nothing here."),
+            PathRefusal::Moved(mut location) => {
                 if let Some(query) = request.uri().query().filter(|query| query.is_ascii()) {
                     location = format!("{location}?{query}");
                 }

@@ -1,9 +1,9 @@
 //! METADATA as it goes out, of files of the store and of remotes (PEP 658).
 
 use super::answer::{Body, describe, set, without_bytes};
+use super::bounded_cache::BoundedCache;
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
-use super::kept::Kept;
 use super::{Answer, Request};
 use crate::digest::Sha256;
 use bytes::Bytes;
@@ -16,11 +16,11 @@ const USUAL_BYTES: usize = 4 << 10;
 
 /// What is remembered of METADATA, in each coding that was asked for.
 #[derive(Debug)]
-pub(super) struct Sidecars(Kept<(Sha256, Coding), Bytes>);
+pub(super) struct Sidecars(BoundedCache<(Sha256, Coding), Bytes>);
 
 impl Default for Sidecars {
     fn default() -> Self {
-        Self(Kept::of_bytes(MAX_BYTES, USUAL_BYTES, Bytes::len))
+        Self(BoundedCache::of_bytes(MAX_BYTES, USUAL_BYTES, Bytes::len))
     }
 }
 

@@ -160,7 +160,7 @@ impl Store {
 
     /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
     /// A `wcas.json` that is gone or can't be understood is written anew where blobs say that this is a store.
-    pub fn alone(root: &Path) -> Result<Alone> {
+    pub fn alone(root: &Path) -> Result<ExclusiveStore> {
         format::mend(root)?;
         let Identity { root, read_only, .. } = format::identify(root)?;
         if let Some(why) = read_only {
@@ -170,7 +170,7 @@ impl Store {
         settle(&root)?;
         let busy = || Error::Busy { what: "the store", holder: "another command".to_owned() };
         let lock = Lock::try_exclusive(&root.join("locks/store"))?.ok_or_else(busy)?;
-        Ok(Alone { blobs: Blobs::new(&root), root, _lock: lock })
+        Ok(ExclusiveStore { blobs: Blobs::new(&root), root, _lock: lock })
     }
 
     /// Opens the store, making it when there is none.
@@ -287,7 +287,7 @@ impl Store {
     /// Keeps commands from making or removing a tree while it is looked at, which needs no right to write. `None`: one is at it.
     pub fn still_view(&self, path: &Path) -> Option<TreeLock> {
         let share = |path: &Path| match Lock::try_beside(path) {
-            Beside::Held => None,
+            Beside::ViewFile => None,
             Beside::Shared(lock) => Some(Some(lock)),
             Beside::Absent | Beside::Unknown => Some(None),
         };
@@ -421,14 +421,14 @@ fn open_to_read(path: &Path) -> manifest::Result<Manifest> {
 /// A store that this process has for itself, with its manifest not opened: it may be missing or damaged.
 #[derive(Debug)]
 #[must_use = "the store is this process's alone only as long as the value lives"]
-pub struct Alone {
+pub struct ExclusiveStore {
     root: PathBuf,
     /// The bytes.
     pub blobs: Blobs,
     _lock: Lock,
 }
 
-impl Alone {
+impl ExclusiveStore {
     /// Returns the store's folder, absolute.
     pub fn root(&self) -> &Path {
         &self.root

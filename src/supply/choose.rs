@@ -55,7 +55,7 @@ impl fmt::Display for Unfit {
 
 /// What is looked for on a page.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct FileQuery<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) filter: &'a Filter,
     /// What its bytes must hash to, where that is known; empty: anything.
@@ -63,7 +63,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) now: i64,
 }
 
-impl Wanted<'_> {
+impl FileQuery<'_> {
     /// Tells whether a file is meant at all, whatever speaks against it.
     pub(crate) fn means(&self, file: &ListedFile) -> bool {
         match self.spec {

@@ -2,7 +2,7 @@
 
 use super::PullNote;
 use super::moved::moved;
-use super::task::{Task, Unfetched};
+use super::task::{DownloadFailure, Task};
 use crate::blobs::LinkMode;
 use crate::context::Context;
 use crate::error::Result;
@@ -16,14 +16,14 @@ use std::path::PathBuf;
 
 /// Why a file of a remote is not in the collection that should have it.
 #[derive(Debug)]
-pub(crate) enum Unbrought {
+pub(crate) enum PullFailure {
     /// The remote failed.
     Remote(Failure),
     /// It came, and the import refused it.
     Import(String),
 }
 
-impl Unbrought {
+impl PullFailure {
     /// Returns the reason as a text.
     pub(crate) fn reason(&self) -> String {
         match self {
@@ -65,13 +65,13 @@ pub(crate) fn bring_watched(
     task: &Task<'_>,
     target: &Target,
     watch: Watch<'_>,
-) -> Result<std::result::Result<ImportedDistribution, Unbrought>> {
+) -> Result<std::result::Result<ImportedDistribution, PullFailure>> {
     let (mut task, mut is_again) = (task.clone(), false);
     loop {
         if let Some(path) = task.known(store)? {
             let imported = import_one(store, context, &task, path, LinkMode::Auto, target)?;
             count(store, context, task.remote, outcome_of(&imported), 0, 0);
-            return Ok(imported.map_err(Unbrought::Import));
+            return Ok(imported.map_err(PullFailure::Import));
         }
         let scratch = store.scratch()?;
         context.progress.start(&format!("downloading {}", task.file.name.as_str()), task.file.size.unwrap_or(0));
@@ -82,9 +82,9 @@ pub(crate) fn bring_watched(
                 let imported = import_one(store, context, &task, fetched.path.clone(), LinkMode::Move, target)?;
                 count(store, context, task.remote, outcome_of(&imported), fetched.bytes, fetched.milliseconds);
                 fetched.release();
-                return Ok(imported.map_err(Unbrought::Import));
+                return Ok(imported.map_err(PullFailure::Import));
             }
-            Err(Unfetched::Failed(failure)) => {
+            Err(DownloadFailure::Failed(failure)) => {
                 if !is_again && let Some(found) = moved(store, context, client, &task, &failure) {
                     (task, is_again) = (found, true);
                     continue;
@@ -93,11 +93,11 @@ pub(crate) fn bring_watched(
                 if !matches!(failure, Failure::Declined { .. }) {
                     count_failure(store, context, &task, &reason(&failure));
                 }
-                return Ok(Err(Unbrought::Remote(failure)));
+                return Ok(Err(PullFailure::Remote(failure)));
             }
-            Err(Unfetched::Store(error)) => return Err(error),
+            Err(DownloadFailure::Store(error)) => return Err(error),
             // Whoever fetched it has it in the store by now, or has failed: then it's our turn.
-            Err(Unfetched::Elsewhere) => {}
+            Err(DownloadFailure::Elsewhere) => {}
         }
     }
 }

@@ -18,13 +18,13 @@ mod through;
 pub(crate) mod way;
 mod yanks;
 
-pub(crate) use choose::Wanted;
+pub(crate) use choose::FileQuery;
 use choose::complaints;
 pub(crate) use patience::Patience;
 pub use probe::{ProbeReport, Sample, SignedSample, test_remote};
 pub(crate) use seen::remotes_of;
 pub use seen::{RemoteFile, RemoteSight};
-pub use through::{Offer, Refusal, Told, pull_through, remote_metadata, sidecar_of};
+pub use through::{KnownMetadata, Offer, Refusal, pull_through, remote_metadata, sidecar_of};
 
 use crate::catalog::reach::Reach;
 use crate::catalog::search;
@@ -73,7 +73,7 @@ impl PullNote {
 }
 
 /// A collection whose remotes are asked, and its place in the order.
-pub(crate) struct Asked<'a> {
+pub(crate) struct AskedCollection<'a> {
     pub(crate) collection: &'a CollectionRow,
     pub(crate) place: usize,
     pub(crate) reach: &'a Reach<'a>,
@@ -85,8 +85,8 @@ pub(crate) struct Asked<'a> {
 pub(crate) fn find(
     store: &Store,
     context: &Context<'_>,
-    asked: &Asked<'_>,
-    (wanted, variant): (&Wanted<'_>, Option<&CollectionName>),
+    asked: &AskedCollection<'_>,
+    (wanted, variant): (&FileQuery<'_>, Option<&CollectionName>),
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, ImportedDistribution)>> {
     if !store.is_writable() {
@@ -104,8 +104,8 @@ type Metadata = (String, Vec<u8>);
 pub(crate) fn find_metadata(
     store: &Store,
     context: &Context<'_>,
-    asked: &Asked<'_>,
-    wanted: &Wanted<'_>,
+    asked: &AskedCollection<'_>,
+    wanted: &FileQuery<'_>,
     notes: &mut Vec<PullNote>,
 ) -> Result<Option<(RemoteName, Metadata)>> {
     let give = |client: &Client, task: &Task<'_>| {
@@ -119,8 +119,8 @@ pub(crate) fn find_metadata(
 fn first<T>(
     store: &Store,
     context: &Context<'_>,
-    asked: &Asked<'_>,
-    wanted: &Wanted<'_>,
+    asked: &AskedCollection<'_>,
+    wanted: &FileQuery<'_>,
     notes: &mut Vec<PullNote>,
     give: impl Fn(&Client, &Task<'_>) -> Result<std::result::Result<T, String>>,
 ) -> Result<Option<(RemoteName, T)>> {
@@ -172,7 +172,7 @@ pub(crate) fn client<'a>(context: &Context<'a>) -> Result<&'a Client> {
 struct Query<'a> {
     remote: &'a RemoteRow,
     project: &'a ProjectName,
-    wanted: &'a Wanted<'a>,
+    wanted: &'a FileQuery<'a>,
     patience: &'a Patience,
 }
 

@@ -7,7 +7,7 @@
 mod record;
 
 use super::patience::{FAILED_SECONDS, FRESH_SECONDS, MISS_SECONDS};
-use super::signed_list::{self, Brought, RemoteList};
+use super::signed_list::{self, ListAnswer, RemoteList};
 use super::yanks::{self, YankChange};
 use crate::error::Result;
 use crate::index::read::{self, ListedFile, ListedPage, Signed};
@@ -48,14 +48,14 @@ pub(crate) enum Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Fetched {
     layout: Option<Layout>,
-    pages: Vec<(String, Kept)>,
+    pages: Vec<(String, KeptPage)>,
     /// Files that the page tells no time of, and since when it may have had them.
     untimed: Vec<(String, i64)>,
     /// Files whose yank the page changes; where there must be a signed list, only that does.
     yanks: Vec<YankChange>,
     project: String,
     failure: Option<PageFailure>,
-    list: Option<Brought>,
+    list: Option<ListAnswer>,
     answer: Option<Answer>,
     /// Whether what failed was the way to the remote, not this page of it.
     is_down: bool,
@@ -65,7 +65,7 @@ pub(crate) struct Fetched {
 }
 
 #[derive(Debug)]
-enum Kept {
+enum KeptPage {
     New(PageRow),
     Unchanged,
 }
@@ -239,12 +239,12 @@ impl Question<'_> {
                     let before = known.and_then(|known| parse(known).ok());
                     fetched.yanks = yanks::changes(before.as_ref(), &listed);
                 }
-                fetched.pages.push((key, Kept::New(row)));
+                fetched.pages.push((key, KeptPage::New(row)));
                 Ok(Answer::Page(listed, None))
             }
             PageAnswer::Absent => Ok(self.absent(key, fetched)),
             PageAnswer::Unchanged => {
-                fetched.pages.push((key, Kept::Unchanged));
+                fetched.pages.push((key, KeptPage::Unchanged));
                 let row = known.expect("validators were sent");
                 match parse(row) {
                     Ok(listed) => Ok(Answer::Page(listed, None)),
@@ -284,12 +284,12 @@ impl Question<'_> {
         if self.list.is_none() {
             fetched.yanks = yanks::changes(None, &listed);
         }
-        fetched.pages.push((key, Kept::New(row(page, self.now))));
+        fetched.pages.push((key, KeptPage::New(row(page, self.now))));
         Ok(Answer::Page(listed, None))
     }
 
     fn absent(&self, key: String, fetched: &mut Fetched) -> Answer {
-        fetched.pages.push((key, Kept::New(self.absent_row())));
+        fetched.pages.push((key, KeptPage::New(self.absent_row())));
         Answer::Absent
     }
 
@@ -319,16 +319,16 @@ impl Question<'_> {
                 Ok(PageAnswer::Page(page)) => {
                     let row = row(page, self.now);
                     let listed = parse(&row).ok();
-                    fetched.pages.push((String::new(), Kept::New(row)));
+                    fetched.pages.push((String::new(), KeptPage::New(row)));
                     listed
                 }
                 Ok(PageAnswer::Unchanged) => {
-                    fetched.pages.push((String::new(), Kept::Unchanged));
+                    fetched.pages.push((String::new(), KeptPage::Unchanged));
                     known.and_then(|row| parse(row).ok())
                 }
                 // For a while nobody asks again, whatever the reason: all projects are asked for meanwhile.
                 Ok(PageAnswer::Absent) | Err(_) => {
-                    fetched.pages.push((String::new(), Kept::New(self.absent_row())));
+                    fetched.pages.push((String::new(), KeptPage::New(self.absent_row())));
                     None
                 }
             }
@@ -338,7 +338,7 @@ impl Question<'_> {
 }
 
 /// Lets a remote's signed list decide about the files of an answer.
-fn vouched(rows: &Rows, remote: &RemoteRow, brought: Option<&Brought>, answer: Answer) -> Result<Answer> {
+fn vouched(rows: &Rows, remote: &RemoteRow, brought: Option<&ListAnswer>, answer: Answer) -> Result<Answer> {
     let Answer::Page(mut page, stale) = answer else { return Ok(answer) };
     Ok(match signed_list::vouch(rows, remote, brought, &mut page.files)? {
         Ok(()) => Answer::Page(page, stale),

@@ -1,7 +1,7 @@
 //! `remote test`: what another index speaks, how fast, and what its pages lack.
 
 use super::page;
-use super::signed_list::{self, Brought, RemoteList};
+use super::signed_list::{self, ListAnswer, RemoteList};
 use crate::catalog::at::remote_row;
 use crate::context::Context;
 use crate::error::Result;
@@ -133,7 +133,7 @@ fn list(
     client: &Client,
     remote: &RemoteRow,
     report: &mut ProbeReport,
-) -> Result<Option<Brought>> {
+) -> Result<Option<ListAnswer>> {
     let asked =
         RemoteList::read(&store.manifest, remote, context.now)?.and_then(|list| Ok((list, page::source(remote)?)));
     let (list, source) = match asked {

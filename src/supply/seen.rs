@@ -1,6 +1,6 @@
 //! What is known of remotes without asking them: for `why`.
 
-use super::choose::Wanted;
+use super::choose::FileQuery;
 use super::page;
 use crate::catalog::ownership::Ownership;
 use crate::catalog::reach::{Matter, Reach};
@@ -50,7 +50,7 @@ pub(crate) fn remotes_of(
     now: i64,
 ) -> Result<Vec<RemoteSight>> {
     let Some(project) = search::project(spec) else { return Ok(Vec::new()) };
-    let wanted = Wanted { spec, filter, sha256: &[], now };
+    let wanted = FileQuery { spec, filter, sha256: &[], now };
     let mut seen = Vec::new();
     let rows = &store.manifest;
     let reach = Reach::read(rows, order, Some(own), &project, Matter::Files)?.behind_nearer(rows, order)?;
@@ -67,7 +67,7 @@ fn sight(
     remote: &RemoteRow,
     project: &ProjectName,
     (reach, place): (&Reach<'_>, usize),
-    wanted: &Wanted<'_>,
+    wanted: &FileQuery<'_>,
 ) -> Result<RemoteSight> {
     let mut sight = RemoteSight {
         remote: remote.name.clone(),

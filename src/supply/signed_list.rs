@@ -29,7 +29,7 @@ pub(crate) struct RemoteList {
 
 /// What came of asking for a list.
 #[derive(Debug)]
-pub(crate) enum Brought {
+pub(crate) enum ListAnswer {
     /// It is what it was.
     Unchanged,
     /// A new one, which may be taken.
@@ -45,7 +45,7 @@ pub(crate) struct NewList {
     pub(crate) text: RevisionText,
 }
 
-impl Brought {
+impl ListAnswer {
     /// Tells why it is not taken.
     pub(crate) fn refusal(&self) -> Option<&str> {
         match self {
@@ -84,17 +84,17 @@ impl RemoteList {
     }
 
     /// Asks for it. A failure says nothing of the list.
-    pub(crate) fn fetch(&self, client: &Client, source: &Source) -> std::result::Result<Brought, Failure> {
+    pub(crate) fn fetch(&self, client: &Client, source: &Source) -> std::result::Result<ListAnswer, Failure> {
         let taken = self.known.as_ref().and_then(|row| row.taken.as_ref());
         let validators = taken
             .map(|taken| Validators { etag: taken.etag.clone(), last_modified: taken.last_modified.clone() })
             .filter(|validators| *validators != Validators::default());
         let first = self.ask(client, source, validators.as_ref())?;
         // A text and a signature that don't fit may be of two revisions, where one was signed in between.
-        let brought = if matches!(first, Brought::Refused(_)) { self.ask(client, source, None)? } else { first };
+        let brought = if matches!(first, ListAnswer::Refused(_)) { self.ask(client, source, None)? } else { first };
         Ok(match &brought {
-            Brought::New(new) => match taken.and_then(|taken| succession(taken, new)) {
-                Some(why) => Brought::Refused(why),
+            ListAnswer::New(new) => match taken.and_then(|taken| succession(taken, new)) {
+                Some(why) => ListAnswer::Refused(why),
                 None => brought,
             },
             _ => brought,
@@ -102,11 +102,11 @@ impl RemoteList {
     }
 
     /// Tells people of what came; the error tells why it isn't taken.
-    pub(crate) fn sample(&self, brought: &Brought) -> std::result::Result<SignedSample, String> {
+    pub(crate) fn sample(&self, brought: &ListAnswer) -> std::result::Result<SignedSample, String> {
         let (taken, files) = match brought {
-            Brought::Refused(why) => return Err(why.clone()),
-            Brought::New(new) => (Some(&new.taken), Some(new.text.files.len())),
-            Brought::Unchanged => (self.known.as_ref().and_then(|row| row.taken.as_ref()), None),
+            ListAnswer::Refused(why) => return Err(why.clone()),
+            ListAnswer::New(new) => (Some(&new.taken), Some(new.text.files.len())),
+            ListAnswer::Unchanged => (self.known.as_ref().and_then(|row| row.taken.as_ref()), None),
         };
         let taken = taken.ok_or("it says that its signed list is unchanged, and there was none")?;
         let (collection, signer) = (self.collection.clone(), taken.signer.clone());
@@ -118,12 +118,12 @@ impl RemoteList {
         client: &Client,
         source: &Source,
         validators: Option<&Validators>,
-    ) -> std::result::Result<Brought, Failure> {
-        let refused = |why: String| Ok(Brought::Refused(why));
+    ) -> std::result::Result<ListAnswer, Failure> {
+        let refused = |why: String| Ok(ListAnswer::Refused(why));
         let limit = budget::SIGNED_LIST.limit;
         let page = match client.text(source, &self.url, validators, limit) {
             Ok(PageAnswer::Page(page)) => page,
-            Ok(PageAnswer::Unchanged) => return Ok(Brought::Unchanged),
+            Ok(PageAnswer::Unchanged) => return Ok(ListAnswer::Unchanged),
             Ok(PageAnswer::Absent) => {
                 return refused(format!("it has no signed list ({} is not there)", self.url.path()));
             }
@@ -160,7 +160,7 @@ impl RemoteList {
             etag: page.validators.etag,
             last_modified: page.validators.last_modified,
         };
-        Ok(Brought::New(Box::new(NewList { taken, text: parsed })))
+        Ok(ListAnswer::New(Box::new(NewList { taken, text: parsed })))
     }
 }
 
@@ -193,14 +193,14 @@ fn succession(before: &TakenList, new: &NewList) -> Option<String> {
 pub(crate) fn record(
     transaction: &Transaction<'_>,
     remote: &RemoteRow,
-    brought: &Brought,
+    brought: &ListAnswer,
     now: i64,
 ) -> crate::manifest::Result<()> {
     let taken = transaction.remote_list(remote.id)?.and_then(|row| row.taken);
     let (refusal, taken) = match brought {
-        Brought::Unchanged => (None, taken),
-        Brought::Refused(why) => (Some(why.clone()), taken),
-        Brought::New(new) => {
+        ListAnswer::Unchanged => (None, taken),
+        ListAnswer::Refused(why) => (Some(why.clone()), taken),
+        ListAnswer::New(new) => {
             // Another process may have taken a newer one meanwhile.
             if taken.as_ref().is_some_and(|taken| succession(taken, new).is_some()) {
                 return Ok(());
@@ -211,7 +211,7 @@ pub(crate) fn record(
     let is_known =
         |known: Option<TakenList>| known.map(|known| known.digest) == taken.as_ref().map(|taken| taken.digest);
     let files = match brought {
-        Brought::New(new) if !is_known(transaction.remote_list(remote.id)?.and_then(|row| row.taken)) => {
+        ListAnswer::New(new) if !is_known(transaction.remote_list(remote.id)?.and_then(|row| row.taken)) => {
             Some(&new.text.files)
         }
         _ => None,
@@ -232,7 +232,7 @@ pub(crate) fn record(
 pub(crate) fn vouch(
     rows: &Rows,
     remote: &RemoteRow,
-    brought: Option<&Brought>,
+    brought: Option<&ListAnswer>,
     files: &mut [ListedFile],
 ) -> Result<std::result::Result<(), String>> {
     if remote.settings.signed_by.is_none() {
@@ -240,9 +240,9 @@ pub(crate) fn vouch(
     }
     let row = rows.remote_list(remote.id)?;
     let refusal = match brought {
-        Some(Brought::Refused(why)) => Some(why.clone()),
-        Some(Brought::New(_)) => None,
-        Some(Brought::Unchanged) if row.as_ref().is_some_and(|row| row.taken.is_some()) => None,
+        Some(ListAnswer::Refused(why)) => Some(why.clone()),
+        Some(ListAnswer::New(_)) => None,
+        Some(ListAnswer::Unchanged) if row.as_ref().is_some_and(|row| row.taken.is_some()) => None,
         _ => match row {
             Some(RemoteListRow { refusal: Some(why), .. }) => Some(why),
             Some(RemoteListRow { taken: Some(_), .. }) => None,
@@ -254,7 +254,7 @@ pub(crate) fn vouch(
     }
     for file in files {
         let listed = match brought {
-            Some(Brought::New(new)) => new.text.find(file.name.as_str()).cloned(),
+            Some(ListAnswer::New(new)) => new.text.find(file.name.as_str()).cloned(),
             _ => rows.remote_list_file(remote.id, file.name.as_str())?,
         };
         judge(file, listed);

@@ -31,7 +31,7 @@ pub(crate) struct Fetched {
 
 /// How a download ended, beside success.
 #[derive(Debug)]
-pub(crate) enum Unfetched {
+pub(crate) enum DownloadFailure {
     /// Somebody else was fetching the file: look into the store again.
     Elsewhere,
     /// The remote failed.
@@ -51,15 +51,15 @@ impl Task<'_> {
         &self,
         locks: &Locks,
         is_there: &dyn Fn() -> Result<Option<PathBuf>>,
-    ) -> std::result::Result<Lock, Unfetched> {
+    ) -> std::result::Result<Lock, DownloadFailure> {
         match locks.pull(&self.key()) {
             Ok((lock, false)) => match is_there() {
                 Ok(None) => Ok(lock),
-                Ok(Some(_)) => Err(Unfetched::Elsewhere),
-                Err(error) => Err(Unfetched::Store(error)),
+                Ok(Some(_)) => Err(DownloadFailure::Elsewhere),
+                Err(error) => Err(DownloadFailure::Store(error)),
             },
-            Ok((_, true)) => Err(Unfetched::Elsewhere),
-            Err(error) => Err(Unfetched::Store(error.into())),
+            Ok((_, true)) => Err(DownloadFailure::Elsewhere),
+            Err(error) => Err(DownloadFailure::Store(error.into())),
         }
     }
 
@@ -71,7 +71,7 @@ impl Task<'_> {
         is_there: &dyn Fn() -> Result<Option<PathBuf>>,
         to: PathBuf,
         watch: Watch<'_>,
-    ) -> std::result::Result<Fetched, Unfetched> {
+    ) -> std::result::Result<Fetched, DownloadFailure> {
         let lock = self.lock(locks, is_there)?;
         let start = Instant::now();
         let done = client.download_watched(&self.source, &self.file, &to, watch);
@@ -82,8 +82,8 @@ impl Task<'_> {
                 // A lock's file that stays behind does no harm.
                 let _ = lock.remove();
                 Err(match failure {
-                    Failure::Disk(error) => Unfetched::Store(error.into()),
-                    failure => Unfetched::Failed(failure),
+                    Failure::Disk(error) => DownloadFailure::Store(error.into()),
+                    failure => DownloadFailure::Failed(failure),
                 })
             }
         }

@@ -3,7 +3,7 @@
 //! The file goes the way of every pulled file; whoever asked may read it while it comes. What the store won't have is remembered, so
 //! that pages stop to list it. METADATA is had without the file where that is possible, and kept until the file comes.
 
-use super::fetch::{Unbrought, bring_watched};
+use super::fetch::{PullFailure, bring_watched};
 use super::moved::moved;
 use super::page;
 use super::task::Task;
@@ -14,7 +14,7 @@ use crate::index::read::{ListedFile, Sidecar};
 use crate::intake::{ImportedDistribution, Target};
 use crate::manifest::{RefusalRow, RemoteRow};
 use crate::name::CollectionName;
-use crate::remote::{Client, Failure, Place, Watch};
+use crate::remote::{Client, Failure, PublicUrl, Watch};
 use crate::store::Store;
 use crate::wheel::Kind;
 use crate::words::reason;
@@ -57,7 +57,7 @@ pub enum Refusal {
 
 /// What is known of a remote's METADATA.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum KnownMetadata {
     /// Its exact bytes.
     Metadata(Vec<u8>),
     /// It can only be had with the whole file.
@@ -94,11 +94,11 @@ pub fn remote_metadata(
     store: &Store,
     context: &Context<'_>,
     offer: &Offer,
-) -> Result<std::result::Result<Told, Refusal>> {
+) -> Result<std::result::Result<KnownMetadata, Refusal>> {
     // Without a digest nothing says that the next bytes of this name are the same.
-    let Some(sha256) = offer.file.sha256 else { return Ok(Ok(Told::WithFile)) };
+    let Some(sha256) = offer.file.sha256 else { return Ok(Ok(KnownMetadata::WithFile)) };
     if let Some(bytes) = store.manifest.remote_metadata(offer.remote.id, &sha256)? {
-        return Ok(Ok(Told::Metadata(bytes)));
+        return Ok(Ok(KnownMetadata::Metadata(bytes)));
     }
     let done = offer.task().and_then(|task| Ok((client(context, offer)?, task)));
     let (client, task) = match done {
@@ -114,7 +114,7 @@ pub fn remote_metadata(
     let bytes = match done {
         Ok(bytes) => bytes,
         // The whole file has a digest that vouches for it, and needs neither sidecar nor ranges, which many stores refuse.
-        Err(failure) if failure.is_about_a_part() => return Ok(Ok(Told::WithFile)),
+        Err(failure) if failure.is_about_a_part() => return Ok(Ok(KnownMetadata::WithFile)),
         Err(failure) => return offer.refuse_metadata(store, context, failure).map(Err),
     };
     if store.is_writable() {
@@ -124,7 +124,7 @@ pub fn remote_metadata(
         };
         let _ = store.manifest.write_relaxed(keep);
     }
-    Ok(Ok(Told::Metadata(bytes)))
+    Ok(Ok(KnownMetadata::Metadata(bytes)))
 }
 
 /// Tells what a page may announce of the METADATA of a remote's file; `kept` is the digest of what is kept of it.
@@ -166,18 +166,18 @@ impl Offer {
     }
 
     /// Turns a failure into what a client is told, and remembers what will not change soon.
-    fn refuse(&self, store: &Store, context: &Context<'_>, unbrought: Unbrought) -> Result<Refusal> {
+    fn refuse(&self, store: &Store, context: &Context<'_>, unbrought: PullFailure) -> Result<Refusal> {
         let text = self.says(&unbrought.reason());
         Ok(match unbrought {
-            Unbrought::Remote(Failure::Absent { .. }) => {
-                let link = Some(Place::from(&self.file.url).to_string());
+            PullFailure::Remote(Failure::Absent { .. }) => {
+                let link = Some(PublicUrl::from(&self.file.url).to_string());
                 self.remember(store, context, ABSENT_SECONDS, "the remote lists it and does not have it", link);
                 Refusal::Absent(text)
             }
-            Unbrought::Remote(Failure::Declined { .. }) => Refusal::NoRoom(text),
-            Unbrought::Remote(failure) if failure.is_lasting() => Refusal::Denied(text),
-            Unbrought::Remote(_) => Refusal::Failed(text),
-            Unbrought::Import(reason) => {
+            PullFailure::Remote(Failure::Declined { .. }) => Refusal::NoRoom(text),
+            PullFailure::Remote(failure) if failure.is_lasting() => Refusal::Denied(text),
+            PullFailure::Remote(_) => Refusal::Failed(text),
+            PullFailure::Import(reason) => {
                 // Where the collection got an own file of this name meanwhile, that one is listed.
                 let own = store.manifest.find_entry(self.remote.collection, self.file.name.as_str())?;
                 if own.is_none() {
@@ -191,7 +191,7 @@ impl Offer {
     fn refuse_metadata(&self, store: &Store, context: &Context<'_>, failure: Failure) -> Result<Refusal> {
         match failure {
             Failure::Disk(error) => Err(error.into()),
-            failure => self.refuse(store, context, Unbrought::Remote(failure)),
+            failure => self.refuse(store, context, PullFailure::Remote(failure)),
         }
     }
 

@@ -37,14 +37,14 @@ pub(crate) fn reach<'a>(
 }
 
 /// What a requirement's way is made of.
-pub(crate) struct Place<'a, 'r> {
+pub(crate) struct WayParts<'a, 'r> {
     pub(crate) order: &'a [CollectionRow],
     pub(crate) remotes: &'a HashMap<CollectionId, Vec<RemoteRow>>,
     pub(crate) only: Option<&'a RemoteRow>,
     pub(crate) reach: Option<&'r Reach<'r>>,
 }
 
-impl<'a> Place<'a, '_> {
+impl<'a> WayParts<'a, '_> {
     /// Lays out where a requirement is looked for: as far as the first collection that has its project in quarantine, which the text
     /// is about.
     pub(crate) fn steps(

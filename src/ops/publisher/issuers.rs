@@ -25,12 +25,12 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// What is known of issuers' keys.
 #[derive(Debug, Default)]
 pub struct Issuers {
-    known: Mutex<HashMap<String, Known>>,
+    known: Mutex<HashMap<String, KnownKeys>>,
     moved: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownKeys {
     keys: Arc<[Key]>,
     /// Until when they are believed.
     until: Option<Instant>,
@@ -70,7 +70,7 @@ impl Drop for Wait<'_> {
     }
 }
 
-impl Known {
+impl KnownKeys {
     fn is_fresh(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
     }
@@ -90,7 +90,7 @@ impl Known {
 }
 
 impl Issuers {
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, KnownKeys>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,7 +145,7 @@ impl Issuers {
     }
 }
 
-impl Known {
+impl KnownKeys {
     /// Takes what an issuer said. Keys that are still good stay where nothing new comes.
     fn take(&mut self, fetched: std::result::Result<(Vec<Key>, Duration), String>, now: Instant) {
         self.asked = Some(now);
@@ -243,7 +243,7 @@ mod tests {
         let at = |seconds| begin + Duration::from_secs(seconds);
         let (old, new) = (token("old"), token("new"));
         let [old, new] = [&old, &new].map(|text| Unverified::parse(text).unwrap());
-        let mut known = Known::default();
+        let mut known = KnownKeys::default();
         assert_eq!(known.find(&old, at(0)), None, "nobody asked yet");
         known.take(Ok((keys("old"), Duration::from_secs(600))), at(0));
         assert_eq!(known.find(&old, at(599)).unwrap().unwrap().id(), "old");

@@ -6,7 +6,7 @@ use crate::budget::{self, Excess};
 use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::manifest::{NewToken, Place, PublisherRow, Rows, Transaction};
+use crate::manifest::{NamedCollection, NewToken, PublisherRow, Rows, Transaction};
 use crate::ops::token::{TokenReport, token_report};
 use crate::signed::jwt::{self, Claims, LEEWAY_SECONDS, Unverified};
 use crate::store::Store;
@@ -188,7 +188,7 @@ fn exchange(
     }
     let digest = secret.digest();
     let settings = &publisher.settings;
-    let collection = Place { id: publisher.collection, name: publisher.collection_name.clone() };
+    let collection = NamedCollection { id: publisher.collection, name: publisher.collection_name.clone() };
     let new = NewToken {
         name: &format!("{}-{}", publisher.name, &digest.to_string()[..12]),
         digest: &digest,

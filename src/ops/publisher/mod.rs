@@ -14,7 +14,7 @@ pub use mint::{Denial, DenialKind, audience, burn, mint};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::manifest::{Place, PublisherRow, PublisherSettings, Rows, Transaction};
+use crate::manifest::{NamedCollection, PublisherRow, PublisherSettings, Rows, Transaction};
 use crate::name::{CollectionName, PublisherName};
 use crate::ops::token::place;
 use crate::requirement::ProjectPattern;
@@ -122,7 +122,7 @@ pub(super) fn put(
     let PublisherOptions { collection, into, settings } = options;
     let own = place(transaction, collection, context.now)?;
     let into = into.iter().filter(|name| *name != collection).map(|name| place(transaction, name, context.now));
-    let into = into.collect::<Result<Vec<Place>>>()?;
+    let into = into.collect::<Result<Vec<NamedCollection>>>()?;
     match transaction.find_publisher(name)? {
         Some(row) => transaction.update_publisher(row.id, own.id, &into, settings, context.now)?,
         None => transaction.insert_publisher(name, own.id, &into, settings)?,

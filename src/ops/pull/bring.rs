@@ -1,6 +1,6 @@
 //! Brings what was chosen: downloads by several threads, imports what has come while the rest is on its way.
 
-use super::{Item, Pulled, Run};
+use super::{PendingRequirement, Pulled, Run};
 use crate::blobs::LinkMode;
 use crate::context::Context;
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::parallel;
 use crate::store::Store;
 use crate::supply::fetch::{added, count, count_failure, note};
 use crate::supply::moved::moved;
-use crate::supply::task::{Fetched, Task, Unfetched};
+use crate::supply::task::{DownloadFailure, Fetched, Task};
 use crate::wheel::Trust;
 use crate::words::reason;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -26,7 +26,7 @@ type Brought = (usize, std::result::Result<Pulled, Option<String>>);
 
 impl Run<'_> {
     /// Brings the best offer of each requirement; each file once, however many want it.
-    pub(super) fn bring(&mut self, items: &mut [Item<'_>]) -> Result<()> {
+    pub(super) fn bring(&mut self, items: &mut [PendingRequirement<'_>]) -> Result<()> {
         let mut tasks: Vec<Task<'_>> = Vec::new();
         let mut waiting: Vec<Vec<usize>> = Vec::new();
         let mut places: HashMap<(RemoteName, String), usize> = HashMap::new();
@@ -101,7 +101,7 @@ impl Run<'_> {
                     let is_there = || task.known(&beside.lock().unwrap_or_else(PoisonError::into_inner));
                     let fetch = |task: &Task<'_>| task.download(client, locks, &is_there, to.clone(), &added(&add));
                     let mut done = fetch(task);
-                    if let Err(Unfetched::Failed(failure)) = &done {
+                    if let Err(DownloadFailure::Failed(failure)) = &done {
                         let found = {
                             let store = beside.lock().unwrap_or_else(PoisonError::into_inner);
                             moved(&store, context, client, task, failure)
@@ -127,7 +127,7 @@ impl Run<'_> {
     fn take_downloads(
         &mut self,
         tasks: &[Task<'_>],
-        receiver: &mpsc::Receiver<(usize, std::result::Result<Fetched, Unfetched>)>,
+        receiver: &mpsc::Receiver<(usize, std::result::Result<Fetched, DownloadFailure>)>,
         results: &mut Vec<Brought>,
     ) -> Result<()> {
         while let Ok(first) = receiver.recv() {
@@ -135,9 +135,9 @@ impl Run<'_> {
             for (place, result) in std::iter::once(first).chain(receiver.try_iter().take(BATCH_FILES)) {
                 match result {
                     Ok(fetched) => batch.push((place, fetched)),
-                    Err(Unfetched::Store(error)) => return Err(error),
-                    Err(Unfetched::Elsewhere) => results.push((place, Err(None))),
-                    Err(Unfetched::Failed(failure)) => {
+                    Err(DownloadFailure::Store(error)) => return Err(error),
+                    Err(DownloadFailure::Elsewhere) => results.push((place, Err(None))),
+                    Err(DownloadFailure::Failed(failure)) => {
                         let reason = reason(&failure);
                         count_failure(self.store, self.context, &tasks[place], &reason);
                         results.push((place, Err(Some(reason))));

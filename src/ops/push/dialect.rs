@@ -98,10 +98,10 @@ fn told(answer: &UploadAnswer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::Place;
+    use crate::remote::PublicUrl;
 
     fn answer(status: u16, server: &str, text: &str) -> UploadAnswer {
-        let place = Place::from(&"https://cache.example/cuda/legacy/".parse().unwrap());
+        let place = PublicUrl::from(&"https://cache.example/cuda/legacy/".parse().unwrap());
         UploadAnswer { place, status, server: Some(server.to_owned()), text: text.to_owned() }
     }
 

@@ -22,7 +22,7 @@ use std::path::Path;
 const CHUNK_FILES: usize = 4096;
 
 /// What a tree is made for.
-pub(super) struct Errand<'a> {
+pub(super) struct TreeTask<'a> {
     pub(super) owner: &'a Owner,
     pub(super) options: &'a TreeOptions,
     pub(super) generation: i64,
@@ -35,10 +35,10 @@ pub(super) fn make_simple(
     store: &Store,
     context: &Context<'_>,
     mut tree: SimpleTree,
-    errand: &Errand<'_>,
+    errand: &TreeTask<'_>,
     projects: &[Shelf<'_>],
 ) -> Result<usize> {
-    let Errand { owner, options, generation, .. } = *errand;
+    let TreeTask { owner, options, generation, .. } = *errand;
     let wanted = wanted(store, projects, options.link);
     tree.sweep()?;
     tree.prepare(owner)?;
@@ -135,11 +135,11 @@ fn beside(document: &VariantsDocument) -> Document {
 pub(super) fn make_flat(
     store: &Store,
     mut tree: FlatTree,
-    errand: &Errand<'_>,
+    errand: &TreeTask<'_>,
     entries: &[Entry],
     documents: &[VariantsDocument],
 ) -> Result<(usize, Vec<String>)> {
-    let Errand { owner, options, .. } = *errand;
+    let TreeTask { owner, options, .. } = *errand;
     let mut sorted = entries.to_vec();
     search::sort_projects(&mut sorted);
     let listed = files(&sorted, documents, false);

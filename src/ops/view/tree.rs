@@ -1,6 +1,6 @@
 //! `view --to`: a tree on disk, written, brought up to date, taken away.
 
-use super::make::{Errand, make_flat, make_simple};
+use super::make::{TreeTask, make_flat, make_simple};
 use super::place::{Tree, open, owner, place, refuse_other};
 use super::{LONGEST_NAME, has_sidecar, signed, split_lost};
 use crate::blobs::Found;
@@ -144,7 +144,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
     let left_out = split_lost(&mut entries);
     let documents = variants_of(&store.manifest, &entries)?;
     let projects = shelves(&entries, &read.statuses, &documents);
-    let errand = Errand { owner: &owner, options, generation, new: known.is_none().then_some(id) };
+    let errand = TreeTask { owner: &owner, options, generation, new: known.is_none().then_some(id) };
     let (made, theirs) = match tree {
         Tree::Simple(tree) => (make_simple(store, context, tree, &errand, &projects)?, Vec::new()),
         Tree::Flat(tree) => make_flat(store, tree, &errand, &entries, &documents)?,

@@ -29,7 +29,7 @@ pub(super) enum Stage {
 
 /// A file.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(super) struct FolderSight {
     pub(super) signature: Signature,
     /// When its stat was first seen as it is.
     since: Instant,
@@ -37,7 +37,7 @@ pub(super) struct Sight {
     pub(super) part: Part,
 }
 
-impl Sight {
+impl FolderSight {
     fn new(signature: Signature, part: Part, at: Instant) -> Self {
         Self { signature, since: at, stage: Stage::New, part }
     }
@@ -50,7 +50,7 @@ impl Sight {
 /// All files that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Sights {
-    files: BTreeMap<PathBuf, Sight>,
+    files: BTreeMap<PathBuf, FolderSight>,
     /// Where the last slice ended.
     cursor: Option<PathBuf>,
 }
@@ -61,7 +61,7 @@ impl Sights {
         if !self.files.contains_key(&path)
             && let Some(signature) = stat(&path)
         {
-            self.files.insert(path, Sight::new(signature, part, at));
+            self.files.insert(path, FolderSight::new(signature, part, at));
         }
     }
 
@@ -70,15 +70,15 @@ impl Sights {
         self.files.remove(path);
     }
 
-    pub(super) fn get(&self, path: &Path) -> Option<&Sight> {
+    pub(super) fn get(&self, path: &Path) -> Option<&FolderSight> {
         self.files.get(path)
     }
 
-    pub(super) fn get_mut(&mut self, path: &Path) -> Option<&mut Sight> {
+    pub(super) fn get_mut(&mut self, path: &Path) -> Option<&mut FolderSight> {
         self.files.get_mut(path)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, &Sight)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, &FolderSight)> {
         self.files.iter().map(|(path, sight)| (path.as_path(), sight))
     }
 
@@ -104,13 +104,13 @@ impl Sights {
         if let Some(sight) = self.files.get_mut(path)
             && sight.signature != found
         {
-            *sight = Sight::new(found, sight.part, at);
+            *sight = FolderSight::new(found, sight.part, at);
         }
     }
 
     /// Returns the files that are to be imported and stood still.
     pub(super) fn ready(&self, at: Instant) -> Vec<PathBuf> {
-        let is_ready = |sight: &Sight| sight.stage == Stage::New && sight.stood_still(STILL, at);
+        let is_ready = |sight: &FolderSight| sight.stage == Stage::New && sight.stood_still(STILL, at);
         self.files.iter().filter(|(_, sight)| is_ready(sight)).map(|(path, _)| path.clone()).collect()
     }
 
@@ -144,8 +144,9 @@ mod tests {
     }
 
     fn sights(count: usize, at: Instant) -> Sights {
-        let file =
-            |number: usize| (PathBuf::from(format!("{number:05}.whl")), Sight::new(signature(1), Part::Plain, at));
+        let file = |number: usize| {
+            (PathBuf::from(format!("{number:05}.whl")), FolderSight::new(signature(1), Part::Plain, at))
+        };
         Sights { files: (0..count).map(file).collect(), cursor: None }
     }
 

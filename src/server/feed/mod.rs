@@ -21,7 +21,7 @@ use crate::supply::{Offer, sidecar_of};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, StatusCode};
-use pulls::Errand;
+use pulls::PullTask;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -67,7 +67,7 @@ fn begin(
     {
         return Ok(Some(answer));
     }
-    let errand = if address.is_metadata { Errand::Metadata } else { Errand::File };
+    let errand = if address.is_metadata { PullTask::Metadata } else { PullTask::File };
     let actor = access::actor(server, request, "pull through");
     let feed = match server.feeds.open(errand, offer.clone(), actor) {
         Ok(feed) => feed,
@@ -88,7 +88,7 @@ pub(super) fn whole_for_metadata(
     let mut others = offers.into();
     let Some(offer) = others.pop_front() else { return Ok(None) };
     let actor = access::actor(server, request, "pull through");
-    let feed = match server.feeds.open(Errand::File, offer.clone(), actor) {
+    let feed = match server.feeds.open(PullTask::File, offer.clone(), actor) {
         Ok(feed) => feed,
         Err(trouble) => return Ok(Some(troubled(server, request, trouble))),
     };

@@ -10,10 +10,10 @@ use crate::manifest::{Actor, RemoteId};
 use crate::name::CollectionName;
 use crate::remote::{LazyClient, Moment};
 use crate::server::counters::Count;
-use crate::server::flow::{Brought, Feed, Status, Trouble};
+use crate::server::flow::{Feed, FlowEnd, Status, Trouble};
 use crate::server::{Clock, stores};
 use crate::store::Store;
-use crate::supply::{Offer, Refusal, Told};
+use crate::supply::{KnownMetadata, Offer, Refusal};
 use crate::{budget, fs};
 use http::StatusCode;
 use std::collections::{HashMap, VecDeque};
@@ -26,14 +26,14 @@ const MAX_QUEUE: u64 = 1024;
 
 /// What is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Errand {
+pub(super) enum PullTask {
     File,
     Metadata,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
-    errand: Errand,
+    errand: PullTask,
     remote: RemoteId,
     filename: String,
     sha256: Option<Sha256>,
@@ -102,7 +102,7 @@ impl Lane {
     }
 }
 
-impl Errand {
+impl PullTask {
     fn threads(self) -> u64 {
         match self {
             Self::File => budget::REMOTE_FILES.limit,
@@ -119,13 +119,13 @@ impl Feeds {
     }
 
     /// Returns the fetch of a file, beginning it when there is none.
-    pub(super) fn open(&self, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
+    pub(super) fn open(&self, errand: PullTask, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
         self.0.open(errand, offer, actor)
     }
 
     /// Returns how many files are being fetched or wait for their turn.
     pub(in crate::server) fn running(&self) -> usize {
-        self.0.inner().feeds.keys().filter(|key| key.errand == Errand::File).count()
+        self.0.inner().feeds.keys().filter(|key| key.errand == PullTask::File).count()
     }
 
     /// Returns how many files were fetched.
@@ -148,7 +148,7 @@ impl Feeds {
 }
 
 impl Pulls {
-    fn open(self: &Arc<Self>, errand: Errand, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
+    fn open(self: &Arc<Self>, errand: PullTask, offer: Offer, actor: Actor) -> Result<Arc<Feed>, Trouble> {
         let file = &offer.file;
         let (filename, sha256) = (file.name.as_str().to_owned(), file.sha256);
         let variant = offer.variant.clone();
@@ -160,7 +160,7 @@ impl Pulls {
         if inner.is_closed || !inner.lanes[errand as usize].has_place(key.remote) {
             return Err(Trouble::passing("the server has no time for this just now"));
         }
-        let size = file.size.filter(|_| errand == Errand::File);
+        let size = file.size.filter(|_| errand == PullTask::File);
         if size.is_some_and(|size| !fs::has_room(&self.root, size)) {
             let text = format!("the server's disk has no room for it ({})", budget::DISK_SPARE);
             return Err(Trouble::passing(&text));
@@ -209,7 +209,7 @@ impl Pulls {
     }
 
     /// Works until nothing waits.
-    fn work(self: &Arc<Self>, errand: Errand) {
+    fn work(self: &Arc<Self>, errand: PullTask) {
         let mut store = None;
         loop {
             let next = {
@@ -260,28 +260,30 @@ impl Run<'_> {
         }
     }
 
-    fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> Result<(u64, Brought), Trouble> {
+    fn fetch(&self, offer: &Offer, store: &mut Option<Store>) -> Result<(u64, FlowEnd), Trouble> {
         let kept = stores::reopened(store, &self.pulls.root, &self.actor)?;
         let store = store.insert(kept);
         store.manifest.set_actor(self.actor.clone());
         let who = self.actor.to_string();
         let context =
             Context { now: (self.pulls.clock)(), who: &who, jobs: 1, progress: &(), client: Some(&self.pulls.client) };
-        if self.key.errand == Errand::File {
+        if self.key.errand == PullTask::File {
             let imported = crate::supply::pull_through(store, &context, offer, &|moment| self.watch(moment))?
                 .map_err(|refusal| Trouble::with(offer, &refusal))?;
             self.pulls.pulled.add(1);
-            return Ok((imported.size, Brought::File(imported.sha256)));
+            return Ok((imported.size, FlowEnd::File(imported.sha256)));
         }
         let told = crate::supply::remote_metadata(store, &context, offer)?;
         match told.map_err(|refusal| Trouble::with(offer, &refusal))? {
-            Told::Metadata(bytes) => Ok((0, Brought::Metadata(bytes.into()))),
+            KnownMetadata::Metadata(bytes) => Ok((0, FlowEnd::Metadata(bytes.into()))),
             // As any client that asks for the file, and together with those.
-            Told::WithFile => match self.pulls.open(Errand::File, offer.clone(), self.actor.clone())?.wait_for_end() {
-                Status::Done(brought) => Ok((0, brought)),
-                Status::Failed(trouble) => Err(trouble),
-                Status::Running => unreachable!("it has ended"),
-            },
+            KnownMetadata::WithFile => {
+                match self.pulls.open(PullTask::File, offer.clone(), self.actor.clone())?.wait_for_end() {
+                    Status::Done(brought) => Ok((0, brought)),
+                    Status::Failed(trouble) => Err(trouble),
+                    Status::Running => unreachable!("it has ended"),
+                }
+            }
         }
     }
 

@@ -134,7 +134,7 @@ impl Connections {
         guest: Arc<Guest>,
         mut stop: Stop,
     ) {
-        let stream = TokioIo::new(Impatient::new(stream, self.options.stall_timeout));
+        let stream = TokioIo::new(SlowClient::new(stream, self.options.stall_timeout));
         let (connections, own) = (self.clone(), guest.clone());
         let service = service_fn(move |request| {
             let (connections, busy) = (connections.clone(), Busy::begin(own.clone()));
@@ -342,14 +342,14 @@ fn is_of_the_client(error: &io::Error) -> bool {
 }
 
 /// A stream whose writes fail when the client takes nothing for too long.
-struct Impatient<S> {
+struct SlowClient<S> {
     stream: S,
     patience: Duration,
     /// Runs while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Impatient<S> {
+impl<S> SlowClient<S> {
     fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, stall: None }
     }
@@ -365,13 +365,13 @@ impl<S> Impatient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for SlowClient<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for SlowClient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watch(context, done)

@@ -3,7 +3,7 @@
 use super::connection::Connections;
 use crate::budget;
 use crate::server::answer::plain;
-use crate::server::counters::Asked;
+use crate::server::counters::RequestKind;
 use crate::server::upload::worded;
 use crate::server::{Answer, Piece, Request};
 use bytes::{Buf, Bytes};
@@ -172,11 +172,11 @@ impl Stream for Upload {
 }
 
 /// Takes what is posted: an upload, or a token.
-pub(super) async fn posted(connections: &Arc<Connections>, request: Request, body: Incoming) -> (Asked, Answer) {
+pub(super) async fn posted(connections: &Arc<Connections>, request: Request, body: Incoming) -> (RequestKind, Answer) {
     if connections.server.is_exchange(&request) {
-        return (Asked::Exchange, exchange(connections, request, body).await);
+        return (RequestKind::Exchange, exchange(connections, request, body).await);
     }
-    (Asked::Upload, upload(connections, request, body).await)
+    (RequestKind::Upload, upload(connections, request, body).await)
 }
 
 /// Exchanges a CI's token, or takes one of ours back, on a thread that may wait for its issuer.

@@ -36,7 +36,7 @@ pub(super) struct Places<K: Eq + Hash> {
 
 /// A place; it is free again when this goes.
 #[derive(Debug)]
-pub(super) struct Place<K: Eq + Hash>(Arc<Places<K>>, Option<K>);
+pub(super) struct Permit<K: Eq + Hash>(Arc<Places<K>>, Option<K>);
 
 impl<K: Eq + Hash + Clone> Places<K> {
     pub(super) fn new(limit: usize) -> Self {
@@ -44,18 +44,18 @@ impl<K: Eq + Hash + Clone> Places<K> {
     }
 
     /// Takes a place for somebody, unless he has his share.
-    pub(super) fn take(self: &Arc<Self>, who: K) -> Option<Place<K>> {
+    pub(super) fn take(self: &Arc<Self>, who: K) -> Option<Permit<K>> {
         let mut taken = lock(&self.taken);
         let own = taken.get(&who).copied().unwrap_or(0);
         if !budget::is_fair(self.limit, taken.values().sum(), own) {
             return None;
         }
         taken.insert(who.clone(), own + 1);
-        Some(Place(self.clone(), Some(who)))
+        Some(Permit(self.clone(), Some(who)))
     }
 }
 
-impl<K: Eq + Hash> Drop for Place<K> {
+impl<K: Eq + Hash> Drop for Permit<K> {
     fn drop(&mut self) {
         let Some(who) = self.1.take() else { return };
         let mut taken = lock(&self.0.taken);

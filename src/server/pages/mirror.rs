@@ -10,7 +10,7 @@ use crate::name::ProjectName;
 use crate::server::answer::{Body, failure, plain, set};
 use crate::server::endpoint::ViewName;
 use crate::server::{Answer, Request, Server, discretion};
-use crate::supply::listing::{Held, Listed as ListedProject};
+use crate::supply::listing::{Listed as ListedProject, ViewFile};
 use crate::wheel::DistributionFilename;
 use bytes::Bytes;
 use http::StatusCode;
@@ -60,13 +60,13 @@ fn made(server: &Server, request: &Request, view: &ViewName, project: &ProjectNa
 }
 
 /// Returns what a mirror needs of a file; `None`: a remote doesn't tell all of it.
-fn file(held: &Held) -> Option<(Version, LegacyFile)> {
+fn file(held: &ViewFile) -> Option<(Version, LegacyFile)> {
     let name = DistributionFilename::parse(held.filename()).ok()?;
     let (size, time, requires_python, yanked) = match held {
-        Held::Local(entry) => {
+        ViewFile::Local(entry) => {
             (Some(entry.size), Some(entry.uploaded_at), entry.requires_python.clone(), entry.yanked.clone())
         }
-        Held::Remote(offer) => {
+        ViewFile::Remote(offer) => {
             let file = &offer.file;
             (file.size, file.uploaded_at, file.requires_python.clone(), file.yanked.clone())
         }

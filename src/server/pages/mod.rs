@@ -19,7 +19,7 @@ use crate::catalog::variant_documents::VariantsDocument;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::server::kept::Kept;
+use crate::server::bounded_cache::BoundedCache;
 use crate::supply::PullNote;
 use bytes::Bytes;
 use http::StatusCode;
@@ -50,9 +50,9 @@ const SERIAL: HeaderName = HeaderName::from_static("x-pypi-last-serial");
 pub(super) struct Pages {
     cache: Cache,
     /// The stamps of views at a version of the manifest.
-    stamps: Kept<ViewName, (i64, Option<u64>)>,
+    stamps: BoundedCache<ViewName, (i64, Option<u64>)>,
     /// The documents about variant wheels that were asked for last, by view and filename, with their views' stamps.
-    documents: Kept<(ViewName, String), Documented>,
+    documents: BoundedCache<(ViewName, String), Documented>,
     /// Held while the root page of an older revision is made: all its names are in memory, for any number who ask at once.
     old_root: Mutex<()>,
 }
@@ -61,8 +61,10 @@ impl Default for Pages {
     fn default() -> Self {
         Self {
             cache: page_cache::cache(),
-            stamps: Kept::of_things(MAX_STAMPS),
-            documents: Kept::of_bytes(MAX_DOCUMENT_BYTES, USUAL_DOCUMENT_BYTES, |(_, document)| document.bytes.len()),
+            stamps: BoundedCache::of_things(MAX_STAMPS),
+            documents: BoundedCache::of_bytes(MAX_DOCUMENT_BYTES, USUAL_DOCUMENT_BYTES, |(_, document)| {
+                document.bytes.len()
+            }),
             old_root: Mutex::default(),
         }
     }
@@ -83,7 +85,7 @@ enum Subject<'a> {
 }
 
 /// Why there is no page.
-enum Lack {
+enum NoPage {
     Unknown,
     Unavailable(Vec<PullNote>),
 }
@@ -193,8 +195,8 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
             }
             answer
         }
-        Ok(Err(Lack::Unknown)) => plain(StatusCode::NOT_FOUND, unknown(view, subject)),
-        Ok(Err(Lack::Unavailable(notes))) => {
+        Ok(Err(NoPage::Unknown)) => plain(StatusCode::NOT_FOUND, unknown(view, subject)),
+        Ok(Err(NoPage::Unavailable(notes))) => {
             discretion::unasked(server, request, &notes).unwrap_or_else(|error| failure(&error))
         }
         Err(error) => failure(&error),
@@ -248,7 +250,7 @@ fn make_in_turn(
     view: &ViewName,
     subject: Subject<'_>,
     key: Key,
-) -> Result<std::result::Result<Arc<Page>, Lack>> {
+) -> Result<std::result::Result<Arc<Page>, NoPage>> {
     if view.at.is_none() || !matches!(subject, Subject::Root) {
         return make(server, view, subject, key);
     }
@@ -265,10 +267,10 @@ fn make(
     view: &ViewName,
     subject: Subject<'_>,
     key: Key,
-) -> Result<std::result::Result<Arc<Page>, Lack>> {
+) -> Result<std::result::Result<Arc<Page>, NoPage>> {
     // Version and stamp are taken first: what changes while the page is made makes it an old one.
     let version = server.stores.version()?;
-    let Some(stamp) = stamp(server, view, version)? else { return Ok(Err(Lack::Unknown)) };
+    let Some(stamp) = stamp(server, view, version)? else { return Ok(Err(NoPage::Unknown)) };
     let cache_control = if is_number(view) { FOR_A_DAY } else { ASK_ALWAYS };
     let base = render::Basis { view: view.clone(), version, stamp, cache_control, form: key.1 };
     let made = match subject {

@@ -6,9 +6,9 @@
 use super::negotiate::Form;
 use super::{INCOMPLETE, SERIAL};
 use crate::server::answer::{USUAL_HEADERS, sign};
+use crate::server::bounded_cache::BoundedCache;
 use crate::server::coding::Coding;
 use crate::server::endpoint::ViewName;
-use crate::server::kept::Kept;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 use std::sync::atomic::AtomicI64;
@@ -155,9 +155,9 @@ fn etag(tag: &str, coding: Coding) -> String {
 pub(super) type Key = (Box<str>, Form);
 
 /// The pages by path and form, right or not.
-pub(super) type Cache = Kept<Key, Arc<Page>>;
+pub(super) type Cache = BoundedCache<Key, Arc<Page>>;
 
 /// Returns an empty one.
 pub(super) fn cache() -> Cache {
-    Kept::of_bytes(MAX_BYTES, USUAL_BYTES, |page| page.size())
+    BoundedCache::of_bytes(MAX_BYTES, USUAL_BYTES, |page| page.size())
 }

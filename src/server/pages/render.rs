@@ -2,7 +2,7 @@
 
 use super::negotiate::Form;
 use super::page_cache::Made;
-use super::{Lack, remote_names};
+use super::{NoPage, remote_names};
 use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::listed_file::line;
 use crate::catalog::variant_documents::VariantsDocument;
@@ -11,12 +11,12 @@ use crate::digest::Sha256;
 use crate::error::Result;
 use crate::index::{File, Page, href, html, json};
 use crate::name::ProjectName;
-use crate::ops::cache::{Buildable, CachedProject};
+use crate::ops::builder_index::{Buildable, CachedProject};
 use crate::server::Server;
 use crate::server::endpoint::ViewName;
 use crate::store::Store;
 use crate::supply::Offer;
-use crate::supply::listing::{Ask, Asking, Held, Listed as ListedProject, Listing};
+use crate::supply::listing::{Ask, Asking, Listed as ListedProject, Listing, ViewFile};
 use crate::wheel::DistributionFilename;
 use crate::{fs, ops};
 use bytes::Bytes;
@@ -51,10 +51,10 @@ impl Basis {
 }
 
 /// Makes the root page.
-pub(super) fn root(server: &Server, view: &ViewName, basis: Basis) -> Result<std::result::Result<Made, Lack>> {
+pub(super) fn root(server: &Server, view: &ViewName, basis: Basis) -> Result<std::result::Result<Made, NoPage>> {
     let store = server.stores.borrow()?;
     let shown = view.shown();
-    let Some(projects) = crate::supply::listing::projects(&store, &shown)? else { return Ok(Err(Lack::Unknown)) };
+    let Some(projects) = crate::supply::listing::projects(&store, &shown)? else { return Ok(Err(NoPage::Unknown)) };
     let serial = serial(&store, &shown)?;
     let names: Vec<&str> = projects.iter().map(|(name, _)| name.as_str()).collect();
     let mut bytes = Vec::with_capacity(64 * names.len() + 512);
@@ -76,13 +76,13 @@ pub(super) fn project(
     view: &ViewName,
     project: &ProjectName,
     basis: Basis,
-) -> Result<std::result::Result<Made, Lack>> {
+) -> Result<std::result::Result<Made, NoPage>> {
     let store = server.stores.borrow()?;
     let shown = view.shown();
     let listing = match server.ask(&store).listing(&shown, project)? {
         ListedProject::Found(listing) => listing,
-        ListedProject::Unknown => return Ok(Err(Lack::Unknown)),
-        ListedProject::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
+        ListedProject::Unknown => return Ok(Err(NoPage::Unknown)),
+        ListedProject::Unavailable(notes) => return Ok(Err(NoPage::Unavailable(notes))),
     };
     let serial = serial(&store, &shown)?;
     let bytes = bytes(&store, project, &listing, serial, basis.form, &|sha256, filename| url(view, sha256, filename))?;
@@ -97,11 +97,11 @@ pub(super) fn cache(
     rules: &CacheRules,
     project: &ProjectName,
     basis: Basis,
-) -> Result<std::result::Result<Made, Lack>> {
+) -> Result<std::result::Result<Made, NoPage>> {
     let store = server.stores.borrow()?;
     let shown = view.shown_to_builders();
-    let Some(cached) = ops::cache::cached(&server.ask_briefly(&store), &shown, project, rules)? else {
-        return Ok(Err(Lack::Unknown));
+    let Some(cached) = ops::builder_index::cached(&server.ask_briefly(&store), &shown, project, rules)? else {
+        return Ok(Err(NoPage::Unknown));
     };
     of_builders(&store, &shown, project, cached, basis)
 }
@@ -113,13 +113,13 @@ pub(super) fn build(
     rules: &CacheRules,
     project: &ProjectName,
     basis: Basis,
-) -> Result<std::result::Result<Made, Lack>> {
+) -> Result<std::result::Result<Made, NoPage>> {
     let store = server.stores.borrow()?;
     let shown = view.shown_to_builders();
-    match ops::cache::buildable(&server.ask(&store), &shown, project, rules)? {
+    match ops::builder_index::buildable(&server.ask(&store), &shown, project, rules)? {
         Buildable::Found(found) => of_builders(&store, &shown, project, found, basis),
-        Buildable::Unknown => Ok(Err(Lack::Unknown)),
-        Buildable::Unavailable(notes) => Ok(Err(Lack::Unavailable(notes))),
+        Buildable::Unknown => Ok(Err(NoPage::Unknown)),
+        Buildable::Unavailable(notes) => Ok(Err(NoPage::Unavailable(notes))),
     }
 }
 
@@ -129,7 +129,7 @@ fn of_builders(
     project: &ProjectName,
     found: CachedProject,
     basis: Basis,
-) -> Result<std::result::Result<Made, Lack>> {
+) -> Result<std::result::Result<Made, NoPage>> {
     let listing = found.listing();
     let serial = serial(store, shown)?;
     // Beside the page, and not among all views' files: what a cache offers is what this page lists.
@@ -143,7 +143,7 @@ fn of_builders(
 }
 
 /// Returns where a file is, from the page.
-type Place<'a> = &'a dyn Fn(Option<&Sha256>, &str) -> Cow<'static, str>;
+type FileUrl<'a> = &'a dyn Fn(Option<&Sha256>, &str) -> Cow<'static, str>;
 
 fn bytes(
     store: &Store,
@@ -151,14 +151,14 @@ fn bytes(
     listing: &Listing,
     serial: i64,
     form: Form,
-    place: Place<'_>,
+    place: FileUrl<'_>,
 ) -> Result<Vec<u8>> {
     let versions: Vec<String> = listing.files.iter().map(version).collect();
     let mut files = Vec::with_capacity(listing.files.len());
     for (held, version) in listing.files.iter().zip(&versions) {
         files.push(match held {
-            Held::Local(entry) => line(entry, place(Some(&entry.sha256), &entry.filename), true),
-            Held::Remote(offer) => remotes(store, place, offer, version)?,
+            ViewFile::Local(entry) => line(entry, place(Some(&entry.sha256), &entry.filename), true),
+            ViewFile::Remote(offer) => remotes(store, place, offer, version)?,
         });
     }
     let documents = documents(store, listing)?;
@@ -183,8 +183,8 @@ fn bytes(
 /// Makes the documents about the variant wheels that the store has.
 fn documents(store: &Store, listing: &Listing) -> Result<Vec<VariantsDocument>> {
     let entries = listing.files.iter().filter_map(|held| match held {
-        Held::Local(entry) => Some(&**entry),
-        Held::Remote(_) => None,
+        ViewFile::Local(entry) => Some(&**entry),
+        ViewFile::Remote(_) => None,
     });
     crate::catalog::variant_documents::variants_of(&store.manifest, entries)
 }
@@ -203,10 +203,10 @@ pub(super) fn variants(server: &Server, view: &ViewName, filename: &str) -> Resu
     Ok(documents(&store, &listing)?.into_iter().find(|document| document.filename == filename))
 }
 
-fn version(held: &Held) -> String {
+fn version(held: &ViewFile) -> String {
     match held {
-        Held::Local(entry) => entry.version.clone(),
-        Held::Remote(offer) => offer.file.name.version().to_string(),
+        ViewFile::Local(entry) => entry.version.clone(),
+        ViewFile::Remote(offer) => offer.file.name.version().to_string(),
     }
 }
 
@@ -217,7 +217,7 @@ pub(in crate::server) fn url(view: &ViewName, sha256: Option<&Sha256>, filename:
     format!("{up}/files/{digest}/{}", href(filename)).into()
 }
 
-fn remotes<'a>(store: &Store, place: Place<'_>, offer: &'a Offer, version: &'a str) -> Result<File<'a>> {
+fn remotes<'a>(store: &Store, place: FileUrl<'_>, offer: &'a Offer, version: &'a str) -> Result<File<'a>> {
     let file = &offer.file;
     let kept = match &file.sha256 {
         Some(sha256) => store.manifest.remote_metadata_digest(offer.remote.id, sha256)?,

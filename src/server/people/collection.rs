@@ -1,7 +1,7 @@
 //! `/{view}/`: what the view is, how clients use it, its projects, and what happened to it.
 
 use super::frame::{Page, root, scrolling};
-use super::search::{Asked, PAGE};
+use super::search::{PAGE, SearchQuery};
 use super::{projects, setup, words};
 use crate::error::Result;
 use crate::manifest::{OperationRow, SnapshotRow, Strategy};
@@ -21,7 +21,7 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
     let about = ops::about::about(&*server.stores.borrow()?, &view.shown())?;
     let (Some(about), Some(projects)) = (about, projects(server, view)?) else { return Ok(None) };
     let readable = access::readable(server, request)?;
-    let asked = Asked::read(request.uri().query());
+    let asked = SearchQuery::read(request.uri().query());
     let now = server.now();
     let main = html! {
         h1 { (view) }
@@ -95,7 +95,7 @@ fn order(about: &AboutView, readable: &Readable) -> Markup {
     }
 }
 
-fn list(about: &AboutView, asked: &Asked, projects: &[ProjectName]) -> Markup {
+fn list(about: &AboutView, asked: &SearchQuery, projects: &[ProjectName]) -> Markup {
     let found = asked.of(projects);
     let pages = found.len().div_ceil(PAGE).max(1);
     let page = asked.page.min(pages - 1);
@@ -125,7 +125,7 @@ fn list(about: &AboutView, asked: &Asked, projects: &[ProjectName]) -> Markup {
     }
 }
 
-fn pager(asked: &Asked, page: usize, pages: usize) -> Markup {
+fn pager(asked: &SearchQuery, page: usize, pages: usize) -> Markup {
     html! {
         nav.pager aria-label="Pages of projects" {
             @if page > 0 { a rel="prev" href={ "./" (asked.at(page - 1)) } { "← Previous" } }
@@ -141,7 +141,8 @@ fn wanted(server: &Server, view: &ViewName, now: i64) -> Result<Markup> {
         return Ok(html! {});
     }
     // Anybody may want anything: no more are looked for than are shown.
-    let all = ops::cache::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name), MAX_WANTED + 1)?;
+    let all =
+        ops::builder_index::wanted(&*server.stores.borrow()?, &server.context(), Some(&view.name), MAX_WANTED + 1)?;
     if all.is_empty() {
         return Ok(html! {});
     }

@@ -11,7 +11,7 @@ use crate::server::discretion::Discretion;
 use crate::server::endpoint::ViewName;
 use crate::server::pages;
 use crate::store::Store;
-use crate::supply::listing::Held;
+use crate::supply::listing::ViewFile;
 use crate::wheel::accelerator::{Inspection, Strength};
 use crate::wheel::{DistributionFilename, Kind};
 use maud::{Markup, html};
@@ -20,7 +20,7 @@ use url::Url;
 /// A file, and what is known of its name.
 pub(super) struct FileSight<'a> {
     pub(super) view: &'a ViewName,
-    pub(super) held: &'a Held,
+    pub(super) held: &'a ViewFile,
     pub(super) history: Option<&'a FileHistory>,
     pub(super) discretion: &'a Discretion,
     pub(super) now: i64,
@@ -31,17 +31,17 @@ pub(super) fn card(store: &Store, sight: &FileSight<'_>) -> Result<Markup> {
     let FileSight { view, held, now, .. } = sight;
     let (filename, sha256) = (held.filename(), held.sha256());
     let (size, uploaded_at, yanked, requires_python) = match held {
-        Held::Local(entry) => {
+        ViewFile::Local(entry) => {
             (Some(entry.size), Some(entry.uploaded_at), entry.yanked.as_deref(), entry.requires_python.as_deref())
         }
-        Held::Remote(offer) => {
+        ViewFile::Remote(offer) => {
             let file = &offer.file;
             (file.size, file.uploaded_at, file.yanked.as_deref(), file.requires_python.as_deref())
         }
     };
     let inspection = match held {
-        Held::Local(entry) => ops::histories::inspection_of(store, entry)?,
-        Held::Remote(_) => None,
+        ViewFile::Local(entry) => ops::histories::inspection_of(store, entry)?,
+        ViewFile::Remote(_) => None,
     };
     Ok(html! {
         article.file.yanked[yanked.is_some()] {
@@ -83,14 +83,14 @@ fn origin(sight: &FileSight<'_>) -> Markup {
         if sight.discretion.may_read(name) { name.to_string() } else { "another collection".to_owned() }
     };
     match sight.held {
-        Held::Remote(offer) => html! {
+        ViewFile::Remote(offer) => html! {
             @if sight.discretion.may_name(&offer.remote.name) {
                 "the remote " b { (offer.remote.name) } ", at " (host(offer.file.url.as_str()))
                 (provenance(offer.file.provenance.as_deref()))
             } @else { "a remote" }
             "; it comes into " (into(&offer.remote.collection_name)) " when somebody asks for it"
         },
-        Held::Local(entry) => html! {
+        ViewFile::Local(entry) => html! {
             @match &entry.origin {
                 Some(origin) => {
                     @if sight.discretion.may_name_one_called(&origin.remote) {
@@ -161,13 +161,13 @@ pub(super) fn short(sha256: &Sha256) -> Markup {
     html! { code title=(text) { (text[..12]) "…" } }
 }
 
-fn digests(held: &Held) -> Markup {
+fn digests(held: &ViewFile) -> Markup {
     let Some(sha256) = held.sha256() else { return html! { "none: nothing vouches for its bytes" } };
     html! {
         details {
             summary { "SHA-256 " (short(&sha256)) }
             div { "SHA-256 " code { (sha256) } }
-            @if let Held::Local(entry) = held { div { "BLAKE3 " code { (entry.blake3) } } }
+            @if let ViewFile::Local(entry) = held { div { "BLAKE3 " code { (entry.blake3) } } }
         }
     }
 }
@@ -191,8 +191,8 @@ pub(super) fn state(entry: &Entry, now: i64) -> Markup {
 fn elsewhere(sight: &FileSight<'_>) -> Markup {
     let Some(history) = sight.history else { return html! {} };
     let own = match sight.held {
-        Held::Local(entry) => Some(&entry.collection),
-        Held::Remote(_) => None,
+        ViewFile::Local(entry) => Some(&entry.collection),
+        ViewFile::Remote(_) => None,
     };
     let others: Vec<&Entry> = history.live.iter().filter(|entry| Some(&entry.collection) != own).collect();
     let is_same = |entry: &&Entry| sight.held.sha256() == Some(entry.sha256);

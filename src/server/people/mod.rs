@@ -15,9 +15,9 @@ mod tags;
 mod words;
 
 use super::answer::{failure, plain, set};
+use super::bounded_cache::BoundedCache;
 use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
-use super::kept::Kept;
 use super::{Answer, Request, Server, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
@@ -38,7 +38,7 @@ const VIEWS: usize = 32;
 /// What the store holds, when that was counted, and at which stamp.
 type Holdings = Option<(i64, u64, Arc<StatsReport>)>;
 /// The projects of views, with their stamps.
-type Projects = Kept<ViewName, (u64, Arc<Vec<ProjectName>>)>;
+type Projects = BoundedCache<ViewName, (u64, Arc<Vec<ProjectName>>)>;
 
 /// What is remembered for pages.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) struct Remembered {
 
 impl Default for Remembered {
     fn default() -> Self {
-        Self { holdings: Mutex::default(), projects: Kept::of_things(VIEWS) }
+        Self { holdings: Mutex::default(), projects: BoundedCache::of_things(VIEWS) }
     }
 }
 
@@ -71,8 +71,8 @@ pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) ->
 pub(super) fn project(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Answer {
     match project::page(server, request, view, project) {
         Ok(Ok(page)) => page.answer(StatusCode::OK),
-        Ok(Err(project::Lack::Unknown)) => lost(request, &format!("{view} has no project {project}.")),
-        Ok(Err(project::Lack::Unavailable(notes))) => {
+        Ok(Err(project::NoPage::Unknown)) => lost(request, &format!("{view} has no project {project}.")),
+        Ok(Err(project::NoPage::Unavailable(notes))) => {
             unanswered(server, request, view, project, &notes).unwrap_or_else(|error| failure(&error))
         }
         Err(error) => failure(&error),

@@ -14,7 +14,7 @@ use crate::server::{Request, Server};
 use crate::status::Status;
 use crate::store::Store;
 use crate::supply::PullNote;
-use crate::supply::listing::{Held, Listing};
+use crate::supply::listing::{Listing, ViewFile};
 use crate::wheel::{DistributionFilename, Metadata};
 use maud::{Markup, html};
 use pep440_rs::Version;
@@ -26,7 +26,7 @@ const VERSIONS: usize = 20;
 const OTHERS: usize = 100;
 
 /// Why there is no page.
-pub(super) enum Lack {
+pub(super) enum NoPage {
     /// The view doesn't have it.
     Unknown,
     /// A remote that may have it can't be asked.
@@ -39,7 +39,7 @@ pub(super) fn page(
     request: &Request,
     view: &ViewName,
     project: &ProjectName,
-) -> Result<std::result::Result<Page, Lack>> {
+) -> Result<std::result::Result<Page, NoPage>> {
     let discretion = Discretion::of(server, request)?;
     let store = server.stores.borrow()?;
     let listed = server.ask(&store).listing(&view.shown(), project)?;
@@ -52,8 +52,8 @@ pub(super) fn page(
         crate::supply::listing::Listed::Found(listing) => listing,
         // Who looks for what others built is told why it isn't there.
         crate::supply::listing::Listed::Unknown if !held_back.is_empty() => Listing::default(),
-        crate::supply::listing::Listed::Unknown => return Ok(Err(Lack::Unknown)),
-        crate::supply::listing::Listed::Unavailable(notes) => return Ok(Err(Lack::Unavailable(notes))),
+        crate::supply::listing::Listed::Unknown => return Ok(Err(NoPage::Unknown)),
+        crate::supply::listing::Listed::Unavailable(notes) => return Ok(Err(NoPage::Unavailable(notes))),
     };
     let histories = ops::histories::histories(&store, project, |name| discretion.may_read(name))?;
     let versions = by_version(&listing);
@@ -96,8 +96,8 @@ pub(super) fn page(
 }
 
 /// Groups the files by version, newest first; wheels of a version by name.
-fn by_version(listing: &Listing) -> Vec<(Version, Vec<&Held>)> {
-    let mut versions: BTreeMap<Version, Vec<&Held>> = BTreeMap::new();
+fn by_version(listing: &Listing) -> Vec<(Version, Vec<&ViewFile>)> {
+    let mut versions: BTreeMap<Version, Vec<&ViewFile>> = BTreeMap::new();
     for held in &listing.files {
         if let Ok(name) = DistributionFilename::parse(held.filename()) {
             versions.entry(name.version().clone()).or_default().push(held);
@@ -108,10 +108,10 @@ fn by_version(listing: &Listing) -> Vec<(Version, Vec<&Held>)> {
 }
 
 /// Returns what the newest file in the store says that the project is.
-fn summary(store: &Store, versions: &[(Version, Vec<&Held>)]) -> Result<Option<String>> {
+fn summary(store: &Store, versions: &[(Version, Vec<&ViewFile>)]) -> Result<Option<String>> {
     let digest = versions.iter().flat_map(|(_, files)| files).find_map(|held| match held {
-        Held::Local(entry) => entry.metadata_sha256,
-        Held::Remote(_) => None,
+        ViewFile::Local(entry) => entry.metadata_sha256,
+        ViewFile::Remote(_) => None,
     });
     let Some(digest) = digest else { return Ok(None) };
     let bytes = store.manifest.metadata(&digest)?;
@@ -120,8 +120,8 @@ fn summary(store: &Store, versions: &[(Version, Vec<&Held>)]) -> Result<Option<S
 
 fn facts(view: &ViewName, project: &ProjectName, listing: &Listing, versions: usize) -> Markup {
     let local = listing.files.iter().filter_map(|held| match held {
-        Held::Local(entry) => Some(entry.size),
-        Held::Remote(_) => None,
+        ViewFile::Local(entry) => Some(entry.size),
+        ViewFile::Remote(_) => None,
     });
     let (count, size) = local.fold((0_u64, 0), |(count, size), own| (count + 1, size + own));
     let elsewhere = listing.files.len() as u64 - count;
@@ -184,7 +184,7 @@ fn foreign(view: &ViewName, held_back: &[HeldBack]) -> Markup {
 
 /// Shows the files that the view doesn't list: those of other collections, and those that were removed.
 fn others(listing: &Listing, histories: &BTreeMap<String, FileHistory>, now: i64) -> Markup {
-    let listed: BTreeSet<&str> = listing.files.iter().map(Held::filename).collect();
+    let listed: BTreeSet<&str> = listing.files.iter().map(ViewFile::filename).collect();
     let rows = histories.iter().filter(|(filename, _)| !listed.contains(filename.as_str()));
     let rows: Vec<_> = rows.flat_map(|(_, history)| history.live.iter().chain(&history.removed)).collect();
     if rows.is_empty() {

@@ -7,14 +7,14 @@ pub(super) const PAGE: usize = 100;
 
 /// What a person asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct SearchQuery {
     /// The words, as they were written.
     pub(super) text: String,
     /// The page, from 0.
     pub(super) page: usize,
 }
 
-impl Asked {
+impl SearchQuery {
     /// Reads a query.
     pub(super) fn read(query: Option<&str>) -> Self {
         let mut asked = Self::default();
@@ -82,7 +82,7 @@ mod tests {
 
     fn found(text: &str, projects: &[&str]) -> String {
         let projects: Vec<ProjectName> = projects.iter().map(|name| name.parse().unwrap()).collect();
-        let asked = Asked { text: text.to_owned(), page: 0 };
+        let asked = SearchQuery { text: text.to_owned(), page: 0 };
         asked.of(&projects).iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ")
     }
 
@@ -97,12 +97,12 @@ mod tests {
 
     #[test]
     fn a_query_is_read_and_written() {
-        let asked = Asked::read(Some("q=+a%26b%3D+&page=3&x=1"));
-        assert_eq!(asked, Asked { text: "a&b=".to_owned(), page: 2 });
+        let asked = SearchQuery::read(Some("q=+a%26b%3D+&page=3&x=1"));
+        assert_eq!(asked, SearchQuery { text: "a&b=".to_owned(), page: 2 });
         assert_eq!((asked.at(3), asked.at(0)), ("?q=a%26b%3D&page=4".to_owned(), "?q=a%26b%3D".to_owned()));
         for odd in ["page=0", "page=-1", "page=x", "", "page=99999999999999999999999"] {
-            assert_eq!(Asked::read(Some(odd)), Asked::default(), "{odd}");
+            assert_eq!(SearchQuery::read(Some(odd)), SearchQuery::default(), "{odd}");
         }
-        assert_eq!(Asked::default().at(0), "?");
+        assert_eq!(SearchQuery::default().at(0), "?");
     }
 }

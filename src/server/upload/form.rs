@@ -90,7 +90,7 @@ struct Sums {
 }
 
 /// What the bytes of a piece belong to.
-enum Place {
+enum BytesOf {
     Field(&'static str),
     Content(File),
     Nothing,
@@ -104,21 +104,21 @@ impl Form {
         max_bytes: u64,
     ) -> Result<Self, Fault> {
         let mut form = Self::default();
-        let mut place = Place::Nothing;
+        let mut place = BytesOf::Nothing;
         for piece in pieces {
             match piece.map_err(|error| broken(&error, max_bytes))? {
                 Piece::Field { name, filename } => place = form.begin(&name, filename, path)?,
                 Piece::Data(bytes) => match &place {
-                    Place::Field(name) => form.add(name, &bytes)?,
-                    Place::Content(file) => form.write(file, path, &bytes, max_bytes)?,
-                    Place::Nothing => {}
+                    BytesOf::Field(name) => form.add(name, &bytes)?,
+                    BytesOf::Content(file) => form.write(file, path, &bytes, max_bytes)?,
+                    BytesOf::Nothing => {}
                 },
             }
         }
         Ok(form)
     }
 
-    fn begin(&mut self, name: &str, filename: Option<String>, path: &Path) -> Result<Place, Fault> {
+    fn begin(&mut self, name: &str, filename: Option<String>, path: &Path) -> Result<BytesOf, Fault> {
         if name == "content" {
             if self.content.is_some() {
                 return Err(Fault::bad("the form has more than one file: one upload takes one"));
@@ -127,13 +127,13 @@ impl Form {
             let file = fs::create_new(path, MODE).map_err(Fault::Disk)?;
             self.content =
                 Some(Content { filename, size: 0, sums: Sums::default(), lease: fs::Lease::new(fs::parent(path)) });
-            return Ok(Place::Content(file));
+            return Ok(BytesOf::Content(file));
         }
-        let Some(known) = FIELDS.into_iter().find(|known| *known == name) else { return Ok(Place::Nothing) };
+        let Some(known) = FIELDS.into_iter().find(|known| *known == name) else { return Ok(BytesOf::Nothing) };
         if self.fields.insert(known, Vec::new()).is_some() {
             return Err(Fault::bad(format!("the form has {known} more than once")));
         }
-        Ok(Place::Field(known))
+        Ok(BytesOf::Field(known))
     }
 
     fn add(&mut self, name: &'static str, bytes: &Bytes) -> Result<(), Fault> {

@@ -35,7 +35,7 @@ use taken::Taken;
 
 /// A file that is listed.
 #[derive(Debug, Clone)]
-pub enum Held {
+pub enum ViewFile {
     /// The store has it. What is lost is not among them.
     Local(Box<Entry>),
     /// A remote has it.
@@ -46,7 +46,7 @@ pub enum Held {
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     /// The files: those of nearer collections first, own before remotes'.
-    pub files: Vec<Held>,
+    pub files: Vec<ViewFile>,
     /// When it should be looked at again because of what remotes said, in seconds since 1970; `None`: when the manifest changes.
     pub fresh_until: Option<i64>,
     /// The remotes whose files are missing from it, or are as they were remembered, and why.
@@ -72,7 +72,7 @@ pub enum Listed {
     Unavailable(Vec<PullNote>),
 }
 
-impl Held {
+impl ViewFile {
     /// Returns the filename.
     pub fn filename(&self) -> &str {
         match self {
@@ -150,12 +150,12 @@ fn alone(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Listed> 
     }
     let status = read.statuses.get(project).cloned();
     let live = read.entries.into_iter().filter(|entry| entry.state == State::Live);
-    let files = live.map(|entry| Held::Local(Box::new(entry))).collect();
+    let files = live.map(|entry| ViewFile::Local(Box::new(entry))).collect();
     Ok(Listed::Found(Listing { files, status, ..Listing::default() }))
 }
 
-fn held(remote: &RemoteRow, variant: &CollectionName, file: ListedFile) -> Held {
-    Held::Remote(Box::new(Offer { remote: remote.clone(), variant: variant.clone(), file }))
+fn held(remote: &RemoteRow, variant: &CollectionName, file: ListedFile) -> ViewFile {
+    ViewFile::Remote(Box::new(Offer { remote: remote.clone(), variant: variant.clone(), file }))
 }
 
 impl Listing {
@@ -179,7 +179,7 @@ impl Listing {
             // What is lost hides what lies farther away, as a nearer collection's project does; but not its own bytes.
             names.take(&entry);
             if matches!(fate, Fate::Listed | Fate::Yanked { .. }) {
-                self.files.push(Held::Local(Box::new(entry)));
+                self.files.push(ViewFile::Local(Box::new(entry)));
             }
         }
     }
@@ -200,8 +200,8 @@ impl Listing {
         for (remote, status) in std::mem::take(&mut self.quarantined) {
             let before = self.files.len();
             self.files.retain(|file| match file {
-                Held::Local(entry) => entry.origin.as_ref().is_none_or(|origin| origin.remote != remote.as_str()),
-                Held::Remote(offer) => offer.remote.name != remote,
+                ViewFile::Local(entry) => entry.origin.as_ref().is_none_or(|origin| origin.remote != remote.as_str()),
+                ViewFile::Remote(offer) => offer.remote.name != remote,
             });
             // Where nothing else is left, clients are told why.
             if self.files.is_empty() {

@@ -44,7 +44,7 @@ impl Recall {
 /// So much of the time of those who have little a single remote gets.
 const SHARE: Duration = Duration::from_millis(1200);
 /// What a remote lists of a project; times are until when that holds, in seconds since 1970.
-pub(crate) enum Sight {
+pub(crate) enum RemoteLook {
     /// It isn't asked for this project.
     Excluded,
     /// It has no such project.
@@ -63,7 +63,7 @@ pub(crate) enum Sight {
 }
 
 /// Returns what a remote lists.
-pub(crate) fn look(ask: &Ask<'_>, remote: &RemoteRow, project: &ProjectName) -> Result<Sight> {
+pub(crate) fn look(ask: &Ask<'_>, remote: &RemoteRow, project: &ProjectName) -> Result<RemoteLook> {
     Look { ask, remote, project, now: ask.context.now }.sight()
 }
 
@@ -76,7 +76,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn sight(&self) -> Result<Sight> {
+    fn sight(&self) -> Result<RemoteLook> {
         let rows = &self.ask.store.manifest;
         if let Asking::Remembered(recall) = self.ask.asking
             && self.remote.includes(self.project)
@@ -100,7 +100,7 @@ impl Look<'_> {
     }
 
     /// Returns what holds of what the remote said before, or failed at; `None`: it is to be asked.
-    fn remembered(&self, question: &Question<'_>) -> Result<Option<Sight>> {
+    fn remembered(&self, question: &Question<'_>) -> Result<Option<RemoteLook>> {
         let (rows, now) = (&self.ask.store.manifest, self.now);
         let (fetched_at, kept) = question.kept(rows)?;
         let is_fresh = fetched_at.is_some_and(|at| (0..MISS_SECONDS).contains(&(now - at)));
@@ -109,7 +109,7 @@ impl Look<'_> {
             return Ok(Some(match kept {
                 Some(Answer::Page(page, _)) => self.seen(page, until, None)?,
                 Some(Answer::Failed(why)) => self.failed(why, until, false),
-                _ => Sight::Absent { until },
+                _ => RemoteLook::Absent { until },
             }));
         }
         let before = question.recent_failure(rows)?;
@@ -117,19 +117,19 @@ impl Look<'_> {
         let (until, text) = ((failure.failed_at + FAILED_SECONDS).max(now + 1), failure.reason);
         Ok(Some(match kept {
             Some(Answer::Page(page, _)) => self.seen(page, until, Some(text))?,
-            Some(Answer::Absent) => Sight::Absent { until },
+            Some(Answer::Absent) => RemoteLook::Absent { until },
             _ => self.failed(text, until, failure.setback == Setback::Lasting),
         }))
     }
 
     /// Asks; `None`: somebody else asked meanwhile, and may have the answer.
-    fn asked(&self, question: &Question<'_>) -> Result<Option<Sight>> {
+    fn asked(&self, question: &Question<'_>) -> Result<Option<RemoteLook>> {
         let (rows, now) = (&self.ask.store.manifest, self.now);
         let (flights, end) = match self.ask.asking {
             Asking::Fresh(flights) => (flights, None),
             // One that hangs leaves some of the time to the next.
             Asking::Brief { flights, until } => (flights, Some(until.min(Instant::now() + SHARE))),
-            Asking::Never | Asking::Remembered(_) => return Ok(Some(Sight::Excluded)),
+            Asking::Never | Asking::Remembered(_) => return Ok(Some(RemoteLook::Excluded)),
         };
         let without = |text: String, until| match question.kept(rows)?.1 {
             Some(Answer::Page(page, _)) => self.seen(page, until, Some(text)).map(Some),
@@ -153,7 +153,7 @@ impl Look<'_> {
         let client = match self.ask.context.client.map(|lazy| lazy.get()) {
             Some(Ok(client)) => client,
             Some(Err(error)) => return self.said(Answer::Failed(reason(error)), false).map(Some),
-            None => return Ok(Some(Sight::Excluded)),
+            None => return Ok(Some(RemoteLook::Excluded)),
         };
         let hurried = end.map(|end| client.until(end));
         let mut fetched = question.fetch(hurried.as_ref().unwrap_or(client));
@@ -168,29 +168,29 @@ impl Look<'_> {
         let record = |transaction: &Transaction<'_>| fetched.record(transaction, self.remote, now);
         let is_recorded = rows.write_relaxed(record).is_ok();
         let mut sight = self.said(answer, is_lasting)?;
-        if let Sight::Files { has_changed, .. } = &mut sight {
+        if let RemoteLook::Files { has_changed, .. } = &mut sight {
             *has_changed = is_recorded && has_yanked;
         }
         Ok(Some(sight))
     }
 
     /// Takes what the remote says now; `is_lasting` tells of a failure that waiting won't help.
-    fn said(&self, answer: Answer, is_lasting: bool) -> Result<Sight> {
+    fn said(&self, answer: Answer, is_lasting: bool) -> Result<RemoteLook> {
         Ok(match answer {
             Answer::Page(page, None) => self.seen(page, self.now + MISS_SECONDS, None)?,
             Answer::Page(page, stale) => self.seen(page, self.now + FAILED_SECONDS, stale)?,
-            Answer::Absent => Sight::Absent { until: self.now + MISS_SECONDS },
-            Answer::Excluded => Sight::Excluded,
+            Answer::Absent => RemoteLook::Absent { until: self.now + MISS_SECONDS },
+            Answer::Excluded => RemoteLook::Excluded,
             Answer::Failed(text) => self.failed(text, self.now + FAILED_SECONDS, is_lasting),
         })
     }
 
-    fn failed(&self, text: String, until: i64, is_lasting: bool) -> Sight {
-        Sight::Failed { note: PullNote { is_lasting, ..PullNote::new(self.remote, text) }, until }
+    fn failed(&self, text: String, until: i64, is_lasting: bool) -> RemoteLook {
+        RemoteLook::Failed { note: PullNote { is_lasting, ..PullNote::new(self.remote, text) }, until }
     }
 
     /// Takes the files of a page that may be had.
-    fn seen(&self, page: ListedPage, until: i64, stale: Option<String>) -> Result<Sight> {
+    fn seen(&self, page: ListedPage, until: i64, stale: Option<String>) -> Result<RemoteLook> {
         let remote = self.remote;
         let source = match page::source(remote) {
             Ok(source) => source,
@@ -212,7 +212,7 @@ impl Look<'_> {
         let note = stale.map(|reason| PullNote::new(remote, format!("{reason}; its remembered page is used")));
         let status = page.status.filter(|(status, _)| *status != Status::Active);
         let status = status.map(|(status, reason)| StatusRow { project: self.project.clone(), status, reason });
-        Ok(Sight::Files { files, until, note, status, has_changed: false })
+        Ok(RemoteLook::Files { files, until, note, status, has_changed: false })
     }
 }
 

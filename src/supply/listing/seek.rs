@@ -1,6 +1,6 @@
 //! Which file of all that views list is meant by a digest and a filename: what is listed can be downloaded, and nothing else.
 
-use super::{Ask, Held, Listed};
+use super::{Ask, Listed, ViewFile};
 use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::wheel::DistributionFilename;
 #[derive(Debug, Clone)]
 pub enum Sought {
     /// A view lists it.
-    Held(Held),
+    ViewFile(ViewFile),
     /// No view lists it.
     Nowhere,
     /// A remote that may have it can't be asked.
@@ -28,7 +28,7 @@ impl Ask<'_> {
                 Listed::Found(listing) => {
                     let found = listing.files.into_iter().find(|held| is_meant(held, sha256, filename));
                     if let Some(held) = found {
-                        return Ok(Sought::Held(held));
+                        return Ok(Sought::ViewFile(held));
                     }
                     if listing.is_incomplete {
                         unavailable.get_or_insert(listing.notes);
@@ -44,13 +44,13 @@ impl Ask<'_> {
     }
 }
 
-fn is_meant(held: &Held, sha256: Option<&Sha256>, filename: &str) -> bool {
+fn is_meant(held: &ViewFile, sha256: Option<&Sha256>, filename: &str) -> bool {
     if held.filename() != filename {
         return false;
     }
     match (held, sha256) {
         // It came without a digest, and who found it without one means it still.
-        (Held::Local(entry), None) => entry.origin.as_ref().is_some_and(|origin| origin.is_unhashed),
+        (ViewFile::Local(entry), None) => entry.origin.as_ref().is_some_and(|origin| origin.is_unhashed),
         _ => held.sha256().as_ref() == sha256,
     }
 }

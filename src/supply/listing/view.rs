@@ -1,6 +1,6 @@
 //! How what a view's collections have, and their remotes, is put together for each purpose.
 
-use super::remote::{self, Sight};
+use super::remote::{self, RemoteLook};
 use super::taken::Taken;
 use super::{Ask, Listed, Listing, Purpose, held};
 use crate::catalog::merge::Fate;
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::index::read::ListedFile;
 use crate::manifest::{Entry, RemoteRow, State, StatusRow, Strategy};
 use crate::name::{CollectionName, ProjectName};
-use crate::remote::Place;
+use crate::remote::PublicUrl;
 use crate::status::Status;
 use crate::wheel::Kind;
 use std::collections::VecDeque;
@@ -100,12 +100,12 @@ impl View<'_> {
             }
             for remote in &part.remotes {
                 match self.ask(remote, &mut listing, |file| self.is_offered(remote, file))? {
-                    Asked::Absent => continue,
-                    Asked::Files(files) => {
+                    RemoteAnswer::Absent => continue,
+                    RemoteAnswer::Files(files) => {
                         has_project = true;
                         listing.add_remote(remote, self.variant, files, &mut names);
                     }
-                    Asked::Failed => {
+                    RemoteAnswer::Failed => {
                         listing.is_incomplete = true;
                         if remote.settings.is_optional {
                             continue;
@@ -161,7 +161,7 @@ impl View<'_> {
     fn offer(&self, remotes: &[RemoteRow], names: &Taken, listing: &mut Listing) -> Result<bool> {
         let mut is_found = false;
         for remote in remotes {
-            if let Asked::Files(files) = self.ask(remote, listing, |file| self.is_offered(remote, file))? {
+            if let RemoteAnswer::Files(files) = self.ask(remote, listing, |file| self.is_offered(remote, file))? {
                 is_found = true;
                 let files = files.into_iter().filter_map(|mut file| names.admits(&mut file).then_some(file));
                 listing.files.extend(files.map(|file| held(remote, self.variant, file)));
@@ -193,13 +193,13 @@ impl View<'_> {
                 Kind::Wheel => is_builder && self.is_offered(remote, file),
             };
             match self.ask(remote, &mut listing, is_meant)? {
-                Asked::Absent => {}
-                Asked::Files(files) => {
+                RemoteAnswer::Absent => {}
+                RemoteAnswer::Files(files) => {
                     has_stranger |= !is_ours;
                     is_found = true;
                     listing.add_remote(remote, self.variant, files, &mut names);
                 }
-                Asked::Failed => listing.is_incomplete = true,
+                RemoteAnswer::Failed => listing.is_incomplete = true,
             }
         }
         listing.settle();
@@ -217,19 +217,24 @@ impl View<'_> {
 
     /// Asks a remote for the files that are meant, and adds what it says beside them. A page without any is no project: groups of
     /// repositories answer so for every name that they lack, and it must not hide what somebody farther away has.
-    fn ask(&self, remote: &RemoteRow, listing: &mut Listing, is_meant: impl Fn(&ListedFile) -> bool) -> Result<Asked> {
+    fn ask(
+        &self,
+        remote: &RemoteRow,
+        listing: &mut Listing,
+        is_meant: impl Fn(&ListedFile) -> bool,
+    ) -> Result<RemoteAnswer> {
         Ok(match remote::look(self.ask, remote, self.project)? {
-            Sight::Excluded => Asked::Absent,
-            Sight::Absent { until } => {
+            RemoteLook::Excluded => RemoteAnswer::Absent,
+            RemoteLook::Absent { until } => {
                 listing.until(until);
-                Asked::Absent
+                RemoteAnswer::Absent
             }
-            Sight::Files { mut files, until, note, status, has_changed } => {
+            RemoteLook::Files { mut files, until, note, status, has_changed } => {
                 listing.is_outdated |= has_changed;
                 let refusals = self.ask.store.manifest.refusals(remote.id, self.variant, self.ask.context.now)?;
                 let is_refused = |file: &ListedFile| {
                     !refusals.is_empty() && {
-                        let link = Place::from(&file.url).to_string();
+                        let link = PublicUrl::from(&file.url).to_string();
                         refusals.iter().any(|row| row.is_about(file.name.as_str(), file.sha256.as_ref(), &link))
                     }
                 };
@@ -240,25 +245,25 @@ impl View<'_> {
                 if is_quarantined {
                     // It speaks for its own files, those that were pulled before included, and for no others.
                     listing.quarantined.push((remote.name.clone(), status));
-                    return Ok(Asked::Files(Vec::new()));
+                    return Ok(RemoteAnswer::Files(Vec::new()));
                 }
                 if files.is_empty() {
-                    return Ok(Asked::Absent);
+                    return Ok(RemoteAnswer::Absent);
                 }
                 listing.status = stricter(listing.status.take(), status);
-                Asked::Files(files)
+                RemoteAnswer::Files(files)
             }
-            Sight::Failed { note, until } => {
+            RemoteLook::Failed { note, until } => {
                 listing.until(until);
                 listing.notes.push(note);
-                Asked::Failed
+                RemoteAnswer::Failed
             }
         })
     }
 }
 
 /// What came of asking a remote.
-enum Asked {
+enum RemoteAnswer {
     Absent,
     Files(Vec<ListedFile>),
     Failed,

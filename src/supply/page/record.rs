@@ -1,11 +1,11 @@
 //! What came over the network is remembered, as far as the remote's signed list lets it.
 
-use super::{Answer, Fetched, Kept, vouched};
+use super::{Answer, Fetched, KeptPage, vouched};
 use crate::error::Result;
 use crate::index::read::ListedPage;
 use crate::manifest::{RemoteRow, Rows, Setback, Transaction};
 use crate::remote::Page;
-use crate::supply::signed_list::{self, Brought};
+use crate::supply::signed_list::{self, ListAnswer};
 use crate::supply::yanks;
 use std::time::UNIX_EPOCH;
 
@@ -34,7 +34,7 @@ impl Fetched {
 
     /// Tells whether the page, or a new signed list, may change a file's yank.
     pub(crate) fn has_yanked(&self) -> bool {
-        !self.yanks.is_empty() || matches!(self.list, Some(Brought::New(_)))
+        !self.yanks.is_empty() || matches!(self.list, Some(ListAnswer::New(_)))
     }
 
     /// Notes the files without a time. They are at most as young as the page, where that says how old it is.
@@ -67,8 +67,8 @@ impl Fetched {
         }
         for (key, kept) in self.pages {
             match kept {
-                Kept::New(row) => transaction.put_remote_page(remote.id, &key, &row)?,
-                Kept::Unchanged => transaction.touch_remote_page(remote.id, &key, now)?,
+                KeptPage::New(row) => transaction.put_remote_page(remote.id, &key, &row)?,
+                KeptPage::Unchanged => transaction.touch_remote_page(remote.id, &key, now)?,
             }
         }
         yanks::follow(transaction, remote, &self.yanks, now)?;

@@ -2,7 +2,7 @@
 //!
 //! One pass keeps the first megabytes, the last ones, and the ranges that the header names before they come by. What a header named
 //! too late (names that lie before the table which refers to them) is fetched by another pass that ends as soon as it has it.
-//! Memory is the same for any member: what [`Kept`] holds.
+//! Memory is the same for any member: what [`KeptBytes`] holds.
 
 use super::device::{BUNDLE_BYTES, DeviceCode};
 use super::elf::{self, Elf, Parts, Range};
@@ -38,7 +38,7 @@ pub(super) fn memory(size: u64) -> u64 {
 }
 
 /// What is kept of a stream.
-struct Kept {
+struct KeptBytes {
     size: u64,
     head: Vec<u8>,
     /// The last bytes that were read, which end at `read`.
@@ -47,7 +47,7 @@ struct Kept {
     ranges: Vec<(Range, Vec<u8>)>,
 }
 
-impl Parts for Kept {
+impl Parts for KeptBytes {
     fn get(&self, (start, len): Range) -> Option<Cow<'_, [u8]>> {
         let inside = |from: u64, bytes: &[u8]| {
             let at = usize::try_from(start.checked_sub(from)?).ok()?;
@@ -63,7 +63,7 @@ impl Parts for Kept {
     }
 }
 
-impl Kept {
+impl KeptBytes {
     /// Keeps what is wanted of a piece that begins at `read`.
     fn take(&mut self, piece: &[u8]) {
         let start = self.read;
@@ -105,7 +105,7 @@ impl Kept {
 
 /// Examines a member of `size` bytes; `open` begins its stream anew.
 pub(super) fn examine<R: Read>(size: u64, mut open: impl FnMut() -> io::Result<R>) -> io::Result<Examined> {
-    let mut kept = Kept { size, head: Vec::new(), tail: Vec::new(), read: 0, ranges: Vec::new() };
+    let mut kept = KeptBytes { size, head: Vec::new(), tail: Vec::new(), read: 0, ranges: Vec::new() };
     let mut examined = Examined::default();
     let mut stream = open()?;
     stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut kept.head)?;
@@ -135,7 +135,7 @@ pub(super) fn examine<R: Read>(size: u64, mut open: impl FnMut() -> io::Result<R
 }
 
 /// Reads the headers as far as the parts at hand tell them; `None`: it has none.
-fn headers(kept: &Kept) -> Option<(Elf, Vec<Range>)> {
+fn headers(kept: &KeptBytes) -> Option<(Elf, Vec<Range>)> {
     if elf::is_elf(&kept.head) {
         return Some(elf::parse(kept));
     }
@@ -143,7 +143,7 @@ fn headers(kept: &Kept) -> Option<(Elf, Vec<Range>)> {
 }
 
 /// Parses what the first pass kept, with more passes for what it didn't.
-fn parse<R: Read>(kept: &mut Kept, piece: &mut [u8], open: &mut impl FnMut() -> io::Result<R>) -> io::Result<Elf> {
+fn parse<R: Read>(kept: &mut KeptBytes, piece: &mut [u8], open: &mut impl FnMut() -> io::Result<R>) -> io::Result<Elf> {
     for _ in 1..MAX_PASSES {
         let (elf, missing) = headers(kept).unwrap_or_default();
         if missing.is_empty() {

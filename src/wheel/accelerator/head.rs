@@ -44,7 +44,7 @@ const MAX_SYMBOLS_BYTES: usize = 64 << 10;
 
 /// What a head tells.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct HeadReport {
     /// The accelerators' libraries among those that it needs.
     pub(super) needed: Vec<(Accelerator, String)>,
     /// Whose code it registers or calls, with the symbol that tells it; each once.
@@ -57,8 +57,8 @@ pub(super) fn has_names(part: &[u8]) -> bool {
 }
 
 /// Reads what the head of an ELF file tells, in one pass over it.
-pub(super) fn read(head: &[u8]) -> Told {
-    let (mut told, mut run, mut left) = (Told::default(), Vec::new(), MAX_SYMBOLS_BYTES);
+pub(super) fn read(head: &[u8]) -> HeadReport {
+    let (mut told, mut run, mut left) = (HeadReport::default(), Vec::new(), MAX_SYMBOLS_BYTES);
     for name in head.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         if is_library(name) {
             run.push(name);
@@ -74,7 +74,7 @@ pub(super) fn read(head: &[u8]) -> Told {
     told
 }
 
-impl Told {
+impl HeadReport {
     /// Adds the accelerators' libraries of a run of names, if it has a common one: a table of texts has others between them.
     fn add_run(&mut self, run: &mut Vec<&[u8]>) {
         if run.iter().any(|name| is_common(name)) {
@@ -94,10 +94,10 @@ impl Told {
 }
 
 /// Reads what the table of sections at the head of a Windows library tells.
-pub(super) fn read_sections(head: &[u8]) -> Told {
+pub(super) fn read_sections(head: &[u8]) -> HeadReport {
     let sections = pe::parse(&Head(head)).map(|(library, _)| library.sections).unwrap_or_default();
     let call = |name: String| Some((evidence::section(&name)?, format!("the section {name}")));
-    Told { needed: Vec::new(), calls: sections.into_iter().filter_map(call).collect() }
+    HeadReport { needed: Vec::new(), calls: sections.into_iter().filter_map(call).collect() }
 }
 
 /// The first bytes of a file whose size isn't asked.

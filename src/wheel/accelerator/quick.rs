@@ -284,7 +284,7 @@ fn add_heads<R: ReadAt + ?Sized>(
 
 /// Reads a member's head, at most so many bytes: of an ELF file so far that its names are told, which lie behind all its symbols; of a
 /// Windows library the table of sections. Returns what it tells, and how much was inflated.
-fn read_head(mut reader: impl Read, most: u64, head: &mut Vec<u8>) -> Option<(head::Told, u64)> {
+fn read_head(mut reader: impl Read, most: u64, head: &mut Vec<u8>) -> Option<(head::HeadReport, u64)> {
     /// A name that one piece begins and the next one ends.
     const OVERLAP: usize = 64;
     head.clear();

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::FileExt as _;
 use url::Url;
 use wcas::digest::Sha256;
-use wcas::server::endpoint::{self, Astray};
+use wcas::server::endpoint::{self, PathRefusal};
 use wcas::server::{Anonymous, Body, Peer};
 
 pub(super) const WORDS: &[&str] = &[
@@ -159,12 +159,12 @@ fn check_request(site: &Site, text: &str) {
 /// A path that moved leads to one that didn't.
 fn check_path(path: &str) {
     let base = Url::parse("http://index.example").and_then(|base| base.join(path));
-    if let (Err(Astray::Moved(location)), Ok(base)) = (endpoint::parse(path), base) {
+    if let (Err(PathRefusal::Moved(location)), Ok(base)) = (endpoint::parse(path), base) {
         let moved = base.join(&location).unwrap_or_else(|error| panic!("{location:?}: {error}"));
         assert_eq!(moved.host_str(), Some("index.example"), "{path:?} leads to {location:?}, another host");
         if base.path() == path {
             assert!(
-                !matches!(endpoint::parse(moved.path()), Err(Astray::Moved(_))),
+                !matches!(endpoint::parse(moved.path()), Err(PathRefusal::Moved(_))),
                 "{path:?} goes on from {location:?}"
             );
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::Hash;
 
 /// Things by their keys. Whoever reads waits for no other reader.
-pub(super) struct Kept<K, V>(Cache<K, V, Size<V>>);
+pub(super) struct BoundedCache<K, V>(Cache<K, V, Size<V>>);
 
 /// Says how much of the limit a thing takes; it stays the same as long as the thing is kept.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ impl<K, V> Weighter<K, V> for Size<V> {
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Kept<K, V> {
+impl<K: Eq + Hash, V: Clone> BoundedCache<K, V> {
     /// Remembers at most so many things.
     pub(super) fn of_things(most: usize) -> Self {
         Self::new(most, most, |_| 1)
@@ -47,7 +47,7 @@ impl<K: Eq + Hash, V: Clone> Kept<K, V> {
     }
 }
 
-impl<K, V> fmt::Debug for Kept<K, V> {
+impl<K, V> fmt::Debug for BoundedCache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Kept")
     }
@@ -59,14 +59,14 @@ mod tests {
 
     #[test]
     fn what_is_kept_stays_within_its_limits_and_what_is_used_stays() {
-        let things = Kept::of_things(100);
+        let things = BoundedCache::of_things(100);
         things.insert(0, 'a');
         for number in 1..10_000 {
             assert_eq!(things.get(&0), Some('a'), "{number}");
             things.insert(number, 'b');
         }
         assert!((0..10_000).filter(|number| things.get(number).is_some()).count() <= 100);
-        let bytes = Kept::of_bytes(1000, 10, Vec::len);
+        let bytes = BoundedCache::of_bytes(1000, 10, Vec::len);
         for number in 0..1000_usize {
             bytes.insert(number, vec![0; 1 + number % 50]);
         }

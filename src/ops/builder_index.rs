@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::manifest::{Entry, WantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
-use crate::supply::listing::{Ask, Asking, Held, Listed, Listing, Purpose, Recall};
+use crate::supply::listing::{Ask, Asking, Listed, Listing, Purpose, Recall, ViewFile};
 use crate::supply::{Offer, PullNote};
 use crate::wheel::accelerator::Accelerator;
 use crate::wheel::{DistributionFilename, WheelFilename, is_built_by_fromager};
@@ -53,9 +53,9 @@ impl CachedWheel {
     }
 
     /// Returns the wheel as a page lists it.
-    fn held(self) -> Held {
+    fn held(self) -> ViewFile {
         match self {
-            Self::Local(entry) => Held::Local(entry),
+            Self::Local(entry) => ViewFile::Local(entry),
             Self::Remote(ref offers) => {
                 let mut offer = offers[0].clone();
                 offer.file.sha256 = self.sha256();
@@ -63,7 +63,7 @@ impl CachedWheel {
                     // What was told of the one isn't true of the other.
                     (offer.file.sidecar, offer.file.size) = (None, None);
                 }
-                Held::Remote(Box::new(offer))
+                ViewFile::Remote(Box::new(offer))
             }
         }
     }
@@ -99,7 +99,7 @@ pub fn cached(
     let shown = of_run(shown, rules);
     let listed = ask.listed(&shown, project, Purpose::Cache)?;
     let Listed::Found(mut listing) = listed else { return Ok(None) };
-    let terms = Terms::read(ask.store, &shown, rules)?;
+    let terms = OfferRules::read(ask.store, &shown, rules)?;
     listing.files.retain(|held| {
         let Ok(DistributionFilename::Wheel(wheel)) = DistributionFilename::parse(held.filename()) else { return false };
         !is_yanked(held) && terms.admit(&wheel, held) && is_of_builder(ask.store, &terms.rules, held)
@@ -128,7 +128,7 @@ pub fn buildable(ask: &Ask<'_>, shown: &Shown, project: &ProjectName, rules: &Ca
         Listed::Unknown => return Ok(Buildable::Unknown),
         Listed::Unavailable(notes) => return Ok(Buildable::Unavailable(notes)),
     };
-    let terms = Terms::read(ask.store, &shown, rules)?;
+    let terms = OfferRules::read(ask.store, &shown, rules)?;
     listing.files.retain(|held| match DistributionFilename::parse(held.filename()) {
         Ok(DistributionFilename::Wheel(wheel)) => terms.admit_build(&wheel, held),
         Ok(DistributionFilename::Sdist(_)) => true,
@@ -143,8 +143,8 @@ fn grouped(listing: Listing) -> CachedProject {
     let mut places: HashMap<String, usize> = HashMap::new();
     for held in listing.files {
         match held {
-            Held::Local(entry) => wheels.push(CachedWheel::Local(entry)),
-            Held::Remote(offer) => match places.get(offer.file.name.as_str()).map(|place| &mut wheels[*place]) {
+            ViewFile::Local(entry) => wheels.push(CachedWheel::Local(entry)),
+            ViewFile::Remote(offer) => match places.get(offer.file.name.as_str()).map(|place| &mut wheels[*place]) {
                 Some(CachedWheel::Remote(offers)) => offers.push(*offer),
                 _ => {
                     places.insert(offer.file.name.as_str().to_owned(), wheels.len());
@@ -156,10 +156,10 @@ fn grouped(listing: Listing) -> CachedProject {
     CachedProject { wheels, fresh_until: listing.fresh_until, notes: listing.notes }
 }
 
-fn is_yanked(held: &Held) -> bool {
+fn is_yanked(held: &ViewFile) -> bool {
     match held {
-        Held::Local(entry) => entry.yanked.is_some(),
-        Held::Remote(offer) => offer.file.yanked.is_some(),
+        ViewFile::Local(entry) => entry.yanked.is_some(),
+        ViewFile::Remote(offer) => offer.file.yanked.is_some(),
     }
 }
 
@@ -175,7 +175,7 @@ fn of_run(shown: &Shown, rules: &CacheRules) -> Shown {
 }
 
 /// What decides which wheels are offered.
-struct Terms {
+struct OfferRules {
     /// Those of whoever asks, before the collection's.
     rules: CacheRules,
     variant: CollectionName,
@@ -185,7 +185,7 @@ struct Terms {
     ours: HashSet<String>,
 }
 
-impl Terms {
+impl OfferRules {
     fn read(store: &Store, shown: &Shown, rules: &CacheRules) -> Result<Self> {
         let rows = store.manifest.read()?;
         let kept = rows.find_collection(shown.name())?.and_then(|row| row.settings.cache_rules);
@@ -202,7 +202,7 @@ impl Terms {
 
     /// Tells whether a cache offers a wheel: not a pre-built one that would be taken for a build from source, which is one of another
     /// variant, one that the run wants to build itself, or one of strangers, whose wheels have no build tag.
-    fn admit(&self, wheel: &WheelFilename, held: &Held) -> bool {
+    fn admit(&self, wheel: &WheelFilename, held: &ViewFile) -> bool {
         if !self.rules.admit(wheel, self.accelerators.as_deref()) {
             return false;
         }
@@ -218,34 +218,34 @@ impl Terms {
     }
 
     /// Tells whether an index to build from has a wheel: one that we built, or took pre-built for this variant.
-    fn admit_build(&self, wheel: &WheelFilename, held: &Held) -> bool {
+    fn admit_build(&self, wheel: &WheelFilename, held: &ViewFile) -> bool {
         self.rules.admit(wheel, self.accelerators.as_deref())
             && self.prebuilt(held).unwrap_or_else(|| !self.is_strangers(held))
     }
 
     /// Tells of a pre-built wheel whether it is the variant's own.
-    fn prebuilt(&self, held: &Held) -> Option<bool> {
+    fn prebuilt(&self, held: &ViewFile) -> Option<bool> {
         match held {
-            Held::Local(entry) if entry.is_prebuilt => Some(entry.collection == self.variant),
+            ViewFile::Local(entry) if entry.is_prebuilt => Some(entry.collection == self.variant),
             _ => None,
         }
     }
 
-    fn is_strangers(&self, held: &Held) -> bool {
+    fn is_strangers(&self, held: &ViewFile) -> bool {
         match held {
-            Held::Local(entry) => entry.origin.as_ref().is_some_and(|origin| !self.ours.contains(&origin.remote)),
-            Held::Remote(offer) => !offer.remote.settings.is_ours,
+            ViewFile::Local(entry) => entry.origin.as_ref().is_some_and(|origin| !self.ours.contains(&origin.remote)),
+            ViewFile::Remote(offer) => !offer.remote.settings.is_ours,
         }
     }
 }
 
 /// Tells whether a wheel comes from the wanted builder. What a remote has can't be looked into; fromager's wheels have a build tag, which
 /// those of public indexes hardly ever have.
-fn is_of_builder(store: &Store, rules: &CacheRules, held: &Held) -> bool {
+fn is_of_builder(store: &Store, rules: &CacheRules, held: &ViewFile) -> bool {
     match (rules.files.unwrap_or_default(), held) {
         (Builder::Any | Builder::Built, _) => true,
-        (Builder::Fromager, Held::Remote(offer)) => offer.file.name.build_tag().is_some(),
-        (Builder::Fromager, Held::Local(entry)) => {
+        (Builder::Fromager, ViewFile::Remote(offer)) => offer.file.name.build_tag().is_some(),
+        (Builder::Fromager, ViewFile::Local(entry)) => {
             store.blobs.open(&entry.blake3).is_ok_and(|file| is_built_by_fromager(&file))
         }
     }

@@ -7,8 +7,8 @@
 
 use super::access::{self, Readable};
 use super::answer::{Cause, plain, set, varies};
+use super::bounded_cache::BoundedCache;
 use super::endpoint::{CacheView, FileAddress, Offering};
-use super::kept::Kept;
 use super::{Answer, Request, Server, feed, files, pages};
 use crate::catalog::builder_rules::{CacheRules, CacheRulesError};
 use crate::digest::Blake3;
@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::manifest::Entry;
 use crate::name::ProjectName;
 use crate::ops;
-use crate::ops::cache::{Buildable, CachedWheel};
+use crate::ops::builder_index::{Buildable, CachedWheel};
 use crate::wheel::DistributionFilename;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -68,11 +68,11 @@ fn local(server: &Server, request: &Request, address: &FileAddress, entry: Entry
 /// What was read from its first byte to its last since the server began: a stat tells of a changed file, and nothing of a disk that
 /// lost a bit. Other clients check digests themselves; fromager doesn't.
 #[derive(Debug)]
-pub(super) struct ReadBlobs(Kept<Blake3, ()>);
+pub(super) struct ReadBlobs(BoundedCache<Blake3, ()>);
 
 impl Default for ReadBlobs {
     fn default() -> Self {
-        Self(Kept::of_things(MAX_READ))
+        Self(BoundedCache::of_things(MAX_READ))
     }
 }
 
@@ -121,8 +121,8 @@ fn find(server: &Server, cache: &CacheView, rules: &CacheRules, address: &FileAd
     let (shown, project) = (cache.view.shown_to_builders(), name.project());
     let rules = &rules.clone().about(project);
     let cached = match cache.offering {
-        Offering::Cache => ops::cache::cached(&server.ask_briefly(&store), &shown, project, rules)?,
-        Offering::Build => match ops::cache::buildable(&server.ask(&store), &shown, project, rules)? {
+        Offering::Cache => ops::builder_index::cached(&server.ask_briefly(&store), &shown, project, rules)?,
+        Offering::Build => match ops::builder_index::buildable(&server.ask(&store), &shown, project, rules)? {
             Buildable::Found(found) => Some(found),
             Buildable::Unknown | Buildable::Unavailable(_) => None,
         },
