@@ -27,8 +27,9 @@ use wcas::server::{Anonymous, Peer, Server, ServerOptions};
 
 /// A store, and a server on it whose clock the test sets.
 struct Site {
-    env: Env,
+    // It ends before the environment looks at what is left.
     server: Server,
+    env: Env,
     clock: Arc<AtomicI64>,
 }
 
