@@ -30,8 +30,9 @@ use wcas::supply::listing::{stamp, stamp_of_all};
 
 /// A store, and a server on it whose clock the test sets.
 struct Site {
-    env: Env,
+    // It ends before the environment looks at what is left.
     server: Server,
+    env: Env,
     clock: Arc<AtomicI64>,
 }
 

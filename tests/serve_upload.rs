@@ -25,8 +25,9 @@ const MAX_BYTES: u64 = 200_000;
 
 /// A store, and a server on it whose clock the test sets.
 struct Site {
-    env: Env,
+    // It ends before the environment looks at what is left.
     server: Server,
+    env: Env,
     clock: Arc<AtomicI64>,
 }
 

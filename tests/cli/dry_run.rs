@@ -57,6 +57,7 @@ fn with_a_dead_session(env: &Env) {
     Wheel::new("late", "1.0").payload(2000, 5).write_to(env.path("late"));
     let killed = env.run_with_env(&[("WCAS_FAULT", "kill@14")], ["import", "late"]);
     assert!(cfg!(not(debug_assertions)) || killed.code == 137, "{killed}");
+    env.leaves("the session of an import that was killed");
 }
 
 /// The same with bytes that are lost, and a retention rule.

@@ -308,6 +308,7 @@ fn wherever_a_command_ends_what_is_there_is_in_the_log_and_nothing_else() {
     for point in 1..=60 {
         let env = filled();
         env.ok(["collection", "create", "released"]);
+        env.leaves("the session of an import that was killed");
         let fault = format!("kill@{point}");
         let output = env.run_with_env(&[("WCAS_FAULT", &fault)], ["import", "in", "--collection", "released"]);
         let (there, told) =

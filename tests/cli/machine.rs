@@ -144,6 +144,7 @@ fn a_pipe_a_link_or_a_folder_among_the_stores_own_files_makes_nobody_wait() {
     for name in ["locks/gc", "locks/reap", "locks/store", &sessions, "staging/stray", "metadata/stray", "wcas.json"] {
         for make in makers {
             let env = filled();
+            env.leaves("what the test puts among the store's own files");
             let path = env.store().join(name);
             if path.exists() {
                 fs::remove_file(&path).unwrap();

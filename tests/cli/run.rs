@@ -284,6 +284,7 @@ fn a_run_can_be_killed_anywhere_and_run_again() {
     };
     for point in 1..=points {
         let (env, fault) = (project(), format!("kill@{point}"));
+        env.leaves("the session of a run that was killed");
         assert_eq!(env.run_with_env(&[("WCAS_FAULT", &fault)], args(&[])).code, 137, "{fault}");
         assert_eq!(texts(&env.json(args(&[]))["files"], "filename"), [WHEEL], "{fault}");
         env.ok(["verify"]);
@@ -293,6 +294,7 @@ fn a_run_can_be_killed_anywhere_and_run_again() {
     for point in 1.. {
         clean(&full);
         let fault = format!("kill@{point}");
+        full.leaves("the session of a run that was killed");
         if full.run_with_env(&[("WCAS_FAULT", &fault)], args(&[])).code != 137 {
             break;
         }

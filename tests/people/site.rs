@@ -14,8 +14,9 @@ const LINUX: &str = "cp312-cp312-manylinux_2_28_x86_64";
 
 /// A store, and a server on it.
 pub(crate) struct Site {
-    pub(crate) env: Env,
+    // It ends before the environment looks at what is left.
     pub(crate) server: Server,
+    pub(crate) env: Env,
     /// The index that the store pulls from.
     _upstream: Upstream,
 }

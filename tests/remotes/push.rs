@@ -247,6 +247,7 @@ fn what_was_removed_or_is_bad_meanwhile_leaves_the_queue() {
 
 /// Runs a command that is killed at a change of the disk; tells whether it ended before it came so far.
 fn is_past_its_end(env: &Env, point: usize, args: &[&str]) -> bool {
+    env.leaves("the session of a command that was killed");
     let output = env.run_with_env(&[("WCAS_FAULT", &format!("kill@{point}"))], args);
     assert!(matches!(output.code, 0 | 137), "{args:?} at {point}: {output}");
     output.code == 0

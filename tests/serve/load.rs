@@ -52,6 +52,7 @@ fn what_was_answered_with_200_outlives_a_kill_at_any_time() {
             while begin.elapsed() < Duration::from_millis(millis) {
                 std::thread::sleep(Duration::from_millis(5));
             }
+            env.leaves("uploads of a server that is killed");
             server.kill();
             for worker in workers {
                 promised.extend(worker.join().unwrap());

@@ -6,8 +6,9 @@ use wcas::digest::{Digests, Sha256};
 
 /// A store and its server.
 pub(crate) struct Site {
-    pub(crate) env: Env,
+    // It ends before the environment looks at what is left.
     pub(crate) server: WcasServer,
+    pub(crate) env: Env,
 }
 
 /// What pip asks for pages with.

@@ -43,6 +43,7 @@ fn a_crowd_that_waits_for_a_remote_holds_up_nobody_else() {
         !told.is_empty()
     });
     told.iter().for_each(|heard| assert_eq!(heard.status, 503, "{heard}"));
+    site.env.leaves("what a server does that is killed while it waits");
     site.server.kill();
 }
 
@@ -80,6 +81,7 @@ fn a_remote_whose_files_drip_leaves_threads_to_the_others() {
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert_eq!(asked(), 8, "one remote has half the threads");
     drop(crowd);
+    site.env.leaves("what a server does that is killed while it waits");
     site.server.kill();
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test crate uses its own part")]
 
+use super::wait::is_in_time;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
@@ -10,12 +11,19 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 
 /// A temporary folder with a store to be made in it; commands run with the folder as their working directory.
+///
+/// At its end nothing that works may be left in the store: no session, no lock that is held, no staged file, no command that runs.
 #[derive(Debug)]
 pub(crate) struct Env {
     root: PathBuf,
+    /// Why something is left, where a test wants it so.
+    left: OnceLock<&'static str>,
+    /// A share of it is with each command that was spawned.
+    spawned: Arc<()>,
     _dir: TempDir,
 }
 
@@ -33,7 +41,13 @@ impl Env {
         for name in ["home", "tmp"] {
             fs::create_dir(root.join(name)).expect("a new folder can be written");
         }
-        Self { root, _dir: dir }
+        Self { root, left: OnceLock::new(), spawned: Arc::new(()), _dir: dir }
+    }
+
+    /// Says that the test leaves something in the store on purpose, and why: its end is not looked at.
+    pub(crate) fn leaves(&self, why: &'static str) {
+        // The first reason is as good as the second.
+        let _ = self.left.set(why);
     }
 
     /// Returns the path of `name` in the folder.
@@ -110,7 +124,35 @@ impl Env {
         let mut command = self.command(args);
         command.envs(vars.iter().copied());
         command.stdout(Stdio::piped()).stderr(stderr.expect("a new folder can be written"));
-        Running(command.spawn().expect("the binary starts"))
+        Running(command.spawn().expect("the binary starts"), Arc::clone(&self.spawned))
+    }
+
+    /// Returns what is left in the store of those who worked in it.
+    fn left(&self) -> Vec<String> {
+        let names = |dir: &str| -> Vec<String> {
+            let entries = fs::read_dir(self.store().join(dir)).into_iter().flatten().flatten();
+            entries.map(|entry| format!("{dir}/{}", entry.file_name().display())).collect()
+        };
+        let mut left = [names("staging"), names("locks/sessions")].concat();
+        // What is no file can't be locked, and a pipe can't be opened.
+        let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+        for name in names("locks") {
+            let path = self.store().join(&name);
+            if is_file(&path) && File::open(&path).is_ok_and(|file| file.try_lock().is_err()) {
+                left.push(format!("{name}, which is held"));
+            }
+        }
+        let sessions = self.sessions().unwrap_or_default();
+        left.extend(sessions.into_iter().map(|command| format!("the session of {command:?}")));
+        left.extend((Arc::strong_count(&self.spawned) > 1).then(|| "a command that runs".to_owned()));
+        left
+    }
+
+    /// Returns the commands of the sessions; an error where the test has left no manifest that can be read.
+    fn sessions(&self) -> rusqlite::Result<Vec<String>> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let manifest = rusqlite::Connection::open_with_flags(self.store().join("manifest.sqlite"), flags)?;
+        manifest.prepare("SELECT command FROM session")?.query_map([], |row| row.get(0))?.collect()
     }
 
     fn finish(&self, command: &mut Command, stdin: &[u8]) -> Output {
@@ -130,6 +172,16 @@ impl Env {
             stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
             root: self.root.clone(),
         }
+    }
+}
+
+impl Drop for Env {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.left.get().is_some() {
+            return;
+        }
+        // A process that another test starts has this one's descriptors, and so its locks, until it is another program.
+        assert!(is_in_time(|| self.left().is_empty()), "the test leaves in the store: {:?}", self.left());
     }
 }
 
@@ -188,7 +240,7 @@ fn shorten_digests(text: &str) -> String {
 
 /// A command that still runs; it is killed when the test ends before it does.
 #[derive(Debug)]
-pub(crate) struct Running(Child);
+pub(crate) struct Running(Child, Arc<()>);
 
 impl Deref for Running {
     type Target = Child;
