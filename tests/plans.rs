@@ -26,7 +26,7 @@ const WALKS: [(&str, &str, &str); 11] = [
     ("file.rs", "SELECT CASE WHEN count(*)", "stats and metrics tell the oldest verification"),
     ("garbage.rs", "UPDATE entry SET removed_at", "gc, once a run"),
     ("record.rs", "SELECT number, digest FROM record ORDER BY number DESC LIMIT 1", "the last row alone is read"),
-    ("remote.rs", "DELETE FROM remote_first_seen", "gc, once a run"),
+    ("remote_page.rs", "DELETE FROM remote_first_seen", "gc, once a run"),
     ("soundness.rs", "SELECT count(*) FROM file f LEFT JOIN blob", "doctor compares the rows of both"),
 ];
 
