@@ -104,11 +104,18 @@ struct Column {
     is_key: bool,
 }
 
+/// Removes the triggers: from here on nothing is seen.
+pub(super) fn remove(conn: &Connection) -> Result<()> {
+    let mut names = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'seen_*'")?;
+    let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let sql: String = names.iter().map(|name| format!("DROP TRIGGER {name};\n")).collect();
+    Ok(conn.execute_batch(&sql)?)
+}
+
 /// Makes the triggers, in place of older ones.
 pub(super) fn install(conn: &Connection) -> Result<()> {
-    let mut old = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'seen_*'")?;
-    let old: Vec<String> = old.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut sql: String = old.iter().map(|name| format!("DROP TRIGGER {name};\n")).collect();
+    remove(conn)?;
+    let mut sql = String::new();
     let mut tables =
         conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'")?;
     let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
