@@ -8,46 +8,28 @@ mod support;
 
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
-    LOCATION, RANGE, RETRY_AFTER, VARY,
+    CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION,
+    RANGE, RETRY_AFTER, VARY,
 };
 use http::{Method, Request};
 use proptest::prelude::*;
 use std::fs;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use support::{Env, Sdist, Wheel};
+use support::{Env, Got, Sdist, Wheel, request};
 use wcas::digest::Digests;
 use wcas::remote::{ClientOptions, LazyClient};
-use wcas::server::{Anonymous, Body, Peer, Server, ServerOptions};
+use wcas::server::{Anonymous, Peer, Server, ServerOptions};
 
 /// A store, and a server on it whose clock the test sets.
 struct Site {
     env: Env,
     server: Server,
     clock: Arc<AtomicI64>,
-}
-
-/// An answer with its body read.
-#[derive(Debug, PartialEq)]
-struct Got {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Got {
-    fn header(&self, name: HeaderName) -> &str {
-        self.headers.get(&name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
 }
 
 impl Site {
@@ -73,23 +55,7 @@ impl Site {
     }
 
     fn ask(&self, method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Got {
-        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), is_secure: false };
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(name, *value);
-        }
-        let (head, body) = self.server.respond(&request.body(peer).unwrap()).into_parts();
-        let body = match body {
-            Body::Bytes(bytes) => bytes.to_vec(),
-            Body::File(file, range) => {
-                let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
-                file.read_exact_at(&mut bytes, range.start).unwrap();
-                bytes
-            }
-            #[allow(unreachable_patterns, reason = "there may be other bodies, which nothing here asks for")]
-            other => panic!("{other:?}"),
-        };
-        Got { status: head.status.as_u16(), headers: head.headers, body }
+        Got::read(self.server.respond(&request(method, path, headers)))
     }
 
     fn get(&self, path: &str) -> Got {
@@ -141,12 +107,8 @@ fn demo() -> Wheel {
 fn a_hot_file_is_answered_from_memory_again_after_the_store_has_changed() {
     let site = Site::of(store(&[("cuda", &demo())]));
     let path = file_path(&demo());
-    let is_at_hand = |path: &str| {
-        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), is_secure: false };
-        site.server
-            .cached(&Request::builder().uri(path).body(peer).unwrap())
-            .is_some_and(|answer| answer.status() == 200)
-    };
+    let is_at_hand =
+        |path: &str| site.server.cached(&request(Method::GET, path, &[])).is_some_and(|answer| answer.status() == 200);
     // The first answer is followed by a flush of its count, which moves the manifest, too.
     assert_eq!(site.status(&path), 200);
     for path in [path.clone(), format!("{path}.metadata")] {

@@ -6,21 +6,20 @@ mod support;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::Method;
 use http::header::{ACCEPT, ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
-use http::{HeaderMap, Method, Request};
 use proptest::prelude::*;
 use serde_json::Value;
 use sha2::Digest as _;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use support::{Env, Sdist, Wheel};
+use support::{Env, Got, Sdist, Wheel, request};
 use wcas::digest::Sha256;
 use wcas::remote::{ClientOptions, LazyClient};
-use wcas::server::{Anonymous, Body, Peer, Piece, Reason, Server, ServerOptions};
+use wcas::server::{Anonymous, Piece, Server, ServerOptions};
 
 const MAX_BYTES: u64 = 200_000;
 
@@ -29,35 +28,6 @@ struct Site {
     env: Env,
     server: Server,
     clock: Arc<AtomicI64>,
-}
-
-/// An answer with its body read.
-#[derive(Debug)]
-struct Got {
-    status: u16,
-    headers: HeaderMap,
-    reason: Option<String>,
-    body: Vec<u8>,
-}
-
-impl Got {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    fn header(&self, name: HeaderName) -> &str {
-        self.headers.get(&name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// Fails unless it is an error with this status whose text has these words, in its body and in its reason.
-    #[track_caller]
-    fn is(&self, status: u16, words: &[&str]) {
-        assert_eq!(self.status, status, "{self:?}");
-        for word in words {
-            assert!(self.text().contains(word), "{word:?} in {}", self.text());
-            assert!(status < 300 || self.reason.as_deref().unwrap().contains(word), "{word:?} in {:?}", self.reason);
-        }
-    }
 }
 
 impl Site {
@@ -91,15 +61,15 @@ impl Site {
 
     fn get(&self, path: &str, headers: &[(HeaderName, &str)]) -> Got {
         let request = request(Method::GET, path, headers);
-        got(self.server.cached(&request).unwrap_or_else(|| self.server.respond(&request)))
+        Got::read(self.server.cached(&request).unwrap_or_else(|| self.server.respond(&request)))
     }
 
     fn post(&self, path: &str, headers: &[(HeaderName, &str)], form: Form) -> Got {
         let request = request(Method::POST, path, headers);
         if let Err(answer) = self.server.admit_upload(&request) {
-            return got(answer);
+            return Got::read(answer);
         }
-        got(self.server.upload(&request, &mut form.pieces(7000).into_iter()))
+        Got::read(self.server.upload(&request, &mut form.pieces(7000).into_iter()))
     }
 
     fn upload(&self, path: &str, form: Form) -> Got {
@@ -133,22 +103,6 @@ impl Site {
         let names = fs::read_dir(self.env.store().join("staging")).unwrap();
         names.map(|entry| entry.unwrap().path()).collect()
     }
-}
-
-fn request(method: Method, path: &str, headers: &[(HeaderName, &str)]) -> Request<Peer> {
-    let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), is_secure: false };
-    let mut request = Request::builder().method(method).uri(path);
-    for (name, value) in headers {
-        request = request.header(name, *value);
-    }
-    request.body(peer).unwrap()
-}
-
-fn got(answer: http::Response<Body>) -> Got {
-    let (head, body) = answer.into_parts();
-    let Body::Bytes(bytes) = body else { panic!("{body:?}") };
-    let reason = head.extensions.get::<Reason>().map(|reason| reason.0.clone());
-    Got { status: head.status.as_u16(), headers: head.headers, reason, body: bytes.to_vec() }
 }
 
 fn basic(secret: &str) -> String {

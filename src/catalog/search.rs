@@ -65,28 +65,41 @@ pub(crate) fn is_meant(spec: &Spec, entry: &Entry) -> bool {
 /// Returns the live entries that a filter means, by collection, project, version, build tag and filename.
 pub(crate) fn entries(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
     let mut found = Vec::new();
-    for collection in collection_rows(rows, &filter.collections)? {
-        match filter.specs.as_slice() {
-            // Projects or a file are probes of an index; anything else reads the collection.
-            [Spec::Filename(filename)] => found.extend(rows.find_entry(collection.id, filename)?),
-            specs => found.extend(of_projects(rows, collection.id, Scope::Live, specs)?),
+    each_entry(rows, filter, &mut |entry| {
+        found.push(entry);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Shows the live entries that a filter means one by one, in the same order: a project's are held at a time, whatever there is.
+pub(crate) fn each_entry(rows: &Rows, filter: &Filter, show: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+    let mut collections = collection_rows(rows, &filter.collections)?;
+    collections.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let mut show_all = |mut entries: Vec<Entry>| {
+        entries.retain(|entry| filter.matches(entry));
+        entries.sort_by_cached_key(|entry| (entry.parsed_version(), entry.parsed_build_tag(), entry.filename.clone()));
+        entries.into_iter().try_for_each(&mut *show)
+    };
+    for collection in collections {
+        if let [Spec::Filename(filename)] = filter.specs.as_slice() {
+            show_all(rows.find_entry(collection.id, filename)?.into_iter().collect())?;
+            continue;
+        }
+        let projects = match projects(&filter.specs) {
+            Some(projects) => projects,
+            None => rows.project_names(collection.id, Scope::Live)?.into_iter().collect(),
+        };
+        for project in &projects {
+            show_all(rows.project_entries(collection.id, project)?)?;
         }
     }
-    found.retain(|entry| filter.matches(entry));
-    sort(&mut found);
-    Ok(found)
+    Ok(())
 }
 
 /// Returns a collection's entries, by project and filename: of the projects that specifications tell, or all where one tells none.
 pub(crate) fn of_projects(rows: &Rows, collection: CollectionId, scope: Scope, specs: &[Spec]) -> Result<Vec<Entry>> {
-    // A filename may be read as that of several projects.
-    let named = |spec: &Spec| match spec {
-        Spec::Project { name, .. } => Some(name.clone()),
-        Spec::Filename(_) | Spec::Digest(_) => None,
-    };
-    let Some(projects) = specs.iter().map(named).collect::<Option<BTreeSet<_>>>().filter(|all| !all.is_empty()) else {
-        return Ok(rows.entries(collection, scope)?);
-    };
+    let Some(projects) = projects(specs) else { return Ok(rows.entries(collection, scope)?) };
     let mut found = Vec::new();
     for project in &projects {
         found.extend(match scope {
@@ -95,6 +108,16 @@ pub(crate) fn of_projects(rows: &Rows, collection: CollectionId, scope: Scope, s
         });
     }
     Ok(found)
+}
+
+/// Returns the projects that specifications name; `None` where one may mean any.
+fn projects(specs: &[Spec]) -> Option<BTreeSet<ProjectName>> {
+    // A filename may be read as that of several projects.
+    let named = |spec: &Spec| match spec {
+        Spec::Project { name, .. } => Some(name.clone()),
+        Spec::Filename(_) | Spec::Digest(_) => None,
+    };
+    specs.iter().map(named).collect::<Option<BTreeSet<_>>>().filter(|all| !all.is_empty())
 }
 
 /// Returns the project that a specification is about, which a digest doesn't tell.
@@ -124,24 +147,27 @@ pub(crate) fn candidates(rows: &Rows, collection: &CollectionRow, spec: &Spec, f
 
 /// Returns the live entries that each specification means; one that means nothing is an error.
 pub(crate) fn required(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
-    let found = entries(rows, filter)?;
-    let missed = filter.specs.iter().find(|spec| !found.iter().any(|entry| is_meant(spec, entry)));
-    match missed {
-        Some(spec) => Err(Error::NoMatch(spec.to_string())),
-        None => Ok(found),
-    }
+    let mut found = Vec::new();
+    each_required(rows, filter, &mut |entry| {
+        found.push(entry);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
-/// Sorts entries as people read them. Here and below a version is parsed once, not for each comparison, and rows as large as these
-/// are moved once.
-pub(crate) fn sort(entries: &mut [Entry]) {
-    entries.sort_by_cached_key(|entry| {
-        let filename = (entry.parsed_build_tag(), entry.filename.clone());
-        (entry.collection.clone(), entry.project.clone(), entry.parsed_version(), filename)
-    });
+/// Shows what [`required`] returns one by one.
+pub(crate) fn each_required(rows: &Rows, filter: &Filter, show: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
+    let mut missed: Vec<&Spec> = filter.specs.iter().collect();
+    each_entry(rows, filter, &mut |entry| {
+        missed.retain(|spec| !is_meant(spec, &entry));
+        show(entry)
+    })?;
+    missed.first().map_or(Ok(()), |spec| Err(Error::NoMatch(spec.to_string())))
 }
 
 /// Sorts entries as pages list them, whatever their collections: of a version the highest build first, for clients that take the first.
+///
+/// A version is parsed once, not for each comparison, and rows as large as these are moved once.
 pub(crate) fn sort_projects(entries: &mut [Entry]) {
     entries.sort_by_cached_key(|entry| {
         let filename = (Reverse(entry.parsed_build_tag()), entry.filename.clone());

@@ -149,11 +149,15 @@ impl App {
     }
 
     fn raw(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-        let done = write(&mut out).and_then(|()| out.flush());
+        self.buffered(1 << 16, |out| write(out).map_err(unwritten))
+    }
+
+    fn buffered(&self, capacity: usize, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        let mut out = BufWriter::with_capacity(capacity, io::stdout().lock());
+        let done = write(&mut out).and_then(|()| out.flush().map_err(unwritten));
         // What could not be written must not be tried again when the buffer is dropped.
         let _ = out.into_parts();
-        done.map_err(|source| Error::Disk(wcas::fs::Error { act: "write", path: "standard output".into(), source }))
+        done
     }
 
     /// Prints a report as JSON where that was asked for; else as `text` writes it.
@@ -186,6 +190,41 @@ impl App {
             return Ok(());
         }
         self.raw(|out| print::table(&mut print::Lines::new(out), heading, &rows))
+    }
+
+    /// Prints a list that may be longer than one wants to hold, row by row as `walk` shows them; in a document it is the array of
+    /// this name. Returns whether it was empty.
+    pub(super) fn long_table<T: Serialize, const N: usize>(
+        &self,
+        (command, name): (&str, &str),
+        heading: [&str; N],
+        (row, if_empty): (impl Fn(&T) -> [String; N], &str),
+        walk: impl FnOnce(&mut dyn FnMut(T) -> Result<()>) -> Result<()>,
+    ) -> Result<bool> {
+        let mut count = 0;
+        self.buffered(LONG_BYTES, |out| {
+            if !self.json {
+                let mut table = print::Table::new(heading);
+                walk(&mut |item| {
+                    count += 1;
+                    table.add(&mut print::Lines::new(out), row(&item)).map_err(unwritten)
+                })?;
+                return table.end(&mut print::Lines::new(out)).map_err(unwritten);
+            }
+            // What fails before the first row leaves no document behind.
+            let opening = format!("{{\"schema\":\"wcas.{command}/1\",\"{name}\":[");
+            walk(&mut |item| {
+                let before = if count == 0 { &opening } else { "," };
+                count += 1;
+                out.write_all(before.as_bytes()).map_err(unwritten)?;
+                serde_json::to_writer(&mut *out, &item).map_err(|error| unwritten(error.into()))
+            })?;
+            writeln!(out, "{}]}}", if count == 0 { &opening } else { "" }).map_err(unwritten)
+        })?;
+        if count == 0 && !self.json {
+            self.note(if_empty);
+        }
+        Ok(count == 0)
     }
 
     /// Prints a report whose text is for programs, too: a path, a document.
@@ -264,6 +303,14 @@ impl App {
             ErrorKind::Busy => 5,
         }
     }
+}
+
+/// So much of a long list is held before its reader has to take it: while rows come, the manifest is kept from shrinking its log, and
+/// a pager may stand for hours.
+const LONG_BYTES: usize = 64 << 20;
+
+fn unwritten(source: io::Error) -> Error {
+    Error::Disk(wcas::fs::Error { act: "write", path: "standard output".into(), source })
 }
 
 /// Returns a time in seconds that the environment says.

@@ -36,7 +36,11 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
     let store = app.open_or_rehearse(args.dry_run)?;
     let filter = args.within.filter(args.specs)?;
     if args.all && !args.yes && !args.dry_run {
-        let count = ops::list::list(&store, &filter)?.len();
+        let mut count = 0;
+        ops::list::each_listed(&store, &filter, &mut |_| {
+            count += 1;
+            Ok(())
+        })?;
         if !app.confirm(&format!("drop {}?", print::count(count, "distribution"))) {
             return Err(Error::Refused("--all was not confirmed; say --yes where there is no terminal".to_owned()));
         }

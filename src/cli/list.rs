@@ -57,11 +57,6 @@ pub(super) struct WhyArgs {
 }
 
 #[derive(Serialize)]
-struct ListDocument<'a> {
-    distributions: &'a [Listed],
-}
-
-#[derive(Serialize)]
 struct ShowDocument<'a> {
     distributions: &'a [ShowReport],
 }
@@ -74,10 +69,12 @@ struct WhyDocument<'a> {
 pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     let store = app.open()?;
     let is_asked = !args.specs.is_empty();
-    let found = ops::list::list(&store, &args.within.filter(args.specs)?)?;
+    let filter = args.within.filter(args.specs)?;
     let heading = ["COLLECTION", "PROJECT", "VERSION", "BUILD", "SIZE", "FILENAME"];
-    app.table("list", &ListDocument { distributions: &found }, heading, (found.iter().map(row), "nothing is listed"))?;
-    Ok(if found.is_empty() && is_asked { End::NotFound } else { End::Done })
+    let is_empty = app.long_table(("list", "distributions"), heading, (row, "nothing is listed"), |show| {
+        ops::list::each_listed(&store, &filter, show)
+    })?;
+    Ok(if is_empty && is_asked { End::NotFound } else { End::Done })
 }
 
 fn row(listed: &Listed) -> [String; 6] {

@@ -3,7 +3,6 @@
 use super::app::App;
 use super::{End, print, units};
 use clap::Subcommand;
-use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
 use std::time::Duration;
@@ -64,11 +63,6 @@ enum Command {
     },
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    records: &'a [RecordReport],
-}
-
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     match args.command {
         Some(Command::Verify { expect }) => verify(app, expect.as_ref()),
@@ -88,25 +82,23 @@ fn tell(app: &App, args: Args) -> Result<End> {
         by: args.by,
         limit: args.limit,
     };
-    let records = ops::record::records(&store, &filter)?;
     if !args.follow {
         let heading = ["NUMBER", "AT", "KIND", "WHO", "FROM", "COMMAND", "WHAT"];
-        app.table(
-            "log",
-            &Document { records: &records },
-            heading,
-            (records.iter().map(row), "no record is like that"),
-        )?;
+        app.long_table(("log", "records"), heading, (row, "no record is like that"), |show| {
+            ops::record::each_record(&store, &filter, show)
+        })?;
         return Ok(End::Done);
     }
-    filter.limit = None;
-    let mut records = records;
     loop {
-        filter.after = records.last().map_or(filter.after, |record| record.number);
-        app.answer(|out| records.iter().try_for_each(|record| follow(app, record, out)))?;
         let seen = store.manifest.version()?;
-        records = ops::record::records(&store, &filter)?;
-        while records.is_empty() && store.manifest.version()? == seen {
+        let mut records = Vec::new();
+        ops::record::each_record(&store, &filter, &mut |record| {
+            records.push(record);
+            Ok(())
+        })?;
+        (filter.after, filter.limit) = (records.last().map_or(filter.after, |record| record.number), None);
+        app.answer(|out| records.iter().try_for_each(|record| follow(app, record, out)))?;
+        while store.manifest.version()? == seen {
             std::thread::sleep(LOOK);
         }
     }

@@ -71,22 +71,54 @@ impl Write for Lines<'_> {
 
 /// Prints rows under a heading, columns as wide as they need to be.
 pub(super) fn table<const N: usize>(out: &mut dyn Write, heading: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
-    let mut widths = heading.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+    let mut table = Table::new(heading);
+    table.print(out, rows)
+}
+
+/// A table whose rows come one by one: columns are as wide as the first ones need, and widen where later ones need more.
+pub(super) struct Table<'a, const N: usize> {
+    /// Until it is printed.
+    heading: Option<[&'a str; N]>,
+    widths: [usize; N],
+    waiting: Vec<[String; N]>,
+}
+
+impl<'a, const N: usize> Table<'a, N> {
+    /// So many rows are held to see how wide they are.
+    const ROWS: usize = 10_000;
+
+    pub(super) fn new(heading: [&'a str; N]) -> Self {
+        Self { heading: Some(heading), widths: heading.map(str::len), waiting: Vec::new() }
     }
-    let heading = heading.map(str::to_owned);
-    for row in std::iter::once(&heading).chain(rows) {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            match column + 1 == N {
-                true => writeln!(out, "{cell}")?,
-                false => write!(out, "{cell:width$}  ")?,
+
+    pub(super) fn add(&mut self, out: &mut dyn Write, row: [String; N]) -> io::Result<()> {
+        self.waiting.push(row);
+        if self.waiting.len() < Self::ROWS { Ok(()) } else { self.end(out) }
+    }
+
+    /// Prints what waits.
+    pub(super) fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.waiting);
+        if rows.is_empty() { Ok(()) } else { self.print(out, &rows) }
+    }
+
+    fn print(&mut self, out: &mut dyn Write, rows: &[[String; N]]) -> io::Result<()> {
+        for row in rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
             }
         }
+        let heading = self.heading.take().map(|heading| heading.map(str::to_owned));
+        for row in heading.iter().chain(rows) {
+            for (column, (cell, &width)) in row.iter().zip(&self.widths).enumerate() {
+                match column + 1 == N {
+                    true => writeln!(out, "{cell}")?,
+                    false => write!(out, "{cell:width$}  ")?,
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Returns a size with a unit: 1.5 GB.

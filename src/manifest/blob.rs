@@ -112,9 +112,9 @@ impl Rows {
         Ok(statement.query_row([blake3], |row| row.get(0)).optional()?)
     }
 
-    /// Returns how often the store has found bytes bad.
+    /// Returns how often bytes of this folder were found bad.
     pub fn losses(&self) -> Result<i64> {
-        Ok(self.meta("losses")?.and_then(|count| count.parse().ok()).unwrap_or(0))
+        Ok(self.here("losses")?.and_then(|count| count.parse().ok()).unwrap_or(0))
     }
 
     /// Counts the blobs and entries with times later than `at`: of a clock that was ahead.

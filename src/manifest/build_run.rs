@@ -36,7 +36,7 @@ impl Rows {
 
     /// Returns what a run noted when it began, if it didn't end.
     pub fn begun_build_run(&self, key: &Blake3) -> Result<Option<String>> {
-        let sql = "SELECT substr(value, instr(value, ' ') + 1) FROM meta WHERE key = 'build_run_begun:' || ?1";
+        let sql = "SELECT substr(value, instr(value, ' ') + 1) FROM here WHERE key = 'build_run_begun:' || ?1";
         Ok(self.conn.prepare_cached(sql)?.query_row([key.to_string()], |row| row.get(0)).optional()?)
     }
 }
@@ -55,14 +55,14 @@ impl Transaction<'_> {
         for (filename, blob) in files {
             statement.execute((key, filename, blob))?;
         }
-        let sql = "DELETE FROM meta WHERE key = 'build_run_begun:' || ?1";
+        let sql = "DELETE FROM here WHERE key = 'build_run_begun:' || ?1";
         self.conn.prepare_cached(sql)?.execute([key.to_string()])?;
         Ok(())
     }
 
     /// Notes that a run begins; the note goes with its end.
     pub fn begin_build_run(&self, key: &Blake3, note: &str, now: i64) -> Result<()> {
-        self.set_meta(&format!("build_run_begun:{key}"), &format!("{now} {note}"))
+        self.set_here(&format!("build_run_begun:{key}"), &format!("{now} {note}"))
     }
 
     /// Records that what a run made was used.
@@ -81,7 +81,7 @@ impl Transaction<'_> {
                  (SELECT 1 FROM entry e WHERE e.blob_id = f.blob_id AND e.filename = f.filename AND e.removed IS NULL))",
         )?;
         let count = statement.execute([before])?;
-        let sql = "DELETE FROM meta WHERE key GLOB 'build_run_begun:*' AND CAST(value AS INTEGER) < ?1";
+        let sql = "DELETE FROM here WHERE key GLOB 'build_run_begun:*' AND CAST(value AS INTEGER) < ?1";
         self.conn.prepare_cached(sql)?.execute([before])?;
         Ok(count)
     }

@@ -401,6 +401,36 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Makes a collection's live entries those of an older revision, as to bytes and yanks. Returns how many were added and removed.
+    pub fn restore_entries(
+        &self,
+        collection: CollectionId,
+        to: i64,
+        revision: i64,
+        now: i64,
+    ) -> Result<(usize, usize)> {
+        let params = named_params! {":collection": collection, ":to": to, ":revision": revision};
+        // The pluses keep SQLite to the blob's entries, or the filename's one, where else it would walk a revision for each.
+        let sql = "UPDATE entry SET removed = :revision, removed_at = :now WHERE collection_id = :collection AND removed IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM entry o WHERE o.blob_id = entry.blob_id AND o.filename = entry.filename
+                     AND +o.collection_id = :collection AND +o.added <= :to AND (+o.removed IS NULL OR +o.removed > :to)
+                     AND o.yanked IS entry.yanked)";
+        let mut remove = self.conn.prepare_cached(sql)?;
+        let removed = remove.execute(&[params, named_params! {":now": now}].concat()[..])?;
+        let sql =
+            "INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at, yanked, remote, url, is_unhashed,
+                     provenance, is_prebuilt, source_url)
+                   SELECT collection_id, filename, blob_id, :revision, (SELECT min(uploaded_at) FROM entry e
+                       WHERE e.blob_id = o.blob_id AND e.filename = o.filename AND +e.collection_id = :collection),
+                     yanked, remote, url, is_unhashed, provenance, is_prebuilt, source_url
+                   FROM entry o WHERE collection_id = :collection AND removed > :to AND added <= :to
+                   AND NOT EXISTS (SELECT 1 FROM entry l WHERE l.collection_id = :collection AND l.filename = o.filename
+                     AND l.removed IS NULL AND l.blob_id = o.blob_id AND l.yanked IS o.yanked)
+                   ORDER BY filename";
+        let added = self.conn.prepare_cached(sql)?.execute(params)?;
+        Ok((added, removed))
+    }
+
     /// Removes the live entry of a filename, into history. Returns whether there was one.
     pub fn remove_entry(&self, collection: CollectionId, filename: &str, revision: i64, now: i64) -> Result<bool> {
         let mut statement = self.conn.prepare_cached(

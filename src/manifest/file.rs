@@ -123,7 +123,7 @@ impl Transaction<'_> {
 
     fn count_loss(&self) -> Result<()> {
         let count = self.losses()? + 1;
-        self.set_meta("losses", &count.to_string())
+        self.set_here("losses", &count.to_string())
     }
 
     /// Records that a blob's bytes were read and found right; `found` is its file's stat. A blob without a file's row gets one.

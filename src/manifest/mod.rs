@@ -282,6 +282,7 @@ impl Manifest {
             }
         }
         if done < VERSION {
+            triggers::remove(&self.conn)?;
             for step in &STEPS[done as usize..] {
                 self.conn.execute_batch(step)?;
             }
@@ -412,6 +413,13 @@ impl Transaction<'_> {
         self.conn.prepare_cached(sql)?.execute([key, value])?;
         Ok(())
     }
+
+    /// Sets a named value of this folder.
+    pub(super) fn set_here(&self, key: &str, value: &str) -> Result<()> {
+        let sql = "INSERT INTO here(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value = excluded.value";
+        self.conn.prepare_cached(sql)?.execute([key, value])?;
+        Ok(())
+    }
 }
 
 impl Drop for Transaction<'_> {
@@ -432,6 +440,12 @@ impl Rows {
     /// Returns a named value of the store.
     pub fn meta(&self, key: &str) -> Result<Option<String>> {
         let mut statement = self.conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+        Ok(statement.query_row([key], |row| row.get("value")).optional()?)
+    }
+
+    /// Returns a named value of this folder.
+    fn here(&self, key: &str) -> Result<Option<String>> {
+        let mut statement = self.conn.prepare_cached("SELECT value FROM here WHERE key = ?1")?;
         Ok(statement.query_row([key], |row| row.get("value")).optional()?)
     }
 }

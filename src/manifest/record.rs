@@ -5,7 +5,7 @@
 //! chain begins with the digest of the last of them, which `meta` keeps and the record of the pruning repeats.
 
 use super::actor::Actor;
-use super::{Result, Rows, Transaction};
+use super::{Error, Result, Rows, Transaction};
 use crate::digest::Sha256;
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::Serialize;
@@ -106,6 +106,11 @@ pub struct RecordFilter {
     pub limit: Option<u64>,
 }
 
+/// What a filter asks of a record.
+const FITS: &str = "number > :after AND (:since IS NULL OR at >= :since)
+    AND (:collection IS NULL OR collection = :collection) AND (:project IS NULL OR project = :project)
+    AND (:kind IS NULL OR kind = :kind) AND (:by IS NULL OR actor_name = :by OR CAST(actor_id AS TEXT) = :by OR actor = :by)";
+
 impl RecordRow {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -151,37 +156,37 @@ impl Rows {
     /// Returns records, the oldest first.
     pub fn records(&self, filter: &RecordFilter) -> Result<Vec<RecordRow>> {
         let mut rows = Vec::new();
-        self.each_record(filter, |row| rows.push(row))?;
-        rows.reverse();
+        self.each_record(filter, |row| {
+            rows.push(row);
+            Ok::<_, Error>(())
+        })?;
         Ok(rows)
     }
 
-    /// Hands over records, the newest first.
-    fn each_record(&self, filter: &RecordFilter, mut take: impl FnMut(RecordRow)) -> Result<()> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT * FROM record WHERE number > :after AND (:since IS NULL OR at >= :since)
-               AND (:collection IS NULL OR collection = :collection) AND (:project IS NULL OR project = :project)
-               AND (:kind IS NULL OR kind = :kind) AND (:by IS NULL OR actor_name = :by OR CAST(actor_id AS TEXT) = :by OR actor = :by)
-             ORDER BY number DESC LIMIT :limit",
-        )?;
+    /// Shows records one by one, the oldest first.
+    pub fn each_record<E: From<Error>>(
+        &self,
+        filter: &RecordFilter,
+        mut show: impl FnMut(RecordRow) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         let RecordFilter { after, since, collection, project, kind, by, limit } = filter;
-        let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut rows = statement.query(named_params! {
+        let limit = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        let first = if limit.is_some() {
+            format!(
+                "number >= coalesce((SELECT min(number) FROM (SELECT number FROM record WHERE {FITS} ORDER BY number DESC LIMIT :limit)), 0)"
+            )
+        } else {
+            ":limit IS NULL".to_owned()
+        };
+        let sql = format!("SELECT * FROM record WHERE {first} AND {FITS} ORDER BY number");
+        let mut statement = self.conn.prepare_cached(&sql).map_err(Error::from)?;
+        let params = named_params! {
             ":after": after, ":since": since, ":collection": collection, ":project": project, ":kind": kind, ":by": by,
             ":limit": limit,
-        })?;
-        while let Some(row) = rows.next()? {
-            take(RecordRow::from_row(row)?);
-        }
-        Ok(())
-    }
-
-    /// Hands over all records, the oldest first, without keeping them.
-    pub fn walk_records(&self, mut take: impl FnMut(RecordRow)) -> Result<()> {
-        let mut statement = self.conn.prepare_cached("SELECT * FROM record ORDER BY number")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            take(RecordRow::from_row(row)?);
+        };
+        let mut rows = statement.query(params).map_err(Error::from)?;
+        while let Some(row) = rows.next().map_err(Error::from)? {
+            show(RecordRow::from_row(row).map_err(Error::from)?)?;
         }
         Ok(())
     }
@@ -211,21 +216,25 @@ impl Rows {
 }
 
 impl Transaction<'_> {
-    /// Adds records at the end of the chain.
-    pub(super) fn insert_records(&self, records: Vec<(NewRecord, Actor)>) -> Result<()> {
+    /// Adds the records that `tell` tells of at the end of the chain, one by one: there may be as many as entries.
+    pub(super) fn insert_records(
+        &self,
+        tell: impl FnOnce(&mut dyn FnMut(NewRecord, &Actor) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
         let at: i64 = self.conn.prepare_cached("SELECT unixepoch()")?.query_row([], |row| row.get(0))?;
-        let mut end = self.log_end()?;
-        for (what, actor) in records {
+        let known = self.log_end()?;
+        let mut end = known;
+        tell(&mut |what, actor| {
             let number = end.number + 1;
-            let digest = digest(&end.digest, number, at, &what, &actor);
-            self.insert_record(&RecordRow { number, at, what, actor, digest })?;
+            let digest = digest(&end.digest, number, at, &what, actor);
+            self.insert_record(number, at, &what, actor, &digest)?;
             end = Link { number, digest };
-        }
-        self.set_meta(HEAD, &end.to_string())
+            Ok(())
+        })?;
+        if end == known { Ok(()) } else { self.set_meta(HEAD, &end.to_string()) }
     }
 
-    fn insert_record(&self, record: &RecordRow) -> Result<()> {
-        let RecordRow { number, at, what, actor, digest } = record;
+    fn insert_record(&self, number: i64, at: i64, what: &NewRecord, actor: &Actor, digest: &Sha256) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
             "INSERT INTO record(number, at, kind, actor, actor_id, actor_name, origin, command, name, collection, project,
                filename, sha256, before, after, digest)
@@ -250,7 +259,7 @@ impl Transaction<'_> {
         let (mut first, mut last, mut count) = (None, None, 0);
         walk(&mut |row| {
             if done.is_ok() {
-                done = self.insert_record(&row);
+                done = self.insert_record(row.number, row.at, &row.what, &row.actor, &row.digest);
                 first.get_or_insert(row.number);
                 last = Some(Link { number: row.number, digest: row.digest });
                 count += 1;
@@ -262,7 +271,7 @@ impl Transaction<'_> {
         }
         let after = serde_json::json!({ "records": count, "from": first, "through": last });
         let what = NewRecord { kind: "rebuild".to_owned(), after: Some(after.to_string()), ..NewRecord::default() };
-        self.insert_records(vec![(what, self.actor.clone())])?;
+        self.insert_records(|add| add(what, self.actor))?;
         Ok(count)
     }
 
@@ -277,7 +286,7 @@ impl Transaction<'_> {
         self.set_meta(BASE, &last.to_string())?;
         let after = serde_json::json!({ "records": count, "through": last.number, "digest": last.digest.to_string() });
         let what = NewRecord { kind: "prune".to_owned(), after: Some(after.to_string()), ..NewRecord::default() };
-        self.insert_records(vec![(what, self.actor.clone())])?;
+        self.insert_records(|add| add(what, self.actor))?;
         Ok(Some((count as u64, last)))
     }
 }

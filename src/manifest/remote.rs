@@ -197,7 +197,8 @@ pub struct RemoteCount {
 macro_rules! select_remotes {
     ($rest:literal) => {
         concat!(
-            "SELECT r.*, c.name AS collection_name FROM remote r JOIN collection c ON c.id = r.collection_id ",
+            "SELECT r.*, h.layout, h.ok_at, h.failed_at, h.failure, c.name AS collection_name FROM remote r
+             JOIN collection c ON c.id = r.collection_id LEFT JOIN remote_health h ON h.remote_id = r.id ",
             $rest
         )
     };
@@ -327,19 +328,22 @@ impl Transaction<'_> {
 
     /// Remembers where a remote's pages are; `None`: to be found anew.
     pub fn set_remote_layout(&self, id: RemoteId, layout: Option<&str>) -> Result<()> {
-        self.conn.prepare_cached("UPDATE remote SET layout = ?2 WHERE id = ?1")?.execute((id, layout))?;
+        let sql = "INSERT INTO remote_health(remote_id, layout) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET layout = ?2";
+        self.conn.prepare_cached(sql)?.execute((id, layout))?;
         Ok(())
     }
 
     /// Records that a remote gave an answer.
     pub fn set_remote_ok(&self, id: RemoteId, at: i64) -> Result<()> {
-        self.conn.prepare_cached("UPDATE remote SET ok_at = ?2 WHERE id = ?1")?.execute((id, at))?;
+        let sql = "INSERT INTO remote_health(remote_id, ok_at) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET ok_at = ?2";
+        self.conn.prepare_cached(sql)?.execute((id, at))?;
         Ok(())
     }
 
     /// Records how a remote failed.
     pub fn set_remote_failure(&self, id: RemoteId, at: i64, text: &str) -> Result<()> {
-        let sql = "UPDATE remote SET failed_at = ?2, failure = ?3 WHERE id = ?1";
+        let sql = "INSERT INTO remote_health(remote_id, failed_at, failure) VALUES(?1, ?2, ?3)
+                   ON CONFLICT DO UPDATE SET failed_at = ?2, failure = ?3";
         self.conn.prepare_cached(sql)?.execute((id, at, text))?;
         Ok(())
     }

@@ -46,8 +46,8 @@ impl Transaction<'_> {
             self.conn.prepare_cached(sql)?.execute((collection, &row.project))?;
             return Ok(());
         }
-        let sql =
-            "INSERT OR REPLACE INTO project_status(collection_id, project, status, reason) VALUES(?1, ?2, ?3, ?4)";
+        let sql = "INSERT INTO project_status(collection_id, project, status, reason) VALUES(?1, ?2, ?3, ?4)
+                   ON CONFLICT DO UPDATE SET status = excluded.status, reason = excluded.reason";
         self.conn.prepare_cached(sql)?.execute((collection, &row.project, row.status, &row.reason))?;
         Ok(())
     }

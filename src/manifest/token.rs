@@ -52,7 +52,7 @@ pub struct TokenRow {
     pub expires_at: Option<i64>,
     /// When it was revoked.
     pub revoked_at: Option<i64>,
-    /// When it was last used, to about a minute.
+    /// When it was last used here, to about a minute.
     pub used_at: Option<i64>,
     /// The address that it was last used from.
     pub used_from: Option<String>,
@@ -142,14 +142,16 @@ impl TokenRow {
 impl Rows {
     /// Returns all tokens, those that hold no longer too, the oldest first.
     pub fn tokens(&self) -> Result<Vec<TokenRow>> {
-        let mut statement = self.conn.prepare_cached("SELECT * FROM token ORDER BY id")?;
+        let mut statement =
+            self.conn.prepare_cached("SELECT * FROM token LEFT JOIN token_use ON token_id = id ORDER BY id")?;
         let rows = statement.query_map([], TokenRow::from_row)?;
         rows.map(|row| self.with_places(row?)).collect()
     }
 
     /// Returns a token.
     pub fn token(&self, id: TokenId) -> Result<Option<TokenRow>> {
-        let mut statement = self.conn.prepare_cached("SELECT * FROM token WHERE id = ?1")?;
+        let mut statement =
+            self.conn.prepare_cached("SELECT * FROM token LEFT JOIN token_use ON token_id = id WHERE id = ?1")?;
         let row = statement.query_row([id], TokenRow::from_row).optional()?;
         row.map(|row| self.with_places(row)).transpose()
     }
@@ -192,7 +194,8 @@ impl Transaction<'_> {
 
     /// Notes that a token was used, and from which address.
     pub fn set_token_used(&self, id: TokenId, at: i64, from: &str) -> Result<()> {
-        let sql = "UPDATE token SET used_at = ?2, used_from = ?3 WHERE id = ?1";
+        let sql = "INSERT INTO token_use(token_id, used_at, used_from) VALUES(?1, ?2, ?3)
+                   ON CONFLICT DO UPDATE SET used_at = ?2, used_from = ?3";
         self.conn.prepare_cached(sql)?.execute((id, at, from))?;
         Ok(())
     }

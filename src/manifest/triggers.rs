@@ -71,14 +71,22 @@ const TABLES: [(Place, bool, &str, &[&str]); 7] = [
     (
         Place::Here,
         false,
-        "running commands, counts",
-        &["change", "session", "hold", "seen", "lookup_count", "remote_count"],
+        "running commands, uses, counts",
+        &["change", "here", "session", "hold", "seen", "token_use", "view_shown", "lookup_count", "remote_count"],
     ),
     (
         Place::Here,
         false,
         "what can be found or asked for again",
-        &["remote_page", "remote_failure", "remote_refusal", "remote_metadata", "remote_first_seen", "want"],
+        &[
+            "remote_health",
+            "remote_page",
+            "remote_failure",
+            "remote_refusal",
+            "remote_metadata",
+            "remote_first_seen",
+            "want",
+        ],
     ),
 ];
 
@@ -89,9 +97,9 @@ const UNSEEN_COLUMNS: [(&str, &[&str]); 8] = [
     ("pin", &["id", "created_at"]),
     ("publisher", &["id"]),
     ("quarantine", &["id", "at"]),
-    ("remote", &["id", "layout", "ok_at", "failed_at", "failure"]),
+    ("remote", &["id"]),
     ("revision_signature", &["signature", "signed_at", "text"]),
-    ("token", &["digest", "created_at", "used_at", "publisher_id"]),
+    ("token", &["digest", "created_at", "publisher_id"]),
 ];
 
 /// The only keys of `meta` that are settings.
@@ -102,14 +110,6 @@ struct Column {
     name: String,
     is_bytes: bool,
     is_key: bool,
-}
-
-/// Removes the triggers: from here on nothing is seen.
-pub(super) fn remove(conn: &Connection) -> Result<()> {
-    let mut names = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'seen_*'")?;
-    let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let sql: String = names.iter().map(|name| format!("DROP TRIGGER {name};\n")).collect();
-    Ok(conn.execute_batch(&sql)?)
 }
 
 /// Makes the triggers, in place of older ones.
@@ -129,22 +129,22 @@ pub(super) fn install(conn: &Connection) -> Result<()> {
         });
     }
     sql.push_str(&collection(conn, &tables)?);
-    sql.push_str(&token_use(conn)?);
+    sql.push_str(TOKEN_USE);
+    Ok(conn.execute_batch(&sql)?)
+}
+
+/// Takes the triggers away: while the schema changes under them, or where nobody reads what they would tell.
+pub(super) fn remove(conn: &Connection) -> Result<()> {
+    let mut old = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'seen_*'")?;
+    let old: Vec<String> = old.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let sql: String = old.iter().map(|name| format!("DROP TRIGGER {name};\n")).collect();
     Ok(conn.execute_batch(&sql)?)
 }
 
 /// A token's first use is worth a record, the others are not.
-fn token_use(conn: &Connection) -> Result<String> {
-    let tells_from = conn.prepare("SELECT used_from FROM token").is_ok();
-    let from = if tells_from { "new.used_from" } else { "NULL" };
-    Ok(format!(
-        "CREATE TRIGGER seen_token_used AFTER UPDATE OF used_at ON token
-         WHEN old.used_at IS NULL AND new.used_at IS NOT NULL BEGIN
-           INSERT INTO change(subject, row, after) VALUES('token use', new.id, json_object('id', new.id, 'name', new.name,
-             'collection', new.collection, 'used_at', new.used_at, 'used_from', {from}));
-         END;\n"
-    ))
-}
+const TOKEN_USE: &str = "CREATE TRIGGER seen_token_used AFTER INSERT ON token_use BEGIN
+    INSERT INTO change(subject, row, after) SELECT 'token use', id, json_object('id', id, 'name', name,
+      'collection', collection, 'used_at', new.used_at, 'used_from', new.used_from) FROM token WHERE id = new.token_id; END;\n";
 
 /// What goes with a collection goes before it: its name, which the records need, is there still.
 fn collection(conn: &Connection, tables: &[String]) -> Result<String> {

@@ -52,8 +52,18 @@ pub struct ViewRow {
     pub files: usize,
     /// How many projects it shows.
     pub projects: usize,
-    /// The store's count of losses when it was made; `None`: something was left out of it.
+    /// The folder's count of losses when it was made; `None`: something was left out of it.
     pub losses: Option<i64>,
+}
+
+macro_rules! select_views {
+    ($rest:literal) => {
+        concat!(
+            "SELECT view.*, coalesce(generation, 0) AS generation, coalesce(files, 0) AS files, coalesce(projects, 0) AS projects, losses
+             FROM view LEFT JOIN view_shown ON view_id = id ",
+            $rest
+        )
+    };
 }
 
 impl ViewRow {
@@ -75,13 +85,13 @@ impl ViewRow {
 impl Rows {
     /// Returns the view of a folder.
     pub fn find_view(&self, path: &str) -> Result<Option<ViewRow>> {
-        let mut statement = self.conn.prepare_cached("SELECT * FROM view WHERE path = ?1")?;
+        let mut statement = self.conn.prepare_cached(select_views!("WHERE path = ?1"))?;
         Ok(statement.query_row([path], ViewRow::from_row).optional()?)
     }
 
     /// Returns all views.
     pub fn views(&self) -> Result<Vec<ViewRow>> {
-        let mut statement = self.conn.prepare_cached("SELECT * FROM view ORDER BY path")?;
+        let mut statement = self.conn.prepare_cached(select_views!("ORDER BY path"))?;
         let rows = statement.query_map([], ViewRow::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -104,9 +114,8 @@ impl Rows {
 
     /// Returns the newest generation that was begun, finished or not.
     pub fn last_generation(&self, view: ViewId) -> Result<i64> {
-        let sql =
-            "SELECT max(w.generation, coalesce((SELECT max(generation) FROM view_source WHERE view_id = w.id), 0))
-                   FROM view w WHERE w.id = ?1";
+        let sql = "SELECT max(coalesce((SELECT generation FROM view_shown WHERE view_id = ?1), 0),
+                   coalesce((SELECT max(generation) FROM view_source WHERE view_id = ?1), 0))";
         Ok(self.conn.prepare_cached(sql)?.query_row([view], |row| row.get(0))?)
     }
 }
@@ -116,9 +125,11 @@ impl Transaction<'_> {
     pub fn insert_view(&self, path: &str, store: &str, layout: Layout, link: LinkKind) -> Result<ViewId> {
         let mut statement = self.conn.prepare_cached(
             "INSERT INTO view(path, store, layout, link) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(path)
-             DO UPDATE SET store = excluded.store, layout = excluded.layout, link = excluded.link, losses = NULL RETURNING id",
+             DO UPDATE SET store = excluded.store, layout = excluded.layout, link = excluded.link RETURNING id",
         )?;
-        Ok(statement.query_row((path, store, layout, link), |row| row.get(0))?)
+        let view = statement.query_row((path, store, layout, link), |row| row.get(0))?;
+        self.conn.prepare_cached("UPDATE view_shown SET losses = NULL WHERE view_id = ?1")?.execute([view])?;
+        Ok(view)
     }
 
     /// Records what a generation will show, before its first link is made.
@@ -142,7 +153,7 @@ impl Transaction<'_> {
         (files, projects): (usize, usize),
         losses: Option<i64>,
     ) -> Result<()> {
-        let sql = "UPDATE view SET generation = ?2, files = ?3, projects = ?4, losses = ?5 WHERE id = ?1";
+        let sql = "INSERT OR REPLACE INTO view_shown(view_id, generation, files, projects, losses) VALUES(?1, ?2, ?3, ?4, ?5)";
         self.conn.prepare_cached(sql)?.execute((view, generation, files as i64, projects as i64, losses))?;
         let sql = "DELETE FROM view_source WHERE view_id = ?1 AND generation <> ?2";
         self.conn.prepare_cached(sql)?.execute((view, generation))?;

@@ -13,7 +13,6 @@ type Values = Map<String, Value>;
 struct Change {
     id: i64,
     subject: String,
-    row: String,
     before: Option<Values>,
     after: Option<Values>,
 }
@@ -31,60 +30,60 @@ impl Transaction<'_> {
         Ok(self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
-    /// Makes records of what changed.
+    /// Makes records of what changed, those of another program (up to `foreign`) by themselves.
     pub(super) fn record_changes(&self, foreign: i64) -> Result<()> {
-        let changes = self.changes()?;
-        if changes.is_empty() {
+        if !self.conn.prepare_cached("SELECT 1 FROM change")?.exists([])? {
             return Ok(());
         }
-        let foreign = changes.partition_point(|change| change.id <= foreign);
-        let mut changes = changes.into_iter();
-        let mut records = Vec::new();
         let unknown = Actor { command: "another program".to_owned(), ..Actor::default() };
-        for change in merged(changes.by_ref().take(foreign)) {
-            records.extend(described(change, None, &unknown).map(|record| (record, unknown.clone())));
-        }
         let operation = self.operation.borrow();
-        for change in merged(changes) {
-            let actor = actor(&change, self.actor);
-            records.extend(described(change, operation.as_deref(), &actor).map(|record| (record, actor.clone())));
-        }
-        self.conn.prepare_cached("DELETE FROM change")?.execute([])?;
-        if records.is_empty() { Ok(()) } else { self.insert_records(records) }
-    }
-
-    fn changes(&self) -> Result<Vec<Change>> {
-        let mut statement =
-            self.conn.prepare_cached("SELECT id, subject, row, before, after FROM change ORDER BY id")?;
-        let rows = statement.query_map([], |row| {
-            let values = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
-            Ok(Change {
-                id: row.get(0)?,
-                subject: row.get(1)?,
-                row: row.get(2)?,
-                before: values(row.get(3)?),
-                after: values(row.get(4)?),
+        self.insert_records(|add| {
+            self.each_change(foreign, |change| {
+                if change.before == change.after {
+                    return Ok(());
+                }
+                let is_foreign = change.id <= foreign;
+                let actor = if is_foreign { unknown.clone() } else { actor(&change, self.actor) };
+                let operation = operation.as_deref().filter(|_| !is_foreign);
+                described(change, operation, &actor).try_for_each(|record| add(record, &actor))
             })
         })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.conn.prepare_cached("DELETE FROM change")?.execute([])?;
+        Ok(())
     }
-}
 
-/// Makes one change of all changes of one row: from what was at first to what is at last.
-fn merged(changes: impl Iterator<Item = Change>) -> Vec<Change> {
-    let mut merged: Vec<Change> = Vec::new();
-    let mut places: HashMap<(String, String), usize> = HashMap::new();
-    for change in changes {
-        match places.get(&(change.subject.clone(), change.row.clone())) {
-            Some(&place) => merged[place].after = change.after,
-            None => {
-                places.insert((change.subject.clone(), change.row.clone()), merged.len());
-                merged.push(change);
-            }
+    /// Shows the changes one by one: of one row's all as one, from what was at first to what is at last.
+    fn each_change(&self, foreign: i64, mut show: impl FnMut(Change) -> Result<()>) -> Result<()> {
+        let again = self.changed_again(foreign)?;
+        let mut last = self.conn.prepare_cached("SELECT after FROM change WHERE id = ?1")?;
+        let mut statement = self.conn.prepare_cached("SELECT id, subject, before, after FROM change ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        let values = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            let after = match again.get(&id) {
+                None => row.get(3)?,
+                Some(Some(end)) => last.query_row([end], |row| row.get(0))?,
+                Some(None) => continue,
+            };
+            show(Change { id, subject: row.get(1)?, before: values(row.get(2)?), after: values(after) })?;
         }
+        Ok(())
     }
-    merged.retain(|change| change.before != change.after);
-    merged
+
+    /// Returns the changes of rows that changed more than once: the first of a row with its last, the others with nothing.
+    fn changed_again(&self, foreign: i64) -> Result<HashMap<i64, Option<i64>>> {
+        let sql = "SELECT json_group_array(id) FROM change GROUP BY id > ?1, subject, row HAVING count(*) > 1";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query([foreign])?;
+        let mut again = HashMap::new();
+        while let Some(row) = rows.next()? {
+            let ids: Vec<i64> = serde_json::from_str(&row.get::<_, String>(0)?).unwrap_or_default();
+            again.extend(ids.iter().map(|id| (*id, None)));
+            again.extend(ids.iter().min().map(|first| (*first, ids.iter().max().copied())));
+        }
+        Ok(again)
+    }
 }
 
 /// Returns who did it: a token's first use is the token's own doing, whoever writes it down.

@@ -3,7 +3,7 @@
 //! A dry run does the same in a transaction and rolls it back, so that it prints what the real run would do; on a store that was opened
 //! to rehearse, that is a copy, and needs no rights. Safety never depends on the grace: it serves those who read an index and fetch later, and `undo`.
 
-use super::invalidate::remove;
+use super::invalidate::{RemovedEntry, remove};
 use super::publisher;
 use crate::blobs::Blobs;
 use crate::catalog::at::collection_rows;
@@ -175,7 +175,7 @@ fn retain_all(
     context: &Context<'_>,
     options: &GcOptions,
     report: &mut GcReport,
-) -> Result<Vec<Entry>> {
+) -> Result<Vec<RemovedEntry>> {
     let kept = transaction.kept_blobs(context.now)?;
     let (mut removed, mut left) = (Vec::new(), Vec::new());
     for row in collection_rows(transaction, &options.collections)? {
@@ -203,6 +203,7 @@ fn retain_all(
         take(entries, decisions, &mut removed, &mut left, report);
         report.tell_beyond(None, beyond, max_bytes);
     }
+    removed.sort_by(|a, b| a.collection.cmp(&b.collection));
     Ok(removed)
 }
 
@@ -220,7 +221,7 @@ impl GcReport {
 fn take(
     entries: Vec<Entry>,
     decisions: Vec<retention::Decision>,
-    removed: &mut Vec<Entry>,
+    removed: &mut Vec<RemovedEntry>,
     left: &mut Vec<Entry>,
     report: &mut GcReport,
 ) {
@@ -233,7 +234,7 @@ fn take(
                     filename: entry.filename.clone(),
                     reason,
                 });
-                removed.push(entry);
+                removed.push(entry.into());
             }
             None => left.push(entry),
         }

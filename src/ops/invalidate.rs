@@ -1,7 +1,7 @@
 //! `invalidate`, `undo`, `yank`, `unyank`: references go, come back, or are marked.
 
 use crate::catalog::at::collection_row;
-use crate::catalog::search::{Filter, required};
+use crate::catalog::search::{self, Filter, required};
 use crate::catalog::variant_documents;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -49,14 +49,17 @@ pub fn invalidate(store: &Store, context: &Context<'_>, options: &InvalidateOpti
     }
     store.require_writable()?;
     let transaction = store.manifest.write()?;
-    let found = required(&transaction, &options.filter)?;
-    let removed = found.iter().map(|entry| RemovedEntry::from(entry.clone())).collect();
-    if found.is_empty() {
+    let mut removed = Vec::new();
+    search::each_required(&transaction, &options.filter, &mut |entry| {
+        removed.push(entry.into());
+        Ok(())
+    })?;
+    if removed.is_empty() {
         return Ok(InvalidateReport { dry_run: options.dry_run, operation: None, removed });
     }
     let specs: Vec<String> = options.filter.specs.iter().map(ToString::to_string).collect();
     let what = if specs.is_empty() { "everything".to_owned() } else { specs.join(" ") };
-    let operation = remove(&transaction, context, "invalidate", &what, &found)?;
+    let operation = remove(&transaction, context, "invalidate", &what, &removed)?;
     if options.dry_run {
         return Ok(InvalidateReport { dry_run: true, operation: None, removed });
     }
@@ -70,17 +73,17 @@ impl From<Entry> for RemovedEntry {
     }
 }
 
-/// Removes live entries, as one operation with one revision of each collection.
+/// Removes live entries, which come by collection, as one operation with one revision of each collection.
 pub(super) fn remove(
     transaction: &Transaction<'_>,
     context: &Context<'_>,
     kind: &str,
     what: &str,
-    entries: &[Entry],
+    entries: &[RemovedEntry],
 ) -> Result<OperationId> {
     let operation = transaction.insert_operation(kind, what, context.who, context.now)?;
-    for (collection, entries) in by_collection(entries) {
-        let row = collection_row(transaction, collection)?;
+    for entries in entries.chunk_by(|a, b| a.collection == b.collection) {
+        let row = collection_row(transaction, &entries[0].collection)?;
         let revision = row.revision + 1;
         let filenames = entries.iter().map(|entry| entry.filename.as_str());
         transaction.remove_entries(row.id, filenames, revision, context.now)?;

@@ -1,6 +1,6 @@
 //! `list`, `show`, `why`: what is there, one distribution whole, and who keeps a blob.
 
-use crate::catalog::search::{Filter, entries, required};
+use crate::catalog::search::{self, Filter, required};
 use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
 use crate::error::{Error, Result};
@@ -65,7 +65,18 @@ impl From<Entry> for Listed {
 
 /// Lists distributions by collection, project, version and build tag.
 pub fn list(store: &Store, filter: &Filter) -> Result<Vec<Listed>> {
-    Ok(entries(&store.manifest, filter)?.into_iter().map(Listed::from).collect())
+    let mut found = Vec::new();
+    each_listed(store, filter, &mut |listed| {
+        found.push(listed);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Shows what [`list`] returns one by one, as it is at one moment: there may be more than one wants to hold.
+pub fn each_listed(store: &Store, filter: &Filter, show: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
+    let transaction = store.manifest.read()?;
+    search::each_entry(&transaction, filter, &mut |entry| show(entry.into()))
 }
 
 /// A distribution whole.
@@ -315,7 +326,7 @@ pub(super) fn blobs(store: &Store, filter: &Filter) -> Result<Vec<BlobRow>> {
             found.extend(row.map(|row| (row.blake3, row)));
         } else {
             let one = Filter { specs: vec![spec.clone()], ..filter.clone() };
-            for entry in entries(manifest, &one)? {
+            for entry in search::entries(manifest, &one)? {
                 found.extend(manifest.blob(entry.blob)?.map(|row| (row.blake3, row)));
             }
         }

@@ -11,7 +11,9 @@ use crate::context::Context;
 use crate::digest::{Blake3, Digests};
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
-use crate::manifest::{self, Access, Actor, BlobId, Distribution, Manifest, NewEntry, OperationId, Transaction};
+use crate::manifest::{
+    self, Access, Actor, BlobId, Distribution, Manifest, NewEntry, OperationId, RecordFilter, Transaction,
+};
 use crate::name::CollectionName;
 use crate::store::{Alone, Store};
 use crate::wheel::{self, DistributionFilename};
@@ -224,7 +226,12 @@ fn fill(
     let base = old.as_ref().and_then(|old| old.log_base().ok()?);
     report.records = transaction.take_log(base, |take| {
         // Up to where the damage begins.
-        let _ = old.iter().try_for_each(|old| old.walk_records(&mut *take));
+        let _ = old.iter().try_for_each(|old| {
+            old.each_record(&RecordFilter::default(), |row| {
+                take(row);
+                Ok::<_, manifest::Error>(())
+            })
+        });
     })?;
     enter(store, &transaction, context, options, candidates, report)?;
     // A row says that its blob's name is durable: one that a killed import left may not be yet.

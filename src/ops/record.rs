@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::digest::Sha256;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifest::{ActorKind, Link, NewRecord, RecordFilter, RecordRow, Rows, START};
 use crate::store::Store;
 use serde::Serialize;
@@ -75,9 +75,13 @@ impl From<RecordRow> for RecordReport {
     }
 }
 
-/// Returns the records that fit, the oldest first.
-pub fn records(store: &Store, filter: &RecordFilter) -> Result<Vec<RecordReport>> {
-    Ok(store.manifest.read()?.records(filter)?.into_iter().map(Into::into).collect())
+/// Shows the records that fit one by one, the oldest first, as the log is at one moment.
+pub fn each_record(
+    store: &Store,
+    filter: &RecordFilter,
+    show: &mut dyn FnMut(RecordReport) -> Result<()>,
+) -> Result<()> {
+    store.manifest.read()?.each_record(filter, |row| show(row.into()))
 }
 
 /// What is wrong with the log.
@@ -114,7 +118,10 @@ pub fn verify_log(store: &Store, expected: Option<&Link>) -> Result<LogCheck> {
 pub(super) fn check(rows: &Rows, expected: Option<&Link>) -> Result<LogCheck> {
     let base = rows.log_base()?;
     let mut chain = Chain::new(base.unwrap_or(START), expected.copied());
-    rows.walk_records(|row| chain.take(&row))?;
+    rows.each_record(&RecordFilter::default(), |row| {
+        chain.take(&row);
+        Ok::<_, Error>(())
+    })?;
     Ok(chain.end(rows.log_head()?, base))
 }
 

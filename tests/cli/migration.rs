@@ -65,6 +65,10 @@ fn old(version: usize) -> Env {
                 "(SELECT b.*, f.state, f.epoch, f.inode, f.modified_ns, f.verified_at
                   FROM new.blob b JOIN new.file f ON f.id = b.id)"
             }
+            "meta" => "(SELECT key, value FROM new.meta UNION ALL SELECT key, value FROM new.here)",
+            "view" => "(SELECT * FROM new.view JOIN new.view_shown ON view_id = id)",
+            "remote" => "(SELECT * FROM new.remote LEFT JOIN new.remote_health ON remote_id = id)",
+            "token" => "(SELECT * FROM new.token LEFT JOIN new.token_use ON token_id = id)",
             "hold" => "(SELECT h.session_id, b.id AS blob_id FROM new.hold h JOIN new.blob b ON b.blake3 = h.blake3)",
             table => &format!("new.{table}"),
         };
@@ -216,5 +220,44 @@ fn what_a_blobs_row_told_of_its_file_stays_when_the_two_are_parted() {
         env.ok(["gc", "--grace", "0"]);
         assert!(rows("SELECT state FROM file WHERE state <> 'live'").is_empty(), "version {version}");
         assert!(rows("SELECT CAST(id AS TEXT) FROM file WHERE id NOT IN (SELECT id FROM blob)").is_empty());
+    }
+}
+
+#[test]
+fn what_was_seen_of_trees_remotes_and_tokens_stays_when_it_gets_tables_of_its_own() {
+    for version in 3..9 {
+        let env = old(version);
+        let tree = env.path("tree");
+        let connection = Connection::open(env.path("store/manifest.sqlite")).unwrap();
+        let rows = [
+            ("UPDATE remote SET layout = 'json', ok_at = 5, failed_at = 6, failure = 'gone' WHERE name = 'mirror'", ()),
+            ("UPDATE token SET used_at = 7 WHERE name = 'cuda'", ()),
+            ("INSERT INTO meta VALUES('losses', '4'), ('build_run_begun:aa', '3 note')", ()),
+        ];
+        for (sql, params) in rows {
+            assert!(connection.execute(sql, params).unwrap() > 0, "{sql}");
+        }
+        let sql = "INSERT INTO view(id, path, store, layout, link, generation, files, projects, losses)
+                   VALUES(5, ?1, '/', 'flat', 'copy', 3, 8, 9, NULL)";
+        connection.execute(sql, [tree.to_str().unwrap()]).unwrap();
+        drop(connection);
+        let remote = env.json(["remote", "list"])["remotes"][0].clone();
+        assert_eq!(
+            (&remote["ok_at"], &remote["failed_at"], &remote["failure"]),
+            (&5.into(), &6.into(), &"gone".into())
+        );
+        let tokens = env.json(["token", "list"]);
+        let used: Vec<_> = array(&tokens["tokens"]).iter().map(|token| token["used_at"].clone()).collect();
+        assert_eq!(used, [serde_json::json!(7), serde_json::Value::Null, serde_json::Value::Null]);
+        let connection = Connection::open(env.path("store/manifest.sqlite")).unwrap();
+        let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        assert_eq!(
+            text("SELECT json_array(view_id, generation, files, projects, losses) FROM view_shown"),
+            "[5,3,8,9,null]"
+        );
+        assert_eq!(text("SELECT group_concat(key || '=' || value) FROM here"), "build_run_begun:aa=3 note,losses=4");
+        assert_eq!(text("SELECT CAST(count(*) AS TEXT) FROM meta WHERE key IN (SELECT key FROM here)"), "0");
+        // Nobody looked at it yet here: the next use is the first.
+        assert_eq!(text("SELECT CAST(count(*) AS TEXT) FROM token_use"), "1");
     }
 }

@@ -1,11 +1,10 @@
 //! `wcas run`: the same inputs give the wheels of the store, other inputs run the command.
 
-use crate::support::{Env, Output, Wheel};
+use crate::support::{Env, Output, Wheel, until};
 use crate::{array, blob, json_with_code, overwrite, refused, texts};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
 
 /// A builder without an index: makes a wheel of each project that it is told, of what `src.txt` says alone, and says so in `ran`.
 const BUILD: &str = r#"import os, sys, zipfile
@@ -61,16 +60,6 @@ fn is_hit(env: &Env, more: &[&str]) -> bool {
     assert_eq!(document["hit"], ran(env) == before, "{document}");
     assert_eq!(texts(&document["files"], "filename"), [WHEEL]);
     document["hit"] == true
-}
-
-/// Waits until something holds.
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -242,7 +231,7 @@ fn of_two_runs_at_once_the_second_waits_and_is_given_what_the_first_made() {
     let script = "touch begun; while [ ! -e go ]; do sleep 0.05; done; python3 build.py dist demo";
     let args = [&KEY[..], &["--out", "dist", "--", "sh", "-c", script]].concat();
     let mut first = env.spawn(&args);
-    until("the first begins", || env.path("begun").exists());
+    until("the first has begun", || env.path("begun").exists());
     let mut second = env.spawn(&args);
     let said = || fs::read_to_string(env.path("stderr")).unwrap();
     until("the second waits", || said().contains("another run of the same inputs is at work"));

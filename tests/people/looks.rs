@@ -83,7 +83,7 @@ fn no_page_is_wider_than_its_window_and_all_are_pictured() {
     ];
     let (profile, file) = (site.env.path("profile"), site.env.path("page.html"));
     for (name, path) in pages {
-        let html = site.browse(path).text;
+        let html = site.browse(path).text().to_owned();
         for width in WIDTHS {
             let url = format!("file://{}", file.display());
             fs::write(&file, framed(&whole(&html, &style, false), width, 600)).unwrap();

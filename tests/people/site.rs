@@ -1,12 +1,11 @@
 //! A store with something of everything, and a server on it.
 
-use crate::support::{Env, Reply, Sdist, Server as Upstream, Wheel, elf_needing};
+use crate::support::{Env, Got, Reply, Sdist, Server as Upstream, Wheel, elf_needing, request};
+use http::Method;
 use http::header::{ACCEPT, HOST};
-use http::{HeaderMap, Request};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use wcas::remote::{ClientOptions, LazyClient};
-use wcas::server::{Anonymous, Body, Peer, Server, ServerOptions};
+use wcas::server::{Anonymous, Server, ServerOptions};
 
 /// Text of others that would do harm if it weren't escaped.
 pub(crate) const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;";
@@ -19,13 +18,6 @@ pub(crate) struct Site {
     pub(crate) server: Server,
     /// The index that the store pulls from.
     _upstream: Upstream,
-}
-
-/// An answer with its body as text.
-pub(crate) struct Got {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) text: String,
 }
 
 impl Site {
@@ -53,15 +45,9 @@ impl Site {
     }
 
     pub(crate) fn ask(&self, path: &str, headers: &[(http::HeaderName, &str)]) -> Got {
-        let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), is_secure: true };
-        let mut request = Request::builder().uri(path);
-        for (name, value) in headers {
-            request = request.header(name, *value);
-        }
-        let (head, body) = self.server.respond(&request.body(peer).unwrap()).into_parts();
-        let Body::Bytes(bytes) = body else { panic!("{path} has another body") };
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Got { status: head.status.as_u16(), headers: head.headers, text }
+        let mut request = request(Method::GET, path, headers);
+        request.body_mut().is_secure = true;
+        Got::read(self.server.respond(&request))
     }
 
     /// Asks as a browser does.
@@ -72,8 +58,8 @@ impl Site {
     /// Returns a page that there is.
     pub(crate) fn page(&self, path: &str) -> String {
         let got = self.browse(path);
-        assert_eq!(got.status, 200, "{path}: {}", got.text);
-        got.text
+        assert_eq!(got.status, 200, "{path}: {}", got.text());
+        got.text().to_owned()
     }
 }
 

@@ -2,12 +2,8 @@
 
 use crate::push::{import, names, waits};
 use crate::support::peer::{program, start};
-use crate::support::{Env, Server, WcasServer, Wheel};
+use crate::support::{Env, Server, WcasServer, Wheel, until};
 use crate::{json, wheel};
-use std::time::{Duration, Instant};
-
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts a wcas that takes files, with a collection `cuda`, and an environment whose `shared` is written back to it.
 fn team() -> (Env, WcasServer, Env) {
@@ -17,16 +13,6 @@ fn team() -> (Env, WcasServer, Env) {
     let here = Env::new();
     here.ok(["remote", "add", "team", &server.url("/cuda/simple/"), "--ours", "--write-back"]);
     (there, server, here)
-}
-
-/// Waits until something is so.
-#[track_caller]
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Tells whether a store has a wheel with its bytes.
@@ -91,7 +77,7 @@ fn serve_sends_by_itself_what_others_import() {
     let builder = WcasServer::start(&here, &[]);
     let demo = wheel("demo", "1.0", 1);
     import(&here, &demo);
-    wait_for("it is sent", || has(&there, &demo) && waits(&here, "team") == (0, 0));
+    until("it is sent", || has(&there, &demo) && waits(&here, "team") == (0, 0));
     assert_eq!(builder.metric("wcas_write_back_waiting{remote=\"team\"}"), 0.0);
     builder.stop();
 }
@@ -105,15 +91,13 @@ fn serve_goes_on_when_the_other_server_is_back() {
     let demo = wheel("demo", "1.0", 1);
     import(&here, &demo);
     let said = || std::fs::read_to_string(here.path("stderr")).unwrap_or_default();
-    wait_for("it tells of the failure", || {
-        said().contains("write-back: demo-1.0-py3-none-any.whl to team: cannot reach")
-    });
+    until("it tells of the failure", || said().contains("write-back: demo-1.0-py3-none-any.whl to team: cannot reach"));
     assert_eq!(builder.metric("wcas_write_back_waiting{remote=\"team\"}"), 1.0);
     let there = Env::new();
     there.ok(["collection", "create", "cuda"]);
     let server = WcasServer::start(&there, &["--anonymous", "upload"]);
     here.ok(["remote", "set", "team", "--url", &server.url("/cuda/simple/")]);
-    wait_for("it is sent", || has(&there, &demo) && waits(&here, "team") == (0, 0));
+    until("it is sent", || has(&there, &demo) && waits(&here, "team") == (0, 0));
     builder.kill();
 }
 
@@ -126,7 +110,7 @@ fn an_upload_waits_for_the_servers_own_remotes() {
     relay.ok(["remote", "add", "near", &builder.url("/shared/cache/simple/"), "--ours", "--write-back"]);
     import(&relay, &demo);
     assert_eq!(names(&relay.json(["push"]), "sent"), [demo.filename()]);
-    wait_for("it goes from server to server", || has(&there, &demo));
+    until("it goes from server to server", || has(&there, &demo));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whose a wheel is, by URL: what pages and the cache offer, what an upload says of its run, and what need not be sent again.
 
 use crate::site::{FROMAGER, Site, add, sha256};
-use crate::support::{Env, Heard, Reply, Server, Wheel, elf_needing};
+use crate::support::{Env, Heard, Reply, Server, Wheel, elf_needing, until};
 use crate::uploads::{FORM, basic, form};
 
 /// A store with the collections shared, cuda and cpu, and no word about whose a project is.
@@ -301,7 +301,7 @@ fn two_variants_that_ask_for_one_file_at_the_same_moment_are_judged_each_for_its
     let file = |view: &str| format!("/{view}/files/{}/{}", sha256(&torch.bytes()), torch.filename());
     let (cpu, cuda) = std::thread::scope(|scope| {
         let cpu = scope.spawn(|| site.server.get(&file("cpu")));
-        std::thread::sleep(4 * pause);
+        until("the file is on its way", || upstream.paths().iter().any(|path| path.starts_with("/files/")));
         let cuda = scope.spawn(|| site.server.get(&file("cuda")));
         (cpu.join().unwrap(), cuda.join().unwrap())
     });

@@ -3,10 +3,10 @@
 
 use crate::ownership::upload;
 use crate::site::{Site, add, token, whole};
-use crate::support::{Env, Wheel};
+use crate::support::{Env, Wheel, until};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn wheel(name: &str) -> Wheel {
     Wheel::new(name, "1.0").payload(3000, name.len() as u64)
@@ -83,15 +83,9 @@ fn what_is_watched_is_imported_again_into_what_was_put_back() {
     let site = Site::of(env, &["--watch", "in"]);
     let backup = back_up(&site.env);
     wheel("two").write_to(site.env.path("in"));
-    let until = |what: &str| {
-        let begin = Instant::now();
-        while listed(&site.env) != ["one", "two"] {
-            assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    };
-    until("imported");
+    let is_imported = || listed(&site.env) == ["one", "two"];
+    until("both are imported", is_imported);
     put_back(&site.env, &backup);
-    until("imported again");
+    until("both are imported again", is_imported);
     site.server.stop();
 }

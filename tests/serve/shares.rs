@@ -56,9 +56,13 @@ fn an_address_asks_as_often_as_the_owner_allows() {
     let site = Site::of(env, &["--max-requests", "5", "--trust-proxy", "127.0.0.1"]);
     let mut connection = site.server.connect();
     let mut ask = |client: &str| connection.ask("GET", "/cuda/simple/", &[("X-Forwarded-For", client)]);
+    let begin = Instant::now();
     let heard: Vec<_> = (0..20).map(|_| ask("192.0.2.1")).collect();
+    // Five at once, and five more for each second that it took: a busy machine isn't asked as fast.
+    let share = 5 + 5 * begin.elapsed().as_secs_f64().ceil() as usize;
     let refused: Vec<_> = heard.iter().filter(|heard| heard.status == 429).collect();
-    assert!(refused.len() >= 10 && refused.iter().all(|heard| heard.header("retry-after") == "1"), "{heard:?}");
+    assert!(refused.len() >= 20_usize.saturating_sub(share), "{share}: {heard:?}");
+    assert!(refused.iter().all(|heard| heard.header("retry-after") == "1"), "{heard:?}");
     assert_eq!(ask("192.0.2.2").status, 200, "another client of the proxy's");
     std::thread::sleep(Duration::from_millis(1100));
     assert_eq!(ask("192.0.2.1").status, 200);

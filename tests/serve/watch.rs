@@ -1,12 +1,10 @@
 //! `wcas serve --watch`: what appears in a folder is served, once it is whole, and by what is in it.
 
 use crate::site::Site;
+use crate::support::wait::is_in_time;
 use crate::support::{Env, Sdist, WcasServer, Wheel};
 use std::fs;
 use std::time::{Duration, Instant};
-
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes the folder `in`, and serves with `--watch in`.
 fn watching(args: &[&str]) -> Site {
@@ -32,11 +30,7 @@ fn said(env: &Env) -> Vec<String> {
 /// Waits until something holds, and tells what was said if it never does.
 #[track_caller]
 fn until(env: &Env, what: &str, holds: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "{what}:\n{}", stderr(env));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    assert!(is_in_time(holds), "{what}:\n{}", stderr(env));
 }
 
 /// Returns the digests that a project's page lists for a filename.

@@ -3,15 +3,13 @@
 #![allow(dead_code, reason = "each test crate uses its own part")]
 
 use super::env::{Env, Running};
+use super::wait::PATIENCE;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// Longer than anything takes on a busy machine; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server on an environment's store; it is killed when the test ends.
 #[derive(Debug)]

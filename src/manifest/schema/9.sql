@@ -27,9 +27,6 @@ INSERT INTO hold SELECT session_id, blake3 FROM temp.held;
 DROP TABLE temp.held;
 CREATE INDEX hold_blake3 ON hold(blake3);
 
--- Made anew by the program, since they name columns that go.
-DROP TRIGGER IF EXISTS seen_blob_state;
-DROP TRIGGER IF EXISTS seen_blob_deleted;
 -- What is only staged, or going, is not the store's.
 DELETE FROM blob WHERE state IN ('staged', 'deleting')
   AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id) AND NOT EXISTS (SELECT 1 FROM pin WHERE blob_id = blob.id);
@@ -46,3 +43,39 @@ CREATE TRIGGER hold_deleted AFTER DELETE ON hold BEGIN
   UPDATE blob SET maybe_unreferenced_at = max(coalesce(maybe_unreferenced_at, 0), unixepoch())
   WHERE blake3 = old.blake3 AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id);
 END;
+
+CREATE TABLE here(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID; -- as `meta`, of this folder
+INSERT INTO here SELECT key, value FROM meta WHERE key = 'losses' OR key GLOB 'build_run_begun:*';
+DELETE FROM meta WHERE key IN (SELECT key FROM here);
+
+CREATE TABLE view_shown(                                   -- what readers see of a tree
+  view_id INTEGER PRIMARY KEY REFERENCES view(id) ON DELETE CASCADE,
+  generation INTEGER NOT NULL,
+  files INTEGER NOT NULL, projects INTEGER NOT NULL,
+  losses INTEGER                                           -- the folder's count of losses when it was made whole; NULL: it wasn't
+) STRICT;
+INSERT INTO view_shown SELECT id, generation, files, projects, losses FROM view WHERE generation > 0;
+ALTER TABLE view DROP COLUMN generation;
+ALTER TABLE view DROP COLUMN files;
+ALTER TABLE view DROP COLUMN projects;
+ALTER TABLE view DROP COLUMN losses;
+
+CREATE TABLE remote_health(                                -- how a remote answers here
+  remote_id INTEGER PRIMARY KEY REFERENCES remote(id) ON DELETE CASCADE,
+  layout TEXT,                                             -- found on first use: where its pages are; NULL: not known yet
+  ok_at INTEGER, failed_at INTEGER, failure TEXT           -- the last answer, the last failure
+) STRICT;
+INSERT INTO remote_health SELECT id, layout, ok_at, failed_at, failure FROM remote;
+ALTER TABLE remote DROP COLUMN layout;
+ALTER TABLE remote DROP COLUMN ok_at;
+ALTER TABLE remote DROP COLUMN failed_at;
+ALTER TABLE remote DROP COLUMN failure;
+
+CREATE TABLE token_use(                                    -- a token's last use here
+  token_id INTEGER PRIMARY KEY REFERENCES token(id) ON DELETE CASCADE,
+  used_at INTEGER NOT NULL,                                -- written at most once an hour
+  used_from TEXT                                           -- a client's address
+) STRICT;
+INSERT INTO token_use SELECT id, used_at, used_from FROM token WHERE used_at IS NOT NULL;
+ALTER TABLE token DROP COLUMN used_at;
+ALTER TABLE token DROP COLUMN used_from;

@@ -120,8 +120,11 @@ pub fn log(store: &Store, name: &CollectionName) -> Result<Vec<LogReport>> {
     });
     let mut all: Vec<LogReport> = revisions.collect();
     let filter = RecordFilter { collection: Some(name.to_string()), ..RecordFilter::default() };
-    let rules: Vec<LogReport> =
-        transaction.records(&filter)?.into_iter().filter_map(|record| rule(record, &all)).collect();
+    let mut rules = Vec::new();
+    transaction.each_record(&filter, |record| {
+        rules.extend(rule(record, &all));
+        Ok::<_, Error>(())
+    })?;
     all.extend(rules);
     // Within a second nothing tells which came first.
     all.sort_by_key(|row| std::cmp::Reverse((row.at, row.record.is_none(), row.revision, row.record)));
@@ -177,28 +180,8 @@ pub fn rollback(store: &Store, context: &Context<'_>, name: &CollectionName, to:
     let transaction = store.manifest.write()?;
     let row = collection_row(&transaction, name)?;
     let target = resolve(&transaction, &row, Some(to))?;
-    let wanted: BTreeMap<String, _> = transaction
-        .entries(row.id, Scope::At(target))?
-        .into_iter()
-        .map(|entry| (entry.filename.clone(), entry))
-        .collect();
-    let live: BTreeMap<String, _> =
-        transaction.entries(row.id, Scope::Live)?.into_iter().map(|entry| (entry.filename.clone(), entry)).collect();
-    let is_same = |a: &crate::manifest::Entry, b: &crate::manifest::Entry| a.blob == b.blob && a.yanked == b.yanked;
     let revision = row.revision + 1;
-    let (mut added, mut removed) = (0, 0);
-    for (filename, entry) in &live {
-        if wanted.get(filename).is_none_or(|wanted| !is_same(wanted, entry)) {
-            transaction.remove_entry(row.id, filename, revision, context.now)?;
-            removed += 1;
-        }
-    }
-    for (filename, entry) in &wanted {
-        if live.get(filename).is_none_or(|live| !is_same(live, entry)) {
-            transaction.insert_entry(row.id, &entry.again(), revision, context.now)?;
-            added += 1;
-        }
-    }
+    let (added, removed) = transaction.restore_entries(row.id, target, revision, context.now)?;
     let mut report = RollbackReport { collection: name.clone(), to: target, revision: row.revision, added, removed };
     if added + removed > 0 {
         let operation = transaction.insert_operation("rollback", &format!("to {target}"), context.who, context.now)?;
