@@ -219,8 +219,12 @@ impl Blobs {
         // gc may remove the folders of a blob just when they are made; what it deletes for good fails below.
         for _ in 0..3 {
             for dir in [&self.named, fs::parent(dir), dir] {
-                fs::create_dir(dir)?;
-                if fs::entry(dir)?.is_some_and(|found| !found.is_dir()) {
+                let found = match fs::entry(dir)? {
+                    None if fs::create_dir(dir)? => continue,
+                    None => fs::entry(dir)?,
+                    found => found,
+                };
+                if found.is_some_and(|found| !found.is_dir()) {
                     return Err(Error::at("use", dir)(std::io::Error::other(
                         "it is no folder of the store's; remove it",
                     )));

@@ -6,6 +6,7 @@
 use super::Blobs;
 use crate::digest::Sha256;
 use crate::fs::{self, Result};
+use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
 impl Blobs {
@@ -45,15 +46,9 @@ impl Blobs {
     /// Returns the sidecars that are there. What others put there (a pipe, a link) is passed over.
     pub fn sidecars(&self) -> Result<Vec<(PathBuf, Option<Sha256>)>> {
         let mut found = Vec::new();
-        for shard in fs::names(&self.sidecars)? {
+        for shard in fs::names_of(&self.sidecars, FileType::is_dir)? {
             let dir = self.sidecars.join(shard);
-            if !fs::entry(&dir)?.is_some_and(|found| found.is_dir()) {
-                continue;
-            }
-            for name in fs::names(&dir)? {
-                if !fs::entry(&dir.join(&name))?.is_some_and(|found| found.is_file()) {
-                    continue;
-                }
+            for name in fs::names_of(&dir, FileType::is_file)? {
                 let digest = name.to_str().and_then(|name| name.parse().ok());
                 found.push((dir.join(name), digest));
             }

@@ -8,7 +8,7 @@ use crate::manifest::{CollectionId, CollectionRow, Entry, Rows, Scope};
 use crate::name::{CollectionName, ProjectName};
 use crate::requirement::Spec;
 use crate::wheel::{BuildTag, DistributionFilename, Target};
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// What an entry must be.
@@ -78,7 +78,7 @@ pub(crate) fn each_entry(rows: &Rows, filter: &Filter, show: &mut dyn FnMut(Entr
     collections.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let mut show_all = |mut entries: Vec<Entry>| {
         entries.retain(|entry| filter.matches(entry));
-        entries.sort_by(by_project);
+        entries.sort_by_cached_key(|entry| (entry.parsed_version(), entry.parsed_build_tag(), entry.filename.clone()));
         entries.into_iter().try_for_each(&mut *show)
     };
     for collection in collections {
@@ -166,23 +166,11 @@ pub(crate) fn each_required(rows: &Rows, filter: &Filter, show: &mut dyn FnMut(E
 }
 
 /// Sorts entries as pages list them, whatever their collections: of a version the highest build first, for clients that take the first.
+///
+/// A version is parsed once, not for each comparison, and rows as large as these are moved once.
 pub(crate) fn sort_projects(entries: &mut [Entry]) {
-    entries.sort_by(|a, b| {
-        let versions = a.project.cmp(&b.project).then_with(|| versions(a, b));
-        versions.then_with(|| builds(b, a)).then_with(|| a.filename.cmp(&b.filename))
+    entries.sort_by_cached_key(|entry| {
+        let filename = (Reverse(entry.parsed_build_tag()), entry.filename.clone());
+        (entry.project.clone(), entry.parsed_version(), filename)
     });
-}
-
-fn by_project(a: &Entry, b: &Entry) -> Ordering {
-    // Parsing a version costs more than comparing texts, and most neighbours differ by project.
-    let versions = a.project.cmp(&b.project).then_with(|| versions(a, b));
-    versions.then_with(|| builds(a, b)).then_with(|| a.filename.cmp(&b.filename))
-}
-
-fn versions(a: &Entry, b: &Entry) -> Ordering {
-    if a.version == b.version { Ordering::Equal } else { a.parsed_version().cmp(&b.parsed_version()) }
-}
-
-fn builds(a: &Entry, b: &Entry) -> Ordering {
-    if a.build_tag == b.build_tag { Ordering::Equal } else { a.parsed_build_tag().cmp(&b.parsed_build_tag()) }
 }

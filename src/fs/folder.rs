@@ -4,8 +4,9 @@
 //! resolves from the open folder (through `/proc/self/fd`), so that the functions of this module change things in it and nowhere
 //! else; errors tell the folder's own path.
 
+use super::fault::{Change, point};
 use super::{Error, Result, create_dir, names};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
@@ -82,6 +83,15 @@ impl Folder {
         let mut bytes = Vec::new();
         file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
         Ok(Some((bytes, super::is_own(&metadata))))
+    }
+
+    /// Gives a file another name in this folder; a symlink is followed. By the handle, for a tree of thousands: a path through
+    /// [`Self::at`] is looked up anew for each.
+    pub fn hard_link(&self, original: &Path, name: &str) -> Result<()> {
+        let link = self.path.join(name);
+        point(Change::Grow, "link", &link)?;
+        let linked = linkat(CWD, original, &self.handle, name, AtFlags::SYMLINK_FOLLOW);
+        linked.map_err(|error| Error::at("link", link)(error.into()))
     }
 
     /// Returns the path of a name in the folder, which leads there even when the folder was moved, or another put in its place.

@@ -30,7 +30,8 @@ pub use room::{Lease, has_room};
 pub use signature::{ChangeTimes, Signature};
 
 use fault::{Change, point};
-use std::fs::{File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{DirEntry, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -155,17 +156,31 @@ pub fn is_own(metadata: &std::fs::Metadata) -> bool {
 }
 
 /// Returns the names in a folder, sorted; an absent folder has none.
-pub fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>> {
+pub fn names(dir: &Path) -> Result<Vec<OsString>> {
+    let mut names = listed(dir, |entry| Ok(entry.file_name()))?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Returns the names of the files, or folders, in a folder, sorted, as the folder itself tells: a look at each costs more than
+/// the list.
+pub fn names_of(dir: &Path, is_wanted: fn(&FileType) -> bool) -> Result<Vec<OsString>> {
+    let mut names = listed(dir, |entry| Ok((entry.file_type()?, entry.file_name())))?;
+    names.retain(|(kind, _)| is_wanted(kind));
+    names.sort_unstable_by(|(_, one), (_, other)| one.cmp(other));
+    Ok(names.into_iter().map(|(_, name)| name).collect())
+}
+
+fn listed<T>(dir: &Path, take: fn(&DirEntry) -> io::Result<T>) -> Result<Vec<T>> {
     let list = match std::fs::read_dir(dir) {
         Ok(list) => list,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::at("list", dir)(error)),
     };
-    let mut names = list.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>();
-    if let Ok(names) = &mut names {
-        names.sort_unstable();
-    }
-    names.map_err(Error::at("list", dir))
+    let taken = list.map(|entry| entry.and_then(|entry| take(&entry)));
+    // What went meanwhile, of which a filesystem without kinds in its folders must ask, isn't there.
+    let there = taken.filter(|taken| !taken.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
+    there.collect::<io::Result<_>>().map_err(Error::at("list", dir))
 }
 
 /// Creates one folder; one that is there already is fine. Returns whether it was made.

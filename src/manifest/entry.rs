@@ -438,4 +438,27 @@ impl Transaction<'_> {
         )?;
         Ok(statement.execute((collection, filename, revision, now))? == 1)
     }
+
+    /// Removes the live entries of filenames, into history: in one statement, since each that may be rolled back alone costs a
+    /// journal of its own.
+    pub fn remove_entries<'a>(
+        &self,
+        collection: CollectionId,
+        filenames: impl Iterator<Item = &'a str>,
+        revision: i64,
+        now: i64,
+    ) -> Result<()> {
+        self.conn
+            .execute_batch("CREATE TEMP TABLE IF NOT EXISTS leaving(filename TEXT NOT NULL); DELETE FROM leaving;")?;
+        let mut insert = self.conn.prepare_cached("INSERT INTO leaving(filename) VALUES(?1)")?;
+        for filename in filenames {
+            insert.execute([filename])?;
+        }
+        let mut statement = self.conn.prepare_cached(
+            "UPDATE entry SET removed = ?2, removed_at = ?3 WHERE collection_id = ?1 AND removed IS NULL
+               AND filename IN (SELECT filename FROM leaving)",
+        )?;
+        statement.execute((collection, revision, now))?;
+        Ok(())
+    }
 }

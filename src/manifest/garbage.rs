@@ -6,7 +6,7 @@
 use super::{BlobId, CollectionId, Result, Rows, Transaction};
 use crate::digest::Blake3;
 use crate::name::CollectionName;
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use std::collections::HashSet;
 
 /// The key in `meta` of the span of times that gc can't judge, two numbers.
@@ -103,12 +103,14 @@ impl Rows {
 impl Transaction<'_> {
     /// Deletes entries from history for good, and records from which revision on their collections are complete.
     pub fn prune(&self, entries: &[PrunedEntry]) -> Result<()> {
-        let mut delete = self.conn.prepare_cached("DELETE FROM entry WHERE id = ?1")?;
+        self.name_gone(entries.iter().map(|entry| entry.id))?;
+        self.conn.prepare_cached("DELETE FROM entry WHERE id IN (SELECT id FROM gone)")?.execute([])?;
         let mut complete =
             self.conn.prepare_cached("UPDATE collection SET complete_since = max(complete_since, ?2) WHERE id = ?1")?;
-        for entry in entries {
-            delete.execute([entry.id])?;
-            complete.execute((entry.collection_id, entry.removed))?;
+        // They are in the order of their collections and of the revisions that removed them.
+        for of_collection in entries.chunk_by(|one, next| one.collection_id == next.collection_id) {
+            let latest = of_collection.iter().map(|entry| entry.removed).max();
+            complete.execute((of_collection[0].collection_id, latest))?;
         }
         Ok(())
     }
@@ -215,7 +217,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn name_gone(&self, ids: impl Iterator<Item = BlobId>) -> Result<()> {
+    fn name_gone(&self, ids: impl Iterator<Item = impl ToSql>) -> Result<()> {
         self.conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone(id INTEGER PRIMARY KEY); DELETE FROM gone;")?;
         let mut insert = self.conn.prepare_cached("INSERT INTO gone(id) VALUES(?1)")?;
         for id in ids {

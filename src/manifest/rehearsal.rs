@@ -1,7 +1,7 @@
 //! A copy of the manifest that only this process has: what is tried on it can't be told from the real thing, and holds nobody up.
 
 use super::opened_file::OpenedFile;
-use super::{Access, Actor, Error, Manifest, Result, Rows, connect, set_up};
+use super::{Access, Actor, Error, Manifest, Result, Rows, connect, set_up, triggers};
 use crate::fs::{self, Signature};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -30,6 +30,8 @@ impl Manifest {
         }
         let manifest = Self::of_private(copy, wait);
         manifest.migrate(path, Access::Write)?;
+        // Nobody reads what a rehearsal would put into the log, which costs more than the changes.
+        triggers::remove(&manifest.conn)?;
         Ok(manifest)
     }
 

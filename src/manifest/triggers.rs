@@ -133,7 +133,7 @@ pub(super) fn install(conn: &Connection) -> Result<()> {
     Ok(conn.execute_batch(&sql)?)
 }
 
-/// Takes the triggers away, while the schema changes under them.
+/// Takes the triggers away: while the schema changes under them, or where nobody reads what they would tell.
 pub(super) fn remove(conn: &Connection) -> Result<()> {
     let mut old = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'seen_*'")?;
     let old: Vec<String> = old.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

@@ -85,9 +85,8 @@ pub(super) fn remove(
     for entries in entries.chunk_by(|a, b| a.collection == b.collection) {
         let row = collection_row(transaction, &entries[0].collection)?;
         let revision = row.revision + 1;
-        for entry in entries {
-            transaction.remove_entry(row.id, &entry.filename, revision, context.now)?;
-        }
+        let filenames = entries.iter().map(|entry| entry.filename.as_str());
+        transaction.remove_entries(row.id, filenames, revision, context.now)?;
         transaction.insert_revision(row.id, revision, operation, 0, entries.len())?;
     }
     Ok(operation)

@@ -1,6 +1,6 @@
 //! How a file of a tree has its bytes.
 
-use crate::fs::{self, Result};
+use crate::fs::{self, Folder, Result};
 use std::path::{Component, Path, PathBuf};
 
 /// Makes links of one kind; where a kind can't be had for a file, the next best is taken for that file.
@@ -41,6 +41,17 @@ impl LinkMaker {
     pub fn target(&self, original: &Path) -> Option<PathBuf> {
         let Self::Symlink { root, up } = self else { return None };
         Some(up.join(original.strip_prefix(root).expect("only files of the store are linked")))
+    }
+
+    /// Links a file of the store under a name in an open folder.
+    pub fn link_in(&self, original: &Path, dir: &Folder, name: &str) -> Result<()> {
+        match self {
+            Self::Hardlink => match dir.hard_link(original, name) {
+                Err(error) if fs::needs_copy(&error) => copy(original, &dir.at(name)),
+                done => done,
+            },
+            _ => self.link(original, &dir.at(name)),
+        }
     }
 
     /// Links a file of the store.

@@ -210,9 +210,9 @@ impl SimpleTree {
         let projects = self.projects.as_ref().expect("a tree is prepared before projects are made");
         let dir = projects.make(&project.dir_name())?;
         for file in &content.files {
-            links.link(&file.blob, &dir.at(&file.filename))?;
+            links.link_in(&file.blob, &dir, &file.filename)?;
             if let Some(sidecar) = &file.sidecar {
-                links.link(sidecar, &dir.at(format!("{}.metadata", file.filename)))?;
+                links.link_in(sidecar, &dir, &format!("{}.metadata", file.filename))?;
             }
         }
         for document in &content.documents {

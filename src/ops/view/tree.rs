@@ -133,10 +133,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
     transaction.commit()?;
     // Before bytes are looked at: what is found bad from here on is noticed by the next run.
     let losses = store.manifest.losses()?;
-    if let Tree::Simple(tree) = &mut tree {
-        forget_damaged(store, tree, &shelves(&entries, &read.statuses, &[]), options.link);
-    }
-    let doubtful = match &tree {
+    let doubtful: HashSet<ProjectName> = match &mut tree {
         Tree::Simple(tree) => changed_projects(store, tree, &shelves(&entries, &read.statuses, &[]), options.link),
         Tree::Flat(_) => entries.iter().map(|entry| entry.project.clone()).collect(),
     };
@@ -184,25 +181,31 @@ pub(super) fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
     Ok(())
 }
 
-/// Returns the projects whose folders readers don't see yet as they should be: their blobs are about to be linked.
-fn changed_projects(store: &Store, tree: &SimpleTree, projects: &[Shelf<'_>], link: LinkKind) -> HashSet<ProjectName> {
+/// Returns the projects whose folders readers don't see yet as they should be: their blobs are about to be linked. Those are also the
+/// folders in which something is missing, whoever took it away. One that is to show something else is as it is for those who read it
+/// until then.
+fn changed_projects(
+    store: &Store,
+    tree: &mut SimpleTree,
+    projects: &[Shelf<'_>],
+    link: LinkKind,
+) -> HashSet<ProjectName> {
     let wanted = wanted(store, projects, link);
-    let changed = tree.plan(&wanted).make.into_iter().filter_map(|index| wanted[index].name.parse().ok());
-    changed.collect()
-}
-
-/// Has the folders of projects made anew in which something is missing, whoever took it away. One that is to show something else is
-/// as it is for those who read it until then.
-fn forget_damaged(store: &Store, tree: &mut SimpleTree, projects: &[Shelf<'_>], link: LinkKind) {
-    let changed = changed_projects(store, tree, projects, link);
+    let mut changed: HashSet<ProjectName> =
+        tree.plan(&wanted).make.into_iter().map(|index| projects[index].project.clone()).collect();
     let standing = tree.standing();
-    for shelf in projects.iter().filter(|shelf| !changed.contains(shelf.project)) {
+    for shelf in projects {
+        if changed.contains(shelf.project) {
+            continue;
+        }
         let sidecars = shelf.entries.iter().filter(|entry| entry.sidecar().is_some() && has_sidecar(entry)).count();
         let made = Standing { files: shelf.entries.len(), sidecars };
         if standing.get(shelf.project.as_str()).is_some_and(|found| *found != Some(made)) {
             tree.forget(shelf.project.as_str());
+            changed.insert(shelf.project.clone());
         }
     }
+    changed
 }
 
 /// Tells whether a tree has all that was made of it, as far as counts tell.
