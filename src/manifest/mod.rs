@@ -7,6 +7,7 @@ mod actor;
 mod blob;
 mod build_run;
 mod collection;
+mod compact;
 mod count;
 mod distribution;
 mod entry;
@@ -368,11 +369,6 @@ impl Manifest {
     /// Returns a number that moves when another connection has changed the manifest. It means nothing to other connections.
     pub fn version(&self) -> Result<i64> {
         Ok(self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
-    }
-
-    /// Moves the write-ahead log's content into the manifest as far as readers allow, and gives free pages back.
-    pub fn tidy(&self) -> Result<()> {
-        Ok(self.conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE); PRAGMA optimize;")?)
     }
 }
 

@@ -123,6 +123,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
         sweep_sidecars(store)?;
     }
     store.blobs.mend_filenames(&store.manifest.all_filenames()?)?;
+    store.manifest.compact(|bytes| fs::has_room(store.root(), bytes))?;
     store.manifest.tidy()?;
     if (gave || !store.has_reserve()) && !store.take_reserve() {
         report.problems.push("there is not enough room to set the reserve aside again".to_owned());

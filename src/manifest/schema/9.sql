@@ -79,3 +79,6 @@ CREATE TABLE token_use(                                    -- a token's last use
 INSERT INTO token_use SELECT id, used_at, used_from FROM token WHERE used_at IS NOT NULL;
 ALTER TABLE token DROP COLUMN used_at;
 ALTER TABLE token DROP COLUMN used_from;
+
+DROP INDEX inspection_bound;
+CREATE INDEX inspection_bound ON inspection(blob_id, bound) WHERE bound <> ''; -- with what it says: reports are long
