@@ -3,6 +3,7 @@
 use super::{Manifest, Result, STEPS, triggers};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 impl Manifest {
     /// Asks SQLite whether the file is sound, and compares its schema with the one that this program writes; returns what is wrong.
@@ -33,14 +34,24 @@ impl Manifest {
 
     /// Compares the words of the schema: SQLite believes them, whatever a flipped bit has made of them.
     fn altered(&self) -> Result<Vec<String>> {
-        let right = Connection::open_in_memory()?;
-        STEPS.iter().try_for_each(|step| right.execute_batch(step))?;
-        triggers::install(&right)?;
-        let (right, found) = (definitions(&right)?, definitions(&self.conn)?);
+        let (right, found) = (right()?, definitions(&self.conn)?);
         let names = right.keys().chain(found.keys().filter(|name| !right.contains_key(*name)));
         let differs = names.filter(|name| right.get(*name) != found.get(*name));
         Ok(differs.map(|name| format!("the schema's words on {name:?} are not those that wcas writes")).collect())
     }
+}
+
+/// Returns the definitions that this program writes. To make them takes longer than all else of a small store: once for a process.
+fn right() -> Result<&'static BTreeMap<String, String>> {
+    static RIGHT: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    if let Some(right) = RIGHT.get() {
+        return Ok(right);
+    }
+    let conn = Connection::open_in_memory()?;
+    STEPS.iter().try_for_each(|step| conn.execute_batch(step))?;
+    triggers::install(&conn)?;
+    let right = definitions(&conn)?;
+    Ok(RIGHT.get_or_init(|| right))
 }
 
 /// Returns the definitions of tables, indexes and triggers by their names, without what `ALTER TABLE` may write in another way.
