@@ -95,6 +95,8 @@ const STEPS: [&str; 9] = [
 ];
 /// The schema that this program writes; an older one is migrated, a newer one refused.
 const VERSION: i64 = STEPS.len() as i64;
+/// The same at once, which takes a quarter of the time.
+const NEWEST: &str = include_str!("schema/newest.sql");
 /// "WCAS": tells the file from any other SQLite database.
 const APPLICATION_ID: i64 = 0x5743_4153;
 
@@ -288,9 +290,8 @@ impl Manifest {
         }
         if done < VERSION {
             triggers::remove(&self.conn)?;
-            for step in &STEPS[done as usize..] {
-                self.conn.execute_batch(step)?;
-            }
+            let steps = if done == 0 { &[NEWEST][..] } else { &STEPS[done as usize..] };
+            steps.iter().try_for_each(|step| self.conn.execute_batch(step))?;
             triggers::install(&self.conn)?;
             self.conn.pragma_update(None, "application_id", APPLICATION_ID)?;
             self.conn.pragma_update(None, "user_version", VERSION)?;

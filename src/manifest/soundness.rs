@@ -1,6 +1,6 @@
 //! Whether the manifest is sound: its pages, its indexes, its references and its words.
 
-use super::{Manifest, Result, STEPS, triggers};
+use super::{Manifest, NEWEST, Result, triggers};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -48,7 +48,7 @@ fn right() -> Result<&'static BTreeMap<String, String>> {
         return Ok(right);
     }
     let conn = Connection::open_in_memory()?;
-    STEPS.iter().try_for_each(|step| conn.execute_batch(step))?;
+    conn.execute_batch(NEWEST)?;
     triggers::install(&conn)?;
     let right = definitions(&conn)?;
     Ok(RIGHT.get_or_init(|| right))
@@ -64,4 +64,30 @@ fn definitions(conn: &Connection) -> Result<BTreeMap<String, String>> {
     let is_kept = |c: &char| !c.is_whitespace() && *c != '"';
     let bare = |(name, text): (String, String)| (name, text.chars().filter(is_kept).collect());
     Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().map(bare).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::STEPS;
+    use super::*;
+
+    #[test]
+    fn the_newest_schema_is_what_all_steps_make() {
+        let conn = Connection::open_in_memory().unwrap();
+        STEPS.iter().for_each(|step| conn.execute_batch(step).unwrap());
+        let sql = "SELECT sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*' ORDER BY rowid";
+        let mut statement = conn.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let made: String = rows.map(|sql| format!("{};\n", sql.unwrap())).collect();
+        let (_, written) = NEWEST.split_once("\n\n").unwrap();
+        assert!(made == written, "schema/newest.sql has to say, below its first line and an empty one:\n{made}");
+        // No step leaves a row in an empty manifest, which that would lack.
+        let tables = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let names = { tables }.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Vec<_>>();
+        for name in names {
+            let name = name.unwrap();
+            let count: i64 = conn.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0)).unwrap();
+            assert_eq!(count, 0, "{name}");
+        }
+    }
 }
