@@ -27,7 +27,7 @@ pub(super) fn parse(parts: &dyn Parts) -> Option<(Elf, Vec<Range>)> {
     match reader.read() {
         Ok(()) => {}
         Err(Fault::Other) => return None,
-        Err(Fault::HeadReport(fault)) => reader.library.faults.push(fault),
+        Err(Fault::Told(fault)) => reader.library.faults.push(fault),
         Err(Fault::Missing) => {}
     }
     Some((reader.library, reader.missing))
@@ -38,7 +38,7 @@ enum Fault {
     /// Something else than it seemed.
     Other,
     /// It contradicts itself.
-    HeadReport(String),
+    Told(String),
     /// A range that is not at hand.
     Missing,
 }
@@ -55,9 +55,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&mut self) -> Result<(), Fault> {
-        let dos = self
-            .range((0, 64))
-            .map_err(|fault| if matches!(fault, Fault::HeadReport(_)) { Fault::Other } else { fault })?;
+        let dos =
+            self.range((0, 64)).map_err(|fault| if matches!(fault, Fault::Told(_)) { Fault::Other } else { fault })?;
         let start = number(&dos, 0x3c, 4);
         if start < 64 || start.checked_add(24).is_none_or(|end| end > self.parts.size()) {
             return Err(Fault::Other);
@@ -74,7 +73,7 @@ impl Reader<'_> {
             0x10b => 96,
             0x20b => 112,
             other => {
-                return Err(Fault::HeadReport(format!("optional header of kind {other:#x}, expected 0x10b or 0x20b")));
+                return Err(Fault::Told(format!("optional header of kind {other:#x}, expected 0x10b or 0x20b")));
             }
         };
         let count = count.min(MAX_SECTIONS);
@@ -144,7 +143,7 @@ impl Reader<'_> {
     fn range(&mut self, range: Range) -> Result<Vec<u8>, Fault> {
         let size = self.parts.size();
         if range.0.checked_add(range.1).is_none_or(|end| end > size) {
-            return Err(Fault::HeadReport(format!("{} bytes at offset {}, the file ends at {size}", range.1, range.0)));
+            return Err(Fault::Told(format!("{} bytes at offset {}, the file ends at {size}", range.1, range.0)));
         }
         match self.parts.get(range) {
             Some(bytes) => Ok(bytes.into_owned()),
