@@ -169,8 +169,8 @@ impl Error {
             Self::Disk(error) | Self::Store(store::Error::Disk(error)) | Self::View(view::Error::Disk(error)) => {
                 Some(disk_hint(error).to_owned())
             }
-            Self::Manifest(manifest::Error::ViewFile(_))
-            | Self::Store(store::Error::Manifest(manifest::Error::ViewFile(_))) => Some(
+            Self::Manifest(manifest::Error::Held(_))
+            | Self::Store(store::Error::Manifest(manifest::Error::Held(_))) => Some(
                 "try again in a moment; whoever may read the store can hold it, so see whose process that is"
                     .to_owned(),
             ),

@@ -110,7 +110,8 @@ fn follow(app: &App, record: &RecordReport, out: &mut dyn Write) -> std::io::Res
         serde_json::to_writer(&mut *out, record)?;
         return writeln!(out);
     }
-    writeln!(out, "{}", row(record).join("  "))
+    // What others chose, such as a reason, must not look like a record of its own, wherever it is read.
+    writeln!(print::Lines::new(out), "{}", row(record).join("  "))
 }
 
 fn row(record: &RecordReport) -> [String; 7] {

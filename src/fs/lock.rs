@@ -64,7 +64,7 @@ pub enum Beside {
     /// This share of it.
     Shared(Lock),
     /// One has it.
-    ViewFile,
+    Held,
     /// It has no file: nobody has it.
     Absent,
     /// It can't be opened, or its filesystem has no locks.
@@ -147,7 +147,7 @@ impl Lock {
     /// longer than the look takes. `None`: the file can't be opened.
     pub fn is_held_alone(path: &Path) -> Option<bool> {
         match Self::try_beside(path) {
-            Beside::ViewFile => Some(true),
+            Beside::Held => Some(true),
             Beside::Shared(_) | Beside::Absent => Some(false),
             Beside::Unknown => None,
         }
@@ -159,7 +159,7 @@ impl Lock {
         match OpenOptions::new().read(true).custom_flags(flags).open(path) {
             Ok(file) => match file.try_lock_shared() {
                 Ok(()) => Beside::Shared(Self { file, path: path.to_owned() }),
-                Err(TryLockError::WouldBlock) => Beside::ViewFile,
+                Err(TryLockError::WouldBlock) => Beside::Held,
                 Err(TryLockError::Error(_)) => Beside::Unknown,
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Beside::Absent,

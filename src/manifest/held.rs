@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 fn told(error: rusqlite::Error, conn: &Connection) -> Error {
     let error = Error::from(error);
     match holders(conn).filter(|_| error.is_busy()) {
-        Some(holders) => Error::ViewFile(holders),
+        Some(holders) => Error::Held(holders),
         None => error,
     }
 }

@@ -128,7 +128,7 @@ pub enum Error {
     },
     /// Another process has held the lock that writers need for as long as was waited.
     #[error("the manifest is locked for writing by {0}")]
-    ViewFile(String),
+    Held(String),
     /// The file at the manifest's path is not the one that was opened.
     #[error("{} was replaced or removed while this command had it open, and what is there now doesn't have this change", .0.display())]
     Replaced(PathBuf),
@@ -145,7 +145,7 @@ pub enum Error {
 impl Error {
     /// Tells whether another process held the manifest for too long, or put another in its place: the same command may succeed.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::ViewFile(_) | Self::Replaced(_))
+        matches!(self, Self::Held(_) | Self::Replaced(_))
             || matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 

@@ -50,9 +50,9 @@ type FileKey = (FileAddress, Option<CollectionName>);
 #[derive(Debug)]
 pub(super) struct Files {
     blobs: Blobs,
-    known: BoundedCache<FileKey, Arc<Decision>>,
+    known: BoundedCache<FileKey, Arc<FileDecision>>,
     /// The same by the paths that were asked for, so that a hot file's path isn't parsed again.
-    paths: BoundedCache<Box<str>, Arc<Decision>>,
+    paths: BoundedCache<Box<str>, Arc<FileDecision>>,
     /// A version of the manifest, and all views' stamp at it.
     stamp: Mutex<Option<(i64, u64)>>,
     small: BoundedCache<Blake3, Bytes>,
@@ -60,7 +60,7 @@ pub(super) struct Files {
 
 /// What was decided of a file.
 #[derive(Debug)]
-struct Decision {
+struct FileDecision {
     /// The manifest's version at which it was last known to hold.
     version: AtomicI64,
     /// What all views' stamp was before it was decided.
@@ -94,7 +94,7 @@ impl Files {
     }
 
     /// Tells whether a decision still holds, as far as that is known without SQL.
-    fn holds(&self, known: &Decision, version: i64) -> bool {
+    fn holds(&self, known: &FileDecision, version: i64) -> bool {
         if known.version.load(Relaxed) == version {
             return true;
         }
@@ -143,7 +143,7 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     if is_looked_at { give(server, request, &known).ok()?.filter(|answer| !is_damaged(answer)) } else { None }
 }
 
-impl Decision {
+impl FileDecision {
     fn of(server: &Server, entry: Entry, version: i64, stamp: u64) -> Self {
         let etag = format!("\"{}\"", entry.sha256);
         let of = Representation { etag: &etag, modified: Some(entry.uploaded_at), size: Some(entry.size) };
@@ -196,7 +196,7 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
             ask.asking = Asking::Remembered(&recall);
         }
         let sought = ask.seek(&views, address.sha256.as_ref(), &address.filename)?;
-        if let (true, Sought::ViewFile(ViewFile::Remote(offer))) = (address.is_metadata, &sought) {
+        if let (true, Sought::Listed(ViewFile::Remote(offer))) = (address.is_metadata, &sought) {
             let offers = disputed(ask, &views, address, offer)?;
             if !offers.is_empty() {
                 return feed::whole_for_metadata(server, request, address, offers);
@@ -205,11 +205,11 @@ fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Resul
         sought
     };
     match sought {
-        Sought::ViewFile(ViewFile::Remote(offer)) => feed::answer(server, request, address, *offer),
-        Sought::ViewFile(ViewFile::Local(entry)) if address.sha256.is_none() => {
+        Sought::Listed(ViewFile::Remote(offer)) => feed::answer(server, request, address, *offer),
+        Sought::Listed(ViewFile::Local(entry)) if address.sha256.is_none() => {
             unhashed(server, request, address, &entry.sha256)
         }
-        Sought::ViewFile(ViewFile::Local(_)) | Sought::Nowhere => Ok(None),
+        Sought::Listed(ViewFile::Local(_)) | Sought::Nowhere => Ok(None),
         Sought::Unavailable(notes) => Ok(Some(discretion::unasked(server, request, &notes)?)),
     }
 }
@@ -222,7 +222,7 @@ fn disputed(ask: Ask<'_>, views: &[Shown], address: &FileAddress, first: &Offer)
     for view in views {
         let ask = Ask { asking: Asking::Remembered(&recall), ..ask };
         let sought = ask.seek(std::slice::from_ref(view), address.sha256.as_ref(), &address.filename)?;
-        if let Sought::ViewFile(ViewFile::Remote(offer)) = sought
+        if let Sought::Listed(ViewFile::Remote(offer)) = sought
             && offers.iter().all(|known| known.remote.id != offer.remote.id)
         {
             offers.push(*offer);
@@ -281,7 +281,7 @@ fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Ve
 
 /// Answers with a file, or its METADATA, that was found otherwise than by its address.
 pub(super) fn of_entry(server: &Server, request: &Request, entry: Entry, is_metadata: bool) -> Result<Option<Answer>> {
-    let known = Decision::of(server, entry, 0, 0);
+    let known = FileDecision::of(server, entry, 0, 0);
     if is_metadata { about(server, request, &known, false) } else { give(server, request, &known) }
 }
 
@@ -292,7 +292,7 @@ fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Op
     }
 }
 
-fn give(server: &Server, request: &Request, known: &Decision) -> Result<Option<Answer>> {
+fn give(server: &Server, request: &Request, known: &FileDecision) -> Result<Option<Answer>> {
     let of = Representation { etag: &known.etag, modified: Some(known.modified), size: Some(known.size) };
     let verdict = judge(request.method(), request.headers(), &of);
     let range = match &verdict {
@@ -344,7 +344,7 @@ fn metadata(server: &Server, request: &Request, address: &FileAddress) -> Result
 }
 
 /// Answers with a file's METADATA; on demand only if that needs nothing but memory.
-fn about(server: &Server, request: &Request, known: &Decision, is_at_hand: bool) -> Result<Option<Answer>> {
+fn about(server: &Server, request: &Request, known: &FileDecision, is_at_hand: bool) -> Result<Option<Answer>> {
     let Some(sha256) = known.metadata else { return Ok(None) };
     let bytes = match server.sidecars.get(&sha256, Coding::Identity) {
         None if is_at_hand => return Ok(None),
@@ -366,7 +366,7 @@ fn nothing() -> Answer {
 }
 
 /// Finds what the store has of a file that a view lists.
-fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Arc<Decision>>> {
+fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Arc<FileDecision>>> {
     let only = match access::readable(server, request)? {
         Readable::Only(name) if address.view.is_none() => Some(name),
         _ => None,
@@ -382,7 +382,7 @@ fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Opt
     }
     let store = server.stores.borrow()?;
     let Some(entry) = decide(&store, address, key.1.as_ref())? else { return Ok(None) };
-    let known = Arc::new(Decision::of(server, entry, version, stamp));
+    let known = Arc::new(FileDecision::of(server, entry, version, stamp));
     server.files.known.insert(key, known.clone());
     Ok(Some(known))
 }
@@ -416,7 +416,7 @@ fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -
 }
 
 /// Returns a range of a file's bytes; `None`: they are missing or wrong, which is recorded.
-fn body(server: &Server, known: &Decision, range: &Range<u64>) -> Result<Option<Body>> {
+fn body(server: &Server, known: &FileDecision, range: &Range<u64>) -> Result<Option<Body>> {
     let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
     let last = *right();
     let is_right = |found: &Metadata| {
@@ -454,7 +454,7 @@ fn part(bytes: &Bytes, range: &Range<u64>) -> Bytes {
 }
 
 /// Counts a file as given.
-fn count(server: &Server, known: &Decision) {
+fn count(server: &Server, known: &FileDecision) {
     known.tally.hit();
     let day = server.now().div_euclid(86_400);
     if known.used_day.swap(day, Relaxed) != day {

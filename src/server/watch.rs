@@ -36,7 +36,7 @@ pub fn watch(root: &Path, options: WatchOptions, clock: Clock, actor: Actor, say
     let (stop, stopped) = mpsc::channel();
     let (ending, ended) = mpsc::channel();
     thread::spawn(move || {
-        let mut sight = FolderSight { store, watch, options };
+        let mut sight = WatchedFolder { store, watch, options };
         sight.run(&clock, &actor, &stopped, &say);
         // Nobody may wait any more.
         let _ = ending.send(());
@@ -53,13 +53,13 @@ impl Drop for Watching {
 }
 
 /// A store, and what of the folders is known to be in it.
-struct FolderSight {
+struct WatchedFolder {
     store: Store,
     watch: Watch,
     options: WatchOptions,
 }
 
-impl FolderSight {
+impl WatchedFolder {
     fn run(&mut self, clock: &Clock, actor: &Actor, stopped: &Receiver<()>, say: &Line) {
         let who = actor.to_string();
         let mut told = String::new();

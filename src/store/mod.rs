@@ -287,7 +287,7 @@ impl Store {
     /// Keeps commands from making or removing a tree while it is looked at, which needs no right to write. `None`: one is at it.
     pub fn still_view(&self, path: &Path) -> Option<TreeLock> {
         let share = |path: &Path| match Lock::try_beside(path) {
-            Beside::ViewFile => None,
+            Beside::Held => None,
             Beside::Shared(lock) => Some(Some(lock)),
             Beside::Absent | Beside::Unknown => Some(None),
         };

@@ -175,6 +175,20 @@ fn follow_prints_what_comes() {
 }
 
 #[test]
+fn what_others_wrote_is_shown_as_escapes_to_programs_too() {
+    let env = filled();
+    env.ok(["import", "in", "--collection", "released"]);
+    env.ok(["block", "demo==1.0", "--reason", "\u{202e}odd\u{7f}"]);
+    let mut running = env.spawn(["log", "--follow"]);
+    let line = BufReader::new(running.stdout.take().unwrap()).lines().nth(3).unwrap().unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    for text in [line, env.ok(["log"]).stdout] {
+        assert!(text.contains("\\u{202e}odd") && !text.contains(['\u{202e}', '\u{7f}']), "{text}");
+    }
+}
+
+#[test]
 fn a_change_by_another_program_is_told_as_such() {
     let env = filled();
     env.ok(["import", "in", "--collection", "released"]);

@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::wheel::{self, DistributionFilename, Trust};
 use crate::words::reason;
 use folders::{Folders, Part};
-use sight::{FolderSight, Sights, Stage};
+use sight::{FileSight, Sights, Stage};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -191,7 +191,7 @@ impl Watch {
 }
 
 /// Tells what a file lacks to be whole. What was imported as it stands was whole then; what can't be opened is the import's to tell.
-fn whole(store: &Store, path: &Path, filename: &str, sight: &FolderSight) -> Result<Option<String>> {
+fn whole(store: &Store, path: &Path, filename: &str, sight: &FileSight) -> Result<Option<String>> {
     if store.manifest.find_seen(&sight.signature)?.is_some() {
         return Ok(None);
     }

@@ -29,7 +29,7 @@ pub(super) enum Stage {
 
 /// A file.
 #[derive(Debug)]
-pub(super) struct FolderSight {
+pub(super) struct FileSight {
     pub(super) signature: Signature,
     /// When its stat was first seen as it is.
     since: Instant,
@@ -37,7 +37,7 @@ pub(super) struct FolderSight {
     pub(super) part: Part,
 }
 
-impl FolderSight {
+impl FileSight {
     fn new(signature: Signature, part: Part, at: Instant) -> Self {
         Self { signature, since: at, stage: Stage::New, part }
     }
@@ -50,7 +50,7 @@ impl FolderSight {
 /// All files that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Sights {
-    files: BTreeMap<PathBuf, FolderSight>,
+    files: BTreeMap<PathBuf, FileSight>,
     /// Where the last slice ended.
     cursor: Option<PathBuf>,
 }
@@ -61,7 +61,7 @@ impl Sights {
         if !self.files.contains_key(&path)
             && let Some(signature) = stat(&path)
         {
-            self.files.insert(path, FolderSight::new(signature, part, at));
+            self.files.insert(path, FileSight::new(signature, part, at));
         }
     }
 
@@ -70,15 +70,15 @@ impl Sights {
         self.files.remove(path);
     }
 
-    pub(super) fn get(&self, path: &Path) -> Option<&FolderSight> {
+    pub(super) fn get(&self, path: &Path) -> Option<&FileSight> {
         self.files.get(path)
     }
 
-    pub(super) fn get_mut(&mut self, path: &Path) -> Option<&mut FolderSight> {
+    pub(super) fn get_mut(&mut self, path: &Path) -> Option<&mut FileSight> {
         self.files.get_mut(path)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, &FolderSight)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, &FileSight)> {
         self.files.iter().map(|(path, sight)| (path.as_path(), sight))
     }
 
@@ -104,13 +104,13 @@ impl Sights {
         if let Some(sight) = self.files.get_mut(path)
             && sight.signature != found
         {
-            *sight = FolderSight::new(found, sight.part, at);
+            *sight = FileSight::new(found, sight.part, at);
         }
     }
 
     /// Returns the files that are to be imported and stood still.
     pub(super) fn ready(&self, at: Instant) -> Vec<PathBuf> {
-        let is_ready = |sight: &FolderSight| sight.stage == Stage::New && sight.stood_still(STILL, at);
+        let is_ready = |sight: &FileSight| sight.stage == Stage::New && sight.stood_still(STILL, at);
         self.files.iter().filter(|(_, sight)| is_ready(sight)).map(|(path, _)| path.clone()).collect()
     }
 
@@ -144,9 +144,8 @@ mod tests {
     }
 
     fn sights(count: usize, at: Instant) -> Sights {
-        let file = |number: usize| {
-            (PathBuf::from(format!("{number:05}.whl")), FolderSight::new(signature(1), Part::Plain, at))
-        };
+        let file =
+            |number: usize| (PathBuf::from(format!("{number:05}.whl")), FileSight::new(signature(1), Part::Plain, at));
         Sights { files: (0..count).map(file).collect(), cursor: None }
     }
 

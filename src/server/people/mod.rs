@@ -71,8 +71,8 @@ pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) ->
 pub(super) fn project(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Answer {
     match project::page(server, request, view, project) {
         Ok(Ok(page)) => page.answer(StatusCode::OK),
-        Ok(Err(project::NoPage::Unknown)) => lost(request, &format!("{view} has no project {project}.")),
-        Ok(Err(project::NoPage::Unavailable(notes))) => {
+        Ok(Err(project::NoProject::Unknown)) => lost(request, &format!("{view} has no project {project}.")),
+        Ok(Err(project::NoProject::Unavailable(notes))) => {
             unanswered(server, request, view, project, &notes).unwrap_or_else(|error| failure(&error))
         }
         Err(error) => failure(&error),

@@ -26,7 +26,7 @@ const VERSIONS: usize = 20;
 const OTHERS: usize = 100;
 
 /// Why there is no page.
-pub(super) enum NoPage {
+pub(super) enum NoProject {
     /// The view doesn't have it.
     Unknown,
     /// A remote that may have it can't be asked.
@@ -39,7 +39,7 @@ pub(super) fn page(
     request: &Request,
     view: &ViewName,
     project: &ProjectName,
-) -> Result<std::result::Result<Page, NoPage>> {
+) -> Result<std::result::Result<Page, NoProject>> {
     let discretion = Discretion::of(server, request)?;
     let store = server.stores.borrow()?;
     let listed = server.ask(&store).listing(&view.shown(), project)?;
@@ -52,8 +52,8 @@ pub(super) fn page(
         crate::supply::listing::Listed::Found(listing) => listing,
         // Who looks for what others built is told why it isn't there.
         crate::supply::listing::Listed::Unknown if !held_back.is_empty() => Listing::default(),
-        crate::supply::listing::Listed::Unknown => return Ok(Err(NoPage::Unknown)),
-        crate::supply::listing::Listed::Unavailable(notes) => return Ok(Err(NoPage::Unavailable(notes))),
+        crate::supply::listing::Listed::Unknown => return Ok(Err(NoProject::Unknown)),
+        crate::supply::listing::Listed::Unavailable(notes) => return Ok(Err(NoProject::Unavailable(notes))),
     };
     let histories = ops::histories::histories(&store, project, |name| discretion.may_read(name))?;
     let versions = by_version(&listing);

@@ -11,7 +11,7 @@ use crate::wheel::DistributionFilename;
 #[derive(Debug, Clone)]
 pub enum Sought {
     /// A view lists it.
-    ViewFile(ViewFile),
+    Listed(ViewFile),
     /// No view lists it.
     Nowhere,
     /// A remote that may have it can't be asked.
@@ -28,7 +28,7 @@ impl Ask<'_> {
                 Listed::Found(listing) => {
                     let found = listing.files.into_iter().find(|held| is_meant(held, sha256, filename));
                     if let Some(held) = found {
-                        return Ok(Sought::ViewFile(held));
+                        return Ok(Sought::Listed(held));
                     }
                     if listing.is_incomplete {
                         unavailable.get_or_insert(listing.notes);
