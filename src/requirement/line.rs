@@ -159,8 +159,8 @@ fn named(head: &str) -> Result<Parts, LineError> {
 }
 
 fn parse_url(url: &str) -> Result<String, LineError> {
-    // With a space before it, as pip writes it, a dash begins an option.
-    let good = !url.is_empty() && !url.starts_with('-') && !url.contains(char::is_whitespace);
+    // With a space before it, as pip writes it, a dash begins an option, and a number sign a comment.
+    let good = !url.is_empty() && !url.starts_with(['-', '#']) && !url.contains(char::is_whitespace);
     if good { Ok(url.to_owned()) } else { Err(LineError::Url(url.to_owned())) }
 }
 

@@ -124,6 +124,7 @@ fn what_is_not_understood_is_refused_at_its_line_and_its_neighbours_stay() {
         ("torch[a b]", "extras"),
         ("torch @", "not a URL"),
         ("torch@-x", "not a URL"),
+        ("torch@#x", "not a URL"),
         ("torch @ https://h/a b", "not a URL"),
         ("https://h/a.whl ;os_name == 'nt'", "not a URL"),
         ("https://h/simple/torch/", "NAME @ URL"),
