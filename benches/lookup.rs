@@ -10,7 +10,8 @@ use support::Limit::Wall;
 use support::run::{Usage, measure, program, run, shell, wcas};
 use support::{alternate, data, head, say, tell};
 use wcas::Store;
-use wcas::catalog::search::Filter;
+use wcas::catalog::search::TagFilter;
+use wcas::catalog::wish::Wish;
 use wcas::context::Context;
 use wcas::ops::lookup::{LookupOptions, lookup};
 use wcas::remote::{ClientOptions, LazyClient};
@@ -57,8 +58,8 @@ fn library(question: &str, path: &Path, specs: &[String]) {
     let context =
         Context { now: time.as_secs().cast_signed(), who: "bench", jobs: 1, progress: &(), client: Some(&client) };
     let options = |spec: &String| LookupOptions {
-        spec: spec.parse().expect("this is a specification"),
-        filter: Filter::default(),
+        wish: Wish::new(spec.parse().expect("this is a specification"), TagFilter::default()),
+        collections: Vec::new(),
         variant: None,
         own: wcas::catalog::ownership::OwnProjects::Stored,
         force_miss: false,

@@ -16,7 +16,8 @@ use support::Wheel;
 use tempfile::TempDir;
 use wcas::blobs::LinkMode;
 use wcas::catalog::at::RevisionSpec;
-use wcas::catalog::search::Filter;
+use wcas::catalog::search::{Filter, TagFilter};
+use wcas::catalog::wish::Wish;
 use wcas::context::Context;
 use wcas::digest::Digests;
 use wcas::intake::{ImportOptions, Outcome};
@@ -606,10 +607,9 @@ impl Case {
 
     fn compare_lookups(&self, number: usize, live: &BTreeMap<usize, Content>) -> TestCaseResult {
         for project in ["a", "b", "c"] {
-            let filter = Filter { collections: vec![name(number)], ..Filter::default() };
             let options = LookupOptions {
-                spec: project.parse().expect("a spec"),
-                filter,
+                wish: Wish::new(project.parse().expect("a spec"), TagFilter::default()),
+                collections: vec![name(number)],
                 variant: None,
                 own: wcas::catalog::ownership::OwnProjects::Stored,
                 force_miss: false,

@@ -15,3 +15,4 @@ pub mod search_order;
 pub mod statuses;
 pub mod variant_documents;
 pub mod view_contents;
+pub mod wish;

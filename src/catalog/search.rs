@@ -1,10 +1,9 @@
 //! Finds entries by what people type: a project with versions, a filename, a digest, narrowed by build tag and target.
 
 use super::at::collection_rows;
-use super::rank::{admits, rank};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionId, CollectionRow, Entry, Rows, Scope};
+use crate::manifest::{CollectionId, Entry, Rows, Scope};
 use crate::name::{CollectionName, ProjectName};
 use crate::requirement::Spec;
 use crate::wheel::{BuildTag, DistributionFilename, Target};
@@ -18,26 +17,35 @@ pub struct Filter {
     pub collections: Vec<CollectionName>,
     /// Matches one of these; anything does, when empty.
     pub specs: Vec<Spec>,
-    /// Has this build tag; a tag without a suffix matches any suffix of its number.
-    pub build_tag: Option<BuildTag>,
-    /// Runs there.
-    pub target: Target,
+    /// Has these tags.
+    pub tags: TagFilter,
 }
 
 impl Filter {
     /// Tells whether an entry is meant, whatever its collection.
     pub(crate) fn matches(&self, entry: &Entry) -> bool {
         let is_spec = self.specs.is_empty() || self.specs.iter().any(|spec| is_meant(spec, entry));
-        is_spec && self.matches_tags(entry)
+        is_spec && self.tags.matches(entry)
     }
+}
 
-    pub(crate) fn matches_tags(&self, entry: &Entry) -> bool {
+/// What a wheel's tags must be.
+#[derive(Debug, Clone, Default)]
+pub struct TagFilter {
+    /// This build tag; one without a suffix stands for any suffix of its number.
+    pub build_tag: Option<BuildTag>,
+    /// Those that run there.
+    pub target: Target,
+}
+
+impl TagFilter {
+    pub(crate) fn matches(&self, entry: &Entry) -> bool {
         // Parsing a name costs more than looking whether anything is asked of it.
         self.takes_any()
             || DistributionFilename::parse_of(&entry.filename, &entry.project).is_ok_and(|name| self.fits(&name))
     }
 
-    /// Tells whether a file of this name is meant, as far as build tag and target go.
+    /// Tells whether a file of this name is meant.
     pub(crate) fn fits(&self, name: &DistributionFilename) -> bool {
         let DistributionFilename::Wheel(wheel) = name else { return self.takes_any() };
         let is_build = self.build_tag.as_ref().is_none_or(|asked| {
@@ -127,22 +135,6 @@ pub(crate) fn project(spec: &Spec) -> Option<ProjectName> {
         Spec::Filename(filename) => DistributionFilename::parse(filename).ok().map(|name| name.project().clone()),
         Spec::Digest(_) => None,
     }
-}
-
-/// Returns what a specification means in a collection, the best first; the filter's own collections and specifications don't count.
-pub(crate) fn candidates(rows: &Rows, collection: &CollectionRow, spec: &Spec, filter: &Filter) -> Result<Vec<Entry>> {
-    let (specs, collections) = (vec![spec.clone()], vec![collection.name.clone()]);
-    let found = entries(rows, &Filter { specs, collections, ..filter.clone() })?;
-    let mut ranked: Vec<_> = found
-        .into_iter()
-        .filter(|entry| admits(entry.requires_python.as_deref(), &filter.target))
-        .filter_map(|entry| {
-            let name = DistributionFilename::parse_of(&entry.filename, &entry.project).ok()?;
-            Some((rank(spec, &filter.target, &name, entry.yanked.is_some())?, entry))
-        })
-        .collect();
-    ranked.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.filename.cmp(&other.filename)));
-    Ok(ranked.into_iter().map(|(_, entry)| entry).collect())
 }
 
 /// Returns the live entries that each specification means; one that means nothing is an error.

@@ -287,10 +287,8 @@ fn target(
 
 /// Imports from a remote.
 fn fetch(app: &App, args: Args, remote: RemoteName) -> Result<End> {
-    let want = |path: PathBuf| -> Result<Want> {
-        let spec = path.to_string_lossy().parse()?;
-        Ok(Want { spec, sha256: Vec::new(), place: "command line".to_owned() })
-    };
+    let tags = args.tags.filter()?;
+    let want = |path: PathBuf| -> Result<Want> { Ok(Want::typed(path.to_string_lossy().parse()?, &tags)) };
     let wants = args.paths.into_iter().map(want).collect::<Result<Vec<_>>>()?;
     let store = app.open()?;
     let (target, is_understood) = target(app, &store, args.variant.as_ref(), args.collection, &args.requirements)?;
@@ -301,7 +299,6 @@ fn fetch(app: &App, args: Args, remote: RemoteName) -> Result<End> {
         own: OwnProjects::Stored,
         from: Some(remote),
         target,
-        filter: args.tags.filter(Vec::new(), Vec::new())?,
         downloads: 8,
     };
     let end = super::pull::tell(app, &ops::pull::pull(&store, &app.context(), &options)?)?;

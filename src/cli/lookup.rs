@@ -5,6 +5,7 @@ use super::app::App;
 use super::route::{own, tell_unknown};
 use super::select::Tags;
 use std::path::PathBuf;
+use wcas::catalog::wish::Wish;
 use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::lookup::LookupOptions;
@@ -45,10 +46,9 @@ pub(super) struct Args {
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let store = app.open()?;
-    let filter = args.tags.filter(args.collection, Vec::new())?;
     let options = LookupOptions {
-        spec: args.spec,
-        filter,
+        wish: Wish::new(args.spec, args.tags.filter()?),
+        collections: args.collection,
         variant: args.variant,
         own: own(app, &args.requirements)?,
         force_miss: args.no_cache,
@@ -75,7 +75,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         None => Ok(()),
     })?;
     if !report.hit {
-        app.note(&format!("no match for {}", options.spec));
+        app.note(&format!("no match for {}", options.wish.spec));
     }
     Ok(if report.hit { End::Done } else { End::NotFound })
 }
@@ -90,7 +90,7 @@ fn metadata(app: &App, store: &Store, options: &LookupOptions) -> Result<End> {
         write!(out, "{}", report.metadata.as_deref().unwrap_or_default())
     })?;
     if !report.hit {
-        app.note(&format!("no match for {}", options.spec));
+        app.note(&format!("no match for {}", options.wish.spec));
     }
     Ok(if report.hit { End::Done } else { End::NotFound })
 }

@@ -43,15 +43,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let filter = args.tags.filter(Vec::new(), Vec::new())?;
-    let set = ops::requirements::wants(&args.requirements, &filter.target)?;
+    let tags = args.tags.filter()?;
+    let set = ops::requirements::wants(&args.requirements, &tags)?;
     for note in &set.notes {
         app.note(note);
     }
     for refused in &set.refused {
         app.warn(refused);
     }
-    let typed = args.specs.into_iter().map(|spec| Want { spec, sha256: Vec::new(), place: "command line".to_owned() });
+    let typed = args.specs.into_iter().map(|spec| Want::typed(spec, &tags));
     let wants: Vec<Want> = typed.chain(set.wants).collect();
     if wants.is_empty() && set.refused.is_empty() && args.requirements.is_empty() {
         return Err(wcas::Error::Refused("nothing to pull: name a distribution, or a file with -r".to_owned()));
@@ -72,7 +72,6 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         own: OwnProjects::Stored,
         from: args.from,
         target,
-        filter,
         downloads: args.downloads.into(),
     };
     let report = ops::pull::pull(&app.open()?, &app.context(), &options)?;

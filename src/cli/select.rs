@@ -3,7 +3,7 @@
 use super::app::App;
 use super::print;
 use std::collections::BTreeSet;
-use wcas::catalog::search::Filter;
+use wcas::catalog::search::{Filter, TagFilter};
 use wcas::error::{Error, Result};
 use wcas::name::CollectionName;
 use wcas::requirement::Spec;
@@ -30,10 +30,10 @@ impl Tags {
         self.build_tag.is_some() || self.python.is_some() || self.platform.is_some()
     }
 
-    /// Makes a filter of these tags, collections and specifications.
-    pub(super) fn filter(self, collections: Vec<CollectionName>, specs: Vec<Spec>) -> Result<Filter> {
+    /// Makes a filter of these tags.
+    pub(super) fn filter(self) -> Result<TagFilter> {
         let target = Target::parse(self.python.as_deref(), self.platform.as_deref())?;
-        Ok(Filter { collections, specs, build_tag: self.build_tag, target })
+        Ok(TagFilter { build_tag: self.build_tag, target })
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Within {
 impl Within {
     /// Makes a filter of these and specifications.
     pub(super) fn filter(self, specs: Vec<Spec>) -> Result<Filter> {
-        self.tags.filter(self.collection, specs)
+        Ok(Filter { collections: self.collection, specs, tags: self.tags.filter()? })
     }
 }
 

@@ -6,8 +6,8 @@ use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::fs::{self, Signature};
-use crate::keep::health::{Health, check};
-use crate::manifest::{Entry, State, TokenId};
+use crate::keep::health::is_usable;
+use crate::manifest::{Entry, TokenId};
 use crate::store::Store;
 use crate::wheel::{self, DistributionFilename, Trust};
 use crate::words::reason;
@@ -65,8 +65,8 @@ pub fn upload(store: &Store, context: &Context<'_>, path: &Path, filename: &str,
 ///
 /// Who asks must be allowed to see it: else a digest alone would open what others keep to themselves.
 pub fn refer(store: &Store, context: &Context<'_>, entry: &Entry, terms: UploadTerms) -> Result<Option<Upload>> {
-    let Some(row) = store.manifest.blob(entry.blob)?.filter(|row| row.state == State::Live) else { return Ok(None) };
-    if check(store, &row)? != Health::Good {
+    let Some(row) = store.manifest.blob(entry.blob)? else { return Ok(None) };
+    if !is_usable(store, &row)? {
         return Ok(None);
     }
     let path = store.blobs.path(&row.blake3);

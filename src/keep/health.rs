@@ -37,61 +37,48 @@ pub(crate) fn record_quarantine(store: &Store, blake3: &Blake3, moved: &Path, no
     Ok(transaction.commit()?)
 }
 
-/// What a look at a blob's file says, cheaply where its stat is the known one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Health {
-    /// The right bytes.
-    Good,
-    /// No file.
-    Missing,
-    /// Other bytes, or no regular file.
-    Corrupt,
-}
-
-/// Looks whether a blob can be handed out. Bytes are read only when the file's stat is not the one that was recorded; what is
-/// found bad is recorded as lost, so that nothing else hands it out.
-pub(crate) fn check(store: &Store, row: &BlobRow) -> Result<Health> {
-    let health = match store.blobs.find(&row.blake3)? {
-        Found::Absent => Health::Missing,
-        Found::Foreign => Health::Corrupt,
-        Found::File(found) if row.is_file(&found) => return Ok(Health::Good),
-        Found::File(found) if found.size != row.size => Health::Corrupt,
-        Found::File(found) => match Blobs::hash(&store.blobs.path(&row.blake3)) {
-            Ok((digest, _)) if digest == row.blake3 => {
-                if store.is_writable() {
-                    let transaction = store.manifest.write()?;
-                    transaction.set_live(row.id, row.epoch, &found)?;
-                    transaction.commit()?;
-                }
-                return Ok(Health::Good);
-            }
-            Ok(_) => Health::Corrupt,
-            Err(error) if error.is_not_found() => Health::Missing,
-            Err(error) => return Err(error.into()),
-        },
+/// Tells whether a blob can be handed out: it belongs to the store, and its file has its bytes. They are read only when the file's stat
+/// is not the one that was recorded; what is found bad is recorded as lost, so that nothing else hands it out.
+pub(crate) fn is_usable(store: &Store, row: &BlobRow) -> Result<bool> {
+    if row.state != State::Live {
+        return Ok(false);
+    }
+    let found = match store.blobs.find(&row.blake3)? {
+        Found::File(found) if row.is_file(&found) => return Ok(true),
+        Found::File(found) if found.size == row.size => found,
+        Found::File(_) | Found::Absent | Found::Foreign => return set_lost(store, row),
     };
-    if store.is_writable() && row.state == State::Live {
+    match Blobs::hash(&store.blobs.path(&row.blake3)) {
+        Ok((digest, _)) if digest == row.blake3 => {}
+        Err(error) if !error.is_not_found() => return Err(error.into()),
+        Ok(_) | Err(_) => return set_lost(store, row),
+    }
+    if store.is_writable() {
         let transaction = store.manifest.write()?;
-        transaction.set_lost(row.id)?;
+        transaction.set_live(row.id, row.epoch, &found)?;
         transaction.commit()?;
     }
-    Ok(health)
+    Ok(true)
 }
 
-/// Reads a blob from its first byte to its last, whatever its stat says; bytes that are missing or wrong are recorded as lost.
-pub fn read_through(store: &Store, blake3: &Blake3) -> Result<bool> {
-    let Some(row) = store.manifest.find_blob(blake3)?.filter(|row| row.state == State::Live) else { return Ok(false) };
-    match Blobs::hash(&store.blobs.path(blake3)) {
-        Ok((digest, _)) if digest == *blake3 => return Ok(true),
-        Err(error) if !error.is_not_found() => return Err(error.into()),
-        Ok(_) | Err(_) => {}
-    }
+/// Records that a blob's bytes are missing or wrong, which makes it unusable.
+fn set_lost(store: &Store, row: &BlobRow) -> Result<bool> {
     if store.is_writable() {
         let transaction = store.manifest.write()?;
         transaction.set_lost(row.id)?;
         transaction.commit()?;
     }
     Ok(false)
+}
+
+/// Reads a blob from its first byte to its last, whatever its stat says; bytes that are missing or wrong are recorded as lost.
+pub fn read_through(store: &Store, blake3: &Blake3) -> Result<bool> {
+    let Some(row) = store.manifest.find_blob(blake3)?.filter(|row| row.state == State::Live) else { return Ok(false) };
+    match Blobs::hash(&store.blobs.path(blake3)) {
+        Ok((digest, _)) if digest == *blake3 => Ok(true),
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        Ok(_) | Err(_) => set_lost(store, &row),
+    }
 }
 
 /// Opens a blob to hand it out, with the stat by which its bytes are known to be right. `None`: they are missing or wrong, which is
@@ -104,7 +91,7 @@ pub fn open_blob(store: &Store, blake3: &Blake3) -> Result<Option<(File, Signatu
             Ok(file) => file,
             Err(error) if !error.is_not_found() => return Err(error.into()),
             Err(_) => {
-                check(store, &row)?;
+                is_usable(store, &row)?;
                 return Ok(None);
             }
         };
@@ -113,7 +100,7 @@ pub fn open_blob(store: &Store, blake3: &Blake3) -> Result<Option<(File, Signatu
         if row.is_file(&signature) {
             return Ok(Some((file, signature)));
         }
-        if check(store, &row)? != Health::Good {
+        if !is_usable(store, &row)? {
             return Ok(None);
         }
         if !store.is_writable() {

@@ -8,15 +8,14 @@ use crate::catalog::at::collection_row;
 use crate::catalog::blocks::Blocks;
 use crate::catalog::ownership::{OwnProjects, Ownership};
 use crate::catalog::reach::{Matter, Reach};
-use crate::catalog::search::{self, Filter};
-use crate::catalog::{search_order, statuses};
+use crate::catalog::search_order;
+use crate::catalog::wish::{Wish, candidates};
 use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
-use crate::keep::health::{Health, check};
-use crate::manifest::{CollectionRow, Entry, Outcome, Rows, State};
+use crate::keep::health::is_usable;
+use crate::manifest::{CollectionRow, Entry, Outcome, Rows};
 use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::requirement::Spec;
 use crate::store::Store;
 use crate::supply::{self, AskedCollection, FileQuery, Patience, PullNote};
 use crate::wheel::BuildTag;
@@ -28,10 +27,10 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct LookupOptions {
     /// What is wanted.
-    pub spec: Spec,
-    /// Which collections, build tag and target.
-    pub filter: Filter,
-    /// Search in this variant's order, instead of the collections of the filter.
+    pub wish: Wish,
+    /// The collections to search, each followed by its fallbacks; none: the default one.
+    pub collections: Vec<CollectionName>,
+    /// Search in this variant's order instead.
     pub variant: Option<CollectionName>,
     /// Which projects whoever asks counts as the variant's own.
     pub own: OwnProjects,
@@ -82,7 +81,7 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
     let search = Search::begin(store, context, options, &asked)?;
     let own = |collection: &CollectionRow, entry: Entry, notes: &mut Notes| {
         let Some(row) = store.manifest.blob(entry.blob)? else { return Ok(None) };
-        if row.state == State::Live && check(store, &row)? == Health::Good {
+        if is_usable(store, &row)? {
             return Ok(Some((collection.clone(), entry, None)));
         }
         notes.unusable.push(entry.filename);
@@ -169,7 +168,7 @@ impl MetadataReport {
 
 /// Returns the collections that were asked for.
 fn asked(options: &LookupOptions) -> Vec<CollectionName> {
-    match options.filter.collections.as_slice() {
+    match options.collections.as_slice() {
         [] => vec![CollectionName::shared()],
         named => named.to_vec(),
     }
@@ -234,7 +233,7 @@ impl<'a> Search<'a> {
         options: &'a LookupOptions,
         asked: &[CollectionName],
     ) -> Result<Self> {
-        let (rows, project) = (&store.manifest, search::project(&options.spec));
+        let (rows, project) = (&store.manifest, options.wish.project());
         let (order, own) = match &options.variant {
             Some(variant) => (
                 search_order::order(rows, variant, project.as_ref())?,
@@ -253,17 +252,18 @@ impl<'a> Search<'a> {
         own: impl Fn(&CollectionRow, Entry, &mut Notes) -> Result<Option<T>>,
         ask: impl Fn(&AskedCollection<'_>, &FileQuery<'_>, &mut Notes) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
-        let LookupOptions { spec, filter, .. } = self.options;
-        let wanted = FileQuery { spec, filter, sha256: &[], now: self.now };
+        let wanted = FileQuery { wish: &self.options.wish, now: self.now };
+        let blocks = Blocks::read(&self.store.manifest)?;
         let (reach, patience, mut asked) = (self.reach()?, Patience::default(), Vec::new());
         for (place, collection) in self.order.iter().enumerate().filter(|_| !self.options.force_miss) {
-            let (entries, quarantine) = self.offered(collection, notes)?;
-            for entry in entries {
+            let found = candidates(&self.store.manifest, collection, wanted.wish, (self.own.as_ref(), &blocks))?;
+            notes.notes.extend(found.notes);
+            for entry in found.entries {
                 if let Some(found) = own(collection, entry, notes)? {
                     return Ok(Some(found));
                 }
             }
-            if let Some(text) = quarantine {
+            if let Some(text) = found.quarantine {
                 notes.notes.push(text);
                 break;
             }
@@ -287,31 +287,10 @@ impl<'a> Search<'a> {
 
     /// Reads whom the project of the specification may be asked of; `None`: nobody, since it tells no project.
     fn reach(&self) -> Result<Option<Reach<'_>>> {
-        let Some(project) = search::project(&self.options.spec) else { return Ok(None) };
+        let Some(project) = self.options.wish.project() else { return Ok(None) };
         let (rows, order): (&Rows, Vec<&CollectionRow>) = (&self.store.manifest, self.order.iter().collect());
         let reach = Reach::read(rows, &order, self.own.as_ref(), &project, Matter::Files)?;
         reach.behind_nearer(rows, &order).map(Some)
-    }
-
-    /// Returns the matches in a collection, the best first, and, where their project is in quarantine, a word about that instead; what
-    /// isn't for the variant is left out with a note.
-    fn offered(&self, collection: &CollectionRow, notes: &mut Notes) -> Result<(Vec<Entry>, Option<String>)> {
-        let (rows, LookupOptions { spec, filter, .. }): (&Rows, _) = (&self.store.manifest, self.options);
-        let (mut entries, blocks) = (Vec::new(), Blocks::read(rows)?);
-        for entry in search::candidates(rows, collection, spec, filter)? {
-            let foreign = self.own.as_ref().map_or(Ok(None), |own| own.objection(rows, &entry))?;
-            match foreign.or_else(|| blocks.of_entry(&entry)) {
-                None => entries.push(entry),
-                Some(reason) => notes.notes.push(format!("{}: {reason}", entry.filename)),
-            }
-        }
-        let project = search::project(spec).or_else(|| entries.first().map(|entry| entry.project.clone()));
-        let quarantine = statuses::quarantine_in(rows, collection, project.as_ref())?;
-        if quarantine.is_some() {
-            // A digest may mean a file of another project, too; that is not handed out instead.
-            entries.clear();
-        }
-        Ok((entries, quarantine))
     }
 }
 

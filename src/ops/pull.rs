@@ -9,15 +9,16 @@ use crate::catalog::at::{collection_rows, remote_row};
 use crate::catalog::blocks::Blocks;
 use crate::catalog::ownership::{OwnProjects, Ownership};
 use crate::catalog::reach::Reach;
-use crate::catalog::search::{self, Filter};
+use crate::catalog::search::TagFilter;
 use crate::catalog::search_order;
+use crate::catalog::wish::{Wish, candidates};
 use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::index::read::ListedFile;
 use crate::intake::{Outcome, Target};
-use crate::keep::health::{Health, check};
-use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow, State};
+use crate::keep::health::is_usable;
+use crate::manifest::{CollectionRow, RemoteOutcome, RemoteRow};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::parallel;
 use crate::remote::Client;
@@ -41,11 +42,16 @@ const PATIENCE: u32 = 3;
 #[derive(Debug, Clone)]
 pub struct Want {
     /// What is wanted.
-    pub spec: Spec,
-    /// What its bytes must hash to, one of these; empty: anything.
-    pub sha256: Vec<Sha256>,
+    pub wish: Wish,
     /// Where it was asked for, for messages.
     pub place: String,
+}
+
+impl Want {
+    /// Makes one of what was typed.
+    pub fn typed(spec: Spec, tags: &TagFilter) -> Self {
+        Self { wish: Wish::new(spec, tags.clone()), place: "command line".to_owned() }
+    }
 }
 
 /// What `pull` is told.
@@ -63,8 +69,6 @@ pub struct PullOptions {
     pub from: Option<RemoteName>,
     /// Where files go; `None`: to the collection whose remote has them.
     pub target: Option<Target>,
-    /// Build tag and target; its collections and specifications are not looked at.
-    pub filter: Filter,
     /// How many downloads run at a time.
     pub downloads: usize,
 }
@@ -147,7 +151,7 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
                 Some(Target::Collection(name)) => rows.find_collection(name)?.into_iter().collect(),
                 Some(Target::Route(_)) => Vec::new(),
             },
-            (None, Some(variant)) => search_order::order(rows, variant, search::project(&want.spec).as_ref())?,
+            (None, Some(variant)) => search_order::order(rows, variant, want.wish.project().as_ref())?,
             (None, None) => search_order::with_fallbacks(rows, &options.collections)?,
         };
         for collection in &order {
@@ -160,14 +164,14 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
     let mut items = Vec::with_capacity(options.wants.len());
     let mut owners = Vec::with_capacity(options.wants.len());
     for want in &options.wants {
-        let project = search::project(&want.spec);
+        let project = want.wish.project();
         owners.push(match (&options.variant, &only) {
             (Some(variant), None) => Some(Ownership::read(rows, variant, &options.own, project.as_ref())?),
             _ => None,
         });
     }
     for ((want, order), own) in options.wants.iter().zip(&orders).zip(&owners) {
-        let project = search::project(&want.spec);
+        let project = want.wish.project();
         let reach =
             project.as_ref().map(|project| reach(rows, order, only.as_ref(), project, own.as_ref())).transpose()?;
         let mut notes = Vec::new();
@@ -201,7 +205,7 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
                 report.distributions.push(pulled);
             }
             None => report.missing.push(Unmet {
-                requirement: item.want.spec.to_string(),
+                requirement: item.want.wish.spec.to_string(),
                 place: item.want.place.clone(),
                 notes: item.notes,
                 quarantine: item.quarantine,
@@ -236,9 +240,9 @@ impl Run<'_> {
     /// Takes each requirement one step on. Returns whether there was anything left to do.
     fn round(&mut self, items: &mut [PendingRequirement<'_>]) -> Result<bool> {
         for item in items.iter_mut().filter(|item| item.met.is_none() && item.offers.is_empty()) {
-            while let Some(Step::Local(collection)) = item.steps.front() {
-                item.met = self.local(collection, item.want, item.own)?;
+            while let Some(&Step::Local(collection)) = item.steps.front() {
                 item.steps.pop_front();
+                self.look_into(collection, item)?;
                 if item.met.is_some() {
                     break;
                 }
@@ -249,30 +253,30 @@ impl Run<'_> {
         Ok(items.iter().any(|item| item.met.is_none() && !(item.steps.is_empty() && item.offers.is_empty())))
     }
 
-    /// Looks into a collection.
-    fn local(&self, collection: &CollectionRow, want: &Want, own: Option<&Ownership>) -> Result<Option<Pulled>> {
-        for entry in search::candidates(&self.store.manifest, collection, &want.spec, &self.options.filter)? {
-            if !want.sha256.is_empty() && !want.sha256.contains(&entry.sha256) {
-                continue;
-            }
-            let foreign = own.map_or(Ok(None), |own| own.objection(&self.store.manifest, &entry))?;
-            if foreign.or_else(|| self.blocks.of_entry(&entry)).is_some() {
-                continue;
-            }
-            let Some(row) = self.store.manifest.blob(entry.blob)? else { continue };
-            if row.state == State::Live && check(self.store, &row)? == Health::Good {
-                return Ok(Some(Pulled {
-                    requirement: want.spec.to_string(),
+    /// Looks into a collection. Where that has the project in quarantine, the way ends.
+    fn look_into(&self, collection: &CollectionRow, item: &mut PendingRequirement<'_>) -> Result<()> {
+        let (rows, wish) = (&self.store.manifest, &item.want.wish);
+        let found = candidates(rows, collection, wish, (item.own, &self.blocks))?;
+        for entry in found.entries {
+            let Some(row) = rows.blob(entry.blob)? else { continue };
+            if is_usable(self.store, &row)? {
+                item.met = Some(Pulled {
+                    requirement: wish.spec.to_string(),
                     filename: entry.filename,
                     collection: collection.name.clone(),
                     remote: None,
                     sha256: entry.sha256,
                     size: entry.size,
                     outcome: Outcome::Unchanged,
-                }));
+                });
+                return Ok(());
             }
         }
-        Ok(None)
+        if found.quarantine.is_some() {
+            item.quarantine = found.quarantine;
+            item.steps.clear();
+        }
+        Ok(())
     }
 
     /// Asks, for each requirement that is at a remote, for that remote's page.
@@ -308,7 +312,8 @@ impl Run<'_> {
                 answers.push((asking, None));
                 continue;
             }
-            let (wanted, now) = (self.wanted(asking.want), self.context.now);
+            let now = self.context.now;
+            let wanted = FileQuery { wish: &asking.want.wish, now };
             let question = match page::prepare(&self.store.manifest, asking.remote, &asking.project, now)? {
                 Ok(question) => question,
                 Err(answer) => {
@@ -404,7 +409,8 @@ impl Run<'_> {
             }
         };
         let Ok(source) = page::source(remote) else { return };
-        let (mut good, unfit) = self.wanted(item.want).choose(remote, &source, &page);
+        let (mut good, unfit) =
+            FileQuery { wish: &item.want.wish, now: self.context.now }.choose(remote, &source, &page);
         if let Some(reach) = &item.reach {
             good.retain(|file| admit(reach, remote, file, &mut item.notes));
         }
@@ -419,9 +425,5 @@ impl Run<'_> {
     fn strike(&mut self, remote: &RemoteRow, failed: bool) {
         let strikes = self.strikes.entry(remote.name.clone()).or_default();
         *strikes = if failed { *strikes + 1 } else { 0 };
-    }
-
-    fn wanted<'w>(&'w self, want: &'w Want) -> FileQuery<'w> {
-        FileQuery { spec: &want.spec, filter: &self.options.filter, sha256: &want.sha256, now: self.context.now }
     }
 }

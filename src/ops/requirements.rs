@@ -1,10 +1,11 @@
 //! Files of requirements, read from disk: the projects that they name, and what they want.
 
 use super::pull::Want;
+use crate::catalog::search::TagFilter;
+use crate::catalog::wish::Wish;
 use crate::error::{Error, Result};
 use crate::manifest::VariantRequirement;
 use crate::requirement::{Environment, FileError, LineOfFile, Requirement, Requirements, read};
-use crate::wheel::Target;
 use crate::words::reason;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -79,8 +80,9 @@ pub(super) fn named(place: &str, lines: &[String]) -> Result<Vec<VariantRequirem
     Ok(projects.into_iter().map(row).collect())
 }
 
-/// Reads files of requirements as what a target wants: lines whose marker shuts it out are left out, constraints narrow.
-pub fn wants(paths: &[PathBuf], target: &Target) -> Result<WantSet> {
+/// Reads files of requirements as what the target of these tags wants: lines whose marker shuts it out are left out, constraints narrow.
+pub fn wants(paths: &[PathBuf], tags: &TagFilter) -> Result<WantSet> {
+    let target = &tags.target;
     let python = target.python.as_ref().map(|python| (python.major, python.minor));
     let environment = Environment::for_target(python, target.platform.as_ref().map(|platform| platform.as_str()));
     let mut set = WantSet::default();
@@ -89,7 +91,7 @@ pub fn wants(paths: &[PathBuf], target: &Target) -> Result<WantSet> {
         set.refused.extend(texts(&found.refused));
         set.notes.extend(texts(&found.notes));
         for requirement in found.requirements.iter().filter(|line| line.applies(Some(&environment))) {
-            match want(requirement, &found.constraints, &environment) {
+            match want(requirement, &found.constraints, &environment, tags) {
                 Ok(want) => set.wants.push(want),
                 Err(why) => set.refused.push(format!("{}: {}: {why}", requirement.place, requirement.text)),
             }
@@ -102,6 +104,7 @@ fn want(
     requirement: &Requirement,
     constraints: &[Requirement],
     environment: &Environment,
+    tags: &TagFilter,
 ) -> std::result::Result<Want, String> {
     if requirement.url.is_some() {
         return Err("a direct URL is no remote's: fetch the file and `wcas import` it".to_owned());
@@ -114,7 +117,8 @@ fn want(
     for constraint in mine {
         narrowed.specifiers = narrowed.specifiers.iter().chain(constraint.specifiers.iter()).cloned().collect();
     }
-    Ok(Want { spec: narrowed.spec(), sha256: requirement.sha256.clone(), place: requirement.place.to_string() })
+    let wish = Wish { spec: narrowed.spec(), tags: tags.clone(), sha256: requirement.sha256.clone() };
+    Ok(Want { wish, place: requirement.place.to_string() })
 }
 
 fn open(path: &Path) -> Result<Requirements> {

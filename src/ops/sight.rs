@@ -5,6 +5,7 @@ use crate::catalog::ownership::{OwnProjects, Ownership};
 use crate::catalog::search::{self, Filter};
 use crate::catalog::search_order::SearchOrder;
 use crate::catalog::view_contents::{fates, strategy_of};
+use crate::catalog::wish::Wish;
 use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
@@ -66,17 +67,19 @@ pub fn sight(
     let strategy = strategy_of(&rows, variant, strategy)?;
     let (mut files, mut remotes) = (Vec::new(), Vec::new());
     for spec in &filter.specs {
-        let searched = match search::project(spec) {
-            Some(project) => order.of(&project),
+        let wish = Wish::new(spec.clone(), filter.tags.clone());
+        let project = wish.project();
+        let searched = match &project {
+            Some(project) => order.of(project),
             None => order.all(),
         };
         let has_remotes = remotes.len();
-        let own = Ownership::read(&rows, variant, own, search::project(spec).as_ref())?;
-        remotes.extend(supply::remotes_of(store, &searched, &own, spec, filter, context.now)?);
+        let own = Ownership::read(&rows, variant, own, project.as_ref())?;
+        remotes.extend(supply::remotes_of(store, &searched, &own, &wish, context.now)?);
         // What hides a file may be of another version than is asked for: all of the project is looked at.
-        let fates = fates(&rows, &order, &own, strategy, search::project(spec).as_ref())?;
+        let fates = fates(&rows, &order, &own, strategy, project.as_ref())?;
         let before = files.len();
-        let meant = fates.into_iter().filter(|(entry, _)| search::is_meant(spec, entry) && filter.matches_tags(entry));
+        let meant = fates.into_iter().filter(|(entry, _)| search::is_meant(spec, entry) && wish.tags.matches(entry));
         files.extend(meant.map(|(entry, fate)| SeenFile {
             build_tag: entry.parsed_build_tag(),
             collection: entry.collection,

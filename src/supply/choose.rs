@@ -1,8 +1,7 @@
 //! Which files of a remote's page may answer a question, and in which order. Pure.
 
-use crate::catalog::rank::{Rank, admits, is_other_variant, rank};
-use crate::catalog::search::Filter;
-use crate::digest::Sha256;
+use crate::catalog::rank::{Rank, is_other_variant};
+use crate::catalog::wish::Wish;
 use crate::index::read::{ListedFile, ListedPage};
 use crate::manifest::RemoteRow;
 use crate::remote::{Source, admit};
@@ -56,18 +55,15 @@ impl fmt::Display for Unfit {
 /// What is looked for on a page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FileQuery<'a> {
-    pub(crate) spec: &'a Spec,
-    pub(crate) filter: &'a Filter,
-    /// What its bytes must hash to, where that is known; empty: anything.
-    pub(crate) sha256: &'a [Sha256],
+    pub(crate) wish: &'a Wish,
     pub(crate) now: i64,
 }
 
 impl FileQuery<'_> {
     /// Tells whether a file is meant at all, whatever speaks against it.
     pub(crate) fn means(&self, file: &ListedFile) -> bool {
-        match self.spec {
-            Spec::Project { .. } => self.spec.matches(file.name.project(), file.name.version()),
+        match &self.wish.spec {
+            spec @ Spec::Project { .. } => spec.matches(file.name.project(), file.name.version()),
             Spec::Filename(filename) => filename == file.name.as_str(),
             Spec::Digest(digest) => file.sha256.is_some() && digest.sha256() == file.sha256,
         }
@@ -78,19 +74,19 @@ impl FileQuery<'_> {
         if let Err(failure) = admit(source, file) {
             return Err(Unfit::Insecure(failure.to_string()));
         }
-        if !self.sha256.is_empty() && file.sha256.is_none_or(|digest| !self.sha256.contains(&digest)) {
+        if !self.wish.takes(file.sha256) {
             return Err(Unfit::Digest);
         }
-        if file.name.kind() == Kind::Sdist && matches!(self.spec, Spec::Project { .. }) {
+        if file.name.kind() == Kind::Sdist && matches!(self.wish.spec, Spec::Project { .. }) {
             return Err(Unfit::Sdist);
         }
-        if is_other_variant(self.spec, &file.name) {
+        if is_other_variant(&self.wish.spec, &file.name) {
             return Err(Unfit::Variant);
         }
-        if !self.filter.fits(&file.name) {
+        if !self.wish.tags.fits(&file.name) {
             return Err(Unfit::Tags);
         }
-        if !admits(file.requires_python.as_deref(), &self.filter.target) {
+        if !self.wish.admits(file.requires_python.as_deref()) {
             return Err(Unfit::RequiresPython(file.requires_python.clone().unwrap_or_default()));
         }
         if let Some(age) = remote.settings.min_age {
@@ -100,7 +96,7 @@ impl FileQuery<'_> {
                 return Err(Unfit::TooYoung(left));
             }
         }
-        rank(self.spec, &self.filter.target, &file.name, file.yanked.is_some()).ok_or(Unfit::Yanked)
+        self.wish.rank(&file.name, file.yanked.is_some()).ok_or(Unfit::Yanked)
     }
 
     /// Returns the files that may answer, the best first, and those that are meant and may not.

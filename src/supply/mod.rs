@@ -27,7 +27,6 @@ pub use seen::{RemoteFile, RemoteSight};
 pub use through::{KnownMetadata, Offer, Refusal, pull_through, remote_metadata, sidecar_of};
 
 use crate::catalog::reach::Reach;
-use crate::catalog::search;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
@@ -124,7 +123,7 @@ fn first<T>(
     notes: &mut Vec<PullNote>,
     give: impl Fn(&Client, &Task<'_>) -> Result<std::result::Result<T, String>>,
 ) -> Result<Option<(RemoteName, T)>> {
-    let (Some(project), Some(lazy)) = (search::project(wanted.spec), context.client) else { return Ok(None) };
+    let (Some(project), Some(lazy)) = (wanted.wish.project(), context.client) else { return Ok(None) };
     for remote in store.manifest.remotes_of(asked.collection.id)? {
         if !asked.patience.admits(remote.id) {
             continue;

@@ -4,12 +4,11 @@ use super::choose::FileQuery;
 use super::page;
 use crate::catalog::ownership::Ownership;
 use crate::catalog::reach::{Matter, Reach};
-use crate::catalog::search::{self, Filter};
+use crate::catalog::wish::Wish;
 use crate::error::Result;
 use crate::index::read::ListedFile;
 use crate::manifest::{CollectionRow, RemoteRow};
 use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::requirement::Spec;
 use crate::store::Store;
 use serde::Serialize;
 
@@ -45,12 +44,11 @@ pub(crate) fn remotes_of(
     store: &Store,
     order: &[&CollectionRow],
     own: &Ownership,
-    spec: &Spec,
-    filter: &Filter,
+    wish: &Wish,
     now: i64,
 ) -> Result<Vec<RemoteSight>> {
-    let Some(project) = search::project(spec) else { return Ok(Vec::new()) };
-    let wanted = FileQuery { spec, filter, sha256: &[], now };
+    let Some(project) = wish.project() else { return Ok(Vec::new()) };
+    let wanted = FileQuery { wish, now };
     let mut seen = Vec::new();
     let rows = &store.manifest;
     let reach = Reach::read(rows, order, Some(own), &project, Matter::Files)?.behind_nearer(rows, order)?;

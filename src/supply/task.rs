@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::fs::{Lock, Signature};
 use crate::index::read::ListedFile;
 use crate::intake::{Made, Source as ImportSource};
-use crate::keep::health::{Health, check};
-use crate::manifest::{BlobId, Entry, Origin, RemoteRow, State};
+use crate::keep::health::is_usable;
+use crate::manifest::{BlobId, Entry, Origin, RemoteRow};
 use crate::remote::{Client, Failure, Source, Watch};
 use crate::store::{Locks, Store};
 use std::path::PathBuf;
@@ -105,8 +105,7 @@ impl Task<'_> {
         if !self.may_share(store, row.id)? {
             return Ok(None);
         }
-        let is_good = row.state == State::Live && check(store, &row)? == Health::Good;
-        Ok(is_good.then(|| store.blobs.path(&row.blake3)))
+        Ok(is_usable(store, &row)?.then(|| store.blobs.path(&row.blake3)))
     }
 
     fn may_share(&self, store: &Store, blob: BlobId) -> Result<bool> {

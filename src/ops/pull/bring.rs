@@ -49,7 +49,9 @@ impl Run<'_> {
             for &index in &waiting[place] {
                 let item = &mut items[index];
                 match &result {
-                    Ok(pulled) => item.met = Some(Pulled { requirement: item.want.spec.to_string(), ..pulled.clone() }),
+                    Ok(pulled) => {
+                        item.met = Some(Pulled { requirement: item.want.wish.spec.to_string(), ..pulled.clone() })
+                    }
                     Err(Some(reason)) => {
                         let text = format!("{}: {reason}", task.file.name.as_str());
                         item.notes.push(note(task.remote, text));

@@ -15,7 +15,7 @@ use crate::digest::{Blake3, Sha256};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::intake::{ImportOptions, ImportReport, Source, find_sources, import};
-use crate::keep::health::{Health, check};
+use crate::keep::health::is_usable;
 use crate::manifest::{BlobId, BlobRow, State};
 use crate::ops::destination::Destination;
 use crate::store::Store;
@@ -102,8 +102,8 @@ fn find(store: &Store, destination: &Destination, filename: &str, blob: BlobId) 
     if destination.offered(&store.manifest, &name, blob)?.is_none() {
         return Ok(None);
     }
-    let Some(row) = store.manifest.blob(blob)?.filter(|row| row.state == State::Live) else { return Ok(None) };
-    Ok((check(store, &row)? == Health::Good).then_some(row))
+    let Some(row) = store.manifest.blob(blob)? else { return Ok(None) };
+    Ok(is_usable(store, &row)?.then_some(row))
 }
 
 /// Puts a file into a folder under its name at once: nobody finds half of it there, whenever this ends.

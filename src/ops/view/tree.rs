@@ -9,7 +9,7 @@ use crate::catalog::variant_documents::{VariantsDocument, variants_of};
 use crate::catalog::view_contents::{Shown, ShownEntries, WithheldFile};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::keep::health::{Health, check};
+use crate::keep::health::is_usable;
 use crate::manifest::{BlobRow, Entry, Layout, LinkKind, State, StatusRow, ViewRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::status::Status;
@@ -174,7 +174,7 @@ pub(super) fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
     let suspects: Vec<&mut Entry> = entries.into_par_iter().filter(is_suspect).collect();
     for entry in suspects {
         let Some(row) = store.manifest.blob(entry.blob)? else { continue };
-        if row.state != State::Live || check(store, &row)? != Health::Good {
+        if !is_usable(store, &row)? {
             entry.state = State::Lost;
         }
     }
