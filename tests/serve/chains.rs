@@ -64,7 +64,7 @@ fn c2_d4_wcas_is_a_remote_of_wcas_twice_and_nothing_is_lost_on_the_way() {
     // What came through is kept on the way: each file was taken once from each.
     let wheel = &wheels()[2];
     let path = file_path(&wheel.filename(), &wheel.bytes());
-    assert!(third.server.get(&path).body == wheel.bytes());
+    third.server.get(&path).assert_brings(&wheel.bytes());
     let asked = |site: &Site| taken(site).iter().filter(|line| line.contains(&wheel.filename())).count();
     assert!(asked(&first) <= 1 && asked(&second) <= 1, "{:?} {:?}", taken(&first), taken(&second));
     // The page is the same after as before.
@@ -122,11 +122,11 @@ fn a_remote_that_is_down_is_never_an_empty_page() {
     assert_eq!(files(&second, "demo-app").len(), 3);
     let wheel = &wheels()[0];
     let path = file_path(&wheel.filename(), &wheel.bytes());
-    assert!(second.server.get(&path).body == wheel.bytes());
+    second.server.get(&path).assert_brings(&wheel.bytes());
     first.end();
     // A page that was seen, and what was pulled, stay.
     assert_eq!(files(&second, "demo-app").len(), 3);
-    assert!(second.server.get(&path).body == wheel.bytes());
+    second.server.get(&path).assert_brings(&wheel.bytes());
     for accept in [PIP, "text/html"] {
         let heard = second.server.ask("GET", "/cuda/simple/demo-lib/", &[("Accept", accept)]);
         assert_eq!(heard.status, 503, "{heard}");

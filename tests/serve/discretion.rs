@@ -124,6 +124,6 @@ fn a_file_without_a_view_is_asked_of_no_remote_that_no_page_named() {
     let path = file_path(&wheel.filename(), &wheel.bytes());
     assert_eq!(site.server.ask("GET", "/shared/simple/innerlib/", &[("Accept", JSON)]).status, 200);
     let again = Site::of(site.end(), &[]);
-    assert!(again.server.get(&path).body == wheel.bytes());
+    again.server.get(&path).assert_brings(&wheel.bytes());
     again.end();
 }

@@ -90,7 +90,7 @@ fn a_file_of_many_megabytes_comes_whole_also_to_slow_clients() {
     let path = file_path(&big.filename(), &bytes);
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| assert!(site.server.get(&path).body == bytes));
+            scope.spawn(|| site.server.get(&path).assert_brings(&bytes));
         }
         scope.spawn(|| {
             let mut connection = site.server.connect();

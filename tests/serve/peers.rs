@@ -71,7 +71,7 @@ fn ours_behind(index: &str, name: &str) {
         let row = row.unwrap_or_else(|| panic!("{name} lost {}: {page}", wheel.filename()));
         assert_eq!(row["hashes"]["sha256"], sha256(&bytes), "{name}");
         let path = file_path(&wheel.filename(), &bytes);
-        assert!(site.server.get(&path).body == bytes, "{name}: {}", wheel.filename());
+        site.server.get(&path).assert_brings(&bytes);
         // The sidecar is there, whether the peer had it or not.
         let sidecar = site.server.get(&format!("{path}.metadata"));
         assert!(sidecar.status == 200 && sidecar.text().contains("Name: demo-app"), "{name}: {sidecar}");

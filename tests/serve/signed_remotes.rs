@@ -147,7 +147,7 @@ fn what_was_signed_comes_and_what_was_not_comes_when_it_is() {
     sign(&up.env, "release");
     let down = aged(down);
     assert_eq!(listed(&down.server, "demo").len(), 3);
-    assert!(down.server.get(&path).body == late.bytes());
+    down.server.get(&path).assert_brings(&late.bytes());
     down.env.ok(["pull", "lib", "--collection", "cuda"]);
     down.end();
     up.end();
@@ -331,7 +331,7 @@ fn what_is_here_stays_and_a_remote_that_is_down_is_remembered() {
     let wheel = Wheel::new("demo", "1.0");
     let path = format!("/cuda{}", file_path(&wheel.filename(), &wheel.bytes()));
     assert_eq!(listed(&down.server, "demo").len(), 2);
-    assert!(down.server.get(&path).body == wheel.bytes());
+    down.server.get(&path).assert_brings(&wheel.bytes());
     // Down for a while: what was heard before stands.
     mirror.server.route(LIST, Reply::status(503));
     let down = aged(down);
@@ -339,7 +339,7 @@ fn what_is_here_stays_and_a_remote_that_is_down_is_remembered() {
     mirror.server.route(LIST, Reply::status(404));
     let down = aged(down);
     assert_eq!(listed(&down.server, "demo"), [wheel.filename()], "what was taken while it was signed");
-    assert!(down.server.get(&path).body == wheel.bytes());
+    down.server.get(&path).assert_brings(&wheel.bytes());
     // No list is asked for any more.
     down.env.ok(["remote", "set", "up", "--signed-by", "none"]);
     assert_eq!(listed(&down.server, "demo").len(), 2);

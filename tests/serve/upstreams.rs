@@ -159,7 +159,7 @@ fn an_sdists_metadata_is_announced_nowhere() {
     for round in ["remote", "own"] {
         assert!(one(&site, "/shared/simple/demo/").get("core-metadata").is_none(), "{round}");
         assert_eq!(site.server.get(&format!("{path}.metadata")).status, 404, "{round}");
-        assert!(site.server.get(&path).body == bytes, "{round}");
+        site.server.get(&path).assert_brings(&bytes);
     }
     site.env.ok(["view", "--collection", "shared", "--to", site.env.path("tree").to_str().unwrap()]);
     let page = std::fs::read_to_string(site.env.path("tree/simple/demo/index.html")).unwrap();
@@ -190,7 +190,7 @@ fn a_head_of_a_remotes_file_says_its_size() {
         for _ in 0..2 {
             let heard = site.server.ask("HEAD", &path, &[]);
             assert_eq!((heard.status, heard.header("content-length")), (200, bytes.len().to_string().as_str()));
-            assert!(site.server.get(&path).body == bytes);
+            site.server.get(&path).assert_brings(&bytes);
         }
         site.end();
     }
@@ -216,7 +216,7 @@ fn a_file_that_moved_or_whose_link_ended_is_asked_for_at_its_new_link() {
             let site = Site::of(env, &[]);
             assert_eq!(listed(&site, "/shared/simple/demo/", None), std::slice::from_ref(&name));
             match wanted {
-                "file" => assert!(site.server.get(&path).body == bytes, "{what}"),
+                "file" => site.server.get(&path).assert_brings(&bytes),
                 "metadata" => assert_eq!(site.server.get(&format!("{path}.metadata")).status, 200, "{what}"),
                 "pull" => _ = site.env.ok(["pull", "demo"]),
                 _ => _ = site.env.ok(["lookup", "demo"]),
@@ -238,7 +238,7 @@ fn a_file_that_moved_or_whose_link_ended_is_asked_for_at_its_new_link() {
         .route(&format!("/new/{name}"), Reply::file(bytes.as_slice()));
     let site = later(site);
     assert_eq!(listed(&site, "/shared/simple/demo/", None), std::slice::from_ref(&name));
-    assert!(site.server.get(&path).body == bytes);
+    site.server.get(&path).assert_brings(&bytes);
     site.end();
 }
 
@@ -310,7 +310,7 @@ fn what_is_lost_here_comes_back_from_who_offers_the_same_bytes() {
         let site = Site::of(env, &[]);
         let path = file_path(&name, &bytes);
         if what == "same" {
-            assert!(site.server.get(&path).body == bytes, "{what}");
+            site.server.get(&path).assert_brings(&bytes);
             assert_eq!(site.server.get(&format!("{path}.metadata")).status, 200);
             assert_eq!(one(&site, "/shared/simple/demo/")["yanked"], "ours");
             site.end();

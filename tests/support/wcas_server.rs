@@ -236,6 +236,12 @@ impl Heard {
         value
     }
 
+    /// Asserts that it is an answer with these bytes, whole.
+    #[track_caller]
+    pub(crate) fn assert_brings(&self, bytes: &[u8]) {
+        assert!(self.body == bytes && self.is_whole && self.status == 200, "{} bytes: {self}", self.body.len());
+    }
+
     /// Returns the body as text.
     #[track_caller]
     pub(crate) fn text(&self) -> String {
