@@ -112,7 +112,7 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 22] = [
+const OVER_BUDGET: [&str; 20] = [
     "cli/collection.rs:",
     "cli/serve.rs run:",
     "cli/verify.rs run:",
@@ -124,8 +124,6 @@ const OVER_BUDGET: [&str; 22] = [
     "intake/mod.rs import_on:",
     "intake/mod.rs stage_all:",
     "keep/publish.rs:",
-    "ops/pull.rs:",
-    "ops/pull.rs pull:",
     "ops/rebuild.rs:",
     "ops/verify/mod.rs verify:",
     "server/files.rs:",

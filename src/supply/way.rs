@@ -4,11 +4,9 @@ use super::{PullNote, note};
 use crate::catalog::at::collection_rows;
 use crate::catalog::ownership::Ownership;
 use crate::catalog::reach::{Matter, Reach};
-use crate::catalog::statuses::quarantine_in;
 use crate::error::Result;
 use crate::manifest::{CollectionId, CollectionRow, RemoteRow, Rows};
 use crate::name::ProjectName;
-use crate::store::Store;
 use std::collections::{HashMap, VecDeque};
 
 /// A place to look, in a requirement's order.
@@ -45,14 +43,8 @@ pub(crate) struct WayParts<'a, 'r> {
 }
 
 impl<'a> WayParts<'a, '_> {
-    /// Lays out where a requirement is looked for: as far as the first collection that has its project in quarantine, which the text
-    /// is about.
-    pub(crate) fn steps(
-        &self,
-        store: &Store,
-        project: Option<&ProjectName>,
-        notes: &mut Vec<PullNote>,
-    ) -> Result<(VecDeque<Step<'a>>, Option<String>)> {
+    /// Lays out where a requirement is looked for.
+    pub(crate) fn steps(&self, notes: &mut Vec<PullNote>) -> VecDeque<Step<'a>> {
         let mut steps = VecDeque::new();
         let mut ask = |place: usize, remote: &'a RemoteRow, steps: &mut VecDeque<Step<'a>>| {
             let Some(reach) = self.reach else { return };
@@ -62,9 +54,6 @@ impl<'a> WayParts<'a, '_> {
             }
         };
         for (place, collection) in self.order.iter().enumerate() {
-            if let Some(reason) = quarantine_in(&store.manifest, collection, project)? {
-                return Ok((steps, Some(reason)));
-            }
             steps.push_back(Step::Local(collection));
             if self.only.is_none() {
                 self.remotes[&collection.id].iter().for_each(|remote| ask(place, remote, &mut steps));
@@ -74,6 +63,6 @@ impl<'a> WayParts<'a, '_> {
             // What closes any collection of the order closes it.
             ask(self.order.len(), remote, &mut steps);
         }
-        Ok((steps, None))
+        steps
     }
 }

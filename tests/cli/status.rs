@@ -134,6 +134,10 @@ fn e3_of_a_project_in_quarantine_no_file_is_offered_anywhere() {
     let digest = env.json(["show", "demo==1.0"])["distributions"][0]["sha256"].as_str().unwrap().to_owned();
     assert_eq!(env.run(["lookup", &format!("sha256:{digest}")]).code, 4);
     assert_eq!(env.run(["lookup", "demo", "--metadata"]).code, 4);
+    for spec in ["demo==1.0", &format!("sha256:{digest}")] {
+        let missing = &crate::json_with_code(&env, 3, &["pull", spec])["missing"][0];
+        assert_eq!(missing["quarantine"], "demo is in quarantine: malware (collection shared)", "{spec}");
+    }
     assert_eq!(env.run(["lookup", "other"]).code, 0);
     // It is there still, and comes back.
     assert_eq!(array(&env.json(["list", "demo"])["distributions"]).len(), 2);

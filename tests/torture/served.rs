@@ -10,6 +10,9 @@ use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+/// How many damages a plain `cargo test` tries at most.
+const USUAL: usize = 30;
+
 /// What is asked for.
 const PATHS: [&str; 7] = [
     "/simple/",
@@ -52,7 +55,7 @@ fn a_server_on_a_damaged_store_gives_out_nothing_wrong() {
     random.shuffle(&mut damages);
     let (faults, mut tried) = (Faults::default(), 0);
     for damage in damages {
-        if !share.is_left() {
+        if !share.goes_on(tried, USUAL) {
             break;
         }
         lab.renew();

@@ -30,6 +30,12 @@ impl Share {
     pub(crate) fn is_left(self) -> bool {
         Instant::now() < self.end
     }
+
+    /// Tells whether to go on after so many: as long as there is time, in a plain `cargo test` for no more than `usual` of them, so
+    /// that a faster machine tries no others than one where they were seen to be good.
+    pub(crate) fn goes_on(self, tried: usize, usual: usize) -> bool {
+        self.is_left() && (is_hunt() || tried < usual)
+    }
 }
 
 /// Tells whether somebody hunts for faults, instead of asking whether a change made one.

@@ -12,6 +12,9 @@ use std::fs::{self, File};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+/// How many stories a plain `cargo test` tries at most.
+const USUAL: usize = 20;
+
 /// What holds something half-way.
 const HOLDERS: &[&str] = &[
     "import in2",
@@ -67,7 +70,7 @@ fn a_stopped_process_is_named_and_neither_its_end_nor_its_going_on_harms() {
     let lab = Lab::new();
     let mut random = Random::new("stopped");
     let (faults, mut tried) = (Faults::default(), 0);
-    while share.is_left() {
+    while share.goes_on(tried, USUAL) {
         lab.renew();
         let (holder, point) = (HOLDERS[random.below(HOLDERS.len())], 1 + random.below(60));
         let command = ALL[random.below(ALL.len())];
