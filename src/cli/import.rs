@@ -131,7 +131,7 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
             "nothing was said of a variant {variant}: what has no override goes to {default}; see `wcas route set`"
         ));
     }
-    let report = take(app, &store, &args, &paths, target)?;
+    let report = import_paths(app, &store, &args, &paths, target)?;
     app.done("import", &report, |out| tell(app, &args, &report, out))?;
     Ok(if complain(app, &report) && is_understood { End::Done } else { End::Problems })
 }
@@ -147,7 +147,7 @@ fn open_for_nothing(app: &App, paths: &[PathBuf]) -> Result<Store> {
 }
 
 /// Imports what lies below some paths.
-fn take(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target) -> Result<ImportReport> {
+fn import_paths(app: &App, store: &Store, args: &Args, paths: &[PathBuf], target: Target) -> Result<ImportReport> {
     let (mut sources, refused, skipped) = wcas::intake::find_sources(paths, Some(&app.store_path()?));
     let made = Made { is_prebuilt: args.pre_built, source_url: args.source_url.as_ref().map(without_secrets) };
     sources.iter_mut().for_each(|source| source.made = made.clone());
@@ -181,12 +181,18 @@ fn migrate(app: &App, args: Args, repo: &Path) -> Result<End> {
     let target = target.unwrap_or_else(|| Target::Collection(CollectionName::shared()));
     let mut imports = Vec::new();
     for (variant, folder) in &found.variants {
-        imports.push(take(app, &store, &args, std::slice::from_ref(folder), Target::Collection(variant.clone()))?);
+        imports.push(import_paths(
+            app,
+            &store,
+            &args,
+            std::slice::from_ref(folder),
+            Target::Collection(variant.clone()),
+        )?);
     }
-    imports.push(take(app, &store, &args, &found.common, target)?);
+    imports.push(import_paths(app, &store, &args, &found.common, target)?);
     if let Some(folder) = &found.packed_again {
         let target = Target::Collection(PACKED_AGAIN.parse().expect("it is a collection's name"));
-        imports.push(take(app, &store, &args, std::slice::from_ref(folder), target)?);
+        imports.push(import_paths(app, &store, &args, std::slice::from_ref(folder), target)?);
     }
     let mut seen = HashSet::new();
     let again = imports.iter().flat_map(|report| &report.distributions).filter(|row| !seen.insert(row.blake3));

@@ -165,10 +165,15 @@ pub fn names(dir: &Path) -> Result<Vec<OsString>> {
 /// Returns the names of the files, or folders, in a folder, sorted, as the folder itself tells: a look at each costs more than
 /// the list.
 pub fn names_of(dir: &Path, is_wanted: fn(&FileType) -> bool) -> Result<Vec<OsString>> {
-    let mut names = listed(dir, |entry| Ok((entry.file_type()?, entry.file_name())))?;
-    names.retain(|(kind, _)| is_wanted(kind));
-    names.sort_unstable_by(|(_, one), (_, other)| one.cmp(other));
-    Ok(names.into_iter().map(|(_, name)| name).collect())
+    let wanted = kinds(dir)?.into_iter().filter(|(kind, _)| is_wanted(kind));
+    let mut names: Vec<OsString> = wanted.map(|(_, name)| name).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Returns what kinds of files a folder says that it has, in its own order; an absent folder has none.
+pub fn kinds(dir: &Path) -> Result<Vec<(FileType, OsString)>> {
+    listed(dir, |entry| Ok((entry.file_type()?, entry.file_name())))
 }
 
 fn listed<T>(dir: &Path, take: fn(&DirEntry) -> io::Result<T>) -> Result<Vec<T>> {

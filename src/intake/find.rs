@@ -70,7 +70,7 @@ pub fn find_sources(paths: &[PathBuf], except: Option<&Path>) -> (Vec<Source>, V
     for path in paths {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => finder.walk(path),
-            Ok(metadata) if metadata.is_file() => finder.take(path, &metadata, true),
+            Ok(metadata) if metadata.is_file() => finder.take_file(path, &metadata, true),
             Ok(_) => finder.refuse(path, "neither a file nor a folder"),
             Err(error) => finder.refuse(path, &error.to_string()),
         }
@@ -107,7 +107,7 @@ impl Finder {
             }
             let path = entry.path();
             match std::fs::metadata(path) {
-                Ok(metadata) if metadata.is_file() => self.take(path, &metadata, false),
+                Ok(metadata) if metadata.is_file() => self.take_file(path, &metadata, false),
                 Ok(metadata) if metadata.is_dir() => self.skip(path, "a symlink to a folder"),
                 Ok(_) => self.skip(path, "not a regular file"),
                 Err(_) if entry.path_is_symlink() => self.skip(path, "a symlink that leads nowhere"),
@@ -116,7 +116,7 @@ impl Finder {
         }
     }
 
-    fn take(&mut self, path: &Path, metadata: &std::fs::Metadata, is_given: bool) {
+    fn take_file(&mut self, path: &Path, metadata: &std::fs::Metadata, is_given: bool) {
         let Some(filename) = path.file_name().and_then(|name| name.to_str()) else {
             return self.refuse(path, "the name is not UTF-8");
         };

@@ -34,7 +34,7 @@ pub(crate) fn inspect(
         return Ok(Vec::new());
     }
     let look = |subject: &Subject<'_>| {
-        let found = look(&subject.path, subject.name, is_deep);
+        let found = inspect_file(&subject.path, subject.name, is_deep);
         context.progress.add(1);
         found
     };
@@ -68,7 +68,8 @@ pub struct Looked {
 
 /// Finds out what a file on disk is bound to: a quick look, and a deep one where that finds nothing and can't be sure.
 pub fn bound_to(path: &Path, name: &DistributionFilename) -> Result<Looked> {
-    let look = |is_deep| look(path, name, is_deep).map_err(|why| Error::Refused(format!("{}: {why}", path.display())));
+    let look =
+        |is_deep| inspect_file(path, name, is_deep).map_err(|why| Error::Refused(format!("{}: {why}", path.display())));
     let mut found = look(false)?;
     if found.bound().is_empty() && !found.is_conclusive() {
         found = look(true)?;
@@ -119,7 +120,7 @@ pub(crate) fn objections(
 }
 
 /// Looks into one file; the error is what a person reads.
-fn look(path: &Path, name: &DistributionFilename, is_deep: bool) -> std::result::Result<Inspection, String> {
+fn inspect_file(path: &Path, name: &DistributionFilename, is_deep: bool) -> std::result::Result<Inspection, String> {
     let file = crate::fs::open(path).map_err(|error| reason(&error))?;
     // Whether its filename may be trusted was the import's question.
     let contents = wheel::read_trusting(&file, name, wheel::Trust::Filename).map_err(|error| reason(&error))?;

@@ -58,7 +58,13 @@ pub fn upload(store: &Store, context: &Context<'_>, path: &Path, filename: &str,
         return Ok(Upload::Refused(reason(&error)));
     }
     let options = options(&terms, LinkMode::Move);
-    take(store, context, source, &options, ImportPolicy::Upload { is_builders: terms.is_builders, token: terms.token })
+    import_one(
+        store,
+        context,
+        source,
+        &options,
+        ImportPolicy::Upload { is_builders: terms.is_builders, token: terms.token },
+    )
 }
 
 /// Takes a file that the store has already, without its bytes coming again; `None`: it hasn't, or its bytes are bad.
@@ -81,14 +87,14 @@ pub fn refer(store: &Store, context: &Context<'_>, entry: &Entry, terms: UploadT
     };
     let options = options(&terms, LinkMode::Auto);
     let terms = ImportPolicy::Upload { is_builders: terms.is_builders, token: terms.token };
-    take(store, context, source, &options, terms).map(Some)
+    import_one(store, context, source, &options, terms).map(Some)
 }
 
 fn options(terms: &UploadTerms, link: LinkMode) -> ImportOptions {
     ImportOptions { target: terms.target.clone(), link, keep_existing: !terms.is_replacing, trust: Trust::Neither }
 }
 
-fn take(
+fn import_one(
     store: &Store,
     context: &Context<'_>,
     source: Source,

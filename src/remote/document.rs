@@ -30,7 +30,7 @@ impl Client {
         }
         let answer = answer.expect(source, &[200])?;
         let max_age = max_age(&answer);
-        Ok(Document { body: page::take(answer, cap)?.body, max_age })
+        Ok(Document { body: page::read_page(answer, cap)?.body, max_age })
     }
 }
 

@@ -78,7 +78,7 @@ pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Resu
     let mut bad = Vec::new();
     for base in &bases {
         let url = below(base, project.as_str());
-        let (page, listed) = match look(client, source, &url)? {
+        let (page, listed) = match fetch_page(client, source, &url)? {
             Look::Page(page, listed) => (*page, listed),
             Look::Absent => continue,
             Look::Bad(failure) => {
@@ -109,7 +109,7 @@ pub fn discover(client: &Client, source: &Source, project: &ProjectName) -> Resu
     let mut roots = vec![given, own.clone(), below(&own, "simple")];
     roots.dedup();
     for url in roots {
-        let Look::Page(page, listed) = look(client, source, &url)? else { continue };
+        let Look::Page(page, listed) = fetch_page(client, source, &url)? else { continue };
         if !listed.files.is_empty() {
             return Ok(Discovery { layout: Some(Layout::Flat(url)), page: Some((*page, listed)) });
         }
@@ -133,7 +133,7 @@ enum Look {
 }
 
 /// Fetches and reads a page.
-fn look(client: &Client, source: &Source, url: &Url) -> Result<Look, Failure> {
+fn fetch_page(client: &Client, source: &Source, url: &Url) -> Result<Look, Failure> {
     let page = match client.page(source, url, None) {
         Ok(PageAnswer::Page(page)) => page,
         Ok(PageAnswer::Absent | PageAnswer::Unchanged) => return Ok(Look::Absent),

@@ -68,7 +68,7 @@ impl Client {
         }
         let bytes = self.retried(|| {
             let answer = self.ask_for(source, url, None, None, sha256.is_some())?.expect(source, &[200])?;
-            take(answer, MAX_SIDECAR_BYTES)
+            read_body(answer, MAX_SIDECAR_BYTES)
         })?;
         let found = Sha256::of(&bytes);
         if let Some(expected) = sha256.filter(|expected| *expected != found) {
@@ -124,7 +124,7 @@ fn admit_unvouched(source: &Source, url: &Url) -> Result<(), Failure> {
 }
 
 /// Reads a whole body of at most `cap` bytes.
-fn take(mut answer: Answer, cap: u64) -> Result<Vec<u8>, Failure> {
+fn read_body(mut answer: Answer, cap: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let place = PublicUrl::from(&answer.url);
     if answer.length().is_some_and(|length| length > cap) {
@@ -185,7 +185,7 @@ impl RangedFile<'_> {
             if !is_small {
                 return Err(self.bad("it sends the whole file instead"));
             }
-            let bytes = take(answer, MAX_WHOLE_BYTES)?;
+            let bytes = read_body(answer, MAX_WHOLE_BYTES)?;
             return self.checked(Tail { start: 0, size: bytes.len() as u64, bytes, etag });
         }
         let Some((start, last, Some(size))) = answer.range() else {
@@ -239,7 +239,7 @@ impl RangedFile<'_> {
     }
 
     fn take_exactly(&self, answer: Answer, count: u64) -> Result<Vec<u8>, Failure> {
-        let bytes = take(answer, count)?;
+        let bytes = read_body(answer, count)?;
         if bytes.len() as u64 == count { Ok(bytes) } else { Err(self.bad("it sends fewer bytes than it says")) }
     }
 

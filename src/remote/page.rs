@@ -81,7 +81,7 @@ impl Client {
             if answer.status == 304 {
                 return Ok(PageAnswer::Unchanged);
             }
-            take(answer, cap).map(PageAnswer::Page)
+            read_page(answer, cap).map(PageAnswer::Page)
         });
         match fetched {
             Err(Failure::Absent { .. }) => Ok(PageAnswer::Absent),
@@ -124,7 +124,7 @@ fn conditions(validators: Option<&Validators>) -> HeaderMap {
 }
 
 /// Reads a page's body, decompressed, up to its cap.
-pub(super) fn take(mut answer: Answer, cap: u64) -> Result<Page, Failure> {
+pub(super) fn read_page(mut answer: Answer, cap: u64) -> Result<Page, Failure> {
     let place = PublicUrl::from(&answer.url);
     if answer.length().is_some_and(|length| length > cap) {
         return Err(Failure::TooLarge { place, cap });

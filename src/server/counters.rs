@@ -251,7 +251,7 @@ impl Counters {
     }
 
     /// Takes what the manifest doesn't have yet.
-    fn take(&self) -> Unsaved {
+    fn take_unsaved(&self) -> Unsaved {
         let taken = |(name, tally): (TallyName, Arc<Tally>)| {
             let (hits, misses) = (tally.new_hits.take(), tally.new_misses.take());
             (name, tally, hits, misses)
@@ -334,7 +334,7 @@ impl Server {
     }
 
     fn flush(&self, now: i64) {
-        let unsaved = self.counters.take();
+        let unsaved = self.counters.take_unsaved();
         if unsaved.is_empty() {
             return;
         }
@@ -389,11 +389,11 @@ mod tests {
         counters.tally("cuda", "").hit();
         counters.tally("cuda", "").miss();
         counters.used(BlobId::for_test(7));
-        let unsaved = counters.take();
-        assert!(counters.take().is_empty());
+        let unsaved = counters.take_unsaved();
+        assert!(counters.take_unsaved().is_empty());
         counters.tally("cuda", "").hit();
         unsaved.give_back(&counters);
-        let again = counters.take();
+        let again = counters.take_unsaved();
         assert_eq!(again.counts.iter().map(|(_, _, hits, misses)| (*hits, *misses)).collect::<Vec<_>>(), [(2, 1)]);
         assert_eq!(again.used, [BlobId::for_test(7)]);
         assert_eq!(counters.tally("cuda", "").hits.get(), 2, "what the probe tells only grows");

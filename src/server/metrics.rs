@@ -19,7 +19,7 @@ pub(super) type Totals = Mutex<Option<(i64, StoreTotals)>>;
 
 /// Answers whether the store can be used.
 pub(super) fn health(server: &Server) -> Answer {
-    let mut answer = match look(server) {
+    let mut answer = match probe_store(server) {
         Ok(()) => plain(StatusCode::OK, "ok"),
         // Anybody may ask: where the store lies is for the log.
         Err(error) => failure(&error),
@@ -29,7 +29,7 @@ pub(super) fn health(server: &Server) -> Answer {
 }
 
 /// Reads a row, and looks for the folder: a filesystem that went away leaves open files behind.
-fn look(server: &Server) -> crate::error::Result<()> {
+fn probe_store(server: &Server) -> crate::error::Result<()> {
     let store = server.stores.borrow()?;
     store.manifest.losses()?;
     let path = store.root().join("wcas.json");

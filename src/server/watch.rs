@@ -69,7 +69,7 @@ impl WatchedFolder {
                 Ok(()) => {
                     told.clear();
                     let context = Context { now: clock(), who: &who, jobs: 1, progress: &(), client: None };
-                    let report = self.watch.look(&self.store, &context, Instant::now());
+                    let report = self.watch.import_ready(&self.store, &context, Instant::now());
                     tell(&report, say);
                     wait = if report.has_more { Duration::ZERO } else { POLL };
                 }

@@ -39,7 +39,7 @@ impl WriteBack {
             let mut sender = Sender { server, complain, store: None, pauses: Pauses::default() };
             // Nothing is ever said: the channel's end is the word.
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                sender.look();
+                sender.send_waiting();
             }
         });
         Self(end)
@@ -80,7 +80,7 @@ struct Sender {
 
 impl Sender {
     /// Sends what waits and may be tried.
-    fn look(&mut self) {
+    fn send_waiting(&mut self) {
         if let Err(error) = self.try_to_send() {
             (self.complain)(&format!("write-back: {}", crate::words::reason(&error)));
             // A handle that failed is not used again; the next look comes no sooner for that.

@@ -20,19 +20,22 @@ impl SimpleTree {
     pub fn standing(&self) -> HashMap<String, Option<Standing>> {
         let simple = self.dir().join("simple");
         let names: Vec<&String> = self.shown().collect();
-        names.into_par_iter().map(|name| (name.clone(), look(&simple.join(name)))).collect()
+        names.into_par_iter().map(|name| (name.clone(), standing_in(&simple.join(name)))).collect()
     }
 }
 
-fn look(dir: &Path) -> Option<Standing> {
+fn standing_in(dir: &Path) -> Option<Standing> {
     let mut standing = Standing::default();
     let mut pages = 0;
-    let names = fs::names(dir).ok()?;
-    for name in names {
-        // At the end of a link, too, there must be a file.
-        let found = std::fs::metadata(dir.join(&name)).ok().filter(|found| found.is_file())?;
+    for (kind, name) in fs::kinds(dir).ok()? {
+        let is_page = name == "index.html" || name == "index.json";
+        // What the folder itself says costs nothing more. At the end of a link, too, there must be a file, and pages say something.
+        if is_page || !kind.is_file() {
+            let found = std::fs::metadata(dir.join(&name)).ok()?;
+            (found.is_file() && (!is_page || found.len() > 0)).then_some(())?;
+        }
         match name.to_str()? {
-            "index.html" | "index.json" => pages += usize::from(found.len() > 0),
+            _ if is_page => pages += 1,
             name if name.ends_with(".metadata") => standing.sidecars += 1,
             name if name.ends_with(".json") => {}
             _ => standing.files += 1,

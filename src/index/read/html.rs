@@ -301,7 +301,7 @@ impl<'a> Scanner<'a> {
         }
         link.provenance = self.value(Attribute::Provenance).map(Cow::Owned);
         self.value(Attribute::UploadTime).iter().for_each(|text| link.set_upload_time(text));
-        if let Outcome::Elsewhere(Some(url)) = self.listing.take(link) {
+        if let Outcome::Elsewhere(Some(url)) = self.listing.take_link(link) {
             self.elsewhere(&url);
         }
     }

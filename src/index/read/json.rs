@@ -42,7 +42,7 @@ pub(super) fn read(body: &[u8], url: &Url) -> Result<ListedPage, PageError> {
     Ok(listing.finish())
 }
 
-fn take(listing: &mut Listing<'_>, file: FileJson<'_>) {
+fn add_file(listing: &mut Listing<'_>, file: FileJson<'_>) {
     let Some(filename) = file.filename.text() else {
         return listing.problem("a file has no name".to_owned());
     };
@@ -88,7 +88,7 @@ fn take(listing: &mut Listing<'_>, file: FileJson<'_>) {
     }
     // What is no URL that may be passed on is no loss: it changes nothing of the file.
     link.provenance = file.provenance.text();
-    listing.take(link);
+    listing.take_link(link);
 }
 
 /// What a page says beside its files and projects.
@@ -204,7 +204,7 @@ fn take_project(listing: &mut Listing<'_>, project: ProjectJson<'_>) {
 
 fn take_file(listing: &mut Listing<'_>, file: FileJson<'_>) {
     if listing.count() {
-        take(listing, file);
+        add_file(listing, file);
     }
 }
 

@@ -204,7 +204,7 @@ impl<'a> Listing<'a> {
     }
 
     /// Decides on a link.
-    pub(super) fn take(&mut self, link: Link<'_>) -> Outcome {
+    pub(super) fn take_link(&mut self, link: Link<'_>) -> Outcome {
         if self.excess.is_some() {
             return Outcome::Told;
         }

@@ -50,7 +50,7 @@ struct Odd {
 
 impl Odd {
     /// Looks at one name. What can't be looked at lies in a folder that is told of, or that is its owner's to look at.
-    fn look(&mut self, path: &Path, kind: Kind, owner: u32) {
+    fn check_path(&mut self, path: &Path, kind: Kind, owner: u32) {
         let Ok(Some(found)) = fs::entry(path) else { return };
         if !kind.fits(&found) {
             self.kinds.push(path.to_owned());
@@ -66,7 +66,7 @@ impl Odd {
     fn look_below(&mut self, dir: &Path, kind: Kind, owner: u32) {
         let is_folder = matches!(fs::entry(dir), Ok(Some(found)) if found.is_dir());
         let names = if is_folder { fs::names(dir).unwrap_or_default() } else { Vec::new() };
-        names.iter().for_each(|name| self.look(&dir.join(name), kind, owner));
+        names.iter().for_each(|name| self.check_path(&dir.join(name), kind, owner));
     }
 }
 
@@ -76,16 +76,16 @@ impl Examination<'_> {
         let root = self.store.root().to_owned();
         let Some(owner) = fs::entry(&root)?.map(|found| found.uid()) else { return Ok(()) };
         let mut odd = Odd::default();
-        odd.look(&root, Kind::Folder, owner);
+        odd.check_path(&root, Kind::Folder, owner);
         for name in fs::names(&root)? {
             let folder = FOLDERS.iter().find(|(folder, _)| name == *folder);
-            odd.look(&root.join(&name), folder.map_or(Kind::File, |_| Kind::Folder), owner);
+            odd.check_path(&root.join(&name), folder.map_or(Kind::File, |_| Kind::Folder), owner);
         }
         for (folder, kind) in FOLDERS {
             odd.look_below(&root.join(folder), kind, owner);
         }
         odd.kinds.retain(|path| *path != root.join("locks").join(SESSIONS));
-        odd.look(&root.join("locks").join(SESSIONS), Kind::Folder, owner);
+        odd.check_path(&root.join("locks").join(SESSIONS), Kind::Folder, owner);
         odd.look_below(&root.join("locks").join(SESSIONS), Kind::File, owner);
         odd.look_below(&root.join("blobs/b3"), Kind::Folder, owner);
         for (folder, kind) in [("metadata", Kind::File), ("named", Kind::Folder)] {

@@ -137,7 +137,7 @@ impl Issuers {
         let fetched = fetch(client, issuer, end);
         let mut known = self.known();
         let entry = known.entry(issuer.to_owned()).or_default();
-        entry.take(fetched, Instant::now());
+        entry.take_answer(fetched, Instant::now());
         let found = entry.find(token, Instant::now()).unwrap_or(Err(Trouble::Unknown));
         drop(known);
         drop(wait);
@@ -147,7 +147,7 @@ impl Issuers {
 
 impl KnownKeys {
     /// Takes what an issuer said. Keys that are still good stay where nothing new comes.
-    fn take(&mut self, fetched: std::result::Result<(Vec<Key>, Duration), String>, now: Instant) {
+    fn take_answer(&mut self, fetched: std::result::Result<(Vec<Key>, Duration), String>, now: Instant) {
         self.asked = Some(now);
         match fetched {
             Ok((keys, kept)) => {
@@ -245,21 +245,21 @@ mod tests {
         let [old, new] = [&old, &new].map(|text| Unverified::parse(text).unwrap());
         let mut known = KnownKeys::default();
         assert_eq!(known.find(&old, at(0)), None, "nobody asked yet");
-        known.take(Ok((keys("old"), Duration::from_secs(600))), at(0));
+        known.take_answer(Ok((keys("old"), Duration::from_secs(600))), at(0));
         assert_eq!(known.find(&old, at(599)).unwrap().unwrap().id(), "old");
         // What isn't there is asked for again, once a minute.
         assert_eq!(known.find(&new, at(59)), Some(Err(Trouble::Unknown)));
         assert_eq!(known.find(&new, at(60)), None);
-        known.take(Err("down".to_owned()), at(60));
+        known.take_answer(Err("down".to_owned()), at(60));
         let down = Some(Err(Trouble::Failed("down".to_owned())));
         assert_eq!(known.find(&new, at(69)), down);
         assert_eq!(known.find(&new, at(70)), None);
         assert_eq!(known.find(&old, at(69)).unwrap().unwrap().id(), "old", "what is good still stays");
         // Keys that are too old are believed no more, whoever is down.
         assert_eq!(known.find(&old, at(600)), None);
-        known.take(Err("down".to_owned()), at(600));
+        known.take_answer(Err("down".to_owned()), at(600));
         assert_eq!(known.find(&old, at(601)), down);
-        known.take(Ok((keys("new"), Duration::from_secs(600))), at(610));
+        known.take_answer(Ok((keys("new"), Duration::from_secs(600))), at(610));
         assert_eq!(known.find(&old, at(611)), Some(Err(Trouble::Unknown)), "it was withdrawn");
         assert_eq!(known.find(&new, at(611)).unwrap().unwrap().id(), "new");
     }

@@ -88,7 +88,7 @@ impl Run<'_> {
         for (asking, answer) in answers {
             let item = &mut items[asking.index];
             match answer {
-                Some(answer) => self.take(item, asking.remote, answer),
+                Some(answer) => self.take_answer(item, asking.remote, answer),
                 None => item.notes.push(note(asking.remote, "not asked: it failed several times in a row")),
             }
         }
@@ -138,7 +138,7 @@ impl Run<'_> {
     }
 
     /// Turns an answer into offers or notes.
-    fn take<'a>(&mut self, item: &mut PendingRequirement<'a>, remote: &'a RemoteRow, answer: Answer) {
+    fn take_answer<'a>(&mut self, item: &mut PendingRequirement<'a>, remote: &'a RemoteRow, answer: Answer) {
         let note = |text: String| note(remote, text);
         let page = match answer {
             Answer::Page(page, stale) => {

@@ -1,6 +1,6 @@
 //! `view` without a folder: a page or a list, printed.
 
-use super::tree::look;
+use super::tree::find_lost;
 use super::{file, split_lost};
 use crate::blobs::Blobs;
 use crate::catalog::at::CollectionAt;
@@ -74,7 +74,7 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
     drop(transaction);
     if options.format != Format::Requirements {
         // Whoever is handed a link opens what is there.
-        look(store, entries.iter_mut().collect())?;
+        find_lost(store, entries.iter_mut().collect())?;
     }
     let left_out = split_lost(&mut entries);
     let documents = match options.format {

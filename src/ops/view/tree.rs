@@ -137,7 +137,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
         Tree::Simple(tree) => changed_projects(store, tree, &shelves(&entries, &read.statuses, &[]), options.link),
         Tree::Flat(_) => entries.iter().map(|entry| entry.project.clone()).collect(),
     };
-    look(store, entries.iter_mut().filter(|entry| doubtful.contains(&entry.project)).collect())?;
+    find_lost(store, entries.iter_mut().filter(|entry| doubtful.contains(&entry.project)).collect())?;
     let left_out = split_lost(&mut entries);
     let documents = variants_of(&store.manifest, &entries)?;
     let projects = shelves(&entries, &read.statuses, &documents);
@@ -167,7 +167,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
 }
 
 /// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
-pub(super) fn look(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
+pub(super) fn find_lost(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
     let blobs = &store.blobs;
     let is_known = |entry: &Entry| matches!(blobs.find(&entry.blake3), Ok(Found::File(found)) if found.is_recorded(entry.inode, entry.size, entry.modified_ns));
     let is_suspect = |entry: &&mut Entry| entry.state == State::Live && !is_known(entry);

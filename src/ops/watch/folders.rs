@@ -61,7 +61,7 @@ impl Folders {
     }
 
     /// Looks what has come and gone. Returns the folders that can't be read, each once.
-    pub(super) fn look(&mut self, sights: &mut Sights, at: Instant) -> Vec<Refused> {
+    pub(super) fn find_changes(&mut self, sights: &mut Sights, at: Instant) -> Vec<Refused> {
         let mut problems = Vec::new();
         let mut known = std::mem::take(&mut self.folders);
         let mut queue = vec![(self.root.clone(), Part::Plain)];
@@ -169,7 +169,7 @@ mod tests {
         let mut at = Instant::now();
         let mut look = |sights: &mut Sights, later: Duration| {
             at += later;
-            assert!(folders.look(sights, at).is_empty());
+            assert!(folders.find_changes(sights, at).is_empty());
             seen(sights, &root)
         };
         assert_eq!(look(&mut sights, Duration::ZERO), ["a-1-py3-none-any.whl", "in/er/a-1.tar.gz"]);
@@ -198,7 +198,7 @@ mod tests {
         std::os::unix::fs::symlink("../../downloads/a-1-py3-none-any.whl", root.join("simple/a/a-1-py3-none-any.whl"))
             .unwrap();
         let (mut folders, mut sights) = (Folders::new(root.clone(), root.join("store")), Sights::default());
-        assert!(folders.look(&mut sights, Instant::now()).is_empty());
+        assert!(folders.find_changes(&mut sights, Instant::now()).is_empty());
         assert_eq!(seen(&sights, &root), [wheels[4], wheels[0], wheels[1], wheels[2], wheels[5]]);
     }
 
@@ -208,12 +208,12 @@ mod tests {
         let root = dir.path().canonicalize().unwrap().join("in");
         let (mut folders, mut sights) = (Folders::new(root.clone(), "store".into()), Sights::default());
         let at = Instant::now();
-        assert_eq!(folders.look(&mut sights, at).len(), 1);
-        assert_eq!(folders.look(&mut sights, at).len(), 0);
+        assert_eq!(folders.find_changes(&mut sights, at).len(), 1);
+        assert_eq!(folders.find_changes(&mut sights, at).len(), 0);
         fs::create_dir(&root).unwrap();
         fs::write(root.join("a-1-py3-none-any.whl"), "").unwrap();
-        assert_eq!((folders.look(&mut sights, at).len(), seen(&sights, &root).len()), (0, 1));
+        assert_eq!((folders.find_changes(&mut sights, at).len(), seen(&sights, &root).len()), (0, 1));
         fs::remove_dir_all(&root).unwrap();
-        assert_eq!(folders.look(&mut sights, at).len(), 1);
+        assert_eq!(folders.find_changes(&mut sights, at).len(), 1);
     }
 }

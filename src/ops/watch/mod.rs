@@ -93,15 +93,15 @@ impl Watch {
     }
 
     /// Looks at the folders, and imports what is ready.
-    pub fn look(&mut self, store: &Store, context: &Context<'_>, at: Instant) -> WatchReport {
+    pub fn import_ready(&mut self, store: &Store, context: &Context<'_>, at: Instant) -> WatchReport {
         let mut report = WatchReport::default();
         for folders in &mut self.folders {
-            report.problems.extend(folders.look(&mut self.sights, at));
+            report.problems.extend(folders.find_changes(&mut self.sights, at));
         }
         self.sights.refresh(at);
         report.problems.extend(self.sights.incomplete(at));
         if self.pause.is_none_or(|(_, until)| at >= until) {
-            match self.take(store, context, at, &mut report) {
+            match self.import_batch(store, context, at, &mut report) {
                 Ok(()) => (self.pause, self.failure) = (None, None),
                 Err(error) => self.fail(&error, at, &mut report),
             }
@@ -110,7 +110,13 @@ impl Watch {
     }
 
     /// Imports one batch of what is ready.
-    fn take(&mut self, store: &Store, context: &Context<'_>, at: Instant, report: &mut WatchReport) -> Result<()> {
+    fn import_batch(
+        &mut self,
+        store: &Store,
+        context: &Context<'_>,
+        at: Instant,
+        report: &mut WatchReport,
+    ) -> Result<()> {
         let (batch, has_more) = self.batch(at);
         let mut sources = Vec::with_capacity(batch.len());
         for path in batch {

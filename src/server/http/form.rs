@@ -64,7 +64,7 @@ impl Pace {
     }
 
     /// Takes so many bytes. Returns whether enough came: one byte now and then would keep a place for ever.
-    fn take(&mut self, bytes: u64, now: Instant) -> bool {
+    fn count(&mut self, bytes: u64, now: Instant) -> bool {
         self.waited += self.waits.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.came = self.came.saturating_add(bytes);
         if self.waited < self.patience {
@@ -92,7 +92,7 @@ impl Flow {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.stall.as_mut().reset(tokio::time::Instant::now() + self.pace.patience);
                     let Ok(data) = frame.into_data() else { continue };
-                    if !self.pace.take(data.remaining() as u64, Instant::now()) {
+                    if !self.pace.count(data.remaining() as u64, Instant::now()) {
                         self.is_ended = true;
                         let rate = budget::UPLOAD_RATE;
                         let text = format!("less than {} a second came ({rate})", rate.amount());
@@ -235,7 +235,7 @@ async fn upload(connections: &Arc<Connections>, request: Request, body: Incoming
         (Ok(Ok(())), None) => {
             plain(StatusCode::BAD_REQUEST, "an upload is a form: multipart/form-data with a boundary")
         }
-        (Ok(Ok(())), Some(boundary)) => take(connections, request.clone(), &body, boundary).await,
+        (Ok(Ok(())), Some(boundary)) => take_form(connections, request.clone(), &body, boundary).await,
     };
     drop(permit);
     body.drain().await;
@@ -247,7 +247,7 @@ fn too_large(limit: u64) -> Answer {
     plain(StatusCode::PAYLOAD_TOO_LARGE, format!("the file is larger than the {limit} bytes that are taken here"))
 }
 
-async fn take(connections: &Arc<Connections>, request: Arc<Request>, body: &Upload, boundary: String) -> Answer {
+async fn take_form(connections: &Arc<Connections>, request: Arc<Request>, body: &Upload, boundary: String) -> Answer {
     let (sender, mut receiver) = mpsc::channel::<io::Result<Piece>>(PIECES);
     let server = connections.server.clone();
     let taking = tokio::task::spawn_blocking(move || {
@@ -318,18 +318,18 @@ mod tests {
         let mut pace = Pace::new(Duration::from_secs(10));
         for second in 0..9 {
             pace.wait(at(second));
-            assert!(pace.take(1, at(second + 1)), "{second}");
+            assert!(pace.count(1, at(second + 1)), "{second}");
         }
         pace.wait(at(9));
-        assert!(!pace.take(1, at(10)));
+        assert!(!pace.count(1, at(10)));
         // A minute in which nobody asked for more.
         let mut pace = Pace::new(Duration::from_secs(10));
-        assert!(pace.take(1, at(60)) && pace.take(1, at(120)));
+        assert!(pace.count(1, at(60)) && pace.count(1, at(120)));
         for second in (120..150).step_by(10) {
             pace.wait(at(second));
-            assert!(pace.take(10 * rate, at(second + 10)));
+            assert!(pace.count(10 * rate, at(second + 10)));
         }
         pace.wait(at(150));
-        assert!(!pace.take(10 * rate - 1, at(160)));
+        assert!(!pace.count(10 * rate - 1, at(160)));
     }
 }

@@ -57,7 +57,7 @@ impl Server {
 
     /// Takes an upload. An error among the pieces is the connection's.
     pub fn upload(&self, request: &Request, pieces: &mut dyn Iterator<Item = io::Result<Piece>>) -> Answer {
-        let done = self.receiver(request).and_then(|receiver| self.take(request, &receiver, pieces));
+        let done = self.receiver(request).and_then(|receiver| self.take_file(request, &receiver, pieces));
         worded(request.headers(), done.unwrap_or_else(|answer| answer))
     }
 
@@ -100,7 +100,7 @@ impl Server {
         Err(plain(StatusCode::INSUFFICIENT_STORAGE, text))
     }
 
-    fn take(
+    fn take_file(
         &self,
         request: &Request,
         receiver: &Receiver<'_>,

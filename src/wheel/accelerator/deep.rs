@@ -63,7 +63,7 @@ pub fn deep<R: ReadAt + Sync + ?Sized>(
     };
     let archive = Archive::open(source)?;
     let mut findings = Findings::default();
-    quick::look(&archive, wheel, metadata, &mut findings)?;
+    quick::survey(&archive, wheel, metadata, &mut findings)?;
     let size = source.size().unwrap_or(0);
     let Some(entries) = candidates(&archive, size, &mut findings)? else { return Ok(findings.finish(true, 1)) };
     let most = budget::DEEP_BYTES.limit.saturating_add(size.saturating_mul(budget::DEEP_RATIO.limit));
@@ -71,7 +71,8 @@ pub fn deep<R: ReadAt + Sync + ?Sized>(
         inflated: Account::new(budget::DEEP_BYTES, most.min(MAX_WHEEL_BYTES)),
         evidence: Account::new(budget::DEEP_EVIDENCE, budget::DEEP_EVIDENCE.limit),
     };
-    let looked: Vec<_> = entries.iter().par_bridge().map(|entry| (entry, look(&archive, entry, &accounts))).collect();
+    let looked: Vec<_> =
+        entries.iter().par_bridge().map(|entry| (entry, examine_member(&archive, entry, &accounts))).collect();
     let (mut glances, mut natives, mut unread) = (Vec::new(), Vec::new(), 0);
     for (entry, found) in looked {
         match found {
@@ -143,7 +144,7 @@ pub(super) fn may_begin_native(first: &[u8]) -> bool {
 }
 
 /// Examines a member, if it is native code. It comes back only when there is something to tell of it.
-fn look<R: ReadAt + ?Sized>(
+fn examine_member<R: ReadAt + ?Sized>(
     archive: &Archive<'_, R>,
     entry: &Entry<'_>,
     accounts: &Accounts,

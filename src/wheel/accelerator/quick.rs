@@ -44,7 +44,7 @@ pub fn quick_in<R: ReadAt + ?Sized>(
     metadata: Option<&[u8]>,
 ) -> Result<Inspection, ZipError> {
     let mut findings = Findings::default();
-    let (unread, libraries, natives) = look(archive, name, metadata, &mut findings)?;
+    let (unread, libraries, natives) = survey(archive, name, metadata, &mut findings)?;
     // What is bound already needs no more of a quick look.
     if !findings.is_bound() {
         add_heads(&mut findings, archive, natives, &libraries);
@@ -56,7 +56,7 @@ pub fn quick_in<R: ReadAt + ?Sized>(
 type Looked<'a> = (usize, Vec<(&'a str, u64)>, Vec<(&'a str, Entry<'a>)>);
 
 /// Adds what names, METADATA and notes tell.
-pub(super) fn look<'a, R: ReadAt + ?Sized>(
+pub(super) fn survey<'a, R: ReadAt + ?Sized>(
     archive: &'a Archive<'_, R>,
     name: &WheelFilename,
     metadata: Option<&[u8]>,
