@@ -91,6 +91,22 @@ impl Shown {
         }
     }
 
+    /// Reads what is shown of some projects of a collection's newest revision; `None`: a variant, an older revision, or one of which
+    /// something is withheld, shows what only all entries tell.
+    pub(crate) fn read_projects(&self, rows: &Rows, projects: &BTreeSet<ProjectName>) -> Result<Option<ShownEntries>> {
+        let Self::Collection { name, at: None } = self else { return Ok(None) };
+        let row = collection_row(rows, name)?;
+        if !Withholding::read(rows, vec![&row])?.is_idle() {
+            return Ok(None);
+        }
+        let mut entries = Vec::new();
+        for project in projects {
+            entries.append(&mut rows.project_entries(row.id, project)?);
+        }
+        let sources = vec![source(&row, row.revision)];
+        Ok(Some(ShownEntries { sources, entries, withheld: Vec::new(), statuses: BTreeMap::new() }))
+    }
+
     /// Reads what is shown of one project or of all.
     pub(crate) fn read(&self, rows: &Rows, project: Option<&ProjectName>) -> Result<ShownEntries> {
         match self {

@@ -12,6 +12,7 @@ use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 const HANDLES: &str = "/proc/self/fd";
 
@@ -112,6 +113,11 @@ impl Folder {
     /// Returns the names in it, sorted.
     pub fn names(&self) -> Result<Vec<std::ffi::OsString>> {
         names(&self.handle())
+    }
+
+    /// Sets its modification time, which any change of a name in it moves on.
+    pub fn stamp(&self, time: SystemTime) -> Result<()> {
+        super::set_modified(&self.handle, &self.path, time)
     }
 
     /// Tells whether it belongs to the user that this process acts for.

@@ -1,6 +1,6 @@
 //! Rows of distributions: what an index says of bytes under a filename.
 
-use super::{BlobId, CollectionId, Result, Rows, Transaction};
+use super::{BlobId, Result, Rows, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::name::ProjectName;
 use crate::wheel::{Contents, DistributionFilename, Kind, VariantLabel};
@@ -51,18 +51,6 @@ impl Distribution {
 }
 
 impl Rows {
-    /// Counts the live entries of a collection, and those that have METADATA and a name of at most so many bytes.
-    pub fn sidecar_counts(&self, collection: CollectionId, longest: usize) -> Result<(usize, usize)> {
-        let sql = "SELECT count(*), count(iif(d.metadata_sha256 NOT NULL AND d.kind = 'wheel' AND octet_length(e.filename) <= ?2, 1, NULL))
-                   FROM entry e JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
-                   WHERE e.collection_id = ?1 AND e.removed IS NULL";
-        let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
-        let mut statement = self.conn.prepare_cached(sql)?;
-        let counts =
-            statement.query_row((collection, longest as i64), |row| Ok((count(row.get(0)?), count(row.get(1)?))));
-        Ok(counts?)
-    }
-
     /// Returns the filenames of all blobs.
     pub fn all_filenames(&self) -> Result<Vec<(Blake3, String)>> {
         let sql =

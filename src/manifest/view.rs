@@ -2,7 +2,9 @@
 
 use super::types::{row_id, text_column};
 use super::{CollectionId, Result, Rows, Transaction};
+use crate::name::ProjectName;
 use rusqlite::{OptionalExtension, Row};
+use std::collections::BTreeSet;
 
 row_id! {
     /// A view's row.
@@ -102,6 +104,27 @@ impl Rows {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map((view, generation), |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the projects of which entries came or went since a revision that a view shows; `None`: it changed in other ways, too.
+    pub fn changed_projects(&self, collection: CollectionId, since: i64) -> Result<Option<BTreeSet<ProjectName>>> {
+        let sql =
+            "SELECT EXISTS(SELECT 1 FROM revision WHERE collection_id = ?1 AND number > ?2 AND added + removed = 0)";
+        if self.conn.prepare_cached(sql)?.query_row((collection, since), |row| row.get(0))? {
+            return Ok(None);
+        }
+        // Rows are numbered as they come: those that came since are the last ones of the collection.
+        let sql = "WITH known(id) AS MATERIALIZED (
+                       SELECT id FROM entry WHERE +collection_id = ?1 AND added <= ?2 ORDER BY id DESC LIMIT 1),
+                   changed AS (
+                       SELECT blob_id, filename FROM entry
+                       WHERE id > coalesce((SELECT id FROM known), 0) AND +collection_id = ?1
+                       UNION ALL
+                       SELECT blob_id, filename FROM entry WHERE collection_id = ?1 AND removed > ?2)
+                   SELECT DISTINCT d.project FROM changed JOIN distribution d USING(blob_id, filename)";
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let projects = statement.query_map((collection, since), |row| row.get(0))?;
+        Ok(Some(projects.collect::<rusqlite::Result<_>>()?))
     }
 
     /// Returns the folders of the views that show a collection.

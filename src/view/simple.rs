@@ -18,12 +18,13 @@ use crate::fs::{self, Folder};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The mark's name, and the one that it is written under first.
 const MARK: [&str; 2] = ["view.json", "view.tmp"];
 
 /// A project as the plan sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Project {
     /// Its name.
     pub name: String,
@@ -148,9 +149,15 @@ impl SimpleTree {
         &self.dir
     }
 
-    /// Returns the projects that are shown.
-    pub(super) fn shown(&self) -> impl Iterator<Item = &String> {
-        self.shown.keys()
+    /// Returns the projects that are shown, as their folders are made.
+    pub fn shown(&self) -> impl Iterator<Item = Project> + '_ {
+        self.shown.iter().map(|(name, fingerprint)| Project { name: name.clone(), fingerprint: fingerprint.clone() })
+    }
+
+    /// Notes that a project's folder, which was looked at, is as it was made.
+    pub fn confirm(&self, project: &Project) -> Result<()> {
+        let dir = self.projects.as_ref().map(|projects| projects.child(&project.dir_name())).transpose()?.flatten();
+        Ok(dir.map_or(Ok(()), |dir| dir.stamp(made_at(&project.fingerprint)))?)
     }
 
     /// Has a project's folder, which isn't as it was made, made anew.
@@ -220,7 +227,7 @@ impl SimpleTree {
         }
         fs::write_new(&dir.at("index.json"), &content.json)?;
         fs::write_new(&dir.at("index.html"), &content.html)?;
-        Ok(())
+        Ok(dir.stamp(made_at(&project.fingerprint))?)
     }
 
     /// Shows what was made, durably, by one rename.
@@ -281,6 +288,14 @@ impl SimpleTree {
         }
         Ok(())
     }
+}
+
+/// Returns the time that a project's folder gets when it is made, and that any change of what is in it moves on: some second of the
+/// years 1980 to 2013, even, since some filesystems keep no others.
+pub(super) fn made_at(fingerprint: &str) -> SystemTime {
+    const START: u64 = 315_532_800;
+    let digest = fingerprint.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    UNIX_EPOCH + Duration::from_secs(START + u64::from(digest) / 8 * 2)
 }
 
 /// Opens a folder that must be one of our own, if it is there; else says why it is none.

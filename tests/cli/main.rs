@@ -33,6 +33,7 @@ mod run;
 mod status;
 mod store;
 mod tree;
+mod tree_changes;
 mod variants;
 mod view;
 

@@ -1,5 +1,6 @@
 //! The files and pages of a tree.
 
+use super::changes::Kept;
 use super::tree::{Shelf, TreeOptions, wanted};
 use super::{file, has_sidecar};
 use crate::blobs::Blobs;
@@ -26,6 +27,8 @@ pub(super) struct TreeTask<'a> {
     pub(super) owner: &'a Owner,
     pub(super) options: &'a TreeOptions,
     pub(super) generation: i64,
+    /// What isn't among the projects that are given.
+    pub(super) kept: Kept,
     /// The row, where it was made for this.
     pub(super) new: Option<ViewId>,
 }
@@ -38,8 +41,10 @@ pub(super) fn make_simple(
     errand: &TreeTask<'_>,
     projects: &[Shelf<'_>],
 ) -> Result<usize> {
-    let TreeTask { owner, options, generation, .. } = *errand;
-    let wanted = wanted(store, projects, options.link);
+    let TreeTask { owner, options, generation, ref kept, .. } = *errand;
+    // What is kept is shown, and so never made.
+    let mut wanted = wanted(store, projects, options.link);
+    wanted.extend_from_slice(&kept.projects);
     tree.sweep()?;
     tree.prepare(owner)?;
     let plan = tree.plan(&wanted);
@@ -68,7 +73,8 @@ pub(super) fn make_simple(
         })?;
     }
     context.progress.finish();
-    let names: Vec<&str> = wanted.iter().map(|project| project.name.as_str()).collect();
+    let mut names: Vec<&str> = wanted.iter().map(|project| project.name.as_str()).collect();
+    names.sort_unstable();
     let (mut page, mut document) = (Vec::new(), Vec::new());
     html::root(&mut page, None, &names).expect("memory takes all bytes");
     json::root(&mut document, None, names.iter().map(|name| (*name, None))).expect("memory takes all bytes");

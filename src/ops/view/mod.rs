@@ -1,5 +1,6 @@
 //! `view`: a collection at a revision or what a variant sees, printed as a page or list, or written as a tree.
 
+mod changes;
 mod make;
 mod page;
 mod place;

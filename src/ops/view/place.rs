@@ -143,7 +143,7 @@ fn seen(store: &Store, view: &ViewRow) -> Result<Option<String>> {
         Tree::Simple(tree) => {
             let standing = tree.standing();
             let damaged = standing.values().filter(|standing| standing.is_none()).count();
-            let files: usize = standing.values().flatten().map(|standing| standing.files).sum();
+            let files: usize = standing.values().flatten().map(|standing| standing.files.len()).sum();
             match damaged {
                 0 if files == view.files || !is_counted => None,
                 0 => Some(format!("it has {} instead of {}", counted(files, "file"), view.files)),

@@ -1,8 +1,9 @@
 //! `view --to`: a tree on disk, written, brought up to date, taken away.
 
+use super::changes::{self, Kept};
 use super::make::{TreeTask, make_flat, make_simple};
 use super::place::{Tree, open, owner, place, refuse_other};
-use super::{LONGEST_NAME, has_sidecar, signed, split_lost};
+use super::{has_sidecar, signed, split_lost};
 use crate::blobs::Found;
 use crate::catalog::at::CollectionAt;
 use crate::catalog::variant_documents::{VariantsDocument, variants_of};
@@ -112,19 +113,25 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
     let owner = owner(store, text, &options.shown);
     let is_other = refuse_other(&tree, &owner, options)?;
     let known = store.manifest.find_view(text)?.filter(|_| !is_other);
-    if let Some(report) = unchanged(store, options, &path, known.as_ref(), &tree)? {
+    let is_whole = known.as_ref().map(|known| is_whole(store, options, &path, known, &tree)).transpose()?;
+    let whole = known.as_ref().filter(|_| is_whole == Some(true));
+    if let Some(known) = whole
+        && let Some(report) = unchanged(store, options, &path, known)?
+    {
         return Ok(report);
     }
     let transaction = store.manifest.write()?;
-    let mut read = options.shown.read(&transaction, None)?;
-    if let Some(known) = known.as_ref().filter(|known| known.files > 0 && read.entries.is_empty() && !options.replace) {
-        let files = counted(known.files, "file");
-        return Err(Error::Refused(format!(
-            "{text} has {files} and would have none; say --replace where that is meant"
-        )));
+    let changes = match (whole, &tree) {
+        (Some(known), Tree::Simple(tree)) => changes::read(&transaction, &options.shown, known, tree)?,
+        _ => None,
+    };
+    let part_of = whole.filter(|_| changes.is_some());
+    let all = || Ok::<_, Error>((options.shown.read(&transaction, None)?, Kept::default()));
+    let (mut read, kept) = changes.map_or_else(all, Ok)?;
+    if read.entries.is_empty() && kept.files == 0 {
+        refuse_to_empty(known.as_ref(), options)?;
     }
-    let root = store.root().to_string_lossy();
-    let id = transaction.insert_view(text, &root, options.layout, options.link)?;
+    let id = transaction.insert_view(text, &store.root().to_string_lossy(), options.layout, options.link)?;
     let generation = transaction.last_generation(id)? + 1;
     for (collection, source) in &read.sources {
         transaction.insert_view_source(id, generation, *collection, source.revision)?;
@@ -132,38 +139,47 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
     let mut entries = std::mem::take(&mut read.entries);
     transaction.commit()?;
     // Before bytes are looked at: what is found bad from here on is noticed by the next run.
-    let losses = store.manifest.losses()?;
+    let losses = part_of.map_or_else(|| store.manifest.losses().map(Some), |known| Ok(known.losses))?;
     let doubtful: HashSet<ProjectName> = match &mut tree {
-        Tree::Simple(tree) => changed_projects(store, tree, &shelves(&entries, &read.statuses, &[]), options.link),
-        Tree::Flat(_) => entries.iter().map(|entry| entry.project.clone()).collect(),
+        Tree::Simple(tree) if part_of.is_none() => {
+            changed_projects(store, tree, &shelves(&entries, &read.statuses, &[]), options.link)?
+        }
+        _ => entries.iter().map(|entry| entry.project.clone()).collect(),
     };
     find_lost(store, entries.iter_mut().filter(|entry| doubtful.contains(&entry.project)).collect())?;
     let left_out = split_lost(&mut entries);
     let documents = variants_of(&store.manifest, &entries)?;
     let projects = shelves(&entries, &read.statuses, &documents);
-    let errand = TreeTask { owner: &owner, options, generation, new: known.is_none().then_some(id) };
+    let (files, shown) = (entries.len() + kept.files, projects.len() + kept.projects.len());
+    let errand = TreeTask { owner: &owner, options, generation, kept, new: known.is_none().then_some(id) };
     let (made, theirs) = match tree {
         Tree::Simple(tree) => (make_simple(store, context, tree, &errand, &projects)?, Vec::new()),
         Tree::Flat(tree) => make_flat(store, tree, &errand, &entries, &documents)?,
     };
     let transaction = store.manifest.write()?;
-    let counts = (entries.len(), projects.len());
-    let is_whole = left_out.is_empty() && may_be_unchanged(&options.shown);
-    transaction.set_generation(id, generation, counts, is_whole.then_some(losses))?;
+    let losses = losses.filter(|_| left_out.is_empty() && may_be_unchanged(&options.shown));
+    transaction.set_generation(id, generation, (files, shown), losses)?;
     transaction.commit()?;
     Ok(TreeReport {
         collection: options.shown.name().clone(),
         revision: read.revision(),
         collections: read.collections(),
         path,
-        files: entries.len(),
-        projects: projects.len(),
+        files,
+        projects: shown,
         made,
         is_new: known.is_none(),
         left_out,
         withheld: read.withheld,
         theirs,
     })
+}
+
+/// Refuses to leave a tree that has files without any, unless that is meant.
+fn refuse_to_empty(known: Option<&ViewRow>, options: &TreeOptions) -> Result<()> {
+    let Some(known) = known.filter(|known| known.files > 0 && !options.replace) else { return Ok(()) };
+    let files = counted(known.files, "file");
+    Err(Error::Refused(format!("{} has {files} and would have none; say --replace where that is meant", known.path)))
 }
 
 /// Looks whether the files of blobs are those that were known to be right; one that isn't is read, and recorded as lost if bad.
@@ -189,37 +205,32 @@ fn changed_projects(
     tree: &mut SimpleTree,
     projects: &[Shelf<'_>],
     link: LinkKind,
-) -> HashSet<ProjectName> {
+) -> Result<HashSet<ProjectName>> {
     let wanted = wanted(store, projects, link);
     let mut changed: HashSet<ProjectName> =
         tree.plan(&wanted).make.into_iter().map(|index| projects[index].project.clone()).collect();
-    let standing = tree.standing();
-    for shelf in projects {
-        if changed.contains(shelf.project) {
-            continue;
-        }
-        let sidecars = shelf.entries.iter().filter(|entry| entry.sidecar().is_some() && has_sidecar(entry)).count();
-        let made = Standing { files: shelf.entries.len(), sidecars };
-        if standing.get(shelf.project.as_str()).is_some_and(|found| *found != Some(made)) {
-            tree.forget(shelf.project.as_str());
+    let altered = tree.altered(link == LinkKind::Symlink);
+    for (shelf, folder) in projects.iter().zip(&wanted) {
+        let Some(found) = altered.get(folder).filter(|_| !changed.contains(shelf.project)) else { continue };
+        let has = |entry: &&Entry| entry.sidecar().is_some() && has_sidecar(entry);
+        let sidecars = shelf.entries.iter().filter(has).map(|entry| format!("{}.metadata", entry.filename)).collect();
+        let files = shelf.entries.iter().map(|entry| entry.filename.clone()).collect();
+        if *found == Some(Standing { files, sidecars }) {
+            tree.confirm(folder)?;
+        } else {
+            tree.forget(&folder.name);
             changed.insert(shelf.project.clone());
         }
     }
-    changed
+    Ok(changed)
 }
 
-/// Tells whether a tree has all that was made of it, as far as counts tell.
-fn stands(tree: &Tree, known: &ViewRow, sidecars: Option<usize>) -> bool {
+/// Tells whether a tree has all that was made of it.
+fn stands(tree: &Tree, known: &ViewRow) -> bool {
     match tree {
         Tree::Flat(tree) => tree.stands(),
         Tree::Simple(tree) => {
-            let standing = tree.standing();
-            let whole: Option<Vec<Standing>> = standing.values().copied().collect();
-            whole.is_some_and(|whole| {
-                let found: usize = whole.iter().map(|project| project.sidecars).sum();
-                whole.iter().map(|project| project.files).sum::<usize>() == known.files
-                    && sidecars.is_some_and(|sidecars| sidecars == found)
-            })
+            tree.shown().count() == known.projects && tree.altered(known.link == LinkKind::Symlink).is_empty()
         }
     }
 }
@@ -261,43 +272,28 @@ pub(super) fn may_be_unchanged(shown: &Shown) -> bool {
     matches!(shown, Shown::Collection { .. })
 }
 
-/// Tells that a tree shows what is asked for already: the collection has not changed since, and nothing was left out then.
-fn unchanged(
-    store: &Store,
-    options: &TreeOptions,
-    path: &Path,
-    known: Option<&ViewRow>,
-    tree: &Tree,
-) -> Result<Option<TreeReport>> {
-    let Some(known) = known.filter(|_| may_be_unchanged(&options.shown)) else { return Ok(None) };
-    let is_whole = known.losses == Some(store.manifest.losses()?);
+/// Tells whether a tree is as it was made, of all that was asked for then, and in the way that is asked for now.
+fn is_whole(store: &Store, options: &TreeOptions, path: &Path, known: &ViewRow, tree: &Tree) -> Result<bool> {
+    let is_complete = known.losses == Some(store.manifest.losses()?);
     let is_here = known.store == store.root().to_string_lossy();
-    let is_same = is_whole && is_here && known.layout == options.layout && known.link == options.link;
+    let is_same = is_complete && is_here && known.layout == options.layout && known.link == options.link;
     let shown = match options.layout {
         Layout::Simple => path.join("simple/index.html"),
         Layout::Flat => path.join("index.html"),
     };
-    if !is_same || !shown.exists() {
-        return Ok(None);
-    }
+    let is_last = || Ok::<_, Error>(store.manifest.last_generation(known.id)? == known.generation);
+    Ok(may_be_unchanged(&options.shown) && is_same && shown.exists() && is_last()? && stands(tree, known))
+}
+
+/// Tells that a tree that is whole shows what is asked for already: the collection has not changed since.
+fn unchanged(store: &Store, options: &TreeOptions, path: &Path, known: &ViewRow) -> Result<Option<TreeReport>> {
     let transaction = store.manifest.read()?;
     let asked = options.shown.sources(&transaction)?;
     // What is withheld of an older revision may have changed since, which makes a newer one.
-    let Shown::Collection { name, .. } = &options.shown else { return Ok(None) };
-    let row = transaction.find_collection(name)?;
-    let newest = row.as_ref().map(|row| row.revision);
-    if !asked.iter().all(|(_, source)| Some(source.revision) == newest) {
-        return Ok(None);
-    }
+    let newest = transaction.find_collection(options.shown.name())?.map(|row| row.revision);
     let sources = transaction.view_sources(known.id, known.generation)?;
-    let is_last = transaction.last_generation(known.id)? == known.generation;
-    if !is_last || !asked.iter().map(|(id, source)| (*id, source.revision)).eq(sources) {
-        return Ok(None);
-    }
-    let counts = row.map(|row| transaction.sidecar_counts(row.id, LONGEST_NAME)).transpose()?;
-    // Where not all is shown, the way with all entries tells what should be there.
-    let sidecars = counts.filter(|(files, _)| *files == known.files).map(|(_, sidecars)| sidecars);
-    if !stands(tree, known, sidecars) {
+    let is_newest = asked.iter().all(|(_, source)| Some(source.revision) == newest);
+    if !is_newest || !asked.iter().map(|(id, source)| (*id, source.revision)).eq(sources) {
         return Ok(None);
     }
     let read = ShownEntries { sources: asked, entries: Vec::new(), withheld: Vec::new(), statuses: BTreeMap::new() };
