@@ -56,6 +56,7 @@ fn a_tree_brought_up_to_date_shows_what_one_made_anew_shows() {
             for key in ["files", "projects", "revision", "collections", "left_out", "withheld"] {
                 assert_eq!(report[key], anew[key], "{key}: {what}");
             }
+            assert_eq!(report["revision"], number + 2, "{what}");
             assert!(shown(&env.path("tree")) == shown(&env.path(&fresh)), "{what}");
             let again = env.json(["view", "--to", "tree", "--link", link]);
             assert_eq!((&again["made"], &again["files"]), (&0.into(), &files.into()), "again: {what}");

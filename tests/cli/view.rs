@@ -16,6 +16,17 @@ fn filled() -> Env {
 }
 
 #[test]
+fn a_page_tells_how_often_what_it_shows_changed() {
+    let env = filled();
+    let serial =
+        |args: &[&str]| env.json([&["view", "--format", "json"], args].concat())["meta"]["_last-serial"].clone();
+    assert_eq!((serial(&[]), serial(&["--at", "1"])), (2.into(), 1.into()));
+    Wheel::new("own", "1.0").write_to(env.path("three"));
+    env.ok(["import", "three", "--collection", "gpu"]);
+    assert_eq!(serial(&["--variant", "gpu"]), 3, "one of its own, two of the default collection");
+}
+
+#[test]
 fn a_page_has_an_anchor_for_each_file_with_what_installers_need() {
     let env = filled();
     let page = env.ok(["view"]);

@@ -402,6 +402,14 @@ fn b10_what_a_page_shows_is_new_at_once_and_a_revision_stays_as_it_was() {
     let old = ask("/cuda@1/simple/demo-lib/", "");
     assert_eq!(old.text().matches("\"filename\"").count(), 1, "{old}");
     assert_eq!(old.header("cache-control"), "max-age=86400");
+    // The list of projects, too, with those that came or went since.
+    site.add("cuda", &[Wheel::new("late", "1.0")]);
+    site.env.ok(["invalidate", "demo-lib", "--collection", "cuda"]);
+    let names = |path: &str| -> Vec<String> {
+        let root = site.server.json(path);
+        root["projects"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((names("/cuda@1/simple/"), names("/cuda/simple/")), (vec!["demo-lib".into()], vec!["late".into()]));
     site.end();
 }
 
