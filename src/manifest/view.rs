@@ -56,12 +56,14 @@ pub struct ViewRow {
     pub projects: usize,
     /// The folder's count of losses when it was made; `None`: something was left out of it.
     pub losses: Option<i64>,
+    /// A digest of all that it shows; `None`: not known yet.
+    pub digest: Option<String>,
 }
 
 macro_rules! select_views {
     ($rest:literal) => {
         concat!(
-            "SELECT view.*, coalesce(generation, 0) AS generation, coalesce(files, 0) AS files, coalesce(projects, 0) AS projects, losses
+            "SELECT view.*, coalesce(generation, 0) AS generation, coalesce(files, 0) AS files, coalesce(projects, 0) AS projects, losses, digest
              FROM view LEFT JOIN view_shown ON view_id = id ",
             $rest
         )
@@ -80,6 +82,7 @@ impl ViewRow {
             files: row.get::<_, i64>("files")? as usize,
             projects: row.get::<_, i64>("projects")? as usize,
             losses: row.get("losses")?,
+            digest: row.get("digest")?,
         })
     }
 }
@@ -175,9 +178,11 @@ impl Transaction<'_> {
         generation: i64,
         (files, projects): (usize, usize),
         losses: Option<i64>,
+        digest: &str,
     ) -> Result<()> {
-        let sql = "INSERT OR REPLACE INTO view_shown(view_id, generation, files, projects, losses) VALUES(?1, ?2, ?3, ?4, ?5)";
-        self.conn.prepare_cached(sql)?.execute((view, generation, files as i64, projects as i64, losses))?;
+        let sql = "INSERT OR REPLACE INTO view_shown(view_id, generation, files, projects, losses, digest)
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+        self.conn.prepare_cached(sql)?.execute((view, generation, files as i64, projects as i64, losses, digest))?;
         let sql = "DELETE FROM view_source WHERE view_id = ?1 AND generation <> ?2";
         self.conn.prepare_cached(sql)?.execute((view, generation))?;
         Ok(())

@@ -156,6 +156,12 @@ impl FlatTree {
         self.mark.as_ref().is_some_and(|mark| mark.staging.is_some())
     }
 
+    /// Digests all that was made in it.
+    pub fn digest(&self) -> String {
+        let files = self.mark.as_ref().and_then(|mark| serde_json::to_vec(&mark.files).ok());
+        blake3::hash(&files.unwrap_or_default()).to_hex().to_string()
+    }
+
     /// Tells whether all that was made is there, and leads to a file.
     pub fn stands(&self) -> bool {
         self.mark.as_ref().is_some_and(|mark| {

@@ -154,6 +154,13 @@ impl SimpleTree {
         self.shown.iter().map(|(name, fingerprint)| Project { name: name.clone(), fingerprint: fingerprint.clone() })
     }
 
+    /// Digests all that it shows.
+    pub fn digest(&self) -> String {
+        let mut names: Vec<String> = self.shown().map(|project| project.dir_name()).collect();
+        names.sort_unstable();
+        blake3::hash(names.join("/").as_bytes()).to_hex().to_string()
+    }
+
     /// Notes that a project's folder, which was looked at, is as it was made.
     pub fn confirm(&self, project: &Project) -> Result<()> {
         let dir = self.projects.as_ref().map(|projects| projects.child(&project.dir_name())).transpose()?.flatten();

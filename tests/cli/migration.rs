@@ -252,8 +252,8 @@ fn what_was_seen_of_trees_remotes_and_tokens_stays_when_it_gets_tables_of_its_ow
         let connection = Connection::open(env.path("store/manifest.sqlite")).unwrap();
         let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
         assert_eq!(
-            text("SELECT json_array(view_id, generation, files, projects, losses) FROM view_shown"),
-            "[5,3,8,9,null]"
+            text("SELECT json_array(view_id, generation, files, projects, losses, digest) FROM view_shown"),
+            "[5,3,8,9,null,null]"
         );
         assert_eq!(text("SELECT group_concat(key || '=' || value) FROM here"), "build_run_begun:aa=3 note,losses=4");
         assert_eq!(text("SELECT CAST(count(*) AS TEXT) FROM meta WHERE key IN (SELECT key FROM here)"), "0");

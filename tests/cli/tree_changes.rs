@@ -119,3 +119,51 @@ fn a_tree_of_before_that_is_as_it_was_made_is_kept() {
         assert_eq!(time(), made, "it is looked at once, and known from then on");
     }
 }
+
+#[test]
+fn a_store_or_a_tree_that_was_put_back_is_noticed() {
+    for layout in ["simple", "flat"] {
+        for is_store in [true, false] {
+            let env = Env::new();
+            for number in 0..PROJECTS {
+                Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
+            }
+            Wheel::new("p0", "2.0").write_to(env.path("more"));
+            Wheel::new("p1", "2.0").write_to(env.path("later"));
+            env.ok(["import", "in"]);
+            let view = ["view", "--to", "tree", "--layout", layout, "--link", "hardlink"];
+            env.ok(view);
+            let put_back = if is_store { "store" } else { "tree" };
+            let copy = |from: &str, to: &str| {
+                let done = std::process::Command::new("cp").arg("-a").arg(env.path(from)).arg(env.path(to)).status();
+                assert!(done.unwrap().success());
+            };
+            copy(put_back, "backup");
+            env.ok(["import", "more"]);
+            env.ok(view);
+            // As many files and projects as before, but others.
+            env.ok(["invalidate", "p2"]);
+            Wheel::new("p9", "2.0").write_to(env.path("more2"));
+            env.ok(["import", "more2"]);
+            env.ok(view);
+            fs::remove_dir_all(env.path(put_back)).unwrap();
+            copy("backup", put_back);
+            let listed = |tree: &str| -> Vec<String> {
+                let files = crate::files(&env.path(tree)).into_iter().filter(|file| file.ends_with(".whl"));
+                let mut names: Vec<String> =
+                    files.map(|file| file.rsplit('/').next().unwrap_or_default().to_owned()).collect();
+                names.sort();
+                names
+            };
+            for change in [None, Some("later")] {
+                if let Some(change) = change {
+                    env.ok(["import", change]);
+                }
+                env.ok(view);
+                let fresh = format!("fresh-{}", change.is_some());
+                env.ok(["view", "--to", &fresh, "--layout", layout, "--link", "hardlink"]);
+                assert_eq!(listed("tree"), listed(&fresh), "{layout}: {put_back}, {change:?}");
+            }
+        }
+    }
+}

@@ -52,9 +52,10 @@ CREATE TABLE view_shown(                                   -- what readers see o
   view_id INTEGER PRIMARY KEY REFERENCES view(id) ON DELETE CASCADE,
   generation INTEGER NOT NULL,
   files INTEGER NOT NULL, projects INTEGER NOT NULL,
-  losses INTEGER                                           -- the folder's count of losses when it was made whole; NULL: it wasn't
+  losses INTEGER,                                          -- the folder's count of losses when it was made whole; NULL: it wasn't
+  digest TEXT                                              -- of all that it shows; NULL: not known yet
 ) STRICT;
-INSERT INTO view_shown SELECT id, generation, files, projects, losses FROM view WHERE generation > 0;
+INSERT INTO view_shown SELECT id, generation, files, projects, losses, NULL FROM view WHERE generation > 0;
 ALTER TABLE view DROP COLUMN generation;
 ALTER TABLE view DROP COLUMN files;
 ALTER TABLE view DROP COLUMN projects;

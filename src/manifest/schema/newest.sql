@@ -419,7 +419,8 @@ CREATE TABLE view_shown(                                   -- what readers see o
   view_id INTEGER PRIMARY KEY REFERENCES view(id) ON DELETE CASCADE,
   generation INTEGER NOT NULL,
   files INTEGER NOT NULL, projects INTEGER NOT NULL,
-  losses INTEGER                                           -- the folder's count of losses when it was made whole; NULL: it wasn't
+  losses INTEGER,                                          -- the folder's count of losses when it was made whole; NULL: it wasn't
+  digest TEXT                                              -- of all that it shows; NULL: not known yet
 ) STRICT;
 CREATE TABLE remote_health(                                -- how a remote answers here
   remote_id INTEGER PRIMARY KEY REFERENCES remote(id) ON DELETE CASCADE,

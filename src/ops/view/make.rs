@@ -37,7 +37,7 @@ pub(super) struct TreeTask<'a> {
 pub(super) fn make_simple(
     store: &Store,
     context: &Context<'_>,
-    mut tree: SimpleTree,
+    tree: &mut SimpleTree,
     errand: &TreeTask<'_>,
     projects: &[Shelf<'_>],
 ) -> Result<usize> {
@@ -140,7 +140,7 @@ fn beside(document: &VariantsDocument) -> Document {
 /// Makes and shows a flat tree; returns how many files were made anew, and which are somebody else's.
 pub(super) fn make_flat(
     store: &Store,
-    mut tree: FlatTree,
+    tree: &mut FlatTree,
     errand: &TreeTask<'_>,
     entries: &[Entry],
     documents: &[VariantsDocument],

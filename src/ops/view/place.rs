@@ -75,6 +75,14 @@ pub(super) enum Tree {
 }
 
 impl Tree {
+    /// Digests what it shows.
+    pub(super) fn digest(&self) -> String {
+        match self {
+            Self::Simple(tree) => tree.digest(),
+            Self::Flat(tree) => tree.digest(),
+        }
+    }
+
     fn owner(&self) -> Option<&Owner> {
         match self {
             Self::Simple(tree) => tree.owner(),

@@ -152,13 +152,13 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
     let projects = shelves(&entries, &read.statuses, &documents);
     let (files, shown) = (entries.len() + kept.files, projects.len() + kept.projects.len());
     let errand = TreeTask { owner: &owner, options, generation, kept, new: known.is_none().then_some(id) };
-    let (made, theirs) = match tree {
+    let (made, theirs) = match &mut tree {
         Tree::Simple(tree) => (make_simple(store, context, tree, &errand, &projects)?, Vec::new()),
         Tree::Flat(tree) => make_flat(store, tree, &errand, &entries, &documents)?,
     };
     let transaction = store.manifest.write()?;
     let losses = losses.filter(|_| left_out.is_empty() && may_be_unchanged(&options.shown));
-    transaction.set_generation(id, generation, (files, shown), losses)?;
+    transaction.set_generation(id, generation, (files, shown), losses, &tree.digest())?;
     transaction.commit()?;
     Ok(TreeReport {
         collection: options.shown.name().clone(),
@@ -225,13 +225,15 @@ fn changed_projects(
     Ok(changed)
 }
 
-/// Tells whether a tree has all that was made of it.
+/// Tells whether a tree shows what its row says, and has all that was made of it.
 fn stands(tree: &Tree, known: &ViewRow) -> bool {
+    // The store, or the tree, may have been put back to what it was some time ago.
+    if known.digest != Some(tree.digest()) {
+        return false;
+    }
     match tree {
         Tree::Flat(tree) => tree.stands(),
-        Tree::Simple(tree) => {
-            tree.shown().count() == known.projects && tree.altered(known.link == LinkKind::Symlink).is_empty()
-        }
+        Tree::Simple(tree) => tree.altered(known.link == LinkKind::Symlink).is_empty(),
     }
 }
 
