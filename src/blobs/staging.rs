@@ -36,7 +36,8 @@ pub struct Staged {
     pub digests: Digests,
     /// The stat of the staged file: a rename keeps its inode, size and modification time.
     pub signature: Signature,
-    /// The stat of the source, if its bytes are those that were hashed: the source didn't change meanwhile.
+    /// The stat of the source, if its bytes are those that were hashed: the source didn't change meanwhile. Never that of a source that
+    /// was linked: a new name moves its change time, which then is too young to prove anything, and it is known by being the blob.
     pub source: Option<Signature>,
     /// Why it is a copy though a link was asked for.
     pub copied: Option<&'static str>,
@@ -98,19 +99,9 @@ impl Staging {
         if is_linked && copied.is_none() {
             let digests = hash(&original, &path, wide)?;
             // The source and the staged file are one: what changed it changed both.
-            let after = Signature::of(&original.metadata().map_err(Error::at("look at", source))?);
-            let before_mode = before.permissions().mode() & 0o7777;
-            let before = Signature::of(&before);
-            let is_unchanged = (after.size, after.modified_ns) == (before.size, before.modified_ns);
-            return Ok(Staged {
-                path,
-                file: original,
-                digests,
-                signature: after,
-                source: is_unchanged.then_some(after),
-                copied,
-                mode: Some(before_mode),
-            });
+            let signature = Signature::of(&original.metadata().map_err(Error::at("look at", source))?);
+            let mode = Some(before.permissions().mode() & 0o7777);
+            return Ok(Staged { path, file: original, digests, signature, source: None, copied, mode });
         }
         let (file, digests) = match self.reflink(&original, &path, mode)? {
             Some(file) => {

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 fn outcomes(report: &Value) -> Vec<&str> {
     texts(&report["distributions"], "outcome")
@@ -340,8 +341,28 @@ fn what_came_by_a_hard_link_is_known_by_its_stat_the_next_time() {
         assert_eq!(outcomes(&env.json(["import", "in", "--link", link])), ["unchanged"], "{link}");
     }
     // With another time it is read.
-    fs::File::open(&source).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    fs::File::open(&source).unwrap().set_modified(SystemTime::now()).unwrap();
     assert_ne!(outcomes(&env.run(["--json", "import", "in"]).json()), ["unchanged"]);
+}
+
+#[test]
+fn a_source_is_remembered_once_its_stat_proves_its_bytes() {
+    let env = Env::new();
+    let put = |dir: &str, seed: u64| Wheel::new("demo", "1.0").payload(5000, seed).write_to(env.path(dir));
+    let remembered = || -> i64 {
+        let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+        manifest.query_row("SELECT count(*) FROM seen", [], |row| row.get(0)).unwrap()
+    };
+    // What was written a moment ago, or has a time later than now, may be written again within its times.
+    let young = put("young", 1);
+    fs::File::open(&young).unwrap().set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
+    put("staged", 2);
+    put("in-place", 2);
+    std::thread::sleep(Duration::from_secs(1));
+    for (dir, count) in [("young", 0), ("staged", 1), ("in-place", 2), ("staged", 2)] {
+        env.ok(["import", dir, "--link", "copy"]);
+        assert_eq!(remembered(), count, "{dir}");
+    }
 }
 
 /// An image of a filesystem with one file, mounted read-only; all its times are the same as those of any other.
