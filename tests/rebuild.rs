@@ -147,6 +147,10 @@ fn filenames_that_were_noted_beside_the_blobs_come_back() {
         })
         .collect();
     sample.import("shared", &builds);
+    // A blob's second name is noted as its first one was.
+    let named = inputs.join("demo-1.0-3-py3-none-any.whl");
+    fs::copy(sample.dir.path().join("in").join(&sample.filenames[0]), &named).unwrap();
+    sample.import("cuda", &[named]);
     let names = sample.listed();
     sample.remove_manifest();
     let list = sample.root.join("filenames/list");
@@ -155,7 +159,7 @@ fn filenames_that_were_noted_beside_the_blobs_come_back() {
     fs::write(&list, format!("{text}\n1234 a-1-py3-none-any.whl\n{} gone-1-py3-none-any.whl\nabc", "0".repeat(64)))
         .unwrap();
     let report = sample.rebuild(false).unwrap();
-    assert_eq!((report.guessed, report.distributions.len(), report.problems.len()), (0, 5, 0), "{report:?}");
+    assert_eq!((report.guessed, report.distributions.len(), report.problems.len()), (0, 6, 0), "{report:?}");
     assert_eq!(sample.listed(), names);
     sample.is_sound();
     // What a store of an earlier version lacks is told, and gc notes it.

@@ -334,8 +334,8 @@ impl Publisher<'_> {
             item.has_blob = true;
             return Ok(Ok(item.corrected(transaction, row)?));
         }
-        // The same bytes twice in one batch: one of the two is the copy.
-        item.is_new |= file.state == State::Staged && !inserted.contains(&file.id);
+        // The same bytes twice in one batch: one of the two is the copy, also where a killed import left the row.
+        item.is_new |= file.state == State::Staged && inserted.insert(file.id);
         Ok(Ok(file))
     }
 }

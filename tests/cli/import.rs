@@ -224,6 +224,11 @@ fn link_modes_bring_the_same_bytes_in_their_own_way() {
             continue;
         }
         assert_eq!(output.code, 0, "{mode}: {output}");
+        if mode == "reflink" {
+            let clone =
+                Command::new("cp").arg("--reflink=always").args([&source, &env.path("clone")]).output().unwrap();
+            assert!(clone.status.success(), "no clone can be made here, and a copy is not what was asked for");
+        }
         let stored = crate::blob(&env, "demo");
         assert_eq!(fs::read(&stored).unwrap(), wheel.bytes(), "{mode}");
         assert_eq!(source.exists(), mode != "move", "{mode}");
@@ -345,6 +350,152 @@ fn what_came_by_a_hard_link_is_known_by_its_stat_the_next_time() {
     assert_ne!(outcomes(&env.run(["--json", "import", "in"]).json()), ["unchanged"]);
 }
 
+/// Opens the manifest of an environment, beside it that of another one as `other`.
+fn beside(env: &Env, other: &Env) -> rusqlite::Connection {
+    let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+    let other = other.store().join("manifest.sqlite");
+    manifest.execute("ATTACH ?1 AS other", [other.to_str().unwrap()]).unwrap();
+    manifest
+}
+
+#[test]
+fn the_same_bytes_under_two_names_are_new_once_also_where_a_killed_import_left_their_row() {
+    let wheel = Wheel::new("demo", "1.0").payload(5000, 1);
+    let (other, one) = (Env::new(), Wheel::new("one", "1.0"));
+    wheel.write_to(other.path("in"));
+    other.ok(["import", "in"]);
+    for is_left in [false, true] {
+        let env = Env::new();
+        one.write_to(env.path("one"));
+        env.ok(["import", "one"]);
+        if is_left {
+            let sql = "INSERT INTO file(blake3, size, state) SELECT blake3, size, 'staged' FROM other.file";
+            beside(&env, &other).execute(sql, []).unwrap();
+        }
+        let source = wheel.write_to(env.path("in"));
+        fs::copy(source, env.path("in/demo-1.0-0-py3-none-any.whl")).unwrap();
+        let report = env.json(["import", "in"]);
+        let mut told = outcomes(&report);
+        told.sort_unstable();
+        assert_eq!(told, ["deduplicated", "new"], "{is_left}");
+        assert_eq!(env.json(["verify"])["checked"], 2);
+        env.ok(["doctor"]);
+    }
+}
+
+#[test]
+fn other_bytes_of_a_known_sha256_are_an_alarm_and_change_nothing() {
+    let (env, other) = (Env::new(), Env::new());
+    let known = Wheel::new("known", "1.0").payload(5000, 1);
+    known.write_to(env.path("known"));
+    env.ok(["import", "known"]);
+    for at in [&env, &other] {
+        Wheel::new("demo", "1.0").payload(5000, 2).write_to(at.path("in"));
+    }
+    other.ok(["import", "in"]);
+    beside(&env, &other).execute("UPDATE blob SET sha256 = (SELECT sha256 FROM other.blob)", []).unwrap();
+    // Whether or not somebody has taken its bytes for bad: they are there.
+    for state in ["live", "lost"] {
+        beside(&env, &other).execute("UPDATE file SET state = ?1", [state]).unwrap();
+        let report = json_with_code(&env, 3, &["import", "in"]);
+        let reason = array(&report["refused"])[0]["reason"].as_str().unwrap();
+        assert!(reason.contains("have the same SHA-256 digest"), "{reason}");
+        assert_eq!(crate::files(&env.path("store/blobs/b3")).len(), 1, "{state}");
+        let same = "SELECT count(*) FROM blob b JOIN file f USING(blake3) WHERE f.state = ?1";
+        let count: i64 = beside(&env, &other).query_row(same, [state], |row| row.get(0)).unwrap();
+        assert_eq!(count, 1, "{state}: the known blob's row is as it was");
+    }
+}
+
+#[test]
+fn a_row_that_was_wrong_vouches_for_no_bytes() {
+    for sql in ["UPDATE blob SET sha256 = randomblob(32)", "UPDATE blob SET size = size + 64"] {
+        let env = Env::new();
+        let wheel = Wheel::new("demo", "1.0").payload(5000, 1);
+        wheel.write_to(env.path("in"));
+        env.ok(["import", "in"]);
+        let stored = crate::blob(&env, "demo");
+        rot(&stored);
+        rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap().execute(sql, []).unwrap();
+        wheel.write_to(env.path("again"));
+        assert_eq!(outcomes(&env.json(["import", "again"])), ["healed"], "{sql}");
+        assert!(fs::read(&stored).unwrap() == wheel.bytes(), "{sql}");
+        env.ok(["verify"]);
+    }
+}
+
+#[test]
+fn a_source_that_can_not_be_read_is_refused_alone_and_the_stores_own_fault_is_no_files() {
+    let env = Env::new();
+    Wheel::new("good", "1.0").write_to(env.path("in"));
+    // Its first byte can't be read, not even by root.
+    symlink("/proc/self/mem", env.path("in/bad-1.0-py3-none-any.whl")).unwrap();
+    let report = json_with_code(&env, 3, &["import", "in"]);
+    assert_eq!(
+        (outcomes(&report), texts(&report["refused"], "path")),
+        (vec!["new"], vec!["in/bad-1.0-py3-none-any.whl"])
+    );
+    for (link, fault) in [("copy", "eio"), ("copy", "enospc"), ("hardlink", "eio")] {
+        let (mut faults, mut copies) = (0, 0);
+        for point in 1..30 {
+            let env = Env::new();
+            Wheel::new("one", "1.0").write_to(env.path("one"));
+            env.ok(["import", "one"]);
+            env.leaves("what an import could not take away, since that failed");
+            Wheel::new("demo", "1.0").write_to(env.path("in"));
+            let fault = format!("{fault}@{point}");
+            let output = env.run_with_env(&[("WCAS_FAULT", &*fault)], ["--json", "import", "in", "--link", link]);
+            assert_ne!(output.code, 3, "{link}, {fault}: {output}");
+            if output.code == 0 {
+                copies += array(&output.json()["copied"]).len();
+            }
+            faults += usize::from(output.code != 0);
+        }
+        assert!(faults > 0, "{link}, {fault}: nothing failed, so nothing was tried");
+        assert_eq!(copies, usize::from(link == "hardlink"), "only where it can't be made read-only");
+    }
+}
+
+#[test]
+fn what_can_not_be_linked_from_another_filesystem_is_copied_and_told() {
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else {
+        crate::support::skip("there is no second filesystem here");
+        return;
+    };
+    for mode in ["hardlink", "move"] {
+        let env = Env::new();
+        let wheel = Wheel::new("demo", "1.0").payload(5000, 1);
+        let source = wheel.write_to(elsewhere.path());
+        if fs::metadata(&source).unwrap().dev() == fs::metadata(env.path("")).unwrap().dev() {
+            crate::support::skip("there is no second filesystem here");
+            return;
+        }
+        let report = env.json(["import", elsewhere.path().to_str().unwrap(), "--link", mode]);
+        assert_eq!(
+            (outcomes(&report), texts(&report["copied"], "reason")),
+            (vec!["new"], vec!["it can't be linked there"])
+        );
+        assert_eq!(fs::read(crate::blob(&env, "demo")).unwrap(), wheel.bytes());
+        assert_eq!(source.exists(), mode == "hardlink");
+        env.ok(["verify"]);
+    }
+}
+
+#[test]
+fn a_tree_of_copies_of_bytes_that_nobody_noticed_is_right_again_once_an_import_healed_them() {
+    let env = Env::new();
+    let wheel = Wheel::new("demo", "1.0").payload(5000, 1);
+    wheel.write_to(env.path("in"));
+    env.ok(["import", "in"]);
+    rot(&crate::blob(&env, "demo"));
+    let shown = || fs::read(env.path("tree/simple/demo/demo-1.0-py3-none-any.whl")).unwrap();
+    env.ok(["view", "--to", "tree", "--link", "copy"]);
+    assert!(shown() != wheel.bytes(), "its stat is as it was");
+    assert_eq!(outcomes(&env.json(["import", "in", "--link", "move"])), ["healed"]);
+    env.ok(["view", "--to", "tree", "--link", "copy"]);
+    assert!(shown() == wheel.bytes());
+}
+
 #[test]
 fn a_source_is_remembered_once_its_stat_proves_its_bytes() {
     let env = Env::new();
@@ -444,6 +595,10 @@ fn only_a_file_of_ours_with_one_name_becomes_a_blob_as_it_is() {
         assert!(stored[1] != inodes[1] && (stored[2] != inodes[2] || !is_root), "{mode}");
         let mode_of = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode_of(&outside), 0o640, "{mode}: what is outside stays as it is");
+        for name in ["linked", "outside", "foreign"] {
+            let stored = crate::blob(&env, &format!("{name}{number}"));
+            assert_eq!(mode_of(&stored), 0o444, "{mode}, {name}: nobody writes to a blob");
+        }
         // What was refused has its permissions.
         Wheel::new("liar", "1.0").write_to(env.path("x"));
         let bad = dir.join("bad-1.0-py3-none-any.whl");

@@ -316,6 +316,15 @@ fn remotes_that_fail_hang_or_lie_are_misses_and_the_others_count() {
     site.end();
     let site = behind(&[("slow", slow.url("/simple/"))]);
     assert_eq!(listed(&site, "/cuda/cache/simple/demo/"), names(&[&wheel]), "half a second is no failure");
+    // What it said before holds where it takes longer than anybody here may wait.
+    let env = site.end();
+    let manifest = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+    manifest.execute("UPDATE remote_page SET fetched_at = fetched_at - 61", []).unwrap();
+    slow.route("/simple/demo/", Reply::hang());
+    let site = Site::of(env, &[]);
+    for _ in 0..2 {
+        assert_eq!(listed(&site, "/cuda/cache/simple/demo/"), names(&[&wheel]));
+    }
     site.end();
     // All of a file is looked at before its first byte goes out.
     for (name, reply) in [
@@ -376,12 +385,17 @@ fn many_wants_beside_a_flat_remote_cost_a_collections_page_little() {
     add(&env, "cuda", &[Wheel::new("demo", "1.0")]);
     let line = |number| format!("<a href=\"p{number}-1.0-py3-none-any.whl#sha256={number:064x}\">p{number}</a>\n");
     flat.route("/links.html", Reply::html((0..3000).map(line).collect::<String>()));
-    env.ok(["remote", "add", "flat", &flat.url("/links.html"), "--collection", "cuda"]);
+    env.ok(["remote", "add", "flat", &flat.url("/links.html"), "--collection", "cuda", "--ours"]);
     let site = Site::of(env, &[]);
     assert_eq!(site.server.get("/cuda/simple/p1/").status, 200);
     for number in 0..60 {
         assert_eq!(site.server.get(&format!("/cuda/cache/simple/want{number}/")).status, 404);
     }
+    assert_eq!(listed(&site, "/cuda/cache/simple/p2/").len(), 1);
+    // What the remote has by now is no want; that it has, its one page says.
+    let manifest = rusqlite::Connection::open(site.env.store().join("manifest.sqlite")).unwrap();
+    let wish = "INSERT INTO want(variant, project, count, first_at, last_at) VALUES('cuda', 'p2', 1, 1, 1)";
+    manifest.execute(wish, []).unwrap();
     // The server puts what is wanted into the manifest when it ends.
     let site = Site::of(site.end(), &[]);
     let text = site.server.get("/cuda/").text();

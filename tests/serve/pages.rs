@@ -402,6 +402,16 @@ fn b10_what_a_page_shows_is_new_at_once_and_a_revision_stays_as_it_was() {
     let old = ask("/cuda@1/simple/demo-lib/", "");
     assert_eq!(old.text().matches("\"filename\"").count(), 1, "{old}");
     assert_eq!(old.header("cache-control"), "max-age=86400");
+    // Its files, too: not what has the name now.
+    let [then, now] = [1, 2].map(|seed| Wheel::new("other-lib", "1.0").payload(100, seed));
+    site.add("cuda", std::slice::from_ref(&then));
+    let before = site.server.get("/cuda/simple/other-lib/").header("x-pypi-last-serial").to_owned();
+    site.add("cuda", std::slice::from_ref(&now));
+    for (wheel, is_there) in [(&then, true), (&now, false)] {
+        let heard = site.server.get(&format!("/cuda@{before}{}", file_path(&wheel.filename(), &wheel.bytes())));
+        assert_eq!((heard.status == 200, heard.body == wheel.bytes()), (is_there, is_there), "{heard}");
+    }
+    site.env.ok(["invalidate", "other-lib", "--collection", "cuda"]);
     // The list of projects, too, with those that came or went since.
     site.add("cuda", &[Wheel::new("late", "1.0")]);
     site.env.ok(["invalidate", "demo-lib", "--collection", "cuda"]);

@@ -93,6 +93,57 @@ fn a_page_without_one_usable_file_is_no_project_and_hides_nothing() {
 }
 
 #[test]
+fn while_a_remote_fails_what_it_said_before_holds() {
+    let demo = Wheel::new("demo", "1.0");
+    let server = Server::start();
+    server.route("/simple/demo/", html("demo", &server.wheel(&demo.filename(), &demo.bytes())));
+    let env = Env::new();
+    env.ok(["remote", "add", "up", &server.url("/simple/")]);
+    let site = Site::of(env, &[]);
+    assert_eq!(listed(&site, "/shared/simple/demo/", None), [demo.filename()]);
+    assert_eq!(site.server.get("/shared/simple/gone/").status, 404);
+    let mut site = later(site);
+    server.route("/simple/demo/", Reply::status(500)).route("/simple/gone/", Reply::status(500));
+    // It is asked, and fails; then that is remembered, also by another process.
+    for round in ["asked", "remembered", "remembered still"] {
+        assert_eq!(listed(&site, "/shared/simple/demo/", None), [demo.filename()], "{round}");
+        let gone = site.server.get("/shared/simple/gone/").status;
+        assert!(gone == 404 || round == "asked", "{round}: {gone}");
+        site = Site::of(site.end(), &[]);
+    }
+    let asked = |path: &str| server.paths().iter().filter(|asked| *asked == path).count();
+    let count = (asked("/simple/demo/"), asked("/simple/gone/"));
+    listed(&site, "/shared/simple/demo/", None);
+    site.server.get("/shared/simple/gone/");
+    assert_eq!((asked("/simple/demo/"), asked("/simple/gone/")), count, "who failed is left alone");
+    site.end();
+}
+
+#[test]
+fn a_link_without_a_digest_leads_to_the_file_once_it_is_here_too() {
+    let demo = Wheel::new("demo", "1.0");
+    let server = Server::start();
+    let path = format!("/files/{}", demo.filename());
+    server.route("/simple/demo/", html("demo", &format!("<a href=\"{path}\">x</a>")));
+    server.route(&path, Reply::file(demo.bytes()));
+    let env = Env::new();
+    env.ok(["remote", "add", "up", &server.url("/simple/"), "--trust-unhashed"]);
+    let site = Site::of(env, &[]);
+    let page = site.server.get("/shared/simple/demo/").text();
+    let (_, link) = page.split_once("href=\"").unwrap();
+    let link = url::Url::parse(&site.server.url("/shared/simple/demo/")).unwrap().join(link.split_once('"').unwrap().0);
+    let link = link.unwrap().path().to_owned();
+    assert!(link.contains("/unhashed/"), "{link}");
+    site.env.ok(["pull", "demo"]);
+    // Pages of before lead to it still; to what came with a digest no such link leads.
+    assert!(site.server.get(&link).body == demo.bytes(), "{}", site.server.get(&link));
+    let own = Wheel::new("own", "1.0");
+    site.add("shared", std::slice::from_ref(&own));
+    assert_eq!(site.server.get(&link.replace("demo", "own")).status, 404);
+    site.end();
+}
+
+#[test]
 fn metadata_comes_from_the_wheel_where_the_sidecar_is_withheld_or_wrong() {
     let demo = Wheel::new("demo", "1.0").requires("other>=2");
     let (name, bytes) = (demo.filename(), demo.bytes());
