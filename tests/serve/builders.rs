@@ -66,6 +66,58 @@ fn wheels_are_ours_and_sources_are_everybodys() {
     site.end();
 }
 
+/// A remote with these files.
+fn offering(files: &[(&str, String, Vec<u8>)]) -> Server {
+    let server = Server::start();
+    for (project, ..) in files {
+        let own = files.iter().filter(|(of, ..)| of == project);
+        let links: String = own.map(|(_, filename, bytes)| server.wheel(filename, bytes)).collect();
+        server.route(&format!("/simple/{project}/"), Reply::html(links));
+    }
+    server
+}
+
+#[test]
+fn sources_are_those_of_ours_and_of_the_nearest_stranger_that_has_any() {
+    let wheel = |project: &'static str, version: &str| {
+        let wheel = Wheel::new(project, version).build("1");
+        (project, wheel.filename(), wheel.bytes())
+    };
+    let sdist = |project: &'static str, version: &str| {
+        let sdist = Sdist::new(project, version);
+        (project, sdist.filename(), sdist.bytes())
+    };
+    let near = offering(&[wheel("lib", "2.0"), sdist("lib", "2.0"), wheel("bare", "1.0")]);
+    let far = offering(&[sdist("lib", "3.0"), sdist("bare", "1.0")]);
+    let ours = offering(&[
+        wheel("lib", "1.0"),
+        wheel("lib", "1.1"),
+        sdist("lib", "1.5"),
+        wheel("torch", "2.0"),
+        sdist("torch", "2.0"),
+    ]);
+    let site = site(&far);
+    site.env.ok(["remote", "add", "near", &near.url("/simple/"), "--collection", "cuda"]);
+    site.env.ok(["remote", "add", "ours", &ours.url("/simple/"), "--collection", "shared", "--ours"]);
+    site.env.ok(["block", "lib==1.1", "--reason", "miscompiled"]);
+    fs::write(site.env.path("cuda.txt"), "torch\n").unwrap();
+    site.env.ok(["route", "set", "cuda", "--requirements", "cuda.txt"]);
+    let sorted = |project: &str| {
+        let mut names = listed(&site, project);
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(sorted("lib"), ["lib-1.0-1-py3-none-any.whl", "lib-1.5.tar.gz", "lib-2.0.tar.gz"]);
+    assert!(!far.paths().contains(&"/simple/lib/".to_owned()), "a nearer stranger has it");
+    assert_eq!(sorted("bare"), ["bare-1.0.tar.gz"], "who has only wheels has no source, and hides none");
+    assert_eq!(
+        sorted("torch"),
+        ["torch-2.0.tar.gz"],
+        "a variant's own project is built for it, whoever of ours built it"
+    );
+    site.end();
+}
+
 #[test]
 fn pip_and_uv_build_from_it_with_what_they_need_to_build() {
     for client in ["pip", "uv"] {

@@ -143,6 +143,12 @@ fn c1_nothing_is_hidden_by_a_nearer_collection_but_farther_remotes() {
     assert_eq!(sorted(listed(&site, "/shared/cache/simple/demo/")), names(&[&old, &new, &own]));
     site.env.ok(["route", "set", "cuda", "--strategy", "union"]);
     assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new, &own]));
+    // Our own builds are enough for that, also where strangers may be asked for the project.
+    site.env.ok(["remote", "remove", "ours"]);
+    for collection in ["cuda", "shared"] {
+        site.env.ok(["collection", "set", collection, "--open", "demo"]);
+    }
+    assert_eq!(sorted(listed(&site, "/cuda/cache/simple/demo/")), names(&[&old, &new]));
     assert_eq!(remote.paths(), [""; 0], "a stranger isn't even asked for what somebody of ours has");
     site.end();
 }
@@ -241,8 +247,12 @@ fn a_cache_is_a_remote_of_another() {
     let path = link(&second, "/cuda/cache/simple/demo-gpu/", &own[0].filename());
     assert_eq!(second.server.get(&path).body, own[0].bytes());
     assert_eq!(page(&second, "/cuda/cache/simple/absent/").status, 404);
-    second.end();
     first.end();
+    // What was pulled is here, whether or not who had it answers.
+    let second = Site::of(second.end(), &[]);
+    second.env.ok(["remote", "set", "team", "--url", &Server::nobody()]);
+    assert_eq!(listed(&second, "/cuda/cache/simple/demo-gpu/"), [own[0].filename()]);
+    second.end();
 }
 
 /// A remote that offers a project's wheel, and answers its page so.
