@@ -13,6 +13,7 @@ use http::header::{
 };
 use http::{Method, Request};
 use proptest::prelude::*;
+use serde_json::json;
 use std::fs;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,7 +21,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use support::{Env, Got, Sdist, Wheel, request};
+use support::{Env, Got, Reply, Sdist, Server as Upstream, Wheel, request};
 use wcas::Store;
 use wcas::catalog::view_contents::Shown;
 use wcas::digest::Digests;
@@ -182,6 +183,36 @@ fn a_stamp_changes_with_whatever_pages_depend_on_and_with_nothing_else() {
     env.ok(["route", "delete", "cuda"]);
     assert_ne!(before.0, number());
     assert_eq!(stamp(&opened, &Shown::variant("nowhere".parse().unwrap())).unwrap(), None);
+}
+
+#[test]
+fn what_a_remote_has_now_is_on_the_page_after_a_minute_and_what_comes_of_age_at_once() {
+    let server = Upstream::start();
+    // Files with the time since which each is a day old; the clock stands at 2027-01-15 08:00:00.
+    let page = |files: &[(&str, &str)]| {
+        let files = files.iter().map(|(version, uploaded)| {
+            json!({"filename": format!("demo-{version}-py3-none-any.whl"), "url": "/x", "hashes": {"sha256": "0".repeat(64)},
+                   "size": 9, "upload-time": uploaded})
+        });
+        let page =
+            json!({"meta": {"api-version": "1.1"}, "name": "demo", "versions": [], "files": files.collect::<Vec<_>>()});
+        server.route("/simple/demo/", Reply::json(page.to_string()));
+    };
+    page(&[("1.0", "2027-01-01T00:00:00Z"), ("2.0", "2027-01-14T08:00:10Z")]);
+    let env = Env::new();
+    env.ok(["remote", "add", "up", &server.url("/simple/"), "--min-age", "1d"]);
+    let site = Site::of(env);
+    let listed = || {
+        let text = String::from_utf8(site.get("/shared/simple/demo/").body).unwrap();
+        ["1.0", "2.0", "3.0"].map(|version| text.contains(&format!("demo-{version}-py3-none-any.whl")))
+    };
+    assert_eq!(listed(), [true, false, false]);
+    site.wait(11);
+    assert_eq!(listed(), [true, true, false], "it is a day old now");
+    page(&[("1.0", "2027-01-01T00:00:00Z"), ("3.0", "2027-01-01T00:00:00Z")]);
+    assert_eq!(listed(), [true, true, false]);
+    site.wait(60);
+    assert_eq!(listed(), [true, false, true]);
 }
 
 #[test]

@@ -143,11 +143,32 @@ fn what_a_page_withholds_its_old_revisions_files_withhold_too() {
     assert_eq!(codes(&site), [200; 4]);
     site.env.ok(["collection", "status", "shared", "demo", "quarantined", "--reason", "malware"]);
     assert_eq!(codes(&site), [404; 4]);
+    for view in ["shared", "shared@1"] {
+        let page = site.server.ask("GET", &format!("/{view}/simple/demo/"), &[("Accept", JSON)]);
+        assert!(page.text().contains("quarantined") && page.text().contains("malware"), "{view}: {page}");
+    }
     for view in views {
         assert_eq!(site.server.ask("HEAD", &(file(view, &demo) + ".metadata"), &[]).status, 404, "{view}");
     }
     site.env.ok(["collection", "status", "shared", "demo", "active"]);
     assert_eq!(codes(&site), [200; 4]);
+    site.end();
+}
+
+#[test]
+fn a_collections_quarantine_takes_what_its_remotes_have_too() {
+    let server = stranger("demo", "1.0");
+    let env = Env::new();
+    env.ok(["remote", "add", "mirror", &server.url("/simple/"), "--collection", "shared"]);
+    let site = Site::of(env, &[]);
+    assert_eq!(listed(&site, "/shared/simple/demo/", None).len(), 1);
+    site.env.ok(["collection", "status", "shared", "demo", "quarantined", "--reason", "malware"]);
+    let heard = site.server.ask("GET", "/shared/simple/demo/", &[("Accept", JSON)]);
+    assert!(heard.text().contains("quarantined") && !heard.text().contains(".whl"), "{heard}");
+    let gone = site.server.get(&file("shared", &Wheel::new("demo", "1.0")));
+    assert_eq!(gone.status, 404, "{gone}");
+    site.env.ok(["collection", "status", "shared", "demo", "active"]);
+    assert_eq!(site.server.get(&file("shared", &Wheel::new("demo", "1.0"))).status, 200);
     site.end();
 }
 

@@ -102,6 +102,13 @@ fn while_a_remote_fails_what_it_said_before_holds() {
     let site = Site::of(env, &[]);
     assert_eq!(listed(&site, "/shared/simple/demo/", None), [demo.filename()]);
     assert_eq!(site.server.get("/shared/simple/gone/").status, 404);
+    let asked = |path: &str| server.paths().iter().filter(|asked| *asked == path).count();
+    let count = || (asked("/simple/demo/"), asked("/simple/gone/"));
+    // For a minute nobody asks again, another process neither.
+    let site = Site::of(site.end(), &[]);
+    assert_eq!(listed(&site, "/shared/simple/demo/", None), [demo.filename()]);
+    assert_eq!(site.server.get("/shared/simple/gone/").status, 404);
+    assert_eq!(count(), (1, 1));
     let mut site = later(site);
     server.route("/simple/demo/", Reply::status(500)).route("/simple/gone/", Reply::status(500));
     // It is asked, and fails; then that is remembered, also by another process.
@@ -111,11 +118,10 @@ fn while_a_remote_fails_what_it_said_before_holds() {
         assert!(gone == 404 || round == "asked", "{round}: {gone}");
         site = Site::of(site.end(), &[]);
     }
-    let asked = |path: &str| server.paths().iter().filter(|asked| *asked == path).count();
-    let count = (asked("/simple/demo/"), asked("/simple/gone/"));
+    let before = count();
     listed(&site, "/shared/simple/demo/", None);
     site.server.get("/shared/simple/gone/");
-    assert_eq!((asked("/simple/demo/"), asked("/simple/gone/")), count, "who failed is left alone");
+    assert_eq!(count(), before, "who failed is left alone");
     site.end();
 }
 
