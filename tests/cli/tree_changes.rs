@@ -8,6 +8,16 @@ use std::path::Path;
 /// As many projects as let one of them be read alone.
 const PROJECTS: usize = 20;
 
+/// Makes a store with a version of each project.
+fn filled() -> Env {
+    let env = Env::new();
+    for number in 0..PROJECTS {
+        Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
+    }
+    env.ok(["import", "in"]);
+    env
+}
+
 /// Returns what readers find in a tree: by path, the bytes.
 fn shown(tree: &Path) -> BTreeMap<String, Vec<u8>> {
     let simple = tree.join("simple");
@@ -37,14 +47,10 @@ const CHANGES: [(&str, usize, usize); 13] = [
 #[test]
 fn a_tree_brought_up_to_date_shows_what_one_made_anew_shows() {
     for link in ["hardlink", "symlink", "copy"] {
-        let env = Env::new();
-        for number in 0..PROJECTS {
-            Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
-        }
+        let env = filled();
         Wheel::new("p0", "2.0").write_to(env.path("more"));
         Wheel::new("p5", "2.0").write_to(env.path("more2"));
         Wheel::new("q", "1.0").write_to(env.path("new"));
-        env.ok(["import", "in"]);
         env.ok(["view", "--to", "tree", "--link", link]);
         for (number, (change, made, files)) in CHANGES.into_iter().enumerate() {
             env.ok(change.split(' '));
@@ -70,12 +76,8 @@ fn what_others_did_to_a_tree_is_mended_with_a_change_and_without() {
     for link in ["hardlink", "symlink"] {
         for harm in ["file", "sidecar", "page", "empty page", "another name", "folder", "generation"] {
             for is_changed in [true, false] {
-                let env = Env::new();
-                for number in 0..PROJECTS {
-                    Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
-                }
+                let env = filled();
                 Wheel::new("p0", "2.0").write_to(env.path("more"));
-                env.ok(["import", "in"]);
                 env.ok(["view", "--to", "tree", "--link", link]);
                 let project = env.path("tree/simple/p7");
                 let wheel = project.join("p7-1.0-py3-none-any.whl");
@@ -103,11 +105,7 @@ fn what_others_did_to_a_tree_is_mended_with_a_change_and_without() {
 
 #[test]
 fn a_tree_of_before_that_is_as_it_was_made_is_kept() {
-    let env = Env::new();
-    for number in 0..PROJECTS {
-        Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
-    }
-    env.ok(["import", "in"]);
+    let env = filled();
     env.ok(["view", "--to", "tree", "--link", "hardlink"]);
     let folder = fs::canonicalize(env.path("tree/simple/p7")).unwrap();
     let time = || fs::metadata(&folder).unwrap().modified().unwrap();
@@ -124,13 +122,9 @@ fn a_tree_of_before_that_is_as_it_was_made_is_kept() {
 fn a_store_or_a_tree_that_was_put_back_is_noticed() {
     for layout in ["simple", "flat"] {
         for is_store in [true, false] {
-            let env = Env::new();
-            for number in 0..PROJECTS {
-                Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
-            }
+            let env = filled();
             Wheel::new("p0", "2.0").write_to(env.path("more"));
             Wheel::new("p1", "2.0").write_to(env.path("later"));
-            env.ok(["import", "in"]);
             let view = ["view", "--to", "tree", "--layout", layout, "--link", "hardlink"];
             env.ok(view);
             let put_back = if is_store { "store" } else { "tree" };

@@ -33,6 +33,6 @@ pub(super) fn read(
     for project in &changed {
         files -= rows.project_entries_at(collection, project, revision)?.len().min(files);
     }
-    let is_kept = |project: &Project| changed.iter().all(|name| name.as_str() != project.name);
+    let is_kept = |project: &Project| !changed.contains(project.name.as_str());
     Ok(Some((read, Kept { projects: tree.shown().filter(is_kept).collect(), files })))
 }

@@ -158,7 +158,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
     };
     let transaction = store.manifest.write()?;
     let losses = losses.filter(|_| left_out.is_empty() && may_be_unchanged(&options.shown));
-    transaction.set_generation(id, generation, (files, shown), losses, &tree.digest())?;
+    transaction.set_generation(id, generation, (files, shown), losses, &digest(&tree))?;
     transaction.commit()?;
     Ok(TreeReport {
         collection: options.shown.name().clone(),
@@ -225,10 +225,15 @@ fn changed_projects(
     Ok(changed)
 }
 
+/// Digests what a tree shows, and how this version shows it.
+fn digest(tree: &Tree) -> String {
+    format!("{TREE_VERSION}:{}", tree.digest())
+}
+
 /// Tells whether a tree shows what its row says, and has all that was made of it.
 fn stands(tree: &Tree, known: &ViewRow) -> bool {
-    // The store, or the tree, may have been put back to what it was some time ago.
-    if known.digest != Some(tree.digest()) {
+    // The store, or the tree, may have been put back to what it was some time ago, or the program may make other pages now.
+    if known.digest != Some(digest(tree)) {
         return false;
     }
     match tree {
