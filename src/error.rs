@@ -1,6 +1,6 @@
 //! One error for all commands, with a kind that tells a caller what to do about it.
 
-use crate::{fs, manifest, name, requirement, store, view, wheel};
+use crate::{fs, manifest, name, requirement, share, store, view, wheel};
 use std::path::PathBuf;
 
 /// What a caller can do about an error.
@@ -28,6 +28,9 @@ pub enum Error {
     /// The store can't be opened or used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The share can't be used.
+    #[error(transparent)]
+    Share(#[from] share::Error),
     /// A tree can't be made.
     #[error(transparent)]
     View(#[from] view::Error),
@@ -101,9 +104,18 @@ impl Error {
             Self::Store(store::Error::Busy { .. }) => ErrorKind::Busy,
             Self::Disk(error) | Self::Store(store::Error::Disk(error)) if error.is_held() => ErrorKind::Busy,
             Self::Store(store::Error::Manifest(error)) | Self::Manifest(error) if error.is_busy() => ErrorKind::Busy,
+            Self::Share(share::Error::Url { .. }) => ErrorKind::Usage,
             Self::Name(_) | Self::Spec(_) | Self::Target(_) | Self::Refused(_) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }
+    }
+
+    /// Tells whether another node of a shared store was faster: the same command, run again, decides on what it has committed.
+    pub fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Self::Manifest(manifest::Error::Conflict) | Self::Store(store::Error::Manifest(manifest::Error::Conflict))
+        )
     }
 
     /// Tells whether the disk is full.
@@ -147,6 +159,9 @@ impl Error {
                 "put a copy of wcas.json in place, or `wcas rebuild` writes a new one; `wcas doctor` tells more"
                     .to_owned(),
             ),
+            Self::Store(store::Error::Node { url, .. }) => Some(format!(
+                "what isn't committed to the share is lost with the folder; a new node is made by `wcas init --share {url}` elsewhere"
+            )),
             Self::Store(store::Error::NoManifest(_)) => {
                 Some("put a backup in place, or `wcas rebuild` reads the blobs again".to_owned())
             }
@@ -172,6 +187,10 @@ impl Error {
             Self::Manifest(manifest::Error::Held(_))
             | Self::Store(store::Error::Manifest(manifest::Error::Held(_))) => Some(
                 "try again in a moment; whoever may read the store can hold it, so see whose process that is"
+                    .to_owned(),
+            ),
+            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_of_log() => Some(
+                "nothing was changed, and what is here can be read; the same command may be run again when the share can be reached"
                     .to_owned(),
             ),
             _ if self.kind() == ErrorKind::Busy => Some("try again in a moment".to_owned()),

@@ -24,6 +24,7 @@ pub mod blobs;
 pub mod index;
 pub mod manifest;
 pub mod parallel;
+pub mod share;
 pub mod view;
 // Floor 3: a store, opened; the client of other indexes.
 pub mod remote;

@@ -15,7 +15,7 @@ use std::path::Path;
 const FLOORS: [&[&str]; 11] = [
     &["budget", "digest", "name", "requirement", "status", "units", "words"],
     &["fs", "signed", "token", "wheel"],
-    &["blobs", "index", "manifest", "parallel", "view"],
+    &["blobs", "index", "manifest", "parallel", "share", "view"],
     &["remote", "store"],
     &["context", "error"],
     &["keep"],

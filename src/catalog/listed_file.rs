@@ -8,7 +8,7 @@ use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::index::File;
 use crate::index::read::Sidecar;
-use crate::manifest::{Entry, Rows, State};
+use crate::manifest::{Entry, Rows};
 use crate::name::CollectionName;
 use crate::store::Store;
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ pub fn find_listed(store: &Store, shown: &Shown, sha256: &Sha256, filename: &str
                 Err(error) => return Err(error),
             };
             let is_meant = |entry: &Entry| entry.blob == any.blob && entry.filename == filename;
-            Ok(read.entries.into_iter().find(|entry| entry.state == State::Live && is_meant(entry)))
+            Ok(read.entries.into_iter().find(|entry| entry.state.is_available() && is_meant(entry)))
         }
         Shown::Variant { name, sense, own, .. } => listed(&rows, (name, *sense), own, &entries),
     }

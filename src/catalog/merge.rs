@@ -1,6 +1,6 @@
 //! What a reader of several collections sees of a project: a pure function, for pages, trees and `why` alike.
 
-use crate::manifest::{Entry, State, Strategy};
+use crate::manifest::{Entry, Strategy};
 use crate::name::CollectionName;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -66,7 +66,7 @@ pub(crate) fn merge(strategy: Strategy, entries: Vec<Entry>) -> Vec<(Entry, Fate
         };
         let fate = match &entry.yanked {
             _ if *nearer != entry.collection => Fate::Shadowed { by: nearer.clone() },
-            _ if entry.state != State::Live => Fate::Lost,
+            _ if !entry.state.is_available() => Fate::Lost,
             Some(reason) => Fate::Yanked { reason: reason.clone() },
             None => Fate::Listed,
         };
@@ -79,7 +79,7 @@ pub(crate) fn merge(strategy: Strategy, entries: Vec<Entry>) -> Vec<(Entry, Fate
 pub(crate) mod tests {
     use super::*;
     use crate::digest::{Blake3, Sha256};
-    use crate::manifest::BlobId;
+    use crate::manifest::{BlobId, State};
     use crate::wheel::Kind;
 
     pub(crate) fn entry(collection: &str, version: &str) -> Entry {

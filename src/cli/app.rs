@@ -82,7 +82,7 @@ impl App {
     }
 
     pub(super) fn open(&self) -> Result<Store> {
-        Ok(self.acting(Store::open(&self.store_path()?)?))
+        self.joined(Store::open(&self.store_path()?)?)
     }
 
     /// Opens the store for a command that changes it, or only tells what it would do.
@@ -102,11 +102,27 @@ impl App {
 
     /// Opens the store for a command that gives room back.
     pub(super) fn open_to_free_room(&self) -> Result<Store> {
-        Ok(self.acting(Store::open_to_free_room(&self.store_path()?)?))
+        self.joined(Store::open_to_free_room(&self.store_path()?)?)
     }
 
     pub(super) fn open_or_create(&self) -> Result<Store> {
-        Ok(self.acting(Store::open_or_create(&self.store_path()?)?))
+        self.joined(Store::open_or_create(&self.store_path()?)?)
+    }
+
+    /// Makes a store, as a node of a share where one is said.
+    pub(super) fn create(&self, share: Option<wcas::store::Membership>) -> Result<Store> {
+        Store::create(&self.store_path()?, share)?;
+        self.open()
+    }
+
+    /// Lets a store that was made as a node of a share be one, and tells where it can't follow it.
+    fn joined(&self, store: Store) -> Result<Store> {
+        let store = self.acting(store);
+        store.join()?;
+        if let Some(why) = store.behind() {
+            self.note(&format!("the shared store's log can't be followed, so what is told may be old: {why}"));
+        }
+        Ok(store)
     }
 
     fn acting(&self, mut store: Store) -> Store {

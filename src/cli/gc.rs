@@ -79,6 +79,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 kept.kind, kept.name
             )?;
         }
+        if report.swept > 0 {
+            writeln!(out, "{} went from the share", print::count(report.swept, "object"))?;
+        }
         if report.held_bytes > 0 {
             writeln!(out, "{} more are held by hard links outside the store", print::size(report.held_bytes))?;
         }

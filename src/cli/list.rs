@@ -79,7 +79,7 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
 
 fn row(listed: &Listed) -> [String; 6] {
     let mut filename = listed.filename.clone();
-    if listed.state != wcas::manifest::State::Live {
+    if !listed.state.is_available() {
         filename.push_str("  (bytes lost)");
     }
     if listed.yanked.is_some() {

@@ -9,6 +9,7 @@ mod doctor;
 mod gc;
 mod generate;
 mod import;
+mod init;
 mod inspect;
 mod invalidate;
 mod list;
@@ -71,6 +72,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
     Import(import::Args),
     Inspect(inspect::Args),
     Lookup(lookup::Args),
@@ -145,7 +147,7 @@ pub(crate) fn main() -> ExitCode {
         wcas::fs::on_wait(|text| drop(writeln!(std::io::stderr(), "{}", print::escaped(text))));
     }
     let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, command_name(&matches), ends);
-    let code = match run(&app, cli.command) {
+    let code = match run_again(&app, &matches, cli.command) {
         Ok(End::Done) => 0,
         Ok(End::Problems) => 3,
         Ok(End::NotFound) => 4,
@@ -166,8 +168,32 @@ fn command_name(matches: &ArgMatches) -> String {
     steps.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
+/// How often a command is run when other nodes of a shared store commit just before it does.
+const TRIES: u32 = 20;
+
+/// Runs a command, again where another node of a shared store was faster: it decided on what isn't true any longer, and nothing of its
+/// last change counts.
+fn run_again(app: &App, matches: &ArgMatches, command: Command) -> wcas::error::Result<End> {
+    let mut command = command;
+    for tried in 1.. {
+        let done = run(app, command);
+        let is_conflict = done.as_ref().is_err_and(wcas::Error::is_conflict);
+        if !is_conflict || tried >= TRIES {
+            return done;
+        }
+        // Whoever waits as long as the others meets them again.
+        let most = 10 << tried.min(6);
+        std::thread::sleep(std::time::Duration::from_millis(
+            u64::from(std::process::id()) * u64::from(tried) % most + 1,
+        ));
+        command = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit()).command;
+    }
+    unreachable!("the last try returns")
+}
+
 fn run(app: &App, command: Command) -> wcas::error::Result<End> {
     match command {
+        Command::Init(args) => init::run(app, args),
         Command::Import(args) => import::run(app, args),
         Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),

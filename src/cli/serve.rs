@@ -195,9 +195,10 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let url = format!("{scheme}://{address}{}/", args.base_path);
     app.report("serve", &Listening { url: url.clone() }, |out| writeln!(out, "{url}"))?;
     let write_back = WriteBack::start(server.clone(), line);
+    let following = wcas::server::follow(server.clone(), Box::new(line));
     let left = http::serve(server.clone(), listener, http, stop)
         .map_err(|error| Error::Refused(format!("the server can't run: {error}")))?;
-    drop(write_back);
+    drop((write_back, following));
     server.close();
     handle.close();
     if left > 0 {

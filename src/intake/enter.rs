@@ -7,7 +7,7 @@ use crate::catalog::blocks::Blocks;
 use crate::catalog::variant_documents;
 use crate::context::Context;
 use crate::error::Result;
-use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, Rows, State, Transaction};
+use crate::manifest::{BlobId, CollectionId, NewEntry, Outcome as Counted, Rows, Transaction};
 use crate::name::CollectionName;
 use crate::status::Status;
 use crate::store::{Session, Store};
@@ -68,8 +68,8 @@ pub(super) fn enter(
     let transaction = manifest.write()?;
     let mut lost = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let state = item.blob.map(|blob| transaction.state(blob)).transpose()?.flatten();
-        if state != Some(State::Live) {
+        let is_there = item.blob.map(|blob| is_available(&transaction, blob)).transpose()?;
+        if is_there != Some(true) {
             lost.push(index);
         }
     }
@@ -115,6 +115,11 @@ fn reach_all(
     items: &[IncomingFile],
 ) -> Result<std::result::Result<Vec<TokenReach>, Objection>> {
     items.iter().map(|item| reach(rows, terms, item)).collect()
+}
+
+/// Tells whether a blob's bytes can be had.
+fn is_available(transaction: &Transaction<'_>, blob: BlobId) -> Result<bool> {
+    Ok(transaction.blob(blob)?.is_some_and(|row| row.state.is_available()))
 }
 
 /// Returns the collections, if they have all items already.
@@ -198,10 +203,7 @@ fn put(
         }
         Some(known) if !receiver.may_replace => Err(existing(transaction, known)?),
         // Nobody is kept from building again what the store has lost; a remote's other bytes are no build of ours.
-        Some(known)
-            if options.keep_existing
-                && (item.source.origin.is_some() || transaction.state(known)? == Some(State::Live)) =>
-        {
+        Some(known) if options.keep_existing && (item.source.origin.is_some() || is_available(transaction, known)?) => {
             Err(existing(transaction, known)?)
         }
         before => {

@@ -1,5 +1,6 @@
 //! Whether a blob has its bytes: found out, recorded, and finished where a gc that died was at it.
 
+use super::elsewhere::fetch;
 use crate::blobs::{Blobs, Found};
 use crate::digest::Blake3;
 use crate::error::Result;
@@ -41,7 +42,7 @@ pub(crate) fn record_quarantine(store: &Store, blake3: &Blake3, moved: &Path, no
 /// is not the one that was recorded; what is found bad is recorded as lost, so that nothing else hands it out.
 pub(crate) fn is_usable(store: &Store, row: &BlobRow) -> Result<bool> {
     if row.state != State::Live {
-        return Ok(false);
+        return fetch(store, row);
     }
     let found = match store.blobs.find(&row.blake3)? {
         Found::File(found) if row.is_file(&found) => return Ok(true),
@@ -81,12 +82,17 @@ pub fn read_through(store: &Store, blake3: &Blake3) -> Result<bool> {
     }
 }
 
-/// Opens a blob to hand it out, with the stat by which its bytes are known to be right. `None`: they are missing or wrong, which is
+/// Opens a blob to hand it out, fetched if need be, with the stat by which its bytes are known to be right. `None`: they are missing or wrong, which is
 /// recorded.
 pub fn open_blob(store: &Store, blake3: &Blake3) -> Result<Option<(File, Signature)>> {
-    for _ in 0..2 {
-        let row = store.manifest.find_blob(blake3)?.filter(|row| row.state == State::Live);
-        let Some(row) = row else { return Ok(None) };
+    for _ in 0..3 {
+        let Some(row) = store.manifest.find_blob(blake3)? else { return Ok(None) };
+        if row.state != State::Live {
+            if !is_usable(store, &row)? {
+                return Ok(None);
+            }
+            continue;
+        }
         let file = match store.blobs.open(blake3) {
             Ok(file) => file,
             Err(error) if !error.is_not_found() => return Err(error.into()),

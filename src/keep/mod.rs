@@ -1,4 +1,6 @@
 //! The protocol of the bytes: how files become blobs, and what is done about blobs whose bytes are missing or wrong.
 
+pub(crate) mod elsewhere;
 pub mod health;
 pub(crate) mod publish;
+pub(crate) mod sweep;

@@ -3,6 +3,7 @@
 //! The order is invariant I5: a file's row says `staged` and a hold keeps it before the name appears; the name is durable before the
 //! row says `live`, and only then has the store the blob's row. The entry comes later, with all others of the import, while the hold still stands.
 
+use super::elsewhere::put_all;
 use super::health::finish_deletion;
 use crate::blobs::{Blobs, Found, LinkMode, Staging};
 use crate::context::Context;
@@ -203,6 +204,10 @@ impl Publisher<'_> {
         let placed: Vec<Result<()>> = ready.par_iter_mut().map(|item| files.place(item)).collect();
         placed.into_iter().collect::<Result<Vec<()>>>()?;
         self.store.blobs.sync_names(ready.iter().map(|item| &item.digests.blake3))?;
+        if let Some(share) = self.store.share() {
+            let new = ready.par_iter_mut().filter(|item| !item.has_blob).filter_map(|item| item.row.as_mut());
+            put_all(share, &self.store.blobs, new)?;
+        }
         let mut again = Vec::new();
         let transaction = self.store.manifest.write()?;
         self.note_filenames(&transaction, &ready)?;
@@ -487,7 +492,7 @@ impl Files<'_> {
                     }
                 }
                 Found::File(_) | Found::Foreign => {
-                    item.is_healed |= row.state != State::Staged;
+                    item.is_healed |= !matches!(row.state, State::Staged | State::Elsewhere);
                     let (staged, _) = self.staged(item)?;
                     let reap = blobs.reap()?;
                     // Another import may have healed it while this one waited for the right.

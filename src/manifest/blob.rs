@@ -1,5 +1,6 @@
 //! Rows of blobs: which bytes belong to the store, whatever this folder has of them.
 
+use super::file::state_of_blob;
 use super::{BlobId, Result, Rows, State, Transaction};
 use crate::digest::{Blake3, Digests, Sha256};
 use crate::fs::Signature;
@@ -30,13 +31,16 @@ pub struct BlobRow {
     pub used_at: Option<i64>,
     /// When it came.
     pub created_at: i64,
+    /// The end of its object's key in the share; `None`: it has no object.
+    pub generation: Option<String>,
 }
 
 macro_rules! select_blobs {
     ($rest:literal) => {
         concat!(
-            "SELECT b.id, b.blake3, b.sha256, b.size, b.created_at, b.used_at, coalesce(f.state, 'lost') AS state,
-                    coalesce(f.epoch, 0) AS epoch, f.inode, f.modified_ns, f.verified_at
+            "SELECT b.id, b.blake3, b.sha256, b.size, b.created_at, b.used_at, b.generation, ",
+            state_of_blob!(),
+            " AS state, coalesce(f.epoch, 0) AS epoch, f.inode, f.modified_ns, f.verified_at
              FROM blob b LEFT JOIN file f ON f.id = b.id ",
             $rest
         )
@@ -62,6 +66,7 @@ impl BlobRow {
             verified_at: row.get("verified_at")?,
             used_at: row.get("used_at")?,
             created_at: row.get("created_at")?,
+            generation: row.get("generation")?,
         })
     }
 }
@@ -85,11 +90,11 @@ impl Rows {
         Ok(statement.query_row([id], BlobRow::from_row).optional()?)
     }
 
-    /// Returns the live and lost blobs that were not verified since `before` (all, when `None`), never verified ones first, then
+    /// Returns the live and lost blobs of this folder that were not verified since `before` (all, when `None`), never verified ones first, then
     /// the least recently verified, among equals the largest. What was verified later than `now`, by a clock that was ahead, never was.
     pub fn blobs_to_verify(&self, before: Option<i64>, now: i64) -> Result<Vec<BlobRow>> {
         let mut statement = self.conn.prepare_cached(select_blobs!(
-            "WHERE coalesce(f.state, 'lost') IN ('live', 'lost') AND (:before IS NULL OR f.state IS NOT 'live'
+            "WHERE coalesce(f.state, 'lost') IN ('live', 'lost') AND (f.state IS 'live' OR b.generation IS NULL) AND (:before IS NULL OR f.state IS NOT 'live'
                OR iif(f.verified_at <= :now, f.verified_at, NULL) IS NULL OR iif(f.verified_at <= :now, f.verified_at, NULL) < :before)
              ORDER BY f.state IS NOT 'live' DESC, coalesce(f.verified_at <= :now, 0), iif(f.verified_at <= :now, f.verified_at, NULL),
                b.size DESC, b.id"
@@ -130,14 +135,16 @@ impl Rows {
 impl Transaction<'_> {
     /// Inserts a blob whose file is there.
     pub fn insert_blob(&self, row: &BlobRow) -> Result<()> {
+        row.generation.as_deref().map_or(Ok(()), |generation| self.require_above_fence(generation))?;
         // Two imports may bring the same bytes at a time: the row of one serves both.
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO blob(id, blake3, sha256, size, created_at) VALUES(:id, :blake3, :sha256, :size, :at)
+            "INSERT INTO blob(id, blake3, sha256, size, created_at, generation)
+             VALUES(:id, :blake3, :sha256, :size, :at, :generation)
              ON CONFLICT(id) DO NOTHING",
         )?;
         statement.execute(named_params! {
             ":id": row.id, ":blake3": row.blake3, ":sha256": row.sha256, ":size": row.size.cast_signed(),
-            ":at": row.created_at,
+            ":at": row.created_at, ":generation": row.generation,
         })?;
         Ok(())
     }

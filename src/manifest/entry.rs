@@ -1,5 +1,6 @@
 //! Entries: which distributions a collection holds, from which revision until which.
 
+use super::file::state_of_blob;
 use super::{BlobId, CollectionId, Result, Rows, State, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::name::{CollectionName, ProjectName};
@@ -129,7 +130,9 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "SELECT c.name AS collection, e.filename, d.kind, d.project, d.version, d.build_tag, d.tags,
-                    d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, coalesce(f.state, 'lost'),
+                    d.requires_python, d.metadata_sha256, e.blob_id, b.blake3, b.sha256, b.size, ",
+            state_of_blob!(),
+            ",
                     e.added, e.removed, e.removed_at, e.uploaded_at, e.yanked, b.used_at, coalesce(f.epoch, 0), f.inode, f.modified_ns,
                     e.remote, e.url, e.is_unhashed, e.provenance, d.variant, e.is_prebuilt, e.source_url
              FROM entry e

@@ -20,14 +20,31 @@ text_column! {
         Deleting = "deleting",
         /// Its bytes were found missing or wrong.
         Lost = "lost",
+        /// Its bytes are not in this folder, and the store's share has them. No row says this: it follows.
+        Elsewhere = "elsewhere",
     }
 }
+
+impl State {
+    /// Tells whether the bytes can be had: they are here, or are fetched when they are wanted.
+    pub fn is_available(self) -> bool {
+        matches!(self, Self::Live | Self::Elsewhere)
+    }
+}
+
+/// The state of a blob `b` by its file `f`, as a column: without a good file it is elsewhere where it has an object in the share, else lost.
+macro_rules! state_of_blob {
+    () => {
+        "iif(b.generation IS NOT NULL AND f.state IS NOT 'live' AND f.state IS NOT 'deleting', 'elsewhere', coalesce(f.state, 'lost'))"
+    };
+}
+pub(super) use state_of_blob;
 
 impl Rows {
     /// Returns the file with these bytes, as the row that its blob has or is to have.
     pub fn find_file(&self, digests: &Digests, now: i64) -> Result<Option<BlobRow>> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT *, :sha256 AS sha256, NULL AS used_at, :now AS created_at FROM file WHERE blake3 = :blake3",
+            "SELECT *, :sha256 AS sha256, NULL AS used_at, NULL AS generation, :now AS created_at FROM file WHERE blake3 = :blake3",
         )?;
         let params = named_params! {":blake3": digests.blake3, ":sha256": digests.sha256, ":now": now};
         Ok(statement.query_row(params, BlobRow::from_row).optional()?)
@@ -72,19 +89,20 @@ impl Transaction<'_> {
     /// Inserts a file that is about to be published; returns the row that its blob is to have. `None`: there is one.
     pub fn insert_file(&self, digests: &Digests, size: u64, now: i64) -> Result<Option<BlobRow>> {
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO file(blake3, size, state) VALUES(:blake3, :size, 'staged') ON CONFLICT(blake3) DO NOTHING
-             RETURNING *, :sha256 AS sha256, NULL AS used_at, :now AS created_at",
+            "INSERT INTO file(id, blake3, size, state) VALUES(:id, :blake3, :size, 'staged') ON CONFLICT(blake3) DO NOTHING
+             RETURNING *, :sha256 AS sha256, NULL AS used_at, NULL AS generation, :now AS created_at",
         )?;
         let params = named_params! {
-            ":blake3": digests.blake3, ":size": size.cast_signed(), ":sha256": digests.sha256, ":now": now,
+            ":id": self.file_number()?, ":blake3": digests.blake3, ":size": size.cast_signed(), ":sha256": digests.sha256, ":now": now,
         };
         Ok(statement.query_row(params, BlobRow::from_row).optional()?)
     }
 
-    /// Inserts the row of a blob's file that has none, as lost. Returns whether it had none.
-    pub(super) fn insert_lost_file(&self, id: BlobId) -> Result<bool> {
+    /// Inserts the row of a blob's file that has none: as lost, or as one that is about to come. Returns whether it had none.
+    pub(super) fn insert_absent_file(&self, id: BlobId) -> Result<bool> {
         let mut statement = self.conn.prepare_cached(
-            "INSERT INTO file(id, blake3, size, state) SELECT id, blake3, size, 'lost' FROM blob WHERE id = ?1
+            "INSERT INTO file(id, blake3, size, state) SELECT id, blake3, size, iif(generation IS NULL, 'lost', 'staged')
+             FROM blob WHERE id = ?1
              ON CONFLICT DO NOTHING",
         )?;
         Ok(statement.execute([id])? == 1)

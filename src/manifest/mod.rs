@@ -10,7 +10,9 @@ mod collection;
 mod compact;
 mod count;
 mod distribution;
+mod doomed;
 mod entry;
+mod error;
 mod file;
 mod garbage;
 mod held;
@@ -28,6 +30,7 @@ mod remote_count;
 mod remote_list;
 mod remote_metadata;
 mod remote_page;
+mod replica;
 mod revision_signature;
 mod route;
 mod session;
@@ -49,6 +52,7 @@ pub use collection::{CollectionRow, CollectionSettings, Guard, OperationId, Rete
 pub use count::{LookupCount, Outcome, StoreTotals};
 pub use distribution::Distribution;
 pub use entry::{Entry, NewEntry, Origin, Scope};
+pub use error::{Error, Result};
 pub use file::State;
 pub use garbage::{Garbage, PrunedEntry};
 pub use inspection::{BoundFile, InspectionRow};
@@ -61,7 +65,9 @@ pub use refusal::RefusalRow;
 pub use remote::{RemoteId, RemoteRow, RemoteSettings};
 pub use remote_count::{RemoteCount, RemoteOutcome};
 pub use remote_list::{RemoteListRow, TakenList};
+
 pub use remote_page::{PageFailure, PageRow, Setback};
+pub use replica::{LogError, SharedLog};
 pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 pub use session::{Seen, SessionRow};
@@ -75,14 +81,14 @@ pub use write_back::{WaitingCount, WaitingRow};
 use crate::fs::fault::{Change, point};
 use opened_file::OpenedFile;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// The schema's steps, each applied on top of those before it. A released step is never edited: a new one follows it.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
@@ -92,6 +98,7 @@ const STEPS: [&str; 9] = [
     include_str!("schema/7.sql"),
     include_str!("schema/8.sql"),
     include_str!("schema/9.sql"),
+    include_str!("schema/10.sql"),
 ];
 /// The schema that this program writes; an older one is migrated, a newer one refused.
 const VERSION: i64 = STEPS.len() as i64;
@@ -105,97 +112,6 @@ const CACHE_KIB: i64 = 32 * 1024;
 
 /// Writes whose loss is bearable wait so long for other processes: somebody waits for an answer meanwhile.
 const RELAXED_WAIT: Duration = Duration::from_millis(500);
-
-/// What can go wrong with the manifest.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// SQLite said no.
-    #[error("the manifest can't be read or written")]
-    Sqlite(#[from] rusqlite::Error),
-    /// A disk operation failed.
-    #[error(transparent)]
-    Disk(#[from] crate::fs::Error),
-    /// The file is some other program's.
-    #[error("{} is not a wcas manifest", .0.display())]
-    Foreign(PathBuf),
-    /// The file was written by an older wcas, and whoever can't write can't bring it up to date.
-    #[error("{} has schema {found}, and this wcas needs {VERSION}: its owner brings it up to date with any command that writes", path.display())]
-    Older {
-        /// The manifest.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-    },
-    /// Another process has held the lock that writers need for as long as was waited.
-    #[error("the manifest is locked for writing by {0}")]
-    Held(String),
-    /// The file at the manifest's path is not the one that was opened.
-    #[error("{} was replaced or removed while this command had it open, and what is there now doesn't have this change", .0.display())]
-    Replaced(PathBuf),
-    /// The file was written by a newer wcas.
-    #[error("{} has schema {found}, and this wcas knows up to {VERSION}: use a newer wcas", path.display())]
-    Newer {
-        /// The manifest.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-    },
-}
-
-impl Error {
-    /// Tells whether another process held the manifest for too long, or put another in its place: the same command may succeed.
-    pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Held(_) | Self::Replaced(_))
-            || matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
-    }
-
-    /// Tells whether the disk is full.
-    pub fn is_full(&self) -> bool {
-        match self {
-            Self::Disk(error) => error.is_full(),
-            _ => self.code() == Some(ErrorCode::DiskFull),
-        }
-    }
-
-    /// Tells whether a lack of room may be behind it: SQLite has no word of its own for a log that can't be made.
-    pub fn may_want_room(&self) -> bool {
-        self.is_full() || matches!(self.code(), Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
-    }
-
-    /// Tells whether the manifest itself is damaged: its pages, or its words.
-    pub fn is_corrupt(&self) -> bool {
-        matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) || self.is_other_schema()
-    }
-
-    /// Tells whether the schema isn't the one that this program's statements are for. They are its own, so what they name was there when
-    /// it was opened: a newer program has changed it since, or it is damaged.
-    pub fn is_other_schema(&self) -> bool {
-        use rusqlite::Error::{
-            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnIndex, InvalidColumnName, InvalidColumnType,
-        };
-        let is_odd = matches!(
-            self,
-            Self::Sqlite(
-                FromSqlConversionFailure(..)
-                    | IntegralValueOutOfRange(..)
-                    | InvalidColumnIndex(_)
-                    | InvalidColumnName(_)
-                    | InvalidColumnType(..)
-            )
-        );
-        is_odd || self.code() == Some(ErrorCode::Unknown)
-    }
-
-    fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::Sqlite(error) => error.sqlite_error_code(),
-            _ => None,
-        }
-    }
-}
-
-/// The result of asking the manifest.
-pub type Result<T> = std::result::Result<T, Error>;
 
 /// How the manifest is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,6 +143,8 @@ pub struct Rows {
     conn: Connection,
     /// Nothing, of a copy that only this process has.
     opened: Option<OpenedFile>,
+    /// The log of the shared store that this is a replica of.
+    replica: Option<replica::Replica>,
 }
 
 /// A transaction: all of it or, when dropped without `commit`, nothing.
@@ -261,8 +179,11 @@ impl Manifest {
             return Err(Error::Replaced(path.to_owned()));
         }
         let opened = opened.ok_or_else(|| Error::Replaced(path.to_owned()))?;
-        let manifest =
-            Self { rows: Rows { conn, opened: Some(opened) }, actor: Actor::default(), wait: Cell::new(wait) };
+        let manifest = Self {
+            rows: Rows { conn, opened: Some(opened), replica: None },
+            actor: Actor::default(),
+            wait: Cell::new(wait),
+        };
         manifest.migrate(path, access)?;
         Ok(manifest)
     }
@@ -336,7 +257,7 @@ impl Manifest {
 
     /// Begins a transaction whose commit makes records of what changed.
     fn begin_recorded(&self) -> Result<Transaction<'_>> {
-        let mut transaction = self.begin("BEGIN IMMEDIATE")?;
+        let mut transaction = self.begin_following()?;
         transaction.foreign = Some(transaction.last_foreign_change()?);
         Ok(transaction)
     }
@@ -391,10 +312,16 @@ impl Deref for Transaction<'_> {
 
 impl Transaction<'_> {
     /// Makes all that was written durable, with the records of it, in the file that others find at the manifest's path.
-    pub fn commit(mut self) -> Result<()> {
+    pub fn commit(self) -> Result<()> {
         if let Some(foreign) = self.foreign {
             self.record_changes(foreign)?;
+            self.publish()?;
         }
+        self.commit_here()
+    }
+
+    /// Makes durable in this folder what is committed already where others look for it, or is true of this folder alone.
+    fn commit_here(mut self) -> Result<()> {
         let Some(opened) = &self.rows.opened else {
             self.rows.conn.execute_batch("COMMIT")?;
             self.is_open = false;
@@ -436,6 +363,11 @@ impl Rows {
     /// Returns what tells this manifest from one that is put in its place: the same rows may mean something else there.
     pub fn file(&self) -> impl std::hash::Hash + '_ {
         &self.opened
+    }
+
+    /// Returns the time by the system's clock, in seconds since 1970.
+    pub fn clock(&self) -> Result<i64> {
+        Ok(self.conn.prepare_cached("SELECT unixepoch()")?.query_row([], |row| row.get(0))?)
     }
 
     /// Returns a named value of the store.

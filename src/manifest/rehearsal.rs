@@ -43,7 +43,7 @@ impl Manifest {
     }
 
     fn of_private(conn: Connection, wait: Duration) -> Self {
-        Self { rows: Rows { conn, opened: None }, actor: Actor::default(), wait: Cell::new(wait) }
+        Self { rows: Rows { conn, opened: None, replica: None }, actor: Actor::default(), wait: Cell::new(wait) }
     }
 }
 

@@ -129,7 +129,7 @@ impl Transaction<'_> {
         let sql =
             "INSERT INTO hold(session_id, blake3) SELECT ?1, blake3 FROM file WHERE id = ?2 ON CONFLICT DO NOTHING";
         let mut insert = self.conn.prepare_cached(sql)?;
-        if insert.execute((session, blob))? == 0 && self.insert_lost_file(blob)? {
+        if insert.execute((session, blob))? == 0 && self.insert_absent_file(blob)? {
             insert.execute((session, blob))?;
         }
         Ok(())

@@ -28,6 +28,7 @@ const TABLES: [(TrueOf, bool, &str, &[&str]); 7] = [
             "entry",
             "fallback",
             "meta",
+            "node",
             "pin",
             "project_status",
             "publisher",
@@ -65,6 +66,7 @@ const TABLES: [(TrueOf, bool, &str, &[&str]); 7] = [
             "write_back",
             "build_run",
             "build_run_file",
+            "doomed",
         ],
     ),
     (TrueOf::Here, true, "bytes of this folder that went bad", &["file", "quarantine"]),
@@ -106,10 +108,16 @@ const UNSEEN_COLUMNS: [(&str, &[&str]); 8] = [
 const META_SEEN: &str = "'default_collection'";
 
 /// One column of a table.
-struct Column {
-    name: String,
-    is_bytes: bool,
-    is_key: bool,
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) is_bytes: bool,
+    pub(super) is_key: bool,
+}
+
+/// Returns the tables whose rows are true of the store, whatever machine has it.
+pub(super) fn shared_tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().filter(|(place, ..)| *place == TrueOf::Shared).flat_map(|(.., names)| names.iter().copied())
 }
 
 /// Makes the triggers, in place of older ones.
@@ -160,16 +168,21 @@ fn collection(conn: &Connection, tables: &[String]) -> Result<String> {
     Ok(sql + "END;\n")
 }
 
-/// Returns the columns that count.
-fn columns(conn: &Connection, table: &str) -> Result<Vec<Column>> {
-    let unseen = UNSEEN_COLUMNS.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, columns)| columns);
+/// Returns the columns of a table, in their order.
+pub(super) fn every_column(conn: &Connection, table: &str) -> Result<Vec<Column>> {
     let mut statement = conn.prepare("SELECT name, type = 'BLOB', pk > 0 FROM pragma_table_info(?1)")?;
     let columns = statement
         .query_map([table], |row| Ok(Column { name: row.get(0)?, is_bytes: row.get(1)?, is_key: row.get(2)? }))?;
-    let columns: Vec<Column> = columns.collect::<rusqlite::Result<_>>()?;
+    Ok(columns.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Returns the columns that count.
+fn columns(conn: &Connection, table: &str) -> Result<Vec<Column>> {
+    let unseen = UNSEEN_COLUMNS.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, columns)| columns);
     // What tells of a use moves with each.
     let counts = |column: &Column| !unseen.contains(&column.name.as_str()) && !column.name.starts_with("used_");
-    Ok(columns.into_iter().filter(|column| column.is_key || counts(column)).collect())
+    let columns = every_column(conn, table)?.into_iter();
+    Ok(columns.filter(|column| column.is_key || counts(column)).collect())
 }
 
 /// Returns the values of a row as JSON, with names and digests for numbers of rows.

@@ -71,10 +71,18 @@ macro_rules! select_views {
 }
 
 impl ViewRow {
+    /// Takes what tells whose folder it is from a path: on a node of a shared store its number and a colon come first. Paths are absolute.
+    fn bare(path: String) -> String {
+        path.split_once(':')
+            .filter(|(node, _)| node.parse::<i64>().is_ok())
+            .map(|(_, bare)| bare.to_owned())
+            .unwrap_or(path)
+    }
+
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get("id")?,
-            path: row.get("path")?,
+            path: Self::bare(row.get("path")?),
             layout: row.get("layout")?,
             link: row.get("link")?,
             generation: row.get("generation")?,
@@ -88,16 +96,21 @@ impl ViewRow {
 }
 
 impl Rows {
+    /// Returns what the paths of this folder's own views begin with.
+    fn view_prefix(&self) -> Result<String> {
+        Ok(self.node()?.map(|node| format!("{node}:")).unwrap_or_default())
+    }
+
     /// Returns the view of a folder.
     pub fn find_view(&self, path: &str) -> Result<Option<ViewRow>> {
         let mut statement = self.conn.prepare_cached(select_views!("WHERE path = ?1"))?;
-        Ok(statement.query_row([path], ViewRow::from_row).optional()?)
+        Ok(statement.query_row([self.view_prefix()? + path], ViewRow::from_row).optional()?)
     }
 
-    /// Returns all views.
+    /// Returns all views, on a node its own.
     pub fn views(&self) -> Result<Vec<ViewRow>> {
-        let mut statement = self.conn.prepare_cached(select_views!("ORDER BY path"))?;
-        let rows = statement.query_map([], ViewRow::from_row)?;
+        let mut statement = self.conn.prepare_cached(select_views!("WHERE path GLOB ?1 ORDER BY path"))?;
+        let rows = statement.query_map([self.view_prefix()? + "/*"], ViewRow::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -153,7 +166,7 @@ impl Transaction<'_> {
             "INSERT INTO view(path, store, layout, link) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(path)
              DO UPDATE SET store = excluded.store, layout = excluded.layout, link = excluded.link RETURNING id",
         )?;
-        let view = statement.query_row((path, store, layout, link), |row| row.get(0))?;
+        let view = statement.query_row((self.view_prefix()? + path, store, layout, link), |row| row.get(0))?;
         self.conn.prepare_cached("UPDATE view_shown SET losses = NULL WHERE view_id = ?1")?.execute([view])?;
         Ok(view)
     }

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::fs;
 use crate::keep::health::end_deletion;
+use crate::keep::sweep::sweep;
 use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, Transaction};
 use crate::name::CollectionName;
 use crate::store::Store;
@@ -74,6 +75,8 @@ pub struct GcReport {
     pub freed_bytes: u64,
     /// Bytes that stay on the disk, since hard links outside the store have them too.
     pub held_bytes: u64,
+    /// How many objects of blobs that were deleted, by any node, went from the share's bucket.
+    pub swept: usize,
     /// Whether blobs are left for the next run.
     pub is_unfinished: bool,
     /// Who keeps the bytes of what rules or people dropped: trees and snapshots that show an older revision.
@@ -122,6 +125,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
     if report.blobs > 0 {
         sweep_sidecars(store)?;
     }
+    report.swept = sweep(store, context.now, options.grace)?;
     store.blobs.mend_filenames(&store.manifest.all_filenames()?)?;
     store.manifest.compact(|bytes| fs::has_room(store.root(), bytes))?;
     store.manifest.tidy()?;

@@ -2,7 +2,7 @@
 
 use crate::catalog::guard;
 use crate::error::Result;
-use crate::manifest::{Entry, State};
+use crate::manifest::Entry;
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
 use crate::wheel::accelerator::Inspection;
@@ -39,7 +39,7 @@ pub fn histories(
 
 /// Returns what is known of the accelerators that an entry's bytes are bound to; nothing is looked into.
 pub fn inspection_of(store: &Store, entry: &Entry) -> Result<Option<Inspection>> {
-    if entry.state != State::Live {
+    if !entry.state.is_available() {
         return Ok(None);
     }
     guard::known(&store.manifest, entry.blob)

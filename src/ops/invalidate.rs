@@ -5,7 +5,7 @@ use crate::catalog::search::{self, Filter, required};
 use crate::catalog::variant_documents;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::manifest::{Entry, NewEntry, OperationId, State, Transaction};
+use crate::manifest::{Entry, NewEntry, OperationId, Transaction};
 use crate::name::CollectionName;
 use crate::store::Store;
 use serde::Serialize;
@@ -153,7 +153,7 @@ pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result
             } else {
                 transaction.insert_entry(row.id, &entry.again(), revision, context.now)?;
                 added += 1;
-                if entry.state != State::Live {
+                if !entry.state.is_available() {
                     refused.push((name, "is listed again, but its bytes are lost".to_owned()));
                 } else {
                     restored.push(name);

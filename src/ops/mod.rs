@@ -12,6 +12,7 @@ pub mod destination;
 pub mod doctor;
 pub mod gc;
 pub mod histories;
+pub mod init;
 pub mod inspect;
 pub mod invalidate;
 pub mod list;

@@ -7,7 +7,7 @@ use crate::catalog::variant_documents;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::intake::inspection;
-use crate::manifest::{Entry, Rows, Scope, State, Transaction};
+use crate::manifest::{Entry, Rows, Scope, Transaction};
 use crate::name::CollectionName;
 use crate::requirement::Spec;
 use crate::store::Store;
@@ -128,7 +128,7 @@ pub fn promote(store: &Store, context: &Context<'_>, options: &PromoteOptions) -
         return Err(Error::NoMatch(format!("{spec} in {from}")));
     }
     entries.retain(|entry| specs.is_empty() || specs.iter().any(|spec| is_meant(spec, entry)));
-    let lost: Vec<Entry> = entries.extract_if(.., |entry| entry.state != State::Live).collect();
+    let lost: Vec<Entry> = entries.extract_if(.., |entry| !entry.state.is_available()).collect();
     let barred: Vec<Entry> = entries.extract_if(.., |entry| objections.contains_key(&entry.filename)).collect();
     let request = Request { kind: "promote", from, from_revision, to, replace: *replace };
     let done = request.transfer(&transaction, context, &entries)?;
@@ -167,7 +167,7 @@ fn objections(
         return Ok(HashMap::new());
     };
     let mut entries = read(&store.manifest, from, specs)?.1;
-    entries.retain(|entry| entry.state == State::Live);
+    entries.retain(|entry| entry.state.is_available());
     entries.retain(|entry| specs.is_empty() || specs.iter().any(|spec| is_meant(spec, entry)));
     let mut new = Vec::new();
     for entry in entries {

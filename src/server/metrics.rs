@@ -20,12 +20,27 @@ pub(super) type Totals = Mutex<Option<(i64, StoreTotals)>>;
 /// Answers whether the store can be used.
 pub(super) fn health(server: &Server) -> Answer {
     let mut answer = match probe_store(server) {
-        Ok(()) => plain(StatusCode::OK, "ok"),
+        Ok(()) => match age(server) {
+            // What is here is served all the same, as old as it is.
+            Some(age) if age >= OLD_SECONDS => {
+                plain(StatusCode::OK, format!("ok, without news of the shared store for {age} s"))
+            }
+            _ => plain(StatusCode::OK, "ok"),
+        },
         // Anybody may ask: where the store lies is for the log.
         Err(error) => failure(&error),
     };
     set(&mut answer, CACHE_CONTROL, "no-cache");
     answer
+}
+
+/// So old, in seconds, what a node knows of its shared store is told to be.
+const OLD_SECONDS: i64 = 10;
+
+/// Returns how old what a node knows of its shared store is, in seconds; `None`: it is no node.
+fn age(server: &Server) -> Option<i64> {
+    let followed_at = server.followed_at.load(std::sync::atomic::Ordering::Relaxed);
+    (followed_at > 0).then(|| server.now().saturating_sub(followed_at).max(0))
 }
 
 /// Reads a row, and looks for the folder: a filesystem that went away leaves open files behind.
@@ -43,6 +58,12 @@ fn probe_store(server: &Server) -> crate::error::Result<()> {
 pub(super) fn metrics(server: &Server) -> Answer {
     let mut text = String::new();
     let mut written = write(&mut text, &server.counters, totals(server)).and_then(|()| pulls(&mut text, &server.feeds));
+    if let Some(age) = age(server) {
+        let help = "# HELP wcas_shared_log_age_seconds How long ago the shared store's log was read to its end.";
+        written = written.and_then(|()| {
+            writeln!(text, "{help}\n# TYPE wcas_shared_log_age_seconds gauge\nwcas_shared_log_age_seconds {age}")
+        });
+    }
     if let Ok(store) = server.stores.borrow() {
         written = written.and_then(|()| write_back::metrics(&mut text, &store.manifest));
     }

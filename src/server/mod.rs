@@ -23,6 +23,7 @@ mod feed;
 mod files;
 mod finish;
 mod flow;
+mod follow;
 mod hosts;
 mod metrics;
 mod oidc;
@@ -40,6 +41,7 @@ mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
 pub use flow::{FeedReader, Next};
+pub use follow::{Following, follow};
 pub use hosts::{HostError, HostName, Hosts};
 pub use origins::{AllowedOrigin, OriginError, Origins};
 pub use pending::Pending;
@@ -115,6 +117,8 @@ pub struct Server {
     /// Whose name operations have that the server does by itself.
     pub(in crate::server) who: String,
     pub(in crate::server) stores: Stores,
+    /// When the log of a shared store was last read to its end; 0: it is no node, or it wasn't yet.
+    pub(in crate::server) followed_at: std::sync::atomic::AtomicI64,
     pub(in crate::server) client: Arc<LazyClient>,
     pub(in crate::server) counters: counters::Counters,
     pub(in crate::server) files: files::Files,
@@ -144,6 +148,7 @@ impl Server {
             who: options.actor.to_string(),
             options,
             stores,
+            followed_at: 0.into(),
             client,
             counters: counters::Counters::default(),
             files,

@@ -3,13 +3,15 @@
 //! Features are listed as ext4 and composefs list theirs: one under `incompat` that isn't known means that the store can't be
 //! understood, one under `ro_compat` that it can be read only; `compat` ones may be ignored.
 
-use super::{Error, Result};
+use super::{Error, Membership, Result};
 use crate::fs::{self, Filesystem};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The features without which this program can't understand a store.
-const INCOMPATIBLE: [&str; 1] = ["b3-v1"];
+const INCOMPATIBLE: [&str; 2] = ["b3-v1", SHARED];
+/// The feature of a node: who doesn't know it would write what the other nodes never learn of.
+const SHARED: &str = "shared-v1";
 /// No `wcas.json` is longer.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -22,6 +24,8 @@ struct Format {
     ro_compat: Vec<String>,
     #[serde(default)]
     incompat: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<Membership>,
 }
 
 /// A folder that was found to be a store.
@@ -32,6 +36,8 @@ pub(super) struct Identity {
     pub(super) id: String,
     /// Why it can't be written, if it can't.
     pub(super) read_only: Option<String>,
+    /// The share that it is a node of.
+    pub(super) share: Option<Membership>,
 }
 
 /// Reads what kind of store is at `root`.
@@ -46,7 +52,7 @@ pub(super) fn identify(root: &Path) -> Result<Identity> {
     }
     let unknown = format.ro_compat.first().map(|feature| format!("it needs {feature:?} for that"));
     let read_only = unknown.map_or_else(|| unwritable(&root), |why| Ok(Some(why)))?;
-    Ok(Identity { root, id: format.store, read_only })
+    Ok(Identity { root, id: format.store, read_only, share: format.share })
 }
 
 /// Writes `wcas.json` anew where it is gone, no file, or can't be understood, and blobs are there. What was there is kept beside it.
@@ -64,16 +70,18 @@ pub(super) fn mend(root: &Path) -> Result<()> {
         _ => return Ok(()),
     }
     fs::remember_owner(root)?;
-    write(root)
+    write(root, None)
 }
 
 /// Writes what kind of store is at `root`, durably.
-pub(super) fn write(root: &Path) -> Result<()> {
+pub(super) fn write(root: &Path, share: Option<Membership>) -> Result<()> {
+    let features = INCOMPATIBLE.iter().filter(|feature| share.is_some() || **feature != SHARED);
     let format = Format {
         store: fs::unique_name(),
         compat: Vec::new(),
         ro_compat: Vec::new(),
-        incompat: INCOMPATIBLE.map(str::to_owned).to_vec(),
+        incompat: features.map(|feature| (*feature).to_owned()).collect(),
+        share,
     };
     let text = serde_json::to_vec_pretty(&format).expect("plain strings make JSON");
     Ok(fs::write_durable(&root.join("wcas.json"), &text)?)

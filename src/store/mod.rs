@@ -20,16 +20,20 @@ mod format;
 mod rehearsal;
 mod reserve;
 mod session;
+mod shared;
 
 pub use session::{Scratch, Session};
+pub use shared::Membership;
 
 use crate::blobs::Blobs;
 use crate::digest::Blake3;
 use crate::fs::{self, Beside, Lock};
 use crate::manifest::{self, Access, Manifest};
 use crate::name::RemoteName;
+use crate::share::{self, Share};
 use format::Identity;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a store's path may be: SQLite's limit is 512 bytes for its longest file, `manifest.sqlite-journal` or a rebuilt one.
@@ -102,6 +106,20 @@ pub enum Error {
     /// The manifest failed.
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
+    /// The share's log can't be reached.
+    #[error("the shared store's log can't be followed: {0}")]
+    Behind(String),
+    /// A node's manifest isn't made of the blobs that it happens to have.
+    #[error("the store at {} is a node of {url}: its manifest is the share's", path.display())]
+    Node {
+        /// The store.
+        path: PathBuf,
+        /// The share.
+        url: String,
+    },
+    /// The share failed.
+    #[error(transparent)]
+    Share(#[from] share::Error),
 }
 
 /// The result of using a store.
@@ -120,13 +138,16 @@ pub struct Store {
     is_full: bool,
     /// Whether the manifest is a copy, and the disk is to stay as it is.
     is_rehearsal: bool,
+    /// Where the other nodes' bytes are, if there are any.
+    share: Option<Arc<Share>>,
+    behind: Option<String>,
     _lock: Option<Lock>,
 }
 
 impl Store {
     /// Opens an existing store.
     pub fn open(root: &Path) -> Result<Self> {
-        let Identity { root, id, read_only } = format::identify(root)?;
+        let Identity { root, id, read_only, share } = format::identify(root)?;
         if read_only.is_none() {
             match settle(&root) {
                 Err(Error::Disk(error)) if error.is_full() => {}
@@ -154,15 +175,22 @@ impl Store {
             Err(error) if error.may_want_room() && fs::is_full(&root) => (open_to_read(&path)?, true),
             opened => (opened?, false),
         };
-        let is_rehearsal = false;
-        Ok(Self { blobs: Blobs::new(&root), manifest, root, id, read_only, is_full, is_rehearsal, _lock: lock })
+        let (blobs, is_rehearsal) = (Blobs::new(&root), false);
+        let (none, behind) = (None, None);
+        let mut store =
+            Self { blobs, manifest, root, id, read_only, is_full, is_rehearsal, share: none, behind, _lock: lock };
+        store.follow(share)?;
+        Ok(store)
     }
 
     /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
     /// A `wcas.json` that is gone or can't be understood is written anew where blobs say that this is a store.
     pub fn alone(root: &Path) -> Result<ExclusiveStore> {
         format::mend(root)?;
-        let Identity { root, read_only, .. } = format::identify(root)?;
+        let Identity { root, read_only, share, .. } = format::identify(root)?;
+        if let Some(Membership { url, .. }) = share {
+            return Err(Error::Node { path: root, url });
+        }
         if let Some(why) = read_only {
             return Err(Error::ReadOnly { path: root, why });
         }
@@ -176,13 +204,14 @@ impl Store {
     /// Opens the store, making it when there is none.
     pub fn open_or_create(root: &Path) -> Result<Self> {
         if fs::entry(&root.join("wcas.json"))?.is_none() {
-            Self::create(root)?;
+            Self::create(root, None)?;
         }
         Self::open(root)
     }
 
-    /// Makes a store in an empty or absent folder. One that was begun and not finished is finished.
-    pub fn create(root: &Path) -> Result<()> {
+    /// Makes a store in an empty or absent folder, as a node of a share where one is said. One that was begun and not finished is
+    /// finished.
+    pub fn create(root: &Path, share: Option<Membership>) -> Result<()> {
         let ours = ["blobs", "filenames", "locks", "staging", "quarantine", "metadata", "named", "reserve"];
         let is_ours = |name: &std::ffi::OsString| {
             let name = name.to_string_lossy();
@@ -194,7 +223,7 @@ impl Store {
         refuse_long(root)?;
         let was_there = fs::entry(root)?.is_some();
         let was_empty = fs::names(root)?.is_empty();
-        let done = Self::make(root);
+        let done = Self::make(root, share);
         if done.is_err() && was_empty {
             unmake(root);
             if !was_there {
@@ -204,7 +233,7 @@ impl Store {
         done
     }
 
-    fn make(root: &Path) -> Result<()> {
+    fn make(root: &Path, share: Option<Membership>) -> Result<()> {
         fs::create_dir_all(root)?;
         let root = &std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
         format::refuse_network(root)?;
@@ -225,7 +254,7 @@ impl Store {
         fs::give(&manifest)?;
         fs::sync_dir(&root.join("blobs"))?;
         fs::sync_dir(root)?;
-        format::write(root)?;
+        format::write(root, share)?;
         lock.remove()?;
         Ok(())
     }

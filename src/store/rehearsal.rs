@@ -33,7 +33,18 @@ impl Store {
 
     fn rehearsing(root: &Path, id: String, manifest: Manifest) -> Self {
         let (blobs, root) = (Blobs::new(root), root.to_owned());
-        Self { root, id, blobs, manifest, read_only: None, is_full: false, is_rehearsal: true, _lock: None }
+        Self {
+            root,
+            id,
+            blobs,
+            manifest,
+            read_only: None,
+            is_full: false,
+            is_rehearsal: true,
+            share: None,
+            behind: None,
+            _lock: None,
+        }
     }
 
     /// Returns the sessions whose process has died, as far as one who only reads the store can tell.

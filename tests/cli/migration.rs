@@ -7,7 +7,7 @@ use std::path::Path;
 use wcas::manifest::{Access, Error, Manifest};
 
 /// The schema's older steps.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     include_str!("../../src/manifest/schema/1.sql"),
     include_str!("../../src/manifest/schema/2.sql"),
     include_str!("../../src/manifest/schema/3.sql"),
@@ -16,9 +16,10 @@ const STEPS: [&str; 8] = [
     include_str!("../../src/manifest/schema/6.sql"),
     include_str!("../../src/manifest/schema/7.sql"),
     include_str!("../../src/manifest/schema/8.sql"),
+    include_str!("../../src/manifest/schema/9.sql"),
 ];
 /// The version that this program writes.
-const NEWEST: i64 = 9;
+const NEWEST: i64 = 10;
 
 fn pragma(path: &Path, name: &str) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()
@@ -61,6 +62,7 @@ fn old(version: usize) -> Env {
         let columns = names(&format!("SELECT name FROM pragma_table_info('{table}', 'main')")).join(", ");
         // Before version 9, a blob's row told of its file, too.
         let rows = match table.as_str() {
+            table if version >= 9 => &format!("new.{table}"),
             "blob" => {
                 "(SELECT b.*, f.state, f.epoch, f.inode, f.modified_ns, f.verified_at
                   FROM new.blob b JOIN new.file f ON f.id = b.id)"

@@ -8,7 +8,7 @@ CREATE TABLE blob(
   size INTEGER NOT NULL CHECK(size >= 0),
   created_at INTEGER NOT NULL,
   maybe_unreferenced_at INTEGER,
-  used_at INTEGER) STRICT;
+  used_at INTEGER, generation TEXT) STRICT;
 CREATE INDEX blob_maybe_unreferenced ON blob(maybe_unreferenced_at) WHERE maybe_unreferenced_at IS NOT NULL;
 CREATE TABLE metadata(
   sha256 BLOB PRIMARY KEY CHECK(length(sha256) = 32),
@@ -433,3 +433,15 @@ CREATE TABLE token_use(                                    -- a token's last use
   used_from TEXT                                           -- a client's address
 ) STRICT;
 CREATE INDEX inspection_bound ON inspection(blob_id, bound) WHERE bound <> '';
+CREATE TABLE node(                                         -- the folders that follow a shared store's log
+  number INTEGER PRIMARY KEY AUTOINCREMENT,                -- never given twice: numbers of files begin with it
+  name TEXT NOT NULL,
+  joined_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE doomed(                                       -- objects in the bucket that no blob has any longer: swept after a grace
+  key TEXT PRIMARY KEY,
+  since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER blob_doomed AFTER DELETE ON blob WHEN old.generation IS NOT NULL BEGIN
+  INSERT INTO doomed(key, since) VALUES(lower(hex(old.blake3)) || '.' || old.generation, unixepoch()) ON CONFLICT DO NOTHING;
+END;

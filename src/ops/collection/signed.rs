@@ -7,7 +7,7 @@ use crate::catalog::at::{RevisionSpec, collection_row, collection_rows, resolve}
 use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, Rows, Scope, SignatureRow, State};
+use crate::manifest::{CollectionRow, Rows, Scope, SignatureRow};
 use crate::name::CollectionName;
 use crate::signed::signers::Signers;
 use crate::signed::sshsig::Signature;
@@ -232,7 +232,7 @@ fn check(
     let bad: Vec<_> = blobs
         .into_par_iter()
         .filter_map(|(file, blob)| {
-            let state = blob.as_ref().filter(|blob| blob.state == State::Live);
+            let state = blob.as_ref().filter(|blob| blob.state.is_available());
             let opened = state.and_then(|blob| own.open(&blob.blake3).ok());
             let found = opened.and_then(|bytes| digest_of(bytes).ok());
             context.progress.add(file.size);

@@ -399,7 +399,7 @@ impl Examination<'_> {
 /// Tells what is wrong between a blob's row and what lies at its name, if anything is.
 fn fault(row: &BlobRow, found: Option<Entry>) -> Option<(&'static str, String)> {
     match (row.state, found) {
-        (State::Staged | State::Deleting, _) => None,
+        (State::Staged | State::Deleting | State::Elsewhere, _) => None,
         (State::Lost, _) => Some(("lost", "its right bytes were found to be gone".to_owned())),
         (State::Live, None) => Some(("missing", "it has no file".to_owned())),
         (State::Live, Some(entry)) if !entry.is_file => Some(("foreign", "no regular file is at its name".to_owned())),

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::intake::{ImportOptions, ImportReport, Source, find_sources, import};
 use crate::keep::health::is_usable;
-use crate::manifest::{BlobId, BlobRow, State};
+use crate::manifest::{BlobId, BlobRow};
 use crate::ops::destination::Destination;
 use crate::store::Store;
 use crate::view::LinkMaker;
@@ -178,7 +178,7 @@ fn record(store: &Store, context: &Context<'_>, inputs: &RunInputs, import: &Imp
     let transaction = store.manifest.write()?;
     let mut files = BTreeMap::new();
     for row in &import.distributions {
-        let Some(blob) = transaction.find_blob(&row.blake3)?.filter(|blob| blob.state == State::Live) else {
+        let Some(blob) = transaction.find_blob(&row.blake3)?.filter(|blob| blob.state.is_available()) else {
             return Ok(false);
         };
         files.insert(row.filename.clone(), blob.id);

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::digest::{Digests, Sha256};
 use crate::error::Result;
 use crate::fs;
+use crate::keep::elsewhere::put_back;
 use crate::keep::health::record_quarantine;
 use crate::manifest::{BlobRow, State};
 use crate::ops::view;
@@ -137,26 +138,11 @@ fn restore(store: &Store, context: &Context<'_>, row: &BlobRow, filenames: &BTre
         if digest != row.blake3 {
             continue;
         }
-        let transaction = store.manifest.write()?;
-        let Some(now) = transaction.blob(row.id)?.filter(|now| now.state == State::Lost) else { break };
-        transaction.insert_hold(&session.id, row.id)?;
-        transaction.commit()?;
         let staged = session.staging.stage(&path, crate::blobs::LinkMode::Auto, false)?;
         if staged.digests.blake3 != row.blake3 || staged.digests.sha256 != row.sha256 {
             continue;
         }
-        fs::sync_file(&staged.path)?;
-        let reap = store.blobs.reap()?;
-        // An import may have healed it meanwhile.
-        if !store.blobs.is_good(&row.blake3) {
-            store.blobs.replace(&reap, &staged.path, &row.blake3)?;
-        }
-        store.blobs.sync_names([row.blake3].iter())?;
-        drop(reap);
-        let Found::File(found) = store.blobs.find(&row.blake3)? else { continue };
-        let transaction = store.manifest.write()?;
-        repaired = transaction.set_live(row.id, now.epoch, &found)?;
-        transaction.commit()?;
+        repaired = put_back(store, &session, row, &staged.path)?;
         if repaired {
             break;
         }

@@ -15,11 +15,11 @@ pub(super) use tree::copies;
 pub use tree::{TreeOptions, TreeReport, view_tree};
 
 use crate::catalog::listed_file::line as file;
-use crate::manifest::{Entry, State};
+use crate::manifest::Entry;
 
 /// Takes out the entries whose bytes are lost, and returns their filenames.
 fn split_lost(entries: &mut Vec<Entry>) -> Vec<String> {
-    let lost = entries.extract_if(.., |entry| entry.state != State::Live);
+    let lost = entries.extract_if(.., |entry| !entry.state.is_available());
     lost.map(|entry| entry.filename).collect()
 }
 

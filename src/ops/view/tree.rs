@@ -186,7 +186,7 @@ fn refuse_to_empty(known: Option<&ViewRow>, options: &TreeOptions) -> Result<()>
 pub(super) fn find_lost(store: &Store, entries: Vec<&mut Entry>) -> Result<()> {
     let blobs = &store.blobs;
     let is_known = |entry: &Entry| matches!(blobs.find(&entry.blake3), Ok(Found::File(found)) if found.is_recorded(entry.inode, entry.size, entry.modified_ns));
-    let is_suspect = |entry: &&mut Entry| entry.state == State::Live && !is_known(entry);
+    let is_suspect = |entry: &&mut Entry| entry.state.is_available() && !is_known(entry);
     let suspects: Vec<&mut Entry> = entries.into_par_iter().filter(is_suspect).collect();
     for entry in suspects {
         let Some(row) = store.manifest.blob(entry.blob)? else { continue };

@@ -26,7 +26,7 @@ use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::index::read::ListedFile;
-use crate::manifest::{Entry, RemoteRow, State, StatusRow};
+use crate::manifest::{Entry, RemoteRow, StatusRow};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::status::Status;
 use crate::store::Store;
@@ -149,7 +149,7 @@ fn alone(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Listed> 
         return Ok(Listed::Unknown);
     }
     let status = read.statuses.get(project).cloned();
-    let live = read.entries.into_iter().filter(|entry| entry.state == State::Live);
+    let live = read.entries.into_iter().filter(|entry| entry.state.is_available());
     let files = live.map(|entry| ViewFile::Local(Box::new(entry))).collect();
     Ok(Listed::Found(Listing { files, status, ..Listing::default() }))
 }

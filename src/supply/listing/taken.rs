@@ -2,7 +2,7 @@
 
 use crate::digest::Sha256;
 use crate::index::read::ListedFile;
-use crate::manifest::{Entry, State};
+use crate::manifest::Entry;
 use std::collections::{HashMap, HashSet};
 
 /// Filenames that are taken.
@@ -16,7 +16,7 @@ pub(crate) struct Taken {
 impl Taken {
     /// Takes the name of a collection's own file.
     pub(crate) fn take(&mut self, entry: &Entry) {
-        if self.names.insert(entry.filename.clone()) && entry.state != State::Live {
+        if self.names.insert(entry.filename.clone()) && !entry.state.is_available() {
             self.lost.insert(entry.filename.clone(), (entry.sha256, entry.yanked.clone()));
         }
     }
@@ -55,6 +55,7 @@ mod tests {
     use super::*;
     use crate::catalog::merge::tests::entry;
     use crate::index::read::Signed;
+    use crate::manifest::State;
     use crate::wheel::DistributionFilename;
 
     const OURS: Sha256 = Sha256::from_bytes([0; 32]);

@@ -11,7 +11,7 @@ use crate::catalog::statuses::stricter;
 use crate::catalog::view_contents::{Shown, fates, strategy_of};
 use crate::error::Result;
 use crate::index::read::ListedFile;
-use crate::manifest::{Entry, RemoteRow, State, StatusRow, Strategy};
+use crate::manifest::{Entry, RemoteRow, StatusRow, Strategy};
 use crate::name::{CollectionName, ProjectName};
 use crate::remote::PublicUrl;
 use crate::status::Status;
@@ -75,7 +75,7 @@ struct Part {
 impl Part {
     /// Tells whether it has files that would be shown, were nobody nearer.
     fn has_shown(&self) -> bool {
-        self.own.iter().any(|(entry, _)| entry.state == State::Live)
+        self.own.iter().any(|(entry, _)| entry.state.is_available())
     }
 }
 

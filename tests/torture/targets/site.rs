@@ -31,7 +31,7 @@ impl Site {
         std::fs::create_dir(&source).expect("a folder");
         std::fs::write(source.join("demo-1.0+cu121-py3-none-any.whl"), wheel()).expect("a file");
         std::fs::write(source.join("demo-0.9.zip"), stored(&[("demo-0.9/setup.py", b"x")])).expect("a file");
-        Store::create(&root).expect("a store");
+        Store::create(&root, None).expect("a store");
         let store = Store::open(&root).expect("a store");
         let target = Target::Collection("cuda".parse::<CollectionName>().expect("a name"));
         let options = ImportOptions { target, link: LinkMode::Copy, keep_existing: false, trust: Trust::Neither };

@@ -1,0 +1,77 @@
+//! Blobs whose bytes are not in this folder: those of a node's store are in the share's bucket.
+
+use crate::blobs::{Blobs, Found};
+use crate::digest::Hasher;
+use crate::error::Result;
+use crate::fs;
+use crate::manifest::{BlobRow, State};
+use crate::share::Share;
+use crate::store::{Session, Store};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Fetches a blob into this folder, if the store is a node and the bucket has it. Returns whether its bytes are here now.
+pub(super) fn fetch(store: &Store, row: &BlobRow) -> Result<bool> {
+    let (Some(share), Some(generation)) = (store.share(), &row.generation) else { return Ok(false) };
+    if !store.is_writable() || row.state == State::Deleting {
+        return Ok(false);
+    }
+    // Of many who want it at once one fetches it.
+    let (_lock, has_waited) = store.locks().pull(&row.blake3.to_string())?;
+    if has_waited && store.manifest.state(row.id)? == Some(State::Live) {
+        return Ok(true);
+    }
+    let session = store.session("fetch", store.manifest.clock()?)?;
+    let path = session.staging.fresh();
+    let file = fs::create_new(&path, fs::READ_ONLY)?;
+    let mut hasher = Hasher::default();
+    let is_there = share.read_blob(&row.blake3, generation, &mut |part| {
+        hasher.update(part);
+        fs::append(&file, &path, part)
+    })?;
+    let digests = hasher.finish();
+    if is_there && (digests.blake3, digests.sha256) != (row.blake3, row.sha256) {
+        return Err(share.wrong_bytes(&row.blake3, generation).into());
+    }
+    let is_here = is_there && put_back(store, &session, row, &path)?;
+    session.end()?;
+    Ok(is_here)
+}
+
+/// Gives right bytes, staged by a session, the name of a blob that lost its own or never had them here. Returns whether they are handed
+/// out now; where not, verify or gc got in between.
+pub(crate) fn put_back(store: &Store, session: &Session<'_>, row: &BlobRow, staged: &Path) -> Result<bool> {
+    let transaction = store.manifest.write()?;
+    let Some(now) = transaction.blob(row.id)?.filter(|now| matches!(now.state, State::Lost | State::Elsewhere)) else {
+        return Ok(false);
+    };
+    transaction.insert_hold(&session.id, row.id)?;
+    transaction.commit()?;
+    fs::sync_file(staged)?;
+    let reap = store.blobs.reap()?;
+    // An import may have healed it meanwhile.
+    if !store.blobs.is_good(&row.blake3) {
+        store.blobs.replace(&reap, staged, &row.blake3)?;
+    }
+    store.blobs.sync_names([row.blake3].iter())?;
+    drop(reap);
+    let Found::File(found) = store.blobs.find(&row.blake3)? else { return Ok(false) };
+    let transaction = store.manifest.write()?;
+    let is_back = transaction.set_live(row.id, now.epoch, &found)?;
+    transaction.commit()?;
+    Ok(is_back)
+}
+
+/// Puts the bytes of blobs that the store doesn't have yet into the bucket of a node's share: a row says that they are there.
+pub(super) fn put_all<'r>(
+    share: &Share,
+    blobs: &Blobs,
+    rows: impl ParallelIterator<Item = &'r mut BlobRow>,
+) -> Result<()> {
+    let put = |row: &mut BlobRow| -> Result<()> {
+        let file = blobs.open(&row.blake3)?;
+        row.generation = Some(share.put_blob(&file, &blobs.path(&row.blake3), &row.blake3)?.as_str().to_owned());
+        Ok(())
+    };
+    rows.map(put).collect()
+}

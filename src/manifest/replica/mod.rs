@@ -1,0 +1,224 @@
+//! A manifest that follows the log of a shared store: rows that are true of the store are the log's, those of this folder its own.
+//!
+//! A transaction that writes brings the replica to the log's end, and what it changes of shared rows becomes the log's next record:
+//! that is its commit. The local one comes after; where it doesn't, since the process was killed, the next opening reads the record.
+//!
+//! Each record names the digest of the one before it, so that a replica never goes on from another past than its own.
+
+mod apply;
+mod capture;
+mod record;
+
+use super::{Error, Link, Manifest, Result, Rows, START, Transaction, VERSION};
+use crate::digest::Sha256;
+use crate::fs::fault::{Change, point};
+use record::Record;
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The key in `here` of the newest record that this replica has: its number and digest.
+const PLACE: &str = "shared_log";
+/// The key in `here` of this node's number.
+const NODE: &str = "node";
+/// The key in `here` of how many numbers this node has given to files.
+const FILES: &str = "node_files";
+/// So many numbers of files each node has for itself.
+const FILES_OF_NODE: i64 = 1 << 40;
+
+/// Why a log could not be asked.
+pub type LogError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A shared store's log: records by number from 1, each committed once and never changed.
+pub trait SharedLog: Debug + Send + Sync {
+    /// Returns a record; `None`: it isn't there yet.
+    fn read(&self, number: i64) -> std::result::Result<Option<Vec<u8>>, LogError>;
+
+    /// Commits a record, durably, where none has its number. Returns whether it is there now; `false`: another one is.
+    fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError>;
+}
+
+/// The log that a manifest follows.
+#[derive(Debug)]
+pub(super) struct Replica {
+    log: Arc<dyn SharedLog>,
+    /// Whether what changes is collected.
+    is_capturing: Cell<bool>,
+    /// Whether the log was found to have the record that this replica stands on.
+    is_known: Cell<bool>,
+}
+
+impl Manifest {
+    /// Lets the manifest follow a shared store's log from now on, and brings it to the log's end. An answer says why that couldn't be:
+    /// what is here can be read, as old as it is.
+    pub fn follow(&mut self, log: Arc<dyn SharedLog>) -> Result<Option<Error>> {
+        self.rows.replica = Some(Replica { log, is_capturing: Cell::new(false), is_known: Cell::new(false) });
+        match self.catch_up() {
+            Err(error) if error.is_of_log() => Ok(Some(error)),
+            done => done.map(|()| None),
+        }
+    }
+
+    /// Reads what others have committed to the shared store's log.
+    pub fn catch_up(&self) -> Result<()> {
+        let Some(replica) = &self.rows.replica else { return Ok(()) };
+        if replica.read(self.place()?.number + 1)?.is_none() {
+            return self.require_known();
+        }
+        let transaction = self.begin_following()?;
+        transaction.commit_here()
+    }
+
+    /// Begins a transaction at the log's end. Where that can't be reached, what is known here counts until the commit.
+    pub(super) fn begin_following(&self) -> Result<Transaction<'_>> {
+        let Some(replica) = &self.rows.replica else { return self.begin("BEGIN IMMEDIATE") };
+        replica.capture(&self.conn)?;
+        let transaction = self.begin("BEGIN IMMEDIATE")?;
+        match transaction.read_on(replica) {
+            Err(Error::Log(_)) => {}
+            done => done?,
+        }
+        Ok(transaction)
+    }
+
+    /// Makes this folder a node of the shared store, if it isn't one. Returns its number.
+    pub fn join(&self, name: &str, now: i64) -> Result<i64> {
+        if let Some(number) = self.node()? {
+            return Ok(number);
+        }
+        let transaction = self.write()?;
+        let sql = "INSERT INTO node(name, joined_at) VALUES(?1, ?2) RETURNING number";
+        let number: i64 = transaction.conn.query_row(sql, (name, now), |row| row.get(0))?;
+        transaction.set_here(NODE, &number.to_string())?;
+        transaction.commit()?;
+        Ok(number)
+    }
+}
+
+impl Rows {
+    /// Tells whether the store is a shared one: what isn't in this folder may be elsewhere.
+    pub fn is_shared(&self) -> bool {
+        self.replica.is_some()
+    }
+
+    /// Returns this node's number in the shared store.
+    pub fn node(&self) -> Result<Option<i64>> {
+        Ok(self.here(NODE)?.and_then(|number| number.parse().ok()))
+    }
+
+    /// Returns the newest record of the shared store's log that is known here.
+    pub fn place(&self) -> Result<Link> {
+        Ok(self.here(PLACE)?.and_then(|place| place.parse().ok()).unwrap_or(START))
+    }
+
+    /// Makes sure, once for each handle, that the log has the record that this replica stands on: it may be another log, or have been put
+    /// back.
+    fn require_known(&self) -> Result<()> {
+        let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_known.get()) else { return Ok(()) };
+        let place = self.place()?;
+        if place != START {
+            let found = replica.read(place.number)?.map(|record| Sha256::of(&record));
+            if found != Some(place.digest) {
+                return Err(Error::Diverged(place.number));
+            }
+        }
+        replica.is_known.set(true);
+        Ok(())
+    }
+}
+
+impl Replica {
+    fn read(&self, number: i64) -> Result<Option<Vec<u8>>> {
+        self.log.read(number).map_err(Error::Log)
+    }
+
+    /// Collects what changes from now on, on this connection.
+    fn capture(&self, conn: &Connection) -> Result<()> {
+        if !self.is_capturing.get() {
+            capture::install(conn)?;
+            self.is_capturing.set(true);
+        }
+        Ok(())
+    }
+}
+
+impl Transaction<'_> {
+    /// Applies the records that the log has after those that are known here.
+    fn read_on(&self, replica: &Replica) -> Result<()> {
+        self.require_known()?;
+        let start = self.place()?;
+        let mut place = start;
+        let mut tables = apply::Tables::default();
+        while let Some(bytes) = replica.read(place.number + 1)? {
+            if place == start {
+                // What triggers did is in the records.
+                self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+                self.conn.pragma_update(None, "defer_foreign_keys", true)?;
+            }
+            let applied = Record::read(&bytes, place).and_then(|record| tables.apply(&self.conn, &record));
+            if let Err(error) = applied {
+                self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+                return Err(error);
+            }
+            place = Link { number: place.number + 1, digest: Sha256::of(&bytes) };
+        }
+        if place != start {
+            self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+            self.set_here(PLACE, &place.to_string())?;
+            // Temporary triggers fire whatever that setting says.
+            capture::clear(&self.conn)?;
+        }
+        Ok(())
+    }
+
+    /// Commits what changed of shared rows to the log, if the manifest follows one: after this, it counts.
+    pub(super) fn publish(&self) -> Result<()> {
+        let Some(replica) = &self.replica else { return Ok(()) };
+        let changes = capture::take(&self.conn)?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.require_known()?;
+        let place = self.place()?;
+        let at = self.clock()?;
+        let number = place.number + 1;
+        let record = Record {
+            number,
+            before: place.digest,
+            id: crate::fs::unique_name(),
+            at,
+            node: self.node()?,
+            who: self.actor.name.clone(),
+            origin: self.actor.origin.clone(),
+            command: self.actor.command.clone(),
+            schema: VERSION,
+            changes,
+        };
+        let bytes = record.write();
+        point(Change::Grow, "append to", Path::new("the shared log"))?;
+        if !replica.log.append(number, &bytes).map_err(Error::Log)? {
+            return Err(Error::Conflict);
+        }
+        self.set_here(PLACE, &Link { number, digest: Sha256::of(&bytes) }.to_string())?;
+        point(Change::Grow, "know of", Path::new("the shared log"))?;
+        Ok(())
+    }
+
+    /// Returns the number of a new file's row; `None`: the next one will do, since no other machine gives any.
+    pub(super) fn file_number(&self) -> Result<Option<i64>> {
+        if self.replica.is_none() {
+            return Ok(None);
+        }
+        let node = self.node()?.ok_or(Error::NotJoined)?;
+        let sql = "INSERT INTO here(key, value) VALUES(?1, '1')
+                   ON CONFLICT(key) DO UPDATE SET value = CAST(value AS INTEGER) + 1 RETURNING CAST(value AS INTEGER)";
+        let given: i64 = self.conn.prepare_cached(sql)?.query_row([FILES], |row| row.get(0))?;
+        Ok(Some(node.saturating_mul(FILES_OF_NODE).saturating_add(given)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

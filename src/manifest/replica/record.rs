@@ -1,0 +1,73 @@
+//! A record of the shared store's log, as bytes: one JSON document, for people to read as well.
+
+use super::super::{Error, Link, Result, VERSION};
+use crate::digest::Sha256;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What one transaction changed of the rows that are true of the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// Its number.
+    pub(super) number: i64,
+    /// The SHA-256 digest of the record before it.
+    pub(super) before: Sha256,
+    /// What no other record has: whoever lost the answer knows his own by it.
+    pub(super) id: String,
+    /// When, by the clock of the node, in seconds since 1970.
+    pub(super) at: i64,
+    /// Which node wrote it; `None`: one that is about to join.
+    pub(super) node: Option<i64>,
+    /// Who.
+    pub(super) who: String,
+    /// From where.
+    pub(super) origin: String,
+    /// By which command.
+    pub(super) command: String,
+    /// The schema of the rows.
+    pub(super) schema: i64,
+    /// What changed, in this order.
+    pub(super) changes: Vec<RowChange>,
+}
+
+/// A row that came (no key), changed, or went (no row). Bytes are hexadecimal digits.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct RowChange {
+    /// The table.
+    pub(super) table: String,
+    /// Its primary key as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<Map<String, Value>>,
+    /// All its values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) row: Option<Map<String, Value>>,
+}
+
+/// What can be told of a record whose rows may not be understood.
+#[derive(Deserialize)]
+struct Head {
+    number: i64,
+    before: Sha256,
+    schema: i64,
+}
+
+impl Record {
+    /// Reads the record that comes after a place.
+    pub(super) fn read(bytes: &[u8], after: Link) -> Result<Self> {
+        let number = after.number + 1;
+        let damaged = |_| Error::DamagedRecord(number);
+        let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
+        if head.schema > VERSION {
+            return Err(Error::NewerRecord { number, schema: head.schema });
+        }
+        if (head.number, head.before) != (number, after.digest) {
+            return Err(Error::Diverged(number));
+        }
+        serde_json::from_slice(bytes).map_err(damaged)
+    }
+
+    /// Returns its bytes.
+    pub(super) fn write(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts and numbers are JSON")
+    }
+}

@@ -1,0 +1,316 @@
+use super::super::triggers::{every_column, shared_tables};
+use super::super::{Access, CollectionId};
+use super::*;
+use crate::digest::Digests;
+use crate::fs::Signature;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// A log in memory, which may lose answers and be out of reach.
+#[derive(Debug, Default)]
+struct MemoryLog {
+    records: Mutex<Vec<Vec<u8>>>,
+    is_away: std::sync::atomic::AtomicBool,
+}
+
+impl MemoryLog {
+    fn reach(&self) -> std::result::Result<std::sync::MutexGuard<'_, Vec<Vec<u8>>>, LogError> {
+        if self.is_away.load(std::sync::atomic::Ordering::SeqCst) {
+            Err("it is away".into())
+        } else {
+            Ok(self.records.lock().unwrap())
+        }
+    }
+
+    fn go_away(&self, away: bool) {
+        self.is_away.store(away, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+impl SharedLog for MemoryLog {
+    fn read(&self, number: i64) -> std::result::Result<Option<Vec<u8>>, LogError> {
+        Ok(self.reach()?.get(usize::try_from(number - 1).unwrap()).cloned())
+    }
+
+    fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError> {
+        let mut records = self.reach()?;
+        if records.len() + 1 != usize::try_from(number).unwrap() {
+            return Ok(false);
+        }
+        records.push(record.to_owned());
+        Ok(true)
+    }
+}
+
+struct Nodes {
+    log: Arc<MemoryLog>,
+    nodes: Vec<Manifest>,
+    _dir: tempfile::TempDir,
+}
+
+/// Makes nodes of one shared store.
+fn nodes(count: usize) -> Nodes {
+    let (dir, log) = (tempfile::tempdir().unwrap(), Arc::new(MemoryLog::default()));
+    let nodes = (0..count).map(|number| {
+        let path = dir.path().join(number.to_string());
+        let mut manifest = Manifest::open(&path, Access::Create, Duration::ZERO).unwrap();
+        assert!(manifest.follow(log.clone()).unwrap().is_none());
+        assert_eq!(manifest.join("host:/store", 1).unwrap(), i64::try_from(number).unwrap() + 1);
+        manifest
+    });
+    let nodes = nodes.collect();
+    Nodes { log, nodes, _dir: dir }
+}
+
+/// Returns all that is true of the store, as text.
+fn truth(manifest: &Manifest) -> String {
+    manifest.catch_up().unwrap();
+    let mut text = String::new();
+    for table in shared_tables() {
+        let columns = every_column(&manifest.conn, table).unwrap();
+        let values =
+            columns.iter().map(|column| format!("quote({})", column.name)).collect::<Vec<_>>().join(" || ' ' || ");
+        let sql = format!("SELECT {values} AS line FROM {table} ORDER BY line");
+        let mut statement = manifest.conn.prepare(&sql).unwrap();
+        let lines = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        lines.for_each(|line| text.push_str(&format!("{table} {}\n", line.unwrap())));
+    }
+    text
+}
+
+fn collection(transaction: &Transaction<'_>, name: &str) -> CollectionId {
+    let name = name.parse().unwrap();
+    match transaction.find_collection(&name).unwrap() {
+        Some(row) => row.id,
+        None => transaction.insert_collection(&name, 7).unwrap(),
+    }
+}
+
+/// Publishes bytes as an import does, in two transactions; returns whether the first one's number still counts in the second.
+fn import(manifest: &Manifest, bytes: &[u8], name: &str, between: impl FnOnce()) -> Result<bool> {
+    let digests = Digests::of(bytes);
+    let transaction = manifest.write()?;
+    let row = match transaction.find_blob(&digests.blake3)? {
+        Some(row) => row,
+        None => transaction
+            .insert_file(&digests, bytes.len() as u64, 7)?
+            .unwrap_or_else(|| transaction.find_file(&digests, 7).unwrap().expect("it was in the way")),
+    };
+    transaction.commit()?;
+    between();
+    let transaction = manifest.write()?;
+    let found = Signature { device: 1, inode: 1, size: bytes.len() as u64, modified_ns: 1, changed_ns: 1 };
+    if transaction.blob(row.id)?.is_some_and(|found| found.blake3 != digests.blake3) {
+        panic!("a number is two files'");
+    }
+    if transaction.find_blob(&digests.blake3)?.is_none() {
+        if !transaction.set_live(row.id, row.epoch, &found)? {
+            return Ok(false);
+        }
+        transaction.insert_blob(&row)?;
+    }
+    let id = transaction.find_blob(&digests.blake3)?.expect("inserted").id;
+    let metadata = Digests::of(name.as_bytes()).sha256;
+    let sql = "INSERT INTO metadata VALUES(?1, x'00FF') ON CONFLICT DO NOTHING";
+    transaction.conn.execute(sql, [metadata])?;
+    let sql = "INSERT INTO distribution(blob_id, filename, kind, project, version, tags, metadata_sha256)
+               VALUES(?1, ?2 || '.whl', 'wheel', ?2, '1', '', ?3) ON CONFLICT DO NOTHING";
+    transaction.conn.execute(sql, (id, name, metadata))?;
+    transaction.commit()?;
+    Ok(true)
+}
+
+#[test]
+fn every_shared_table_can_be_followed() {
+    let Nodes { nodes, _dir, .. } = nodes(1);
+    for table in shared_tables() {
+        let columns = every_column(&nodes[0].conn, table).unwrap();
+        assert!(columns.iter().any(|column| column.is_key), "{table} has no primary key: a record can't name its rows");
+    }
+}
+
+#[test]
+fn what_one_node_writes_the_others_read() {
+    let Nodes { nodes, log, _dir } = nodes(3);
+    assert!(import(&nodes[0], b"one", "one", || {}).unwrap());
+    assert!(import(&nodes[1], b"two", "two", || {}).unwrap());
+    let transaction = nodes[2].write().unwrap();
+    let shared = collection(&transaction, "shared");
+    transaction.set_meta("key", "value's \"text\"\u{0}\u{1F980}").unwrap();
+    transaction
+        .conn
+        .execute("INSERT INTO token(name, digest, scope, created_at) VALUES('t', zeroblob(32), 'read', 1)", [])
+        .unwrap();
+    transaction.commit().unwrap();
+    let expected = truth(&nodes[2]);
+    assert!(expected.contains("blob ") && expected.contains("shared") && expected.contains("token "), "{expected}");
+    assert!(nodes.iter().all(|node| truth(node) == expected));
+    // What follows from a deletion, by foreign keys and triggers, is the same everywhere.
+    let transaction = nodes[0].write().unwrap();
+    transaction.conn.execute("DELETE FROM collection WHERE id = ?1", [shared]).unwrap();
+    transaction.conn.execute_batch("DELETE FROM blob; UPDATE file SET state = 'deleting'").unwrap();
+    transaction.commit().unwrap();
+    let expected = truth(&nodes[0]);
+    assert!(!expected.contains("distribution "), "{expected}");
+    assert!(nodes.iter().all(|node| truth(node) == expected));
+    let records = log.records.lock().unwrap().len();
+    nodes.iter().for_each(|node| assert!(node.place().unwrap().number == records as i64));
+    nodes.iter().for_each(|node| assert_eq!(node.complaints().unwrap(), [""; 0]));
+}
+
+#[test]
+fn a_new_node_reads_all_that_was_before() {
+    let Nodes { nodes, log, _dir } = nodes(1);
+    for number in 0..20 {
+        assert!(import(&nodes[0], format!("{number}").as_bytes(), "demo", || {}).unwrap());
+    }
+    let path = _dir.path().join("late");
+    let mut late = Manifest::open(&path, Access::Create, Duration::ZERO).unwrap();
+    assert!(late.follow(log).unwrap().is_none());
+    assert_eq!(truth(&late), truth(&nodes[0]));
+}
+
+#[test]
+fn of_two_transactions_at_once_one_counts() {
+    let Nodes { nodes, _dir, .. } = nodes(2);
+    let one = nodes[0].write().unwrap();
+    one.set_meta("key", "one").unwrap();
+    let two = nodes[1].write().unwrap();
+    two.set_meta("key", "two").unwrap();
+    two.commit().unwrap();
+    let error = one.commit().unwrap_err();
+    assert!(matches!(error, Error::Conflict) && error.is_busy(), "{error}");
+    assert!(nodes.iter().all(|node| truth(node).contains("'two'")));
+    let again = nodes[0].write().unwrap();
+    again.set_meta("key", "one").unwrap();
+    again.commit().unwrap();
+    assert!(nodes.iter().all(|node| truth(node).contains("'one'")));
+}
+
+#[test]
+fn what_is_true_of_one_folder_is_in_no_record() {
+    let Nodes { nodes, log, _dir } = nodes(2);
+    let records = log.records.lock().unwrap().len();
+    let transaction = nodes[0].write().unwrap();
+    transaction.insert_file(&Digests::of(b"here"), 4, 1).unwrap();
+    transaction.set_here("key", "value").unwrap();
+    transaction.commit().unwrap();
+    drop(nodes[0].write().unwrap());
+    assert_eq!(log.records.lock().unwrap().len(), records);
+}
+
+#[test]
+fn the_same_bytes_on_two_nodes_at_once_become_one_blob() {
+    let Nodes { nodes, _dir, .. } = nodes(2);
+    let first = import(&nodes[0], b"same", "demo", || assert!(import(&nodes[1], b"same", "demo", || {}).unwrap()));
+    // Whoever was later has another number, sees it and goes round again.
+    assert!(first.is_ok_and(|done| done));
+    assert_eq!(truth(&nodes[0]).matches("\nblob ").count() + usize::from(truth(&nodes[0]).starts_with("blob ")), 1);
+    assert_eq!(truth(&nodes[0]), truth(&nodes[1]));
+    nodes.iter().for_each(|node| assert_eq!(node.complaints().unwrap(), [""; 0]));
+}
+
+#[test]
+fn a_file_whose_blob_went_elsewhere_is_nobodys() {
+    let Nodes { nodes, _dir, .. } = nodes(2);
+    assert!(import(&nodes[0], b"bytes", "demo", || {}).unwrap());
+    nodes[1].catch_up().unwrap();
+    let transaction = nodes[1].write().unwrap();
+    transaction.conn.execute("DELETE FROM blob", []).unwrap();
+    transaction.commit().unwrap();
+    nodes[0].catch_up().unwrap();
+    let unwanted = nodes[0].unwanted().unwrap();
+    assert_eq!(unwanted.iter().map(|file| file.blake3).collect::<Vec<_>>(), [Digests::of(b"bytes").blake3]);
+}
+
+#[test]
+fn a_log_out_of_reach_keeps_reads_and_loses_no_write_that_was_told() {
+    let Nodes { nodes, log, _dir } = nodes(1);
+    let transaction = nodes[0].write().unwrap();
+    collection(&transaction, "before");
+    transaction.commit().unwrap();
+    log.go_away(true);
+    assert!(nodes[0].find_collection(&"before".parse().unwrap()).unwrap().is_some());
+    let transaction = nodes[0].write().unwrap();
+    transaction.insert_file(&Digests::of(b"here"), 4, 1).unwrap();
+    transaction.commit().unwrap();
+    let transaction = nodes[0].write().unwrap();
+    collection(&transaction, "meanwhile");
+    let error = transaction.commit().unwrap_err();
+    assert!(matches!(error, Error::Log(_)), "{error}");
+    assert!(nodes[0].find_collection(&"meanwhile".parse().unwrap()).unwrap().is_none());
+    let mut late = Manifest::open(&_dir.path().join("late"), Access::Create, Duration::ZERO).unwrap();
+    assert!(late.follow(log.clone()).unwrap().is_some());
+    log.go_away(false);
+    late.catch_up().unwrap();
+    assert_eq!(truth(&late), truth(&nodes[0]));
+}
+
+#[test]
+fn a_node_killed_after_the_commit_reads_its_own_record() {
+    let Nodes { nodes, log, _dir } = nodes(2);
+    let transaction = nodes[0].write().unwrap();
+    collection(&transaction, "mine");
+    // What the log has counts, whatever becomes of the local commit.
+    transaction.publish().unwrap();
+    drop(transaction);
+    assert!(nodes[0].find_collection(&"mine".parse().unwrap()).unwrap().is_none());
+    assert_eq!(truth(&nodes[0]), truth(&nodes[1]));
+    assert!(nodes[0].find_collection(&"mine".parse().unwrap()).unwrap().is_some());
+    assert_eq!(log.records.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn another_log_or_a_damaged_one_is_never_followed() {
+    let damaged = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let Nodes { nodes, log, _dir } = nodes(2);
+        for name in ["one", "two"] {
+            let transaction = nodes[0].write().unwrap();
+            collection(&transaction, name);
+            transaction.commit().unwrap();
+        }
+        change(&mut log.records.lock().unwrap());
+        let before = nodes[1].place().unwrap();
+        let error = nodes[1].catch_up().unwrap_err();
+        assert_eq!(nodes[1].place().unwrap(), before);
+        assert!(nodes[1].find_collection(&"two".parse().unwrap()).unwrap().is_none());
+        // Triggers work as before.
+        nodes[1].conn.execute_batch("BEGIN; INSERT INTO collection(name, created_at) VALUES('local', 1)").unwrap();
+        let told: i64 = nodes[1].conn.query_row("SELECT count(*) FROM change", [], |row| row.get(0)).unwrap();
+        assert_eq!(told, 1);
+        nodes[1].conn.execute_batch("ROLLBACK").unwrap();
+        error
+    };
+    let replace = |from: &'static str, to: &'static str| {
+        move |records: &mut Vec<Vec<u8>>| {
+            let text = String::from_utf8(records[2].clone()).unwrap();
+            assert!(text.contains(from), "{text}");
+            records[2] = text.replacen(from, to, 1).into_bytes();
+        }
+    };
+    assert!(matches!(damaged(&replace("\"number\":3", "\"number\":4")), Error::Diverged(3)));
+    assert!(matches!(damaged(&replace("\"before\":\"", "\"before\":\"00")), Error::DamagedRecord(3)));
+    assert!(matches!(damaged(&replace("\"one\"", "\"other\"")), Error::Diverged(4)));
+    assert!(matches!(damaged(&replace("\"table\":\"collection\"", "\"table\":\"session\"")), Error::DamagedRecord(3)));
+    assert!(matches!(
+        damaged(&replace("\"table\":\"collection\"", "\"table\":\"x; DROP TABLE blob\"")),
+        Error::DamagedRecord(3)
+    ));
+    assert!(matches!(damaged(&replace("\"created_at\"", "\"created\"")), Error::DamagedRecord(3)));
+    assert!(matches!(damaged(&replace("\"schema\":", "\"schema\":1")), Error::NewerRecord { number: 3, .. }));
+    assert!(matches!(damaged(&|records| records[2].truncate(40)), Error::DamagedRecord(3)));
+}
+
+#[test]
+fn a_log_that_was_put_back_is_noticed_before_anything_is_written() {
+    let Nodes { nodes, log, _dir } = nodes(1);
+    let transaction = nodes[0].write().unwrap();
+    collection(&transaction, "one");
+    transaction.commit().unwrap();
+    drop(nodes);
+    log.records.lock().unwrap().pop();
+    let mut again = Manifest::open(&_dir.path().join("0"), Access::Write, Duration::ZERO).unwrap();
+    assert!(matches!(again.follow(log.clone()), Ok(Some(Error::Diverged(2)))));
+    assert!(matches!(again.write(), Err(Error::Diverged(2))));
+    assert_eq!(log.records.lock().unwrap().len(), 1);
+}

@@ -1,0 +1,46 @@
+//! `init`: makes a store, alone or as a node of a shared one.
+
+use crate::error::{Error, Result};
+use crate::share::Share;
+use crate::store::{Membership, Store};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What was made.
+#[derive(Debug, Serialize)]
+pub struct InitReport {
+    /// The store's folder.
+    pub store: PathBuf,
+    /// The share that it is a node of.
+    pub share: Option<String>,
+    /// The node's number.
+    pub node: Option<i64>,
+    /// How many records of the share's log the node has.
+    pub records: i64,
+}
+
+/// Makes sure that no store is at `root`, and that the share at a URL is there: it is made where it isn't. Returns what a store has to say
+/// of it that is made as a node.
+pub fn prepare(root: &Path, url: Option<&str>) -> Result<Option<Membership>> {
+    if crate::fs::entry(&root.join("wcas.json"))?.is_some() {
+        return Err(Error::Refused(format!("there is a store at {} already", root.display())));
+    }
+    let membership = |url| -> Result<Membership> {
+        let share = Share::at(url)?;
+        let id = share.make()?;
+        Ok(Membership { url: share.url().to_owned(), share: id })
+    };
+    url.map(membership).transpose()
+}
+
+/// Tells what a store is that was made just now.
+pub fn report(store: &Store) -> Result<InitReport> {
+    // Whoever makes a node wants to see it work.
+    store.require_up_to_date()?;
+    Ok(InitReport {
+        store: store.root().to_owned(),
+        share: store.share().map(|share| share.url().to_owned()),
+        node: store.manifest.node()?,
+        records: store.manifest.place()?.number,
+    })
+}

@@ -1,0 +1,290 @@
+//! What the nodes of a shared store have in common: a bucket with the blobs, and the log of what was committed.
+//!
+//! ```text
+//! wcas.json                          what kind of share this is; made once
+//! log/<number>.json                  records, from 1 on, each made once and never changed
+//! blobs/<2>/<blake3>.<generation>    bytes; a generation is given once and never again
+//! tmp/                               objects on their way (of a folder)
+//! ```
+//!
+//! The rules that keep a committed blob's object in place are the manifest's and [`crate::keep`]'s; a bucket only stores.
+
+mod folder;
+
+use crate::digest::Blake3;
+use crate::fs::{self, unique_name};
+use folder::Folder;
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// The features without which this program can't understand a share.
+const INCOMPATIBLE: [&str; 1] = ["log-v1"];
+/// No `wcas.json` is longer, and no record of the log.
+const MAX_BYTES: u64 = 1 << 20;
+const MAX_RECORD_BYTES: u64 = 1 << 30;
+
+/// What can go wrong with a share.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// This is no place that a share can be at.
+    #[error("{url:?} can't be a share: {why}")]
+    Url {
+        /// What was said.
+        url: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// There is nothing, or nothing of this kind.
+    #[error("there is no share at {0}: it was removed, or its filesystem isn't mounted")]
+    Absent(String),
+    /// It is another one than the node follows.
+    #[error("{url} is the share {found}, and this store is a node of {expected}")]
+    Other {
+        /// Where.
+        url: String,
+        /// Which one is there.
+        found: String,
+        /// Which one should be.
+        expected: String,
+    },
+    /// It has other things in it.
+    #[error("{0} is not empty and not a share")]
+    Foreign(String),
+    /// It has a feature that this program doesn't know.
+    #[error("the share at {url} needs {feature:?}, which this wcas doesn't know: use a newer wcas")]
+    Feature {
+        /// Where.
+        url: String,
+        /// The feature.
+        feature: String,
+    },
+    /// Its `wcas.json` is damaged.
+    #[error("the share at {url} has a wcas.json that can't be understood")]
+    Format {
+        /// Where.
+        url: String,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// It doesn't do what a log needs.
+    #[error("{url} can't have a log: {why}")]
+    Unfit {
+        /// Where.
+        url: String,
+        /// What it does.
+        why: &'static str,
+    },
+    /// An object doesn't have the bytes that it is named after.
+    #[error("the share's object {0} has wrong bytes")]
+    WrongBytes(String),
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] fs::Error),
+}
+
+/// The result of using a share.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Object storage, as far as a share needs it. Keys are the program's own, never chosen from outside.
+trait Bucket: Debug + Send + Sync {
+    /// Tells whether there is anything.
+    fn is_empty(&self) -> Result<bool>;
+    /// Makes what a new share's objects go into.
+    fn prepare(&self) -> Result<()>;
+    /// Makes an object, durably, if there is none with this key. Returns whether it was made.
+    fn create(&self, key: &str, bytes: &[u8]) -> Result<bool>;
+    /// Returns a small object.
+    fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>>;
+    /// Makes a large object from a file, durably, under the key that `name` makes of the bucket's time, once all bytes were copied and
+    /// were the right ones.
+    fn put(&self, file: &File, path: &Path, blake3: &Blake3, name: &dyn Fn(SystemTime) -> String) -> Result<()>;
+    /// Shows a large object part by part. Returns whether it is there.
+    fn read(&self, key: &str, look: &mut dyn FnMut(&[u8]) -> fs::Result<()>) -> Result<bool>;
+    /// Removes an object; one that isn't there is fine.
+    fn remove(&self, key: &str) -> Result<()>;
+    /// Returns the names of all objects of blobs, without the folders that they are in.
+    fn blobs(&self) -> Result<Vec<String>>;
+    /// Returns the bucket's time.
+    fn now(&self) -> Result<SystemTime>;
+    /// Removes what was begun long ago and never finished.
+    fn tidy(&self) -> Result<()>;
+}
+
+/// The end of an object's key: when it was put, by the bucket's clock, and what no other has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation(String);
+
+impl Generation {
+    fn new(at: SystemTime) -> Self {
+        Self(format!("{}{}", digits(at), &unique_name()[..16]))
+    }
+
+    /// Returns it as the manifest keeps it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Format {
+    share: String,
+    #[serde(default)]
+    incompat: Vec<String>,
+}
+
+/// A share.
+#[derive(Debug)]
+pub struct Share {
+    url: String,
+    bucket: Box<dyn Bucket>,
+}
+
+impl Share {
+    /// Takes a URL: `file:///mnt/share`. Nothing is asked yet.
+    pub fn at(url: &str) -> Result<Self> {
+        let refused = |why| Error::Url { url: url.to_owned(), why };
+        let Some(path) = url.strip_prefix("file://") else {
+            return Err(refused("only file:///absolute/path is known"));
+        };
+        let path = PathBuf::from(path);
+        if !path.is_absolute() || path.components().any(|part| part.as_os_str() == "..") {
+            return Err(refused("a folder is said by its absolute path: file:///mnt/share"));
+        }
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), bucket: Box::new(Folder::at(path)) })
+    }
+
+    /// Returns where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns what tells the share from all others; `None`: there is none yet.
+    pub fn id(&self) -> Result<Option<String>> {
+        let Some(text) = self.bucket.get("wcas.json", MAX_BYTES)? else { return Ok(None) };
+        let url = || self.url.clone();
+        let format: Format = serde_json::from_slice(&text).map_err(|source| Error::Format { url: url(), source })?;
+        match format.incompat.into_iter().find(|feature| !INCOMPATIBLE.contains(&feature.as_str())) {
+            Some(feature) => Err(Error::Feature { url: url(), feature }),
+            None => Ok(Some(format.share)),
+        }
+    }
+
+    /// Makes sure that this is the share that a node follows.
+    pub fn require(&self, expected: &str) -> Result<()> {
+        match self.id()? {
+            None => Err(Error::Absent(self.url.clone())),
+            Some(found) if found == expected => Ok(()),
+            Some(found) => Err(Error::Other { url: self.url.clone(), found, expected: expected.to_owned() }),
+        }
+    }
+
+    /// Makes the share, if there is none; returns what tells it from all others. Of two who do so at once one is faster.
+    pub fn make(&self) -> Result<String> {
+        if let Some(id) = self.id()? {
+            return Ok(id);
+        }
+        if !self.bucket.is_empty()? {
+            return Err(Error::Foreign(self.url.clone()));
+        }
+        self.bucket.prepare()?;
+        self.probe()?;
+        let format = Format { share: unique_name(), incompat: INCOMPATIBLE.map(str::to_owned).to_vec() };
+        let text = serde_json::to_vec_pretty(&format).expect("plain strings make JSON");
+        self.bucket.create("wcas.json", &text)?;
+        self.id()?.ok_or_else(|| Error::Unfit { url: self.url.clone(), why: "what was written isn't there" })
+    }
+
+    /// Tries what the log rests on: of two who make an object one makes it, and what was made is read.
+    fn probe(&self) -> Result<()> {
+        let unfit = |why| Err(Error::Unfit { url: self.url.clone(), why });
+        let key = format!("tmp/probe-{}", unique_name());
+        let made = self.bucket.create(&key, b"one")?;
+        let again = self.bucket.create(&key, b"two")?;
+        let found = self.bucket.get(&key, MAX_BYTES)?;
+        self.bucket.remove(&key)?;
+        match (made, again, found.as_deref()) {
+            (true, false, Some(b"one")) => Ok(()),
+            (_, true, _) => unfit("an object that is there is made again"),
+            _ => unfit("what was written isn't what is read"),
+        }
+    }
+
+    /// Returns a record of the log; `None`: it isn't there yet.
+    pub fn record(&self, number: i64) -> Result<Option<Vec<u8>>> {
+        self.bucket.get(&record_key(number), MAX_RECORD_BYTES)
+    }
+
+    /// Makes a record of the log, if there is none with this number. Returns whether it is there now. Whoever lost the answer to his
+    /// first try is told the same as one who didn't: no two records have the same bytes.
+    pub fn append(&self, number: i64, record: &[u8]) -> Result<bool> {
+        if self.bucket.create(&record_key(number), record)? {
+            return Ok(true);
+        }
+        Ok(self.record(number)?.is_some_and(|found| found == record))
+    }
+
+    /// Puts a blob's bytes into the bucket, under a generation that no other commit is offered.
+    pub fn put_blob(&self, file: &File, path: &Path, blake3: &Blake3) -> Result<Generation> {
+        let given = std::cell::OnceCell::new();
+        self.bucket
+            .put(file, path, blake3, &|at| blob_key(blake3, given.get_or_init(|| Generation::new(at)).as_str()))?;
+        Ok(given.into_inner().unwrap_or_else(|| Generation::new(SystemTime::UNIX_EPOCH)))
+    }
+
+    /// Shows a blob's bytes part by part; whoever takes them checks them. Returns whether it is there.
+    pub fn read_blob(
+        &self,
+        blake3: &Blake3,
+        generation: &str,
+        look: &mut dyn FnMut(&[u8]) -> fs::Result<()>,
+    ) -> Result<bool> {
+        self.bucket.read(&blob_key(blake3, generation), look)
+    }
+
+    /// Returns the error that says that a blob's object has other bytes than it is named after.
+    pub fn wrong_bytes(&self, blake3: &Blake3, generation: &str) -> Error {
+        Error::WrongBytes(blob_key(blake3, generation))
+    }
+
+    /// Returns all objects of blobs: digest and generation.
+    pub fn blobs(&self) -> Result<Vec<(Blake3, String)>> {
+        let parsed = |name: &String| {
+            let (digest, generation) = name.split_once('.')?;
+            Some((digest.parse().ok()?, generation.to_owned()))
+        };
+        Ok(self.bucket.blobs()?.iter().filter_map(parsed).collect())
+    }
+
+    /// Returns what generations that were given so many seconds ago begin with: those that are less were given before.
+    pub fn fence(&self, seconds: i64) -> Result<String> {
+        let ago = Duration::from_secs(seconds.unsigned_abs());
+        Ok(digits(self.bucket.now()?.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)))
+    }
+
+    /// Removes what was begun long ago and never finished.
+    pub fn tidy(&self) -> Result<()> {
+        self.bucket.tidy()
+    }
+
+    /// Removes the object of a blob: `name` is its digest, a point and its generation.
+    pub fn remove_blob(&self, name: &str) -> Result<()> {
+        self.bucket.remove(&format!("blobs/{}/{name}", name.get(..2).unwrap_or_default()))
+    }
+}
+
+/// Returns a time as generations begin with it.
+fn digits(at: SystemTime) -> String {
+    format!("{:011x}", at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis())
+}
+
+fn record_key(number: i64) -> String {
+    format!("log/{number:020}.json")
+}
+
+fn blob_key(blake3: &Blake3, generation: &str) -> String {
+    let name = blake3.to_string();
+    format!("blobs/{}/{name}.{generation}", &name[..2])
+}

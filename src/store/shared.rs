@@ -1,0 +1,91 @@
+//! The share that a store is a node of.
+
+use super::{Error, Result, Store};
+use crate::fs;
+use crate::manifest::{LogError, SharedLog};
+use crate::share::{self, Share};
+use crate::words::reason;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What a node's `wcas.json` says of its share.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Membership {
+    /// Where it is.
+    pub url: String,
+    /// What tells it from all others.
+    pub share: String,
+}
+
+/// The log in a share's bucket.
+#[derive(Debug)]
+struct BucketLog {
+    share: Arc<Share>,
+    id: String,
+    /// Whether the bucket was found to be the right one.
+    is_known: std::sync::atomic::AtomicBool,
+}
+
+impl BucketLog {
+    fn require(&self) -> share::Result<()> {
+        use std::sync::atomic::Ordering::Relaxed;
+        if !self.is_known.load(Relaxed) {
+            self.share.require(&self.id)?;
+            self.is_known.store(true, Relaxed);
+        }
+        Ok(())
+    }
+}
+
+impl SharedLog for BucketLog {
+    fn read(&self, number: i64) -> std::result::Result<Option<Vec<u8>>, LogError> {
+        self.require()?;
+        Ok(self.share.record(number)?)
+    }
+
+    fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError> {
+        self.require()?;
+        Ok(self.share.append(number, record)?)
+    }
+}
+
+impl Store {
+    /// Lets the store follow its share, if it is a node of one.
+    pub(super) fn follow(&mut self, membership: Option<Membership>) -> Result<()> {
+        let Some(Membership { url, share: id }) = membership else { return Ok(()) };
+        let share = Arc::new(Share::at(&url)?);
+        let log = Arc::new(BucketLog { share: share.clone(), id, is_known: false.into() });
+        self.share = Some(share);
+        if !self.is_writable() {
+            return Ok(());
+        }
+        self.behind = self.manifest.follow(log)?.map(|error| reason(&error));
+        Ok(())
+    }
+
+    /// Makes the store a node of its share, if it isn't one. Where the log can't be reached, that waits; nothing can be written meanwhile.
+    pub fn join(&self) -> Result<()> {
+        if self.share.is_some() && self.is_writable() && self.behind.is_none() {
+            self.manifest.join(&format!("{}:{}", fs::host_name(), self.root.display()), self.manifest.clock()?)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the share that the store is a node of.
+    pub fn share(&self) -> Option<&Share> {
+        self.share.as_deref()
+    }
+
+    /// Returns an error that says why, if the share's log could not be followed when the store was opened.
+    pub fn require_up_to_date(&self) -> Result<()> {
+        match &self.behind {
+            Some(why) => Err(Error::Behind(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns why the share's log could not be followed when the store was opened, in words: what is known here is told, as old as it is.
+    pub fn behind(&self) -> Option<&str> {
+        self.behind.as_deref()
+    }
+}

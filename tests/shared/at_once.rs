@@ -1,0 +1,69 @@
+//! Nodes that write at once: one order, and nothing that was told is lost.
+
+use super::{Team, wheels};
+use std::fs;
+use std::thread;
+
+#[test]
+fn imports_on_all_nodes_at_once_all_count() {
+    const IMPORTS: usize = 6;
+    let team = Team::new(3);
+    thread::scope(|scope| {
+        for (number, node) in team.nodes.iter().enumerate() {
+            scope.spawn(move || {
+                for import in 0..IMPORTS {
+                    let dist = node.path(format!("dist{import}"));
+                    fs::create_dir(&dist).unwrap();
+                    // One is the node's own, one is everybody's.
+                    wheels(&format!("own{number}x{import}x"), 1)[0].write_to(&dist);
+                    wheels(&format!("all{import}x"), 1)[0].write_to(&dist);
+                    node.ok(["import", dist.to_str().unwrap()]);
+                }
+            });
+        }
+    });
+    team.assert_equal();
+    for node in &team.nodes {
+        let listed = node.json(["list"]);
+        assert_eq!(listed["distributions"].as_array().unwrap().len(), IMPORTS * 4);
+        for import in 0..IMPORTS {
+            node.ok(["lookup", &format!("all{import}x0")]);
+            node.ok(["lookup", &format!("own0x{import}x0")]);
+        }
+        node.ok(["log", "verify"]);
+    }
+    team.nodes[0].ok(["gc", "--grace", "0"]);
+    assert_eq!(team.objects().len(), IMPORTS * 4, "what was put twice went");
+    team.assert_equal();
+}
+
+#[test]
+fn gc_beside_imports_takes_nothing_that_counts() {
+    let team = Team::with(2, &wheels("demo", 4));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        let imports = scope.spawn(|| {
+            for round in 0..8 {
+                let dist = team.nodes[0].path("again");
+                let _ = fs::remove_dir_all(&dist);
+                fs::create_dir(&dist).unwrap();
+                wheels("demo", 4).iter().for_each(|wheel| drop(wheel.write_to(&dist)));
+                team.nodes[0].ok(["import", "again"]);
+                if round < 7 {
+                    team.nodes[0].ok(["invalidate", "demo1", "demo2", "--yes"]);
+                }
+            }
+            is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        while !is_over.load(std::sync::atomic::Ordering::SeqCst) && !imports.is_finished() {
+            team.nodes[1].ok(["gc", "--grace", "0"]);
+        }
+    });
+    team.assert_equal();
+    for node in &team.nodes {
+        for number in 0..4 {
+            node.ok(["lookup", &format!("demo{number}")]);
+        }
+    }
+    team.assert_equal();
+}
