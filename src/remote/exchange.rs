@@ -6,7 +6,6 @@ use super::{Client, ClientError, ClientOptions, Source, road};
 use crate::budget;
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use rustls::client::danger::ServerCertVerifier;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -141,7 +140,7 @@ impl Read for Body {
 impl Client {
     /// Makes a client; nothing is connected yet.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
-        let (tls, no_certificates) = tls().map_err(|error| ClientError(error.into()))?;
+        let (tls, no_certificates) = crate::tls::client().map_err(|error| ClientError(error.into()))?;
         let http = road::direct(&options, tls.clone())?;
         let roads = Arc::new(road::Roads::new(&options, tls));
         Ok(Self { http, roads, options, netrc: OnceLock::new(), no_certificates, end: None })
@@ -265,24 +264,4 @@ impl Client {
             failures += 1;
         }
     }
-}
-
-/// Makes the TLS settings, with the operating system's certificates; also tells why there are none, if so.
-fn tls() -> Result<(rustls::ClientConfig, Option<String>), rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder =
-        rustls::ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
-    let (mut config, problem) = match rustls_platform_verifier::Verifier::new(provider) {
-        Ok(verifier) => {
-            let verifier: Arc<dyn ServerCertVerifier> = Arc::new(verifier);
-            (builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth(), None)
-        }
-        // Plain http and local files need none: only who asks by https is told.
-        Err(error) => {
-            let none = rustls::RootCertStore::empty();
-            (builder.with_root_certificates(none).with_no_client_auth(), Some(error.to_string()))
-        }
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok((config, problem))
 }

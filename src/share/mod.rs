@@ -10,10 +10,12 @@
 //! The rules that keep a committed blob's object in place are the manifest's and [`crate::keep`]'s; a bucket only stores.
 
 mod folder;
+mod objects;
 
 use crate::digest::Blake3;
 use crate::fs::{self, unique_name};
 use folder::Folder;
+use objects::Objects;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::fs::File;
@@ -77,6 +79,19 @@ pub enum Error {
         /// What it does.
         why: &'static str,
     },
+    /// The bucket's server can't be asked, or said no.
+    #[error("the share can't {act} {key}")]
+    Bucket {
+        /// What was tried, as a verb.
+        act: &'static str,
+        /// Which object.
+        key: String,
+        /// Why not.
+        source: object_store::Error,
+    },
+    /// There can be no client for buckets.
+    #[error("there can be no client for buckets: {0}")]
+    Client(String),
     /// An object doesn't have the bytes that it is named after.
     #[error("the share's object {0} has wrong bytes")]
     WrongBytes(String),
@@ -135,6 +150,19 @@ struct Format {
     incompat: Vec<String>,
 }
 
+/// Where a share is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Location {
+    /// `file:///absolute/path` or `s3://bucket/prefix`.
+    pub url: String,
+    /// The bucket's server, where it isn't Amazon's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The bucket's region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
 /// A share.
 #[derive(Debug)]
 pub struct Share {
@@ -143,17 +171,26 @@ pub struct Share {
 }
 
 impl Share {
-    /// Takes a URL: `file:///mnt/share`. Nothing is asked yet.
-    pub fn at(url: &str) -> Result<Self> {
-        let refused = |why| Error::Url { url: url.to_owned(), why };
-        let Some(path) = url.strip_prefix("file://") else {
-            return Err(refused("only file:///absolute/path is known"));
+    /// Takes a place. Nothing is asked yet.
+    pub fn at(location: &Location) -> Result<Self> {
+        let url = location.url.trim_end_matches('/');
+        let refused = |why| Error::Url { url: location.url.clone(), why };
+        let bucket: Box<dyn Bucket> = if let Some(path) = url.strip_prefix("file://") {
+            let path = PathBuf::from(path);
+            if !path.is_absolute() || path.components().any(|part| part.as_os_str() == "..") {
+                return Err(refused("a folder is said by its absolute path: file:///mnt/share"));
+            }
+            Box::new(Folder::at(path))
+        } else if let Some(path) = url.strip_prefix("s3://") {
+            let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+            if bucket.is_empty() || prefix.split('/').any(|part| matches!(part, "." | "..")) || prefix.contains("//") {
+                return Err(refused("a bucket is said by its name and a prefix: s3://bucket/wheels"));
+            }
+            Box::new(Objects::of(location, bucket, prefix)?)
+        } else {
+            return Err(refused("only file:///absolute/path and s3://bucket/prefix are known"));
         };
-        let path = PathBuf::from(path);
-        if !path.is_absolute() || path.components().any(|part| part.as_os_str() == "..") {
-            return Err(refused("a folder is said by its absolute path: file:///mnt/share"));
-        }
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), bucket: Box::new(Folder::at(path)) })
+        Ok(Self { url: url.to_owned(), bucket })
     }
 
     /// Returns where it is.

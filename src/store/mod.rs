@@ -188,8 +188,8 @@ impl Store {
     pub fn alone(root: &Path) -> Result<ExclusiveStore> {
         format::mend(root)?;
         let Identity { root, read_only, share, .. } = format::identify(root)?;
-        if let Some(Membership { url, .. }) = share {
-            return Err(Error::Node { path: root, url });
+        if let Some(Membership { location, .. }) = share {
+            return Err(Error::Node { path: root, url: location.url });
         }
         if let Some(why) = read_only {
             return Err(Error::ReadOnly { path: root, why });

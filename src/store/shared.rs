@@ -3,7 +3,7 @@
 use super::{Error, Result, Store};
 use crate::fs;
 use crate::manifest::{LogError, SharedLog};
-use crate::share::{self, Share};
+use crate::share::{self, Location, Share};
 use crate::words::reason;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Membership {
     /// Where it is.
-    pub url: String,
+    #[serde(flatten)]
+    pub location: Location,
     /// What tells it from all others.
     pub share: String,
 }
@@ -52,8 +53,8 @@ impl SharedLog for BucketLog {
 impl Store {
     /// Lets the store follow its share, if it is a node of one.
     pub(super) fn follow(&mut self, membership: Option<Membership>) -> Result<()> {
-        let Some(Membership { url, share: id }) = membership else { return Ok(()) };
-        let share = Arc::new(Share::at(&url)?);
+        let Some(Membership { location, share: id }) = membership else { return Ok(()) };
+        let share = Arc::new(Share::at(&location)?);
         let log = Arc::new(BucketLog { share: share.clone(), id, is_known: false.into() });
         self.share = Some(share);
         if !self.is_writable() {

@@ -10,6 +10,7 @@
 mod support;
 
 mod at_once;
+mod bucket;
 mod faults;
 mod nodes;
 mod served;
@@ -25,13 +26,21 @@ struct Team {
 
 impl Team {
     fn new(count: usize) -> Self {
-        let team = Self { nodes: (0..count).map(|_| Env::new()).collect() };
-        let url = team.url();
-        for (number, node) in team.nodes.iter().enumerate() {
-            let made = node.json(["init", "--share", &url]);
-            assert_eq!((made["share"].as_str().unwrap(), made["node"].as_u64().unwrap()), (&*url, number as u64 + 1));
+        let nodes: Vec<Env> = (0..count).map(|_| Env::new()).collect();
+        let url = format!("file://{}", nodes[0].path("share").display());
+        Self::at(nodes, &["--share", &url])
+    }
+
+    /// Makes nodes of a share that these arguments say.
+    fn at(nodes: Vec<Env>, share: &[&str]) -> Self {
+        for (number, node) in nodes.iter().enumerate() {
+            let made = node.json([&["init"], share].concat());
+            assert_eq!(
+                (made["share"].as_str().unwrap(), made["node"].as_u64().unwrap()),
+                (share[1], number as u64 + 1)
+            );
         }
-        team
+        Self { nodes }
     }
 
     /// Makes a team whose first node has these wheels.

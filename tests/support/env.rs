@@ -24,6 +24,8 @@ pub(crate) struct Env {
     left: OnceLock<&'static str>,
     /// A share of it is with each command that was spawned.
     spawned: Arc<()>,
+    /// What all commands have in their environment.
+    variables: Vec<(String, String)>,
     _dir: TempDir,
 }
 
@@ -41,7 +43,12 @@ impl Env {
         for name in ["home", "tmp"] {
             fs::create_dir(root.join(name)).expect("a new folder can be written");
         }
-        Self { root, left: OnceLock::new(), spawned: Arc::new(()), _dir: dir }
+        Self { root, left: OnceLock::new(), spawned: Arc::new(()), variables: Vec::new(), _dir: dir }
+    }
+
+    /// Gives all commands another environment variable.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Says that the test leaves something in the store on purpose, and why: its end is not looked at.
@@ -67,6 +74,7 @@ impl Env {
         command.env("WCAS_STORE", self.store()).env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
         command.envs([("NO_COLOR", "1"), ("TZ", "UTC"), ("LC_ALL", "C")]);
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

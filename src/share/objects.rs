@@ -1,0 +1,299 @@
+//! Object storage that speaks S3.
+//!
+//! Credentials and whatever else isn't said come from the environment, as the library reads it (`AWS_ACCESS_KEY_ID` …, web identity, the
+//! instance). An object is made by one request, or by the last one of several: nobody sees half of it.
+
+use super::{Bucket, Error, Location, Result};
+use crate::digest::Blake3;
+use crate::fs;
+use bytes::Bytes;
+use futures_core::Stream;
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
+use object_store::client::{HttpClient, HttpConnector};
+use object_store::path::Path as Key;
+use object_store::{
+    BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig,
+    WriteMultipart,
+};
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::Runtime;
+
+/// Larger objects are put in parts of this size, so many at a time.
+const PART_BYTES: usize = 8 << 20;
+const PARTS: usize = 4;
+
+/// A request that fails is tried again for so long. Whoever waits is a command, or a server's answer.
+const RETRY: RetryConfig = RetryConfig {
+    backoff: BackoffConfig { init_backoff: Duration::from_millis(50), max_backoff: Duration::from_secs(2), base: 2.0 },
+    max_retries: 6,
+    retry_timeout: Duration::from_secs(8),
+};
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time without a byte.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// So long the difference between the bucket's clock and ours is believed.
+const CLOCK_PAUSE: Duration = Duration::from_secs(600);
+
+/// After this time nobody is at work any more on what lies in `tmp/`.
+const UNFINISHED: Duration = Duration::from_secs(7 * 86_400);
+
+/// A part of a bucket.
+#[derive(Debug)]
+pub(super) struct Objects {
+    client: Arc<Client>,
+    prefix: String,
+}
+
+/// What asks one bucket: connections are kept.
+#[derive(Debug)]
+struct Client {
+    store: AmazonS3,
+    runtime: Runtime,
+    /// The bucket's time at a moment.
+    clock: Mutex<Option<(SystemTime, Instant)>>,
+}
+
+/// Gives the library the program's own HTTP client: the system's certificates, and no limit for a whole transfer.
+#[derive(Debug)]
+struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic { store: "S3", source };
+        let (tls, _) = crate::tls::client().map_err(|error| failed(error.into()))?;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("wcas/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(STALL_TIMEOUT);
+        Ok(HttpClient::new(client.build().map_err(|error| failed(error.into()))?))
+    }
+}
+
+impl Client {
+    /// Returns the client of a bucket: one for all who ask it in this process.
+    fn of(location: &Location, bucket: &str) -> Result<Arc<Self>> {
+        static CLIENTS: OnceLock<Mutex<HashMap<Location, Arc<Client>>>> = OnceLock::new();
+        let mut clients = CLIENTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(location) {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(Self::new(location, bucket)?);
+        clients.insert(location.clone(), client.clone());
+        Ok(client)
+    }
+
+    fn new(location: &Location, bucket: &str) -> Result<Self> {
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .with_http_connector(Connector)
+            .with_retry(RETRY)
+            .with_checksum_algorithm(Checksum::SHA256)
+            .with_conditional_put(S3ConditionalPut::ETagMatch);
+        if let Some(region) = &location.region {
+            builder = builder.with_region(region);
+        }
+        if let Some(endpoint) = &location.endpoint {
+            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+        }
+        let store = builder.build().map_err(|error| Error::Client(error.to_string()))?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("bucket").enable_all().build();
+        let runtime = runtime.map_err(|error| Error::Client(error.to_string()))?;
+        Ok(Self { store, runtime, clock: Mutex::new(None) })
+    }
+}
+
+impl Objects {
+    pub(super) fn of(location: &Location, bucket: &str, prefix: &str) -> Result<Self> {
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        Ok(Self { client: Client::of(location, bucket)?, prefix })
+    }
+
+    fn key(&self, key: &str) -> Key {
+        Key::from(format!("{}{key}", self.prefix))
+    }
+
+    /// Waits for what is asked.
+    fn wait<T>(&self, act: &'static str, key: &str, asked: impl Future<Output = object_store::Result<T>>) -> Result<T> {
+        let failed = |source| Error::Bucket { act, key: key.to_owned(), source };
+        self.client.runtime.block_on(asked).map_err(failed)
+    }
+
+    /// Returns what is told of all objects whose keys begin with a folder.
+    fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>> {
+        let prefix = self.key(folder);
+        self.wait("list", folder, async {
+            let mut list = self.client.store.list(Some(&prefix));
+            let mut found = Vec::new();
+            while let Some(meta) = next(&mut list).await {
+                found.push(meta?);
+            }
+            Ok(found)
+        })
+    }
+}
+
+/// Waits for a stream's next item.
+async fn next<T>(stream: &mut (impl Stream<Item = T> + Unpin)) -> Option<T> {
+    std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
+}
+
+impl Bucket for Objects {
+    fn is_empty(&self) -> Result<bool> {
+        let prefix = Key::from(self.prefix.as_str());
+        self.wait("list", "it", async {
+            let mut list = self.client.store.list(Some(&prefix));
+            next(&mut list).await.transpose().map(|first| first.is_none())
+        })
+    }
+
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn create(&self, key: &str, bytes: &[u8]) -> Result<bool> {
+        let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
+        let made = self.wait("make", key, async {
+            match self.client.store.put_opts(&self.key(key), payload, PutMode::Create.into()).await {
+                // Also what a second try of ours is told, where the answer to the first was lost: whoever must know reads the object.
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
+                done => done.map(|_| true),
+            }
+        });
+        made
+    }
+
+    fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        let mut is_large = false;
+        let is_there = self.read(key, &mut |part| {
+            is_large |= (bytes.len() + part.len()) as u64 > limit;
+            if !is_large {
+                bytes.extend_from_slice(part);
+            }
+            Ok(())
+        })?;
+        if is_large {
+            return Err(Error::WrongBytes(key.to_owned()));
+        }
+        Ok(is_there.then_some(bytes))
+    }
+
+    fn put(&self, file: &File, path: &Path, blake3: &Blake3, name: &dyn Fn(SystemTime) -> String) -> Result<()> {
+        let key = name(self.now()?);
+        let location = self.key(&key);
+        let size = file.metadata().map_err(fs::Error::at("look at", path))?.len();
+        let mut hasher = blake3::Hasher::new();
+        let is_right = |hasher: &blake3::Hasher| Blake3::from_bytes(hasher.finalize().into()) == *blake3;
+        let wrong = || Error::WrongBytes(path.display().to_string());
+        if size <= PART_BYTES as u64 {
+            let mut bytes = Vec::new();
+            fs::read_parts(file, path, |part| {
+                bytes.extend_from_slice(part);
+                Ok(())
+            })?;
+            hasher.update(&bytes);
+            if !is_right(&hasher) {
+                return Err(wrong());
+            }
+            self.wait("put", &key, self.client.store.put(&location, bytes.into()))?;
+            return Ok(());
+        }
+        let upload = self.wait("put", &key, self.client.store.put_multipart(&location))?;
+        // Parts go on their way by tasks of the runtime.
+        let _guard = self.client.runtime.enter();
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+        let mut failure = None;
+        let read = fs::read_parts(file, path, |part| {
+            if failure.is_none() {
+                hasher.update(part);
+                upload.write(part);
+                failure = self.wait("put", &key, upload.wait_for_capacity(PARTS)).err();
+            }
+            Ok(())
+        });
+        let failure = read.err().map(Error::from).or(failure).or_else(|| (!is_right(&hasher)).then(wrong));
+        match failure {
+            Some(failure) => {
+                // What can't be taken back now goes by the bucket's own rule for uploads that were never finished.
+                let _ = self.wait("take back", &key, upload.abort());
+                Err(failure)
+            }
+            None => self.wait("put", &key, upload.finish()).map(drop),
+        }
+    }
+
+    fn read(&self, key: &str, look: &mut dyn FnMut(&[u8]) -> fs::Result<()>) -> Result<bool> {
+        let location = self.key(key);
+        let mut failure = None;
+        let is_there = self.wait("read", key, async {
+            let found = match self.client.store.get(&location).await {
+                Err(object_store::Error::NotFound { .. }) => return Ok(false),
+                found => found?,
+            };
+            let mut parts = found.into_stream();
+            while let Some(part) = next(&mut parts).await {
+                if let Err(error) = look(&part?) {
+                    failure = Some(error);
+                    break;
+                }
+            }
+            Ok(true)
+        })?;
+        failure.map_or(Ok(is_there), |error| Err(error.into()))
+    }
+
+    fn remove(&self, key: &str) -> Result<()> {
+        self.wait("remove", key, async {
+            match self.client.store.delete(&self.key(key)).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(()),
+                done => done,
+            }
+        })
+    }
+
+    fn blobs(&self) -> Result<Vec<String>> {
+        let names = self.list("blobs")?.into_iter();
+        Ok(names.filter_map(|meta| meta.location.filename().map(str::to_owned)).collect())
+    }
+
+    fn now(&self) -> Result<SystemTime> {
+        let mut clock = self.client.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((time, at)) = clock.filter(|(_, at)| at.elapsed() < CLOCK_PAUSE) {
+            return Ok(time + at.elapsed());
+        }
+        let key = format!("tmp/clock-{}", fs::unique_name());
+        let location = self.key(&key);
+        let made = self.wait("make", &key, async {
+            self.client.store.put(&location, PutPayload::new()).await?;
+            self.client.store.head(&location).await
+        })?;
+        let time = SystemTime::from(made.last_modified);
+        *clock = Some((time, Instant::now()));
+        drop(clock);
+        self.remove(&key)?;
+        Ok(time)
+    }
+
+    fn tidy(&self) -> Result<()> {
+        let now = self.now()?;
+        for meta in self.list("tmp")? {
+            let age = now.duration_since(SystemTime::from(meta.last_modified));
+            if age.is_ok_and(|age| age > UNFINISHED)
+                && let Some(name) = meta.location.filename()
+            {
+                self.remove(&format!("tmp/{name}"))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! A share in a bucket: SeaweedFS, a real server that speaks S3, and what lies between it and us.
+
+use super::support::{Env, Wheel, skip, until};
+use super::{Team, blobs, wheels};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+const KEY: &str = "wcastest";
+const SECRET: &str = "wcastestsecret0123456789";
+
+/// A running SeaweedFS with a bucket `wcas`.
+struct Weed {
+    child: Child,
+    address: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Weed {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+fn program() -> Option<PathBuf> {
+    let python = PathBuf::from(std::env::var_os("WCAS_TEST_PEERS")?);
+    Some(python.with_file_name("weed")).filter(|weed| weed.exists())
+}
+
+impl Weed {
+    fn start() -> Option<Self> {
+        let Some(weed) = program() else {
+            skip("WCAS_TEST_PEERS has no SeaweedFS: buckets are not tested");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("data")).unwrap();
+        let identities = format!(
+            r#"{{"identities":[{{"name":"wcas","credentials":[{{"accessKey":"{KEY}","secretKey":"{SECRET}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
+        );
+        fs::write(dir.path().join("s3.json"), identities).unwrap();
+        let ports = free_ports(8);
+        let log = File::create(dir.path().join("log")).unwrap();
+        let mut command = Command::new(weed);
+        command.args(["-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]);
+        command.args(["-master.volumeSizeLimitMB=128", "-volume.max=8", "-volume.preStopSeconds=0", "-filer", "-s3"]);
+        command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
+        command.arg(format!("-dir={}", dir.path().join("data").display()));
+        command.arg(format!("-s3.config={}", dir.path().join("s3.json").display()));
+        let names = [
+            "master.port",
+            "master.port.grpc",
+            "volume.port",
+            "volume.port.grpc",
+            "filer.port",
+            "filer.port.grpc",
+            "s3.port",
+            "s3.port.grpc",
+        ];
+        command.args(names.iter().zip(&ports).map(|(name, port)| format!("-{name}={port}")));
+        command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let weed = Self { child: command.spawn().unwrap(), address: format!("127.0.0.1:{}", ports[6]), _dir: dir };
+        // An open port is not enough: a volume server must have come, too.
+        until("the bucket can be written", || {
+            weed.ask("PUT", "/wcas", "").is_some_and(|status| status == 200 || status == 409)
+                && weed.ask("PUT", "/wcas/.ready", "x") == Some(200)
+        });
+        Some(weed)
+    }
+
+    /// Asks with credentials, by a client that signs: the one that comes with every Python is none, so curl does.
+    fn ask(&self, method: &str, path: &str, body: &str) -> Option<u16> {
+        let mut command = Command::new("curl");
+        command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", "-X", method]);
+        command.args(["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", &format!("{KEY}:{SECRET}")]);
+        command.args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "--data-binary", body]);
+        let output = command.arg(format!("http://{}{path}", self.address)).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.parse().ok()
+    }
+}
+
+/// The server that all tests of this file have in common: each has a prefix of its own.
+fn weed() -> Option<&'static Weed> {
+    static WEED: OnceLock<Option<Weed>> = OnceLock::new();
+    WEED.get_or_init(|| Weed::start().inspect(|weed| end_with_us(weed.child.id()))).as_ref()
+}
+
+/// A value that lives as long as the process is never dropped: a process that waits for our end ends the server.
+fn end_with_us(pid: u32) {
+    let wait = format!("while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {pid}", std::process::id());
+    Command::new("sh")
+        .args(["-c", &wait])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+}
+
+/// Makes a team whose share is in the bucket, asked at an address.
+fn team(count: usize, address: &str) -> Team {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let nodes = (0..count).map(|_| {
+        let mut env = Env::new();
+        env.set("AWS_ACCESS_KEY_ID", KEY);
+        env.set("AWS_SECRET_ACCESS_KEY", SECRET);
+        env
+    });
+    let url = format!("s3://wcas/team{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    Team::at(nodes.collect(), &["--share", &url, "--endpoint", &format!("http://{address}"), "--region", "us-east-1"])
+}
+
+#[test]
+fn nodes_of_a_bucket_have_one_store() {
+    let Some(weed) = weed() else { return };
+    let team = team(2, &weed.address);
+    let [one, two] = &team.nodes[..] else { panic!() };
+    // One is larger than a part of an upload.
+    let large = Wheel::new("large", "1.0").payload(20_000_000, 7);
+    team.import(0, &[Wheel::new("demo", "1.0"), large]);
+    let path = two.json(["lookup", "large"])["path"].as_str().unwrap().to_owned();
+    assert!(fs::read(path).unwrap() == fs::read(one.path("dist/large-1.0-py3-none-any.whl")).unwrap());
+    two.ok(["lookup", "demo"]);
+    two.ok(["verify"]);
+    two.ok(["invalidate", "large", "--yes"]);
+    assert_eq!(one.json(["gc", "--grace", "0"])["swept"], 1);
+    two.ok(["gc", "--grace", "0"]);
+    assert_eq!((blobs(one).len(), blobs(two).len()), (1, 1));
+    team.assert_equal();
+    let late = team.nodes[0].run(["init", "--share", "s3://", "--store", one.path("x").to_str().unwrap()]);
+    assert!(late.code == 2 && late.stderr.contains("s3://bucket"), "{late}");
+}
+
+#[test]
+fn imports_into_a_bucket_at_once_all_count() {
+    let Some(weed) = weed() else { return };
+    let team = team(3, &weed.address);
+    thread::scope(|scope| {
+        for (number, node) in team.nodes.iter().enumerate() {
+            scope.spawn(move || {
+                for import in 0..4 {
+                    let dist = node.path(format!("dist{import}"));
+                    fs::create_dir(&dist).unwrap();
+                    wheels(&format!("own{number}x{import}x"), 1)[0].write_to(&dist);
+                    wheels(&format!("all{import}x"), 1)[0].write_to(&dist);
+                    node.ok(["import", dist.to_str().unwrap()]);
+                }
+            });
+        }
+    });
+    team.assert_equal();
+    assert_eq!(team.nodes[0].json(["list"])["distributions"].as_array().unwrap().len(), 16);
+}
+
+#[test]
+fn wrong_credentials_and_no_server_are_told_within_seconds() {
+    let Some(weed) = weed() else { return };
+    let mut env = Env::new();
+    let endpoint = format!("http://{}", weed.address);
+    let args = ["init", "--share", "s3://wcas/wrong", "--endpoint", &endpoint, "--region", "us-east-1"];
+    env.set("AWS_ACCESS_KEY_ID", KEY);
+    let secret = [("AWS_SECRET_ACCESS_KEY", "wrong")];
+    let output = env.run_with_env(&secret, args);
+    assert!(output.code == 1 && output.stderr.contains("403"), "{output}");
+    let none = format!("http://127.0.0.1:{}", free_ports(1)[0]);
+    let args = ["init", "--share", "s3://wcas/wrong", "--endpoint", &none, "--region", "us-east-1"];
+    let output = env.run_with_env(&secret, args);
+    assert!(output.code == 1 && output.stderr.contains("the share can't read"), "{output}");
+    assert!(!env.store().exists());
+}
+
+/// What lies between a node and its bucket does with the next request that fits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Trouble {
+    /// The server does what it was asked; its answer is lost.
+    AnswerLost,
+    /// The server does what it was asked, and this status is told instead.
+    Told(u16),
+    /// Nothing is done, and this status is told.
+    Refused(u16),
+    /// Nothing is done, and the connection is cut.
+    Cut,
+}
+
+/// Stands before a bucket and makes trouble.
+struct Between {
+    address: String,
+    plan: Arc<Mutex<Vec<(String, Trouble)>>>,
+}
+
+impl Between {
+    fn start(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let plan: Arc<Mutex<Vec<(String, Trouble)>>> = Arc::default();
+        let (target, known) = (target.to_owned(), plan.clone());
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (target, plan) = (target.clone(), known.clone());
+                thread::spawn(move || drop(carry(client.unwrap(), &target, &plan)));
+            }
+        });
+        Self { address, plan }
+    }
+
+    /// Lets the next requests of a kind (`PUT log/`) meet trouble, one each.
+    fn plan(&self, troubles: &[(&str, Trouble)]) {
+        *self.plan.lock().unwrap() = troubles.iter().map(|(what, trouble)| ((*what).to_owned(), *trouble)).collect();
+    }
+
+    fn is_over(&self) -> bool {
+        self.plan.lock().unwrap().is_empty()
+    }
+}
+
+/// Carries requests of one connection, one after another.
+fn carry(mut client: TcpStream, target: &str, plan: &Mutex<Vec<(String, Trouble)>>) -> std::io::Result<()> {
+    loop {
+        let Some(request) = message(&mut client, false)? else { return Ok(()) };
+        let line =
+            String::from_utf8_lossy(&request[..request.iter().position(|byte| *byte == b'\r').unwrap()]).into_owned();
+        let (method, path) = line.split_once(' ').unwrap();
+        let trouble = {
+            let mut plan = plan.lock().unwrap();
+            let fits = |(what, _): &(String, Trouble)| {
+                what.split_once(' ').is_some_and(|(kind, part)| kind == method && path.contains(part))
+            };
+            plan.iter().position(fits).map(|at| plan.remove(at).1)
+        };
+        let told = |status: u16| format!("HTTP/1.1 {status} Trouble\r\ncontent-length: 0\r\n\r\n").into_bytes();
+        let answer = match trouble {
+            Some(Trouble::Cut) => return Ok(()),
+            Some(Trouble::Refused(status)) => told(status),
+            _ => {
+                let mut server = TcpStream::connect(target)?;
+                server.write_all(&request)?;
+                let answer = message(&mut server, method == "HEAD")?.unwrap_or_default();
+                match trouble {
+                    Some(Trouble::AnswerLost) => return Ok(()),
+                    Some(Trouble::Told(status)) => told(status),
+                    _ => answer,
+                }
+            }
+        };
+        client.write_all(&answer)?;
+    }
+}
+
+/// Reads a request or an answer, whole; bodies have a length, or are none.
+fn message(stream: &mut TcpStream, is_head: bool) -> std::io::Result<Option<Vec<u8>>> {
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let (mut bytes, mut byte) = (Vec::new(), [0]);
+    while !bytes.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte)? == 0 {
+            return Ok(None);
+        }
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .map_or(0, |size| size.trim().parse().unwrap());
+    if head.contains("transfer-encoding: chunked") {
+        // To its last, empty chunk.
+        while !bytes.ends_with(b"\r\n0\r\n\r\n") {
+            if stream.read(&mut byte)? == 0 {
+                return Ok(None);
+            }
+            bytes.push(byte[0]);
+        }
+    } else if !is_head {
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body)?;
+        bytes.extend(body);
+    }
+    Ok(Some(bytes))
+}
+
+#[test]
+fn an_answer_that_is_lost_counts_once_whatever_the_bucket_says() {
+    use Trouble::{AnswerLost, Cut, Refused, Told};
+    let Some(weed) = weed() else { return };
+    let between = Between::start(&weed.address);
+    let team = team(2, &between.address);
+    let troubles: &[&[(&str, Trouble)]] = &[
+        &[("PUT /log/", AnswerLost)],
+        &[("PUT /log/", AnswerLost), ("PUT /log/", Cut)],
+        &[("PUT /log/", Told(500))],
+        &[("PUT /log/", Told(503)), ("PUT /log/", Refused(503))],
+        &[("PUT /log/", Told(409))],
+        &[("PUT /log/", Told(412))],
+        &[("PUT /log/", Refused(409))],
+        &[("PUT /log/", Refused(412))],
+        &[("PUT /log/", Refused(500)), ("PUT /log/", Refused(500))],
+        &[("GET /log/", Refused(500))],
+        &[("GET /log/", Cut), ("GET /log/", Refused(503))],
+        &[("PUT /blobs/", AnswerLost)],
+        &[("PUT /blobs/", Refused(503)), ("PUT /blobs/", Cut)],
+    ];
+    for (round, plan) in troubles.iter().enumerate() {
+        let node = &team.nodes[round % 2];
+        let dist = node.path(format!("dist{round}"));
+        fs::create_dir(&dist).unwrap();
+        wheels(&format!("demo{round}x"), 1)[0].write_to(&dist);
+        between.plan(plan);
+        let output = node.run(["import", dist.to_str().unwrap()]);
+        assert_eq!(output.code, 0, "{plan:?}: {output}");
+        assert!(between.is_over(), "{plan:?}: {output}");
+        let listed = team.nodes[(round + 1) % 2].json(["list"]);
+        assert_eq!(listed["distributions"].as_array().unwrap().len(), round + 1, "{plan:?}");
+        team.assert_equal();
+    }
+    // What can't be told in the end is an error, and nothing of it counts.
+    let before = team.nodes[0].json(["list"]);
+    between.plan(&[("PUT /log/", Refused(403))]);
+    let output = team.nodes[0].run(["collection", "create", "never"]);
+    assert!(output.code == 1 && output.stderr.contains("nothing was changed"), "{output}");
+    assert_eq!(team.nodes[0].json(["list"]), before);
+    team.assert_equal();
+}
+
+#[test]
+fn a_fetch_that_breaks_off_or_brings_other_bytes_is_never_handed_out() {
+    use Trouble::{Cut, Refused};
+    let Some(weed) = weed() else { return };
+    let between = Between::start(&weed.address);
+    let team = team(2, &between.address);
+    team.import(0, &wheels("demo", 1));
+    let two = &team.nodes[1];
+    between.plan(&[("GET /blobs/", Cut), ("GET /blobs/", Refused(500))]);
+    two.ok(["lookup", "demo0"]);
+    assert_eq!(blobs(two).len(), 1);
+    team.assert_equal();
+}
