@@ -110,14 +110,6 @@ impl Error {
         }
     }
 
-    /// Tells whether another node of a shared store was faster: the same command, run again, decides on what it has committed.
-    pub fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Self::Manifest(manifest::Error::Conflict) | Self::Store(store::Error::Manifest(manifest::Error::Conflict))
-        )
-    }
-
     /// Tells whether the disk is full.
     pub fn is_full(&self) -> bool {
         match self {
@@ -196,6 +188,12 @@ impl Error {
             _ if self.kind() == ErrorKind::Busy => Some("try again in a moment".to_owned()),
             _ => None,
         }
+    }
+}
+
+impl store::MayConflict for Error {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_conflict())
     }
 }
 

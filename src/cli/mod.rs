@@ -168,27 +168,14 @@ fn command_name(matches: &ArgMatches) -> String {
     steps.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
-/// How often a command is run when other nodes of a shared store commit just before it does.
-const TRIES: u32 = 20;
-
 /// Runs a command, again where another node of a shared store was faster: it decided on what isn't true any longer, and nothing of its
 /// last change counts.
 fn run_again(app: &App, matches: &ArgMatches, command: Command) -> wcas::error::Result<End> {
-    let mut command = command;
-    for tried in 1.. {
-        let done = run(app, command);
-        let is_conflict = done.as_ref().is_err_and(wcas::Error::is_conflict);
-        if !is_conflict || tried >= TRIES {
-            return done;
-        }
-        // Whoever waits as long as the others meets them again.
-        let most = 10 << tried.min(6);
-        std::thread::sleep(std::time::Duration::from_millis(
-            u64::from(std::process::id()) * u64::from(tried) % most + 1,
-        ));
-        command = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit()).command;
-    }
-    unreachable!("the last try returns")
+    let mut first = Some(command);
+    wcas::store::despite_others(|| {
+        let again = || Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit()).command;
+        run(app, first.take().unwrap_or_else(again))
+    })
 }
 
 fn run(app: &App, command: Command) -> wcas::error::Result<End> {

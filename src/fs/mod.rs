@@ -23,8 +23,8 @@ pub use lock::{Beside, Lock, lock_wait, on_wait, set_lock_wait};
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
 pub use probe::{
-    Filesystem, boot_id, device, filesystem, free_bytes, free_names, host_name, is_full, is_running, threads_left,
-    unique_name, user_id, user_name,
+    Filesystem, boot_id, device, filesystem, free_bytes, free_names, host_name, is_full, is_running, machine,
+    threads_left, unique_name, user_id, user_name,
 };
 pub use room::{Lease, has_room};
 pub use signature::{ChangeTimes, Signature};

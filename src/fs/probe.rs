@@ -120,6 +120,12 @@ pub fn user_name(id: u32) -> Option<String> {
     })
 }
 
+/// Returns what tells this machine from others, as far as it says.
+pub fn machine() -> String {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    if id.trim().is_empty() { host_name() } else { id.trim().to_owned() }
+}
+
 /// Returns a name that nobody else has: 32 hexadecimal digits from the system's random numbers.
 pub fn unique_name() -> String {
     use std::hash::{BuildHasher, Hasher, RandomState};

@@ -28,7 +28,7 @@ use crate::fs::{self, ChangeTimes};
 use crate::keep::publish::{Incoming, Publisher, was_read_lately};
 use crate::manifest::{BlobId, State, TokenId};
 use crate::name::{CollectionName, ProjectName};
-use crate::store::{Session, Store};
+use crate::store::{Session, Store, despite_others};
 use crate::wheel::{self, BuildTag, DistributionFilename, Trust};
 use enter::{Entered, enter};
 use judge::judge;
@@ -274,7 +274,7 @@ fn import_on(
         }
         refuse_contradictions(&mut items, &mut refused);
         warned = judge(store, context, options, &mut items, &mut refused)?;
-        match enter(store, context, session.as_ref(), options, terms, &items)? {
+        match despite_others(|| enter(store, context, session.as_ref(), options, terms, &items))? {
             Entered::Done { collections, outcomes } => break (collections, outcomes),
             Entered::Lost(indexes) => {
                 unknown = indexes;

@@ -74,7 +74,10 @@ fn set_lost(store: &Store, row: &BlobRow) -> Result<bool> {
 
 /// Reads a blob from its first byte to its last, whatever its stat says; bytes that are missing or wrong are recorded as lost.
 pub fn read_through(store: &Store, blake3: &Blake3) -> Result<bool> {
-    let Some(row) = store.manifest.find_blob(blake3)?.filter(|row| row.state == State::Live) else { return Ok(false) };
+    let Some(row) = store.manifest.find_blob(blake3)? else { return Ok(false) };
+    if row.state != State::Live {
+        return is_usable(store, &row);
+    }
     match Blobs::hash(&store.blobs.path(blake3)) {
         Ok((digest, _)) if digest == *blake3 => Ok(true),
         Err(error) if !error.is_not_found() => Err(error.into()),

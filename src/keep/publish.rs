@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::fs::{self, ChangeTimes, Signature};
 use crate::manifest::{BlobId, BlobRow, Distribution, InspectionRow, State, Transaction};
 use crate::parallel;
-use crate::store::{Session, Store};
+use crate::store::{Session, Store, despite_others};
 use crate::wheel::{self, DistributionFilename, Trust};
 use crate::words::reason;
 use rayon::prelude::*;
@@ -208,18 +208,33 @@ impl Publisher<'_> {
             let new = ready.par_iter_mut().filter(|item| !item.has_blob).filter_map(|item| item.row.as_mut());
             put_all(share, &self.store.blobs, new)?;
         }
+        let recorded = despite_others(|| self.record(&ready))?;
         let mut again = Vec::new();
+        for (mut item, published) in ready.into_iter().zip(recorded) {
+            item.quarantined = None;
+            match published {
+                Some(published) => results.push((item.index, Ok(published))),
+                None => again.push(item),
+            }
+        }
+        Ok(again)
+    }
+
+    /// Records the batch in one transaction. Without an answer an item must go round again: verify, or another node, was at it.
+    fn record(&self, ready: &[Ready]) -> Result<Vec<Option<Published>>> {
         let transaction = self.store.manifest.write()?;
-        self.note_filenames(&transaction, &ready)?;
-        for mut item in ready {
-            let quarantined = item.quarantined.take();
+        self.note_filenames(&transaction, ready)?;
+        let mut recorded = Vec::with_capacity(ready.len());
+        for item in ready {
             let row = item.row.as_ref().expect("inserted above");
-            if let Some(name) = quarantined.as_deref().and_then(Path::file_name) {
+            if let Some(name) = item.quarantined.as_deref().and_then(Path::file_name) {
                 transaction.insert_quarantine(&row.blake3, &name.to_string_lossy(), self.context.now)?;
             }
             let found = item.found.expect("placed above");
-            if !transaction.set_live(row.id, row.epoch, &found)? {
-                again.push(item);
+            // Holds keep the rows that gc here would delete, and not from another node's.
+            let is_gone = item.has_blob && self.store.share().is_some() && transaction.blob(row.id)?.is_none();
+            if is_gone || !transaction.set_live(row.id, row.epoch, &found)? {
+                recorded.push(None);
                 continue;
             }
             if !item.has_blob {
@@ -240,18 +255,17 @@ impl Publisher<'_> {
             if let Some(source) = item.signature.filter(proves) {
                 transaction.set_seen(&source, row.id)?;
             }
-            let published = Published {
+            recorded.push(Some(Published {
                 blob: row.id,
                 digests: item.digests,
                 size: item.size,
                 is_new: item.is_new,
                 is_healed: item.is_healed,
                 copied: item.copied,
-            };
-            results.push((item.index, Ok(published)));
+            }));
         }
         transaction.commit()?;
-        Ok(again)
+        Ok(recorded)
     }
 
     /// Notes filenames beside the blobs that the manifest doesn't have yet: it may be lost one day.

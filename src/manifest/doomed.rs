@@ -25,7 +25,7 @@ impl Rows {
     /// Makes sure that no orphan scan has passed the generation of a blob that is about to come: its object may be doomed.
     pub(super) fn require_above_fence(&self, generation: &str) -> Result<()> {
         match self.meta(FENCE)? {
-            Some(fence) if generation < fence.as_str() => Err(Error::Conflict),
+            Some(fence) if generation < fence.as_str() => Err(Error::Fenced),
             _ => Ok(()),
         }
     }

@@ -39,6 +39,9 @@ pub enum Error {
     /// Another node has committed to the shared store meanwhile: the same command may succeed.
     #[error("another node of the shared store has changed it meanwhile")]
     Conflict,
+    /// What was put into the share waited for its commit for so long that it is taken for left behind: it must be put again.
+    #[error("what was put into the share waited too long for its commit")]
+    Fenced,
     /// The shared store's log is not the one that this folder followed.
     #[error("record {0} of the shared store's log is not the one that follows from what this folder has")]
     Diverged(i64),
@@ -68,8 +71,13 @@ pub enum Error {
 impl Error {
     /// Tells whether another process held the manifest for too long, or put another in its place: the same command may succeed.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Held(_) | Self::Replaced(_) | Self::Conflict)
+        matches!(self, Self::Held(_) | Self::Replaced(_) | Self::Conflict | Self::Fenced)
             || matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
+    /// Tells whether another node of a shared store was faster: the same command, run again, decides on what that has committed.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict | Self::Fenced)
     }
 
     /// Tells whether it is the shared store's log that can't be followed: what is here can be read all the same.

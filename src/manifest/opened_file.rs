@@ -19,6 +19,11 @@ impl OpenedFile {
         Some(Self { path: path.to_owned(), device: found.device, inode: found.inode })
     }
 
+    /// Returns the file's inode.
+    pub(super) fn inode(&self) -> i64 {
+        self.inode
+    }
+
     /// Makes sure that it still is the one that others find at its path.
     pub(super) fn require(&self) -> Result<()> {
         match Self::at(&self.path) {

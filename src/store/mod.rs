@@ -23,7 +23,7 @@ mod session;
 mod shared;
 
 pub use session::{Scratch, Session};
-pub use shared::Membership;
+pub use shared::{MayConflict, Membership, despite_others};
 
 use crate::blobs::Blobs;
 use crate::digest::Blake3;

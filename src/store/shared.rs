@@ -7,6 +7,7 @@ use crate::share::{self, Location, Share};
 use crate::words::reason;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a node's `wcas.json` says of its share.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,12 +19,44 @@ pub struct Membership {
     pub share: String,
 }
 
+/// How often something is done again when other nodes commit just before it does.
+const TRIES: u32 = 20;
+
+/// An error that may say that another node was faster.
+pub trait MayConflict {
+    /// Tells whether it does.
+    fn is_conflict(&self) -> bool;
+}
+
+/// Waits before the next try: whoever waits as long as the others meets them again.
+fn pause(tried: u32) {
+    let most = 10_u64 << tried.min(7);
+    let chance = u64::from_str_radix(&fs::unique_name()[..8], 16).unwrap_or(0);
+    std::thread::sleep(Duration::from_millis(1 + chance % most));
+}
+
+/// Does something again where another node was faster, whose change it didn't know: nothing of it counts then.
+pub fn despite_others<T, E: MayConflict>(
+    mut act: impl FnMut() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let mut tried = 1;
+    loop {
+        match act() {
+            Err(error) if tried < TRIES && error.is_conflict() => {
+                pause(tried);
+                tried += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// The log in a share's bucket.
 #[derive(Debug)]
 struct BucketLog {
     share: Arc<Share>,
     id: String,
-    /// Whether the bucket was found to be the right one.
+    /// Whether the bucket was found to be the right one, which is asked before anything of it is believed or changed.
     is_known: std::sync::atomic::AtomicBool,
 }
 
@@ -40,8 +73,11 @@ impl BucketLog {
 
 impl SharedLog for BucketLog {
     fn read(&self, number: i64) -> std::result::Result<Option<Vec<u8>>, LogError> {
-        self.require()?;
-        Ok(self.share.record(number)?)
+        let record = self.share.record(number)?;
+        if record.is_some() {
+            self.require()?;
+        }
+        Ok(record)
     }
 
     fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError> {
@@ -67,7 +103,8 @@ impl Store {
     /// Makes the store a node of its share, if it isn't one. Where the log can't be reached, that waits; nothing can be written meanwhile.
     pub fn join(&self) -> Result<()> {
         if self.share.is_some() && self.is_writable() && self.behind.is_none() {
-            self.manifest.join(&format!("{}:{}", fs::host_name(), self.root.display()), self.manifest.clock()?)?;
+            let name = format!("{}:{}", fs::host_name(), self.root.display());
+            self.manifest.join(&name, &fs::machine(), self.manifest.clock()?)?;
         }
         Ok(())
     }

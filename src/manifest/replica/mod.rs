@@ -9,13 +9,14 @@ mod apply;
 mod capture;
 mod record;
 
-use super::{Error, Link, Manifest, Result, Rows, START, Transaction, VERSION};
+use super::opened_file::OpenedFile;
+use super::{Error, Link, Manifest, RELAXED_WAIT, Result, Rows, START, Transaction, VERSION};
 use crate::digest::Sha256;
 use crate::fs::fault::{Change, point};
 use record::Record;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 const PLACE: &str = "shared_log";
 /// The key in `here` of this node's number.
 const NODE: &str = "node";
+/// The key in `here` of where this node was when it got its number: the machine, and the manifest's inode.
+const SEAT: &str = "node_seat";
 /// The key in `here` of how many numbers this node has given to files.
 const FILES: &str = "node_files";
 /// So many numbers of files each node has for itself.
@@ -47,6 +50,8 @@ pub(super) struct Replica {
     log: Arc<dyn SharedLog>,
     /// Whether what changes is collected.
     is_capturing: Cell<bool>,
+    /// Why the log could not be followed when the last transaction began.
+    lag: RefCell<Option<Error>>,
     /// Whether the log was found to have the record that this replica stands on.
     is_known: Cell<bool>,
 }
@@ -55,9 +60,17 @@ impl Manifest {
     /// Lets the manifest follow a shared store's log from now on, and brings it to the log's end. An answer says why that couldn't be:
     /// what is here can be read, as old as it is.
     pub fn follow(&mut self, log: Arc<dyn SharedLog>) -> Result<Option<Error>> {
-        self.rows.replica = Some(Replica { log, is_capturing: Cell::new(false), is_known: Cell::new(false) });
-        match self.catch_up() {
-            Err(error) if error.is_of_log() => Ok(Some(error)),
+        self.rows.replica =
+            Some(Replica { log, is_capturing: Cell::new(false), lag: RefCell::new(None), is_known: Cell::new(false) });
+        // Who only reads waits for nobody.
+        let wait = self.wait.get();
+        self.set_wait(wait.min(RELAXED_WAIT))?;
+        let done = self.catch_up();
+        self.set_wait(wait)?;
+        match done {
+            Err(error) if error.is_of_log() || error.is_full() => Ok(Some(error)),
+            // Whoever keeps this one from writing reads the log, too.
+            Err(error) if error.is_busy() => Ok(None),
             done => done.map(|()| None),
         }
     }
@@ -66,10 +79,11 @@ impl Manifest {
     pub fn catch_up(&self) -> Result<()> {
         let Some(replica) = &self.rows.replica else { return Ok(()) };
         if replica.read(self.place()?.number + 1)?.is_none() {
-            return self.require_known();
+            return Ok(());
         }
         let transaction = self.begin_following()?;
-        transaction.commit_here()
+        transaction.commit_here()?;
+        replica.lag.take().map_or(Ok(()), Err)
     }
 
     /// Begins a transaction at the log's end. Where that can't be reached, what is known here counts until the commit.
@@ -77,19 +91,31 @@ impl Manifest {
         let Some(replica) = &self.rows.replica else { return self.begin("BEGIN IMMEDIATE") };
         replica.capture(&self.conn)?;
         let transaction = self.begin("BEGIN IMMEDIATE")?;
-        match transaction.read_on(replica) {
-            Err(Error::Log(_)) => {}
-            done => done?,
+        let done = transaction.read_on(replica);
+        match done {
+            Err(error) if error.is_of_log() => drop(replica.lag.replace(Some(error))),
+            done => {
+                done?;
+                replica.lag.take();
+            }
         }
         Ok(transaction)
     }
 
     /// Makes this folder a node of the shared store, if it isn't one. Returns its number.
-    pub fn join(&self, name: &str, now: i64) -> Result<i64> {
-        if let Some(number) = self.node()? {
+    ///
+    /// A copy of a node is another node: numbers of files are each node's own. So is one on a machine that calls itself otherwise.
+    pub fn join(&self, name: &str, machine: &str, now: i64) -> Result<i64> {
+        let inode = self.opened.as_ref().map_or(0, OpenedFile::inode);
+        let seat = format!("{machine} {inode}");
+        if let Some(number) = self.node()?
+            && self.here(SEAT)?.as_deref() == Some(&seat)
+        {
             return Ok(number);
         }
         let transaction = self.write()?;
+        transaction.set_here(SEAT, &seat)?;
+        transaction.set_here(FILES, "0")?;
         let sql = "INSERT INTO node(name, joined_at) VALUES(?1, ?2) RETURNING number";
         let number: i64 = transaction.conn.query_row(sql, (name, now), |row| row.get(0))?;
         transaction.set_here(NODE, &number.to_string())?;
@@ -146,32 +172,40 @@ impl Replica {
 }
 
 impl Transaction<'_> {
-    /// Applies the records that the log has after those that are known here.
+    /// Applies the records that the log has after those that are known here. An error tells why there may be more.
     fn read_on(&self, replica: &Replica) -> Result<()> {
-        self.require_known()?;
         let start = self.place()?;
         let mut place = start;
         let mut tables = apply::Tables::default();
-        while let Some(bytes) = replica.read(place.number + 1)? {
-            if place == start {
-                // What triggers did is in the records.
-                self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-                self.conn.pragma_update(None, "defer_foreign_keys", true)?;
-            }
+        let mut next = replica.read(place.number + 1);
+        if !matches!(next, Ok(Some(_))) {
+            return next.map(drop);
+        }
+        // What triggers did is in the records.
+        self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        self.conn.pragma_update(None, "defer_foreign_keys", true)?;
+        let ended = loop {
+            let bytes = match next {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            // A record counts whole, or not at all.
+            self.conn.execute_batch("SAVEPOINT record")?;
             let applied = Record::read(&bytes, place).and_then(|record| tables.apply(&self.conn, &record));
             if let Err(error) = applied {
-                self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
-                return Err(error);
+                self.conn.execute_batch("ROLLBACK TO record; RELEASE record")?;
+                break Err(error);
             }
+            self.conn.execute_batch("RELEASE record")?;
             place = Link { number: place.number + 1, digest: Sha256::of(&bytes) };
-        }
-        if place != start {
-            self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
-            self.set_here(PLACE, &place.to_string())?;
-            // Temporary triggers fire whatever that setting says.
-            capture::clear(&self.conn)?;
-        }
-        Ok(())
+            next = replica.read(place.number + 1);
+        };
+        self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+        self.set_here(PLACE, &place.to_string())?;
+        // Temporary triggers fire whatever that setting says.
+        capture::clear(&self.conn)?;
+        ended
     }
 
     /// Commits what changed of shared rows to the log, if the manifest follows one: after this, it counts.
@@ -180,6 +214,9 @@ impl Transaction<'_> {
         let changes = capture::take(&self.conn)?;
         if changes.is_empty() {
             return Ok(());
+        }
+        if let Some(error) = replica.lag.take() {
+            return Err(error);
         }
         self.require_known()?;
         let place = self.place()?;

@@ -55,7 +55,7 @@ fn nodes(count: usize) -> Nodes {
         let path = dir.path().join(number.to_string());
         let mut manifest = Manifest::open(&path, Access::Create, Duration::ZERO).unwrap();
         assert!(manifest.follow(log.clone()).unwrap().is_none());
-        assert_eq!(manifest.join("host:/store", 1).unwrap(), i64::try_from(number).unwrap() + 1);
+        assert_eq!(manifest.join("host:/store", "machine", 1).unwrap(), i64::try_from(number).unwrap() + 1);
         manifest
     });
     let nodes = nodes.collect();
@@ -156,6 +156,25 @@ fn what_one_node_writes_the_others_read() {
     let records = log.records.lock().unwrap().len();
     nodes.iter().for_each(|node| assert!(node.place().unwrap().number == records as i64));
     nodes.iter().for_each(|node| assert_eq!(node.complaints().unwrap(), [""; 0]));
+}
+
+#[test]
+fn a_copy_of_a_node_is_another_node() {
+    let Nodes { nodes, log, _dir } = nodes(1);
+    assert_eq!(nodes[0].join("host:/store", "machine", 1).unwrap(), 1, "where it was it is the same");
+    let copy = _dir.path().join("copy");
+    nodes[0].conn.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    let mut copy = Manifest::open(&copy, Access::Write, Duration::ZERO).unwrap();
+    assert!(copy.follow(log.clone()).unwrap().is_none());
+    assert_eq!(copy.join("host:/copy", "machine", 1).unwrap(), 2);
+    assert_eq!(nodes[0].join("host:/store", "another machine", 1).unwrap(), 3);
+    let number = |node: &Manifest, bytes: &[u8]| {
+        let transaction = node.write().unwrap();
+        let row = transaction.insert_file(&Digests::of(bytes), 1, 1).unwrap().unwrap();
+        transaction.commit().unwrap();
+        row.id
+    };
+    assert_ne!(number(&nodes[0], b"a"), number(&copy, b"b"));
 }
 
 #[test]
@@ -270,9 +289,17 @@ fn another_log_or_a_damaged_one_is_never_followed() {
             transaction.commit().unwrap();
         }
         change(&mut log.records.lock().unwrap());
-        let before = nodes[1].place().unwrap();
         let error = nodes[1].catch_up().unwrap_err();
-        assert_eq!(nodes[1].place().unwrap(), before);
+        // What came before it counts.
+        let place = nodes[1].place().unwrap();
+        assert_eq!(nodes[1].collections().unwrap().len(), usize::from(place.number == 3));
+        let transaction = nodes[1].write().unwrap();
+        transaction.set_here("key", "value").unwrap();
+        transaction.commit().unwrap();
+        let transaction = nodes[1].write().unwrap();
+        collection(&transaction, "three");
+        assert!(transaction.commit().unwrap_err().is_of_log());
+        assert_eq!(nodes[1].place().unwrap(), place);
         assert!(nodes[1].find_collection(&"two".parse().unwrap()).unwrap().is_none());
         // Triggers work as before.
         nodes[1].conn.execute_batch("BEGIN; INSERT INTO collection(name, created_at) VALUES('local', 1)").unwrap();
@@ -310,7 +337,10 @@ fn a_log_that_was_put_back_is_noticed_before_anything_is_written() {
     drop(nodes);
     log.records.lock().unwrap().pop();
     let mut again = Manifest::open(&_dir.path().join("0"), Access::Write, Duration::ZERO).unwrap();
-    assert!(matches!(again.follow(log.clone()), Ok(Some(Error::Diverged(2)))));
-    assert!(matches!(again.write(), Err(Error::Diverged(2))));
+    // Who only reads has no reason to ask for what is known.
+    assert!(again.follow(log.clone()).unwrap().is_none());
+    let transaction = again.write().unwrap();
+    collection(&transaction, "two");
+    assert!(matches!(transaction.commit(), Err(Error::Diverged(2))));
     assert_eq!(log.records.lock().unwrap().len(), 1);
 }

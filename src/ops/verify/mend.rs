@@ -8,7 +8,7 @@ use crate::digest::{Digests, Sha256};
 use crate::error::Result;
 use crate::fs;
 use crate::keep::elsewhere::put_back;
-use crate::keep::health::record_quarantine;
+use crate::keep::health::{is_usable, record_quarantine};
 use crate::manifest::{BlobRow, State};
 use crate::ops::view;
 use crate::store::Store;
@@ -70,7 +70,7 @@ pub(super) fn problem(
         && store.is_writable()
         && match truth {
             Some((digests, size)) => correct(store, row, &digests, size)?,
-            None => restore(store, context, row, &filenames)?,
+            None => fetch_again(store, row)? || restore(store, context, row, &filenames)?,
         };
     Ok(Some(Problem {
         kind,
@@ -127,6 +127,14 @@ fn correct(store: &Store, row: &BlobRow, digests: &Digests, size: u64) -> Result
     let is_done = transaction.correct_blob(row.id, digests, size)?;
     transaction.commit()?;
     Ok(is_done)
+}
+
+/// Fetches a lost blob from where the other nodes of a shared store have it.
+fn fetch_again(store: &Store, row: &BlobRow) -> Result<bool> {
+    match store.manifest.blob(row.id)? {
+        Some(now) if now.state == State::Elsewhere => is_usable(store, &now),
+        _ => Ok(false),
+    }
 }
 
 /// Puts right bytes at a lost blob's name, from trees on disk that have bytes of their own.
