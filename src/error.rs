@@ -110,6 +110,11 @@ impl Error {
         }
     }
 
+    /// Tells whether what was put into a share waited too long for its commit.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Manifest(manifest::Error::Fenced))
+    }
+
     /// Tells whether the disk is full.
     pub fn is_full(&self) -> bool {
         match self {

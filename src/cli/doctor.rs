@@ -24,6 +24,10 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
         let writable = if report.is_writable { "" } else { ", read-only" };
         let free = print::size(report.free_bytes);
         writeln!(out, "{}: {}{writable}, {clones}, {free} free", report.store.display(), report.filesystem)?;
+        if let Some(share) = &report.share {
+            let node = share.node.map_or("no node yet".to_owned(), |number| format!("node {number}"));
+            writeln!(out, "{node} of {}, {} known", share.url, print::count(share.records as usize, "record"))?;
+        }
         for finding in &report.findings {
             let severity = if finding.severity == Severity::Problem { "problem" } else { "note" };
             writeln!(out, "{severity}: {}: {}", finding.kind, finding.detail)?;

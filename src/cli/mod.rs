@@ -29,6 +29,7 @@ mod route;
 mod run;
 mod select;
 mod serve;
+mod share;
 mod sign;
 mod stats;
 mod token;
@@ -73,6 +74,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(init::Args),
+    Share(share::ShareArgs),
+    Unshare(share::UnshareArgs),
     Import(import::Args),
     Inspect(inspect::Args),
     Lookup(lookup::Args),
@@ -181,6 +184,8 @@ fn run_again(app: &App, matches: &ArgMatches, command: Command) -> wcas::error::
 fn run(app: &App, command: Command) -> wcas::error::Result<End> {
     match command {
         Command::Init(args) => init::run(app, args),
+        Command::Share(args) => share::share(app, args),
+        Command::Unshare(args) => share::unshare(app, args),
         Command::Import(args) => import::run(app, args),
         Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),

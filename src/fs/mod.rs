@@ -10,6 +10,7 @@ mod holders;
 mod link;
 mod lock;
 mod mode;
+mod pack;
 mod probe;
 mod room;
 mod signature;
@@ -22,6 +23,7 @@ pub(crate) use lock::tell_of_wait;
 pub use lock::{Beside, Lock, lock_wait, on_wait, set_lock_wait};
 pub use mode::{FILE, FOLDER, READ_ONLY, Umask, set_umask};
 pub(crate) use mode::{close_to_readers, follow_mode, give, is_owners, remember_owner};
+pub use pack::{pack, unpack};
 pub use probe::{
     Filesystem, boot_id, device, filesystem, free_bytes, free_names, host_name, is_full, is_running, machine,
     threads_left, unique_name, user_id, user_name,

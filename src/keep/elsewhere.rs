@@ -62,7 +62,7 @@ pub(crate) fn put_back(store: &Store, session: &Session<'_>, row: &BlobRow, stag
     Ok(is_back)
 }
 
-/// Puts the bytes of blobs that the store doesn't have yet into the bucket of a node's share: a row says that they are there.
+/// Puts the bytes of blobs into the bucket of a node's share.
 pub(super) fn put_all<'r>(
     share: &Share,
     blobs: &Blobs,

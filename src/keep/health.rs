@@ -62,14 +62,18 @@ pub(crate) fn is_usable(store: &Store, row: &BlobRow) -> Result<bool> {
     Ok(true)
 }
 
-/// Records that a blob's bytes are missing or wrong, which makes it unusable.
+/// Records that a blob's bytes are missing or wrong, which makes it unusable, unless the other nodes of a shared store have them.
 fn set_lost(store: &Store, row: &BlobRow) -> Result<bool> {
-    if store.is_writable() {
-        let transaction = store.manifest.write()?;
-        transaction.set_lost(row.id)?;
-        transaction.commit()?;
+    if !store.is_writable() {
+        return Ok(false);
     }
-    Ok(false)
+    let transaction = store.manifest.write()?;
+    transaction.set_lost(row.id)?;
+    transaction.commit()?;
+    match store.manifest.blob(row.id)? {
+        Some(now) if now.state == State::Elsewhere => fetch(store, &now),
+        _ => Ok(false),
+    }
 }
 
 /// Reads a blob from its first byte to its last, whatever its stat says; bytes that are missing or wrong are recorded as lost.
@@ -99,10 +103,8 @@ pub fn open_blob(store: &Store, blake3: &Blake3) -> Result<Option<(File, Signatu
         let file = match store.blobs.open(blake3) {
             Ok(file) => file,
             Err(error) if !error.is_not_found() => return Err(error.into()),
-            Err(_) => {
-                is_usable(store, &row)?;
-                return Ok(None);
-            }
+            Err(_) if is_usable(store, &row)? => continue,
+            Err(_) => return Ok(None),
         };
         let path = store.blobs.path(blake3);
         let signature = Signature::of(&file.metadata().map_err(fs::Error::at("look at", &path))?);

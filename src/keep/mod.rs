@@ -3,4 +3,5 @@
 pub(crate) mod elsewhere;
 pub mod health;
 pub(crate) mod publish;
+pub(crate) mod snapshot;
 pub(crate) mod sweep;

@@ -204,11 +204,15 @@ impl Publisher<'_> {
         let placed: Vec<Result<()>> = ready.par_iter_mut().map(|item| files.place(item)).collect();
         placed.into_iter().collect::<Result<Vec<()>>>()?;
         self.store.blobs.sync_names(ready.iter().map(|item| &item.digests.blake3))?;
-        if let Some(share) = self.store.share() {
-            let new = ready.par_iter_mut().filter(|item| !item.has_blob).filter_map(|item| item.row.as_mut());
-            put_all(share, &self.store.blobs, new)?;
-        }
-        let recorded = despite_others(|| self.record(&ready))?;
+        let recorded = despite_others(|| {
+            self.put_new(&mut ready)?;
+            let recorded = self.record(&ready);
+            if recorded.as_ref().is_err_and(Error::is_fenced) {
+                // No commit is offered that generation again.
+                ready.iter_mut().filter_map(|item| item.row.as_mut()).for_each(|row| row.generation = None);
+            }
+            recorded
+        })?;
         let mut again = Vec::new();
         for (mut item, published) in ready.into_iter().zip(recorded) {
             item.quarantined = None;
@@ -218,6 +222,13 @@ impl Publisher<'_> {
             }
         }
         Ok(again)
+    }
+
+    /// Puts what the store doesn't have yet into the bucket of a node's share: a row says that it is there.
+    fn put_new(&self, ready: &mut [Ready]) -> Result<()> {
+        let Some(share) = self.store.share() else { return Ok(()) };
+        let new = ready.par_iter_mut().filter(|item| !item.has_blob).filter_map(|item| item.row.as_mut());
+        put_all(share, &self.store.blobs, new.filter(|row| row.generation.is_none()))
     }
 
     /// Records the batch in one transaction. Without an answer an item must go round again: verify, or another node, was at it.

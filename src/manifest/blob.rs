@@ -149,6 +149,12 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Records that a blob's bytes are in a share, under this generation.
+    pub fn set_object(&self, id: BlobId, generation: &str) -> Result<()> {
+        self.conn.prepare_cached("UPDATE blob SET generation = ?2 WHERE id = ?1")?.execute((id, generation))?;
+        Ok(())
+    }
+
     /// Records that a blob was used, at most once a day.
     pub fn set_used(&self, id: BlobId, now: i64) -> Result<()> {
         let sql = "UPDATE blob SET used_at = ?2 WHERE id = ?1 AND coalesce(used_at, 0) NOT BETWEEN ?2 - 86400 AND ?2";

@@ -153,7 +153,11 @@ impl Rows {
             let (files, bytes) = (files.cast_unsigned(), bytes.cast_unsigned());
             Ok(DroppedKept { kind: row.get(0)?, name: row.get(1)?, files, bytes })
         })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let told = |kept: DroppedKept| -> Result<DroppedKept> {
+            let name = if kept.kind == "tree" { self.tell_view(kept.name)? } else { kept.name };
+            Ok(DroppedKept { name, ..kept })
+        };
+        rows.map(|kept| told(kept?)).collect()
     }
 }
 

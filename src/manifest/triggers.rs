@@ -117,7 +117,16 @@ pub(super) struct Column {
 
 /// Returns the tables whose rows are true of the store, whatever machine has it.
 pub(super) fn shared_tables() -> impl Iterator<Item = &'static str> {
-    TABLES.iter().filter(|(place, ..)| *place == TrueOf::Shared).flat_map(|(.., names)| names.iter().copied())
+    tables(TrueOf::Shared)
+}
+
+/// Returns the tables whose rows are true of this folder.
+pub(super) fn tables_of_one_folder() -> impl Iterator<Item = &'static str> {
+    tables(TrueOf::Here)
+}
+
+fn tables(of: TrueOf) -> impl Iterator<Item = &'static str> {
+    TABLES.iter().filter(move |(place, ..)| *place == of).flat_map(|(.., names)| names.iter().copied())
 }
 
 /// Makes the triggers, in place of older ones.

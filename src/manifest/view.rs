@@ -70,6 +70,11 @@ macro_rules! select_views {
     };
 }
 
+/// Returns what the paths of a node's views begin with; a store of one machine has no node.
+pub(super) fn own_views(node: Option<i64>) -> String {
+    node.map(|node| format!("{node}:")).unwrap_or_default()
+}
+
 impl ViewRow {
     /// Takes what tells whose folder it is from a path: on a node of a shared store its number and a colon come first. Paths are absolute.
     fn bare(path: String) -> String {
@@ -98,7 +103,7 @@ impl ViewRow {
 impl Rows {
     /// Returns what the paths of this folder's own views begin with.
     fn view_prefix(&self) -> Result<String> {
-        Ok(self.node()?.map(|node| format!("{node}:")).unwrap_or_default())
+        Ok(own_views(self.node()?))
     }
 
     /// Returns the view of a folder.
@@ -148,7 +153,17 @@ impl Rows {
         let sql = "SELECT DISTINCT w.path FROM view_source v JOIN view w ON w.id = v.view_id WHERE v.collection_id = ?1 ORDER BY 1";
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([collection], |row| row.get(0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        rows.map(|path| self.tell_view(path?)).collect()
+    }
+
+    /// Returns a view's path as it is told: on a node whose, where it is another's.
+    pub(super) fn tell_view(&self, path: String) -> Result<String> {
+        let own = self.view_prefix()?;
+        Ok(match path.split_once(':') {
+            Some((_, bare)) if path.starts_with(&own) && !own.is_empty() => bare.to_owned(),
+            Some((node, bare)) if node.parse::<i64>().is_ok() => format!("{bare} of node {node}"),
+            _ => path,
+        })
     }
 
     /// Returns the newest generation that was begun, finished or not.

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::fs;
 use crate::keep::health::end_deletion;
+use crate::keep::snapshot;
 use crate::keep::sweep::sweep;
 use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, Transaction};
 use crate::name::CollectionName;
@@ -126,6 +127,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
         sweep_sidecars(store)?;
     }
     report.swept = sweep(store, context.now, options.grace)?;
+    snapshot::refresh(store)?;
     store.blobs.mend_filenames(&store.manifest.all_filenames()?)?;
     store.manifest.compact(|bytes| fs::has_room(store.root(), bytes))?;
     store.manifest.tidy()?;

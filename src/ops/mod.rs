@@ -31,6 +31,7 @@ pub mod requirements;
 pub mod reserve;
 pub mod route;
 pub mod run;
+pub mod share;
 pub mod sight;
 pub mod stats;
 pub mod status;

@@ -3,15 +3,12 @@
 //! An object appears by a hard link or a rename that fails where its name is taken, after its bytes are durable; its name is durable
 //! before anybody is told.
 
-use super::{Bucket, Error, Result};
+use super::{Bucket, Error, FOLDERS, Result};
 use crate::digest::Blake3;
 use crate::fs;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-
-/// What a share's folder has from the beginning. Where they are gone, it isn't mounted: they are never made again by the way.
-const FOLDERS: [&str; 3] = ["log", "blobs", "tmp"];
 
 /// After this time nobody is at work any more on what lies in `tmp/`.
 const UNFINISHED: Duration = Duration::from_secs(7 * 86_400);
@@ -36,11 +33,12 @@ impl Folder {
 }
 
 impl Bucket for Folder {
-    fn is_empty(&self) -> Result<bool> {
+    fn is_ours(&self) -> Result<bool> {
         // Two who make a share at once meet in half of it.
         Ok(fs::names(&self.root)?.iter().all(|name| FOLDERS.iter().any(|folder| name == folder)))
     }
 
+    /// Where its folders are gone later, it isn't mounted: they are never made again by the way.
     fn prepare(&self) -> Result<()> {
         fs::create_dir_all(&self.root)?;
         for folder in FOLDERS {
@@ -130,11 +128,17 @@ impl Bucket for Folder {
         Ok(())
     }
 
-    fn blobs(&self) -> Result<Vec<String>> {
+    fn names(&self, folder: &str) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        let root = self.path("blobs");
-        for shard in fs::names_of(&root, std::fs::FileType::is_dir)? {
-            names.extend(fs::names(&root.join(shard))?.into_iter().filter_map(|name| name.into_string().ok()));
+        let mut folders = vec![self.path(folder)];
+        while let Some(dir) = folders.pop() {
+            for (kind, name) in fs::kinds(&dir)? {
+                if kind.is_dir() {
+                    folders.push(dir.join(name));
+                } else if kind.is_file() {
+                    names.extend(name.into_string());
+                }
+            }
         }
         Ok(names)
     }

@@ -4,6 +4,7 @@
 //! wcas.json                          what kind of share this is; made once
 //! log/<number>.json                  records, from 1 on, each made once and never changed
 //! blobs/<2>/<blake3>.<generation>    bytes; a generation is given once and never again
+//! snapshots/<number>.<generation>.<blake3>   all that was true after a record: a new node begins with it
 //! tmp/                               objects on their way (of a folder)
 //! ```
 //!
@@ -21,6 +22,11 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+/// What a share has at its top, beside `wcas.json`.
+const FOLDERS: [&str; 4] = ["log", "blobs", "snapshots", "tmp"];
+/// So many snapshots are kept: who is about to read one isn't left without.
+const SNAPSHOTS: usize = 3;
 
 /// The features without which this program can't understand a share.
 const INCOMPATIBLE: [&str; 1] = ["log-v1"];
@@ -105,8 +111,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Object storage, as far as a share needs it. Keys are the program's own, never chosen from outside.
 trait Bucket: Debug + Send + Sync {
-    /// Tells whether there is anything.
-    fn is_empty(&self) -> Result<bool>;
+    /// Tells whether there is nothing but what shares have.
+    fn is_ours(&self) -> Result<bool>;
     /// Makes what a new share's objects go into.
     fn prepare(&self) -> Result<()>;
     /// Makes an object, durably, if there is none with this key. Returns whether it was made.
@@ -120,8 +126,8 @@ trait Bucket: Debug + Send + Sync {
     fn read(&self, key: &str, look: &mut dyn FnMut(&[u8]) -> fs::Result<()>) -> Result<bool>;
     /// Removes an object; one that isn't there is fine.
     fn remove(&self, key: &str) -> Result<()>;
-    /// Returns the names of all objects of blobs, without the folders that they are in.
-    fn blobs(&self) -> Result<Vec<String>>;
+    /// Returns the names of all objects below a folder, without the folders that they are in.
+    fn names(&self, folder: &str) -> Result<Vec<String>>;
     /// Returns the bucket's time.
     fn now(&self) -> Result<SystemTime>;
     /// Removes what was begun long ago and never finished.
@@ -161,6 +167,15 @@ pub struct Location {
     /// The bucket's region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+/// A manifest with all that was true after a record of the log, compressed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Snapshot {
+    /// The record.
+    pub number: i64,
+    name: String,
+    blake3: Blake3,
 }
 
 /// A share.
@@ -223,15 +238,25 @@ impl Share {
         if let Some(id) = self.id()? {
             return Ok(id);
         }
-        if !self.bucket.is_empty()? {
-            return Err(Error::Foreign(self.url.clone()));
-        }
-        self.bucket.prepare()?;
-        self.probe()?;
-        let format = Format { share: unique_name(), incompat: INCOMPATIBLE.map(str::to_owned).to_vec() };
+        self.prepare()?;
+        self.make_as(&unique_name())
+    }
+
+    /// Makes the share under this name, if there is none; returns the name of the one that is there.
+    pub fn make_as(&self, id: &str) -> Result<String> {
+        let format = Format { share: id.to_owned(), incompat: INCOMPATIBLE.map(str::to_owned).to_vec() };
         let text = serde_json::to_vec_pretty(&format).expect("plain strings make JSON");
         self.bucket.create("wcas.json", &text)?;
         self.id()?.ok_or_else(|| Error::Unfit { url: self.url.clone(), why: "what was written isn't there" })
+    }
+
+    /// Makes sure that a share can be here, and begins it: nobody can join before it is made.
+    pub fn prepare(&self) -> Result<()> {
+        if !self.bucket.is_ours()? {
+            return Err(Error::Foreign(self.url.clone()));
+        }
+        self.bucket.prepare()?;
+        self.probe()
     }
 
     /// Tries what the log rests on: of two who make an object one makes it, and what was made is read.
@@ -271,6 +296,49 @@ impl Share {
         Ok(given.into_inner().unwrap_or_else(|| Generation::new(SystemTime::UNIX_EPOCH)))
     }
 
+    /// Puts a snapshot, a file whose digest this is, into the bucket; older ones go, but for the last.
+    pub fn put_snapshot(&self, number: i64, file: &File, path: &Path, blake3: &Blake3) -> Result<()> {
+        let name = |at| format!("snapshots/{number:020}.{}.{blake3}", Generation::new(at).as_str());
+        self.bucket.put(file, path, blake3, &name)?;
+        for old in self.snapshots()?.iter().rev().skip(SNAPSHOTS) {
+            self.bucket.remove(&format!("snapshots/{}", old.name))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the newest snapshot.
+    pub fn newest_snapshot(&self) -> Result<Option<Snapshot>> {
+        Ok(self.snapshots()?.pop())
+    }
+
+    /// Returns the snapshots, the newest last.
+    fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        let parsed = |name: String| {
+            let mut parts = name.split('.');
+            let (number, _) = (parts.next()?.parse().ok()?, parts.next()?);
+            let blake3 = parts.next()?.parse().ok()?;
+            parts.next().is_none().then_some(Snapshot { number, name, blake3 })
+        };
+        let mut found: Vec<Snapshot> = self.bucket.names("snapshots")?.into_iter().filter_map(parsed).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Writes a snapshot's bytes to a file that is made, and checks them.
+    pub fn read_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<File> {
+        let file = fs::create_new(to, fs::FILE)?;
+        let mut hasher = blake3::Hasher::new();
+        let key = format!("snapshots/{}", snapshot.name);
+        self.bucket.read(&key, &mut |part| {
+            hasher.update(part);
+            fs::append(&file, to, part)
+        })?;
+        if Blake3::from_bytes(hasher.finalize().into()) != snapshot.blake3 {
+            return Err(Error::WrongBytes(key));
+        }
+        Ok(file)
+    }
+
     /// Shows a blob's bytes part by part; whoever takes them checks them. Returns whether it is there.
     pub fn read_blob(
         &self,
@@ -292,7 +360,7 @@ impl Share {
             let (digest, generation) = name.split_once('.')?;
             Some((digest.parse().ok()?, generation.to_owned()))
         };
-        Ok(self.bucket.blobs()?.iter().filter_map(parsed).collect())
+        Ok(self.bucket.names("blobs")?.iter().filter_map(parsed).collect())
     }
 
     /// Returns what generations that were given so many seconds ago begin with: those that are less were given before.

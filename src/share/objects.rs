@@ -3,7 +3,7 @@
 //! Credentials and whatever else isn't said come from the environment, as the library reads it (`AWS_ACCESS_KEY_ID` …, web identity, the
 //! instance). An object is made by one request, or by the last one of several: nobody sees half of it.
 
-use super::{Bucket, Error, Location, Result};
+use super::{Bucket, Error, FOLDERS, Location, Result};
 use crate::digest::Blake3;
 use crate::fs;
 use bytes::Bytes;
@@ -148,12 +148,11 @@ async fn next<T>(stream: &mut (impl Stream<Item = T> + Unpin)) -> Option<T> {
 }
 
 impl Bucket for Objects {
-    fn is_empty(&self) -> Result<bool> {
+    fn is_ours(&self) -> Result<bool> {
         let prefix = Key::from(self.prefix.as_str());
-        self.wait("list", "it", async {
-            let mut list = self.client.store.list(Some(&prefix));
-            next(&mut list).await.transpose().map(|first| first.is_none())
-        })
+        let top = self.wait("list", "it", self.client.store.list_with_delimiter(Some(&prefix)))?;
+        let is_ours = |folder: &Key| folder.filename().is_some_and(|name| FOLDERS.contains(&name));
+        Ok(top.objects.is_empty() && top.common_prefixes.iter().all(is_ours))
     }
 
     fn prepare(&self) -> Result<()> {
@@ -261,8 +260,8 @@ impl Bucket for Objects {
         })
     }
 
-    fn blobs(&self) -> Result<Vec<String>> {
-        let names = self.list("blobs")?.into_iter();
+    fn names(&self, folder: &str) -> Result<Vec<String>> {
+        let names = self.list(folder)?.into_iter();
         Ok(names.filter_map(|meta| meta.location.filename().map(str::to_owned)).collect())
     }
 

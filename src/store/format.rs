@@ -87,6 +87,19 @@ pub(super) fn write(root: &Path, share: Option<Membership>) -> Result<()> {
     Ok(fs::write_durable(&root.join("wcas.json"), &text)?)
 }
 
+/// Says in a store's `wcas.json` of which share it is a node.
+pub(super) fn set_share(root: &Path, share: Option<Membership>) -> Result<()> {
+    let path = root.join("wcas.json");
+    let text = fs::read_own(&path, MAX_BYTES)?;
+    let mut format: Format =
+        serde_json::from_slice(&text).map_err(|source| Error::Format { path: path.clone(), source })?;
+    format.incompat.retain(|feature| feature != SHARED);
+    format.incompat.extend(share.is_some().then(|| SHARED.to_owned()));
+    format.share = share;
+    let text = serde_json::to_vec_pretty(&format).expect("plain strings make JSON");
+    Ok(fs::write_durable(&path, &text)?)
+}
+
 /// Tells why this process can't write to the store, if it can't.
 fn unwritable(root: &Path) -> Result<Option<String>> {
     use rustix::fs::{Access as A, access};

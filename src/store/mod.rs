@@ -23,7 +23,7 @@ mod session;
 mod shared;
 
 pub use session::{Scratch, Session};
-pub use shared::{MayConflict, Membership, despite_others};
+pub use shared::{MayConflict, Membership, despite_others, node_name};
 
 use crate::blobs::Blobs;
 use crate::digest::Blake3;
@@ -187,10 +187,16 @@ impl Store {
     /// A `wcas.json` that is gone or can't be understood is written anew where blobs say that this is a store.
     pub fn alone(root: &Path) -> Result<ExclusiveStore> {
         format::mend(root)?;
-        let Identity { root, read_only, share, .. } = format::identify(root)?;
-        if let Some(Membership { location, .. }) = share {
-            return Err(Error::Node { path: root, url: location.url });
+        let identity = format::identify(root)?;
+        if let Some(Membership { location, .. }) = identity.share {
+            return Err(Error::Node { path: identity.root, url: location.url });
         }
+        Self::alone_as_it_is(root)
+    }
+
+    /// Takes a store for this process alone, as it is; an error tells that another command is at work.
+    pub fn alone_as_it_is(root: &Path) -> Result<ExclusiveStore> {
+        let Identity { root, read_only, .. } = format::identify(root)?;
         if let Some(why) = read_only {
             return Err(Error::ReadOnly { path: root, why });
         }
@@ -250,6 +256,9 @@ impl Store {
         // A store without the reserve works; doctor tells.
         let _ = reserve::set_aside(root);
         let manifest = root.join("manifest.sqlite");
+        if let Some(share) = share.as_ref().filter(|_| !manifest.exists()) {
+            shared::begin_from_snapshot(&manifest, share)?;
+        }
         drop(Manifest::open(&manifest, Access::Create, fs::lock_wait())?);
         fs::give(&manifest)?;
         fs::sync_dir(&root.join("blobs"))?;
@@ -357,7 +366,7 @@ fn unmake(root: &Path) {
         return;
     }
     let _ = reserve::give_back(root);
-    for end in ["", "-wal", "-shm", "-journal"] {
+    for end in ["", "-wal", "-shm", "-journal", "-packed", "-new"] {
         let _ = fs::remove_file(&root.join(format!("manifest.sqlite{end}")));
     }
     let _ = fs::remove_file(&root.join("wcas.tmp"));

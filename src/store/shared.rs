@@ -1,11 +1,12 @@
 //! The share that a store is a node of.
 
-use super::{Error, Result, Store};
+use super::{Error, ExclusiveStore, Result, Store, format};
 use crate::fs;
 use crate::manifest::{LogError, SharedLog};
 use crate::share::{self, Location, Share};
 use crate::words::reason;
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +87,35 @@ impl SharedLog for BucketLog {
     }
 }
 
+/// Returns what people call the node at a folder.
+pub fn node_name(root: &Path) -> String {
+    format!("{}:{}", fs::host_name(), root.display())
+}
+
+/// Gives a store that is being made as a node the share's newest snapshot for a manifest, if there is one: the log's records before it
+/// needn't be read.
+pub(super) fn begin_from_snapshot(manifest: &Path, membership: &Membership) -> Result<()> {
+    let share = Share::at(&membership.location)?;
+    let Some(snapshot) = share.newest_snapshot()? else { return Ok(()) };
+    let beside = |end: &str| PathBuf::from(format!("{}-{end}", manifest.display()));
+    let (packed, new) = (beside("packed"), beside("new"));
+    for path in [&packed, &new] {
+        fs::remove_file(path)?;
+    }
+    drop(share.read_snapshot(&snapshot, &packed)?);
+    fs::unpack(&packed, &new)?;
+    fs::remove_file(&packed)?;
+    fs::sync_file(&new)?;
+    Ok(fs::rename(&new, manifest)?)
+}
+
+impl ExclusiveStore {
+    /// Makes the store a node of a share, or of none any more. Its manifest says so already.
+    pub fn set_membership(&self, share: Option<Membership>) -> Result<()> {
+        format::set_share(&self.root, share)
+    }
+}
+
 impl Store {
     /// Lets the store follow its share, if it is a node of one.
     pub(super) fn follow(&mut self, membership: Option<Membership>) -> Result<()> {
@@ -103,8 +133,7 @@ impl Store {
     /// Makes the store a node of its share, if it isn't one. Where the log can't be reached, that waits; nothing can be written meanwhile.
     pub fn join(&self) -> Result<()> {
         if self.share.is_some() && self.is_writable() && self.behind.is_none() {
-            let name = format!("{}:{}", fs::host_name(), self.root.display());
-            self.manifest.join(&name, &fs::machine(), self.manifest.clock()?)?;
+            self.manifest.join(&node_name(&self.root), &fs::machine(), self.manifest.clock()?)?;
         }
         Ok(())
     }

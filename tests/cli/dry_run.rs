@@ -128,6 +128,9 @@ fn a_plan_says_what_the_real_run_does() {
 
 #[test]
 fn a_plan_for_a_store_that_is_not_there_yet_says_what_would_be_in_it() {
+    if Env::is_of_own_store_only("it is made before the test") {
+        return;
+    }
     let env = Env::new();
     fs::write(
         env.path("wanted.toml"),

@@ -4,7 +4,7 @@ use super::{Team, wheels};
 use std::fs;
 
 /// Returns how many fault points a command passes.
-fn points(output: &super::support::Output) -> usize {
+pub(super) fn points(output: &super::support::Output) -> usize {
     let line = output.stderr.lines().find(|line| line.starts_with("passed ")).expect("a debug build counts");
     line.split(' ').nth(1).unwrap().parse().unwrap()
 }

@@ -12,6 +12,7 @@ mod support;
 mod at_once;
 mod bucket;
 mod faults;
+mod moves;
 mod nodes;
 mod served;
 

@@ -43,7 +43,25 @@ impl Env {
         for name in ["home", "tmp"] {
             fs::create_dir(root.join(name)).expect("a new folder can be written");
         }
-        Self { root, left: OnceLock::new(), spawned: Arc::new(()), variables: Vec::new(), _dir: dir }
+        let env = Self { root, left: OnceLock::new(), spawned: Arc::new(()), variables: Vec::new(), _dir: dir };
+        if Self::is_node() {
+            env.ok(["init", "--share", &format!("file://{}", env.path("share").display())]);
+        }
+        env
+    }
+
+    /// Tells whether stores are nodes of shared ones: the same tests, once more, in a crate whose name says so.
+    pub(crate) fn is_node() -> bool {
+        env!("CARGO_CRATE_NAME").ends_with("_on_nodes") || std::env::var_os("WCAS_TEST_SHARED").is_some()
+    }
+
+    /// Tells whether a test has nothing to say of a node, for this reason.
+    pub(crate) fn is_of_own_store_only(why: &str) -> bool {
+        let is_skipped = Self::is_node();
+        if is_skipped {
+            super::skip(format_args!("not of a node: {why}"));
+        }
+        is_skipped
     }
 
     /// Gives all commands another environment variable.

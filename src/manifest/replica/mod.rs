@@ -8,6 +8,7 @@
 mod apply;
 mod capture;
 mod record;
+mod snapshot;
 
 use super::opened_file::OpenedFile;
 use super::{Error, Link, Manifest, RELAXED_WAIT, Result, Rows, START, Transaction, VERSION};
@@ -106,25 +107,24 @@ impl Manifest {
     ///
     /// A copy of a node is another node: numbers of files are each node's own. So is one on a machine that calls itself otherwise.
     pub fn join(&self, name: &str, machine: &str, now: i64) -> Result<i64> {
-        let inode = self.opened.as_ref().map_or(0, OpenedFile::inode);
-        let seat = format!("{machine} {inode}");
         if let Some(number) = self.node()?
-            && self.here(SEAT)?.as_deref() == Some(&seat)
+            && self.here(SEAT)? == Some(self.seat(machine))
         {
             return Ok(number);
         }
         let transaction = self.write()?;
-        transaction.set_here(SEAT, &seat)?;
-        transaction.set_here(FILES, "0")?;
-        let sql = "INSERT INTO node(name, joined_at) VALUES(?1, ?2) RETURNING number";
-        let number: i64 = transaction.conn.query_row(sql, (name, now), |row| row.get(0))?;
-        transaction.set_here(NODE, &number.to_string())?;
+        let number = transaction.take_seat(name, machine, now)?;
         transaction.commit()?;
         Ok(number)
     }
 }
 
 impl Rows {
+    /// Returns what tells this folder on this machine from a copy of it.
+    fn seat(&self, machine: &str) -> String {
+        format!("{machine} {}", self.opened.as_ref().map_or(0, OpenedFile::inode))
+    }
+
     /// Tells whether the store is a shared one: what isn't in this folder may be elsewhere.
     pub fn is_shared(&self) -> bool {
         self.replica.is_some()
@@ -172,6 +172,16 @@ impl Replica {
 }
 
 impl Transaction<'_> {
+    /// Gives this folder the next number of a node.
+    fn take_seat(&self, name: &str, machine: &str, now: i64) -> Result<i64> {
+        let sql = "INSERT INTO node(name, joined_at) VALUES(?1, ?2) RETURNING number";
+        let number: i64 = self.conn.query_row(sql, (name, now), |row| row.get(0))?;
+        self.set_here(NODE, &number.to_string())?;
+        self.set_here(SEAT, &self.seat(machine))?;
+        self.set_here(FILES, "0")?;
+        Ok(number)
+    }
+
     /// Applies the records that the log has after those that are known here. An error tells why there may be more.
     fn read_on(&self, replica: &Replica) -> Result<()> {
         let start = self.place()?;

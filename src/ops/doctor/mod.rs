@@ -3,10 +3,12 @@
 //! Nothing is changed: what the filesystem can do is tried out in a staging folder that goes at once. Imports and gc may run
 //! meanwhile; what looks wrong is looked at once more before it is said. Bytes are verify's matter.
 
+mod node;
 mod rights;
 mod settings;
 mod unopened;
 
+pub use node::NodeState;
 pub use unopened::diagnose;
 
 use crate::context::Context;
@@ -68,6 +70,8 @@ pub struct DoctorReport {
     pub free_bytes: u64,
     /// Whether this process can write to the store.
     pub is_writable: bool,
+    /// The share that the store is a node of.
+    pub share: Option<NodeState>,
     /// What was found, problems first.
     pub findings: Vec<Finding>,
 }
@@ -111,6 +115,7 @@ pub fn doctor(store: &Store, context: &Context<'_>) -> Result<DoctorReport> {
             false
         }
     };
+    examination.share();
     context.progress.start("examining", 0);
     match examination.manifest(context.now) {
         Err(Error::Manifest(error) | Error::Store(store::Error::Manifest(error))) if error.is_corrupt() => {
@@ -133,6 +138,7 @@ pub fn doctor(store: &Store, context: &Context<'_>) -> Result<DoctorReport> {
         reflink,
         free_bytes,
         is_writable: tried.is_ok(),
+        share: node::state(store).ok().flatten(),
         findings,
     })
 }

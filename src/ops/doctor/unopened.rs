@@ -41,6 +41,7 @@ pub fn diagnose(root: &Path, error: Error) -> Result<DoctorReport> {
         reflink: false,
         free_bytes: fs::free_bytes(root)?,
         is_writable: false,
+        share: None,
         findings,
     })
 }

@@ -1,0 +1,39 @@
+//! Snapshots of a shared store, from which new nodes begin.
+
+use crate::blobs::Blobs;
+use crate::error::Result;
+use crate::fs;
+use crate::manifest::Manifest;
+use crate::share::Share;
+use crate::store::Store;
+use std::path::Path;
+
+/// After so many records of the log there is a new snapshot.
+const RECORDS: i64 = 500;
+
+/// Puts a snapshot into the share, if the newest one is old.
+pub(crate) fn refresh(store: &Store) -> Result<()> {
+    let Some(share) = store.share() else { return Ok(()) };
+    let newest = share.newest_snapshot()?.map_or(0, |snapshot| snapshot.number);
+    if store.manifest.place()?.number - newest < RECORDS {
+        return Ok(());
+    }
+    let scratch = store.scratch()?;
+    put(share, &store.manifest, scratch.dir())
+}
+
+/// Puts a snapshot of a manifest into a share; `dir` is for files on their way.
+pub(crate) fn put(share: &Share, manifest: &Manifest, dir: &Path) -> Result<()> {
+    let (plain, packed) = (dir.join("snapshot"), dir.join("snapshot.zst"));
+    for path in [&plain, &packed] {
+        fs::remove_file(path)?;
+    }
+    let place = manifest.export(&plain)?;
+    fs::pack(&plain, &packed)?;
+    let (blake3, _) = Blobs::hash(&packed)?;
+    let done = share.put_snapshot(place.number, &fs::open(&packed)?, &packed, &blake3);
+    for path in [&plain, &packed] {
+        fs::remove_file(path)?;
+    }
+    Ok(done?)
+}

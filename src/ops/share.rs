@@ -1,0 +1,182 @@
+//! `share` and `unshare`: a store of one machine becomes the first node of a shared one, and a node a store of its own.
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::keep::health::is_usable;
+use crate::keep::snapshot;
+use crate::manifest::{Access, Actor, BlobRow, Manifest, State};
+use crate::parallel;
+use crate::share::{Generation, Location, Share};
+use crate::store::{ExclusiveStore, Membership, Store, node_name};
+use crate::words::reason;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// So many blobs are put at a time, whose rows then say so at once: an interrupted command goes on there.
+const BATCH: usize = 64;
+/// So many transfers go on at a time: a bucket answers late, and many at once.
+const TRANSFERS: usize = 8;
+
+/// What `share` did.
+#[derive(Debug, Default, Serialize)]
+pub struct ShareReport {
+    /// Where the share is.
+    pub share: String,
+    /// How many blobs were put into it.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Blobs whose bytes can't be put: no node has them.
+    pub problems: Vec<String>,
+}
+
+/// Makes a store of one machine the first node of a shared one, at a place where none is yet.
+pub fn share(root: &Path, context: &Context<'_>, actor: &Actor, location: Location) -> Result<ShareReport> {
+    let share = Share::at(&location)?;
+    let store = Store::open(root)?;
+    if let Some(share) = store.share() {
+        return Err(Error::Refused(format!("{} is a node of {} already", root.display(), share.url())));
+    }
+    store.require_writable()?;
+    let taken = || {
+        let url = share.url();
+        Error::Refused(format!(
+            "there is a shared store at {url}: `wcas init --share {url}` makes another node of it, and `wcas import` brings what is here"
+        ))
+    };
+    match share.id()? {
+        None => share.prepare()?,
+        // This command was cut off at its end.
+        Some(id) if id == store.id() && share.record(1)?.is_none() => {}
+        Some(_) => return Err(taken()),
+    }
+    let own = store.id().to_owned();
+    let mut report = ShareReport { share: share.url().to_owned(), ..ShareReport::default() };
+    // Others may go on meanwhile; what they bring is put below.
+    put_blobs(&store.manifest, &store.blobs, &share, context, &mut report)?;
+    drop(store);
+    let alone = Store::alone(root)?;
+    let manifest = opened(&alone, actor)?;
+    put_blobs(&manifest, &alone.blobs, &share, context, &mut report)?;
+    let transaction = manifest.write()?;
+    transaction.become_node(&node_name(alone.root()), &fs::machine(), context.now)?;
+    transaction.commit()?;
+    snapshot::put(&share, &manifest, &alone.root().join("staging"))?;
+    // From here on others can join.
+    if share.make_as(&own)? != own {
+        return Err(taken());
+    }
+    alone.set_membership(Some(Membership { location, share: own }))?;
+    drop((manifest, alone));
+    let mut store = Store::open(root)?;
+    store.manifest.set_actor(actor.clone());
+    let transaction = store.manifest.write()?;
+    transaction.set_meta("shared_at", &context.now.to_string())?;
+    transaction.commit()?;
+    Ok(report)
+}
+
+fn opened(alone: &ExclusiveStore, actor: &Actor) -> Result<Manifest> {
+    let mut manifest = Manifest::open(&alone.manifest_path(), Access::Write, fs::lock_wait())?;
+    manifest.set_actor(actor.clone());
+    Ok(manifest)
+}
+
+/// Puts all blobs into a share that it doesn't have yet.
+fn put_blobs(
+    manifest: &Manifest,
+    blobs: &crate::blobs::Blobs,
+    share: &Share,
+    context: &Context<'_>,
+    report: &mut ShareReport,
+) -> Result<()> {
+    let rows = manifest.blobs()?.into_iter().filter(|row| row.generation.is_none());
+    let (here, lost): (Vec<BlobRow>, Vec<BlobRow>) = rows.partition(|row| row.state == State::Live);
+    report.problems.extend(lost.iter().map(|row| format!("{}: its bytes are lost", row.blake3)));
+    context.progress.start("sharing", here.iter().map(|row| row.size).sum());
+    let put = |row: &BlobRow| -> crate::share::Result<Generation> {
+        let given = share.put_blob(&blobs.open(&row.blake3)?, &blobs.path(&row.blake3), &row.blake3)?;
+        context.progress.add(row.size);
+        Ok(given)
+    };
+    for batch in here.chunks(BATCH) {
+        let put = parallel::map(TRANSFERS, batch, put);
+        let transaction = manifest.write()?;
+        for (row, put) in batch.iter().zip(put) {
+            match put {
+                Ok(generation) => {
+                    transaction.set_object(row.id, generation.as_str())?;
+                    report.blobs += 1;
+                    report.bytes += row.size;
+                }
+                Err(crate::share::Error::WrongBytes(path)) => {
+                    report.problems.push(format!("{path}: its bytes are wrong; `wcas verify` tells more"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        transaction.commit()?;
+    }
+    context.progress.finish();
+    Ok(())
+}
+
+/// What `unshare` did.
+#[derive(Debug, Default, Serialize)]
+pub struct UnshareReport {
+    /// The store.
+    #[serde(serialize_with = "crate::fs::text::path")]
+    pub store: PathBuf,
+    /// How many blobs were fetched.
+    pub blobs: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Makes a node a store of its own: what it lacks is fetched, and the share is left as it is.
+pub fn unshare(store: Store, context: &Context<'_>, actor: &Actor) -> Result<UnshareReport> {
+    let root = store.root().to_owned();
+    if store.share().is_none() {
+        return Err(Error::Refused(format!("{} is no node of a shared store", root.display())));
+    }
+    store.require_up_to_date()?;
+    let mut report = UnshareReport { store: root.clone(), ..UnshareReport::default() };
+    fetch_all(&store, context, &mut report)?;
+    drop(store);
+    let alone = Store::alone_as_it_is(&root)?;
+    let manifest = opened(&alone, actor)?;
+    let left = manifest.blobs()?.iter().filter(|row| row.state == State::Elsewhere).count();
+    if left > 0 {
+        return Err(Error::Refused(format!("{left} files have come to the shared store meanwhile: run it again")));
+    }
+    let transaction = manifest.write()?;
+    transaction.leave_share()?;
+    transaction.commit()?;
+    alone.set_membership(None)?;
+    Ok(report)
+}
+
+/// Fetches all that isn't here.
+fn fetch_all(store: &Store, context: &Context<'_>, report: &mut UnshareReport) -> Result<()> {
+    let rows: Vec<BlobRow> = store.manifest.blobs()?.into_iter().filter(|row| row.state == State::Elsewhere).collect();
+    context.progress.start("fetching", rows.iter().map(|row| row.size).sum());
+    for row in &rows {
+        let fetched = is_usable(store, row);
+        match &fetched {
+            Ok(true) => {}
+            _ => {
+                let why = fetched.err().map_or("the share hasn't got it".to_owned(), |error| reason(&error));
+                return Err(Error::Refused(format!(
+                    "{} can't be fetched ({why}), so the store stays a node",
+                    row.blake3
+                )));
+            }
+        }
+        context.progress.add(row.size);
+        report.blobs += 1;
+        report.bytes += row.size;
+    }
+    context.progress.finish();
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! From a store of one machine to a shared one and back, and nodes that begin from a snapshot.
+
+use super::support::{Env, WcasServer, Wheel};
+use super::{Team, blobs, files_below, wheels};
+use std::fs;
+use std::path::PathBuf;
+
+/// A store of one machine with a history.
+fn own_store() -> Env {
+    let env = Env::new();
+    fs::create_dir(env.path("dist")).unwrap();
+    wheels("demo", 4).iter().for_each(|wheel| drop(wheel.write_to(env.path("dist"))));
+    env.ok(["import", "dist"]);
+    env.ok(["collection", "create", "cuda"]);
+    env.ok(["collection", "promote", "shared", "cuda", "demo1"]);
+    env.ok(["invalidate", "demo2", "--yes", "--everywhere"]);
+    env.ok(["pin", "demo3", "--reason", "kept"]);
+    env.ok(["token", "create", "--all", "--scope", "read"]);
+    env.ok(["view", "--to", "tree"]);
+    env
+}
+
+fn url(env: &Env) -> String {
+    format!("file://{}", env.path("share").display())
+}
+
+fn share_folder(env: &Env) -> PathBuf {
+    env.path("share")
+}
+
+#[test]
+fn a_store_of_one_machine_becomes_a_shared_one_with_all_that_it_has() {
+    let one = own_store();
+    let list = one.ok(["list"]).stdout;
+    let report = one.json(["share", &url(&one)]);
+    assert_eq!((report["blobs"].as_u64(), &report["problems"]), (Some(4), &serde_json::json!([])), "{report}");
+    assert_eq!(one.ok(["list"]).stdout, list);
+    assert!(one.ok(["view", "--to", "tree"]).stdout.contains(" 0 made anew"), "its trees are its own still");
+    let two = Env::new();
+    two.ok(["init", "--share", &url(&one)]);
+    assert_eq!(two.ok(["list"]).stdout, list);
+    two.ok(["lookup", "demo1", "--collection", "cuda"]);
+    two.ok(["undo"]);
+    assert_ne!(one.ok(["list"]).stdout, list, "what the other brought back is seen");
+    one.ok(["lookup", "demo2"]);
+    one.ok(["log", "verify"]);
+    two.ok(["log", "verify"]);
+    Team { nodes: vec![one, two] }.assert_equal();
+}
+
+#[test]
+fn sharing_that_is_cut_off_anywhere_is_finished_by_the_next_run() {
+    let traced = own_store();
+    let output = traced.run_with_env(&[("WCAS_FAULT", "trace")], ["share", &url(&traced)]);
+    let count = super::faults::points(&output);
+    for (fault, point) in
+        (1..=count).step_by(4).map(|point| ("kill", point)).chain((2..=count).step_by(9).map(|point| ("eio", point)))
+    {
+        let one = own_store();
+        let list = one.ok(["list"]).stdout;
+        let armed = format!("{fault}@{point}");
+        let output = one.run_with_env(&[("WCAS_FAULT", &armed)], ["share", &url(&one)]);
+        assert_eq!(one.ok(["list"]).stdout, list, "{armed}: {output}");
+        let again = one.run(["share", &url(&one)]);
+        // Cut off after its end it is a node.
+        assert!(again.code == 0 || again.stderr.contains("is a node of"), "{armed}: {output}{again}");
+        let two = Env::new();
+        two.ok(["init", "--share", &url(&one)]);
+        assert_eq!(two.ok(["list"]).stdout, list, "{armed}");
+        two.ok(["lookup", "demo3"]);
+        Team { nodes: vec![one, two] }.assert_equal();
+    }
+}
+
+#[test]
+fn what_can_not_become_a_shared_store_is_refused_with_the_way() {
+    let (one, other) = (own_store(), own_store());
+    one.ok(["share", &url(&one)]);
+    let output = one.run(["share", &url(&one)]);
+    assert!(output.code == 2 && output.stderr.contains("is a node of"), "{output}");
+    let output = other.run(["share", &url(&one)]);
+    assert!(output.code == 2 && output.stderr.contains("wcas init --share"), "{output}");
+    // A server has the store open.
+    let server = WcasServer::start(&other, &[]);
+    let output = other.run(["share", &url(&other)]);
+    assert!(output.code == 5 && output.stderr.contains("in use"), "{output}");
+    server.stop();
+    other.ok(["share", &url(&other)]);
+    assert_eq!(other.run(["unshare", "x"]).code, 2);
+    let own = own_store();
+    let output = own.run(["unshare"]);
+    assert!(output.code == 2 && output.stderr.contains("is no node"), "{output}");
+}
+
+#[test]
+fn bytes_that_went_bad_are_told_and_not_shared() {
+    let one = own_store();
+    let victim = blobs(&one).remove(0);
+    let bytes = fs::read(&victim).unwrap();
+    fs::remove_file(&victim).unwrap();
+    fs::write(&victim, vec![7; bytes.len()]).unwrap();
+    let output = one.run(["--json", "share", &url(&one)]);
+    assert_eq!(output.code, 3, "{output}");
+    assert!(output.json()["problems"][0].as_str().unwrap().contains("bytes are wrong"), "{output}");
+    assert_eq!(files_below(&share_folder(&one).join("blobs")).len(), 3);
+}
+
+#[test]
+fn a_node_becomes_a_store_of_its_own_with_all_bytes() {
+    let team = Team::with(2, &wheels("demo", 5));
+    let [one, two] = &team.nodes[..] else { panic!() };
+    one.ok(["view", "--to", "tree"]);
+    two.ok(["view", "--to", "tree", "--collection", "shared"]);
+    team.import(0, &[Wheel::new("later", "1.0")]);
+    let report = two.json(["unshare"]);
+    assert_eq!(report["blobs"], 1, "{report}");
+    assert_eq!(blobs(two).len(), 6);
+    fs::rename(team.share(), one.path("away")).unwrap();
+    let list = two.json(["list"]);
+    assert_eq!(list["distributions"].as_array().unwrap().len(), 6);
+    assert!(two.ok(["view", "--to", "tree"]).stdout.contains("6 files"));
+    assert!(two.json(["doctor"])["share"].is_null());
+    two.ok(["invalidate", "demo1", "--yes"]);
+    two.ok(["gc", "--grace", "0"]);
+    two.ok(["verify"]);
+    two.ok(["log", "verify"]);
+    fs::rename(one.path("away"), team.share()).unwrap();
+    one.ok(["lookup", "demo1"]);
+    assert_eq!(one.run(["doctor"]).code, 0);
+}
+
+#[test]
+fn a_new_node_begins_from_the_newest_snapshot() {
+    let team = Team::with(1, &wheels("demo", 3));
+    let one = &team.nodes[0];
+    {
+        let store = wcas::Store::open(&one.store()).unwrap();
+        for number in 0..520 {
+            let transaction = store.manifest.write().unwrap();
+            transaction.set_meta("number", &number.to_string()).unwrap();
+            transaction.commit().unwrap();
+        }
+    }
+    assert!(files_below(&team.share().join("snapshots")).is_empty());
+    one.ok(["gc"]);
+    one.ok(["gc"]);
+    assert_eq!(files_below(&team.share().join("snapshots")).len(), 1, "there is one, and it is new enough");
+    one.ok(["collection", "create", "after"]);
+    // Records before it are not wanted.
+    for record in files_below(&team.share().join("log")).iter().take(500) {
+        fs::remove_file(record).unwrap();
+    }
+    let two = Env::new();
+    two.ok(["init", "--share", &team.url()]);
+    two.ok(["lookup", "demo2"]);
+    assert!(two.ok(["collection", "list"]).stdout.contains("after"));
+    // One that is damaged is none.
+    let snapshot = files_below(&team.share().join("snapshots")).remove(0);
+    let bytes = fs::read(&snapshot).unwrap();
+    fs::remove_file(&snapshot).unwrap();
+    fs::write(&snapshot, &bytes[..bytes.len() / 2]).unwrap();
+    let three = Env::new();
+    let output = three.run(["init", "--share", &team.url()]);
+    assert!(output.code == 1 && output.stderr.contains("wrong bytes"), "{output}");
+    fs::remove_file(&snapshot).unwrap();
+    fs::write(&snapshot, &bytes).unwrap();
+    three.ok(["init", "--share", &team.url()]);
+    let Team { nodes } = team;
+    Team { nodes: nodes.into_iter().chain([two, three]).collect() }.assert_equal();
+}
