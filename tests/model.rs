@@ -494,6 +494,7 @@ impl Case {
             grace,
             rules: Retention::default(),
             collections: Vec::new(),
+            cache_size: None,
             max_duration: None,
         };
         let plan = ops::gc::gc(&self.store, &self.context(), &options).expect("a dry run succeeds");

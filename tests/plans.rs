@@ -12,7 +12,7 @@ const LARGE: [&str; 10] =
     ["blob", "distribution", "entry", "file", "hold", "inspection", "metadata", "record", "remote_first_seen", "seen"];
 
 /// The statements that walk one of them: a file, how they begin, and why they may.
-const WALKS: [(&str, &str, &str); 12] = [
+const WALKS: [(&str, &str, &str); 14] = [
     (
         "blob.rs",
         "SELECT b.id",
@@ -22,6 +22,8 @@ const WALKS: [(&str, &str, &str); 12] = [
     ("collection.rs", "DELETE FROM collection", "once for a collection that is deleted"),
     ("count.rs", "SELECT count(*), sum(size) FROM file WHERE state", "stats count all"),
     ("distribution.rs", "SELECT b.blake3, d.filename", "the list of filenames beside the blobs is made anew"),
+    ("cache.rs", "SELECT coalesce(sum(size), 0) FROM file", "gc with a size for a node's cache, once a run"),
+    ("cache.rs", "WITH shown(id)", "gc with a size for a node's cache, once a run"),
     ("entry.rs", "SELECT c.name AS collection", "the head of statements, which have conditions"),
     ("file.rs", "SELECT CASE WHEN count(*)", "stats and metrics tell the oldest verification"),
     ("garbage.rs", "UPDATE entry SET removed_at", "gc, once a run"),

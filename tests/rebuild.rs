@@ -95,6 +95,7 @@ impl Sample {
             grace: 0,
             rules: Default::default(),
             collections: Vec::new(),
+            cache_size: None,
             max_duration: None,
         };
         ops::gc::gc(&Store::open(&self.root).unwrap(), &CONTEXT, &options).unwrap()

@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// Drop the least recently used until the rest of the store has at most this size
     #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
     max_bytes: Option<u64>,
+    /// On a node: keep at most this size here of what the share has, too; what was used or came within a day stays
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
+    cache_size: Option<u64>,
     /// Apply rules to this collection only; may be given several times
     #[arg(long, value_name = "C", value_delimiter = ',')]
     collection: Vec<CollectionName>,
@@ -55,6 +58,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             max_bytes: args.max_bytes,
         },
         collections: args.collection,
+        cache_size: args.cache_size,
         max_duration: args.max_duration,
     };
     let report = ops::gc::gc(&store, &app.context(), &options)?;
@@ -78,6 +82,10 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 "{} {} keeps {files} that collections have dropped, {bytes}: {advice}",
                 kept.kind, kept.name
             )?;
+        }
+        if report.evicted > 0 {
+            let (files, bytes) = (print::count(report.evicted, "file"), print::size(report.evicted_bytes));
+            writeln!(out, "{files} that the share has went from here, {bytes}")?;
         }
         if report.swept > 0 {
             writeln!(out, "{} went from the share", print::count(report.swept, "object"))?;

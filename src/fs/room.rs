@@ -15,6 +15,9 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 /// The first step, which small files never leave.
 const FIRST_BYTES: u64 = 1 << 20;
 
+/// What the manifest, its log and small files may take meanwhile, of which no lease knows: else they would take it from what stays free.
+const MARGIN_BYTES: u64 = 4 << 20;
+
 /// What this process has promised and not yet written, by filesystem.
 static PROMISED: LazyLock<Mutex<HashMap<u64, u64>>> = LazyLock::new(Mutex::default);
 
@@ -39,7 +42,7 @@ pub fn has_room(dir: &Path, bytes: u64) -> bool {
 }
 
 fn fits(free: u64, promised: u64, more: u64) -> bool {
-    promised.saturating_add(more).saturating_add(budget::DISK_SPARE.limit) <= free
+    promised.saturating_add(more).saturating_add(budget::DISK_SPARE.limit + MARGIN_BYTES) <= free
 }
 
 fn device(dir: &Path) -> u64 {

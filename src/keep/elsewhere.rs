@@ -1,5 +1,6 @@
 //! Blobs whose bytes are not in this folder: those of a node's store are in the share's bucket.
 
+use super::deletion::finish_deletion;
 use crate::blobs::{Blobs, Found};
 use crate::digest::Hasher;
 use crate::error::Result;
@@ -13,9 +14,11 @@ use std::path::Path;
 /// Fetches a blob into this folder, if the store is a node and the bucket has it. Returns whether its bytes are here now.
 pub(super) fn fetch(store: &Store, row: &BlobRow) -> Result<bool> {
     let (Some(share), Some(generation)) = (store.share(), &row.generation) else { return Ok(false) };
-    if !store.is_writable() || row.state == State::Deleting {
+    if !store.is_writable() {
         return Ok(false);
     }
+    // An eviction that is at it, or died.
+    finish_deletion(store, row)?;
     // Of many who want it at once one fetches it.
     let (_lock, has_waited) = store.locks().pull(&row.blake3.to_string())?;
     if has_waited && store.manifest.state(row.id)? == Some(State::Live) {

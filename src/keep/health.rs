@@ -5,30 +5,10 @@ use crate::blobs::{Blobs, Found};
 use crate::digest::Blake3;
 use crate::error::Result;
 use crate::fs::{self, Signature};
-use crate::manifest::{BlobId, BlobRow, State};
+use crate::manifest::{BlobRow, State};
 use crate::store::Store;
 use std::fs::File;
 use std::path::Path;
-
-/// Waits for gc to delete a blob that it has set to be deleted; a gc that died is finished for.
-pub(crate) fn finish_deletion(store: &Store, row: &BlobRow) -> Result<()> {
-    // gc holds this lock from setting the state until the row is gone: with it in hand, a row that is left is a dead gc's.
-    let reap = store.blobs.reap()?;
-    if store.manifest.state(row.id)? == Some(State::Deleting) {
-        store.blobs.remove(&reap, &row.blake3)?;
-        end_deletion(store, [(row.id, &row.blake3)].into_iter())?;
-    }
-    Ok(())
-}
-
-/// Ends a deletion whose names are gone: syncs that, since an unlink that isn't durable would come back after a power cut, as a file
-/// without a row, and takes the files' rows away.
-pub(crate) fn end_deletion<'a>(store: &Store, gone: impl Iterator<Item = (BlobId, &'a Blake3)> + Clone) -> Result<()> {
-    store.blobs.sync_names(gone.clone().map(|(_, blake3)| blake3))?;
-    let transaction = store.manifest.write()?;
-    transaction.delete_files(gone.map(|(id, _)| id))?;
-    Ok(transaction.commit()?)
-}
 
 /// Records in the manifest where bad bytes went.
 pub(crate) fn record_quarantine(store: &Store, blake3: &Blake3, moved: &Path, now: i64) -> Result<()> {

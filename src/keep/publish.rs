@@ -3,8 +3,8 @@
 //! The order is invariant I5: a file's row says `staged` and a hold keeps it before the name appears; the name is durable before the
 //! row says `live`, and only then has the store the blob's row. The entry comes later, with all others of the import, while the hold still stands.
 
+use super::deletion::finish_deletion;
 use super::elsewhere::put_all;
-use super::health::finish_deletion;
 use crate::blobs::{Blobs, Found, LinkMode, Staging};
 use crate::context::Context;
 use crate::digest::{Blake3, Digests};

@@ -24,7 +24,7 @@ pub struct Garbage {
 }
 
 impl Garbage {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { id: row.get("id")?, blake3: row.get("blake3")?, size: row.get::<_, i64>("size")?.cast_unsigned() })
     }
 }
@@ -217,7 +217,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn name_gone(&self, ids: impl Iterator<Item = impl ToSql>) -> Result<()> {
+    pub(super) fn name_gone(&self, ids: impl Iterator<Item = impl ToSql>) -> Result<()> {
         self.conn.execute_batch("CREATE TEMP TABLE IF NOT EXISTS gone(id INTEGER PRIMARY KEY); DELETE FROM gone;")?;
         let mut insert = self.conn.prepare_cached("INSERT INTO gone(id) VALUES(?1)")?;
         for id in ids {

@@ -6,6 +6,7 @@
 mod actor;
 mod blob;
 mod build_run;
+mod cache;
 mod collection;
 mod compact;
 mod count;

@@ -11,7 +11,8 @@ use crate::catalog::retention;
 use crate::context::Context;
 use crate::error::Result;
 use crate::fs;
-use crate::keep::health::end_deletion;
+use crate::keep::deletion::end_deletion;
+use crate::keep::evict::evict;
 use crate::keep::snapshot;
 use crate::keep::sweep::sweep;
 use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, Transaction};
@@ -42,6 +43,8 @@ pub struct GcOptions {
     pub rules: Retention,
     /// The collections whose rules are applied; all, when empty.
     pub collections: Vec<CollectionName>,
+    /// Keep at most so many bytes in this folder of what the share has, too.
+    pub cache_size: Option<u64>,
     /// Stop deleting after this time; the next run goes on.
     pub max_duration: Option<Duration>,
 }
@@ -78,6 +81,10 @@ pub struct GcReport {
     pub held_bytes: u64,
     /// How many objects of blobs that were deleted, by any node, went from the share's bucket.
     pub swept: usize,
+    /// How many files went from this folder that the share has.
+    pub evicted: usize,
+    /// Their bytes.
+    pub evicted_bytes: u64,
     /// Whether blobs are left for the next run.
     pub is_unfinished: bool,
     /// Who keeps the bytes of what rules or people dropped: trees and snapshots that show an older revision.
@@ -125,6 +132,9 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
     context.progress.finish();
     if report.blobs > 0 {
         sweep_sidecars(store)?;
+    }
+    if let Some(most) = options.cache_size {
+        (report.evicted, report.evicted_bytes) = evict(store, most, context.now)?;
     }
     report.swept = sweep(store, context.now, options.grace)?;
     snapshot::refresh(store)?;

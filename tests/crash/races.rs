@@ -67,7 +67,8 @@ fn gc_spares_a_blob_that_came_back_after_a_killed_gc_had_condemned_it() {
     let progress = Meanwhile(|| sandbox.ok(&["import", "src/one"]));
     let store = state::open(&sandbox.store()).expect("there is a store");
     let rules = Retention::default();
-    let options = GcOptions { dry_run: false, grace: 0, rules, collections: Vec::new(), max_duration: None };
+    let options =
+        GcOptions { dry_run: false, grace: 0, rules, collections: Vec::new(), cache_size: None, max_duration: None };
     ops::gc::gc(&store, &Context { progress: &progress, ..state::context() }, &options).expect("gc succeeds");
     assert_eq!(state::listing(&sandbox.store()).len(), 1);
     check_sound(&sandbox);

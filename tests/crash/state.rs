@@ -160,6 +160,7 @@ pub(crate) fn collect(root: &Path, grace: i64) {
         grace,
         rules: wcas::manifest::Retention::default(),
         collections: Vec::new(),
+        cache_size: None,
         max_duration: None,
     };
     let report = ops::gc::gc(&store, &context(), &options).expect("gc must succeed");

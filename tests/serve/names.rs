@@ -3,7 +3,7 @@
 
 use crate::ownership::listed;
 use crate::site::{JSON, Site, add, sha256};
-use crate::support::{Env, Heard, Reply, Server, Wheel};
+use crate::support::{Env, Heard, Reply, Server, Wheel, until};
 use crate::uploads::{FORM, basic, form};
 
 /// A stranger's index with a version of a project.
@@ -181,19 +181,30 @@ fn a_remotes_quarantine_takes_its_own_files_and_no_others() {
     let env = Env::new();
     env.ok(["remote", "add", "bad", &bad.url("/simple/"), "--collection", "shared", "--priority", "1"]);
     env.ok(["pull", "demo==2.0"]);
-    add(&env, "shared", &[Wheel::new("demo", "1.0")]);
-    env.ok(["collection", "set", "shared", "--open", "demo"]);
+    add(&env, "shared", &[Wheel::new("demo", "1.0"), Wheel::new("other", "1.0")]);
+    env.ok(["collection", "set", "shared", "--open", "demo,other"]);
     env.ok(["remote", "add", "good", &good.url("/simple/"), "--collection", "shared", "--priority", "2"]);
     env.ok(["route", "set", "shared", "--strategy", "union"]);
     let status = "{\"meta\":{\"api-version\":\"1.4\"},\"name\":\"demo\",\"files\":[],\
                   \"project-status\":{\"status\":\"quarantined\",\"reason\":\"malware\"}}";
     bad.route("/simple/demo/", Reply::json(status));
+    bad.route("/simple/other/", Reply::json(status.replace("demo", "other")));
     forget_pages(&env);
     let site = Site::of(env, &[]);
+    // Who has none of its files misses none.
+    assert_eq!(listed(&site, "/shared/simple/other/", None), [Wheel::new("other", "1.0").filename()]);
+    let told = || {
+        std::fs::read_to_string(site.env.path("stderr"))
+            .unwrap()
+            .matches("the remote bad: it has the project in quarantine")
+            .count()
+    };
+    assert_eq!(told(), 0);
     assert_eq!(
         listed(&site, "/shared/simple/demo/", None),
         [Wheel::new("demo", "1.0").filename(), Wheel::new("demo", "3.0").filename()]
     );
+    until("the log tells what is left out", || told() == 1);
     // Where it alone has the project, clients are told.
     site.env.ok(["invalidate", "demo==1.0"]);
     site.env.ok(["remote", "remove", "good"]);

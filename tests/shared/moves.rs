@@ -168,3 +168,68 @@ fn a_new_node_begins_from_the_newest_snapshot() {
     let Team { nodes } = team;
     Team { nodes: nodes.into_iter().chain([two, three]).collect() }.assert_equal();
 }
+
+#[test]
+fn a_node_lets_go_of_what_it_does_not_use_and_never_of_what_it_needs() {
+    let team = Team::with(2, &wheels("demo", 6));
+    let [one, two] = &team.nodes[..] else { panic!() };
+    // What came within a day stays, whatever is wished.
+    assert_eq!(one.json(["gc", "--cache-size", "0"])["evicted"], 0);
+    two.ok(["collection", "create", "kept"]);
+    two.ok(["collection", "promote", "shared", "kept", "demo0"]);
+    one.ok(["view", "--to", "tree", "--collection", "kept"]);
+    let days_ago = |days: i64, which: &str| {
+        let manifest = rusqlite::Connection::open(one.store().join("manifest.sqlite")).unwrap();
+        let at = format!("unixepoch() - {days} * 86400");
+        let sql = format!(
+            "UPDATE blob SET created_at = {at}, used_at = {at} WHERE id IN (SELECT blob_id FROM distribution WHERE project GLOB '{which}')"
+        );
+        manifest.execute_batch(&sql).unwrap();
+    };
+    days_ago(9, "demo*");
+    days_ago(2, "demo1");
+    days_ago(0, "demo2");
+    let size = fs::metadata(&blobs(one)[0]).unwrap().len();
+    let report = one.json(["gc", "--cache-size", &(size * 4).to_string()]);
+    assert_eq!((report["evicted"].as_u64(), blobs(one).len()), (Some(2), 4), "{report}");
+    assert!(one.ok(["view", "--to", "tree", "--collection", "kept"]).stdout.contains(" 0 made anew"));
+    let report = one.json(["gc", "--cache-size", "0"]);
+    assert_eq!(
+        (report["evicted"].as_u64(), blobs(one).len()),
+        (Some(2), 2),
+        "what a tree shows and what is fresh stay: {report}"
+    );
+    assert_eq!(one.json(["list"])["distributions"].as_array().unwrap().len(), 7);
+    assert_eq!(one.run(["doctor"]).code, 0);
+    one.ok(["verify"]);
+    // All of it can be had, as before.
+    (0..6).for_each(|number| drop(one.ok(["lookup", &format!("demo{number}")])));
+    assert_eq!(blobs(one).len(), 6);
+    // On a store of one machine nothing goes.
+    let own = own_store();
+    assert_eq!(own.json(["gc", "--cache-size", "0"])["evicted"], 0);
+    assert_eq!(blobs(&own).len(), 4);
+}
+
+#[test]
+fn an_eviction_that_is_killed_anywhere_leaves_what_can_be_had() {
+    let make = || {
+        let team = Team::with(1, &wheels("demo", 2));
+        let manifest = rusqlite::Connection::open(team.nodes[0].store().join("manifest.sqlite")).unwrap();
+        manifest.execute_batch("UPDATE blob SET created_at = 1").unwrap();
+        team
+    };
+    let traced = make();
+    let args = ["gc", "--cache-size", "0"];
+    let count = super::faults::points(&traced.nodes[0].run_with_env(&[("WCAS_FAULT", "trace")], args));
+    for point in 1..=count {
+        let team = make();
+        let armed = format!("kill@{point}");
+        team.nodes[0].run_with_env(&[("WCAS_FAULT", &armed)], args);
+        for number in 0..2 {
+            team.nodes[0].ok(["lookup", &format!("demo{number}")]);
+        }
+        team.nodes[0].ok(["gc"]);
+        team.assert_equal();
+    }
+}

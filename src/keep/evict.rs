@@ -1,0 +1,40 @@
+//! A node's cache: files that the share has go from this folder, the least recently used ones first, when there are more than one wants.
+
+use super::deletion::end_deletion;
+use crate::error::Result;
+use crate::manifest::Garbage;
+use crate::store::Store;
+
+/// What was handed out, or came, less than so many seconds ago stays: somebody may be about to open it.
+const FRESH_SECONDS: i64 = 86_400;
+/// So many files go under one hold of the right to remove names.
+const BATCH: usize = 256;
+
+/// Deletes files until so many bytes are left, as far as the share has them and nothing here needs them. Returns how many went, and their
+/// bytes.
+pub(crate) fn evict(store: &Store, most: u64, now: i64) -> Result<(usize, u64)> {
+    let mut over = store.manifest.bytes_here()?.saturating_sub(most);
+    let mut chosen = Vec::new();
+    for file in store.manifest.evictable(now.saturating_sub(FRESH_SECONDS))? {
+        if over == 0 {
+            break;
+        }
+        over = over.saturating_sub(file.size);
+        chosen.push(file);
+    }
+    let (mut count, mut bytes) = (0, 0);
+    for batch in chosen.chunks(BATCH) {
+        let reap = store.blobs.reap()?;
+        let transaction = store.manifest.write()?;
+        let gone = transaction.evict(batch.iter().map(|file| file.id))?;
+        transaction.commit()?;
+        let gone: Vec<&Garbage> = batch.iter().filter(|file| gone.contains(&file.id)).collect();
+        for file in &gone {
+            store.blobs.remove(&reap, &file.blake3)?;
+            count += 1;
+            bytes += file.size;
+        }
+        end_deletion(store, gone.iter().map(|file| (file.id, &file.blake3)))?;
+    }
+    Ok((count, bytes))
+}
