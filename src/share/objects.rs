@@ -161,14 +161,13 @@ impl Bucket for Objects {
 
     fn create(&self, key: &str, bytes: &[u8]) -> Result<bool> {
         let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
-        let made = self.wait("make", key, async {
+        self.wait("make", key, async {
             match self.client.store.put_opts(&self.key(key), payload, PutMode::Create.into()).await {
                 // Also what a second try of ours is told, where the answer to the first was lost: whoever must know reads the object.
                 Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
                 done => done.map(|_| true),
             }
-        });
-        made
+        })
     }
 
     fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>> {
