@@ -98,6 +98,7 @@ fn weed() -> Option<&'static Weed> {
 }
 
 /// A value that lives as long as the process is never dropped: a process that waits for our end ends the server.
+#[expect(clippy::zombie_processes, reason = "nobody waits for what ends after us")]
 fn end_with_us(pid: u32) {
     let wait = format!("while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {pid}", std::process::id());
     Command::new("sh")
