@@ -19,7 +19,7 @@ fn a_node_killed_anywhere_in_an_import_leaves_the_team_sound() {
     assert!(count > 60, "{count}");
     // The commit to the log is among them.
     for fault in ["kill", "eio"] {
-        for point in (1..=count).step_by(if fault == "kill" { 1 } else { 3 }) {
+        for point in (1..=count).step_by(if fault == "kill" { 2 } else { 5 }) {
             let team = Team::with(2, &wheels("demo", 1));
             let [one, two] = &team.nodes[..] else { panic!() };
             fs::create_dir(two.path("dist")).unwrap();
@@ -40,5 +40,23 @@ fn a_node_killed_anywhere_in_an_import_leaves_the_team_sound() {
             assert_eq!(team.objects().len(), 3, "{armed}: {output}");
             team.assert_equal();
         }
+    }
+}
+
+#[test]
+fn a_node_killed_anywhere_in_a_fetch_fetches_again() {
+    let team = Team::with(2, &wheels("demo", 1));
+    let count = points(&team.nodes[1].run_with_env(&[("WCAS_FAULT", "trace")], ["lookup", "demo0"]));
+    assert!(count > 15, "{count}");
+    for (fault, point) in (1..=count).flat_map(|point| [("kill", point), ("eio", point)]) {
+        let team = Team::with(2, &wheels("demo", 1));
+        let two = &team.nodes[1];
+        let armed = format!("{fault}@{point}");
+        let output = two.run_with_env(&[("WCAS_FAULT", &armed)], ["lookup", "demo0"]);
+        two.ok(["lookup", "demo0"]);
+        two.ok(["verify"]);
+        two.ok(["gc", "--grace", "0"]);
+        assert_eq!(super::blobs(two).len(), 1, "{armed}: {output}");
+        team.assert_equal();
     }
 }

@@ -1,6 +1,6 @@
 //! Servers on nodes: what one takes the others serve.
 
-use super::support::{WcasServer, until};
+use super::support::{WcasServer, Wheel, until};
 use super::{Team, blobs, wheels};
 use std::fs;
 
@@ -32,9 +32,66 @@ fn a_server_shows_what_another_node_imports_and_fetches_what_is_asked_for() {
     team.assert_equal();
 }
 
+#[test]
+fn servers_of_two_nodes_take_uploads_at_once() {
+    const UPLOADS: u64 = 6;
+    let team = Team::new(2);
+    team.nodes[0].ok(["collection", "create", "cuda"]);
+    let servers: Vec<_> = team.nodes.iter().map(|node| WcasServer::start(node, &["--anonymous", "upload"])).collect();
+    std::thread::scope(|scope| {
+        for (number, server) in servers.iter().enumerate() {
+            scope.spawn(move || {
+                for upload in 0..UPLOADS {
+                    let wheel = Wheel::new(&format!("up{number}x{upload}"), "1.0").payload(9000, upload);
+                    let heard = server.connect().post("/cuda/legacy/", &[FORM], &form(&wheel));
+                    assert_eq!(heard.status, 200, "{heard}");
+                    assert_eq!(
+                        server.get(&format!("/cuda/simple/up{number}x{upload}/")).status,
+                        200,
+                        "what was taken is there"
+                    );
+                }
+            });
+        }
+    });
+    for server in servers {
+        until("all is seen everywhere", || {
+            server.json("/cuda/simple/")["projects"].as_array().unwrap().len() == 2 * UPLOADS as usize
+        });
+        server
+            .get(&path_in(&server, "cuda", "up0x3"))
+            .assert_brings(&Wheel::new("up0x3", "1.0").payload(9000, 3).bytes());
+        server.stop();
+    }
+    team.assert_equal();
+}
+
+const FORM: (&str, &str) = ("Content-Type", "multipart/form-data; boundary=shared");
+
+/// Returns the form of an upload.
+fn form(wheel: &Wheel) -> Vec<u8> {
+    let mut body = Vec::new();
+    let digest = wcas::digest::Sha256::of(&wheel.bytes()).to_string();
+    for (name, value) in [(":action", "file_upload"), ("protocol_version", "1"), ("sha256_digest", &digest)] {
+        body.extend(format!("--shared\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes());
+    }
+    let filename = wheel.filename();
+    body.extend(
+        format!("--shared\r\nContent-Disposition: form-data; name=\"content\"; filename=\"{filename}\"\r\n\r\n")
+            .bytes(),
+    );
+    body.extend(wheel.bytes());
+    body.extend(b"\r\n--shared--\r\n");
+    body
+}
+
 /// Returns the path of the one file of a project, as its page links it.
 fn path_of(server: &WcasServer, project: &str) -> String {
-    let page = server.json(&format!("/shared/simple/{project}/"));
-    let base = url::Url::parse(&server.url(&format!("/shared/simple/{project}/"))).unwrap();
+    path_in(server, "shared", project)
+}
+
+fn path_in(server: &WcasServer, collection: &str, project: &str) -> String {
+    let page = server.json(&format!("/{collection}/simple/{project}/"));
+    let base = url::Url::parse(&server.url(&format!("/{collection}/simple/{project}/"))).unwrap();
     base.join(page["files"][0]["url"].as_str().unwrap()).unwrap().path().to_owned()
 }

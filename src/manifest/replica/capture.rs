@@ -2,9 +2,7 @@
 
 use super::super::Result;
 use super::super::triggers::{Column, every_column, shared_tables};
-use super::record::RowChange;
-use rusqlite::{Connection, Row, types::Type};
-use serde_json::{Map, Value};
+use rusqlite::Connection;
 
 /// Makes the triggers of this connection.
 pub(super) fn install(conn: &Connection) -> Result<()> {
@@ -42,19 +40,33 @@ fn triggers(table: &str, columns: &[Column]) -> String {
     )
 }
 
-/// Returns what was collected, and forgets it.
-pub(super) fn take(conn: &Connection) -> Result<Vec<RowChange>> {
+/// Writes what was collected as the elements of a JSON array, and forgets it. Returns whether there was anything.
+///
+/// SQLite has made JSON of the rows already: an import of many thousands is in memory once.
+pub(super) fn take(conn: &Connection, into: &mut Vec<u8>) -> Result<bool> {
     let mut statement = conn.prepare_cached("SELECT subject, key, row FROM captured ORDER BY number")?;
-    let object = |row: &Row<'_>, column: usize| -> rusqlite::Result<Option<Map<String, Value>>> {
-        let text: Option<String> = row.get(column)?;
-        let unread = |error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error));
-        text.map(|text| serde_json::from_str(&text)).transpose().map_err(unread)
-    };
-    let changes = statement
-        .query_map([], |row| Ok(RowChange { table: row.get(0)?, key: object(row, 1)?, row: object(row, 2)? }))?;
-    let changes = changes.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut rows = statement.query([])?;
+    let mut is_first = true;
+    while let Some(row) = rows.next()? {
+        let text = |column| -> Result<Option<&str>> {
+            Ok(row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
+        };
+        into.extend_from_slice(if is_first { b"{\"table\":\"" } else { b",{\"table\":\"" });
+        into.extend_from_slice(text(0)?.unwrap_or_default().as_bytes());
+        into.push(b'"');
+        for (name, column) in [(&b",\"key\":"[..], 1), (b",\"row\":", 2)] {
+            if let Some(json) = text(column)? {
+                into.extend_from_slice(name);
+                into.extend_from_slice(json.as_bytes());
+            }
+        }
+        into.push(b'}');
+        is_first = false;
+    }
+    drop(rows);
+    drop(statement);
     clear(conn)?;
-    Ok(changes)
+    Ok(!is_first)
 }
 
 /// Forgets what was collected.

@@ -14,7 +14,7 @@ use super::opened_file::OpenedFile;
 use super::{Error, Link, Manifest, RELAXED_WAIT, Result, Rows, START, Transaction, VERSION};
 use crate::digest::Sha256;
 use crate::fs::fault::{Change, point};
-use record::Record;
+use record::{Head, Record};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::cell::{Cell, RefCell};
@@ -221,30 +221,28 @@ impl Transaction<'_> {
     /// Commits what changed of shared rows to the log, if the manifest follows one: after this, it counts.
     pub(super) fn publish(&self) -> Result<()> {
         let Some(replica) = &self.replica else { return Ok(()) };
-        let changes = capture::take(&self.conn)?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        if let Some(error) = replica.lag.take() {
-            return Err(error);
-        }
-        self.require_known()?;
         let place = self.place()?;
-        let at = self.clock()?;
         let number = place.number + 1;
-        let record = Record {
+        let head = Head {
             number,
             before: place.digest,
             id: crate::fs::unique_name(),
-            at,
+            at: self.clock()?,
             node: self.node()?,
             who: self.actor.name.clone(),
             origin: self.actor.origin.clone(),
             command: self.actor.command.clone(),
             schema: VERSION,
-            changes,
         };
-        let bytes = record.write();
+        let mut bytes = head.write();
+        if !capture::take(&self.conn, &mut bytes)? {
+            return Ok(());
+        }
+        bytes.extend_from_slice(Record::END);
+        if let Some(error) = replica.lag.take() {
+            return Err(error);
+        }
+        self.require_known()?;
         point(Change::Grow, "append to", Path::new("the shared log"))?;
         if !replica.log.append(number, &bytes).map_err(Error::Log)? {
             return Err(Error::Conflict);

@@ -6,8 +6,31 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What one transaction changed of the rows that are true of the store.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Record {
+    /// What is told of it before.
+    #[serde(flatten)]
+    pub(super) head: Head,
+    /// What changed, in this order.
+    pub(super) changes: Vec<RowChange>,
+}
+
+/// A row that came (no key), changed, or went (no row). Bytes are hexadecimal digits.
+#[derive(Debug, Deserialize)]
+pub(super) struct RowChange {
+    /// The table.
+    pub(super) table: String,
+    /// Its primary key as it was.
+    #[serde(default)]
+    pub(super) key: Option<Map<String, Value>>,
+    /// All its values.
+    #[serde(default)]
+    pub(super) row: Option<Map<String, Value>>,
+}
+
+/// What is told of a record before its rows, which a newer program's may not be understood.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Head {
     /// Its number.
     pub(super) number: i64,
     /// The SHA-256 digest of the record before it.
@@ -26,32 +49,22 @@ pub(super) struct Record {
     pub(super) command: String,
     /// The schema of the rows.
     pub(super) schema: i64,
-    /// What changed, in this order.
-    pub(super) changes: Vec<RowChange>,
 }
 
-/// A row that came (no key), changed, or went (no row). Bytes are hexadecimal digits.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct RowChange {
-    /// The table.
-    pub(super) table: String,
-    /// Its primary key as it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) key: Option<Map<String, Value>>,
-    /// All its values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) row: Option<Map<String, Value>>,
-}
-
-/// What can be told of a record whose rows may not be understood.
-#[derive(Deserialize)]
-struct Head {
-    number: i64,
-    before: Sha256,
-    schema: i64,
+impl Head {
+    /// Returns the bytes of the record, up to its changes, which are written there as elements of an array; then comes [`Record::END`].
+    pub(super) fn write(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("texts and numbers are JSON");
+        bytes.pop();
+        bytes.extend_from_slice(b",\"changes\":[");
+        bytes
+    }
 }
 
 impl Record {
+    /// What a record's bytes end with.
+    pub(super) const END: &[u8] = b"]}";
+
     /// Reads the record that comes after a place.
     pub(super) fn read(bytes: &[u8], after: Link) -> Result<Self> {
         let number = after.number + 1;
@@ -64,10 +77,5 @@ impl Record {
             return Err(Error::Diverged(number));
         }
         serde_json::from_slice(bytes).map_err(damaged)
-    }
-
-    /// Returns its bytes.
-    pub(super) fn write(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("texts and numbers are JSON")
     }
 }
