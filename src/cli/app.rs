@@ -3,8 +3,9 @@
 use super::print;
 use super::progress::Bar;
 use serde::Serialize;
+use std::cell::OnceCell;
 use std::error::Error as _;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,8 @@ pub(super) struct App {
     pub(super) umask: wcas::fs::Umask,
     /// Whether an interrupt ends the process.
     interrupts_end: Arc<AtomicBool>,
+    /// What came by standard input, once it was read: a command may be run again.
+    stdin: OnceCell<Vec<u8>>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +69,7 @@ impl App {
             client: LazyClient::new(client_options()),
             umask: wcas::fs::set_umask(),
             interrupts_end,
+            stdin: OnceCell::new(),
         }
     }
 
@@ -282,6 +286,16 @@ impl App {
     /// Says what is wrong, even when notes are not wanted.
     pub(super) fn warn(&self, text: &str) {
         let _ = writeln!(io::stderr(), "{}", print::escaped(text));
+    }
+
+    /// Returns all of standard input.
+    pub(super) fn stdin(&self) -> Result<&[u8]> {
+        if self.stdin.get().is_none() {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map_err(wcas::fs::Error::at("read", "standard input"))?;
+            let _ = self.stdin.set(bytes);
+        }
+        Ok(self.stdin.get().map(Vec::as_slice).unwrap_or_default())
     }
 
     /// Asks a question on the terminal; without one the answer is no.

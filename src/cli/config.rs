@@ -4,7 +4,6 @@ use super::app::App;
 use super::{End, print};
 use clap::Subcommand;
 use serde::Serialize;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use wcas::error::Result;
 use wcas::ops;
@@ -56,7 +55,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         }
         Command::Apply { file, dry_run, prune, unprotect } => {
             let place = if file == Path::new("-") { PathBuf::from("standard input") } else { file.clone() };
-            let mut config = Config::parse(&read(&file, &place)?, &place.display().to_string())?;
+            let mut config = Config::parse(&read(app, &file, &place)?, &place.display().to_string())?;
             for note in config.read_files(file.parent().unwrap_or(Path::new("")))? {
                 app.note(&note);
             }
@@ -84,15 +83,14 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     Ok(End::Done)
 }
 
-fn read(file: &Path, place: &Path) -> Result<String> {
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().lock().read_to_string(&mut text)
+fn read(app: &App, file: &Path, place: &Path) -> Result<String> {
+    let bytes = if file == Path::new("-") {
+        app.stdin()?.to_vec()
     } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+        std::fs::read(file).map_err(wcas::fs::Error::at("read", place))?
     };
-    read.map_err(wcas::fs::Error::at("read", place))?;
-    Ok(text)
+    let text = String::from_utf8(bytes).map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidData));
+    Ok(text.map_err(wcas::fs::Error::at("read", place))?)
 }
 
 fn line(change: &ConfigChange) -> String {

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use wcas::blobs::LinkMode;
@@ -112,7 +112,7 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
     }
     let mut paths = Vec::new();
     for path in std::mem::take(&mut args.paths) {
-        if path == Path::new("-") { paths.extend(listed()?) } else { paths.push(path) }
+        if path == Path::new("-") { paths.extend(listed(app)?) } else { paths.push(path) }
     }
     if let Some(repo) = args.fromager.take() {
         return migrate(app, args, &repo);
@@ -330,10 +330,8 @@ fn word(outcome: Outcome) -> &'static str {
 }
 
 /// Reads paths from standard input.
-fn listed() -> Result<Vec<PathBuf>> {
-    let mut bytes = Vec::new();
-    let read = std::io::stdin().lock().read_to_end(&mut bytes);
-    read.map_err(wcas::fs::Error::at("read", "standard input"))?;
+fn listed(app: &App) -> Result<Vec<PathBuf>> {
+    let bytes = app.stdin()?;
     let separator = if bytes.contains(&0) { 0 } else { b'\n' };
     let paths = bytes.split(|byte| *byte == separator).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     Ok(paths.filter(|line| !line.is_empty()).map(|line| OsString::from_vec(line.to_vec()).into()).collect())

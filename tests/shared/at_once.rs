@@ -67,3 +67,25 @@ fn gc_beside_imports_takes_nothing_that_counts() {
     }
     team.assert_equal();
 }
+
+#[test]
+fn what_came_by_standard_input_counts_whatever_the_others_do() {
+    const ROUNDS: usize = 6;
+    let team = Team::new(2);
+    thread::scope(|scope| {
+        for (number, node) in team.nodes.iter().enumerate() {
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let text = format!("[collections.c{number}x{round}]\n");
+                    let output = node.run_with_stdin(text, ["config", "apply", "-"]);
+                    assert!(output.code == 0 && output.stderr.contains("1 change made"), "{output}");
+                }
+            });
+        }
+    });
+    let list = team.nodes[0].ok(["collection", "list"]).stdout;
+    for name in (0..2).flat_map(|number| (0..ROUNDS).map(move |round| format!("c{number}x{round}"))) {
+        assert!(list.contains(&name), "{name}: {list}");
+    }
+    team.assert_equal();
+}

@@ -18,7 +18,7 @@ use crate::intake::{ImportOptions, ImportReport, Source, find_sources, import};
 use crate::keep::health::is_usable;
 use crate::manifest::{BlobId, BlobRow};
 use crate::ops::destination::Destination;
-use crate::store::Store;
+use crate::store::{Store, despite_others};
 use crate::view::LinkMaker;
 use crate::wheel::{DistributionFilename, Trust};
 use serde::{Deserialize, Serialize};
@@ -167,7 +167,7 @@ pub fn finish_run(
         trust: Trust::Neither,
     };
     let import = import(store, context, made, &options)?;
-    let is_recorded = import.refused.is_empty() && record(store, context, inputs, &import)?;
+    let is_recorded = import.refused.is_empty() && despite_others(|| record(store, context, inputs, &import))?;
     let files = import.distributions.iter();
     let file = files.map(|row| RunFile { filename: row.filename.clone(), sha256: row.sha256, size: row.size });
     Ok(Some(RunReport { files: file.collect(), import, is_recorded }))
