@@ -191,8 +191,10 @@ fn a_remotes_quarantine_takes_its_own_files_and_no_others() {
     bad.route("/simple/other/", Reply::json(status.replace("demo", "other")));
     forget_pages(&env);
     let site = Site::of(env, &[]);
-    // Who has none of its files misses none.
+    // Who has none of its files misses none. What is missing is told by the pages for people, and the log says why.
     assert_eq!(listed(&site, "/shared/simple/other/", None), [Wheel::new("other", "1.0").filename()]);
+    let page = site.server.get("/shared/projects/other/");
+    assert!(page.status == 200 && !page.text().contains("the server's log says why"), "{page}");
     let told = || {
         std::fs::read_to_string(site.env.path("stderr"))
             .unwrap()
@@ -204,6 +206,8 @@ fn a_remotes_quarantine_takes_its_own_files_and_no_others() {
         listed(&site, "/shared/simple/demo/", None),
         [Wheel::new("demo", "1.0").filename(), Wheel::new("demo", "3.0").filename()]
     );
+    let page = site.server.get("/shared/projects/demo/");
+    assert!(page.status == 200 && page.text().contains("the server's log says why"), "{page}");
     until("the log tells what is left out", || told() == 1);
     // Where it alone has the project, clients are told.
     site.env.ok(["invalidate", "demo==1.0"]);

@@ -70,7 +70,11 @@ pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) ->
 /// Answers with the page about a project.
 pub(super) fn project(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Answer {
     match project::page(server, request, view, project) {
-        Ok(Ok(page)) => page.answer(StatusCode::OK),
+        Ok(Ok((page, notes))) => {
+            let mut answer = page.answer(StatusCode::OK);
+            discretion::log(server, &mut answer, &notes);
+            answer
+        }
         Ok(Err(project::NoProject::Unknown)) => lost(request, &format!("{view} has no project {project}.")),
         Ok(Err(project::NoProject::Unavailable(notes))) => {
             unanswered(server, request, view, project, &notes).unwrap_or_else(|error| failure(&error))

@@ -33,13 +33,13 @@ pub(super) enum NoProject {
     Unavailable(Vec<PullNote>),
 }
 
-/// Makes the page.
+/// Makes the page; with what remotes said, which the log is to tell.
 pub(super) fn page(
     server: &Server,
     request: &Request,
     view: &ViewName,
     project: &ProjectName,
-) -> Result<std::result::Result<Page, NoProject>> {
+) -> Result<std::result::Result<(Page, Vec<PullNote>), NoProject>> {
     let discretion = Discretion::of(server, request)?;
     let store = server.stores.borrow()?;
     let listed = server.ask(&store).listing(&view.shown(), project)?;
@@ -92,7 +92,7 @@ pub(super) fn page(
     };
     let title = format!("{project} in {view}");
     let trail = vec![("../../".to_owned(), view.to_string()), ("./".to_owned(), project.to_string())];
-    Ok(Ok(Page { title, root: root(request.uri().path()), trail, main }))
+    Ok(Ok((Page { title, root: root(request.uri().path()), trail, main }, listing.notes)))
 }
 
 /// Groups the files by version, newest first; wheels of a version by name.
@@ -146,8 +146,8 @@ fn notes(listing: &Listing, discretion: &Discretion) -> Markup {
         }
         @for subject in subjects(discretion, &listing.notes) {
             p.note {
-                (subject) " can't be asked just now; the server's log says why. "
-                @if listing.is_incomplete { "Its files are missing here." } @else { "What is shown of it is what it had before." }
+                (subject) " can't be asked just now, or must not be; the server's log says why. "
+                @if listing.is_incomplete { "Its files are missing here." } @else { "What is shown of it is what it had before, if anything." }
             }
         }
     }
