@@ -17,6 +17,7 @@ use crate::keep::snapshot;
 use crate::keep::sweep::sweep;
 use crate::manifest::{DroppedKept, Entry, Garbage, Retention, Scope, Transaction};
 use crate::name::CollectionName;
+use crate::share::Share;
 use crate::store::Store;
 use crate::words::reason;
 use rayon::prelude::*;
@@ -114,6 +115,9 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
         }
         return Ok(report);
     }
+    // A node's own clock decides nothing for the others.
+    let now = store.share().map_or(Ok(context.now), Share::time)?;
+    let context = &Context { now, ..*context };
     let _lock = store.gc_lock()?;
     let gave = store.give_reserve()?;
     store.clear_sessions()?;

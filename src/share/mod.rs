@@ -369,6 +369,12 @@ impl Share {
         Ok(digits(self.bucket.now()?.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)))
     }
 
+    /// Returns the bucket's time, in seconds since 1970.
+    pub fn time(&self) -> Result<i64> {
+        let since = self.bucket.now()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Ok(since.as_secs().cast_signed())
+    }
+
     /// Removes what was begun long ago and never finished.
     pub fn tidy(&self) -> Result<()> {
         self.bucket.tidy()

@@ -1,6 +1,6 @@
 //! Every command on every node.
 
-use super::support::{Env, Wheel};
+use super::support::{Env, Wheel, skip};
 use super::{Team, blobs, wheels};
 use std::fs;
 
@@ -258,4 +258,26 @@ fn init_without_a_share_makes_a_store_of_its_own() {
     assert_eq!((&made["share"], &made["node"]), (&serde_json::Value::Null, &serde_json::Value::Null), "{made}");
     assert_eq!(env.run(["init"]).code, 2);
     assert!(env.ok(["list"]).stdout.is_empty());
+}
+
+#[test]
+fn a_node_whose_clock_is_ahead_takes_nothing_from_the_others() {
+    let team = Team::with(2, &wheels("demo", 2));
+    let [one, two] = &team.nodes[..] else { panic!() };
+    let library = one.path("clock.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/torture/clock/clock.c");
+    let compiled =
+        std::process::Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).output();
+    if !compiled.is_ok_and(|output| output.status.success()) {
+        return skip("no C compiler makes a library here, so no clock was wrong");
+    }
+    one.ok(["invalidate", "demo0", "--yes"]);
+    let ahead = [("LD_PRELOAD", library.to_str().unwrap()), ("WCAS_TEST_CLOCK", "+31536000")];
+    let output = two.run_with_env(&ahead, ["gc"]);
+    assert_eq!(output.code, 0, "{output}");
+    assert_eq!(team.objects().len(), 2);
+    one.ok(["undo"]);
+    one.ok(["lookup", "demo0"]);
+    two.ok(["lookup", "demo0"]);
+    team.assert_equal();
 }
