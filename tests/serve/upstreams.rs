@@ -422,3 +422,20 @@ fn what_a_server_fetches_is_counted_for_its_remote() {
     assert_eq!(count("bytes"), demo.bytes().len() as u64, "{row}");
     site.end();
 }
+
+#[test]
+fn a_page_that_can_not_be_understood_is_no_answer_now_and_a_moment_later() {
+    let server = Server::start();
+    let newer = "{\"meta\":{\"api-version\":\"9.0\"},\"name\":\"demo\",\"files\":[]}";
+    server.route("/simple/demo/", Reply::json(newer));
+    let env = Env::new();
+    env.ok(["remote", "add", "r", &server.url("/simple/")]);
+    let site = Site::of(env, &[]);
+    // Nobody knows what it says: it may well have the project.
+    for _ in 0..3 {
+        let heard = site.server.get("/shared/simple/demo/");
+        assert_eq!(heard.status, 503, "{heard}");
+    }
+    assert_eq!(server.paths().iter().filter(|path| path.as_str() == "/simple/demo/").count(), 1, "it is remembered");
+    site.end();
+}
