@@ -15,6 +15,7 @@ mod faults;
 mod moves;
 mod nodes;
 mod served;
+mod stress;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,167 @@
+//! The protocol under stress: writers, collectors and readers on several nodes, killed and stopped at random.
+//!
+//! What they do comes from a seed, which is printed; `WCAS_TEST_SEED` sets it, `WCAS_TEST_SECONDS` the time.
+
+use super::support::Env;
+use super::{Team, files_below, wheels};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const NODES: u64 = 4;
+const WRITERS: u64 = 5;
+const COLLECTORS: u64 = 2;
+/// How many wheels there are. Of an even one nothing is ever taken away: what an import of it acknowledged must stay.
+const WHEELS: u64 = 24;
+
+/// Random numbers that a seed determines (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ (word >> 31)) % limit
+    }
+}
+
+/// What the threads share.
+struct Stage {
+    team: Team,
+    wheels: Vec<PathBuf>,
+    end: Instant,
+    acknowledged: Mutex<BTreeSet<u64>>,
+    faults: Mutex<Vec<String>>,
+    ends: Mutex<BTreeMap<(String, i32), u32>>,
+}
+
+impl Stage {
+    /// Runs a command, which may be killed or stopped for a while. Returns its exit code.
+    fn run(&self, random: &mut Random, node: &Env, args: &[&str]) -> i32 {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let said = node.path(format!("said{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+        let mut command = node.command(args);
+        command.stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        let mut child = command.spawn().unwrap();
+        let pid = child.id().to_string();
+        let signal = |name: &str| drop(Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status());
+        match random.below(6) {
+            0 | 1 => {
+                thread::sleep(Duration::from_millis(random.below(40)));
+                let _ = child.kill();
+            }
+            2 => {
+                thread::sleep(Duration::from_millis(random.below(30)));
+                signal("-STOP");
+                thread::sleep(Duration::from_millis(random.below(900)));
+                signal("-CONT");
+            }
+            _ => {}
+        }
+        let code = child.wait().unwrap().code().unwrap_or(137);
+        let text = fs::read_to_string(&said).unwrap();
+        // Somebody was at it, or there was nothing to do it to.
+        if !matches!(code, 0 | 4 | 5 | 137) {
+            self.faults.lock().unwrap().push(format!("{args:?}: exit {code}: {text}"));
+        }
+        let _ = fs::remove_file(said);
+        *self.ends.lock().unwrap().entry((args[0].to_owned(), code)).or_default() += 1;
+        code
+    }
+
+    fn write(&self, random: &mut Random, writer: u64) {
+        let mut round = 0;
+        while Instant::now() < self.end {
+            round += 1;
+            let node = &self.team.nodes[random.below(NODES) as usize];
+            let dist = node.path(format!("dist{writer}x{round}"));
+            fs::create_dir(&dist).unwrap();
+            let numbers: BTreeSet<u64> = (0..=random.below(3)).map(|_| random.below(WHEELS)).collect();
+            for number in &numbers {
+                let wheel = &self.wheels[*number as usize];
+                fs::copy(wheel, dist.join(wheel.file_name().unwrap())).unwrap();
+            }
+            if self.run(random, node, &["import", dist.to_str().unwrap()]) == 0 {
+                self.acknowledged.lock().unwrap().extend(numbers.iter().filter(|number| *number % 2 == 0));
+            }
+            let _ = fs::remove_dir_all(dist);
+        }
+    }
+
+    fn collect(&self, random: &mut Random) {
+        while Instant::now() < self.end {
+            let node = &self.team.nodes[random.below(NODES) as usize];
+            let name = format!("w{}", random.below(WHEELS / 2) * 2 + 1);
+            match random.below(5) {
+                0 | 1 => drop(self.run(random, node, &["invalidate", &name, "--yes"])),
+                2 => drop(self.run(random, node, &["lookup", &name])),
+                3 => drop(self.run(random, node, &["verify"])),
+                _ => drop(self.run(random, node, &["gc", "--grace", "0", "--cache-size", "0"])),
+            }
+        }
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn digest(path: &Path) -> String {
+    wcas::digest::Sha256::of(&fs::read(path).unwrap()).to_string()
+}
+
+#[test]
+fn nodes_that_are_killed_and_stopped_at_random_lose_nothing_that_was_acknowledged() {
+    let team = Team::new(NODES as usize);
+    let all = team.nodes[0].path("all");
+    fs::create_dir(&all).unwrap();
+    let seed = number("WCAS_TEST_SEED")
+        .unwrap_or_else(|| u64::from(std::process::id()) << 20 | u64::from(Instant::now().elapsed().subsec_nanos()));
+    println!("WCAS_TEST_SEED={seed}");
+    let end = Instant::now() + Duration::from_secs(number("WCAS_TEST_SECONDS").unwrap_or(12));
+    let wheels = wheels("w", WHEELS as usize).iter().map(|wheel| wheel.write_to(&all)).collect();
+    let (acknowledged, faults, ends) = Default::default();
+    let stage = Stage { team, wheels, end, acknowledged, faults, ends };
+    thread::scope(|scope| {
+        let stage = &stage;
+        for writer in 0..WRITERS {
+            scope.spawn(move || stage.write(&mut Random(seed ^ writer), writer));
+        }
+        for collector in 0..COLLECTORS {
+            scope.spawn(move || stage.collect(&mut Random(seed ^ (100 + collector))));
+        }
+    });
+    let Stage { team, wheels, acknowledged, faults, ends, .. } = stage;
+    println!("{:?}", ends.into_inner().unwrap());
+    let faults = faults.into_inner().unwrap();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let acknowledged = acknowledged.into_inner().unwrap();
+    assert!(acknowledged.len() > 3, "next to nothing was done: {acknowledged:?}");
+    for node in &team.nodes {
+        node.ok(["gc", "--grace", "0"]);
+    }
+    team.assert_equal();
+    for node in &team.nodes {
+        for number in &acknowledged {
+            let found = node.json(["lookup", &format!("w{number}")]);
+            assert_eq!(digest(Path::new(found["path"].as_str().unwrap())), digest(&wheels[*number as usize]));
+        }
+        let listed = node.json(["list"]);
+        for row in listed["distributions"].as_array().unwrap() {
+            node.ok(["lookup", row["project"].as_str().unwrap()]);
+        }
+        node.ok(["verify"]);
+        node.ok(["log", "verify"]);
+    }
+    // Each blob has its object, and there is no other.
+    let blobs = super::shared_rows(&team.nodes[0].store()).iter().filter(|row| row.starts_with("blob ")).count();
+    assert_eq!(files_below(&team.share().join("blobs")).len(), blobs);
+    assert!(files_below(&team.share().join("tmp")).len() < 200);
+    team.assert_equal();
+}
