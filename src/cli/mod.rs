@@ -18,6 +18,7 @@ mod log;
 mod lookup;
 mod names;
 mod pin;
+mod prefetch;
 mod print;
 mod progress;
 mod publisher;
@@ -80,6 +81,7 @@ enum Command {
     Inspect(inspect::Args),
     Lookup(lookup::Args),
     Pull(pull::Args),
+    Prefetch(prefetch::Args),
     Push(push::Args),
     Run(run::Args),
     View(view::Args),
@@ -190,6 +192,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),
         Command::Pull(args) => pull::run(app, args),
+        Command::Prefetch(args) => prefetch::run(app, args),
         Command::Push(args) => push::run(app, args),
         Command::Run(args) => run::run(app, args),
         Command::View(args) => view::run(app, args),

@@ -1,15 +1,23 @@
 //! Blobs whose bytes are not in this folder: those of a node's store are in the share's bucket.
 
 use super::deletion::finish_deletion;
-use crate::blobs::{Blobs, Found};
+use crate::blobs::{Blobs, Found, Staging};
+use crate::context::Context;
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::fs;
 use crate::manifest::{BlobRow, State};
+use crate::parallel;
 use crate::share::Share;
 use crate::store::{Session, Store};
+use crate::words::reason;
 use rayon::prelude::*;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// So many blobs are fetched before they get their names.
+const BATCH: usize = 64;
+/// So many transfers go on at a time: a bucket answers late, and many at once.
+pub(crate) const TRANSFERS: usize = 8;
 
 /// Fetches a blob into this folder, if the store is a node and the bucket has it. Returns whether its bytes are here now.
 pub(super) fn fetch(store: &Store, row: &BlobRow) -> Result<bool> {
@@ -25,7 +33,53 @@ pub(super) fn fetch(store: &Store, row: &BlobRow) -> Result<bool> {
         return Ok(true);
     }
     let session = store.session("fetch", store.manifest.clock()?)?;
-    let path = session.staging.fresh();
+    let staged = download(share, row, generation, &session.staging)?;
+    let is_here = staged.map_or(Ok(false), |staged| put_back(store, &session, row, &staged))?;
+    session.end()?;
+    Ok(is_here)
+}
+
+/// Fetches many blobs into this folder, several at a time. Returns of each whether its bytes are here now, or why they can't be.
+pub(crate) fn fetch_all(
+    store: &Store,
+    context: &Context<'_>,
+    rows: &[BlobRow],
+) -> Result<Vec<std::result::Result<bool, String>>> {
+    let Some(share) = store.share() else { return Ok(vec![Ok(false); rows.len()]) };
+    store.require_writable()?;
+    let session = store.session("fetch", context.now)?;
+    let mut fetched = Vec::with_capacity(rows.len());
+    let staging = &session.staging;
+    context.progress.start("fetching", rows.iter().map(|row| row.size).sum());
+    for batch in rows.chunks(BATCH) {
+        let staged = parallel::map(TRANSFERS, batch, |row| {
+            let generation = row.generation.as_deref().unwrap_or_default();
+            let staged = download(share, row, generation, staging);
+            context.progress.add(row.size);
+            staged
+        });
+        for (row, staged) in batch.iter().zip(staged) {
+            fetched.push(match staged {
+                Ok(Some(staged)) => {
+                    finish_deletion(store, row)?;
+                    // Where it isn't put back now, somebody else was faster.
+                    let is_new = put_back(store, &session, row, &staged)?;
+                    fs::remove_file(&staged)?;
+                    Ok(is_new || store.manifest.state(row.id)? == Some(State::Live))
+                }
+                Ok(None) => Ok(false),
+                Err(error) => Err(reason(&error)),
+            });
+        }
+    }
+    context.progress.finish();
+    session.end()?;
+    Ok(fetched)
+}
+
+/// Brings a blob's object into staging, and makes sure that it has the right bytes. `None`: the bucket hasn't got it.
+fn download(share: &Share, row: &BlobRow, generation: &str, staging: &Staging) -> Result<Option<PathBuf>> {
+    let path = staging.fresh();
     let file = fs::create_new(&path, fs::READ_ONLY)?;
     let mut hasher = Hasher::default();
     let is_there = share.read_blob(&row.blake3, generation, &mut |part| {
@@ -36,9 +90,7 @@ pub(super) fn fetch(store: &Store, row: &BlobRow) -> Result<bool> {
     if is_there && (digests.blake3, digests.sha256) != (row.blake3, row.sha256) {
         return Err(share.wrong_bytes(&row.blake3, generation).into());
     }
-    let is_here = is_there && put_back(store, &session, row, &path)?;
-    session.end()?;
-    Ok(is_here)
+    Ok(is_there.then_some(path))
 }
 
 /// Gives right bytes, staged by a session, the name of a blob that lost its own or never had them here. Returns whether they are handed

@@ -40,7 +40,7 @@ pub struct Listed {
     /// The reason of a yank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub yanked: Option<String>,
-    /// `live`, or `lost` when its bytes were found missing or wrong.
+    /// `live`, `lost` when its bytes were found missing or wrong, or `elsewhere`: a node fetches them when they are wanted.
     pub state: State,
 }
 

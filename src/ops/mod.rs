@@ -20,6 +20,7 @@ pub mod lookup;
 pub mod members;
 pub mod overview;
 pub mod pin;
+pub mod prefetch;
 pub mod promote;
 pub mod publisher;
 pub mod pull;

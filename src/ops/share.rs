@@ -3,20 +3,17 @@
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::keep::health::is_usable;
+use crate::keep::elsewhere::{TRANSFERS, fetch_all};
 use crate::keep::snapshot;
 use crate::manifest::{Access, Actor, BlobRow, Manifest, State};
 use crate::parallel;
 use crate::share::{Generation, Location, Share};
 use crate::store::{ExclusiveStore, Membership, Store, node_name};
-use crate::words::reason;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// So many blobs are put at a time, whose rows then say so at once: an interrupted command goes on there.
 const BATCH: usize = 64;
-/// So many transfers go on at a time: a bucket answers late, and many at once.
-const TRANSFERS: usize = 8;
 
 /// What `share` did.
 #[derive(Debug, Default, Serialize)]
@@ -142,7 +139,7 @@ pub fn unshare(store: Store, context: &Context<'_>, actor: &Actor) -> Result<Uns
     }
     store.require_up_to_date()?;
     let mut report = UnshareReport { store: root.clone(), ..UnshareReport::default() };
-    fetch_all(&store, context, &mut report)?;
+    fetch_rest(&store, context, &mut report)?;
     drop(store);
     let alone = Store::alone_as_it_is(&root)?;
     let manifest = opened(&alone, actor)?;
@@ -158,25 +155,15 @@ pub fn unshare(store: Store, context: &Context<'_>, actor: &Actor) -> Result<Uns
 }
 
 /// Fetches all that isn't here.
-fn fetch_all(store: &Store, context: &Context<'_>, report: &mut UnshareReport) -> Result<()> {
+fn fetch_rest(store: &Store, context: &Context<'_>, report: &mut UnshareReport) -> Result<()> {
     let rows: Vec<BlobRow> = store.manifest.blobs()?.into_iter().filter(|row| row.state == State::Elsewhere).collect();
-    context.progress.start("fetching", rows.iter().map(|row| row.size).sum());
-    for row in &rows {
-        let fetched = is_usable(store, row);
-        match &fetched {
-            Ok(true) => {}
-            _ => {
-                let why = fetched.err().map_or("the share hasn't got it".to_owned(), |error| reason(&error));
-                return Err(Error::Refused(format!(
-                    "{} can't be fetched ({why}), so the store stays a node",
-                    row.blake3
-                )));
-            }
+    for (row, fetched) in rows.iter().zip(fetch_all(store, context, &rows)?) {
+        if fetched != Ok(true) {
+            let why = fetched.err().unwrap_or_else(|| "the share hasn't got it".to_owned());
+            return Err(Error::Refused(format!("{} can't be fetched ({why}), so the store stays a node", row.blake3)));
         }
-        context.progress.add(row.size);
         report.blobs += 1;
         report.bytes += row.size;
     }
-    context.progress.finish();
     Ok(())
 }

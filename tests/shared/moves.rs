@@ -233,3 +233,34 @@ fn an_eviction_that_is_killed_anywhere_leaves_what_can_be_had() {
         team.assert_equal();
     }
 }
+
+#[test]
+fn what_is_going_to_be_wanted_is_fetched_before() {
+    let team = Team::with(2, &wheels("demo", 70));
+    let [one, two] = &team.nodes[..] else { panic!() };
+    let report = two.json(["prefetch", "demo1", "demo2"]);
+    assert_eq!((report["files"].as_u64(), report["fetched"].as_u64()), (Some(2), Some(2)), "{report}");
+    assert_eq!(blobs(two).len(), 2);
+    let gone = files_below(&team.share().join("blobs")).into_iter().find(|object| {
+        let digest = object.file_name().unwrap().to_str().unwrap().split('.').next().unwrap().to_owned();
+        !blobs(two).iter().any(|blob| blob.ends_with(&digest))
+    });
+    let gone = gone.unwrap();
+    let bytes = fs::read(&gone).unwrap();
+    fs::remove_file(&gone).unwrap();
+    let output = two.run(["--json", "prefetch", "--collection", "shared"]);
+    assert_eq!(output.code, 3, "{output}");
+    let report = output.json();
+    assert_eq!((report["fetched"].as_u64(), report["problems"].as_array().unwrap().len()), (Some(67), 1), "{report}");
+    fs::write(&gone, &bytes[1..]).unwrap();
+    assert!(two.run(["prefetch"]).stderr.contains("has wrong bytes"));
+    fs::remove_file(&gone).unwrap();
+    fs::write(&gone, bytes).unwrap();
+    assert_eq!(two.json(["prefetch"])["fetched"], 1);
+    assert_eq!(two.json(["prefetch"])["fetched"], 0);
+    assert_eq!(blobs(two).len(), 70);
+    two.ok(["verify"]);
+    team.assert_equal();
+    assert_eq!(one.run(["prefetch", "absent"]).code, 4);
+    assert_eq!(own_store().run(["prefetch"]).code, 2);
+}

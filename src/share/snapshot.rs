@@ -1,0 +1,64 @@
+//! Snapshots: all that was true after a record of the log, from which new nodes begin.
+
+use super::{Error, Generation, Result, Share};
+use crate::digest::Blake3;
+use crate::fs;
+use std::fs::File;
+use std::path::Path;
+
+/// So many snapshots are kept: who is about to read one isn't left without.
+const SNAPSHOTS: usize = 3;
+
+/// A manifest with all that was true after a record of the log, compressed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Snapshot {
+    /// The record.
+    pub number: i64,
+    name: String,
+    blake3: Blake3,
+}
+
+impl Share {
+    /// Puts a snapshot, a file whose digest this is, into the bucket; older ones go, but for the last.
+    pub fn put_snapshot(&self, number: i64, file: &File, path: &Path, blake3: &Blake3) -> Result<()> {
+        let name = |at| format!("snapshots/{number:020}.{}.{blake3}", Generation::new(at).as_str());
+        self.bucket.put(file, path, blake3, &name)?;
+        for old in self.snapshots()?.iter().rev().skip(SNAPSHOTS) {
+            self.bucket.remove(&format!("snapshots/{}", old.name))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the newest snapshot.
+    pub fn newest_snapshot(&self) -> Result<Option<Snapshot>> {
+        Ok(self.snapshots()?.pop())
+    }
+
+    /// Returns the snapshots, the newest last.
+    fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        let parsed = |name: String| {
+            let mut parts = name.split('.');
+            let (number, _) = (parts.next()?.parse().ok()?, parts.next()?);
+            let blake3 = parts.next()?.parse().ok()?;
+            parts.next().is_none().then_some(Snapshot { number, name, blake3 })
+        };
+        let mut found: Vec<Snapshot> = self.bucket.names("snapshots")?.into_iter().filter_map(parsed).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Writes a snapshot's bytes to a file that is made, and checks them.
+    pub fn read_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<File> {
+        let file = fs::create_new(to, fs::FILE)?;
+        let mut hasher = blake3::Hasher::new();
+        let key = format!("snapshots/{}", snapshot.name);
+        self.bucket.read(&key, &mut |part| {
+            hasher.update(part);
+            fs::append(&file, to, part)
+        })?;
+        if Blake3::from_bytes(hasher.finalize().into()) != snapshot.blake3 {
+            return Err(Error::WrongBytes(key));
+        }
+        Ok(file)
+    }
+}
