@@ -32,8 +32,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let report = ops::init::report(&app.create(membership)?)?;
     app.done("init", &report, |out| match (&report.share, report.node) {
         (Some(share), Some(node)) => {
-            let (store, records) = (report.store.display(), report.records);
-            writeln!(out, "made the store {store}, node {node} of {share} ({records} records)")
+            let records = super::print::count(usize::try_from(report.records).unwrap_or(0), "record");
+            writeln!(out, "made the store {}, node {node} of {share} ({records})", report.store.display())
         }
         _ => writeln!(out, "made the store {}", report.store.display()),
     })?;
