@@ -115,10 +115,11 @@ impl Rows {
              JOIN view w ON w.id = v.view_id
              JOIN collection c ON c.id = e.collection_id WHERE e.blob_id = ?1 ORDER BY 1, 2",
         )?;
-        let rows = statement.query_map([blob], |row| {
-            Ok(Reference::View { path: row.get(0)?, collection: row.get(1)?, revision: row.get(2)? })
-        })?;
-        keepers.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+        let rows = statement.query_map([blob], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        for row in rows {
+            let (path, collection, revision) = row?;
+            keepers.push(Reference::View { path: self.tell_view(path)?, collection, revision });
+        }
         Ok(keepers)
     }
 

@@ -62,6 +62,9 @@ fn trees_are_a_nodes_own_and_keep_what_they_show_on_all() {
     let other = two.path("tree");
     two.ok(["view", "--to", other.to_str().unwrap()]);
     assert_eq!(blobs(two).len(), 3, "what a tree links is here");
+    let why = two.ok(["why", "demo1"]).stdout;
+    assert!(why.contains(&format!("{} ", other.display())) || why.contains(&format!("{}\n", other.display())), "{why}");
+    assert!(why.contains(&format!("{tree} of node 1")), "{why}");
     let page = fs::read_to_string(other.join("simple/demo1/index.html")).unwrap();
     assert!(page.contains("demo1-1.0"), "{page}");
     one.ok(["invalidate", "demo1", "--yes"]);
