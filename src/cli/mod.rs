@@ -3,6 +3,7 @@
 //! Answers go to standard output, everything else to standard error. One file a command.
 
 mod app;
+mod aws;
 mod collection;
 mod config;
 mod doctor;
@@ -145,6 +146,7 @@ pub(crate) fn main() -> ExitCode {
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
     wcas::parallel::fit_threads();
+    wcas::share::on_profile(aws::profile);
     if let Some(wait) = app::seconds("WCAS_LOCK_WAIT") {
         wcas::fs::set_lock_wait(wait);
     }

@@ -18,6 +18,7 @@ use crate::digest::Blake3;
 use crate::fs::{self, unique_name};
 use folder::Folder;
 use objects::Objects;
+pub use objects::{Profile, on_profile};
 use serde::{Deserialize, Serialize};
 pub use snapshot::Snapshot;
 use std::fmt::Debug;

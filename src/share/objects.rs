@@ -1,7 +1,7 @@
 //! Object storage that speaks S3.
 //!
 //! Credentials and whatever else isn't said come from the environment, as the library reads it (`AWS_ACCESS_KEY_ID` …, web identity, the
-//! instance). An object is made by one request, or by the last one of several: nobody sees half of it.
+//! instance), or from a profile. An object is made by one request, or by the last one of several: nobody sees half of it.
 
 use super::{Bucket, Error, FOLDERS, Location, Result};
 use crate::digest::Blake3;
@@ -42,6 +42,30 @@ const CLOCK_PAUSE: Duration = Duration::from_secs(600);
 
 /// After this time nobody is at work any more on what lies in `tmp/`.
 const UNFINISHED: Duration = Duration::from_secs(7 * 86_400);
+
+/// Credentials that somebody keeps in files, where the environment has none.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// The key's name.
+    pub access_key_id: String,
+    /// The key.
+    pub secret_access_key: String,
+    /// What goes with a key that is lent for a while.
+    pub session_token: Option<String>,
+    /// The region, where nothing else says one.
+    pub region: Option<String>,
+    /// The bucket's server, where nothing else says one.
+    pub endpoint: Option<String>,
+}
+
+/// Who finds the profile.
+static PROFILE: OnceLock<fn() -> Option<Profile>> = OnceLock::new();
+
+/// Says who finds credentials in files, when a bucket is first asked: only the binary reads them.
+pub fn on_profile(find: fn() -> Option<Profile>) {
+    // The first one stays.
+    let _ = PROFILE.set(find);
+}
 
 /// A part of a bucket.
 #[derive(Debug)]
@@ -98,6 +122,16 @@ impl Client {
             .with_retry(RETRY)
             .with_checksum_algorithm(Checksum::SHA256)
             .with_conditional_put(S3ConditionalPut::ETagMatch);
+        let mut location = location.clone();
+        if let Some(profile) = PROFILE.get().and_then(|find| find()) {
+            builder =
+                builder.with_access_key_id(profile.access_key_id).with_secret_access_key(profile.secret_access_key);
+            if let Some(token) = profile.session_token {
+                builder = builder.with_token(token);
+            }
+            location.region = location.region.or(profile.region);
+            location.endpoint = location.endpoint.or(profile.endpoint);
+        }
         if let Some(region) = &location.region {
             builder = builder.with_region(region);
         }

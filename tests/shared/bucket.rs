@@ -186,6 +186,28 @@ fn wrong_credentials_and_no_server_are_told_within_seconds() {
     assert!(!env.store().exists());
 }
 
+#[test]
+fn credentials_come_from_a_profile_where_the_environment_has_none() {
+    let Some(weed) = weed() else { return };
+    let mut env = Env::new();
+    let aws = env.path("home/.aws");
+    fs::create_dir(&aws).unwrap();
+    fs::write(aws.join("credentials"), format!("[default]\naws_access_key_id = {KEY}\naws_secret_access_key = wrong\n[team]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n")).unwrap();
+    fs::write(
+        aws.join("config"),
+        format!("[profile team]\nregion = us-east-1\nendpoint_url = http://{}\n", weed.address),
+    )
+    .unwrap();
+    let endpoint = format!("http://{}", weed.address);
+    let output = env.run(["init", "--share", "s3://wcas/profile", "--endpoint", &endpoint]);
+    assert!(output.code == 1 && output.stderr.contains("403"), "{output}");
+    env.set("AWS_PROFILE", "team");
+    env.ok(["init", "--share", "s3://wcas/profile"]);
+    let text = fs::read_to_string(env.store().join("wcas.json")).unwrap();
+    assert!(!text.contains(SECRET) && !text.contains(KEY), "{text}");
+    env.ok(["collection", "create", "cuda"]);
+}
+
 /// What lies between a node and its bucket does with the next request that fits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Trouble {
