@@ -1,7 +1,7 @@
 //! Counts: lookups that last beyond a process, and totals over blobs and entries.
 
 use super::types::text_column;
-use super::{CollectionId, Result, Rows, Transaction};
+use super::{CollectionId, Manifest, Result, Rows, Transaction};
 use rusqlite::OptionalExtension;
 
 text_column! {
@@ -103,6 +103,18 @@ impl Rows {
                AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.blob_id = blob.id AND e.removed IS NULL AND e.collection_id <> ?1)",
             [collection],
         )
+    }
+}
+
+impl Manifest {
+    /// Counts a lookup, as [`Self::write_relaxed`] does: that is true of this folder alone, so nothing collects what changes, and no shared
+    /// log is asked.
+    pub fn count_lookup(&self, now: i64, collection: &str, remote: &str, outcome: Outcome) -> Result<()> {
+        self.relaxed(|| {
+            let transaction = self.begin("BEGIN IMMEDIATE")?;
+            transaction.add_count(now, collection, remote, outcome, 1)?;
+            transaction.commit_here()
+        })
     }
 }
 

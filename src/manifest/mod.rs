@@ -238,13 +238,18 @@ impl Manifest {
 
     /// Does some writes whose loss is bearable (counters, what remotes said), without waiting for the disk, or long for others.
     pub fn write_relaxed<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.relaxed(|| {
+            let transaction = self.begin_recorded()?;
+            let value = write(&transaction)?;
+            transaction.commit().map(|()| value)
+        })
+    }
+
+    fn relaxed<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
         self.conn.pragma_update(None, "synchronous", "NORMAL")?;
         let wait = self.wait.replace(self.wait.get().min(RELAXED_WAIT));
         self.conn.busy_timeout(self.wait.get())?;
-        let done = self.begin_recorded().and_then(|transaction| {
-            let value = write(&transaction)?;
-            transaction.commit().map(|()| value)
-        });
+        let done = act();
         self.set_wait(wait)?;
         self.conn.pragma_update(None, "synchronous", "FULL")?;
         done

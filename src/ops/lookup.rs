@@ -294,6 +294,9 @@ impl<'a> Search<'a> {
     }
 }
 
+/// A day in seconds.
+const DAY: i64 = 86_400;
+
 /// Counts the lookup. An answer is never held up or lost for the sake of a count.
 fn count(
     store: &Store,
@@ -306,10 +309,14 @@ fn count(
     if !store.is_writable() || store.manifest.set_wait(Duration::from_millis(500)).is_err() {
         return;
     }
-    let _ = store.manifest.write_relaxed(|transaction| {
-        if let Some(entry) = entry {
+    let (manifest, name) = (&store.manifest, collection.as_str());
+    // A use is told once a day: to the other nodes of a shared store, too.
+    let is_told = |entry: &&Entry| entry.used_at.is_some_and(|at| (0..=DAY).contains(&(context.now - at)));
+    let _ = match entry.filter(|entry| !is_told(entry)) {
+        None => manifest.count_lookup(context.now, name, remote, outcome),
+        Some(entry) => manifest.write_relaxed(|transaction| {
             transaction.set_used(entry.blob, context.now)?;
-        }
-        transaction.add_count(context.now, collection.as_str(), remote, outcome, 1)
-    });
+            transaction.add_count(context.now, name, remote, outcome, 1)
+        }),
+    };
 }
