@@ -184,38 +184,45 @@ impl Transaction<'_> {
 
     /// Applies the records that the log has after those that are known here. An error tells why there may be more.
     fn read_on(&self, replica: &Replica) -> Result<()> {
-        let start = self.place()?;
-        let mut place = start;
-        let mut tables = apply::Tables::default();
-        let mut next = replica.read(place.number + 1);
+        let mut place = self.place()?;
+        let next = replica.read(place.number + 1);
         if !matches!(next, Ok(Some(_))) {
             return next.map(drop);
         }
         // What triggers did is in the records.
         self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         self.conn.pragma_update(None, "defer_foreign_keys", true)?;
-        let ended = loop {
-            let bytes = match next {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            };
-            // A record counts whole, or not at all.
-            self.conn.execute_batch("SAVEPOINT record")?;
-            let applied = Record::read(&bytes, place).and_then(|record| tables.apply(&self.conn, &record));
-            if let Err(error) = applied {
-                self.conn.execute_batch("ROLLBACK TO record; RELEASE record")?;
-                break Err(error);
-            }
-            self.conn.execute_batch("RELEASE record")?;
-            place = Link { number: place.number + 1, digest: Sha256::of(&bytes) };
-            next = replica.read(place.number + 1);
-        };
+        let ended = self.apply_from(replica, next, &mut place);
         self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+        // What this transaction writes itself must not find out at its end, when the log has it, that it refers to nothing.
+        self.conn.pragma_update(None, "defer_foreign_keys", false)?;
+        let ended = ended?;
         self.set_here(PLACE, &place.to_string())?;
         // Temporary triggers fire whatever that setting says.
         capture::clear(&self.conn)?;
         ended
+    }
+
+    /// Applies records, as far as they can be read and understood; tells why there may be more. An error of the manifest is one.
+    fn apply_from(&self, replica: &Replica, mut next: Result<Option<Vec<u8>>>, place: &mut Link) -> Result<Result<()>> {
+        let mut tables = apply::Tables::default();
+        loop {
+            let bytes = match next {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            };
+            // A record counts whole, or not at all.
+            self.conn.execute_batch("SAVEPOINT record")?;
+            let applied = Record::read(&bytes, *place).and_then(|record| tables.apply(&self.conn, &record));
+            if let Err(error) = applied {
+                self.conn.execute_batch("ROLLBACK TO record; RELEASE record")?;
+                return Ok(Err(error));
+            }
+            self.conn.execute_batch("RELEASE record")?;
+            *place = Link { number: place.number + 1, digest: Sha256::of(&bytes) };
+            next = replica.read(place.number + 1);
+        }
     }
 
     /// Commits what changed of shared rows to the log, if the manifest follows one: after this, it counts.

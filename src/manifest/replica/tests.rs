@@ -207,6 +207,34 @@ fn of_two_transactions_at_once_one_counts() {
 }
 
 #[test]
+fn what_refers_to_nothing_is_refused_before_the_log_has_it() {
+    let Nodes { nodes, log, _dir } = nodes(2);
+    let transaction = nodes[0].write().unwrap();
+    let shared = collection(&transaction, "shared");
+    transaction.commit().unwrap();
+    let records = log.records.lock().unwrap().len();
+    // This transaction reads the record first, and is as strict as any after it.
+    let transaction = nodes[1].write().unwrap();
+    let sql = "INSERT INTO entry(collection_id, filename, blob_id, added, uploaded_at) VALUES(?1, 'x', 77, 1, 1)";
+    assert!(transaction.conn.execute(sql, [shared]).is_err());
+    assert!(
+        transaction
+            .conn
+            .execute("INSERT INTO pin(blob_id, owner, reason, created_at) VALUES(77, 'x', '', 1)", [])
+            .is_err()
+    );
+    transaction.set_meta("key", "value").unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(log.records.lock().unwrap().len(), records + 1);
+    assert_eq!(truth(&nodes[0]), truth(&nodes[1]));
+    // Its own triggers work in it, too.
+    nodes[0].write().unwrap().commit().unwrap();
+    let told: i64 =
+        nodes[1].conn.query_row("SELECT count(*) FROM record WHERE kind = 'collection'", [], |row| row.get(0)).unwrap();
+    assert_eq!(told, 1);
+}
+
+#[test]
 fn what_is_true_of_one_folder_is_in_no_record() {
     let Nodes { nodes, log, _dir } = nodes(2);
     let records = log.records.lock().unwrap().len();
