@@ -24,7 +24,7 @@ pub struct Garbage {
 }
 
 impl Garbage {
-    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { id: row.get("id")?, blake3: row.get("blake3")?, size: row.get::<_, i64>("size")?.cast_unsigned() })
     }
 }

@@ -138,7 +138,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
         sweep_sidecars(store)?;
     }
     if let Some(most) = options.cache_size {
-        (report.evicted, report.evicted_bytes) = evict(store, most, context.now)?;
+        (report.evicted, report.evicted_bytes) = evict(store, most, context.now, &mut report.problems)?;
     }
     report.swept = sweep(store, context.now, options.grace)?;
     snapshot::refresh(store)?;

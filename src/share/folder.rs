@@ -123,6 +123,10 @@ impl Bucket for Folder {
         }
     }
 
+    fn size(&self, key: &str) -> Result<Option<u64>> {
+        Ok(fs::entry(&self.path(key))?.filter(std::fs::Metadata::is_file).map(|found| found.len()))
+    }
+
     fn remove(&self, key: &str) -> Result<()> {
         fs::remove_file(&self.path(key))?;
         Ok(())

@@ -125,6 +125,8 @@ trait Bucket: Debug + Send + Sync {
     fn put(&self, file: &File, path: &Path, blake3: &Blake3, name: &dyn Fn(SystemTime) -> String) -> Result<()>;
     /// Shows a large object part by part. Returns whether it is there.
     fn read(&self, key: &str, look: &mut dyn FnMut(&[u8]) -> fs::Result<()>) -> Result<bool>;
+    /// Returns the size of an object; `None`: it isn't there.
+    fn size(&self, key: &str) -> Result<Option<u64>>;
     /// Removes an object; one that isn't there is fine.
     fn remove(&self, key: &str) -> Result<()>;
     /// Returns the names of all objects below a folder, without the folders that they are in.
@@ -296,6 +298,11 @@ impl Share {
         look: &mut dyn FnMut(&[u8]) -> fs::Result<()>,
     ) -> Result<bool> {
         self.bucket.read(&blob_key(blake3, generation), look)
+    }
+
+    /// Tells whether the bucket has a blob's object, of this size.
+    pub fn has_blob(&self, blake3: &Blake3, generation: &str, size: u64) -> Result<bool> {
+        Ok(self.bucket.size(&blob_key(blake3, generation))? == Some(size))
     }
 
     /// Returns the error that says that a blob's object has other bytes than it is named after.

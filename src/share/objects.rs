@@ -284,6 +284,15 @@ impl Bucket for Objects {
         failure.map_or(Ok(is_there), |error| Err(error.into()))
     }
 
+    fn size(&self, key: &str) -> Result<Option<u64>> {
+        self.wait("look at", key, async {
+            match self.client.store.head(&self.key(key)).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                found => found.map(|meta| Some(meta.size)),
+            }
+        })
+    }
+
     fn remove(&self, key: &str) -> Result<()> {
         self.wait("remove", key, async {
             match self.client.store.delete(&self.key(key)).await {

@@ -190,6 +190,22 @@ fn a_node_lets_go_of_what_it_does_not_use_and_never_of_what_it_needs() {
     days_ago(2, "demo1");
     days_ago(0, "demo2");
     let size = fs::metadata(&blobs(one)[0]).unwrap().len();
+    // What the share has lost stays, and is told.
+    let objects = files_below(&team.share().join("blobs"));
+    let away: Vec<_> = objects.iter().map(|object| (object, fs::read(object).unwrap())).collect();
+    for (number, (object, bytes)) in away.iter().enumerate() {
+        fs::remove_file(object).unwrap();
+        if number % 2 == 0 {
+            fs::write(object, &bytes[1..]).unwrap();
+        }
+    }
+    let output = one.run(["--json", "gc", "--cache-size", "0"]);
+    let report = output.json();
+    assert_eq!((report["evicted"].as_u64(), report["problems"].as_array().unwrap().len()), (Some(0), 4), "{output}");
+    for (object, bytes) in away {
+        let _ = fs::remove_file(object);
+        fs::write(object, bytes).unwrap();
+    }
     let report = one.json(["gc", "--cache-size", &(size * 4).to_string()]);
     assert_eq!((report["evicted"].as_u64(), blobs(one).len()), (Some(2), 4), "{report}");
     assert!(one.ok(["view", "--to", "tree", "--collection", "kept"]).stdout.contains(" 0 made anew"));

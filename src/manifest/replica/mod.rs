@@ -250,6 +250,8 @@ impl Transaction<'_> {
             return Err(error);
         }
         self.require_known()?;
+        // What is committed there is to be committed here.
+        self.opened.iter().try_for_each(OpenedFile::require)?;
         point(Change::Grow, "append to", Path::new("the shared log"))?;
         if !replica.log.append(number, &bytes).map_err(Error::Log)? {
             return Err(Error::Conflict);
