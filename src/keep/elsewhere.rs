@@ -21,6 +21,21 @@ pub(crate) const TRANSFERS: usize = 8;
 
 /// Fetches a blob into this folder, if the store is a node and the bucket has it. Returns whether its bytes are here now.
 pub(super) fn fetch(store: &Store, row: &BlobRow) -> Result<bool> {
+    if fetch_object(store, row)? {
+        return Ok(true);
+    }
+    // Where this node was behind, the bytes may have gone and come again meanwhile.
+    if store.share().is_none() || store.manifest.catch_up().is_err() {
+        return Ok(false);
+    }
+    match store.manifest.blob(row.id)?.or(store.manifest.find_blob(&row.blake3)?) {
+        Some(now) if now.generation != row.generation => fetch_object(store, &now),
+        _ => Ok(false),
+    }
+}
+
+/// Fetches the object that a row names.
+fn fetch_object(store: &Store, row: &BlobRow) -> Result<bool> {
     let (Some(share), Some(generation)) = (store.share(), &row.generation) else { return Ok(false) };
     if !store.is_writable() {
         return Ok(false);

@@ -284,3 +284,23 @@ fn a_node_whose_clock_is_ahead_takes_nothing_from_the_others() {
     two.ok(["lookup", "demo0"]);
     team.assert_equal();
 }
+
+#[test]
+fn who_is_behind_finds_bytes_that_went_and_came_again() {
+    let team = Team::with(2, &wheels("demo", 1));
+    let [one, two] = &team.nodes[..] else { panic!() };
+    let behind = wcas::Store::open(&two.store()).unwrap();
+    let blake3 = one.json(["list"])["distributions"][0]["blake3"].as_str().unwrap().parse().unwrap();
+    one.ok(["invalidate", "demo0", "--yes"]);
+    one.ok(["gc", "--grace", "0"]);
+    assert!(team.objects().is_empty());
+    team.import(0, &wheels("demo", 1));
+    assert!(wcas::keep::health::open_blob(&behind, &blake3).unwrap().is_some());
+    one.ok(["invalidate", "demo0", "--yes"]);
+    one.ok(["gc", "--grace", "0"]);
+    let gone = wcas::Store::open(&two.store()).unwrap();
+    assert!(wcas::keep::health::open_blob(&gone, &blake3).unwrap().is_none());
+    drop((behind, gone));
+    two.ok(["gc", "--grace", "0"]);
+    team.assert_equal();
+}
