@@ -186,6 +186,9 @@ impl Error {
                 "try again in a moment; whoever may read the store can hold it, so see whose process that is"
                     .to_owned(),
             ),
+            Self::Manifest(manifest::Error::Unsure(_)) => {
+                Some("run it again when the share can be reached: what counts already is found there".to_owned())
+            }
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_of_log() => Some(
                 "nothing was changed, and what is here can be read; the same command may be run again when the share can be reached"
                     .to_owned(),

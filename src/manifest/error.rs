@@ -33,6 +33,9 @@ pub enum Error {
     /// The shared store's log can't be asked or written.
     #[error("the shared store's log can't be reached")]
     Log(#[source] LogError),
+    /// The shared store's log was written to, and it isn't known with what end: a request that was given up may still arrive.
+    #[error("the shared store's log could not be written, and whether the change counts isn't known")]
+    Unsure(#[source] LogError),
     /// This folder has no number of its own in the shared store yet: its log could not be reached since it was made.
     #[error("this store has not joined its shared store yet, whose log could not be reached")]
     NotJoined,

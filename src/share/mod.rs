@@ -276,10 +276,15 @@ impl Share {
     /// Makes a record of the log, if there is none with this number. Returns whether it is there now. Whoever lost the answer to his
     /// first try is told the same as one who didn't: no two records have the same bytes.
     pub fn append(&self, number: i64, record: &[u8]) -> Result<bool> {
-        if self.bucket.create(&record_key(number), record)? {
-            return Ok(true);
+        match self.bucket.create(&record_key(number), record) {
+            Ok(true) => Ok(true),
+            Ok(false) => Ok(self.record(number)?.is_some_and(|found| found == record)),
+            // It may have been made, and the answer lost.
+            Err(error) => match self.record(number) {
+                Ok(Some(found)) => Ok(found == record),
+                _ => Err(error),
+            },
         }
-        Ok(self.record(number)?.is_some_and(|found| found == record))
     }
 
     /// Puts a blob's bytes into the bucket, under a generation that no other commit is offered.

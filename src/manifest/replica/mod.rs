@@ -253,7 +253,7 @@ impl Transaction<'_> {
         // What is committed there is to be committed here.
         self.opened.iter().try_for_each(OpenedFile::require)?;
         point(Change::Grow, "append to", Path::new("the shared log"))?;
-        if !replica.log.append(number, &bytes).map_err(Error::Log)? {
+        if !replica.log.append(number, &bytes).map_err(Error::Unsure)? {
             return Err(Error::Conflict);
         }
         self.set_here(PLACE, &Link { number, digest: Sha256::of(&bytes) }.to_string())?;
