@@ -47,7 +47,8 @@ impl Stage {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let said = node.path(format!("said{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let mut command = node.command(args);
-        command.stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        let file = fs::File::create(&said).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file);
         let mut child = command.spawn().unwrap();
         let pid = child.id().to_string();
         let signal = |name: &str| drop(Command::new("kill").args([name, &pid]).stderr(Stdio::null()).status());
@@ -65,7 +66,7 @@ impl Stage {
             _ => {}
         }
         let code = child.wait().unwrap().code().unwrap_or(137);
-        let text = fs::read_to_string(&said).unwrap();
+        let text = String::from_utf8_lossy(&fs::read(&said).unwrap()).into_owned();
         // Somebody was at it, or there was nothing to do it to.
         if !matches!(code, 0 | 4 | 5 | 137) {
             self.faults.lock().unwrap().push(format!("{args:?}: exit {code}: {text}"));

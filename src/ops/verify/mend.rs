@@ -103,7 +103,8 @@ fn condemn(
         (ProblemKind::Unreadable, _) => true,
         _ => false,
     };
-    if !is_judged || now.state == State::Deleting || now.epoch != row.epoch {
+    // Elsewhere: a node let go of it meanwhile, or somebody else has found it lost.
+    if !is_judged || matches!(now.state, State::Deleting | State::Elsewhere) || now.epoch != row.epoch {
         return Ok(None);
     }
     if now.state == State::Live {
