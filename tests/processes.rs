@@ -17,7 +17,7 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{Env, Wheel};
+use support::{Env, Random, Wheel};
 
 /// Nothing is ever taken from this collection: what an import into it acknowledged must stay.
 const KEPT: &str = "kept";
@@ -25,26 +25,6 @@ const KEPT: &str = "kept";
 const BUSY: [&str; 2] = ["shared", "cuda"];
 /// How many wheels there are, each in two contents: only the first ones go to the kept collection.
 const WHEELS: u64 = 12;
-
-/// Random numbers that a seed determines (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[usize::try_from(self.below(from.len() as u64)).expect("a small number")]
-    }
-}
 
 /// What the threads share.
 struct Stage {

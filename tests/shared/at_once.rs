@@ -8,20 +8,7 @@ use std::thread;
 fn imports_on_all_nodes_at_once_all_count() {
     const IMPORTS: usize = 6;
     let team = Team::new(3);
-    thread::scope(|scope| {
-        for (number, node) in team.nodes.iter().enumerate() {
-            scope.spawn(move || {
-                for import in 0..IMPORTS {
-                    let dist = node.path(format!("dist{import}"));
-                    fs::create_dir(&dist).unwrap();
-                    // One is the node's own, one is everybody's.
-                    wheels(&format!("own{number}x{import}x"), 1)[0].write_to(&dist);
-                    wheels(&format!("all{import}x"), 1)[0].write_to(&dist);
-                    node.ok(["import", dist.to_str().unwrap()]);
-                }
-            });
-        }
-    });
+    team.import_at_once(IMPORTS);
     team.assert_equal();
     for node in &team.nodes {
         let listed = node.json(["list"]);

@@ -159,19 +159,7 @@ fn nodes_of_a_bucket_have_one_store() {
 fn imports_into_a_bucket_at_once_all_count() {
     let Some(weed) = weed() else { return };
     let team = team(3, &weed.address);
-    thread::scope(|scope| {
-        for (number, node) in team.nodes.iter().enumerate() {
-            scope.spawn(move || {
-                for import in 0..4 {
-                    let dist = node.path(format!("dist{import}"));
-                    fs::create_dir(&dist).unwrap();
-                    wheels(&format!("own{number}x{import}x"), 1)[0].write_to(&dist);
-                    wheels(&format!("all{import}x"), 1)[0].write_to(&dist);
-                    node.ok(["import", dist.to_str().unwrap()]);
-                }
-            });
-        }
-    });
+    team.import_at_once(4);
     team.assert_equal();
     assert_eq!(team.nodes[0].json(["list"])["distributions"].as_array().unwrap().len(), 16);
 }

@@ -60,6 +60,23 @@ impl Team {
         self.nodes[node].ok(["import", "dist"]);
     }
 
+    /// Lets all nodes import at once, so many times, a wheel of their own and one that is everybody's.
+    fn import_at_once(&self, times: usize) {
+        std::thread::scope(|scope| {
+            for (number, node) in self.nodes.iter().enumerate() {
+                scope.spawn(move || {
+                    for import in 0..times {
+                        let dist = node.path(format!("dist{import}"));
+                        fs::create_dir(&dist).unwrap();
+                        wheels(&format!("own{number}x{import}x"), 1)[0].write_to(&dist);
+                        wheels(&format!("all{import}x"), 1)[0].write_to(&dist);
+                        node.ok(["import", dist.to_str().unwrap()]);
+                    }
+                });
+            }
+        });
+    }
+
     fn share(&self) -> PathBuf {
         self.nodes[0].path("share")
     }
@@ -108,7 +125,7 @@ fn blobs(node: &Env) -> Vec<PathBuf> {
 }
 
 /// Tables that say what is true of one folder; all others are compared.
-const OF_ONE_FOLDER: [&str; 17] = [
+const OF_ONE_FOLDER: [&str; 18] = [
     "file",
     "quarantine",
     "change",
@@ -126,6 +143,7 @@ const OF_ONE_FOLDER: [&str; 17] = [
     "remote_refusal",
     "remote_metadata",
     "remote_first_seen",
+    "want",
 ];
 
 /// Returns the rows of all tables that nodes share.
@@ -140,7 +158,7 @@ fn shared_rows(store: &Path) -> Vec<String> {
     let tables =
         strings("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name");
     let mut lines = Vec::new();
-    for table in tables.iter().filter(|table| **table != "want" && !OF_ONE_FOLDER.contains(&table.as_str())) {
+    for table in tables.iter().filter(|table| !OF_ONE_FOLDER.contains(&table.as_str())) {
         let columns = strings(&format!("SELECT name FROM pragma_table_info('{table}')"));
         let values = columns.iter().map(|column| format!("quote({column})")).collect::<Vec<_>>().join(" || ' ' || ");
         lines.extend(strings(&format!("SELECT '{table} ' || {values} AS line FROM {table} ORDER BY line")));

@@ -2,7 +2,7 @@
 //!
 //! What they do comes from a seed, which is printed; `WCAS_TEST_SEED` sets it, `WCAS_TEST_SECONDS` the time.
 
-use super::support::Env;
+use super::support::{Env, Random};
 use super::{Team, files_below, wheels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,18 +18,6 @@ const WRITERS: u64 = 5;
 const COLLECTORS: u64 = 2;
 /// How many wheels there are. Of an even one nothing is ever taken away: what an import of it acknowledged must stay.
 const WHEELS: u64 = 24;
-
-/// Random numbers that a seed determines (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ (word >> 31)) % limit
-    }
-}
 
 /// What the threads share.
 struct Stage {

@@ -125,11 +125,6 @@ impl Rows {
         format!("{machine} {}", self.opened.as_ref().map_or(0, OpenedFile::inode))
     }
 
-    /// Tells whether the store is a shared one: what isn't in this folder may be elsewhere.
-    pub fn is_shared(&self) -> bool {
-        self.replica.is_some()
-    }
-
     /// Returns this node's number in the shared store.
     pub fn node(&self) -> Result<Option<i64>> {
         Ok(self.here(NODE)?.and_then(|number| number.parse().ok()))
