@@ -96,13 +96,21 @@ pub(crate) fn fetch_all(
 fn download(share: &Share, row: &BlobRow, generation: &str, staging: &Staging) -> Result<Option<PathBuf>> {
     let path = staging.fresh();
     let file = fs::create_new(&path, fs::READ_ONLY)?;
-    let mut hasher = Hasher::default();
-    let is_there = share.read_blob(&row.blake3, generation, &mut |part| {
+    let mut room = fs::Lease::new(staging.dir());
+    room.cover(row.size)?;
+    let (mut hasher, mut bytes) = (Hasher::default(), 0);
+    let read = share.read_blob(&row.blake3, generation, &mut |part| {
+        bytes += part.len() as u64;
+        if bytes > row.size {
+            // Whoever can write to the bucket doesn't decide how much is written here.
+            return Err(fs::Error::at("fetch to", &path)(std::io::Error::other("it is larger than it should be")));
+        }
         hasher.update(part);
         fs::append(&file, &path, part)
-    })?;
+    });
+    let is_there = if bytes > row.size { true } else { read? };
     let digests = hasher.finish();
-    if is_there && (digests.blake3, digests.sha256) != (row.blake3, row.sha256) {
+    if is_there && (digests.blake3, digests.sha256, bytes) != (row.blake3, row.sha256, row.size) {
         return Err(share.wrong_bytes(&row.blake3, generation).into());
     }
     Ok(is_there.then_some(path))

@@ -142,6 +142,12 @@ fn wrong_bytes_in_the_share_are_told_and_never_handed_out() {
     let output = two.run(["lookup", "demo0"]);
     assert!(output.code == 1 && output.stdout.is_empty() && output.stderr.contains("has wrong bytes"), "{output}");
     assert!(blobs(two).is_empty());
+    // One that never ends is written no further than its row says.
+    let object = &team.objects()[0];
+    fs::remove_file(object).unwrap();
+    fs::File::create(object).unwrap().set_len(1 << 40).unwrap();
+    let outputs = [two.run(["lookup", "demo0"]), two.run(["lookup", "demo1"])];
+    assert!(outputs.iter().all(|output| output.code == 1 && output.stderr.contains("has wrong bytes")), "{outputs:?}");
     // Gone is not wrong: that file can't be had, and the command says so.
     team.objects().iter().for_each(|object| fs::remove_file(object).unwrap());
     let output = two.run(["lookup", "demo0"]);
