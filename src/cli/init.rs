@@ -2,9 +2,9 @@
 
 use super::End;
 use super::app::App;
+use super::place::PlaceArgs;
 use wcas::error::Result;
 use wcas::ops;
-use wcas::share::Location;
 
 /// Make a store, alone or as a node of a shared one
 ///
@@ -17,17 +17,12 @@ pub(super) struct Args {
     /// What the nodes share: s3://bucket/prefix, or file:///absolute/path, a folder that all of them have mounted
     #[arg(long, value_name = "URL")]
     share: Option<String>,
-    /// The bucket's server, where it isn't Amazon's [default: $AWS_ENDPOINT_URL]
-    #[arg(long, value_name = "URL", requires = "share")]
-    endpoint: Option<String>,
-    /// The bucket's region [default: $AWS_REGION or $AWS_DEFAULT_REGION]
-    #[arg(long, value_name = "REGION", requires = "share")]
-    region: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
-    let (endpoint, region) = (args.endpoint, args.region);
-    let location = args.share.map(|url| Location { url, endpoint, region });
+    let location = args.share.map(|url| args.place.of(url));
     let membership = ops::init::prepare(&app.store_path()?, location)?;
     let report = ops::init::report(&app.create(membership)?)?;
     app.done("init", &report, |out| match (&report.share, report.node) {

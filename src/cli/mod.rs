@@ -18,7 +18,9 @@ mod listen;
 mod log;
 mod lookup;
 mod names;
+mod pgpass;
 mod pin;
+mod place;
 mod prefetch;
 mod print;
 mod progress;
@@ -147,6 +149,7 @@ pub(crate) fn main() -> ExitCode {
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
     wcas::parallel::fit_threads();
     wcas::share::on_profile(aws::profile);
+    wcas::share::on_password(pgpass::password);
     if let Some(wait) = app::seconds("WCAS_LOCK_WAIT") {
         wcas::fs::set_lock_wait(wait);
     }

@@ -1,10 +1,10 @@
 //! `wcas share` and `wcas unshare`
 
 use super::app::App;
+use super::place::PlaceArgs;
 use super::{End, print};
 use wcas::error::Result;
 use wcas::ops;
-use wcas::share::Location;
 
 /// Make this store the first node of a shared one
 ///
@@ -16,12 +16,8 @@ pub(super) struct ShareArgs {
     /// What the nodes are to share: s3://bucket/prefix, or file:///absolute/path
     #[arg(value_name = "URL")]
     share: String,
-    /// The bucket's server, where it isn't Amazon's [default: $AWS_ENDPOINT_URL]
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
-    /// The bucket's region [default: $AWS_REGION or $AWS_DEFAULT_REGION]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 /// Make a node of a shared store a store of its own
@@ -32,7 +28,7 @@ pub(super) struct ShareArgs {
 pub(super) struct UnshareArgs {}
 
 pub(super) fn share(app: &App, args: ShareArgs) -> Result<End> {
-    let location = Location { url: args.share, endpoint: args.endpoint, region: args.region };
+    let location = args.place.of(args.share);
     let report = ops::share::share(&app.store_path()?, &app.context(), app.actor(), location)?;
     // It is a node now, and follows the log.
     drop(app.open()?);

@@ -362,6 +362,9 @@ impl Drop for Transaction<'_> {
             // SQLite has rolled back by itself after some errors; then there is nothing left to do.
             let _ = self.rows.conn.execute_batch("ROLLBACK");
         }
+        if let Some(replica) = &self.rows.replica {
+            replica.end_turn();
+        }
     }
 }
 

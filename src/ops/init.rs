@@ -13,6 +13,8 @@ pub struct InitReport {
     pub store: PathBuf,
     /// The share that it is a node of.
     pub share: Option<String>,
+    /// Where the log is, if it isn't in the bucket.
+    pub log: Option<String>,
     /// The node's number.
     pub node: Option<i64>,
     /// How many records of the share's log the node has.
@@ -26,6 +28,7 @@ pub fn prepare(root: &Path, location: Option<Location>) -> Result<Option<Members
         return Err(Error::Refused(format!("there is a store at {} already", root.display())));
     }
     let membership = |location| -> Result<Membership> {
+        let location = Share::find_log(location)?;
         let share = Share::at(&location)?.make()?;
         Ok(Membership { location, share })
     };
@@ -39,6 +42,7 @@ pub fn report(store: &Store) -> Result<InitReport> {
     Ok(InitReport {
         store: store.root().to_owned(),
         share: store.share().map(|share| share.url().to_owned()),
+        log: store.share().and_then(Share::log).map(str::to_owned),
         node: store.manifest.node()?,
         records: store.manifest.place()?.number,
     })

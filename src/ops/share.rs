@@ -30,6 +30,7 @@ pub struct ShareReport {
 
 /// Makes a store of one machine the first node of a shared one, at a place where none is yet.
 pub fn share(root: &Path, context: &Context<'_>, actor: &Actor, location: Location) -> Result<ShareReport> {
+    let location = Share::find_log(location)?;
     let share = Share::at(&location)?;
     let store = Store::open(root)?;
     if let Some(share) = store.share() {
@@ -45,7 +46,7 @@ pub fn share(root: &Path, context: &Context<'_>, actor: &Actor, location: Locati
     match share.id()? {
         None => share.prepare()?,
         // This command was cut off at its end.
-        Some(id) if id == store.id() && share.record(1)?.is_none() => {}
+        Some(id) if id == store.id() && share.record(&id, 1)?.is_none() => {}
         Some(_) => return Err(taken()),
     }
     let own = store.id().to_owned();

@@ -6,11 +6,11 @@ use crate::store::Store;
 use crate::words::reason;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
-/// How often the log is asked for its next record.
+/// How often the log is asked for its next record, where nobody says that there is one.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The thread that follows; it ends with the value.
@@ -36,7 +36,11 @@ pub fn follow(server: Arc<Server>, say: Line) -> Option<Following> {
                 say(found.as_deref().unwrap_or("the shared store's log is followed again"));
                 failure = found;
             }
-            if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+            match kept.as_ref().and_then(|store: &Store| store.share()) {
+                Some(share) => share.wait(PAUSE),
+                None => thread::sleep(PAUSE),
+            }
+            if stopped.try_recv() != Err(TryRecvError::Empty) {
                 return;
             }
         }

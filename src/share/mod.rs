@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! wcas.json                          what kind of share this is; made once
-//! log/<number>.json                  records, from 1 on, each made once and never changed
+//! log/<number>.json                  records, from 1 on, each made once and never changed; or they are in PostgreSQL, which has
+//! log/<number>.<generation>.json     the large ones here
 //! blobs/<2>/<blake3>.<generation>    bytes; a generation is given once and never again
 //! snapshots/<number>.<generation>.<blake3>   all that was true after a record: a new node begins with it
 //! tmp/                               objects on their way (of a folder)
@@ -10,15 +11,22 @@
 //!
 //! The rules that keep a committed blob's object in place are the manifest's and [`crate::keep`]'s; a bucket only stores.
 
+mod error;
 mod folder;
+mod log;
 mod objects;
+mod postgres;
+mod runtime;
 mod snapshot;
 
 use crate::digest::Blake3;
 use crate::fs::{self, unique_name};
+pub use error::{Error, Result};
 use folder::Folder;
 use objects::Objects;
 pub use objects::{Profile, on_profile};
+use postgres::Postgres;
+pub use postgres::{FindPassword, on_password};
 use serde::{Deserialize, Serialize};
 pub use snapshot::Snapshot;
 use std::fmt::Debug;
@@ -30,85 +38,12 @@ use std::time::{Duration, SystemTime};
 const FOLDERS: [&str; 4] = ["log", "blobs", "snapshots", "tmp"];
 
 /// The features without which this program can't understand a share.
-const INCOMPATIBLE: [&str; 1] = ["log-v1"];
-/// No `wcas.json` is longer, and no record of the log.
+const INCOMPATIBLE: [&str; 2] = [BUCKET_LOG, POSTGRES_LOG];
+/// The features that say where the log is.
+const BUCKET_LOG: &str = "log-v1";
+const POSTGRES_LOG: &str = "log-postgres-v1";
+/// No `wcas.json` is longer.
 const MAX_BYTES: u64 = 1 << 20;
-const MAX_RECORD_BYTES: u64 = 1 << 30;
-
-/// What can go wrong with a share.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// This is no place that a share can be at.
-    #[error("{url:?} can't be a share: {why}")]
-    Url {
-        /// What was said.
-        url: String,
-        /// Why not.
-        why: &'static str,
-    },
-    /// There is nothing, or nothing of this kind.
-    #[error("there is no share at {0}: it was removed, or its filesystem isn't mounted")]
-    Absent(String),
-    /// It is another one than the node follows.
-    #[error("{url} is the share {found}, and this store is a node of {expected}")]
-    Other {
-        /// Where.
-        url: String,
-        /// Which one is there.
-        found: String,
-        /// Which one should be.
-        expected: String,
-    },
-    /// It has other things in it.
-    #[error("{0} is not empty and not a share")]
-    Foreign(String),
-    /// It has a feature that this program doesn't know.
-    #[error("the share at {url} needs {feature:?}, which this wcas doesn't know: use a newer wcas")]
-    Feature {
-        /// Where.
-        url: String,
-        /// The feature.
-        feature: String,
-    },
-    /// Its `wcas.json` is damaged.
-    #[error("the share at {url} has a wcas.json that can't be understood")]
-    Format {
-        /// Where.
-        url: String,
-        /// Why not.
-        source: serde_json::Error,
-    },
-    /// It doesn't do what a log needs.
-    #[error("{url} can't have a log: {why}")]
-    Unfit {
-        /// Where.
-        url: String,
-        /// What it does.
-        why: &'static str,
-    },
-    /// The bucket's server can't be asked, or said no.
-    #[error("the share can't {act} {key}")]
-    Bucket {
-        /// What was tried, as a verb.
-        act: &'static str,
-        /// Which object.
-        key: String,
-        /// Why not.
-        source: object_store::Error,
-    },
-    /// There can be no client for buckets.
-    #[error("there can be no client for buckets: {0}")]
-    Client(String),
-    /// An object doesn't have the bytes that it is named after.
-    #[error("the share's object {0} has wrong bytes")]
-    WrongBytes(String),
-    /// A disk operation failed.
-    #[error(transparent)]
-    Disk(#[from] fs::Error),
-}
-
-/// The result of using a share.
-pub type Result<T> = std::result::Result<T, Error>;
 
 /// Object storage, as far as a share needs it. Keys are the program's own, never chosen from outside.
 trait Bucket: Debug + Send + Sync {
@@ -157,6 +92,9 @@ struct Format {
     share: String,
     #[serde(default)]
     incompat: Vec<String>,
+    /// Where the log is, if it isn't in the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
 }
 
 /// Where a share is.
@@ -170,6 +108,9 @@ pub struct Location {
     /// The bucket's region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The database that has the log, where it isn't in the bucket: `postgres://user@host/database`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
 }
 
 /// A share.
@@ -177,6 +118,8 @@ pub struct Location {
 pub struct Share {
     url: String,
     bucket: Box<dyn Bucket>,
+    /// Where the log is, if it isn't in the bucket.
+    log: Option<(String, Postgres)>,
 }
 
 impl Share {
@@ -199,7 +142,8 @@ impl Share {
         } else {
             return Err(refused("only file:///absolute/path and s3://bucket/prefix are known"));
         };
-        Ok(Self { url: url.to_owned(), bucket })
+        let log = location.log.as_ref().map(|url| Ok::<_, Error>((url.clone(), Postgres::at(url)?))).transpose()?;
+        Ok(Self { url: url.to_owned(), bucket, log })
     }
 
     /// Returns where it is.
@@ -209,12 +153,16 @@ impl Share {
 
     /// Returns what tells the share from all others; `None`: there is none yet.
     pub fn id(&self) -> Result<Option<String>> {
+        Ok(self.format()?.map(|format| format.share))
+    }
+
+    fn format(&self) -> Result<Option<Format>> {
         let Some(text) = self.bucket.get("wcas.json", MAX_BYTES)? else { return Ok(None) };
         let url = || self.url.clone();
         let format: Format = serde_json::from_slice(&text).map_err(|source| Error::Format { url: url(), source })?;
-        match format.incompat.into_iter().find(|feature| !INCOMPATIBLE.contains(&feature.as_str())) {
-            Some(feature) => Err(Error::Feature { url: url(), feature }),
-            None => Ok(Some(format.share)),
+        match format.incompat.iter().find(|feature| !INCOMPATIBLE.contains(&feature.as_str())) {
+            Some(feature) => Err(Error::Feature { url: url(), feature: feature.clone() }),
+            None => Ok(Some(format)),
         }
     }
 
@@ -238,7 +186,9 @@ impl Share {
 
     /// Makes the share under this name, if there is none; returns the name of the one that is there.
     pub fn make_as(&self, id: &str) -> Result<String> {
-        let format = Format { share: id.to_owned(), incompat: INCOMPATIBLE.map(str::to_owned).to_vec() };
+        let feature = if self.log.is_some() { POSTGRES_LOG } else { BUCKET_LOG };
+        let log = self.log.as_ref().map(|(url, _)| url.clone());
+        let format = Format { share: id.to_owned(), incompat: vec![feature.to_owned()], log };
         let text = serde_json::to_vec_pretty(&format).expect("plain strings make JSON");
         self.bucket.create("wcas.json", &text)?;
         self.id()?.ok_or_else(|| Error::Unfit { url: self.url.clone(), why: "what was written isn't there" })
@@ -250,10 +200,14 @@ impl Share {
             return Err(Error::Foreign(self.url.clone()));
         }
         self.bucket.prepare()?;
+        if let Some((_, log)) = &self.log {
+            log.prepare()?;
+        }
         self.probe()
     }
 
-    /// Tries what the log rests on: of two who make an object one makes it, and what was made is read.
+    /// Tries what the log rests on: of two who make an object one makes it, and what was made is read. With the log elsewhere the second
+    /// is enough.
     fn probe(&self) -> Result<()> {
         let unfit = |why| Err(Error::Unfit { url: self.url.clone(), why });
         let key = format!("tmp/probe-{}", unique_name());
@@ -263,27 +217,11 @@ impl Share {
         self.bucket.remove(&key)?;
         match (made, again, found.as_deref()) {
             (true, false, Some(b"one")) => Ok(()),
-            (_, true, _) => unfit("an object that is there is made again"),
+            (true, true, Some(b"two")) if self.log.is_some() => Ok(()),
+            (_, true, _) => {
+                unfit("an object that is there is made again; `--log postgres://…` keeps the log elsewhere")
+            }
             _ => unfit("what was written isn't what is read"),
-        }
-    }
-
-    /// Returns a record of the log; `None`: it isn't there yet.
-    pub fn record(&self, number: i64) -> Result<Option<Vec<u8>>> {
-        self.bucket.get(&record_key(number), MAX_RECORD_BYTES)
-    }
-
-    /// Makes a record of the log, if there is none with this number. Returns whether it is there now. Whoever lost the answer to his
-    /// first try is told the same as one who didn't: no two records have the same bytes.
-    pub fn append(&self, number: i64, record: &[u8]) -> Result<bool> {
-        match self.bucket.create(&record_key(number), record) {
-            Ok(true) => Ok(true),
-            Ok(false) => Ok(self.record(number)?.is_some_and(|found| found == record)),
-            // It may have been made, and the answer lost.
-            Err(error) => match self.record(number) {
-                Ok(Some(found)) => Ok(found == record),
-                _ => Err(error),
-            },
         }
     }
 
@@ -350,10 +288,6 @@ impl Share {
 /// Returns a time as generations begin with it.
 fn digits(at: SystemTime) -> String {
     format!("{:011x}", at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis())
-}
-
-fn record_key(number: i64) -> String {
-    format!("log/{number:020}.json")
 }
 
 fn blob_key(blake3: &Blake3, generation: &str) -> String {

@@ -3,6 +3,7 @@
 //! Credentials and whatever else isn't said come from the environment, as the library reads it (`AWS_ACCESS_KEY_ID` …, web identity, the
 //! instance), or from a profile. An object is made by one request, or by the last one of several: nobody sees half of it.
 
+use super::runtime::runtime;
 use super::{Bucket, Error, FOLDERS, Location, Result};
 use crate::digest::Blake3;
 use crate::fs;
@@ -78,7 +79,7 @@ pub(super) struct Objects {
 #[derive(Debug)]
 struct Client {
     store: AmazonS3,
-    runtime: Runtime,
+    runtime: &'static Runtime,
     /// The bucket's time at a moment.
     clock: Mutex<Option<(SystemTime, Instant)>>,
 }
@@ -139,10 +140,7 @@ impl Client {
             builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
         }
         let store = builder.build().map_err(|error| Error::Client(error.to_string()))?;
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("bucket").enable_all().build();
-        let runtime = runtime.map_err(|error| Error::Client(error.to_string()))?;
-        Ok(Self { store, runtime, clock: Mutex::new(None) })
+        Ok(Self { store, runtime: runtime()?, clock: Mutex::new(None) })
     }
 }
 

@@ -52,16 +52,16 @@ pub fn despite_others<T, E: MayConflict>(
     }
 }
 
-/// The log in a share's bucket.
+/// The log of a share.
 #[derive(Debug)]
-struct BucketLog {
+struct ShareLog {
     share: Arc<Share>,
     id: String,
     /// Whether the bucket was found to be the right one, which is asked before anything of it is believed or changed.
     is_known: std::sync::atomic::AtomicBool,
 }
 
-impl BucketLog {
+impl ShareLog {
     fn require(&self) -> share::Result<()> {
         use std::sync::atomic::Ordering::Relaxed;
         if !self.is_known.load(Relaxed) {
@@ -72,9 +72,9 @@ impl BucketLog {
     }
 }
 
-impl SharedLog for BucketLog {
+impl SharedLog for ShareLog {
     fn read(&self, number: i64) -> std::result::Result<Option<Vec<u8>>, LogError> {
-        let record = self.share.record(number)?;
+        let record = self.share.record(&self.id, number)?;
         if record.is_some() {
             self.require()?;
         }
@@ -83,7 +83,16 @@ impl SharedLog for BucketLog {
 
     fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError> {
         self.require()?;
-        Ok(self.share.append(number, record)?)
+        Ok(self.share.append(&self.id, number, record)?)
+    }
+
+    fn take_turn(&self) {
+        // Without it the log still lets only one of two go on.
+        let _ = self.share.take_turn(&self.id);
+    }
+
+    fn end_turn(&self) {
+        self.share.end_turn();
     }
 }
 
@@ -121,7 +130,7 @@ impl Store {
     pub(super) fn follow(&mut self, membership: Option<Membership>) -> Result<()> {
         let Some(Membership { location, share: id }) = membership else { return Ok(()) };
         let share = Arc::new(Share::at(&location)?);
-        let log = Arc::new(BucketLog { share: share.clone(), id, is_known: false.into() });
+        let log = Arc::new(ShareLog { share: share.clone(), id, is_known: false.into() });
         self.share = Some(share);
         if !self.is_writable() {
             return Ok(());

@@ -2,7 +2,7 @@
 //!
 //! What they do comes from a seed, which is printed; `WCAS_TEST_SEED` sets it, `WCAS_TEST_SECONDS` the time.
 
-use super::support::{Env, Random};
+use super::support::{Env, Postgres, Random};
 use super::{Team, files_below, wheels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -107,7 +107,36 @@ fn digest(path: &Path) -> String {
 
 #[test]
 fn nodes_that_are_killed_and_stopped_at_random_lose_nothing_that_was_acknowledged() {
-    let team = Team::new(NODES as usize);
+    stress(Team::new(NODES as usize), |_, _| {});
+}
+
+#[test]
+fn a_log_in_a_database_that_crashes_meanwhile_loses_nothing_either() {
+    let Some(server) = Postgres::start() else { return };
+    stress(super::database::team(NODES as usize, &server.url("wcas")), |random, end| {
+        while Instant::now() + Duration::from_secs(3) < end {
+            thread::sleep(Duration::from_millis(1000 + random.below(3000)));
+            match random.below(3) {
+                0 => drop(server.sql(
+                    "postgres",
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'wcas'",
+                )),
+                1 => {
+                    server.end("KILL");
+                    server.run();
+                }
+                _ => {
+                    server.end("INT");
+                    server.run();
+                }
+            }
+        }
+    });
+    server.end("QUIT");
+}
+
+/// Lets a team be written, read and collected at random, while its engine has its own troubles until the end.
+fn stress(team: Team, trouble: impl FnOnce(&mut Random, Instant) + Send) {
     let all = team.nodes[0].path("all");
     fs::create_dir(&all).unwrap();
     let seed = number("WCAS_TEST_SEED")
@@ -125,6 +154,7 @@ fn nodes_that_are_killed_and_stopped_at_random_lose_nothing_that_was_acknowledge
         for collector in 0..COLLECTORS {
             scope.spawn(move || stage.collect(&mut Random(seed ^ (100 + collector))));
         }
+        scope.spawn(move || trouble(&mut Random(seed ^ 1000), end));
     });
     let Stage { team, wheels, acknowledged, faults, ends, .. } = stage;
     println!("{:?}", ends.into_inner().unwrap());

@@ -14,6 +14,7 @@ use super::opened_file::OpenedFile;
 use super::{Error, Link, Manifest, RELAXED_WAIT, Result, Rows, START, Transaction, VERSION};
 use crate::digest::Sha256;
 use crate::fs::fault::{Change, point};
+use crate::words::reason;
 use record::{Head, Record};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -21,6 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The key in `here` of the newest record that this replica has: its number and digest.
 const PLACE: &str = "shared_log";
@@ -33,6 +35,9 @@ const FILES: &str = "node_files";
 /// So many numbers of files each node has for itself.
 const FILES_OF_NODE: i64 = 1 << 40;
 
+/// A log that could not be asked, which took so long to find out, isn't asked again for as long.
+const AWAY: Duration = Duration::from_secs(1);
+
 /// Why a log could not be asked.
 pub type LogError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -43,6 +48,12 @@ pub trait SharedLog: Debug + Send + Sync {
 
     /// Commits a record, durably, where none has its number. Returns whether it is there now; `false`: another one is.
     fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError>;
+
+    /// Waits for the writer's turn before it begins, where writers take turns: then nobody overtakes it.
+    fn take_turn(&self) {}
+
+    /// Ends the turn, whatever became of it.
+    fn end_turn(&self) {}
 }
 
 /// The log that a manifest follows.
@@ -53,6 +64,8 @@ pub(super) struct Replica {
     is_capturing: Cell<bool>,
     /// Why the log could not be followed when the last transaction began.
     lag: RefCell<Option<Error>>,
+    /// When the log could not be asked, and why.
+    away: RefCell<Option<(Instant, String)>>,
     /// Whether the log was found to have the record that this replica stands on.
     is_known: Cell<bool>,
 }
@@ -61,8 +74,13 @@ impl Manifest {
     /// Lets the manifest follow a shared store's log from now on, and brings it to the log's end. An answer says why that couldn't be:
     /// what is here can be read, as old as it is.
     pub fn follow(&mut self, log: Arc<dyn SharedLog>) -> Result<Option<Error>> {
-        self.rows.replica =
-            Some(Replica { log, is_capturing: Cell::new(false), lag: RefCell::new(None), is_known: Cell::new(false) });
+        self.rows.replica = Some(Replica {
+            log,
+            is_capturing: Cell::new(false),
+            lag: RefCell::new(None),
+            away: RefCell::new(None),
+            is_known: Cell::new(false),
+        });
         // Who only reads waits for nobody.
         let wait = self.wait.get();
         self.set_wait(wait.min(RELAXED_WAIT))?;
@@ -91,7 +109,9 @@ impl Manifest {
     pub(super) fn begin_following(&self) -> Result<Transaction<'_>> {
         let Some(replica) = &self.rows.replica else { return self.begin("BEGIN IMMEDIATE") };
         replica.capture(&self.conn)?;
-        let transaction = self.begin("BEGIN IMMEDIATE")?;
+        // Before the manifest's own lock: who has the turn may be waiting for that.
+        replica.log.take_turn();
+        let transaction = self.begin("BEGIN IMMEDIATE").inspect_err(|_| replica.log.end_turn())?;
         let done = transaction.read_on(replica);
         match done {
             Err(error) if error.is_of_log() => drop(replica.lag.replace(Some(error))),
@@ -152,8 +172,22 @@ impl Rows {
 }
 
 impl Replica {
+    /// Lets other writers have their turn.
+    pub(super) fn end_turn(&self) {
+        self.log.end_turn();
+    }
+
     fn read(&self, number: i64) -> Result<Option<Vec<u8>>> {
-        self.log.read(number).map_err(Error::Log)
+        // To find that out took its time: nobody waits for it twice in a row.
+        let mut away = self.away.borrow_mut();
+        if let Some((_, why)) = away.as_ref().filter(|(at, _)| at.elapsed() < AWAY) {
+            return Err(Error::Log(why.clone().into()));
+        }
+        let asked = Instant::now();
+        let read = self.log.read(number);
+        let failure = read.as_ref().err().filter(|_| asked.elapsed() >= AWAY);
+        *away = failure.map(|error| (Instant::now(), reason(error.as_ref())));
+        read.map_err(Error::Log)
     }
 
     /// Collects what changes from now on, on this connection.

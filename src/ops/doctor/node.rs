@@ -10,6 +10,8 @@ use serde::Serialize;
 pub struct NodeState {
     /// Where the share is.
     pub url: String,
+    /// Where the log is, if it isn't in the bucket.
+    pub log: Option<String>,
     /// The node's number; `None`: it has not joined yet.
     pub node: Option<i64>,
     /// The newest record of the share's log that is known here.
@@ -23,6 +25,7 @@ pub(super) fn state(store: &Store) -> Result<Option<NodeState>> {
     let Some(share) = store.share() else { return Ok(None) };
     Ok(Some(NodeState {
         url: share.url().to_owned(),
+        log: share.log().map(str::to_owned),
         node: store.manifest.node()?,
         records: store.manifest.place()?.number,
         behind: store.behind().map(str::to_owned),

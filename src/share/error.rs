@@ -1,0 +1,94 @@
+//! What can go wrong with a share.
+
+use crate::fs;
+
+/// What can go wrong with a share.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// This is no place that a share can be at.
+    #[error("{url:?} can't be a share: {why}")]
+    Url {
+        /// What was said.
+        url: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// There is nothing, or nothing of this kind.
+    #[error("there is no share at {0}: it was removed, or its filesystem isn't mounted")]
+    Absent(String),
+    /// It is another one than the node follows.
+    #[error("{url} is the share {found}, and this store is a node of {expected}")]
+    Other {
+        /// Where.
+        url: String,
+        /// Which one is there.
+        found: String,
+        /// Which one should be.
+        expected: String,
+    },
+    /// It has other things in it.
+    #[error("{0} is not empty and not a share")]
+    Foreign(String),
+    /// It has a feature that this program doesn't know.
+    #[error("the share at {url} needs {feature:?}, which this wcas doesn't know: use a newer wcas")]
+    Feature {
+        /// Where.
+        url: String,
+        /// The feature.
+        feature: String,
+    },
+    /// Its `wcas.json` is damaged.
+    #[error("the share at {url} has a wcas.json that can't be understood")]
+    Format {
+        /// Where.
+        url: String,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// It doesn't do what a log needs.
+    #[error("{url} can't have a log: {why}")]
+    Unfit {
+        /// Where.
+        url: String,
+        /// What it does.
+        why: &'static str,
+    },
+    /// The bucket's server can't be asked, or said no.
+    #[error("the share can't {act} {key}")]
+    Bucket {
+        /// What was tried, as a verb.
+        act: &'static str,
+        /// Which object.
+        key: String,
+        /// Why not.
+        source: object_store::Error,
+    },
+    /// There can be no client for buckets.
+    #[error("there can be no client for buckets: {0}")]
+    Client(String),
+    /// This is no place that a log can be at.
+    #[error("{url:?} can't be a log: {why}")]
+    Log {
+        /// What was said.
+        url: String,
+        /// Why not.
+        why: String,
+    },
+    /// The log's database can't be asked, or said no.
+    #[error("the share can't {act} its log in PostgreSQL: {why}")]
+    Database {
+        /// What was tried, as a verb.
+        act: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// An object doesn't have the bytes that it is named after.
+    #[error("the share's object {0} has wrong bytes")]
+    WrongBytes(String),
+    /// A disk operation failed.
+    #[error(transparent)]
+    Disk(#[from] fs::Error),
+}
+
+/// The result of using a share.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,169 @@
+//! A connection to a database, and whose turn it is there.
+
+use super::tls::Tls;
+use super::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, TURN_TIMEOUT};
+use crate::share::runtime::runtime;
+use crate::words::reason;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{AsyncMessage, Client, Config, Row};
+
+/// What begins each class of errors that another try may be spared: the connection, its resources, and the server's own end.
+const PASSING: [&str; 4] = ["08", "53", "57P", "40"];
+
+/// Why there is no answer.
+pub(super) enum Failure {
+    /// The client can't work.
+    Client(String),
+    /// There was none in time.
+    Late,
+    /// The connection, or the server.
+    Postgres(tokio_postgres::Error),
+}
+
+impl Failure {
+    /// Tells whether another try may be answered.
+    pub(super) fn may_pass(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        let is_of_network = || {
+            let mut cause = std::error::Error::source(error);
+            while let Some(inner) = cause {
+                if inner.is::<std::io::Error>() {
+                    // A certificate that isn't believed is told as one, and stays so.
+                    return !inner.to_string().contains("certificate");
+                }
+                cause = inner.source();
+            }
+            error.is_closed()
+        };
+        match error.code() {
+            Some(code) => PASSING.iter().any(|class| code.code().starts_with(class)),
+            None => is_of_network(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(why) => formatter.write_str(why),
+            Self::Late => write!(formatter, "no answer within {} s", ANSWER_TIMEOUT.as_secs()),
+            Self::Postgres(error) => match error.as_db_error() {
+                Some(told) => formatter.write_str(told.message()),
+                None => formatter.write_str(&reason(error)),
+            },
+        }
+    }
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    client: Client,
+    runtime: &'static Runtime,
+    /// Told when a record came, once [`Self::listen`] was called.
+    news: Arc<Notify>,
+    listens: bool,
+    has_turn: bool,
+}
+
+type Result<T> = std::result::Result<T, Failure>;
+
+impl Session {
+    /// Connects.
+    pub(super) fn open(config: &Config) -> Result<Self> {
+        let runtime = runtime().map_err(|error| Failure::Client(error.to_string()))?;
+        let (client, mut connection) = within(runtime, CONNECT_TIMEOUT, config.connect(Tls))?;
+        let news = Arc::new(Notify::new());
+        let heard = news.clone();
+        runtime.spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                if matches!(message, AsyncMessage::Notification(_)) {
+                    heard.notify_one();
+                }
+            }
+            heard.notify_one();
+        });
+        let session = Self { client, runtime, news, listens: false, has_turn: false };
+        // Success is told of what is on the disk; a server that waits for others as well is left so.
+        session.run(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+        )?;
+        Ok(session)
+    }
+
+    /// Returns the connection, which is made where there is none.
+    pub(super) fn of<'s>(session: &'s mut Option<Self>, config: &Config) -> Result<&'s mut Self> {
+        let open = session.take().filter(Self::is_open).map_or_else(|| Self::open(config), Ok)?;
+        Ok(session.insert(open))
+    }
+
+    fn is_open(&self) -> bool {
+        !self.client.is_closed()
+    }
+
+    /// Runs statements that answer nothing.
+    pub(super) fn run(&self, sql: &str) -> Result<()> {
+        within(self.runtime, ANSWER_TIMEOUT, self.client.batch_execute(sql))
+    }
+
+    /// Returns the rows that a statement answers.
+    pub(super) fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)], most: Duration) -> Result<Vec<Row>> {
+        within(self.runtime, most, self.client.query(sql, values))
+    }
+
+    /// Returns the text that a statement answers.
+    pub(super) fn text(&self, sql: &str) -> Result<String> {
+        within(self.runtime, ANSWER_TIMEOUT, self.client.query_one(sql, &[])).map(|row| row.get(0))
+    }
+
+    /// Begins a turn. A process that is stopped meanwhile loses it, and stops nobody for longer.
+    pub(super) fn begin_turn(&mut self) -> Result<()> {
+        let wait = TURN_TIMEOUT.as_millis();
+        self.run(&format!(
+            "ROLLBACK; BEGIN; SET LOCAL lock_timeout = {wait}; SET LOCAL idle_in_transaction_session_timeout = 30000"
+        ))?;
+        self.has_turn = true;
+        Ok(())
+    }
+
+    /// Ends a turn with what was made in it.
+    pub(super) fn commit_turn(&mut self) -> Result<()> {
+        self.end("COMMIT")
+    }
+
+    /// Ends a turn in which nothing was made.
+    pub(super) fn end_turn(&mut self) -> Result<()> {
+        self.end("ROLLBACK")
+    }
+
+    fn end(&mut self, sql: &str) -> Result<()> {
+        if std::mem::take(&mut self.has_turn) { self.run(sql) } else { Ok(()) }
+    }
+
+    /// Waits until a record may have come, or for so long. One of another share costs a look.
+    pub(super) fn listen(&mut self, most: Duration) -> Result<()> {
+        if !self.listens {
+            self.run("LISTEN wcas_log")?;
+            self.listens = true;
+        }
+        let news = &self.news;
+        self.runtime.block_on(async { tokio::time::timeout(most, news.notified()).await }).ok();
+        Ok(())
+    }
+}
+
+/// Waits so long for an answer.
+fn within<T>(
+    runtime: &Runtime,
+    most: Duration,
+    asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    let answer = runtime.block_on(async { tokio::time::timeout(most, asked).await });
+    answer.map_err(|_| Failure::Late)?.map_err(Failure::Postgres)
+}
