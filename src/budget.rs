@@ -135,6 +135,8 @@ pub const REMOTE_FILES: Budget =
 /// The most METADATA that is fetched at a time, shared alike.
 pub const REMOTE_SIDECARS: Budget =
     count("remote-sidecars", 32, "METADATA fetched from remotes at a time; half of it from one");
+/// The most files that are given while they come from a shared store's bucket.
+pub const SHARE_FILES: Budget = count("share-files", 16, "files given while they come from a shared store's bucket");
 /// The least that a transfer from a remote brings.
 pub const LEAST_RATE: Budget = bytes("least-rate", 4 * KIB, "a transfer from a remote in each second, at least");
 
@@ -202,6 +204,7 @@ pub const ALL: &[&Budget] = &[
     &REMOTE_WAITS,
     &REMOTE_FILES,
     &REMOTE_SIDECARS,
+    &SHARE_FILES,
     &LEAST_RATE,
     &UPLOAD_RATE,
     &ABSENT_PAGES,

@@ -12,6 +12,7 @@ use crate::share::Share;
 use crate::store::{Session, Store};
 use crate::words::reason;
 use rayon::prelude::*;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// So many blobs are fetched before they get their names.
@@ -19,9 +20,12 @@ const BATCH: usize = 64;
 /// So many transfers go on at a time: a bucket answers late, and many at once.
 pub(crate) const TRANSFERS: usize = 8;
 
+/// Is shown the file that a fetch comes into, open for reading as well, and how many bytes are there: none at first.
+pub(crate) type Watch<'a> = &'a dyn Fn(&File, u64);
+
 /// Fetches a blob into this folder, if the store is a node and the bucket has it. Returns whether its bytes are here now.
-pub(super) fn fetch(store: &Store, row: &BlobRow) -> Result<bool> {
-    if fetch_object(store, row)? {
+pub(super) fn fetch(store: &Store, row: &BlobRow, watch: Watch<'_>) -> Result<bool> {
+    if fetch_object(store, row, watch)? {
         return Ok(true);
     }
     // Where this node was behind, the bytes may have gone and come again meanwhile.
@@ -29,13 +33,13 @@ pub(super) fn fetch(store: &Store, row: &BlobRow) -> Result<bool> {
         return Ok(false);
     }
     match store.manifest.blob(row.id)?.or(store.manifest.find_blob(&row.blake3)?) {
-        Some(now) if now.generation != row.generation => fetch_object(store, &now),
+        Some(now) if now.generation != row.generation => fetch_object(store, &now, watch),
         _ => Ok(false),
     }
 }
 
 /// Fetches the object that a row names.
-fn fetch_object(store: &Store, row: &BlobRow) -> Result<bool> {
+fn fetch_object(store: &Store, row: &BlobRow, watch: Watch<'_>) -> Result<bool> {
     let (Some(share), Some(generation)) = (store.share(), &row.generation) else { return Ok(false) };
     if !store.is_writable() {
         return Ok(false);
@@ -48,7 +52,7 @@ fn fetch_object(store: &Store, row: &BlobRow) -> Result<bool> {
         return Ok(true);
     }
     let session = store.session("fetch", store.manifest.clock()?)?;
-    let staged = download(share, row, generation, &session.staging)?;
+    let staged = download(share, row, generation, &session.staging, watch)?;
     let is_here = staged.map_or(Ok(false), |staged| put_back(store, &session, row, &staged))?;
     session.end()?;
     Ok(is_here)
@@ -69,7 +73,7 @@ pub(crate) fn fetch_all(
     for batch in rows.chunks(BATCH) {
         let staged = parallel::map(TRANSFERS, batch, |row| {
             let generation = row.generation.as_deref().unwrap_or_default();
-            let staged = download(share, row, generation, staging);
+            let staged = download(share, row, generation, staging, &|_, _| {});
             context.progress.add(row.size);
             staged
         });
@@ -93,12 +97,19 @@ pub(crate) fn fetch_all(
 }
 
 /// Brings a blob's object into staging, and makes sure that it has the right bytes. `None`: the bucket hasn't got it.
-fn download(share: &Share, row: &BlobRow, generation: &str, staging: &Staging) -> Result<Option<PathBuf>> {
+fn download(
+    share: &Share,
+    row: &BlobRow,
+    generation: &str,
+    staging: &Staging,
+    watch: Watch<'_>,
+) -> Result<Option<PathBuf>> {
     let path = staging.fresh();
     let file = fs::create_new(&path, fs::READ_ONLY)?;
     let mut room = fs::Lease::new(staging.dir());
     room.cover(row.size)?;
     let (mut hasher, mut bytes) = (Hasher::default(), 0);
+    watch(&file, 0);
     let read = share.read_blob(&row.blake3, generation, &mut |part| {
         bytes += part.len() as u64;
         if bytes > row.size {
@@ -106,7 +117,9 @@ fn download(share: &Share, row: &BlobRow, generation: &str, staging: &Staging) -
             return Err(fs::Error::at("fetch to", &path)(std::io::Error::other("it is larger than it should be")));
         }
         hasher.update(part);
-        fs::append(&file, &path, part)
+        fs::append(&file, &path, part)?;
+        watch(&file, bytes);
+        Ok(())
     });
     let is_there = if bytes > row.size { true } else { read? };
     let digests = hasher.finish();

@@ -1,8 +1,8 @@
 //! Whether a blob has its bytes: found out, recorded, and finished where a gc that died was at it.
 
-use super::elsewhere::fetch;
+use super::elsewhere::{Watch, fetch};
 use crate::blobs::{Blobs, Found};
-use crate::digest::Blake3;
+use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobRow, State};
@@ -22,7 +22,7 @@ pub(crate) fn record_quarantine(store: &Store, blake3: &Blake3, moved: &Path, no
 /// is not the one that was recorded; what is found bad is recorded as lost, so that nothing else hands it out.
 pub(crate) fn is_usable(store: &Store, row: &BlobRow) -> Result<bool> {
     if row.state != State::Live {
-        return fetch(store, row);
+        return fetch(store, row, &|_, _| {});
     }
     let found = match store.blobs.find(&row.blake3)? {
         Found::File(found) if row.is_file(&found) => return Ok(true),
@@ -51,7 +51,7 @@ fn set_lost(store: &Store, row: &BlobRow) -> Result<bool> {
     transaction.set_lost(row.id)?;
     transaction.commit()?;
     match store.manifest.blob(row.id)? {
-        Some(now) if now.state == State::Elsewhere => fetch(store, &now),
+        Some(now) if now.state == State::Elsewhere => fetch(store, &now, &|_, _| {}),
         _ => Ok(false),
     }
 }
@@ -67,6 +67,21 @@ pub fn read_through(store: &Store, blake3: &Blake3) -> Result<bool> {
         Err(error) if !error.is_not_found() => Err(error.into()),
         Ok(_) | Err(_) => set_lost(store, &row),
     }
+}
+
+/// Tells whether a blob's bytes would have to be fetched from the share.
+pub(crate) fn is_elsewhere(store: &Store, blake3: &Blake3) -> Result<bool> {
+    let row = store.manifest.find_blob(blake3)?;
+    Ok(store.share().is_some() && row.is_some_and(|row| row.state == State::Elsewhere))
+}
+
+/// Fetches a blob from the share, where it isn't here, before somebody's eyes. Returns its file and what indexes call it by.
+pub(crate) fn bring(store: &Store, blake3: &Blake3, watch: Watch<'_>) -> Result<Option<(File, Sha256)>> {
+    let Some(row) = store.manifest.find_blob(blake3)? else { return Ok(None) };
+    if row.state != State::Live && !fetch(store, &row, watch)? {
+        return Ok(None);
+    }
+    Ok(open_blob(store, blake3)?.map(|(file, _)| (file, row.sha256)))
 }
 
 /// Opens a blob to hand it out, fetched if need be, with the stat by which its bytes are known to be right. `None`: they are missing or wrong, which is

@@ -11,6 +11,7 @@ use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
 use super::endpoint::{Endpoint, FileAddress};
+use super::flow::{FeedReader, Status, Trouble};
 use super::{Answer, Request, Server, discretion, feed, sidecars};
 use crate::blobs::Blobs;
 use crate::catalog::view_contents::Shown;
@@ -33,6 +34,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// So many decisions are remembered.
 const MAX_KNOWN: usize = 4096;
@@ -42,6 +44,10 @@ const MAX_SMALL_BYTES: usize = 8 << 20;
 const METADATA: &str = ".metadata";
 /// A file of at most this size is small.
 const SMALL_BYTES: u64 = 32 << 10;
+/// One of at least this size is given while it comes from the share; smaller ones are here at once.
+const LARGE_BYTES: u64 = 1 << 20;
+/// So long a client waits for the share's first bytes, and then for more as they come.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// A file's address, and the one view that counts for whoever may read no other.
 type FileKey = (FileAddress, Option<CollectionName>);
@@ -302,12 +308,20 @@ fn give(server: &Server, request: &Request, known: &FileDecision) -> Result<Opti
             return Ok(Some(without_bytes(&verdict, &of)));
         }
     };
-    let Some(body) = body(server, known, &range)? else {
-        server.counters.bad_blobs.add(1);
-        let text = format!("the bytes of {} are damaged or missing: they need repair", known.filename);
-        let mut answer = unavailable(text);
-        answer.extensions_mut().insert(Damaged);
-        return Ok(Some(answer));
+    let body = match body(server, known, &range, *request.method() == Method::HEAD)? {
+        Looked::Body(body) => body,
+        Looked::Failed(trouble) => {
+            let mut answer = feed::troubled(server, request, trouble);
+            answer.extensions_mut().insert(Damaged);
+            return Ok(Some(answer));
+        }
+        Looked::Bad => {
+            server.counters.bad_blobs.add(1);
+            let text = format!("the bytes of {} are damaged or missing: they need repair", known.filename);
+            let mut answer = unavailable(text);
+            answer.extensions_mut().insert(Damaged);
+            return Ok(Some(answer));
+        }
     };
     if *request.method() == Method::GET && range.start == 0 {
         count(server, known);
@@ -415,8 +429,18 @@ fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -
     }
 }
 
-/// Returns a range of a file's bytes; `None`: they are missing or wrong, which is recorded.
-fn body(server: &Server, known: &FileDecision, range: &Range<u64>) -> Result<Option<Body>> {
+/// What came of looking for a file's bytes.
+enum Looked {
+    /// These are they, or will be.
+    Body(Body),
+    /// They are missing or wrong, which is recorded.
+    Bad,
+    /// They can't be fetched just now.
+    Failed(Trouble),
+}
+
+/// Returns a range of a file's bytes; of a file that isn't here none, if only its headers are wanted.
+fn body(server: &Server, known: &FileDecision, range: &Range<u64>, is_head: bool) -> Result<Looked> {
     let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
     let last = *right();
     let is_right = |found: &Metadata| {
@@ -427,14 +451,17 @@ fn body(server: &Server, known: &FileDecision, range: &Range<u64>) -> Result<Opt
         && let Some(bytes) = server.files.small.get(&known.blake3)
         && server.files.blobs.stat(&known.blake3)?.is_some_and(|found| is_right(&found))
     {
-        return Ok(Some(Body::Bytes(part(&bytes, range))));
+        return Ok(Looked::Body(Body::Bytes(part(&bytes, range))));
     }
     let opened = server.files.blobs.open(&known.blake3).ok();
     let file = match opened.filter(|file| file.metadata().is_ok_and(|found| is_right(&found))) {
         Some(file) => file,
         None => {
+            if let Some(coming) = coming(server, known, range, is_head)? {
+                return Ok(coming);
+            }
             let found = crate::keep::health::open_blob(&*server.stores.borrow()?, &known.blake3)?;
-            let Some((file, signature)) = found else { return Ok(None) };
+            let Some((file, signature)) = found else { return Ok(Looked::Bad) };
             *right() = Some(signature);
             file
         }
@@ -443,9 +470,30 @@ fn body(server: &Server, known: &FileDecision, range: &Range<u64>) -> Result<Opt
     if is_small && fs::read_at_hand(&file, 0, &mut bytes) {
         let bytes = Bytes::from(bytes);
         server.files.small.insert(known.blake3, bytes.clone());
-        return Ok(Some(Body::Bytes(part(&bytes, range))));
+        return Ok(Looked::Body(Body::Bytes(part(&bytes, range))));
     }
-    Ok(Some(Body::File(file, range.clone())))
+    Ok(Looked::Body(Body::File(file, range.clone())))
+}
+
+/// Returns a range of a file that the share has, while it comes; `None`: it is looked for otherwise.
+fn coming(server: &Server, known: &FileDecision, range: &Range<u64>, is_head: bool) -> Result<Option<Looked>> {
+    let is_large = known.size >= LARGE_BYTES;
+    if !(is_head || is_large) || !crate::keep::health::is_elsewhere(&*server.stores.borrow()?, &known.blake3)? {
+        return Ok(None);
+    }
+    if is_head {
+        return Ok(Some(Looked::Body(Body::Bytes(Bytes::new()))));
+    }
+    let Some(feed) = server.fetches.open(known.blake3, known.size) else { return Ok(None) };
+    feed.wait(Instant::now() + PATIENCE);
+    Ok(match feed.status() {
+        Status::Running => {
+            let reader = FeedReader::new(feed, Some(range.clone()), Some(known.size));
+            Some(Looked::Body(Body::Feed(reader)))
+        }
+        Status::Done(_) => None,
+        Status::Failed(trouble) => Some(Looked::Failed(trouble)),
+    })
 }
 
 /// Returns a range of bytes that is within them.

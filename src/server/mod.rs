@@ -20,6 +20,7 @@ mod conditional;
 mod counters;
 mod discretion;
 mod feed;
+mod fetches;
 mod files;
 mod finish;
 mod flow;
@@ -123,6 +124,7 @@ pub struct Server {
     pub(in crate::server) counters: counters::Counters,
     pub(in crate::server) files: files::Files,
     pub(in crate::server) feeds: feed::Feeds,
+    pub(in crate::server) fetches: fetches::Fetches,
     pub(in crate::server) flights: Flights,
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
@@ -143,6 +145,7 @@ impl Server {
         let files = files::Files::new(stores.root());
         let client = Arc::new(client);
         let root = stores.root().to_owned();
+        let fetches = fetches::Fetches::new(root.clone(), options.actor.clone());
         let feeds = feed::Feeds::new(root, client.clone(), options.clock.clone());
         Ok(Self {
             who: options.actor.to_string(),
@@ -153,6 +156,7 @@ impl Server {
             counters: counters::Counters::default(),
             files,
             feeds,
+            fetches,
             flights: Flights::default(),
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),

@@ -16,9 +16,9 @@ const KEY: &str = "wcastest";
 const SECRET: &str = "wcastestsecret0123456789";
 
 /// A running SeaweedFS with a bucket `wcas`.
-struct Weed {
+pub(super) struct Weed {
     child: Child,
-    address: String,
+    pub(super) address: String,
     _dir: tempfile::TempDir,
 }
 
@@ -96,7 +96,7 @@ impl Weed {
 }
 
 /// The server that all tests of this file have in common: each has a prefix of its own.
-fn weed() -> Option<&'static Weed> {
+pub(super) fn weed() -> Option<&'static Weed> {
     static WEED: OnceLock<Option<Weed>> = OnceLock::new();
     WEED.get_or_init(|| Weed::start().inspect(|weed| end_with_us(weed.child.id()))).as_ref()
 }
@@ -115,7 +115,7 @@ fn end_with_us(pid: u32) {
 }
 
 /// Makes a team whose share is in the bucket, asked at an address.
-fn team(count: usize, address: &str) -> Team {
+pub(super) fn team(count: usize, address: &str) -> Team {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let nodes = (0..count).map(|_| {
         let mut env = Env::new();
@@ -205,7 +205,7 @@ fn credentials_come_from_a_profile_where_the_environment_has_none() {
 
 /// What lies between a node and its bucket does with the next request that fits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Trouble {
+pub(super) enum Trouble {
     /// The server does what it was asked; its answer is lost.
     AnswerLost,
     /// The server does what it was asked, and this status is told instead.
@@ -214,16 +214,20 @@ enum Trouble {
     Refused(u16),
     /// Nothing is done, and the connection is cut.
     Cut,
+    /// Half of the answer comes, and the rest when the plan is over.
+    Halved,
+    /// The last byte of the answer is another one.
+    Altered,
 }
 
 /// Stands before a bucket and makes trouble.
-struct Between {
-    address: String,
+pub(super) struct Between {
+    pub(super) address: String,
     plan: Arc<Mutex<Vec<(String, Trouble)>>>,
 }
 
 impl Between {
-    fn start(target: &str) -> Self {
+    pub(super) fn start(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let plan: Arc<Mutex<Vec<(String, Trouble)>>> = Arc::default();
@@ -238,7 +242,7 @@ impl Between {
     }
 
     /// Lets the next requests of a kind (`PUT log/`) meet trouble, one each.
-    fn plan(&self, troubles: &[(&str, Trouble)]) {
+    pub(super) fn plan(&self, troubles: &[(&str, Trouble)]) {
         *self.plan.lock().unwrap() = troubles.iter().map(|(what, trouble)| ((*what).to_owned(), *trouble)).collect();
     }
 
@@ -259,7 +263,16 @@ fn carry(mut client: TcpStream, target: &str, plan: &Mutex<Vec<(String, Trouble)
             let fits = |(what, _): &(String, Trouble)| {
                 what.split_once(' ').is_some_and(|(kind, part)| kind == method && path.contains(part))
             };
-            plan.iter().position(fits).map(|at| plan.remove(at).1)
+            let halved = |trouble: &Trouble| *trouble == Trouble::Halved;
+            let found = plan.iter().position(fits).map(|at| (at, plan[at].1));
+            // That one goes on until another plan is made.
+            found
+                .inspect(|(at, trouble)| {
+                    if !halved(trouble) {
+                        drop(plan.remove(*at))
+                    }
+                })
+                .map(|(_, trouble)| trouble)
         };
         let told = |status: u16| format!("HTTP/1.1 {status} Trouble\r\ncontent-length: 0\r\n\r\n").into_bytes();
         let answer = match trouble {
@@ -272,6 +285,18 @@ fn carry(mut client: TcpStream, target: &str, plan: &Mutex<Vec<(String, Trouble)
                 match trouble {
                     Some(Trouble::AnswerLost) => return Ok(()),
                     Some(Trouble::Told(status)) => told(status),
+                    Some(Trouble::Altered) => {
+                        let [rest @ .., last] = &answer[..] else { return Ok(()) };
+                        [rest, &[last ^ 1]].concat()
+                    }
+                    Some(Trouble::Halved) => {
+                        let (first, rest) = answer.split_at(answer.len() / 2);
+                        client.write_all(first)?;
+                        while !plan.lock().unwrap().is_empty() {
+                            thread::sleep(Duration::from_millis(5));
+                        }
+                        rest.to_vec()
+                    }
                     _ => answer,
                 }
             }

@@ -86,7 +86,7 @@ fn form(wheel: &Wheel) -> Vec<u8> {
 }
 
 /// Returns the path of the one file of a project, as its page links it.
-fn path_of(server: &WcasServer, project: &str) -> String {
+pub(super) fn path_of(server: &WcasServer, project: &str) -> String {
     path_in(server, "shared", project)
 }
 

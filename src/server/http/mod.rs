@@ -130,6 +130,7 @@ pub fn serve(server: Arc<Server>, listener: TcpListener, options: HttpOptions, m
         Ok::<_, io::Error>((left, stopped))
     })?;
     pulls.feeds.close(grace.saturating_sub(stopped.elapsed()));
+    pulls.fetches.close(grace.saturating_sub(stopped.elapsed()));
     // Threads that still wait for a remote end with the process.
     runtime.shutdown_timeout(Duration::from_millis(200));
     Ok(left)
