@@ -114,10 +114,9 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 20] = [
+const OVER_BUDGET: [&str; 18] = [
     "cli/collection.rs:",
     "cli/serve.rs run:",
-    "cli/verify.rs run:",
     "index/read/json.rs:",
     "manifest/entry.rs:",
     "manifest/mod.rs:",
@@ -127,7 +126,6 @@ const OVER_BUDGET: [&str; 20] = [
     "intake/mod.rs stage_all:",
     "keep/publish.rs:",
     "ops/rebuild.rs:",
-    "ops/verify/mod.rs verify:",
     "server/files.rs:",
     "server/http/connection.rs:",
     "store/mod.rs:",

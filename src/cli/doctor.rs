@@ -27,7 +27,9 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
         if let Some(share) = &report.share {
             let node = share.node.map_or("no node yet".to_owned(), |number| format!("node {number}"));
             let log = share.log.as_ref().map_or(String::new(), |log| format!(", its log at {log}"));
-            writeln!(out, "{node} of {}{log}, {} known", share.url, print::count(share.records as usize, "record"))?;
+            let records = print::count(share.records as usize, "record");
+            let objects = share.objects.map_or(String::new(), |count| format!(", {}", print::count(count, "object")));
+            writeln!(out, "{node} of {}{log}, {records} known{objects}", share.url)?;
         }
         for finding in &report.findings {
             let severity = if finding.severity == Severity::Problem { "problem" } else { "note" };

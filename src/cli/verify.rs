@@ -8,7 +8,7 @@ use std::time::Duration;
 use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops;
-use wcas::ops::verify::{ProblemKind, VerifyOptions};
+use wcas::ops::verify::{BucketOptions, ProblemKind, VerifyOptions};
 
 /// Read every blob and compare it with its name
 ///
@@ -39,9 +39,13 @@ pub(super) struct Args {
     /// Put right bytes in the place of wrong ones, from trees that have copies, and make anew what is missing of trees
     #[arg(long)]
     repair: bool,
+    /// On a node of a shared store: the share's objects instead of the files here. All are listed, and compared with what should be
+    /// there; then they are read, from where the last run stopped. --repair puts again what this node has
+    #[arg(long, conflicts_with_all = ["parallel", "quick", "max_age", "deep"])]
+    bucket: bool,
     /// Compare collections with their signed revisions instead: the list, and every listed file's bytes. FILE names who may sign, as
     /// `ssh-keygen -Y verify -f` reads it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["parallel", "quick", "max_age", "max_duration", "rate", "repair", "deep"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["parallel", "quick", "max_age", "max_duration", "rate", "repair", "deep", "bucket"])]
     signed: Option<PathBuf>,
     /// Only these collections [default: all]
     #[arg(long, value_name = "C", requires = "signed", value_delimiter = ',')]
@@ -54,6 +58,9 @@ pub(super) struct Args {
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if let Some(signers) = &args.signed {
         return sign::verify(app, signers, &args.collection, args.tree.as_deref());
+    }
+    if args.bucket {
+        return bucket(app, &args);
     }
     let store = app.open()?;
     let options = VerifyOptions {
@@ -68,22 +75,10 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let report = ops::verify::verify(&store, &app.context(), &options)?;
     let text = |out: &mut dyn Write| {
         for problem in &report.problems {
-            let kind = match problem.kind {
-                ProblemKind::Corrupt => "corrupt",
-                ProblemKind::Missing => "missing",
-                ProblemKind::Unreadable => "unreadable",
-                ProblemKind::Row => "row",
-            };
             let state = if problem.repaired { " (repaired)" } else { "" };
-            writeln!(out, "{kind}{state}: {}", problem.path.display())?;
+            writeln!(out, "{}{state}: {}", word(problem.kind), problem.path.display())?;
             writeln!(out, "  {}", problem.detail)?;
-            if !problem.filenames.is_empty() {
-                writeln!(out, "  files: {}", problem.filenames.join(", "))?;
-            }
-            if !problem.collections.is_empty() {
-                let names: Vec<&str> = problem.collections.iter().map(|name| name.as_str()).collect();
-                writeln!(out, "  collections: {}", names.join(", "))?;
-            }
+            tell_names(out, &problem.filenames, &problem.collections)?;
             if let Some(path) = &problem.quarantine {
                 writeln!(out, "  quarantine: {}", path.display())?;
             }
@@ -119,6 +114,63 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     }
     if report.left > 0 {
         app.note(&format!("{} are left for the next run", print::count(report.left, "blob")));
+    }
+    Ok(if report.is_good() { End::Done } else { End::Problems })
+}
+
+fn word(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Corrupt => "corrupt",
+        ProblemKind::Missing => "missing",
+        ProblemKind::Unreadable => "unreadable",
+        ProblemKind::Row => "row",
+    }
+}
+
+fn tell_names(out: &mut dyn Write, filenames: &[String], collections: &[CollectionName]) -> std::io::Result<()> {
+    if !filenames.is_empty() {
+        writeln!(out, "  files: {}", filenames.join(", "))?;
+    }
+    if !collections.is_empty() {
+        let names: Vec<&str> = collections.iter().map(|name| name.as_str()).collect();
+        writeln!(out, "  collections: {}", names.join(", "))?;
+    }
+    Ok(())
+}
+
+/// `wcas verify --bucket`
+fn bucket(app: &App, args: &Args) -> Result<End> {
+    let store = app.open()?;
+    let options = BucketOptions { max_duration: args.max_duration, rate: args.rate, repair: args.repair };
+    let report = ops::verify::verify_bucket(&store, &app.context(), &options)?;
+    let text = |out: &mut dyn Write| {
+        for problem in &report.problems {
+            let state = if problem.repaired { " (repaired)" } else { "" };
+            let object = problem.object.clone().unwrap_or_else(|| problem.blake3.to_string());
+            writeln!(out, "{}{state}: {object}", word(problem.kind))?;
+            writeln!(out, "  {}", problem.detail)?;
+            tell_names(out, &problem.filenames, &problem.collections)?;
+        }
+        let (objects, read) = (print::count(report.objects, "object"), print::size(report.bytes));
+        let problems = match report.problems.len() {
+            0 => "all good".to_owned(),
+            count => print::count(count, "problem"),
+        };
+        writeln!(out, "compared {objects}, read {} ({read}) in {:.2} s: {problems}", report.checked, report.seconds)
+    };
+    // What is wrong is told even when nothing else should be.
+    if report.problems.is_empty() {
+        app.done("verify-bucket", &report, text)?;
+    } else {
+        app.report("verify-bucket", &report, text)?;
+    }
+    if report.orphans > 0 {
+        let (count, bytes) = (print::count(report.orphans, "object"), print::size(report.orphan_bytes));
+        app.note(&format!("{count} ({bytes}) no file has: gc takes what stays so for a week"));
+    }
+    report.failures.iter().for_each(|failure| app.warn(failure));
+    if report.left > 0 {
+        app.note(&format!("{} are left for the next run to read", print::count(report.left, "object")));
     }
     Ok(if report.is_good() { End::Done } else { End::Problems })
 }

@@ -1,6 +1,6 @@
 //! Objects in a share's bucket that no blob has any longer, and the fence below which no new blob may begin.
 
-use super::{Error, Result, Rows, Transaction};
+use super::{BlobRow, Error, Result, Rows, Transaction};
 use crate::digest::Blake3;
 use rusqlite::OptionalExtension;
 
@@ -8,6 +8,8 @@ use rusqlite::OptionalExtension;
 const FENCE: &str = "fence";
 /// The key in `here` of when the bucket was last looked through.
 const SCANNED: &str = "scanned_at";
+/// The key in `here` of the blob up to which this node has read the bucket's objects, in the order of their digests.
+const READ_TO: &str = "read_to";
 
 impl Rows {
     /// Returns the names of objects that were doomed at or before a time.
@@ -20,6 +22,11 @@ impl Rows {
     /// Tells when this node last looked through the bucket.
     pub fn scanned_at(&self) -> Result<Option<i64>> {
         Ok(self.here(SCANNED)?.and_then(|at| at.parse().ok()))
+    }
+
+    /// Returns the blob up to which this node has read the bucket's objects; `None`: it begins with the first.
+    pub fn objects_read_to(&self) -> Result<Option<Blake3>> {
+        Ok(self.here(READ_TO)?.and_then(|blake3| blake3.parse().ok()))
     }
 
     /// Makes sure that no orphan scan has passed the generation of a blob that is about to come: its object may be doomed.
@@ -58,6 +65,25 @@ impl Transaction<'_> {
             }
         }
         Ok(count)
+    }
+
+    /// Lets a blob's row name another object, if it still names the one that was seen, which is doomed. Returns whether it did.
+    pub fn replace_object(&self, row: &BlobRow, generation: &str, now: i64) -> Result<bool> {
+        self.require_above_fence(generation)?;
+        let sql = "UPDATE blob SET generation = ?3 WHERE id = ?1 AND generation IS ?2";
+        if self.conn.prepare_cached(sql)?.execute((row.id, &row.generation, generation))? == 0 {
+            return Ok(false);
+        }
+        if let Some(old) = &row.generation {
+            let sql = "INSERT INTO doomed(key, since) VALUES(?1, ?2) ON CONFLICT DO NOTHING";
+            self.conn.prepare_cached(sql)?.execute((format!("{}.{old}", row.blake3), now))?;
+        }
+        Ok(true)
+    }
+
+    /// Records up to which blob this node has read the bucket's objects.
+    pub fn set_objects_read_to(&self, blake3: &Blake3) -> Result<()> {
+        self.set_here(READ_TO, &blake3.to_string())
     }
 
     /// Records that this node has looked through the bucket.

@@ -30,6 +30,22 @@ impl Folder {
     fn temporary(&self) -> PathBuf {
         self.root.join("tmp").join(fs::unique_name())
     }
+
+    /// Returns all files below a folder.
+    fn files(&self, folder: &str) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.path(folder)];
+        while let Some(dir) = folders.pop() {
+            for (kind, name) in fs::kinds(&dir)? {
+                if kind.is_dir() {
+                    folders.push(dir.join(name));
+                } else if kind.is_file() {
+                    files.push(dir.join(name));
+                }
+            }
+        }
+        Ok(files)
+    }
 }
 
 impl Bucket for Folder {
@@ -133,18 +149,19 @@ impl Bucket for Folder {
     }
 
     fn names(&self, folder: &str) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        let mut folders = vec![self.path(folder)];
-        while let Some(dir) = folders.pop() {
-            for (kind, name) in fs::kinds(&dir)? {
-                if kind.is_dir() {
-                    folders.push(dir.join(name));
-                } else if kind.is_file() {
-                    names.extend(name.into_string());
-                }
+        let files = self.files(folder)?.into_iter();
+        Ok(files.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+    }
+
+    fn sizes(&self, folder: &str) -> Result<Vec<(String, u64)>> {
+        let mut sizes = Vec::new();
+        for path in self.files(folder)? {
+            // It may have gone since its folder was listed.
+            if let (Some(name), Some(found)) = (path.file_name().and_then(|name| name.to_str()), fs::entry(&path)?) {
+                sizes.push((name.to_owned(), found.len()));
             }
         }
-        Ok(names)
+        Ok(sizes)
     }
 
     fn now(&self) -> Result<SystemTime> {

@@ -11,6 +11,7 @@
 //!
 //! The rules that keep a committed blob's object in place are the manifest's and [`crate::keep`]'s; a bucket only stores.
 
+mod check;
 mod error;
 mod folder;
 mod log;
@@ -22,6 +23,7 @@ mod snapshot;
 
 use crate::digest::Blake3;
 use crate::fs::{self, unique_name};
+pub use check::Object;
 pub use error::{Error, Result};
 use folder::Folder;
 use objects::Objects;
@@ -68,6 +70,8 @@ trait Bucket: Debug + Send + Sync {
     fn remove(&self, key: &str) -> Result<()>;
     /// Returns the names of all objects below a folder, without the folders that they are in.
     fn names(&self, folder: &str) -> Result<Vec<String>>;
+    /// Returns the same with the sizes of the objects.
+    fn sizes(&self, folder: &str) -> Result<Vec<(String, u64)>>;
     /// Returns the bucket's time.
     fn now(&self) -> Result<SystemTime>;
     /// Removes what was begun long ago and never finished.
@@ -251,11 +255,6 @@ impl Share {
         self.bucket.read(&blob_key(blake3, generation), look)
     }
 
-    /// Tells whether the bucket has a blob's object, of this size.
-    pub fn has_blob(&self, blake3: &Blake3, generation: &str, size: u64) -> Result<bool> {
-        Ok(self.bucket.size(&blob_key(blake3, generation))? == Some(size))
-    }
-
     /// Returns the error that says that a blob's object has other bytes than it is named after.
     pub fn wrong_bytes(&self, blake3: &Blake3, generation: &str) -> Error {
         Error::WrongBytes(blob_key(blake3, generation))
@@ -263,11 +262,7 @@ impl Share {
 
     /// Returns all objects of blobs: digest and generation.
     pub fn blobs(&self) -> Result<Vec<(Blake3, String)>> {
-        let parsed = |name: &String| {
-            let (digest, generation) = name.split_once('.')?;
-            Some((digest.parse().ok()?, generation.to_owned()))
-        };
-        Ok(self.bucket.names("blobs")?.iter().filter_map(parsed).collect())
+        Ok(self.bucket.names("blobs")?.iter().filter_map(|name| parse_name(name)).collect())
     }
 
     /// Returns what generations that were given so many seconds ago begin with: those that are less were given before.
@@ -296,6 +291,12 @@ impl Share {
 /// Returns a time as generations begin with it.
 fn digits(at: SystemTime) -> String {
     format!("{:011x}", at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis())
+}
+
+/// Returns the digest and generation that an object's name is made of.
+fn parse_name(name: &str) -> Option<(Blake3, String)> {
+    let (digest, generation) = name.split_once('.')?;
+    Some((digest.parse().ok()?, generation.to_owned()))
 }
 
 fn blob_key(blake3: &Blake3, generation: &str) -> String {

@@ -221,8 +221,12 @@ impl Bucket for Objects {
     }
 
     fn names(&self, folder: &str) -> Result<Vec<String>> {
-        let names = self.list(folder)?.into_iter();
-        Ok(names.filter_map(|meta| meta.location.filename().map(str::to_owned)).collect())
+        Ok(self.sizes(folder)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn sizes(&self, folder: &str) -> Result<Vec<(String, u64)>> {
+        let found = self.list(folder)?.into_iter();
+        Ok(found.filter_map(|meta| Some((meta.location.filename()?.to_owned(), meta.size))).collect())
     }
 
     fn now(&self) -> Result<SystemTime> {

@@ -19,6 +19,7 @@ mod moves;
 mod nodes;
 mod served;
 mod stress;
+mod verify;
 
 use std::fs;
 use std::path::{Path, PathBuf};

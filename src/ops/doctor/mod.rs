@@ -115,7 +115,7 @@ pub fn doctor(store: &Store, context: &Context<'_>) -> Result<DoctorReport> {
             false
         }
     };
-    examination.share();
+    let share = examination.share();
     context.progress.start("examining", 0);
     match examination.manifest(context.now) {
         Err(Error::Manifest(error) | Error::Store(store::Error::Manifest(error))) if error.is_corrupt() => {
@@ -138,7 +138,7 @@ pub fn doctor(store: &Store, context: &Context<'_>) -> Result<DoctorReport> {
         reflink,
         free_bytes,
         is_writable: tried.is_ok(),
-        share: node::state(store).ok().flatten(),
+        share,
         findings,
     })
 }

@@ -10,6 +10,7 @@ use crate::fs;
 use crate::keep::elsewhere::put_back;
 use crate::keep::health::{is_usable, record_quarantine};
 use crate::manifest::{BlobRow, State};
+use crate::name::CollectionName;
 use crate::ops::view;
 use crate::store::Store;
 use std::collections::BTreeSet;
@@ -58,14 +59,7 @@ pub(super) fn problem(
             }
         }
     }
-    let mut collections = BTreeSet::new();
-    let mut filenames: BTreeSet<String> = store.manifest.filenames(row.id)?.into_iter().collect();
-    for entry in store.manifest.blob_entries(row.id)? {
-        filenames.insert(entry.filename);
-        if entry.removed.is_none() {
-            collections.insert(entry.collection);
-        }
-    }
+    let (filenames, collections) = names(store, row)?;
     let repaired = repair
         && store.is_writable()
         && match truth {
@@ -82,6 +76,19 @@ pub(super) fn problem(
         quarantine,
         repaired,
     }))
+}
+
+/// Returns the filenames that a blob has, and the collections that list it now.
+pub(super) fn names(store: &Store, row: &BlobRow) -> Result<(BTreeSet<String>, BTreeSet<CollectionName>)> {
+    let mut collections = BTreeSet::new();
+    let mut filenames: BTreeSet<String> = store.manifest.filenames(row.id)?.into_iter().collect();
+    for entry in store.manifest.blob_entries(row.id)? {
+        filenames.insert(entry.filename);
+        if entry.removed.is_none() {
+            collections.insert(entry.collection);
+        }
+    }
+    Ok((filenames, collections))
 }
 
 /// Marks a bad blob lost and moves its bytes to quarantine, if they still are the ones that were judged. Returns `None` when the

@@ -4,10 +4,12 @@
 //! from the medium. What is bad is marked lost and moved to quarantine, so that no link leads to it; nothing is destroyed. Trees on disk
 //! are looked at, too: whether all that was made of them stands.
 
+mod bucket;
 mod mend;
 mod read;
 mod trees;
 
+pub use bucket::{BucketOptions, BucketProblem, BucketReport, verify_bucket};
 pub use trees::DamagedTree;
 
 use crate::context::Context;
@@ -21,10 +23,10 @@ use crate::parallel;
 use crate::store::Store;
 use crate::words::reason;
 use mend::{problem, rewrite_sidecars};
-use read::{Look, Reader};
+use read::{Look, Pace, Reader};
 use serde::Serialize;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -141,14 +143,8 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
     let mut report = VerifyReport::default();
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
-    let reader = Reader {
-        blobs: &store.blobs,
-        rows: &rows,
-        quick: options.quick,
-        rate: options.rate,
-        started,
-        bytes: AtomicU64::new(0),
-    };
+    let reader =
+        Reader { blobs: &store.blobs, rows: &rows, quick: options.quick, pace: Pace::new(options.rate, started) };
     let (sender, receiver) = mpsc::channel();
     let work = |sender: mpsc::Sender<(usize, Look)>| {
         loop {
@@ -195,7 +191,7 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
     {
         report.fail("not all trees could be looked at", &reason(&error));
     }
-    report.bytes = reader.bytes.load(Ordering::Relaxed);
+    report.bytes = reader.pace.bytes();
     report.left = rows.len() - report.checked;
     report.problems.sort_by(|a, b| (a.kind, &a.filenames, a.blake3).cmp(&(b.kind, &b.filenames, b.blake3)));
     report.seconds = started.elapsed().as_secs_f64();

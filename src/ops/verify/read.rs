@@ -42,9 +42,33 @@ pub(super) struct Reader<'a> {
     pub(super) blobs: &'a Blobs,
     pub(super) rows: &'a [BlobRow],
     pub(super) quick: bool,
-    pub(super) rate: Option<u64>,
-    pub(super) started: Instant,
-    pub(super) bytes: AtomicU64,
+    pub(super) pace: Pace,
+}
+
+/// Counts what all threads read, and keeps them to so many bytes a second.
+pub(super) struct Pace {
+    rate: Option<u64>,
+    started: Instant,
+    bytes: AtomicU64,
+}
+
+impl Pace {
+    pub(super) fn new(rate: Option<u64>, started: Instant) -> Self {
+        Self { rate: rate.filter(|rate| *rate > 0), started, bytes: AtomicU64::new(0) }
+    }
+
+    /// Counts bytes that were read, and waits until more may be.
+    pub(super) fn took(&self, bytes: usize) {
+        let total = self.bytes.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if let Some(rate) = self.rate {
+            let due = Duration::from_secs_f64(total as f64 / rate as f64);
+            std::thread::sleep(due.saturating_sub(self.started.elapsed()));
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Reader<'_> {
@@ -106,11 +130,7 @@ impl Reader<'_> {
             } else {
                 hasher.update(part);
             }
-            let total = self.bytes.fetch_add(part.len() as u64, Ordering::Relaxed) + part.len() as u64;
-            if let Some(rate) = self.rate.filter(|rate| *rate > 0) {
-                let due = Duration::from_secs_f64(total as f64 / rate as f64);
-                std::thread::sleep(due.saturating_sub(self.started.elapsed()));
-            }
+            self.pace.took(part.len());
             Ok(())
         })?;
         Ok(hasher.finish())
