@@ -145,6 +145,12 @@ impl Share {
             if bucket.is_empty() || prefix.split('/').any(|part| matches!(part, "." | "..")) || prefix.contains("//") {
                 return Err(refused(provider.example()));
             }
+            // It is kept in wcas.json, which has no secrets.
+            if location.endpoint.as_ref().is_some_and(|endpoint| endpoint.contains(['?', '@'])) {
+                return Err(refused(
+                    "its endpoint is a server's address, without credentials: they come from the environment",
+                ));
+            }
             if location.region.is_some() && provider != Provider::S3 {
                 return Err(refused("only buckets of s3:// are asked by their region"));
             }

@@ -1,6 +1,6 @@
 //! A share at Azure, by its own emulator, and at Google, by a stand-in of what a share asks of it: no emulator knows Google's conditions.
 
-use super::bucket::{end_with_us, free_ports, message};
+use super::bucket::{Between, assert_lost_answers_count_once, end_with_us, free_ports, message};
 use super::support::{Env, Wheel, skip, until};
 use super::{Team, blobs};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -94,6 +94,7 @@ fn assert_one_store(team: &Team) {
     assert!(fs::read(path).unwrap() == fs::read(one.path("dist/large-1.0-py3-none-any.whl")).unwrap());
     two.ok(["lookup", "demo"]);
     two.ok(["verify"]);
+    assert_eq!(two.json(["verify", "--bucket"])["checked"], 2);
     two.ok(["invalidate", "large", "--yes"]);
     assert_eq!(one.json(["gc", "--grace", "0"])["swept"], 1);
     two.ok(["gc", "--grace", "0"]);
@@ -114,6 +115,14 @@ fn imports_into_a_container_at_once_all_count() {
     team.import_at_once(4);
     team.assert_equal();
     assert_eq!(team.nodes[0].json(["list"])["distributions"].as_array().unwrap().len(), 16);
+}
+
+#[test]
+fn an_answer_of_azure_that_is_lost_counts_once() {
+    let Some(endpoint) = azurite() else { return };
+    let (address, _) = endpoint.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let between = Between::start(address);
+    assert_lost_answers_count_once(&between, &azure_team(2, &format!("http://{}/{ACCOUNT}", between.address)));
 }
 
 #[test]
@@ -139,6 +148,8 @@ fn what_is_said_wrongly_of_a_share_is_a_usage_error() {
         (&["gs://wcas/../x"], "gs://bucket/wheels"),
         (&["gcs://wcas"], "az://container/prefix"),
         (&["gs://wcas", "--region", "eu"], "region"),
+        (&["az://wcas", "--endpoint", "https://team.blob.core.windows.net?sig=secret"], "without credentials"),
+        (&["s3://wcas", "--endpoint", "https://key:secret@s3.example"], "without credentials"),
         (&["az://wcas"], "AZURE_STORAGE_ACCOUNT_NAME"),
     ];
     for (args, told) in cases {
@@ -312,6 +323,14 @@ fn imports_into_googles_bucket_at_once_all_count() {
     team.import_at_once(2);
     team.assert_equal();
     assert_eq!(team.nodes[0].json(["list"])["distributions"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn an_answer_of_google_that_is_lost_counts_once() {
+    let google = Google::start();
+    let between = Between::start(google.endpoint.strip_prefix("http://").unwrap());
+    let through = Google { endpoint: format!("http://{}", between.address), state: google.state.clone() };
+    assert_lost_answers_count_once(&between, &google_team(2, &through));
 }
 
 #[test]

@@ -87,10 +87,11 @@ impl Stage {
         while Instant::now() < self.end {
             let node = &self.team.nodes[random.below(NODES) as usize];
             let name = format!("w{}", random.below(WHEELS / 2) * 2 + 1);
-            match random.below(5) {
+            match random.below(6) {
                 0 | 1 => drop(self.run(random, node, &["invalidate", &name, "--yes"])),
                 2 => drop(self.run(random, node, &["lookup", &name])),
                 3 => drop(self.run(random, node, &["verify"])),
+                4 => drop(self.run(random, node, &["verify", "--bucket", "--repair"])),
                 _ => drop(self.run(random, node, &["gc", "--grace", "0", "--cache-size", "0"])),
             }
         }
