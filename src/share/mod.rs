@@ -108,10 +108,10 @@ struct Format {
 pub struct Location {
     /// `file:///absolute/path`, or `s3://bucket/prefix`, `gs://…`, `az://…`.
     pub url: String,
-    /// The bucket's server, where it isn't Amazon's.
+    /// The bucket's server, where it isn't the provider's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The bucket's region.
+    /// The bucket's region, of `s3://` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// The database that has the log, where it isn't in the bucket: `postgres://user@host/database`.
