@@ -4,6 +4,7 @@
 
 mod app;
 mod aws;
+mod backup;
 mod collection;
 mod config;
 mod doctor;
@@ -80,6 +81,8 @@ enum Command {
     Init(init::Args),
     Share(share::ShareArgs),
     Unshare(share::UnshareArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Import(import::Args),
     Inspect(inspect::Args),
     Lookup(lookup::Args),
@@ -193,6 +196,8 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Init(args) => init::run(app, args),
         Command::Share(args) => share::share(app, args),
         Command::Unshare(args) => share::unshare(app, args),
+        Command::Backup(args) => backup::backup(app, args),
+        Command::Restore(args) => backup::restore(app, args),
         Command::Import(args) => import::run(app, args),
         Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),

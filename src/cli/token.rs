@@ -83,12 +83,8 @@ impl Expiry {
 
 /// Reads `30d`, `2031-12-31` or `2031-12-31T18:00:00Z`.
 fn expiry(text: &str) -> std::result::Result<Expiry, String> {
-    let is_date = |text: &str| text.len() == 10 && text.split('-').count() == 3;
-    let moment = if is_date(text) { format!("{text} 00:00:00") } else { text.to_owned() };
-    if let Ok(time) = humantime::parse_rfc3339_weak(&moment)
-        && let Ok(since) = time.duration_since(std::time::UNIX_EPOCH)
-    {
-        return Ok(Expiry::At(since.as_secs().cast_signed()));
+    if let Some(moment) = units::moment(text) {
+        return Ok(Expiry::At(moment));
     }
     units::seconds(text).map(Expiry::In).map_err(|error| format!("{error}, or a date such as 2031-12-31"))
 }

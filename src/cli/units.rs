@@ -16,6 +16,14 @@ pub(super) fn positive<T: FromStr + Default + PartialEq>(text: &str) -> Result<T
     whole(text).ok().filter(|number| *number != T::default()).ok_or_else(|| "write a whole number from 1".to_owned())
 }
 
+/// Reads `2031-12-31` or `2031-12-31T18:00:00Z`, as seconds since 1970.
+pub(super) fn moment(text: &str) -> Option<i64> {
+    let is_date = text.len() == 10 && text.split('-').count() == 3;
+    let moment = if is_date { format!("{text} 00:00:00") } else { text.to_owned() };
+    let time = humantime::parse_rfc3339_weak(&moment).ok()?;
+    Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs().cast_signed())
+}
+
 /// Reads bytes a second.
 pub(super) fn rate(text: &str) -> Result<u64, String> {
     let rate = bytes(text.strip_suffix("/s").unwrap_or(text))?;

@@ -129,6 +129,12 @@ fn download(
     Ok(is_there.then_some(path))
 }
 
+/// Brings a blob's object among files on their way, for who wants to carry it on. `None`: the bucket hasn't got it.
+pub(crate) fn fetch_to(share: &Share, row: &BlobRow, staging: &Staging) -> Result<Option<PathBuf>> {
+    let generation = row.generation.as_deref().unwrap_or_default();
+    download(share, row, generation, staging, &|_, _| {})
+}
+
 /// Gives right bytes, staged by a session, the name of a blob that lost its own or never had them here. Returns whether they are handed
 /// out now; where not, verify or gc got in between.
 pub(crate) fn put_back(store: &Store, session: &Session<'_>, row: &BlobRow, staged: &Path) -> Result<bool> {

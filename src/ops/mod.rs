@@ -4,6 +4,7 @@
 //! line prints. Verbs read no clock, no environment and no terminal.
 
 pub mod about;
+pub mod backup;
 pub mod block;
 pub mod builder_index;
 pub mod collection;
@@ -30,6 +31,7 @@ pub mod record;
 pub mod remote;
 pub mod requirements;
 pub mod reserve;
+pub mod restore;
 pub mod route;
 pub mod run;
 pub mod share;

@@ -92,6 +92,22 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// It is no share, and nothing is written to its log.
+    #[error(
+        "{0} is a backup: `wcas restore` makes a store of it, which can be read meanwhile, and written when that has ended"
+    )]
+    Backup(String),
+    /// There is no backup.
+    #[error("there is no backup at {0}")]
+    NoBackup(String),
+    /// It is another store's.
+    #[error("{url} is the backup of another store, {found}: each has a place of its own")]
+    OtherBackup {
+        /// Where.
+        url: String,
+        /// Which store's.
+        found: String,
+    },
     /// An object doesn't have the bytes that it is named after.
     #[error("the share's object {0} has wrong bytes")]
     WrongBytes(String),

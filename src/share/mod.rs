@@ -11,6 +11,7 @@
 //!
 //! The rules that keep a committed blob's object in place are the manifest's and [`crate::keep`]'s; a bucket only stores.
 
+mod backup;
 mod check;
 mod error;
 mod folder;
@@ -23,6 +24,7 @@ mod snapshot;
 
 use crate::digest::Blake3;
 use crate::fs::{self, unique_name};
+pub use backup::BackupLock;
 pub use check::Object;
 pub use error::{Error, Result};
 use folder::Folder;
@@ -42,10 +44,12 @@ use std::time::{Duration, SystemTime};
 const FOLDERS: [&str; 4] = ["log", "blobs", "snapshots", "tmp"];
 
 /// The features without which this program can't understand a share.
-const INCOMPATIBLE: [&str; 2] = [BUCKET_LOG, POSTGRES_LOG];
+const INCOMPATIBLE: [&str; 3] = [BUCKET_LOG, POSTGRES_LOG, BACKUP];
 /// The features that say where the log is.
 const BUCKET_LOG: &str = "log-v1";
 const POSTGRES_LOG: &str = "log-postgres-v1";
+/// The feature that says that there is none: this is a backup.
+const BACKUP: &str = "backup-v1";
 /// No `wcas.json` is longer.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -101,6 +105,12 @@ struct Format {
     /// Where the log is, if it isn't in the bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log: Option<String>,
+}
+
+impl Format {
+    fn is_backup(&self) -> bool {
+        self.incompat.iter().any(|feature| feature == BACKUP)
+    }
 }
 
 /// Where a share is.
@@ -171,7 +181,10 @@ impl Share {
 
     /// Returns what tells the share from all others; `None`: there is none yet.
     pub fn id(&self) -> Result<Option<String>> {
-        Ok(self.format()?.map(|format| format.share))
+        match self.format()? {
+            Some(format) if format.is_backup() => Err(Error::Backup(self.url.clone())),
+            found => Ok(found.map(|format| format.share)),
+        }
     }
 
     fn format(&self) -> Result<Option<Format>> {

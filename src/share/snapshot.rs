@@ -18,6 +18,19 @@ pub struct Snapshot {
     blake3: Blake3,
 }
 
+impl Snapshot {
+    /// Returns when it was put, by the bucket's clock, in seconds since 1970.
+    pub fn at(&self) -> i64 {
+        let generation = self.name.split('.').nth(1).unwrap_or_default();
+        let digits = generation.get(..11).and_then(|digits| i64::from_str_radix(digits, 16).ok());
+        digits.unwrap_or(0).div_euclid(1000)
+    }
+
+    pub(super) fn key(&self) -> String {
+        format!("snapshots/{}", self.name)
+    }
+}
+
 impl Share {
     /// Puts a snapshot, a file whose digest this is, into the bucket; older ones go, but for the last.
     pub fn put_snapshot(&self, number: i64, file: &File, path: &Path, blake3: &Blake3) -> Result<()> {
@@ -35,7 +48,7 @@ impl Share {
     }
 
     /// Returns the snapshots, the newest last.
-    fn snapshots(&self) -> Result<Vec<Snapshot>> {
+    pub(super) fn snapshots(&self) -> Result<Vec<Snapshot>> {
         let parsed = |name: String| {
             let mut parts = name.split('.');
             let (number, _) = (parts.next()?.parse().ok()?, parts.next()?);
@@ -51,7 +64,7 @@ impl Share {
     pub fn read_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<File> {
         let file = fs::create_new(to, fs::FILE)?;
         let mut hasher = blake3::Hasher::new();
-        let key = format!("snapshots/{}", snapshot.name);
+        let key = snapshot.key();
         self.bucket.read(&key, &mut |part| {
             hasher.update(part);
             fs::append(&file, to, part)

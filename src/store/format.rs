@@ -70,14 +70,14 @@ pub(super) fn mend(root: &Path) -> Result<()> {
         _ => return Ok(()),
     }
     fs::remember_owner(root)?;
-    write(root, None)
+    write(root, fs::unique_name(), None)
 }
 
-/// Writes what kind of store is at `root`, durably.
-pub(super) fn write(root: &Path, share: Option<Membership>) -> Result<()> {
+/// Writes what kind of store is at `root`, and what it is called, durably.
+pub(super) fn write(root: &Path, id: String, share: Option<Membership>) -> Result<()> {
     let features = INCOMPATIBLE.iter().filter(|feature| share.is_some() || **feature != SHARED);
     let format = Format {
-        store: fs::unique_name(),
+        store: id,
         compat: Vec::new(),
         ro_compat: Vec::new(),
         incompat: features.map(|feature| (*feature).to_owned()).collect(),

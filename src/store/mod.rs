@@ -30,7 +30,7 @@ use crate::digest::Blake3;
 use crate::fs::{self, Beside, Lock};
 use crate::manifest::{self, Access, Manifest};
 use crate::name::RemoteName;
-use crate::share::{self, Share};
+use crate::share::{self, Share, Snapshot};
 use format::Identity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -147,6 +147,19 @@ pub struct Store {
 impl Store {
     /// Opens an existing store.
     pub fn open(root: &Path) -> Result<Self> {
+        let (mut store, share) = Self::opened(root)?;
+        store.follow(share)?;
+        Ok(store)
+    }
+
+    /// Opens a store that is being restored, for who does so: what changes here is told to nobody.
+    pub fn open_to_restore(root: &Path) -> Result<Self> {
+        let (mut store, share) = Self::opened(root)?;
+        store.share = share.map(|backup| Share::at(&backup.location)).transpose()?.map(Arc::new);
+        Ok(store)
+    }
+
+    fn opened(root: &Path) -> Result<(Self, Option<Membership>)> {
         let Identity { root, id, read_only, share } = format::identify(root)?;
         if read_only.is_none() {
             match settle(&root) {
@@ -177,10 +190,9 @@ impl Store {
         };
         let (blobs, is_rehearsal) = (Blobs::new(&root), false);
         let (none, behind) = (None, None);
-        let mut store =
+        let store =
             Self { blobs, manifest, root, id, read_only, is_full, is_rehearsal, share: none, behind, _lock: lock };
-        store.follow(share)?;
-        Ok(store)
+        Ok((store, share))
     }
 
     /// Takes a store for this process alone, whatever the state of its manifest; an error tells that another command is at work.
@@ -218,6 +230,15 @@ impl Store {
     /// Makes a store in an empty or absent folder, as a node of a share where one is said. One that was begun and not finished is
     /// finished.
     pub fn create(root: &Path, share: Option<Membership>) -> Result<()> {
+        Self::create_with(root, share, None)
+    }
+
+    /// Makes a store in an empty or absent folder, as it was in a state of its backup; it is called as the one was that was backed up.
+    pub fn create_of_state(root: &Path, backup: Membership, state: &Snapshot) -> Result<()> {
+        Self::create_with(root, Some(backup), Some(state))
+    }
+
+    fn create_with(root: &Path, share: Option<Membership>, state: Option<&Snapshot>) -> Result<()> {
         let ours = ["blobs", "filenames", "locks", "staging", "quarantine", "metadata", "named", "reserve"];
         let is_ours = |name: &std::ffi::OsString| {
             let name = name.to_string_lossy();
@@ -229,7 +250,7 @@ impl Store {
         refuse_long(root)?;
         let was_there = fs::entry(root)?.is_some();
         let was_empty = fs::names(root)?.is_empty();
-        let done = Self::make(root, share);
+        let done = Self::make(root, share, state);
         if done.is_err() && was_empty {
             unmake(root);
             if !was_there {
@@ -239,7 +260,7 @@ impl Store {
         done
     }
 
-    fn make(root: &Path, share: Option<Membership>) -> Result<()> {
+    fn make(root: &Path, share: Option<Membership>, state: Option<&Snapshot>) -> Result<()> {
         fs::create_dir_all(root)?;
         let root = &std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
         format::refuse_network(root)?;
@@ -257,13 +278,14 @@ impl Store {
         let _ = reserve::set_aside(root);
         let manifest = root.join("manifest.sqlite");
         if let Some(share) = share.as_ref().filter(|_| !manifest.exists()) {
-            shared::begin_from_snapshot(&manifest, share)?;
+            shared::begin_from_snapshot(&manifest, share, state)?;
         }
         drop(Manifest::open(&manifest, Access::Create, fs::lock_wait())?);
         fs::give(&manifest)?;
         fs::sync_dir(&root.join("blobs"))?;
         fs::sync_dir(root)?;
-        format::write(root, share)?;
+        let id = state.and(share.as_ref()).map_or_else(fs::unique_name, |backup| backup.share.clone());
+        format::write(root, id, share)?;
         lock.remove()?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::{Error, ExclusiveStore, Result, Store, format};
 use crate::fs;
 use crate::manifest::{LogError, SharedLog};
-use crate::share::{self, Location, Share};
+use crate::share::{self, Location, Share, Snapshot};
 use crate::words::reason;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -101,11 +101,12 @@ pub fn node_name(root: &Path) -> String {
     format!("{}:{}", fs::host_name(), root.display())
 }
 
-/// Gives a store that is being made as a node the share's newest snapshot for a manifest, if there is one: the log's records before it
-/// needn't be read.
-pub(super) fn begin_from_snapshot(manifest: &Path, membership: &Membership) -> Result<()> {
+/// Gives a store that is being made as a node a snapshot of the share for a manifest, the newest if none is named and there is one: the
+/// log's records before it needn't be read.
+pub(super) fn begin_from_snapshot(manifest: &Path, membership: &Membership, state: Option<&Snapshot>) -> Result<()> {
     let share = Share::at(&membership.location)?;
-    let Some(snapshot) = share.newest_snapshot()? else { return Ok(()) };
+    let newest = || share.newest_snapshot();
+    let Some(snapshot) = state.map_or_else(newest, |state| Ok(Some(state.clone())))? else { return Ok(()) };
     let beside = |end: &str| PathBuf::from(format!("{}-{end}", manifest.display()));
     let (packed, new) = (beside("packed"), beside("new"));
     for path in [&packed, &new] {

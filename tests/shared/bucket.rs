@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-const KEY: &str = "wcastest";
-const SECRET: &str = "wcastestsecret0123456789";
+pub(super) const KEY: &str = "wcastest";
+pub(super) const SECRET: &str = "wcastestsecret0123456789";
 
 /// A running SeaweedFS with a bucket `wcas`.
 pub(super) struct Weed {

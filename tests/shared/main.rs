@@ -10,6 +10,7 @@
 mod support;
 
 mod at_once;
+mod backup;
 mod bucket;
 mod clouds;
 mod coming;

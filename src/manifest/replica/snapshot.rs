@@ -4,13 +4,71 @@ use super::super::triggers::tables_of_one_folder;
 use super::super::view::own_views;
 use super::super::{Access, connect};
 use super::{FILES, NODE, PLACE, SEAT};
-use super::{Link, Manifest, Result, START, Transaction};
+use super::{Link, Manifest, Result, Rows, START, Transaction};
+use crate::digest::Blake3;
 use crate::fs;
 use crate::fs::fault::{Change, point};
 use rusqlite::config::DbConfig;
+use std::collections::HashMap;
 use std::path::Path;
 
+/// Tables whose rows are of no use elsewhere, and later: bytes of this folder, running commands, and what can be asked for again.
+const LEFT_OUT: [&str; 12] = [
+    "file",
+    "quarantine",
+    "session",
+    "hold",
+    "seen",
+    "view_shown",
+    "remote_health",
+    "remote_page",
+    "remote_failure",
+    "remote_refusal",
+    "remote_metadata",
+    "want",
+];
+
 impl Manifest {
+    /// Writes a manifest to a path that nothing has yet, durably, with all that is wanted when this folder is lost: its blobs are elsewhere, where
+    /// `objects` says by their digest and size. Returns those that have no object.
+    pub fn back_up(&self, to: &Path, objects: &HashMap<(Blake3, u64), String>) -> Result<Vec<Blake3>> {
+        point(Change::Grow, "write", to)?;
+        self.conn.execute("VACUUM INTO CAST(?1 AS TEXT)", [to.as_os_str().as_encoded_bytes()])?;
+        let mut rows = Rows { conn: connect(to, Access::Write)?, opened: None, replica: None };
+        rows.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        rows.conn.pragma_update(None, "foreign_keys", false)?;
+        if rows.node()?.is_some() {
+            rows.leave()?;
+        }
+        let mut missing = Vec::new();
+        let blobs = rows.blobs()?;
+        let transaction = rows.conn.transaction()?;
+        for table in LEFT_OUT {
+            transaction.execute_batch(&format!("DELETE FROM {table}"))?;
+        }
+        let mut set = transaction.prepare("UPDATE blob SET generation = ?2 WHERE id = ?1")?;
+        for blob in blobs {
+            let object = objects.get(&(blob.blake3, blob.size));
+            set.execute((blob.id, object))?;
+            missing.extend(object.is_none().then_some(blob.blake3));
+        }
+        drop(set);
+        transaction.commit()?;
+        rows.conn.execute_batch("VACUUM")?;
+        drop(rows);
+        fs::sync_file(to)?;
+        Ok(missing)
+    }
+
+    /// Lets the manifest of a state, which a store begins with that is being restored, follow its backup as a node does that can't write.
+    pub fn sit_as_guest(&self, machine: &str) -> Result<()> {
+        let transaction = self.write()?;
+        for (key, value) in [(NODE, "0"), (SEAT, &self.seat(machine)), (FILES, "0")] {
+            transaction.set_here(key, value)?;
+        }
+        transaction.commit()
+    }
+
     /// Writes a manifest to a path that nothing has yet, durably, with all that is true of the store and nothing that is true of this
     /// folder. Returns which record it ends with.
     pub fn export(&self, to: &Path) -> Result<Link> {
@@ -33,6 +91,32 @@ impl Manifest {
     }
 }
 
+impl Rows {
+    /// Returns the objects of all blobs: digest, a point, and generation.
+    pub fn objects(&self) -> Result<Vec<String>> {
+        let rows = self.blobs()?.into_iter();
+        Ok(rows.filter_map(|row| Some(format!("{}.{}", row.blake3, row.generation?))).collect())
+    }
+
+    /// Takes away what only a node of a share has.
+    fn leave(&self) -> Result<()> {
+        let own = own_views(self.node()?);
+        self.conn.execute("DELETE FROM view WHERE path NOT GLOB ?1 || '/*'", [&own])?;
+        self.conn.execute("UPDATE view SET path = substr(path, length(?1) + 1)", [&own])?;
+        self.conn.execute_batch("DELETE FROM node; DELETE FROM doomed; DELETE FROM meta WHERE key = 'fence'")?;
+        self.be_alone()
+    }
+
+    /// Takes away what a folder has of the log that it followed.
+    fn be_alone(&self) -> Result<()> {
+        self.conn.execute_batch("UPDATE blob SET generation = NULL")?;
+        for key in [PLACE, NODE, SEAT, FILES] {
+            self.conn.execute("DELETE FROM here WHERE key = ?1", [key])?;
+        }
+        Ok(())
+    }
+}
+
 impl Transaction<'_> {
     /// Gives a store of one machine what it needs to become the first node of a shared one.
     pub fn become_node(&self, name: &str, machine: &str, now: i64) -> Result<()> {
@@ -47,13 +131,11 @@ impl Transaction<'_> {
 
     /// Makes a node a store of one machine again: all its bytes are here.
     pub fn leave_share(&self) -> Result<()> {
-        let own = own_views(self.node()?);
-        self.conn.execute("DELETE FROM view WHERE path NOT GLOB ?1 || '/*'", [&own])?;
-        self.conn.execute("UPDATE view SET path = substr(path, length(?1) + 1)", [&own])?;
-        self.conn.execute_batch("UPDATE blob SET generation = NULL; DELETE FROM node; DELETE FROM doomed; DELETE FROM meta WHERE key = 'fence'")?;
-        for key in [PLACE, NODE, SEAT, FILES] {
-            self.conn.execute("DELETE FROM here WHERE key = ?1", [key])?;
-        }
-        Ok(())
+        self.leave()
+    }
+
+    /// Makes a store that was being restored one of its own.
+    pub fn end_restore(&self) -> Result<()> {
+        self.be_alone()
     }
 }
