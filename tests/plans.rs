@@ -12,7 +12,7 @@ const LARGE: [&str; 10] =
     ["blob", "distribution", "entry", "file", "hold", "inspection", "metadata", "record", "remote_first_seen", "seen"];
 
 /// The statements that walk one of them: a file, how they begin, and why they may.
-const WALKS: [(&str, &str, &str); 14] = [
+const WALKS: [(&str, &str, &str); 15] = [
     (
         "blob.rs",
         "SELECT b.id",
@@ -29,6 +29,7 @@ const WALKS: [(&str, &str, &str); 14] = [
     ("garbage.rs", "UPDATE entry SET removed_at", "gc, once a run"),
     ("record.rs", "SELECT number, digest FROM record ORDER BY number DESC LIMIT 1", "the last row alone is read"),
     ("remote_page.rs", "DELETE FROM remote_first_seen", "gc, once a run"),
+    ("snapshot.rs", "UPDATE blob SET generation", "unshare and restore, at their end"),
     ("soundness.rs", "SELECT count(*) FROM file f LEFT JOIN blob", "doctor compares the rows of both"),
     ("view.rs", "WITH known(id)", "from the last row back to the last one that a tree shows"),
 ];

@@ -46,6 +46,7 @@ impl Site {
             anonymous,
             base_path: String::new(),
             max_upload_bytes: MAX_BYTES,
+            redirect: None,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
             random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),

@@ -36,6 +36,7 @@ mod select;
 mod serve;
 mod share;
 mod sign;
+mod site;
 mod stats;
 mod token;
 mod units;

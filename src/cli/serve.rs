@@ -81,6 +81,12 @@ pub(super) struct Args {
     /// How long the end waits for what is in flight
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration)]
     grace_time: Duration,
+    /// Let clients fetch files from the bucket of the store's share, by addresses that are signed for a while
+    #[arg(long)]
+    redirect: bool,
+    /// How long such an address holds
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = units::duration, requires = "redirect")]
+    redirect_for: Duration,
     /// Write a line on standard error for each request
     #[arg(long)]
     access_log: bool,
@@ -143,6 +149,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         anonymous,
         base_path: args.base_path.clone(),
         max_upload_bytes: args.max_upload_size,
+        redirect: args.redirect.then_some(args.redirect_for),
         clock: clock.clone(),
         random: || super::token::random().map_err(|error| error.to_string()),
         actor: app.actor().clone(),

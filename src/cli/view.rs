@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::route::{Strategy, own, tell_unknown};
-use super::{End, print};
+use super::{End, print, site};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 use wcas::catalog::search_order::Sense;
@@ -17,7 +17,8 @@ use wcas::ops::view::{TreeOptions, ViewOptions};
 ///
 /// Without --to the page goes to standard output; give its file a name that ends in .html, since pip ignores any other. With --to
 /// a tree is written that any static web server serves; again, only what changed is made anew, and readers see the old or the new
-/// tree, never a mixture.
+/// tree, never a mixture. With --to s3://bucket/prefix a static site is written, which the bucket's web server shows: no page there
+/// names a file that isn't.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples: wcas view --collection cuda > cuda.html && pip install --no-index --find-links cuda.html torch\n          \
@@ -26,19 +27,19 @@ use wcas::ops::view::{TreeOptions, ViewOptions};
 pub(super) struct Args {
     /// The collection [default: shared]
     #[arg(long, value_name = "C", conflicts_with = "variant")]
-    collection: Option<CollectionName>,
+    pub(super) collection: Option<CollectionName>,
     /// A revision's number or a snapshot's name, instead of the newest
     #[arg(long, value_name = "REV", conflicts_with = "variant")]
-    at: Option<String>,
+    pub(super) at: Option<String>,
     /// All that a variant sees, merged: its collection, the fallbacks and the default one; a nearer one hides a project
     #[arg(long, value_name = "V")]
-    variant: Option<CollectionName>,
+    pub(super) variant: Option<CollectionName>,
     /// How it is merged, instead of as the variant says
     #[arg(long, value_enum, requires = "variant")]
-    strategy: Option<Strategy>,
+    pub(super) strategy: Option<Strategy>,
     /// A file that names the variant's own projects, instead of its set; may be given several times
     #[arg(long, value_name = "FILE", requires = "variant")]
-    requirements: Vec<PathBuf>,
+    pub(super) requirements: Vec<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value = "html", conflicts_with = "to")]
     format: Format,
@@ -48,21 +49,27 @@ pub(super) struct Args {
     /// What links begin with, before `/FILENAME`, instead of file:// paths into the store
     #[arg(long, value_name = "URL", conflicts_with = "to")]
     base_url: Option<String>,
-    /// Write a tree into this folder
-    #[arg(long, value_name = "DIR")]
-    to: Option<PathBuf>,
-    /// How the tree's files have their bytes; an edit in place through a hard link corrupts the store
-    #[arg(long, value_enum, default_value = "symlink", requires = "to")]
-    link: Link,
+    /// Write a tree into this folder, or a static site to s3://bucket/prefix or file:///folder
+    #[arg(long, value_name = "DIR|URL")]
+    pub(super) to: Option<PathBuf>,
+    /// The site's bucket's server, where it isn't Amazon's [default: the share's, where the bucket is, or $AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint: Option<String>,
+    /// The bucket's region [default: the share's, where the bucket is, or $AWS_REGION or $AWS_DEFAULT_REGION]
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// How the tree's files have their bytes [default: symlink]; an edit in place through a hard link corrupts the store
+    #[arg(long, value_enum, requires = "to")]
+    pub(super) link: Option<Link>,
     /// How the tree is arranged
     #[arg(long, value_enum, default_value = "simple", requires = "to")]
-    layout: LayoutArg,
+    pub(super) layout: LayoutArg,
     /// Take the place of a tree that shows something else, or leave one without files
     #[arg(long, requires = "to")]
-    replace: bool,
-    /// Remove a tree that the store knows, and let its blobs go
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["to", "at", "project", "base_url", "variant"])]
-    remove: Option<PathBuf>,
+    pub(super) replace: bool,
+    /// Remove a tree that the store knows, and let its blobs go, or a site that the store made
+    #[arg(long, value_name = "DIR|URL", conflicts_with_all = ["to", "at", "project", "base_url", "variant"])]
+    pub(super) remove: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,7 +85,7 @@ enum Format {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Link {
+pub(super) enum Link {
     /// Relative symbolic links
     Symlink,
     /// Hard links, else copies
@@ -90,7 +97,7 @@ enum Link {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LayoutArg {
+pub(super) enum LayoutArg {
     /// DIR/simple/PROJECT/ with pages, files and .metadata beside each other (PEP 503, 658)
     Simple,
     /// All files in DIR with one page, for --find-links
@@ -103,12 +110,17 @@ enum LayoutArg {
 const TOLD: usize = 10;
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
+    let location = site::location(&args)?;
     if let Some(path) = &args.remove {
-        return remove(app, path);
+        return match location {
+            Some(location) => site::remove(app, &location),
+            None => remove(app, path),
+        };
     }
-    match args.to.clone() {
-        Some(to) => tree(app, args, to),
-        None => page(app, args),
+    match (args.to.clone(), location) {
+        (Some(_), Some(location)) => site::write(app, args, location),
+        (Some(to), None) => tree(app, args, to),
+        (None, _) => page(app, args),
     }
 }
 
@@ -168,7 +180,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
         shown: shown(app, args.collection, args.at, args.variant, args.strategy, &args.requirements)?,
         // What else lies in a wheels-repo is fromager's own: it links `simple` to the downloads by itself.
         to: if args.layout == LayoutArg::Fromager { to.join("downloads") } else { to },
-        link: match args.link {
+        link: match args.link.unwrap_or(Link::Symlink) {
             Link::Symlink => LinkKind::Symlink,
             Link::Hardlink => LinkKind::Hardlink,
             Link::Reflink => LinkKind::Reflink,
@@ -199,7 +211,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
     Ok(tell_left_out(app, &report.left_out, &report.withheld))
 }
 
-fn shown(
+pub(super) fn shown(
     app: &App,
     collection: Option<CollectionName>,
     at: Option<String>,
@@ -216,7 +228,7 @@ fn shown(
     })
 }
 
-fn tell_left_out(app: &App, left_out: &[String], withheld: &[WithheldFile]) -> End {
+pub(super) fn tell_left_out(app: &App, left_out: &[String], withheld: &[WithheldFile]) -> End {
     let told = if app.verbose { withheld.len() } else { TOLD };
     for file in withheld.iter().take(told) {
         app.note(&format!("left out {}: {}", file.filename, file.reason));

@@ -99,11 +99,7 @@ pub fn backup(
         return Err(Error::Refused(format!("{path} is inside the store: what takes one takes both")));
     }
     let share = Share::at(location)?;
-    let id = match store.share() {
-        Some(own) => own.id()?.ok_or_else(|| share::Error::Absent(own.url().to_owned()))?,
-        None => store.id().to_owned(),
-    };
-    share.make_backup(&id)?;
+    share.make_backup(store.common_id())?;
     let _lock = share.lock_backup()?.map_err(|holder| store::Error::Busy { what: "the backup", holder })?;
     let scratch = store.scratch()?;
     let objects = share.objects()?.into_iter().map(|object| ((object.blake3, object.size), object.generation));

@@ -157,6 +157,8 @@ pub(super) struct Counters {
     pub(super) made_pages: Count,
     /// Files that could not be given since their bytes were missing or wrong.
     pub(super) bad_blobs: Count,
+    /// Files that clients were told to fetch from the bucket.
+    pub(super) redirects: Count,
     tallies: RwLock<HashMap<TallyName, Arc<Tally>>>,
     used: Mutex<Vec<BlobId>>,
     used_tokens: Mutex<Vec<(TokenId, i64, IpAddr)>>,

@@ -2,7 +2,7 @@
 //!
 //! A fetch goes on when its clients go away: the node keeps what it brings.
 
-use super::flow::{Feed, FlowEnd, Trouble};
+use super::flow::{Feed, FlowEnd, Status, Trouble};
 use super::stores;
 use crate::budget::SHARE_FILES;
 use crate::digest::Blake3;
@@ -37,7 +37,8 @@ impl Fetches {
     /// Returns the fetch of a blob, beginning it when there is none; `None`: as many run as may, and who asks fetches it himself.
     pub(super) fn open(&self, blake3: Blake3, size: u64) -> Option<Arc<Feed>> {
         let mut running = self.0.running();
-        if let Some(feed) = running.get(&blake3) {
+        // One that has just failed is about to go: who asks now asks again.
+        if let Some(feed) = running.get(&blake3).filter(|feed| !matches!(feed.status(), Status::Failed(_))) {
             return Some(feed.clone());
         }
         if running.len() as u64 >= SHARE_FILES.limit {
@@ -79,7 +80,12 @@ struct Run {
 impl Drop for Run {
     fn drop(&mut self) {
         self.feed.failed(trouble(None));
-        self.inner.running().remove(&self.blake3);
+        let mut running = self.inner.running();
+        // Another one may have begun meanwhile.
+        if running.get(&self.blake3).is_some_and(|feed| Arc::ptr_eq(feed, &self.feed)) {
+            running.remove(&self.blake3);
+        }
+        drop(running);
         self.inner.ended.notify_all();
     }
 }

@@ -12,7 +12,7 @@ use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
 use super::endpoint::{Endpoint, FileAddress};
 use super::flow::{FeedReader, Status, Trouble};
-use super::{Answer, Request, Server, discretion, feed, sidecars};
+use super::{Answer, Request, Server, discretion, feed, redirect, sidecars};
 use crate::blobs::Blobs;
 use crate::catalog::view_contents::Shown;
 use crate::digest::{Blake3, Sha256};
@@ -145,6 +145,9 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     if path.ends_with(METADATA) {
         return about(server, request, &known, true).ok()?;
     }
+    if server.options.redirect.is_some() {
+        return None;
+    }
     let is_looked_at = known.signature.lock().unwrap_or_else(PoisonError::into_inner).is_some();
     if is_looked_at { give(server, request, &known).ok()?.filter(|answer| !is_damaged(answer)) } else { None }
 }
@@ -262,7 +265,7 @@ pub(super) fn unhashed(
     sha256: &Sha256,
 ) -> Result<Option<Answer>> {
     let mut answer = local(server, request, &FileAddress { sha256: Some(*sha256), ..address.clone() })?;
-    if let Some(answer) = &mut answer {
+    if let Some(answer) = answer.as_mut().filter(|answer| answer.status() != StatusCode::TEMPORARY_REDIRECT) {
         set(answer, CACHE_CONTROL, "no-cache");
     }
     Ok(answer)
@@ -292,10 +295,30 @@ pub(super) fn of_entry(server: &Server, request: &Request, entry: Entry, is_meta
 }
 
 fn whole(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
-    match find(server, request, address)? {
-        Some(known) => give(server, request, &known),
-        None => Ok(None),
+    let Some(known) = find(server, request, address)? else { return Ok(None) };
+    match elsewhere(server, request, &known)? {
+        Some(answer) => Ok(Some(answer)),
+        None => give(server, request, &known),
     }
+}
+
+/// Answers where a file's bytes are, if clients fetch them from the bucket; `None`: they are given from here, or none are asked for.
+fn elsewhere(server: &Server, request: &Request, known: &FileDecision) -> Result<Option<Answer>> {
+    let Some(lasting) = server.options.redirect else { return Ok(None) };
+    let of = Representation { etag: &known.etag, modified: Some(known.modified), size: Some(known.size) };
+    let verdict = judge(request.method(), request.headers(), &of);
+    if !matches!(verdict, Verdict::Whole | Verdict::Part(_)) {
+        return Ok(None);
+    }
+    let Some(address) = redirect::address(server, known.blob, lasting)? else { return Ok(None) };
+    if *request.method() == Method::HEAD {
+        // The address is signed for GET alone; and what HEAD asks is known here.
+        return Ok(Some(redirect::about(known.headers.clone())));
+    }
+    if !matches!(verdict, Verdict::Part(range) if range.start > 0) {
+        count(server, known);
+    }
+    Ok(Some(redirect::to(server, &address)))
 }
 
 fn give(server: &Server, request: &Request, known: &FileDecision) -> Result<Option<Answer>> {

@@ -102,6 +102,7 @@ fn write(out: &mut String, counters: &Counters, totals: Option<StoreTotals>) -> 
         ("wcas_cached_pages_total", "Pages answered from memory.", &counters.cached_pages),
         ("wcas_made_pages_total", "Pages that had to be made.", &counters.made_pages),
         ("wcas_bad_blobs_total", "Files not given since their bytes were missing or wrong.", &counters.bad_blobs),
+        ("wcas_redirects_total", "Files that clients were told to fetch from the share's bucket.", &counters.redirects),
     ] {
         family(out, name, "counter", help)?;
         writeln!(out, "{name} {}", count.get())?;

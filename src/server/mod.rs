@@ -32,6 +32,7 @@ mod origins;
 mod pages;
 mod pending;
 mod people;
+mod redirect;
 mod respond;
 mod sidecars;
 mod signed;
@@ -92,6 +93,8 @@ pub struct ServerOptions {
     pub base_path: String,
     /// The largest file that is taken, in bytes.
     pub max_upload_bytes: u64,
+    /// How long the addresses hold that clients are redirected to, where they fetch files from the bucket of the store's share.
+    pub redirect: Option<Duration>,
     /// The clock.
     pub clock: Clock,
     /// Where the secrets of new tokens come from.
@@ -142,6 +145,9 @@ impl Server {
     /// Opens the store. `client` asks remotes.
     pub fn new(options: ServerOptions, client: LazyClient) -> crate::error::Result<Self> {
         let stores = Stores::open(&options.store, options.actor.clone())?;
+        if let Some(lasting) = options.redirect {
+            redirect::require(&*stores.borrow()?, lasting)?;
+        }
         let files = files::Files::new(stores.root());
         let client = Arc::new(client);
         let root = stores.root().to_owned();

@@ -5,8 +5,8 @@ use crate::fs;
 /// What can go wrong with a share.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// This is no place that a share can be at.
-    #[error("{url:?} can't be a share: {why}")]
+    /// This is no place that a share or a site can be at.
+    #[error("{url:?} can't be used: {why}")]
     Url {
         /// What was said.
         url: String,
@@ -54,7 +54,7 @@ pub enum Error {
         why: &'static str,
     },
     /// The bucket's server can't be asked, or said no.
-    #[error("the share can't {act} {key}")]
+    #[error("the bucket can't {act} {key}")]
     Bucket {
         /// What was tried, as a verb.
         act: &'static str,
@@ -108,6 +108,9 @@ pub enum Error {
         /// Which store's.
         found: String,
     },
+    /// An object would be beside the site that it is to be a part of.
+    #[error("a site can't have an object {0:?}")]
+    Key(String),
     /// An object doesn't have the bytes that it is named after.
     #[error("the share's object {0} has wrong bytes")]
     WrongBytes(String),

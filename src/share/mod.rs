@@ -15,11 +15,13 @@ mod backup;
 mod check;
 mod error;
 mod folder;
+mod location;
 mod log;
 mod objects;
 mod postgres;
 mod provider;
 mod runtime;
+mod site;
 mod snapshot;
 
 use crate::digest::Blake3;
@@ -28,16 +30,18 @@ pub use backup::BackupLock;
 pub use check::Object;
 pub use error::{Error, Result};
 use folder::Folder;
+pub use location::Location;
+use location::Place;
 use objects::Objects;
 use postgres::Postgres;
 pub use postgres::{FindPassword, on_password};
-use provider::Provider;
 pub use provider::{Profile, on_profile};
 use serde::{Deserialize, Serialize};
+pub use site::{Headers, Listed, Site};
 pub use snapshot::Snapshot;
 use std::fmt::Debug;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// What a share has at its top, beside `wcas.json`.
@@ -80,6 +84,10 @@ trait Bucket: Debug + Send + Sync {
     fn now(&self) -> Result<SystemTime>;
     /// Removes what was begun long ago and never finished.
     fn tidy(&self) -> Result<()>;
+    /// Returns itself where it is a part of a bucket, and no folder.
+    fn objects(&self) -> Option<&Objects> {
+        None
+    }
 }
 
 /// The end of an object's key: when it was put, by the bucket's clock, and what no other has.
@@ -113,22 +121,6 @@ impl Format {
     }
 }
 
-/// Where a share is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Location {
-    /// `file:///absolute/path`, or `s3://bucket/prefix`, `gs://…`, `az://…`.
-    pub url: String,
-    /// The bucket's server, where it isn't the provider's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// The bucket's region, of `s3://` only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// The database that has the log, where it isn't in the bucket: `postgres://user@host/database`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log: Option<String>,
-}
-
 /// A share.
 #[derive(Debug)]
 pub struct Share {
@@ -141,37 +133,12 @@ pub struct Share {
 impl Share {
     /// Takes a place. Nothing is asked yet.
     pub fn at(location: &Location) -> Result<Self> {
-        let url = location.url.trim_end_matches('/');
-        let refused = |why| Error::Url { url: location.url.clone(), why };
-        let bucket: Box<dyn Bucket> = if let Some(path) = url.strip_prefix("file://") {
-            let path = PathBuf::from(path);
-            if !path.is_absolute() || path.components().any(|part| part.as_os_str() == "..") {
-                return Err(refused("a folder is said by its absolute path: file:///mnt/share"));
-            }
-            Box::new(Folder::at(path))
-        } else if let Some((provider, path)) = Provider::of(&location.url) {
-            let path = path.trim_end_matches('/');
-            let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
-            if bucket.is_empty() || prefix.split('/').any(|part| matches!(part, "." | "..")) || prefix.contains("//") {
-                return Err(refused(provider.example()));
-            }
-            // It is kept in wcas.json, which has no secrets.
-            if location.endpoint.as_ref().is_some_and(|endpoint| endpoint.contains(['?', '@'])) {
-                return Err(refused(
-                    "its endpoint is a server's address, without credentials: they come from the environment",
-                ));
-            }
-            if location.region.is_some() && provider != Provider::S3 {
-                return Err(refused("only buckets of s3:// are asked by their region"));
-            }
-            Box::new(Objects::of(provider, location, bucket, prefix)?)
-        } else {
-            return Err(refused(
-                "only file:///absolute/path, s3://bucket/prefix, gs://bucket/prefix and az://container/prefix are known",
-            ));
+        let bucket: Box<dyn Bucket> = match location.place()? {
+            Place::Folder(path) => Box::new(Folder::at(path)),
+            Place::Bucket { provider, bucket, prefix } => Box::new(Objects::of(provider, location, bucket, prefix)?),
         };
         let log = location.log.as_ref().map(|url| Ok::<_, Error>((url.clone(), Postgres::at(url)?))).transpose()?;
-        Ok(Self { url: url.to_owned(), bucket, log })
+        Ok(Self { url: location.url.trim_end_matches('/').to_owned(), bucket, log })
     }
 
     /// Returns where it is.
@@ -272,6 +239,24 @@ impl Share {
         look: &mut dyn FnMut(&[u8]) -> fs::Result<()>,
     ) -> Result<bool> {
         self.bucket.read(&blob_key(blake3, generation), look)
+    }
+
+    /// Tells whether objects of its own are at a URL, or below it.
+    fn has_its_own_at(&self, url: &str) -> bool {
+        let Some(rest) = url.strip_prefix(&self.url) else { return false };
+        let top = rest.strip_prefix('/').map(|rest| rest.split('/').next().unwrap_or_default());
+        rest.is_empty() || top.is_some_and(|top| FOLDERS.contains(&top))
+    }
+
+    /// Tells whether it is in a bucket that others can be given addresses of.
+    pub fn can_sign(&self) -> bool {
+        self.bucket.objects().is_some_and(Objects::can_sign)
+    }
+
+    /// Returns an address at which anybody can fetch a blob's object for a while; `None`: there are none.
+    pub fn signed_url(&self, blake3: &Blake3, generation: &str, lasting: Duration) -> Result<Option<String>> {
+        let objects = self.bucket.objects();
+        objects.map_or(Ok(None), |objects| objects.signed_url(&blob_key(blake3, generation), lasting))
     }
 
     /// Returns the error that says that a blob's object has other bytes than it is named after.

@@ -10,7 +10,8 @@ use crate::fs;
 use bytes::Bytes;
 use futures_core::Stream;
 use object_store::path::Path as Key;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
+use object_store::signer::Signer;
+use object_store::{Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
@@ -32,15 +33,20 @@ const UNFINISHED: Duration = Duration::from_secs(7 * 86_400);
 /// A part of a bucket.
 #[derive(Debug)]
 pub(super) struct Objects {
-    client: Arc<Client>,
-    prefix: String,
+    pub(super) client: Arc<Client>,
+    pub(super) location: Location,
+    pub(super) bucket: String,
+    /// What all keys begin with.
+    pub(super) prefix: String,
 }
 
 /// What asks one bucket: connections are kept.
 #[derive(Debug)]
-struct Client {
+pub(super) struct Client {
     provider: Provider,
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// What signs addresses, where that can be.
+    signer: Option<Arc<dyn Signer>>,
     runtime: &'static Runtime,
     /// The bucket's time at a moment.
     clock: Mutex<Option<(SystemTime, Instant)>>,
@@ -60,24 +66,93 @@ impl Client {
     }
 
     fn new(provider: Provider, location: &Location, bucket: &str) -> Result<Self> {
-        let store = provider.connect(location, bucket)?;
-        Ok(Self { provider, store, runtime: runtime()?, clock: Mutex::new(None) })
+        let (store, signer) = provider.connect(location, bucket)?;
+        Ok(Self { provider, store, signer, runtime: runtime()?, clock: Mutex::new(None) })
     }
 }
 
 impl Objects {
     pub(super) fn of(provider: Provider, location: &Location, bucket: &str, prefix: &str) -> Result<Self> {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { client: Client::of(provider, location, bucket)?, prefix })
+        let client = Client::of(provider, location, bucket)?;
+        Ok(Self { client, location: location.clone(), bucket: bucket.to_owned(), prefix })
     }
 
-    fn key(&self, key: &str) -> Key {
+    pub(super) fn key(&self, key: &str) -> Key {
         Key::from(format!("{}{key}", self.prefix))
     }
 
     /// Waits for what is asked.
-    fn wait<T>(&self, act: &'static str, key: &str, asked: impl Future<Output = object_store::Result<T>>) -> Result<T> {
+    pub(super) fn wait<T>(
+        &self,
+        act: &'static str,
+        key: &str,
+        asked: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T> {
         self.client.runtime.block_on(asked).map_err(|source| self.client.provider.failure(act, key, source))
+    }
+
+    /// Tells whether addresses can be signed.
+    pub(super) fn can_sign(&self) -> bool {
+        self.client.signer.is_some()
+    }
+
+    /// Returns an address at which an object can be fetched for a while; `None`: there are none.
+    pub(super) fn signed_url(&self, key: &str, lasting: Duration) -> Result<Option<String>> {
+        let Some(signer) = &self.client.signer else { return Ok(None) };
+        let location = self.key(key);
+        let signed = signer.signed_url(http::Method::GET, &location, lasting);
+        Ok(Some(self.wait("sign an address of", key, signed)?.into()))
+    }
+
+    /// Makes an object from a file, once all bytes were copied and were the right ones.
+    pub(super) fn upload(
+        &self,
+        (file, path): (&File, &Path),
+        blake3: &Blake3,
+        location: &Key,
+        attributes: Attributes,
+    ) -> Result<()> {
+        let key = location.as_ref();
+        let size = file.metadata().map_err(fs::Error::at("look at", path))?.len();
+        let mut hasher = blake3::Hasher::new();
+        let is_right = |hasher: &blake3::Hasher| Blake3::from_bytes(hasher.finalize().into()) == *blake3;
+        let wrong = || Error::WrongBytes(path.display().to_string());
+        if size <= PART_BYTES as u64 {
+            let mut bytes = Vec::new();
+            fs::read_parts(file, path, |part| {
+                bytes.extend_from_slice(part);
+                Ok(())
+            })?;
+            hasher.update(&bytes);
+            if !is_right(&hasher) {
+                return Err(wrong());
+            }
+            self.wait("put", key, self.client.store.put_opts(location, bytes.into(), attributes.into()))?;
+            return Ok(());
+        }
+        let upload = self.wait("put", key, self.client.store.put_multipart_opts(location, attributes.into()))?;
+        // Parts go on their way by tasks of the runtime.
+        let _guard = self.client.runtime.enter();
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
+        let mut failure = None;
+        let read = fs::read_parts(file, path, |part| {
+            if failure.is_none() {
+                hasher.update(part);
+                upload.write(part);
+                failure = self.wait("put", key, upload.wait_for_capacity(PARTS)).err();
+            }
+            Ok(())
+        });
+        let failure = read.err().map(Error::from).or(failure).or_else(|| (!is_right(&hasher)).then(wrong));
+        match failure {
+            Some(failure) => {
+                // What can't be taken back now goes by the bucket's own rule for uploads that were never finished.
+                let _ = self.wait("take back", key, upload.abort());
+                Err(failure)
+            }
+            None => self.wait("put", key, upload.finish()).map(drop),
+        }
     }
 
     /// Returns what is told of all objects whose keys begin with a folder.
@@ -95,11 +170,15 @@ impl Objects {
 }
 
 /// Waits for a stream's next item.
-async fn next<T>(stream: &mut (impl Stream<Item = T> + Unpin)) -> Option<T> {
+pub(super) async fn next<T>(stream: &mut (impl Stream<Item = T> + Unpin)) -> Option<T> {
     std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
 }
 
 impl Bucket for Objects {
+    fn objects(&self) -> Option<&Objects> {
+        Some(self)
+    }
+
     fn is_ours(&self) -> Result<bool> {
         let prefix = Key::from(self.prefix.as_str());
         let top = self.wait("list", "it", self.client.store.list_with_delimiter(Some(&prefix)))?;
@@ -140,46 +219,7 @@ impl Bucket for Objects {
 
     fn put(&self, file: &File, path: &Path, blake3: &Blake3, name: &dyn Fn(SystemTime) -> String) -> Result<()> {
         let key = name(self.now()?);
-        let location = self.key(&key);
-        let size = file.metadata().map_err(fs::Error::at("look at", path))?.len();
-        let mut hasher = blake3::Hasher::new();
-        let is_right = |hasher: &blake3::Hasher| Blake3::from_bytes(hasher.finalize().into()) == *blake3;
-        let wrong = || Error::WrongBytes(path.display().to_string());
-        if size <= PART_BYTES as u64 {
-            let mut bytes = Vec::new();
-            fs::read_parts(file, path, |part| {
-                bytes.extend_from_slice(part);
-                Ok(())
-            })?;
-            hasher.update(&bytes);
-            if !is_right(&hasher) {
-                return Err(wrong());
-            }
-            self.wait("put", &key, self.client.store.put(&location, bytes.into()))?;
-            return Ok(());
-        }
-        let upload = self.wait("put", &key, self.client.store.put_multipart(&location))?;
-        // Parts go on their way by tasks of the runtime.
-        let _guard = self.client.runtime.enter();
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        let mut failure = None;
-        let read = fs::read_parts(file, path, |part| {
-            if failure.is_none() {
-                hasher.update(part);
-                upload.write(part);
-                failure = self.wait("put", &key, upload.wait_for_capacity(PARTS)).err();
-            }
-            Ok(())
-        });
-        let failure = read.err().map(Error::from).or(failure).or_else(|| (!is_right(&hasher)).then(wrong));
-        match failure {
-            Some(failure) => {
-                // What can't be taken back now goes by the bucket's own rule for uploads that were never finished.
-                let _ = self.wait("take back", &key, upload.abort());
-                Err(failure)
-            }
-            None => self.wait("put", &key, upload.finish()).map(drop),
-        }
+        self.upload((file, path), blake3, &self.key(&key), Attributes::new())
     }
 
     fn read(&self, key: &str, look: &mut dyn FnMut(&[u8]) -> fs::Result<()>) -> Result<bool> {

@@ -8,6 +8,7 @@ use object_store::aws::{AmazonS3Builder, Checksum, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::signer::Signer;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,6 +26,9 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// What URLs have by which a machine is asked for the credentials of its own role: the last resort, of S3, Google and Azure.
 const OWN_ROLE: [&str; 4] =
     ["/latest/api/token", "/latest/meta-data/", "/computeMetadata/", "api-version=2019-08-01&resource="];
+
+/// What asks a bucket, and what signs addresses in it, where that can be.
+pub(super) type Connection = (Arc<dyn ObjectStore>, Option<Arc<dyn Signer>>);
 
 /// Who keeps a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,14 +101,17 @@ impl Provider {
         Error::Credentials { unset, source }
     }
 
-    /// Returns what asks a bucket. Nothing is asked yet.
-    pub(super) fn connect(self, location: &Location, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
+    /// Returns what asks a bucket, and what signs addresses in it. Nothing is asked yet.
+    pub(super) fn connect(self, location: &Location, bucket: &str) -> Result<Connection> {
         let endpoint = location.endpoint.as_deref().map(|endpoint| endpoint.trim_end_matches('/'));
         let client = |error: object_store::Error| Error::Client(error.to_string());
         match self {
-            Self::S3 => Ok(Arc::new(s3(location, bucket).build().map_err(client)?)),
-            Self::Google => Ok(Arc::new(google(endpoint, bucket).build().map_err(client)?)),
-            Self::Azure => Ok(Arc::new(azure(location, endpoint, bucket)?.build().map_err(client)?)),
+            Self::S3 => {
+                let store = Arc::new(s3(location, bucket).build().map_err(client)?);
+                Ok((store.clone(), Some(store)))
+            }
+            Self::Google => Ok((Arc::new(google(endpoint, bucket).build().map_err(client)?), None)),
+            Self::Azure => Ok((Arc::new(azure(location, endpoint, bucket)?.build().map_err(client)?), None)),
         }
     }
 }

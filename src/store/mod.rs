@@ -23,6 +23,7 @@ mod session;
 mod shared;
 
 pub use session::{Scratch, Session};
+use shared::Followed;
 pub use shared::{MayConflict, Membership, despite_others, node_name};
 
 use crate::blobs::Blobs;
@@ -30,10 +31,9 @@ use crate::digest::Blake3;
 use crate::fs::{self, Beside, Lock};
 use crate::manifest::{self, Access, Manifest};
 use crate::name::RemoteName;
-use crate::share::{self, Share, Snapshot};
+use crate::share::{self, Snapshot};
 use format::Identity;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a store's path may be: SQLite's limit is 512 bytes for its longest file, `manifest.sqlite-journal` or a rebuilt one.
@@ -139,7 +139,7 @@ pub struct Store {
     /// Whether the manifest is a copy, and the disk is to stay as it is.
     is_rehearsal: bool,
     /// Where the other nodes' bytes are, if there are any.
-    share: Option<Arc<Share>>,
+    share: Option<Followed>,
     behind: Option<String>,
     _lock: Option<Lock>,
 }
@@ -152,13 +152,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a store that is being restored, for who does so: what changes here is told to nobody.
-    pub fn open_to_restore(root: &Path) -> Result<Self> {
-        let (mut store, share) = Self::opened(root)?;
-        store.share = share.map(|backup| Share::at(&backup.location)).transpose()?.map(Arc::new);
-        Ok(store)
-    }
-
+    /// Opens a store that follows nothing yet; also returns of which share it is a node.
     fn opened(root: &Path) -> Result<(Self, Option<Membership>)> {
         let Identity { root, id, read_only, share } = format::identify(root)?;
         if read_only.is_none() {

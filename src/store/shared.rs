@@ -96,6 +96,14 @@ impl SharedLog for ShareLog {
     }
 }
 
+/// The share that a store is a node of.
+#[derive(Debug)]
+pub(super) struct Followed {
+    share: Arc<Share>,
+    /// What tells it from all others.
+    id: String,
+}
+
 /// Returns what people call the node at a folder.
 pub fn node_name(root: &Path) -> String {
     format!("{}:{}", fs::host_name(), root.display())
@@ -127,12 +135,21 @@ impl ExclusiveStore {
 }
 
 impl Store {
+    /// Opens a store that is being restored, for who does so: what changes here is told to nobody.
+    pub fn open_to_restore(root: &Path) -> Result<Self> {
+        let (mut store, backup) = Self::opened(root)?;
+        if let Some(Membership { location, share: id }) = backup {
+            store.share = Some(Followed { share: Arc::new(Share::at(&location)?), id });
+        }
+        Ok(store)
+    }
+
     /// Lets the store follow its share, if it is a node of one.
     pub(super) fn follow(&mut self, membership: Option<Membership>) -> Result<()> {
         let Some(Membership { location, share: id }) = membership else { return Ok(()) };
         let share = Arc::new(Share::at(&location)?);
-        let log = Arc::new(ShareLog { share: share.clone(), id, is_known: false.into() });
-        self.share = Some(share);
+        let log = Arc::new(ShareLog { share: share.clone(), id: id.clone(), is_known: false.into() });
+        self.share = Some(Followed { share, id });
         if !self.is_writable() {
             return Ok(());
         }
@@ -150,7 +167,12 @@ impl Store {
 
     /// Returns the share that the store is a node of.
     pub fn share(&self) -> Option<&Share> {
-        self.share.as_deref()
+        self.share.as_ref().map(|followed| &*followed.share)
+    }
+
+    /// Returns what tells the store from all others: on all nodes of a share the same.
+    pub fn common_id(&self) -> &str {
+        self.share.as_ref().map_or(&self.id, |followed| &followed.id)
     }
 
     /// Returns an error that says why, if the share's log could not be followed when the store was opened.

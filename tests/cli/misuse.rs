@@ -157,9 +157,9 @@ fn a_bad_specification_is_usage_and_says_the_forms() {
     assert_output!(refused(&env, 2, &["view", "--to", "x", "--format", "json"]), @r"
     exit 2
     --- stderr
-    error: the argument '--to <DIR>' cannot be used with '--format <FORMAT>'
+    error: the argument '--to <DIR|URL>' cannot be used with '--format <FORMAT>'
 
-    Usage: wcas view --to <DIR>
+    Usage: wcas view --to <DIR|URL>
 
     For more information, try '--help'.
     ");

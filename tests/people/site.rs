@@ -30,6 +30,7 @@ impl Site {
             anonymous,
             base_path: String::new(),
             max_upload_bytes: 1 << 20,
+            redirect: None,
             clock: Arc::new(move || now.cast_signed()),
             random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),

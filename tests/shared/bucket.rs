@@ -1,6 +1,7 @@
 //! A share in a bucket: SeaweedFS, a real server that speaks S3, and what lies between it and us.
 
 use super::support::{Env, Wheel, skip, until};
+use super::web::Found;
 use super::{Team, blobs, wheels};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -84,6 +85,10 @@ impl Weed {
         Some(weed)
     }
 
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Asks with credentials, by a client that signs.
     pub(super) fn ask(&self, method: &str, path: &str, body: &str) -> Option<u16> {
         let mut command = Command::new("curl");
@@ -112,6 +117,22 @@ pub(super) fn end_with_us(pid: u32) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+}
+
+/// Returns an object, asked for with credentials: its headers and its bytes; `None`: there is none.
+pub(super) fn get(address: &str, path: &str) -> Found {
+    let mut command = Command::new("curl");
+    command.args(["-s", "-i", "--max-time", "20", "--aws-sigv4", "aws:amz:us-east-1:s3"]);
+    command.args(["--user", &format!("{KEY}:{SECRET}"), "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]);
+    // As signatures have them.
+    let path = path.replace('+', "%2B").replace('!', "%21");
+    let answer = command.arg(format!("http://{address}{path}")).output().unwrap().stdout;
+    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let named = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+    let status = head.split(' ').nth(1).unwrap();
+    assert!(["200", "404"].contains(&status), "{head}");
+    (status == "200").then(|| (head.lines().filter_map(named).collect(), answer[end + 4..].to_vec()))
 }
 
 /// Makes a team whose share is in the bucket, asked at an address.
@@ -177,7 +198,7 @@ fn wrong_credentials_and_no_server_are_told_within_seconds() {
     let none = format!("http://127.0.0.1:{}", free_ports(1)[0]);
     let args = ["init", "--share", "s3://wcas/wrong", "--endpoint", &none, "--region", "us-east-1"];
     let output = env.run_with_env(&secret, args);
-    assert!(output.code == 1 && output.stderr.contains("the share can't read"), "{output}");
+    assert!(output.code == 1 && output.stderr.contains("the bucket can't read"), "{output}");
     assert!(!env.store().exists());
 }
 
@@ -224,6 +245,7 @@ pub(super) enum Trouble {
 pub(super) struct Between {
     pub(super) address: String,
     plan: Arc<Mutex<Vec<(String, Trouble)>>>,
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Between {
@@ -231,14 +253,20 @@ impl Between {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let plan: Arc<Mutex<Vec<(String, Trouble)>>> = Arc::default();
-        let (target, known) = (target.to_owned(), plan.clone());
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (target, known, noted) = (target.to_owned(), plan.clone(), asked.clone());
         thread::spawn(move || {
             for client in listener.incoming() {
-                let (target, plan) = (target.clone(), known.clone());
-                thread::spawn(move || drop(carry(client.unwrap(), &target, &plan)));
+                let (target, plan, asked) = (target.clone(), known.clone(), noted.clone());
+                thread::spawn(move || drop(carry(client.unwrap(), &target, &plan, &asked)));
             }
         });
-        Self { address, plan }
+        Self { address, plan, asked }
+    }
+
+    /// Returns what was asked since the last time, a line each.
+    pub(super) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
     }
 
     /// Lets the next requests of a kind (`PUT log/`) meet trouble, one each.
@@ -246,17 +274,27 @@ impl Between {
         *self.plan.lock().unwrap() = troubles.iter().map(|(what, trouble)| ((*what).to_owned(), *trouble)).collect();
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.plan.lock().unwrap().is_empty()
     }
 }
 
 /// Carries requests of one connection, one after another.
-fn carry(mut client: TcpStream, target: &str, plan: &Mutex<Vec<(String, Trouble)>>) -> std::io::Result<()> {
+fn carry(
+    mut client: TcpStream,
+    target: &str,
+    plan: &Mutex<Vec<(String, Trouble)>>,
+    asked: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
     loop {
         let Some(request) = message(&mut client, false)? else { return Ok(()) };
         let line =
             String::from_utf8_lossy(&request[..request.iter().position(|byte| *byte == b'\r').unwrap()]).into_owned();
+        asked.lock().unwrap().push(line.clone());
+        let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+        if head.lines().take_while(|line| !line.is_empty()).any(|line| line.starts_with("authorization: basic")) {
+            asked.lock().unwrap().push(format!("PASSWORD {line}"));
+        }
         let (method, path) = line.split_once(' ').unwrap();
         let trouble = {
             let mut plan = plan.lock().unwrap();

@@ -18,9 +18,12 @@ mod database;
 mod faults;
 mod moves;
 mod nodes;
+mod redirect;
 mod served;
+mod site;
 mod stress;
 mod verify;
+mod web;
 
 use std::fs;
 use std::path::{Path, PathBuf};

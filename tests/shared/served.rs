@@ -90,7 +90,7 @@ pub(super) fn path_of(server: &WcasServer, project: &str) -> String {
     path_in(server, "shared", project)
 }
 
-fn path_in(server: &WcasServer, collection: &str, project: &str) -> String {
+pub(super) fn path_in(server: &WcasServer, collection: &str, project: &str) -> String {
     let page = server.json(&format!("/{collection}/simple/{project}/"));
     let base = url::Url::parse(&server.url(&format!("/{collection}/simple/{project}/"))).unwrap();
     base.join(page["files"][0]["url"].as_str().unwrap()).unwrap().path().to_owned()

@@ -73,11 +73,7 @@ pub(super) fn make_simple(
         })?;
     }
     context.progress.finish();
-    let mut names: Vec<&str> = wanted.iter().map(|project| project.name.as_str()).collect();
-    names.sort_unstable();
-    let (mut page, mut document) = (Vec::new(), Vec::new());
-    html::root(&mut page, None, &names).expect("memory takes all bytes");
-    json::root(&mut document, None, names.iter().map(|name| (*name, None))).expect("memory takes all bytes");
+    let (page, document) = root_pages(wanted.iter().map(|project| project.name.as_str()).collect());
     tree.show(&plan, &wanted, generation, &page, &document)?;
     tree.sweep()?;
     Ok(plan.make.len())
@@ -112,11 +108,7 @@ fn make_sidecars<'a>(store: &Store, entries: impl Iterator<Item = &'a Entry>, is
 fn content(blobs: &Blobs, shelf: &Shelf<'_>) -> Content {
     let mut entries = shelf.entries.to_vec();
     search::sort_projects(&mut entries);
-    let files = files(&entries, shelf.documents, true);
-    let page = Page { status: shelf.status.map(shown_status), ..Page::new(shelf.project.as_str(), &files) };
-    let (mut html, mut json) = (Vec::new(), Vec::new());
-    html::project(&mut html, &page).expect("memory takes all bytes");
-    json::project(&mut json, &page).expect("memory takes all bytes");
+    let (html, json) = project_pages(shelf, &files(&entries, shelf.documents, true));
     let links = entries.iter().map(|entry| FileLink {
         filename: entry.filename.clone(),
         blob: blobs.path(&entry.blake3),
@@ -124,6 +116,24 @@ fn content(blobs: &Blobs, shelf: &Shelf<'_>) -> Content {
     });
     let files = links.collect();
     Content { html, json, files, documents: shelf.documents.iter().map(beside).collect() }
+}
+
+/// Renders the pages that list projects.
+pub(super) fn root_pages(mut names: Vec<&str>) -> (Vec<u8>, Vec<u8>) {
+    names.sort_unstable();
+    let (mut html, mut json) = (Vec::new(), Vec::new());
+    html::root(&mut html, None, &names).expect("memory takes all bytes");
+    json::root(&mut json, None, names.iter().map(|name| (*name, None))).expect("memory takes all bytes");
+    (html, json)
+}
+
+/// Renders the pages of a project, which list these files.
+pub(super) fn project_pages(shelf: &Shelf<'_>, files: &[File<'_>]) -> (Vec<u8>, Vec<u8>) {
+    let page = Page { status: shelf.status.map(shown_status), ..Page::new(shelf.project.as_str(), files) };
+    let (mut html, mut json) = (Vec::new(), Vec::new());
+    html::project(&mut html, &page).expect("memory takes all bytes");
+    json::project(&mut json, &page).expect("memory takes all bytes");
+    (html, json)
 }
 
 /// Lists distributions, and after them the documents about variant wheels among them, all in the page's own folder.

@@ -1,16 +1,18 @@
-//! `view`: a collection at a revision or what a variant sees, printed as a page or list, or written as a tree.
+//! `view`: a collection at a revision or what a variant sees, printed as a page or list, or written as a tree or site.
 
 mod changes;
 mod make;
 mod page;
 mod place;
 mod signed;
+mod site;
 mod tree;
 
 pub use page::{Format, ViewOptions, ViewReport, view};
 pub use place::{DropReport, drop_tree};
 pub(super) use place::{damage, is_away, is_unfinished, mend};
 pub use signed::verify_tree;
+pub use site::{DropSiteReport, SiteOptions, SiteReport, drop_site, view_site};
 pub(super) use tree::copies;
 pub use tree::{TreeOptions, TreeReport, view_tree};
 

@@ -243,7 +243,7 @@ fn stands(tree: &Tree, known: &ViewRow) -> bool {
 }
 
 /// Puts together what each project's folder shows. The entries, and the documents, are in the order of their projects.
-fn shelves<'a>(
+pub(super) fn shelves<'a>(
     entries: &'a [Entry],
     statuses: &'a BTreeMap<ProjectName, StatusRow>,
     documents: &'a [VariantsDocument],

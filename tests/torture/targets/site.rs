@@ -50,6 +50,7 @@ fn serve(store: PathBuf, anonymous: Anonymous) -> Arc<Server> {
         anonymous,
         base_path: String::new(),
         max_upload_bytes: 1 << 20,
+        redirect: None,
         clock: Arc::new(|| NOW),
         random: || Ok([7; 32]),
         actor: Actor::default(),
