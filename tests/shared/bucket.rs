@@ -1,130 +1,26 @@
 //! A share in a bucket: SeaweedFS, a real server that speaks S3, and what lies between it and us.
 
-use super::support::{Env, Wheel, skip, until};
+use super::support::bucket::{KEY, SECRET, free_ports, place};
+use super::support::{Env, Wheel, weed};
 use super::{Team, blobs, wheels};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-const KEY: &str = "wcastest";
-const SECRET: &str = "wcastestsecret0123456789";
-
-/// A running SeaweedFS with a bucket `wcas`.
-pub(super) struct Weed {
-    child: Child,
-    pub(super) address: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Weed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-pub(super) fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
-}
-
-fn program() -> Option<PathBuf> {
-    let python = PathBuf::from(std::env::var_os("WCAS_TEST_PEERS")?);
-    Some(python.with_file_name("weed")).filter(|weed| weed.exists())
-}
-
-impl Weed {
-    fn start() -> Option<Self> {
-        let Some(weed) = program() else {
-            skip("WCAS_TEST_PEERS has no SeaweedFS: buckets are not tested");
-            return None;
-        };
-        if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
-            skip("there is no curl, which makes the bucket: buckets are not tested");
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("data")).unwrap();
-        let identities = format!(
-            r#"{{"identities":[{{"name":"wcas","credentials":[{{"accessKey":"{KEY}","secretKey":"{SECRET}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
-        );
-        fs::write(dir.path().join("s3.json"), identities).unwrap();
-        let ports = free_ports(8);
-        let log = File::create(dir.path().join("log")).unwrap();
-        let mut command = Command::new(weed);
-        command.args(["-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]);
-        command.args(["-master.volumeSizeLimitMB=128", "-volume.max=8", "-volume.preStopSeconds=0", "-filer", "-s3"]);
-        command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
-        command.arg(format!("-dir={}", dir.path().join("data").display()));
-        command.arg(format!("-s3.config={}", dir.path().join("s3.json").display()));
-        let names = [
-            "master.port",
-            "master.port.grpc",
-            "volume.port",
-            "volume.port.grpc",
-            "filer.port",
-            "filer.port.grpc",
-            "s3.port",
-            "s3.port.grpc",
-        ];
-        command.args(names.iter().zip(&ports).map(|(name, port)| format!("-{name}={port}")));
-        command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let weed = Self { child: command.spawn().unwrap(), address: format!("127.0.0.1:{}", ports[6]), _dir: dir };
-        // An open port is not enough: a volume server must have come, too.
-        until("the bucket can be written", || {
-            weed.ask("PUT", "/wcas", "").is_some_and(|status| status == 200 || status == 409)
-                && weed.ask("PUT", "/wcas/.ready", "x") == Some(200)
-        });
-        Some(weed)
-    }
-
-    /// Asks with credentials, by a client that signs.
-    pub(super) fn ask(&self, method: &str, path: &str, body: &str) -> Option<u16> {
-        let mut command = Command::new("curl");
-        command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", "-X", method]);
-        command.args(["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", &format!("{KEY}:{SECRET}")]);
-        command.args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "--data-binary", body]);
-        let output = command.arg(format!("http://{}{path}", self.address)).output().ok()?;
-        String::from_utf8(output.stdout).ok()?.parse().ok()
-    }
-}
-
-/// The server that all tests of this file have in common: each has a prefix of its own.
-pub(super) fn weed() -> Option<&'static Weed> {
-    static WEED: OnceLock<Option<Weed>> = OnceLock::new();
-    WEED.get_or_init(|| Weed::start().inspect(|weed| end_with_us(weed.child.id()))).as_ref()
-}
-
-/// A value that lives as long as the process is never dropped: a process that waits for our end ends the server.
-#[expect(clippy::zombie_processes, reason = "nobody waits for what ends after us")]
-pub(super) fn end_with_us(pid: u32) {
-    let wait = format!("while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {pid}", std::process::id());
-    Command::new("sh")
-        .args(["-c", &wait])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-}
-
 /// Makes a team whose share is in the bucket, asked at an address.
 pub(super) fn team(count: usize, address: &str) -> Team {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let nodes = (0..count).map(|_| {
-        let mut env = Env::new();
-        env.set("AWS_ACCESS_KEY_ID", KEY);
-        env.set("AWS_SECRET_ACCESS_KEY", SECRET);
-        env
-    });
-    let url = format!("s3://wcas/team{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    Team::at(nodes.collect(), &["--share", &url, "--endpoint", &format!("http://{address}"), "--region", "us-east-1"])
+    team_with(count, address, &[])
+}
+
+/// Makes one whose nodes are said more of it.
+pub(super) fn team_with(count: usize, address: &str, more: &[&str]) -> Team {
+    let mut nodes: Vec<Env> = (0..count).map(|_| Env::new()).collect();
+    // All of them need the credentials, and one of the shares will do.
+    let shares: Vec<_> = nodes.iter_mut().map(|node| place(node, address)).collect();
+    Team::at(nodes, &[&shares[0].each_ref().map(String::as_str), more].concat())
 }
 
 #[test]

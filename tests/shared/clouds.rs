@@ -1,6 +1,7 @@
 //! A share at Azure, by its own emulator, and at Google, by a stand-in of what a share asks of it: no emulator knows Google's conditions.
 
-use super::bucket::{Between, assert_lost_answers_count_once, end_with_us, free_ports, message};
+use super::bucket::{Between, assert_lost_answers_count_once, message};
+use super::support::bucket::{end_with_us, free_ports};
 use super::support::{Env, Wheel, skip, until};
 use super::{Team, blobs};
 use base64::prelude::{BASE64_STANDARD, Engine};
