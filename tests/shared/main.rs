@@ -14,6 +14,7 @@ mod bucket;
 mod clouds;
 mod coming;
 mod database;
+mod disk;
 mod faults;
 mod moves;
 mod nodes;
