@@ -1,7 +1,7 @@
 //! A share in a bucket: SeaweedFS, a real server that speaks S3, and what lies between it and us.
 
-use super::support::bucket::{KEY, SECRET, free_ports, place};
-use super::support::{Env, Wheel, weed};
+use super::support::bucket::{KEY, SECRET, ask, free_ports, place};
+use super::support::{Env, Wheel, postgres, weed};
 use super::{Team, blobs, wheels};
 use std::fs;
 use std::io::{Read, Write};
@@ -112,6 +112,10 @@ pub(super) enum Trouble {
     Cut,
     /// Half of the answer comes, and the rest when the plan is over.
     Halved,
+    /// Half of the answer comes, and the connection is cut.
+    Torn,
+    /// What is there is removed before, until the plan is over: a server that takes conditions and doesn't keep them, as Garage.
+    Overwritten,
     /// The last byte of the answer is another one.
     Altered,
 }
@@ -160,12 +164,12 @@ fn carry(mut client: TcpStream, target: &str, plan: &Mutex<Vec<(String, Trouble)
                 let path = path.replace("%2F", "/");
                 what.split_once(' ').is_some_and(|(kind, part)| kind == method && path.contains(part))
             };
-            let halved = |trouble: &Trouble| *trouble == Trouble::Halved;
+            let lasts = |trouble: &Trouble| matches!(trouble, Trouble::Halved | Trouble::Overwritten);
             let found = plan.iter().position(fits).map(|at| (at, plan[at].1));
-            // That one goes on until another plan is made.
+            // Such a one goes on until another plan is made.
             found
                 .inspect(|(at, trouble)| {
-                    if !halved(trouble) {
+                    if !lasts(trouble) {
                         drop(plan.remove(*at))
                     }
                 })
@@ -176,11 +180,15 @@ fn carry(mut client: TcpStream, target: &str, plan: &Mutex<Vec<(String, Trouble)
             Some(Trouble::Cut) => return Ok(()),
             Some(Trouble::Refused(status)) => told(status),
             _ => {
+                if trouble == Some(Trouble::Overwritten) {
+                    let _ = ask(target, "DELETE", path.split(' ').next().unwrap_or_default(), "");
+                }
                 let mut server = TcpStream::connect(target)?;
                 server.write_all(&request)?;
                 let answer = message(&mut server, method == "HEAD")?.unwrap_or_default();
                 match trouble {
                     Some(Trouble::AnswerLost) => return Ok(()),
+                    Some(Trouble::Torn) => return client.write_all(&answer[..answer.len() / 2]),
                     Some(Trouble::Told(status)) => told(status),
                     Some(Trouble::Altered) => {
                         let [rest @ .., last] = &answer[..] else { return Ok(()) };
@@ -294,5 +302,24 @@ fn a_fetch_that_breaks_off_or_brings_other_bytes_is_never_handed_out() {
     between.plan(&[("GET /blobs/", Cut), ("GET /blobs/", Refused(500))]);
     two.ok(["lookup", "demo0"]);
     assert_eq!(blobs(two).len(), 1);
+    team.assert_equal();
+}
+
+#[test]
+fn a_bucket_that_keeps_no_condition_has_its_log_in_a_database() {
+    let Some(weed) = weed() else { return };
+    let between = Between::start(&weed.address);
+    between.plan(&[("PUT /", Trouble::Overwritten)]);
+    let mut env = Env::new();
+    let share = place(&mut env, &between.address);
+    let output = env.run(["init"].into_iter().chain(share.iter().map(String::as_str)));
+    assert!(output.code == 1 && output.stderr.contains("`--log postgres://"), "{output}");
+    assert!(!env.store().exists());
+    let Some(server) = postgres() else { return };
+    let team = team_with(3, &between.address, &["--log", &server.database()]);
+    team.import_at_once(3);
+    team.nodes[1].ok(["invalidate", "all0x0", "--yes"]);
+    team.nodes[2].ok(["gc", "--grace", "0"]);
+    assert_eq!(team.nodes[0].json(["verify", "--bucket"])["checked"], 11);
     team.assert_equal();
 }

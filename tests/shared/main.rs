@@ -12,6 +12,7 @@ mod support;
 mod at_once;
 mod bucket;
 mod clouds;
+mod cluster;
 mod coming;
 mod database;
 mod disk;

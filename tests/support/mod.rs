@@ -15,7 +15,7 @@ pub(crate) mod wait;
 pub(crate) mod wcas_server;
 pub(crate) mod wheels;
 
-pub(crate) use bucket::{Weed, weed};
+pub(crate) use bucket::{Weed, WeedCluster, weed};
 pub(crate) use disk::{Fill, SmallDisk};
 pub(crate) use env::{Env, Output, Running};
 pub(crate) use in_process::{Got, request};
