@@ -19,6 +19,7 @@ mod disk;
 mod faults;
 mod moves;
 mod nodes;
+mod requests;
 mod served;
 mod stress;
 mod verify;
