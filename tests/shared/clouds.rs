@@ -44,10 +44,9 @@ fn start_azurite() -> Option<String> {
     command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]).current_dir(&dir);
     let log = File::create(dir.join("log")).unwrap();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    end_with_us(child.id());
+    end_with_us(child.id(), &dir);
     let address = format!("127.0.0.1:{port}");
     until("the container is there", || create_container(&address).is_some_and(|line| line.contains(" 201 ")));
-    fs::remove_dir_all(dir).unwrap();
     Some(format!("http://{address}/{ACCOUNT}"))
 }
 

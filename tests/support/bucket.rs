@@ -230,13 +230,17 @@ impl WeedCluster {
 /// The server that all tests of a crate have in common: each has a prefix of its own.
 pub(crate) fn weed() -> Option<&'static Weed> {
     static WEED: OnceLock<Option<Weed>> = OnceLock::new();
-    WEED.get_or_init(|| Weed::start().inspect(|weed| end_with_us(weed.child.id()))).as_ref()
+    WEED.get_or_init(|| Weed::start().inspect(|weed| end_with_us(weed.child.id(), weed.dir.path()))).as_ref()
 }
 
-/// A value that lives as long as the process is never dropped: a process that waits for our end ends the server.
+/// A value that lives as long as the process is never dropped: a process that waits for our end ends the server, and removes its folder.
 #[expect(clippy::zombie_processes, reason = "nobody waits for what ends after us")]
-pub(crate) fn end_with_us(pid: u32) {
-    let wait = format!("while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {pid}", std::process::id());
+pub(crate) fn end_with_us(pid: u32, dir: &Path) {
+    let wait = format!(
+        "while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {pid}; sleep 1; rm -rf {}",
+        std::process::id(),
+        dir.display()
+    );
     Command::new("sh")
         .args(["-c", &wait])
         .stdin(Stdio::null())

@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each test crate uses its own part")]
 
-use super::bucket::{self, weed};
-use super::postgres::postgres;
+use super::bucket::{self, Weed, weed};
+use super::postgres::{Postgres, postgres};
 use super::wait::is_in_time;
 use std::ffi::OsStr;
 use std::fmt;
@@ -42,6 +42,7 @@ impl Env {
 
     /// Makes the folder in another one.
     pub(crate) fn new_in(parent: &Path) -> Self {
+        let engines = Self::is_in_bucket().then(engines);
         let dir = TempDir::with_prefix_in("wcas-test-", parent).expect("a temporary folder can be made");
         // The real path: what the binary prints after it resolved links can then be replaced.
         let root = dir.path().canonicalize().expect("a new folder has a path");
@@ -50,10 +51,12 @@ impl Env {
         }
         let mut env = Self { root, left: OnceLock::new(), spawned: Arc::new(()), variables: Vec::new(), _dir: dir };
         if Self::is_node() {
-            let share = if Self::is_in_bucket() {
-                env.place_in_bucket()
-            } else {
-                vec!["--share".to_owned(), format!("file://{}", env.path("share").display())]
+            let share = match engines {
+                Some((weed, server)) => {
+                    let place = bucket::place(&mut env, &weed.address).into_iter();
+                    place.chain(["--log".to_owned(), server.url("wcas")]).collect()
+                }
+                None => vec!["--share".to_owned(), format!("file://{}", env.path("share").display())],
             };
             env.ok(["init".to_owned()].into_iter().chain(share));
         }
@@ -68,17 +71,6 @@ impl Env {
     /// Tells whether their share is in a bucket, which only commands with this environment's variables may ask.
     pub(crate) fn is_in_bucket() -> bool {
         CRATE.ends_with("_on_bucket")
-    }
-
-    /// Returns the arguments that say a share of this store's own in the crate's bucket, with its log in the crate's database.
-    fn place_in_bucket(&mut self) -> Vec<String> {
-        let (Some(weed), Some(server)) = (weed(), postgres()) else {
-            // Each of them has said what is missing, once; no test of this crate has anything to say without it.
-            std::process::exit(0);
-        };
-        let mut share = bucket::place(self, &weed.address).to_vec();
-        share.extend(["--log".to_owned(), server.url("wcas")]);
-        share
     }
 
     /// Tells whether a test has nothing to say of a node, for this reason.
@@ -238,6 +230,15 @@ impl Env {
             root: self.root.clone(),
         }
     }
+}
+
+/// Returns the servers that have the shares of a crate's stores, and their logs.
+fn engines() -> (&'static Weed, &'static Postgres) {
+    let (Some(weed), Some(server)) = (weed(), postgres()) else {
+        // Each of them has said what is missing, once; no test of this crate has anything to say without it.
+        std::process::exit(0);
+    };
+    (weed, server)
 }
 
 impl Drop for Env {
