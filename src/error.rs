@@ -1,5 +1,6 @@
 //! One error for all commands, with a kind that tells a caller what to do about it.
 
+use crate::digest::Blake3;
 use crate::{fs, manifest, name, requirement, share, store, view, wheel};
 use std::path::PathBuf;
 
@@ -31,6 +32,14 @@ pub enum Error {
     /// The share can't be used.
     #[error(transparent)]
     Share(#[from] share::Error),
+    /// A node that lacks bytes can't leave its share.
+    #[error("{blake3} can't be fetched ({why}), so the store stays a node")]
+    Unfetched {
+        /// Which blob.
+        blake3: Blake3,
+        /// Why not.
+        why: String,
+    },
     /// A tree can't be made.
     #[error(transparent)]
     View(#[from] view::Error),

@@ -42,6 +42,8 @@ pub(super) fn fetch(store: &Store, row: &BlobRow, watch: Watch<'_>) -> Result<bo
 fn fetch_object(store: &Store, row: &BlobRow, watch: Watch<'_>) -> Result<bool> {
     let (Some(share), Some(generation)) = (store.share(), &row.generation) else { return Ok(false) };
     if !store.is_writable() {
+        // Who may not, or has no room, is told so; a rehearsal fetches nothing.
+        store.require_writable()?;
         return Ok(false);
     }
     // An eviction that is at it, or died.

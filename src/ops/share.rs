@@ -161,7 +161,7 @@ fn fetch_rest(store: &Store, context: &Context<'_>, report: &mut UnshareReport) 
     for (row, fetched) in rows.iter().zip(fetch_all(store, context, &rows)?) {
         if fetched != Ok(true) {
             let why = fetched.err().unwrap_or_else(|| "the share hasn't got it".to_owned());
-            return Err(Error::Refused(format!("{} can't be fetched ({why}), so the store stays a node", row.blake3)));
+            return Err(Error::Unfetched { blake3: row.blake3, why });
         }
         report.blobs += 1;
         report.bytes += row.size;

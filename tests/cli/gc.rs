@@ -564,9 +564,7 @@ fn a_lack_of_handles_is_no_blobs_fault() {
     for handles in 6..=16 {
         let env = filled();
         let text = format!("ulimit -n {handles} && exec {} --json verify --parallel 8", env!("CARGO_BIN_EXE_wcas"));
-        let mut command = std::process::Command::new("sh");
-        let output =
-            command.args(["-c", &text]).current_dir(env.path("")).env("WCAS_STORE", env.store()).output().unwrap();
+        let output = env.shell(&text).output().unwrap();
         if let Ok(report) = serde_json::from_slice::<serde_json::Value>(&output.stdout) {
             assert_eq!(array(&report["problems"]).len(), 0, "{handles}: {report}");
             told += array(&report["failures"]).len();

@@ -42,9 +42,7 @@ fn set_mode(path: &Path, mode: u32) {
 #[track_caller]
 fn under(env: &Env, umask: &str, args: &str) {
     let text = format!("umask {umask} && exec {} {args}", env!("CARGO_BIN_EXE_wcas"));
-    let mut command = Command::new("sh");
-    command.args(["-c", &text]).current_dir(env.path("")).env("WCAS_STORE", env.store());
-    assert!(command.output().unwrap().status.success(), "{args}");
+    assert!(env.shell(&text).output().unwrap().status.success(), "{args}");
 }
 
 /// Returns the kinds of what doctor finds.
@@ -90,8 +88,7 @@ fn no_umask_makes_a_store_writable_for_all_or_a_tree_unreadable() {
             "umask {umask} && {} run --key in --out dist -- sh -c 'mkdir dist; touch made'",
             env!("CARGO_BIN_EXE_wcas")
         );
-        let mut command = Command::new("sh");
-        command.args(["-c", &text]).current_dir(env.path("")).env("WCAS_STORE", env.store()).output().unwrap();
+        env.shell(&text).output().unwrap();
         let expected = 0o666 & !u32::from_str_radix(umask, 8).unwrap();
         assert_eq!(mode(&env.path("made")), expected, "{umask}");
     }

@@ -11,7 +11,7 @@ use wcas::wheel::Trust;
 
 const URL: &str = "https://index.example/files/demo-1.0-py3-none-any.whl";
 
-/// Imports a wheel as a pull from a remote does.
+/// Imports a wheel as a pull from a remote does, in this process.
 fn pull(env: &Env, uploaded_at: Option<i64>, yanked: Option<&str>) {
     Wheel::new("demo", "1.0").write_to(env.path("in"));
     let (mut sources, refused, _) = wcas::intake::find_sources(&[env.path("in")], None);
@@ -35,6 +35,10 @@ fn pull(env: &Env, uploaded_at: Option<i64>, yanked: Option<&str>) {
 
 #[test]
 fn a_pulled_distribution_says_where_it_came_from_and_copies_keep_it() {
+    if Env::is_in_bucket() {
+        crate::support::skip("this process has no credentials of a bucket");
+        return;
+    }
     let env = Env::new();
     pull(&env, Some(1_000_000_000), Some("broken"));
     env.ok(["collection", "copy", "shared", "released"]);
@@ -58,6 +62,10 @@ fn a_pulled_distribution_says_where_it_came_from_and_copies_keep_it() {
 
 #[test]
 fn without_the_remotes_upload_time_the_time_of_the_pull_counts_and_local_files_have_no_origin() {
+    if Env::is_in_bucket() {
+        crate::support::skip("this process has no credentials of a bucket");
+        return;
+    }
     let env = Env::new();
     pull(&env, None, None);
     Wheel::new("local", "1.0").write_to(env.path("other"));

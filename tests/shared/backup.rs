@@ -1,8 +1,8 @@
 //! Backups: all that a store has, in another place, and stores made of them.
 
-use super::bucket::{KEY, SECRET, weed};
 use super::faults::points;
-use super::support::{Env, WcasServer, Wheel};
+use super::support::bucket::{KEY, SECRET};
+use super::support::{Env, WcasServer, Wheel, weed};
 use super::{Team, blobs, files_below, shared_rows, wheels};
 use serde_json::Value;
 use std::fs;

@@ -1,123 +1,16 @@
 //! A share in a bucket: SeaweedFS, a real server that speaks S3, and what lies between it and us.
 
-use super::support::{Env, Wheel, skip, until};
+use super::support::bucket::{KEY, SECRET, ask, free_ports, place};
+use super::support::{Env, Wheel, postgres, weed};
 use super::web::Found;
 use super::{Team, blobs, wheels};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-
-pub(super) const KEY: &str = "wcastest";
-pub(super) const SECRET: &str = "wcastestsecret0123456789";
-
-/// A running SeaweedFS with a bucket `wcas`.
-pub(super) struct Weed {
-    child: Child,
-    pub(super) address: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Weed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-pub(super) fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
-}
-
-fn program() -> Option<PathBuf> {
-    let python = PathBuf::from(std::env::var_os("WCAS_TEST_PEERS")?);
-    Some(python.with_file_name("weed")).filter(|weed| weed.exists())
-}
-
-impl Weed {
-    fn start() -> Option<Self> {
-        let Some(weed) = program() else {
-            skip("WCAS_TEST_PEERS has no SeaweedFS: buckets are not tested");
-            return None;
-        };
-        if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
-            skip("there is no curl, which makes the bucket: buckets are not tested");
-            return None;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("data")).unwrap();
-        let identities = format!(
-            r#"{{"identities":[{{"name":"wcas","credentials":[{{"accessKey":"{KEY}","secretKey":"{SECRET}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
-        );
-        fs::write(dir.path().join("s3.json"), identities).unwrap();
-        let ports = free_ports(8);
-        let log = File::create(dir.path().join("log")).unwrap();
-        let mut command = Command::new(weed);
-        command.args(["-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]);
-        command.args(["-master.volumeSizeLimitMB=128", "-volume.max=8", "-volume.preStopSeconds=0", "-filer", "-s3"]);
-        command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
-        command.arg(format!("-dir={}", dir.path().join("data").display()));
-        command.arg(format!("-s3.config={}", dir.path().join("s3.json").display()));
-        let names = [
-            "master.port",
-            "master.port.grpc",
-            "volume.port",
-            "volume.port.grpc",
-            "filer.port",
-            "filer.port.grpc",
-            "s3.port",
-            "s3.port.grpc",
-        ];
-        command.args(names.iter().zip(&ports).map(|(name, port)| format!("-{name}={port}")));
-        command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let weed = Self { child: command.spawn().unwrap(), address: format!("127.0.0.1:{}", ports[6]), _dir: dir };
-        // An open port is not enough: a volume server must have come, too.
-        until("the bucket can be written", || {
-            weed.ask("PUT", "/wcas", "").is_some_and(|status| status == 200 || status == 409)
-                && weed.ask("PUT", "/wcas/.ready", "x") == Some(200)
-        });
-        Some(weed)
-    }
-
-    pub(super) fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// Asks with credentials, by a client that signs.
-    pub(super) fn ask(&self, method: &str, path: &str, body: &str) -> Option<u16> {
-        let mut command = Command::new("curl");
-        command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", "-X", method]);
-        command.args(["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", &format!("{KEY}:{SECRET}")]);
-        command.args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "--data-binary", body]);
-        let output = command.arg(format!("http://{}{path}", self.address)).output().ok()?;
-        String::from_utf8(output.stdout).ok()?.parse().ok()
-    }
-}
-
-/// The server that all tests of this file have in common: each has a prefix of its own.
-pub(super) fn weed() -> Option<&'static Weed> {
-    static WEED: OnceLock<Option<Weed>> = OnceLock::new();
-    WEED.get_or_init(|| Weed::start().inspect(|weed| end_with_us(weed.child.id()))).as_ref()
-}
-
-/// A value that lives as long as the process is never dropped: a process that waits for our end ends the server.
-#[expect(clippy::zombie_processes, reason = "nobody waits for what ends after us")]
-pub(super) fn end_with_us(pid: u32) {
-    let wait = format!("while kill -0 {} 2>/dev/null; do sleep 0.2; done; kill -9 {pid}", std::process::id());
-    Command::new("sh")
-        .args(["-c", &wait])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-}
 
 /// Returns an object, asked for with credentials: its headers and its bytes; `None`: there is none.
 pub(super) fn get(address: &str, path: &str) -> Found {
@@ -137,15 +30,15 @@ pub(super) fn get(address: &str, path: &str) -> Found {
 
 /// Makes a team whose share is in the bucket, asked at an address.
 pub(super) fn team(count: usize, address: &str) -> Team {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let nodes = (0..count).map(|_| {
-        let mut env = Env::new();
-        env.set("AWS_ACCESS_KEY_ID", KEY);
-        env.set("AWS_SECRET_ACCESS_KEY", SECRET);
-        env
-    });
-    let url = format!("s3://wcas/team{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    Team::at(nodes.collect(), &["--share", &url, "--endpoint", &format!("http://{address}"), "--region", "us-east-1"])
+    team_with(count, address, &[])
+}
+
+/// Makes one whose nodes are said more of it.
+pub(super) fn team_with(count: usize, address: &str, more: &[&str]) -> Team {
+    let mut nodes: Vec<Env> = (0..count).map(|_| Env::new()).collect();
+    // All of them need the credentials, and one of the shares will do.
+    let shares: Vec<_> = nodes.iter_mut().map(|node| place(node, address)).collect();
+    Team::at(nodes, &[&shares[0].each_ref().map(String::as_str), more].concat())
 }
 
 #[test]
@@ -237,6 +130,10 @@ pub(super) enum Trouble {
     Cut,
     /// Half of the answer comes, and the rest when the plan is over.
     Halved,
+    /// Half of the answer comes, and the connection is cut.
+    Torn,
+    /// What is there is removed before, until the plan is over: a server that takes conditions and doesn't keep them, as Garage.
+    Overwritten,
     /// The last byte of the answer is another one.
     Altered,
 }
@@ -302,12 +199,12 @@ fn carry(
                 let path = path.replace("%2F", "/");
                 what.split_once(' ').is_some_and(|(kind, part)| kind == method && path.contains(part))
             };
-            let halved = |trouble: &Trouble| *trouble == Trouble::Halved;
+            let lasts = |trouble: &Trouble| matches!(trouble, Trouble::Halved | Trouble::Overwritten);
             let found = plan.iter().position(fits).map(|at| (at, plan[at].1));
-            // That one goes on until another plan is made.
+            // Such a one goes on until another plan is made.
             found
                 .inspect(|(at, trouble)| {
-                    if !halved(trouble) {
+                    if !lasts(trouble) {
                         drop(plan.remove(*at))
                     }
                 })
@@ -318,11 +215,15 @@ fn carry(
             Some(Trouble::Cut) => return Ok(()),
             Some(Trouble::Refused(status)) => told(status),
             _ => {
+                if trouble == Some(Trouble::Overwritten) {
+                    let _ = ask(target, "DELETE", path.split(' ').next().unwrap_or_default(), "");
+                }
                 let mut server = TcpStream::connect(target)?;
                 server.write_all(&request)?;
                 let answer = message(&mut server, method == "HEAD")?.unwrap_or_default();
                 match trouble {
                     Some(Trouble::AnswerLost) => return Ok(()),
+                    Some(Trouble::Torn) => return client.write_all(&answer[..answer.len() / 2]),
                     Some(Trouble::Told(status)) => told(status),
                     Some(Trouble::Altered) => {
                         let [rest @ .., last] = &answer[..] else { return Ok(()) };
@@ -436,5 +337,24 @@ fn a_fetch_that_breaks_off_or_brings_other_bytes_is_never_handed_out() {
     between.plan(&[("GET /blobs/", Cut), ("GET /blobs/", Refused(500))]);
     two.ok(["lookup", "demo0"]);
     assert_eq!(blobs(two).len(), 1);
+    team.assert_equal();
+}
+
+#[test]
+fn a_bucket_that_keeps_no_condition_has_its_log_in_a_database() {
+    let Some(weed) = weed() else { return };
+    let between = Between::start(&weed.address);
+    between.plan(&[("PUT /", Trouble::Overwritten)]);
+    let mut env = Env::new();
+    let share = place(&mut env, &between.address);
+    let output = env.run(["init"].into_iter().chain(share.iter().map(String::as_str)));
+    assert!(output.code == 1 && output.stderr.contains("`--log postgres://"), "{output}");
+    assert!(!env.store().exists());
+    let Some(server) = postgres() else { return };
+    let team = team_with(3, &between.address, &["--log", &server.database()]);
+    team.import_at_once(3);
+    team.nodes[1].ok(["invalidate", "all0x0", "--yes"]);
+    team.nodes[2].ok(["gc", "--grace", "0"]);
+    assert_eq!(team.nodes[0].json(["verify", "--bucket"])["checked"], 11);
     team.assert_equal();
 }

@@ -1,6 +1,7 @@
 //! A share at Azure, by its own emulator, and at Google, by a stand-in of what a share asks of it: no emulator knows Google's conditions.
 
-use super::bucket::{Between, assert_lost_answers_count_once, end_with_us, free_ports, message};
+use super::bucket::{Between, assert_lost_answers_count_once, message};
+use super::support::bucket::{end_with_us, free_ports};
 use super::support::{Env, Wheel, skip, until};
 use super::{Team, blobs};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -43,10 +44,9 @@ fn start_azurite() -> Option<String> {
     command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]).current_dir(&dir);
     let log = File::create(dir.join("log")).unwrap();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    end_with_us(child.id());
+    end_with_us(child.id(), &dir);
     let address = format!("127.0.0.1:{port}");
     until("the container is there", || create_container(&address).is_some_and(|line| line.contains(" 201 ")));
-    fs::remove_dir_all(dir).unwrap();
     Some(format!("http://{address}/{ACCOUNT}"))
 }
 

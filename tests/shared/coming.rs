@@ -1,7 +1,7 @@
 //! Large files that a node's server gives while they come from the share's bucket.
 
-use super::bucket::{Between, Trouble, team, weed};
-use super::support::{Connection, WcasServer, Wheel};
+use super::bucket::{Between, Trouble, team};
+use super::support::{Connection, WcasServer, Wheel, weed};
 use super::{Team, blobs};
 
 /// What a server keeps back until all is checked.

@@ -1,7 +1,8 @@
 //! `serve --redirect`: clients fetch files from the bucket, by addresses that hold for a while.
 
-use super::bucket::{Between, team, weed};
+use super::bucket::{Between, team};
 use super::served::path_in;
+use super::support::weed;
 use super::support::{Connection, Env, Heard, WcasServer, Wheel};
 use super::web::install;
 use super::{Team, blobs, wheels};
@@ -17,7 +18,7 @@ fn follow(address: &str, method: &str, headers: &[(&str, &str)]) -> Heard {
 
 /// A team of two nodes on the bucket, of which the first has wheels in a collection of its own.
 fn filled() -> Option<(Team, Between)> {
-    let between = Between::start(weed()?.address());
+    let between = Between::start(&weed()?.address);
     let team = team(2, &between.address);
     let one = &team.nodes[0];
     fs::create_dir(one.path("dist")).unwrap();

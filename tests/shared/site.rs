@@ -1,7 +1,8 @@
 //! `view --to URL`: static sites in a folder and in a bucket.
 
-use super::bucket::{Between, Trouble, get, team, weed};
+use super::bucket::{Between, Trouble, get, team};
 use super::faults::points;
+use super::support::weed;
 use super::support::{Env, Wheel};
 use super::web::{Web, install};
 use super::{Team, blobs, files_below, wheels};
@@ -230,7 +231,7 @@ fn a_node_uploads_what_it_hasnt_got_to_a_site_elsewhere() {
 #[test]
 fn a_site_in_the_shares_bucket_is_copied_there_and_clients_install_from_it() {
     let Some(weed) = weed() else { return };
-    let between = Between::start(weed.address());
+    let between = Between::start(&weed.address);
     let team = team(2, &between.address);
     fill(&team.nodes[0]);
     team.import(0, &[Wheel::new("large", "1.0").payload(20_000_000, 7)]);
@@ -247,16 +248,16 @@ fn a_site_in_the_shares_bucket_is_copied_there_and_clients_install_from_it() {
     let last_page = asked.iter().rposition(|line| line.starts_with("PUT /wcas/site/simple/demo")).unwrap();
     assert!(position("PUT /wcas/site/.wcas-site.json") < position("PUT /wcas/site/files/"), "{asked:#?}");
     assert!(last_file < first_page && last_page < index, "{asked:#?}");
-    let address = weed.address().to_owned();
+    let address = weed.address.clone();
     let web = Web::start(move |path| get(&address, &format!("/wcas/site/{path}")));
     if install(two, &format!("{}/simple", web.url), "demo-app", &NEWEST) {
         assert_eq!(web.missed(), Vec::<String>::new());
     }
-    let (headers, _) = get(weed.address(), "/wcas/site/simple/demo-app/index.html").unwrap();
+    let (headers, _) = get(&weed.address, "/wcas/site/simple/demo-app/index.html").unwrap();
     let tells = |name: &str, value: &str| headers.contains(&(name.to_owned(), value.to_owned()));
     assert!(tells("content-type", "text/html; charset=utf-8"), "{headers:?}");
     assert!(tells("cache-control", "max-age=0, must-revalidate"), "{headers:?}");
-    let (headers, _) = get(weed.address(), "/wcas/site/simple/demo-app/index.json").unwrap();
+    let (headers, _) = get(&weed.address, "/wcas/site/simple/demo-app/index.json").unwrap();
     assert!(headers.contains(&("content-type".to_owned(), "application/vnd.pypi.simple.v1+json".to_owned())));
     // With no change: the mark, and a list.
     between.asked();
@@ -270,13 +271,13 @@ fn a_site_in_the_shares_bucket_is_copied_there_and_clients_install_from_it() {
     assert_eq!(done(&publish(one, url)), [0, 0, 2, 2]);
     assert_eq!(done(&publish(two, url)), [0, 0, 0, 2]);
     // To another place of the bucket by its own words, which is asked as another bucket: uploaded.
-    let endpoint = format!("http://{}", weed.address());
+    let endpoint = format!("http://{}", &weed.address);
     let args = ["view", "--to", "s3://wcas/uploaded", "--endpoint", &endpoint, "--region", "us-east-1"];
     assert_eq!(done(&two.json(args)), [0, 1, 4, 0]);
     let large = two.json(["lookup", "large"]);
     let sha256 = large["sha256"].as_str().unwrap();
     let key = format!("/wcas/uploaded/files/{}/{sha256}/{}", &sha256[..2], large["filename"].as_str().unwrap());
-    let (headers, bytes) = get(weed.address(), &key).unwrap();
+    let (headers, bytes) = get(&weed.address, &key).unwrap();
     assert_eq!(wcas::digest::Sha256::of(&bytes).to_string(), sha256);
     assert!(headers.contains(&("content-type".to_owned(), "application/octet-stream".to_owned())), "{headers:?}");
     two.ok(["view", "--remove", "s3://wcas/site"]);
@@ -298,7 +299,7 @@ fn a_site_in_the_shares_bucket_is_copied_there_and_clients_install_from_it() {
 fn a_publication_that_breaks_off_shows_only_what_is_there() {
     use Trouble::{AnswerLost, Refused};
     let Some(weed) = weed() else { return };
-    let between = Between::start(weed.address());
+    let between = Between::start(&weed.address);
     let team = team(1, &between.address);
     let one = &team.nodes[0];
     let (url, dist) = ("s3://wcas/broken", one.path("dist"));
@@ -321,9 +322,9 @@ fn a_publication_that_breaks_off_shows_only_what_is_there() {
             assert_eq!(output.code, 0, "{plan:?}: {output}");
         }
         between.plan(&[]);
-        assert_links(weed.address(), "/wcas/broken");
+        assert_links(&weed.address, "/wcas/broken");
         publish(one, url);
-        assert_eq!(assert_links(weed.address(), "/wcas/broken"), 2 * (round + 1), "{plan:?}: {output}");
+        assert_eq!(assert_links(&weed.address, "/wcas/broken"), 2 * (round + 1), "{plan:?}: {output}");
         assert_eq!(done(&publish(one, url)), [0; 4], "{plan:?}");
     }
 }
@@ -331,7 +332,7 @@ fn a_publication_that_breaks_off_shows_only_what_is_there() {
 #[test]
 fn two_nodes_that_publish_at_once_leave_a_site_that_the_next_run_makes_whole() {
     let Some(weed) = weed() else { return };
-    let team = team(2, weed.address());
+    let team = team(2, &weed.address);
     let url = "s3://wcas/atonce";
     let dist = team.nodes[0].path("dist");
     fs::create_dir(&dist).unwrap();
@@ -357,7 +358,7 @@ fn two_nodes_that_publish_at_once_leave_a_site_that_the_next_run_makes_whole() {
             }
         });
         publish(&team.nodes[round % 2], url);
-        assert_eq!(assert_links(weed.address(), "/wcas/atonce"), 2 * (round + 1));
+        assert_eq!(assert_links(&weed.address, "/wcas/atonce"), 2 * (round + 1));
         assert_eq!(done(&publish(&team.nodes[0], url))[..3], [0; 3]);
     }
     println!("{met} of 12 met another");

@@ -1,7 +1,7 @@
 //! `verify --bucket`: what the share has, compared, read and put again.
 
-use super::bucket::{self, Weed};
-use super::support::{Env, Wheel, until};
+use super::bucket;
+use super::support::{Env, Weed, Wheel, until, weed};
 use super::{Team, blobs, wheels};
 use serde_json::Value;
 use std::fs;
@@ -16,7 +16,7 @@ struct Place {
 impl Place {
     /// Returns teams with a folder for a share, and with a bucket where there is one.
     fn all(count: usize) -> Vec<Self> {
-        let in_bucket = bucket::weed().map(|weed| {
+        let in_bucket = weed().map(|weed| {
             let team = bucket::team(count, &weed.address);
             let url = team.nodes[0].json(["doctor"])["share"]["url"].as_str().unwrap().to_owned();
             Self { team, weed: Some((weed, url.strip_prefix("s3:/").unwrap().to_owned())) }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test crate uses its own part")]
 
+use super::bucket::{self, Weed, weed};
+use super::postgres::{Postgres, postgres};
 use super::wait::is_in_time;
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
+
+/// The name of the test crate, whose end says what its stores are.
+const CRATE: &str = env!("CARGO_CRATE_NAME");
 
 /// A temporary folder with a store to be made in it; commands run with the folder as their working directory.
 ///
@@ -37,22 +42,35 @@ impl Env {
 
     /// Makes the folder in another one.
     pub(crate) fn new_in(parent: &Path) -> Self {
+        let engines = Self::is_in_bucket().then(engines);
         let dir = TempDir::with_prefix_in("wcas-test-", parent).expect("a temporary folder can be made");
         // The real path: what the binary prints after it resolved links can then be replaced.
         let root = dir.path().canonicalize().expect("a new folder has a path");
         for name in ["home", "tmp"] {
             fs::create_dir(root.join(name)).expect("a new folder can be written");
         }
-        let env = Self { root, left: OnceLock::new(), spawned: Arc::new(()), variables: Vec::new(), _dir: dir };
+        let mut env = Self { root, left: OnceLock::new(), spawned: Arc::new(()), variables: Vec::new(), _dir: dir };
         if Self::is_node() {
-            env.ok(["init", "--share", &format!("file://{}", env.path("share").display())]);
+            let share = match engines {
+                Some((weed, server)) => {
+                    let place = bucket::place(&mut env, &weed.address).into_iter();
+                    place.chain(["--log".to_owned(), server.url("wcas")]).collect()
+                }
+                None => vec!["--share".to_owned(), format!("file://{}", env.path("share").display())],
+            };
+            env.ok(["init".to_owned()].into_iter().chain(share));
         }
         env
     }
 
     /// Tells whether stores are nodes of shared ones: the same tests, once more, in a crate whose name says so.
     pub(crate) fn is_node() -> bool {
-        env!("CARGO_CRATE_NAME").ends_with("_on_nodes") || std::env::var_os("WCAS_TEST_SHARED").is_some()
+        CRATE.ends_with("_on_nodes") || Self::is_in_bucket() || std::env::var_os("WCAS_TEST_SHARED").is_some()
+    }
+
+    /// Tells whether their share is in a bucket, which only commands with this environment's variables may ask.
+    pub(crate) fn is_in_bucket() -> bool {
+        CRATE.ends_with("_on_bucket")
     }
 
     /// Tells whether a test has nothing to say of a node, for this reason.
@@ -87,8 +105,21 @@ impl Env {
 
     /// Returns the command to be run, for what the other methods do not offer.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wcas"));
-        command.args(args).current_dir(&self.root).stdin(Stdio::null()).env_clear();
+        let mut command = self.program(env!("CARGO_BIN_EXE_wcas"));
+        command.args(args);
+        command
+    }
+
+    /// Returns the command of a shell that starts ours.
+    pub(crate) fn shell(&self, text: &str) -> Command {
+        let mut command = self.program("sh");
+        command.args(["-c", text]);
+        command
+    }
+
+    fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root).stdin(Stdio::null()).env_clear();
         command.env("WCAS_STORE", self.store()).env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
         command.envs([("NO_COLOR", "1"), ("TZ", "UTC"), ("LC_ALL", "C")]);
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -199,6 +230,15 @@ impl Env {
             root: self.root.clone(),
         }
     }
+}
+
+/// Returns the servers that have the shares of a crate's stores, and their logs.
+fn engines() -> (&'static Weed, &'static Postgres) {
+    let (Some(weed), Some(server)) = (weed(), postgres()) else {
+        // Each of them has said what is missing, once; no test of this crate has anything to say without it.
+        std::process::exit(0);
+    };
+    (weed, server)
 }
 
 impl Drop for Env {

@@ -2,6 +2,7 @@
 
 #![allow(unused_imports, reason = "each test crate uses its own part")]
 
+pub(crate) mod bucket;
 pub(crate) mod disk;
 pub(crate) mod env;
 pub(crate) mod in_process;
@@ -14,6 +15,7 @@ pub(crate) mod wait;
 pub(crate) mod wcas_server;
 pub(crate) mod wheels;
 
+pub(crate) use bucket::{Weed, WeedCluster, weed};
 pub(crate) use disk::{Fill, SmallDisk};
 pub(crate) use env::{Env, Output, Running};
 pub(crate) use in_process::{Got, request};

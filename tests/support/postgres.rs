@@ -126,9 +126,14 @@ impl Postgres {
         self.url(&name)
     }
 
+    /// Returns where the server answers.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Returns the URL of a database.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://wcas@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://wcas@{}/{database}", self.address())
     }
 
     /// Returns what a statement answers, one row a line.
