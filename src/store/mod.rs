@@ -140,6 +140,7 @@ pub struct Store {
     is_rehearsal: bool,
     /// Where the other nodes' bytes are, if there are any.
     share: Option<Arc<Share>>,
+    share_id: Option<String>,
     behind: Option<String>,
     _lock: Option<Lock>,
 }
@@ -176,9 +177,20 @@ impl Store {
             opened => (opened?, false),
         };
         let (blobs, is_rehearsal) = (Blobs::new(&root), false);
-        let (none, behind) = (None, None);
-        let mut store =
-            Self { blobs, manifest, root, id, read_only, is_full, is_rehearsal, share: none, behind, _lock: lock };
+        let (none, share_id, behind) = (None, None, None);
+        let mut store = Self {
+            blobs,
+            manifest,
+            root,
+            id,
+            read_only,
+            is_full,
+            is_rehearsal,
+            share: none,
+            share_id,
+            behind,
+            _lock: lock,
+        };
         store.follow(share)?;
         Ok(store)
     }
@@ -366,7 +378,7 @@ fn unmake(root: &Path) {
         return;
     }
     let _ = reserve::give_back(root);
-    for end in ["", "-wal", "-shm", "-journal", "-packed", "-new"] {
+    for end in ["", "-wal", "-shm", "-journal", "-new-packed", "-new"] {
         let _ = fs::remove_file(&root.join(format!("manifest.sqlite{end}")));
     }
     let _ = fs::remove_file(&root.join("wcas.tmp"));

@@ -42,6 +42,7 @@ impl Store {
             is_full: false,
             is_rehearsal: true,
             share: None,
+            share_id: None,
             behind: None,
             _lock: None,
         }

@@ -17,6 +17,7 @@ mod database;
 mod faults;
 mod moves;
 mod nodes;
+mod pruned;
 mod served;
 mod stress;
 mod verify;
