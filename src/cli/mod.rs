@@ -38,6 +38,7 @@ mod sign;
 mod stats;
 mod token;
 mod units;
+mod upgrade;
 mod verify;
 mod view;
 mod wants;
@@ -80,6 +81,7 @@ enum Command {
     Init(init::Args),
     Share(share::ShareArgs),
     Unshare(share::UnshareArgs),
+    Upgrade(upgrade::Args),
     Import(import::Args),
     Inspect(inspect::Args),
     Lookup(lookup::Args),
@@ -147,6 +149,10 @@ pub(crate) fn main() -> ExitCode {
     let _ = flag::register(SIGXFSZ, Arc::default());
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
+    #[cfg(debug_assertions)]
+    if let Ok(step) = std::env::var("WCAS_STEP") {
+        wcas::manifest::try_step(step);
+    }
     wcas::parallel::fit_threads();
     wcas::share::on_profile(aws::profile);
     wcas::share::on_password(pgpass::password);
@@ -193,6 +199,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Init(args) => init::run(app, args),
         Command::Share(args) => share::share(app, args),
         Command::Unshare(args) => share::unshare(app, args),
+        Command::Upgrade(args) => upgrade::run(app, args),
         Command::Import(args) => import::run(app, args),
         Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),

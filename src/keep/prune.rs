@@ -21,6 +21,10 @@ use std::time::Duration;
 pub(crate) fn prune(store: &Store, age: i64) -> Result<u64> {
     let (Some(share), Some(id)) = (store.share(), store.share_id()) else { return Ok(0) };
     store.require_up_to_date()?;
+    // Older nodes couldn't begin with the snapshots that this one makes.
+    if store.manifest.awaits_upgrade()? {
+        return Ok(0);
+    }
     share.require(id)?;
     let old = share.old_records(id, share.time()?.saturating_sub(age.max(KEPT_SECONDS)))?;
     if old.is_empty() {

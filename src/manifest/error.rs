@@ -68,6 +68,15 @@ pub enum Error {
         /// Its schema.
         schema: i64,
     },
+    /// What is to be written can't be said in the schema that the shared store's records have still.
+    #[error(
+        "nodes with an older wcas can't read this change (the shared store's records have schema {schema}, this wcas {}): run `wcas upgrade` once all nodes have this version",
+        version()
+    )]
+    NotUpgraded {
+        /// The schema of the records.
+        schema: i64,
+    },
     /// The file was written by a newer wcas.
     #[error("{} has schema {found}, and this wcas knows up to {}: use a newer wcas", path.display(), version())]
     Newer {

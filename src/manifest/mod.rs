@@ -74,6 +74,7 @@ pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 #[cfg(debug_assertions)]
 pub use schema::try_step;
+pub use schema::version;
 pub use session::{Seen, SessionRow};
 pub use status::StatusRow;
 pub use token::{NamedCollection, NewToken, TokenId, TokenRow, TokenState};

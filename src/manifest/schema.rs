@@ -6,6 +6,9 @@ use rusqlite::Connection;
 use std::path::Path;
 
 /// The schema's steps, each applied on top of those before it. A released step is never edited: a new one follows it.
+///
+/// Since nodes of a shared store take them at different times, steps after 10 change no row, and of shared tables nothing that is there:
+/// they add tables, and columns with defaults (`replica/upgrade.rs`).
 pub(super) const STEPS: [&str; 10] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
@@ -24,7 +27,7 @@ pub(super) const NEWEST: &str = include_str!("schema/newest.sql");
 const APPLICATION_ID: i64 = 0x5743_4153;
 
 /// Returns the schema that this program writes; an older one is migrated, a newer one refused.
-pub(super) fn version() -> i64 {
+pub fn version() -> i64 {
     STEPS.len() as i64 + trial::step().into_iter().count() as i64
 }
 

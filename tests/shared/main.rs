@@ -21,6 +21,7 @@ mod pruned;
 mod served;
 mod stress;
 mod verify;
+mod versions;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -46,6 +46,7 @@ pub(crate) const ALL: &[Command] = &[
     // The lab's folder, where it runs, has another name each time.
     command(Write, 0, "share file:///proc/self/cwd/share"),
     command(Read, 2, "unshare"),
+    command(Read, 0, "upgrade"),
     command(Read, 2, "prefetch"),
     command(Write, 0, "import in2"),
     command(Write, 0, "import in"),

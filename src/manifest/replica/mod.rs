@@ -11,6 +11,7 @@ mod capture;
 mod known;
 mod record;
 mod snapshot;
+mod upgrade;
 
 use super::opened_file::OpenedFile;
 use super::schema::version;
@@ -198,6 +199,9 @@ impl Replica {
 impl Transaction<'_> {
     /// Gives this folder the next number of a node.
     fn take_seat(&self, name: &str, machine: &str, now: i64) -> Result<i64> {
+        if self.place()? == START {
+            self.set_log_schema()?;
+        }
         let sql = "INSERT INTO node(name, joined_at) VALUES(?1, ?2) RETURNING number";
         let number: i64 = self.conn.query_row(sql, (name, now), |row| row.get(0))?;
         self.set_here(NODE, &number.to_string())?;
@@ -254,7 +258,7 @@ impl Transaction<'_> {
     pub(super) fn publish(&self) -> Result<()> {
         let Some(replica) = &self.replica else { return Ok(()) };
         let place = self.place()?;
-        let number = place.number + 1;
+        let (number, schema) = (place.number + 1, self.log_schema()?);
         let head = Head {
             number,
             before: place.digest,
@@ -264,11 +268,17 @@ impl Transaction<'_> {
             who: self.actor.name.clone(),
             origin: self.actor.origin.clone(),
             command: self.actor.command.clone(),
-            schema: version(),
+            schema,
         };
         let mut bytes = head.write();
+        let changes = bytes.len();
         if !capture::take(&self.conn, &mut bytes)? {
             return Ok(());
+        }
+        if schema < version() {
+            let older = upgrade::in_words_of(&self.conn, schema, &bytes[changes..])?;
+            bytes.truncate(changes);
+            bytes.extend_from_slice(&older);
         }
         bytes.extend_from_slice(Record::END);
         if let Some(error) = replica.lag.take() {

@@ -17,15 +17,15 @@ pub(super) struct Record {
 }
 
 /// A row that came (no key), changed, or went (no row). Bytes are hexadecimal digits.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct RowChange {
     /// The table.
     pub(super) table: String,
     /// Its primary key as it was.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<Map<String, Value>>,
     /// All its values.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) row: Option<Map<String, Value>>,
 }
 

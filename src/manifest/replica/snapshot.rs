@@ -3,6 +3,7 @@
 use super::super::triggers::tables_of_one_folder;
 use super::super::view::own_views;
 use super::super::{Access, connect};
+use super::upgrade;
 use super::{FILES, NODE, PLACE, SEAT};
 use super::{Link, Manifest, Result, START, Transaction};
 use crate::fs;
@@ -51,6 +52,7 @@ impl Transaction<'_> {
         self.conn.execute("DELETE FROM view WHERE path NOT GLOB ?1 || '/*'", [&own])?;
         self.conn.execute("UPDATE view SET path = substr(path, length(?1) + 1)", [&own])?;
         self.conn.execute_batch("UPDATE blob SET generation = NULL; DELETE FROM node; DELETE FROM doomed; DELETE FROM meta WHERE key = 'fence'")?;
+        upgrade::forget(&self.conn)?;
         for key in [PLACE, NODE, SEAT, FILES] {
             self.conn.execute("DELETE FROM here WHERE key = ?1", [key])?;
         }
