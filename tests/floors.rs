@@ -114,12 +114,11 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 18] = [
+const OVER_BUDGET: [&str; 17] = [
     "cli/collection.rs:",
     "cli/serve.rs run:",
     "index/read/json.rs:",
     "manifest/entry.rs:",
-    "manifest/mod.rs:",
     "ops/doctor/mod.rs:",
     "intake/mod.rs:",
     "intake/mod.rs import_on:",

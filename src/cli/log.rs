@@ -176,7 +176,11 @@ fn prune(app: &App, age: i64) -> Result<End> {
     match ops::record::prune_log(&store, &app.context(), age)? {
         Ok(report) => {
             app.done("log-prune", &report, |out| {
-                writeln!(out, "forgot {}", print::count(report.records as usize, "record"))
+                writeln!(out, "forgot {}", print::count(report.records as usize, "record"))?;
+                if report.shared > 0 {
+                    writeln!(out, "{} of the share's log went", print::count(report.shared as usize, "record"))?;
+                }
+                Ok(())
             })?;
             Ok(End::Done)
         }

@@ -40,6 +40,7 @@ mod site;
 mod stats;
 mod token;
 mod units;
+mod upgrade;
 mod verify;
 mod view;
 mod wants;
@@ -84,6 +85,7 @@ enum Command {
     Unshare(share::UnshareArgs),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
+    Upgrade(upgrade::Args),
     Import(import::Args),
     Inspect(inspect::Args),
     Lookup(lookup::Args),
@@ -151,6 +153,10 @@ pub(crate) fn main() -> ExitCode {
     let _ = flag::register(SIGXFSZ, Arc::default());
     #[cfg(debug_assertions)]
     let armed = std::env::var("WCAS_FAULT").is_ok_and(|fault| wcas::fs::fault::arm(&fault));
+    #[cfg(debug_assertions)]
+    if let Ok(step) = std::env::var("WCAS_STEP") {
+        wcas::manifest::try_step(step);
+    }
     wcas::parallel::fit_threads();
     wcas::share::on_profile(aws::profile);
     wcas::share::on_password(pgpass::password);
@@ -199,6 +205,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Unshare(args) => share::unshare(app, args),
         Command::Backup(args) => backup::backup(app, args),
         Command::Restore(args) => backup::restore(app, args),
+        Command::Upgrade(args) => upgrade::run(app, args),
         Command::Import(args) => import::run(app, args),
         Command::Inspect(args) => inspect::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),

@@ -5,6 +5,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod evict;
 pub mod health;
 pub(crate) mod objects;
+pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod snapshot;
 pub(crate) mod sweep;

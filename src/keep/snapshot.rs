@@ -14,6 +14,10 @@ const RECORDS: i64 = 500;
 /// Puts a snapshot into the share, if the newest one is old.
 pub(crate) fn refresh(store: &Store) -> Result<()> {
     let Some(share) = store.share() else { return Ok(()) };
+    // An older node couldn't begin with it.
+    if store.manifest.awaits_upgrade()? {
+        return Ok(());
+    }
     let newest = share.newest_snapshot()?.map_or(0, |snapshot| snapshot.number);
     if store.manifest.place()?.number - newest < RECORDS {
         return Ok(());

@@ -1,6 +1,7 @@
 //! What can go wrong with the manifest, and what that means to whoever asked.
 
-use super::{LogError, VERSION};
+use super::LogError;
+use super::schema::version;
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
 
@@ -17,7 +18,7 @@ pub enum Error {
     #[error("{} is not a wcas manifest", .0.display())]
     Foreign(PathBuf),
     /// The file was written by an older wcas, and whoever can't write can't bring it up to date.
-    #[error("{} has schema {found}, and this wcas needs {VERSION}: its owner brings it up to date with any command that writes", path.display())]
+    #[error("{} has schema {found}, and this wcas needs {}: its owner brings it up to date with any command that writes", path.display(), version())]
     Older {
         /// The manifest.
         path: PathBuf,
@@ -48,12 +49,18 @@ pub enum Error {
     /// The shared store's log is not the one that this folder followed.
     #[error("record {0} of the shared store's log is not the one that follows from what this folder has")]
     Diverged(i64),
+    /// This folder was away for so long that records of the shared store's log which it lacks were pruned.
+    #[error(
+        "this node is too far behind: it knows the shared store's log up to record {0}, and records after it were pruned"
+    )]
+    TooFarBehind(i64),
     /// A record can't be understood.
     #[error("record {0} of the shared store's log is damaged")]
     DamagedRecord(i64),
     /// A record was written by a newer wcas.
     #[error(
-        "record {number} of the shared store's log has schema {schema}, and this wcas knows up to {VERSION}: use a newer wcas"
+        "record {number} of the shared store's log has schema {schema}, and this wcas knows up to {}: use a newer wcas",
+        version()
     )]
     NewerRecord {
         /// The record.
@@ -61,8 +68,17 @@ pub enum Error {
         /// Its schema.
         schema: i64,
     },
+    /// What is to be written can't be said in the schema that the shared store's records have still.
+    #[error(
+        "nodes with an older wcas can't read this change (the shared store's records have schema {schema}, this wcas {}): run `wcas upgrade` once all nodes have this version",
+        version()
+    )]
+    NotUpgraded {
+        /// The schema of the records.
+        schema: i64,
+    },
     /// The file was written by a newer wcas.
-    #[error("{} has schema {found}, and this wcas knows up to {VERSION}: use a newer wcas", path.display())]
+    #[error("{} has schema {found}, and this wcas knows up to {}: use a newer wcas", path.display(), version())]
     Newer {
         /// The manifest.
         path: PathBuf,
@@ -85,7 +101,14 @@ impl Error {
 
     /// Tells whether it is the shared store's log that can't be followed: what is here can be read all the same.
     pub fn is_of_log(&self) -> bool {
-        matches!(self, Self::Log(_) | Self::Diverged(_) | Self::DamagedRecord(_) | Self::NewerRecord { .. })
+        matches!(
+            self,
+            Self::Log(_)
+                | Self::Diverged(_)
+                | Self::TooFarBehind(_)
+                | Self::DamagedRecord(_)
+                | Self::NewerRecord { .. }
+        )
     }
 
     /// Tells whether the disk is full.

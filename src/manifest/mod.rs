@@ -34,6 +34,7 @@ mod remote_page;
 mod replica;
 mod revision_signature;
 mod route;
+mod schema;
 mod session;
 mod soundness;
 mod status;
@@ -68,9 +69,12 @@ pub use remote_count::{RemoteCount, RemoteOutcome};
 pub use remote_list::{RemoteListRow, TakenList};
 
 pub use remote_page::{PageFailure, PageRow, Setback};
-pub use replica::{LogError, SharedLog};
+pub use replica::{KEPT_SECONDS, LogError, SharedLog};
 pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
+#[cfg(debug_assertions)]
+pub use schema::try_step;
+pub use schema::version;
 pub use session::{Seen, SessionRow};
 pub use status::StatusRow;
 pub use token::{NamedCollection, NewToken, TokenId, TokenRow, TokenState};
@@ -87,26 +91,6 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
-
-/// The schema's steps, each applied on top of those before it. A released step is never edited: a new one follows it.
-const STEPS: [&str; 10] = [
-    include_str!("schema/1.sql"),
-    include_str!("schema/2.sql"),
-    include_str!("schema/3.sql"),
-    include_str!("schema/4.sql"),
-    include_str!("schema/5.sql"),
-    include_str!("schema/6.sql"),
-    include_str!("schema/7.sql"),
-    include_str!("schema/8.sql"),
-    include_str!("schema/9.sql"),
-    include_str!("schema/10.sql"),
-];
-/// The schema that this program writes; an older one is migrated, a newer one refused.
-const VERSION: i64 = STEPS.len() as i64;
-/// The same at once, which takes a quarter of the time.
-const NEWEST: &str = include_str!("schema/newest.sql");
-/// "WCAS": tells the file from any other SQLite database.
-const APPLICATION_ID: i64 = 0x5743_4153;
 
 /// How much of the manifest may be in memory.
 const CACHE_KIB: i64 = 32 * 1024;
@@ -187,38 +171,6 @@ impl Manifest {
         };
         manifest.migrate(path, access)?;
         Ok(manifest)
-    }
-
-    fn migrate(&self, path: &Path, access: Access) -> Result<()> {
-        let (application, version) = (self.pragma("application_id")?, self.pragma("user_version")?);
-        match (application, version) {
-            (APPLICATION_ID, VERSION) => return Ok(()),
-            (APPLICATION_ID, found) if found > VERSION => return Err(Error::Newer { path: path.to_owned(), found }),
-            (APPLICATION_ID, found) if found > 0 && matches!(access, Access::Create | Access::Write) => {}
-            (APPLICATION_ID, found) if found > 0 => return Err(Error::Older { path: path.to_owned(), found }),
-            (0, 0) if access == Access::Create => {}
-            _ => return Err(Error::Foreign(path.to_owned())),
-        }
-        self.opened.iter().try_for_each(|_| point(Change::Grow, "create the manifest", path))?;
-        // What older manifests have is as it was: no record tells of it.
-        let transaction = self.begin("BEGIN IMMEDIATE")?;
-        // Another process may have done the work while this one waited for the transaction.
-        let done = self.pragma("user_version")?;
-        if done == 0 {
-            let tables: i64 = self.conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-            if tables > 0 {
-                return Err(Error::Foreign(path.to_owned()));
-            }
-        }
-        if done < VERSION {
-            triggers::remove(&self.conn)?;
-            let steps = if done == 0 { &[NEWEST][..] } else { &STEPS[done as usize..] };
-            steps.iter().try_for_each(|step| self.conn.execute_batch(step))?;
-            triggers::install(&self.conn)?;
-            self.conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-            self.conn.pragma_update(None, "user_version", VERSION)?;
-        }
-        transaction.commit()
     }
 
     fn pragma(&self, name: &str) -> Result<i64> {

@@ -1,6 +1,6 @@
 //! Whether the manifest is sound: its pages, its indexes, its references and its words.
 
-use super::{Manifest, NEWEST, Result, triggers};
+use super::{Manifest, Result, schema, triggers};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -48,7 +48,7 @@ fn right() -> Result<&'static BTreeMap<String, String>> {
         return Ok(right);
     }
     let conn = Connection::open_in_memory()?;
-    conn.execute_batch(NEWEST)?;
+    schema::build(&conn, 0, schema::version())?;
     triggers::install(&conn)?;
     let right = definitions(&conn)?;
     Ok(RIGHT.get_or_init(|| right))
@@ -68,7 +68,7 @@ fn definitions(conn: &Connection) -> Result<BTreeMap<String, String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::STEPS;
+    use super::super::schema::{NEWEST, STEPS};
     use super::*;
 
     #[test]

@@ -16,7 +16,6 @@ use crate::store::{self, Scratch, Store};
 use crate::words::reason;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 /// So many files are put at a time.
 const BATCH: usize = 64;
@@ -223,7 +222,10 @@ impl Making<'_> {
         let mut wanted = HashSet::new();
         for state in kept.iter().chain([&newest]) {
             let path = self.scratch.dir().join("old");
-            unpacked(self.share, state, &path)?;
+            if !self.share.unpack_snapshot(state, &path)? {
+                // Who knows what it names?
+                return Err(share::Error::WrongBytes(state.key()).into());
+            }
             wanted.extend(Manifest::open(&path, Access::Immutable, fs::lock_wait())?.objects()?);
             fs::remove_file(&path)?;
         }
@@ -273,17 +275,6 @@ impl Source<'_> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Writes the manifest of a state to a path.
-fn unpacked(share: &Share, state: &Snapshot, to: &Path) -> Result<()> {
-    let packed = to.with_extension("zst");
-    for path in [to, &packed] {
-        fs::remove_file(path)?;
-    }
-    drop(share.read_snapshot(state, &packed)?);
-    fs::unpack(&packed, to)?;
-    Ok(fs::remove_file(&packed).map(drop)?)
 }
 
 /// Returns the states of a backup, the newest last.

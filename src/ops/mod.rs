@@ -39,6 +39,7 @@ pub mod sight;
 pub mod stats;
 pub mod status;
 pub mod token;
+pub mod upgrade;
 pub mod verify;
 pub mod view;
 pub mod watch;

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
+use crate::keep::prune::prune;
 use crate::manifest::{ActorKind, Link, NewRecord, RecordFilter, RecordRow, Rows, START};
 use crate::store::Store;
 use serde::Serialize;
@@ -215,10 +216,13 @@ pub struct PruneReport {
     pub records: u64,
     /// The last of them, on which the chain stands now.
     pub through: Option<Link>,
+    /// How many records of the share's log went, of a node.
+    pub shared: u64,
 }
 
 /// Forgets the records that are older than so many seconds, from the oldest on. A record tells of it, and what is left stays a chain. A
-/// log that isn't whole is refused: what is wrong with it would be forgotten, too.
+/// log that isn't whole is refused: what is wrong with it would be forgotten, too. Of a node the share's own records go as well, as far as
+/// nobody needs them.
 pub fn prune_log(store: &Store, context: &Context<'_>, age: i64) -> Result<std::result::Result<PruneReport, LogCheck>> {
     store.require_writable()?;
     let transaction = store.manifest.write()?;
@@ -229,5 +233,6 @@ pub fn prune_log(store: &Store, context: &Context<'_>, age: i64) -> Result<std::
     let pruned = transaction.prune_records(context.now.saturating_sub(age))?;
     transaction.commit()?;
     let (records, through) = pruned.map_or((0, None), |(records, last)| (records, Some(last)));
-    Ok(Ok(PruneReport { records, through }))
+    let shared = prune(store, age)?;
+    Ok(Ok(PruneReport { records, through, shared }))
 }

@@ -46,7 +46,7 @@ pub fn share(root: &Path, context: &Context<'_>, actor: &Actor, location: Locati
     match share.id()? {
         None => share.prepare()?,
         // This command was cut off at its end.
-        Some(id) if id == store.id() && share.record(&id, 1)?.is_none() => {}
+        Some(id) if id == store.id() && share.newest_record(&id)?.is_none() => {}
         Some(_) => return Err(taken()),
     }
     let own = store.id().to_owned();

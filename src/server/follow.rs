@@ -52,7 +52,7 @@ fn once(server: &Server, kept: &mut Option<Store>) -> Result<(), String> {
     let told = |why: String| format!("the shared store's log can't be followed, what is served gets old: {why}");
     let store =
         stores::reopened(kept, server.stores.root(), server.stores.actor()).map_err(|error| told(reason(&error)))?;
-    let done = store.manifest.catch_up().map_err(|error| told(reason(&error)));
+    let done = store.catch_up().map_err(|error| told(reason(&error)));
     *kept = Some(store);
     done
 }

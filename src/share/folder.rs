@@ -164,6 +164,17 @@ impl Bucket for Folder {
         Ok(sizes)
     }
 
+    fn times(&self, folder: &str) -> Result<Vec<(String, SystemTime)>> {
+        let mut times = Vec::new();
+        for path in self.files(folder)? {
+            // It may have gone since its folder was listed.
+            if let (Some(name), Some(found)) = (path.file_name().and_then(|name| name.to_str()), fs::entry(&path)?) {
+                times.push((name.to_owned(), found.modified().map_err(fs::Error::at("look at", &path))?));
+            }
+        }
+        Ok(times)
+    }
+
     fn now(&self) -> Result<SystemTime> {
         let path = self.temporary();
         let file = fs::create_new(&path, fs::FILE)?;

@@ -4,6 +4,7 @@
 //! wcas.json                          what kind of share this is; made once
 //! log/<number>.json                  records, from 1 on, each made once and never changed; or they are in PostgreSQL, which has
 //! log/<number>.<generation>.json     the large ones here
+//! log/<number>.<generation>.digests  what old records were that went, up to this one
 //! blobs/<2>/<blake3>.<generation>    bytes; a generation is given once and never again
 //! snapshots/<number>.<generation>.<blake3>   all that was true after a record: a new node begins with it
 //! tmp/                               objects on their way (of a folder)
@@ -20,6 +21,7 @@ mod log;
 mod objects;
 mod postgres;
 mod provider;
+mod prune;
 mod runtime;
 mod site;
 mod snapshot;
@@ -38,7 +40,7 @@ pub use postgres::{FindPassword, on_password};
 pub use provider::{Profile, on_profile};
 use serde::{Deserialize, Serialize};
 pub use site::{Headers, Listed, Site};
-pub use snapshot::Snapshot;
+pub use snapshot::{SNAPSHOTS, Snapshot};
 use std::fmt::Debug;
 use std::fs::File;
 use std::path::Path;
@@ -80,6 +82,8 @@ trait Bucket: Debug + Send + Sync {
     fn names(&self, folder: &str) -> Result<Vec<String>>;
     /// Returns the same with the sizes of the objects.
     fn sizes(&self, folder: &str) -> Result<Vec<(String, u64)>>;
+    /// Returns the same with the bucket's times of their making.
+    fn times(&self, folder: &str) -> Result<Vec<(String, SystemTime)>>;
     /// Returns the bucket's time.
     fn now(&self) -> Result<SystemTime>;
     /// Removes what was begun long ago and never finished.

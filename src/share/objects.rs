@@ -269,6 +269,11 @@ impl Bucket for Objects {
         Ok(found.filter_map(|meta| Some((meta.location.filename()?.to_owned(), meta.size))).collect())
     }
 
+    fn times(&self, folder: &str) -> Result<Vec<(String, SystemTime)>> {
+        let found = self.list(folder)?.into_iter();
+        Ok(found.filter_map(|meta| Some((meta.location.filename()?.to_owned(), meta.last_modified.into()))).collect())
+    }
+
     fn now(&self) -> Result<SystemTime> {
         let mut clock = self.client.clock.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((time, at)) = clock.filter(|(_, at)| at.elapsed() < CLOCK_PAUSE) {

@@ -4,10 +4,10 @@ use super::{Error, Generation, Result, Share};
 use crate::digest::Blake3;
 use crate::fs;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// So many snapshots are kept: who is about to read one isn't left without.
-const SNAPSHOTS: usize = 3;
+/// So many snapshots are kept: who is about to read one isn't left without, nor is the share where one turns bad.
+pub const SNAPSHOTS: usize = 2;
 
 /// A manifest with all that was true after a record of the log, compressed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +26,8 @@ impl Snapshot {
         digits.unwrap_or(0).div_euclid(1000)
     }
 
-    pub(super) fn key(&self) -> String {
+    /// Returns its object's key.
+    pub fn key(&self) -> String {
         format!("snapshots/{}", self.name)
     }
 }
@@ -37,7 +38,7 @@ impl Share {
         let name = |at| format!("snapshots/{number:020}.{}.{blake3}", Generation::new(at).as_str());
         self.bucket.put(file, path, blake3, &name)?;
         for old in self.snapshots()?.iter().rev().skip(SNAPSHOTS) {
-            self.bucket.remove(&format!("snapshots/{}", old.name))?;
+            self.bucket.remove(&old.key())?;
         }
         Ok(())
     }
@@ -48,7 +49,7 @@ impl Share {
     }
 
     /// Returns the snapshots, the newest last.
-    pub(super) fn snapshots(&self) -> Result<Vec<Snapshot>> {
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
         let parsed = |name: String| {
             let mut parts = name.split('.');
             let (number, _) = (parts.next()?.parse().ok()?, parts.next()?);
@@ -60,8 +61,41 @@ impl Share {
         Ok(found)
     }
 
+    /// Makes the manifest that a snapshot is, in a folder of its own for that. Returns whether the snapshot was whole.
+    pub fn unpack_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<bool> {
+        let packed = PathBuf::from(format!("{}-packed", to.display()));
+        for path in [&packed, &to.to_owned()] {
+            fs::remove_file(path)?;
+        }
+        let is_whole = match self.read_snapshot(snapshot, &packed) {
+            Err(Error::WrongBytes(_)) => false,
+            read => {
+                read?;
+                true
+            }
+        };
+        if is_whole {
+            fs::unpack(&packed, to)?;
+        }
+        fs::remove_file(&packed)?;
+        Ok(is_whole)
+    }
+
+    /// Makes the manifest that the newest whole snapshot is. Returns which one; `None`: there is no snapshot. Where all are bad, that is an
+    /// error.
+    pub fn unpack_newest_snapshot(&self, to: &Path) -> Result<Option<Snapshot>> {
+        let mut bad = None;
+        for snapshot in self.snapshots()?.into_iter().rev() {
+            if self.unpack_snapshot(&snapshot, to)? {
+                return Ok(Some(snapshot));
+            }
+            bad.get_or_insert(snapshot);
+        }
+        bad.map_or(Ok(None), |snapshot| Err(Error::WrongBytes(snapshot.key())))
+    }
+
     /// Writes a snapshot's bytes to a file that is made, and checks them.
-    pub fn read_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<File> {
+    fn read_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<()> {
         let file = fs::create_new(to, fs::FILE)?;
         let mut hasher = blake3::Hasher::new();
         let key = snapshot.key();
@@ -72,6 +106,6 @@ impl Share {
         if Blake3::from_bytes(hasher.finalize().into()) != snapshot.blake3 {
             return Err(Error::WrongBytes(key));
         }
-        Ok(file)
+        Ok(())
     }
 }

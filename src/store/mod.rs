@@ -382,7 +382,7 @@ fn unmake(root: &Path) {
         return;
     }
     let _ = reserve::give_back(root);
-    for end in ["", "-wal", "-shm", "-journal", "-packed", "-new"] {
+    for end in ["", "-wal", "-shm", "-journal", "-new-packed", "-new"] {
         let _ = fs::remove_file(&root.join(format!("manifest.sqlite{end}")));
     }
     let _ = fs::remove_file(&root.join("wcas.tmp"));

@@ -1,8 +1,9 @@
 //! The share that a store is a node of.
 
 use super::{Error, ExclusiveStore, Result, Store, format};
+use crate::digest::Sha256;
 use crate::fs;
-use crate::manifest::{LogError, SharedLog};
+use crate::manifest::{self, LogError, SharedLog};
 use crate::share::{self, Location, Share, Snapshot};
 use crate::words::reason;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,15 @@ impl SharedLog for ShareLog {
         Ok(record)
     }
 
+    fn newest(&self) -> std::result::Result<Option<i64>, LogError> {
+        self.require()?;
+        Ok(self.share.newest_record(&self.id)?)
+    }
+
+    fn kept_digest(&self, number: i64) -> std::result::Result<Option<Sha256>, LogError> {
+        Ok(self.share.kept_digest(number)?)
+    }
+
     fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError> {
         self.require()?;
         Ok(self.share.append(&self.id, number, record)?)
@@ -113,16 +123,15 @@ pub fn node_name(root: &Path) -> String {
 /// log's records before it needn't be read.
 pub(super) fn begin_from_snapshot(manifest: &Path, membership: &Membership, state: Option<&Snapshot>) -> Result<()> {
     let share = Share::at(&membership.location)?;
-    let newest = || share.newest_snapshot();
-    let Some(snapshot) = state.map_or_else(newest, |state| Ok(Some(state.clone())))? else { return Ok(()) };
-    let beside = |end: &str| PathBuf::from(format!("{}-{end}", manifest.display()));
-    let (packed, new) = (beside("packed"), beside("new"));
-    for path in [&packed, &new] {
-        fs::remove_file(path)?;
+    let new = PathBuf::from(format!("{}-new", manifest.display()));
+    let is_made = match state {
+        Some(state) if !share.unpack_snapshot(state, &new)? => return Err(share::Error::WrongBytes(state.key()).into()),
+        Some(_) => true,
+        None => share.unpack_newest_snapshot(&new)?.is_some(),
+    };
+    if !is_made {
+        return Ok(());
     }
-    drop(share.read_snapshot(&snapshot, &packed)?);
-    fs::unpack(&packed, &new)?;
-    fs::remove_file(&packed)?;
     fs::sync_file(&new)?;
     Ok(fs::rename(&new, manifest)?)
 }
@@ -153,8 +162,33 @@ impl Store {
         if !self.is_writable() {
             return Ok(());
         }
-        self.behind = self.manifest.follow(log)?.map(|error| reason(&error));
+        let behind = match self.manifest.follow(log)? {
+            Some(error @ manifest::Error::TooFarBehind(_)) => self.begin_anew(&error).err().map(|error| reason(&error)),
+            behind => behind.map(|error| reason(&error)),
+        };
+        self.behind = behind;
         Ok(())
+    }
+
+    /// Reads what others have committed to the share's log, if the store is a node.
+    pub fn catch_up(&self) -> Result<()> {
+        match self.manifest.catch_up() {
+            Err(error @ manifest::Error::TooFarBehind(_)) => self.begin_anew(&error),
+            done => Ok(done?),
+        }
+    }
+
+    /// Takes the share's newest snapshot in place of what is known here, and reads on from there.
+    fn begin_anew(&self, why: &manifest::Error) -> Result<()> {
+        let Some(share) = self.share() else { return Ok(()) };
+        fs::tell_of_wait(&format!("{why}: it begins anew from a snapshot"));
+        let scratch = self.scratch()?;
+        let plain = scratch.dir().join("snapshot");
+        if share.unpack_newest_snapshot(&plain)?.is_some() {
+            self.manifest.begin_anew(&plain)?;
+        }
+        // Where there was no snapshot that helps, that is told once more.
+        Ok(self.manifest.catch_up()?)
     }
 
     /// Makes the store a node of its share, if it isn't one. Where the log can't be reached, that waits; nothing can be written meanwhile.
@@ -163,6 +197,11 @@ impl Store {
             self.manifest.join(&node_name(&self.root), &fs::machine(), self.manifest.clock()?)?;
         }
         Ok(())
+    }
+
+    /// Returns what tells that share from all others.
+    pub(crate) fn share_id(&self) -> Option<&str> {
+        self.share.as_ref().map(|followed| followed.id.as_str())
     }
 
     /// Returns the share that the store is a node of.

@@ -20,12 +20,14 @@ mod disk;
 mod faults;
 mod moves;
 mod nodes;
+mod pruned;
 mod redirect;
 mod requests;
 mod served;
 mod site;
 mod stress;
 mod verify;
+mod versions;
 mod web;
 
 use std::fs;

@@ -5,16 +5,21 @@
 //!
 //! Each record names the digest of the one before it, so that a replica never goes on from another past than its own.
 
+mod anew;
 mod apply;
 mod capture;
+mod known;
 mod record;
 mod snapshot;
+mod upgrade;
 
 use super::opened_file::OpenedFile;
-use super::{Error, Link, Manifest, RELAXED_WAIT, Result, Rows, START, Transaction, VERSION};
+use super::schema::version;
+use super::{Error, Link, Manifest, RELAXED_WAIT, Result, Rows, START, Transaction};
 use crate::digest::Sha256;
 use crate::fs::fault::{Change, point};
 use crate::words::reason;
+pub use known::KEPT_SECONDS;
 use record::{Head, Record};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -45,6 +50,12 @@ pub type LogError = Box<dyn std::error::Error + Send + Sync>;
 pub trait SharedLog: Debug + Send + Sync {
     /// Returns a record; `None`: it isn't there yet.
     fn read(&self, number: i64) -> std::result::Result<Option<Vec<u8>>, LogError>;
+
+    /// Returns the number of the newest record; `None`: there is none yet.
+    fn newest(&self) -> std::result::Result<Option<i64>, LogError>;
+
+    /// Returns the digest that was kept of a record that was pruned; `None`: there is none.
+    fn kept_digest(&self, number: i64) -> std::result::Result<Option<Sha256>, LogError>;
 
     /// Commits a record, durably, where none has its number. Returns whether it is there now; `false`: another one is.
     fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError>;
@@ -98,7 +109,7 @@ impl Manifest {
     pub fn catch_up(&self) -> Result<()> {
         let Some(replica) = &self.rows.replica else { return Ok(()) };
         if replica.read(self.place()?.number + 1)?.is_none() {
-            return Ok(());
+            return self.require_end();
         }
         let transaction = self.begin_following()?;
         transaction.commit_here()?;
@@ -154,21 +165,6 @@ impl Rows {
     pub fn place(&self) -> Result<Link> {
         Ok(self.here(PLACE)?.and_then(|place| place.parse().ok()).unwrap_or(START))
     }
-
-    /// Makes sure, once for each handle, that the log has the record that this replica stands on: it may be another log, or have been put
-    /// back.
-    fn require_known(&self) -> Result<()> {
-        let Some(replica) = self.replica.as_ref().filter(|replica| !replica.is_known.get()) else { return Ok(()) };
-        let place = self.place()?;
-        if place != START {
-            let found = replica.read(place.number)?.map(|record| Sha256::of(&record));
-            if found != Some(place.digest) {
-                return Err(Error::Diverged(place.number));
-            }
-        }
-        replica.is_known.set(true);
-        Ok(())
-    }
 }
 
 impl Replica {
@@ -203,6 +199,9 @@ impl Replica {
 impl Transaction<'_> {
     /// Gives this folder the next number of a node.
     fn take_seat(&self, name: &str, machine: &str, now: i64) -> Result<i64> {
+        if self.place()? == START {
+            self.set_log_schema()?;
+        }
         let sql = "INSERT INTO node(name, joined_at) VALUES(?1, ?2) RETURNING number";
         let number: i64 = self.conn.query_row(sql, (name, now), |row| row.get(0))?;
         self.set_here(NODE, &number.to_string())?;
@@ -227,6 +226,7 @@ impl Transaction<'_> {
         self.conn.pragma_update(None, "defer_foreign_keys", false)?;
         let ended = ended?;
         self.set_here(PLACE, &place.to_string())?;
+        self.note_known()?;
         // Temporary triggers fire whatever that setting says.
         capture::clear(&self.conn)?;
         ended
@@ -258,7 +258,7 @@ impl Transaction<'_> {
     pub(super) fn publish(&self) -> Result<()> {
         let Some(replica) = &self.replica else { return Ok(()) };
         let place = self.place()?;
-        let number = place.number + 1;
+        let (number, schema) = (place.number + 1, self.log_schema()?);
         let head = Head {
             number,
             before: place.digest,
@@ -268,11 +268,17 @@ impl Transaction<'_> {
             who: self.actor.name.clone(),
             origin: self.actor.origin.clone(),
             command: self.actor.command.clone(),
-            schema: VERSION,
+            schema,
         };
         let mut bytes = head.write();
+        let changes = bytes.len();
         if !capture::take(&self.conn, &mut bytes)? {
             return Ok(());
+        }
+        if schema < version() {
+            let older = upgrade::in_words_of(&self.conn, schema, &bytes[changes..])?;
+            bytes.truncate(changes);
+            bytes.extend_from_slice(&older);
         }
         bytes.extend_from_slice(Record::END);
         if let Some(error) = replica.lag.take() {
@@ -285,7 +291,9 @@ impl Transaction<'_> {
         if !replica.log.append(number, &bytes).map_err(Error::Unsure)? {
             return Err(Error::Conflict);
         }
+        self.require_in_time(replica, head.at, place)?;
         self.set_here(PLACE, &Link { number, digest: Sha256::of(&bytes) }.to_string())?;
+        self.note_known()?;
         point(Change::Grow, "know of", Path::new("the shared log"))?;
         Ok(())
     }

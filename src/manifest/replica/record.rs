@@ -1,6 +1,7 @@
 //! A record of the shared store's log, as bytes: one JSON document, for people to read as well.
 
-use super::super::{Error, Link, Result, VERSION};
+use super::super::schema::version;
+use super::super::{Error, Link, Result};
 use crate::digest::Sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,15 +17,15 @@ pub(super) struct Record {
 }
 
 /// A row that came (no key), changed, or went (no row). Bytes are hexadecimal digits.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct RowChange {
     /// The table.
     pub(super) table: String,
     /// Its primary key as it was.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) key: Option<Map<String, Value>>,
     /// All its values.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) row: Option<Map<String, Value>>,
 }
 
@@ -70,7 +71,7 @@ impl Record {
         let number = after.number + 1;
         let damaged = |_| Error::DamagedRecord(number);
         let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
-        if head.schema > VERSION {
+        if head.schema > version() {
             return Err(Error::NewerRecord { number, schema: head.schema });
         }
         if (head.number, head.before) != (number, after.digest) {

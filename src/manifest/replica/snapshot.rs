@@ -3,6 +3,7 @@
 use super::super::triggers::tables_of_one_folder;
 use super::super::view::own_views;
 use super::super::{Access, connect};
+use super::upgrade;
 use super::{FILES, NODE, PLACE, SEAT};
 use super::{Link, Manifest, Result, Rows, START, Transaction};
 use crate::digest::Blake3;
@@ -104,6 +105,7 @@ impl Rows {
         self.conn.execute("DELETE FROM view WHERE path NOT GLOB ?1 || '/*'", [&own])?;
         self.conn.execute("UPDATE view SET path = substr(path, length(?1) + 1)", [&own])?;
         self.conn.execute_batch("DELETE FROM node; DELETE FROM doomed; DELETE FROM meta WHERE key = 'fence'")?;
+        upgrade::forget(&self.conn)?;
         self.be_alone()
     }
 

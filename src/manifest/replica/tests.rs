@@ -9,7 +9,9 @@ use std::time::Duration;
 /// A log in memory, which may lose answers and be out of reach.
 #[derive(Debug, Default)]
 struct MemoryLog {
+    /// One that was pruned is empty.
     records: Mutex<Vec<Vec<u8>>>,
+    digests: Mutex<std::collections::HashMap<i64, Sha256>>,
     is_away: std::sync::atomic::AtomicBool,
 }
 
@@ -22,6 +24,16 @@ impl MemoryLog {
         }
     }
 
+    /// Prunes the records before a number.
+    fn prune(&self, before: i64) {
+        for (number, record) in (1..before).zip(self.records.lock().unwrap().iter_mut()) {
+            if !record.is_empty() {
+                self.digests.lock().unwrap().insert(number, Sha256::of(record));
+                record.clear();
+            }
+        }
+    }
+
     fn go_away(&self, away: bool) {
         self.is_away.store(away, std::sync::atomic::Ordering::SeqCst);
     }
@@ -29,7 +41,17 @@ impl MemoryLog {
 
 impl SharedLog for MemoryLog {
     fn read(&self, number: i64) -> std::result::Result<Option<Vec<u8>>, LogError> {
-        Ok(self.reach()?.get(usize::try_from(number - 1).unwrap()).cloned())
+        let records = self.reach()?;
+        Ok(records.get(usize::try_from(number - 1).unwrap()).filter(|record| !record.is_empty()).cloned())
+    }
+
+    fn newest(&self) -> std::result::Result<Option<i64>, LogError> {
+        let records = self.reach()?;
+        Ok(records.iter().any(|record| !record.is_empty()).then_some(records.len() as i64))
+    }
+
+    fn kept_digest(&self, number: i64) -> std::result::Result<Option<Sha256>, LogError> {
+        Ok(self.digests.lock().unwrap().get(&number).copied())
     }
 
     fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError> {
@@ -371,4 +393,106 @@ fn a_log_that_was_put_back_is_noticed_before_anything_is_written() {
     collection(&transaction, "two");
     assert!(matches!(transaction.commit(), Err(Error::Diverged(2))));
     assert_eq!(log.records.lock().unwrap().len(), 1);
+}
+
+/// Lets a node forget that the log went on from where it was.
+fn let_time_pass(node: &Manifest) {
+    node.conn.execute("DELETE FROM here WHERE key = 'shared_log_known'", []).unwrap();
+}
+
+fn write(node: &Manifest, name: &str) -> Result<()> {
+    let transaction = node.write()?;
+    collection(&transaction, name);
+    transaction.commit()
+}
+
+#[test]
+fn a_node_goes_on_from_a_record_that_was_pruned_and_notices_where_those_after_it_were() {
+    for (behind, gone) in (0..5).flat_map(|behind| (-1..=behind).map(move |gone| (behind, gone))) {
+        let Nodes { nodes, log, _dir } = nodes(2);
+        let late = &nodes[1];
+        (0..3).for_each(|number| write(&nodes[0], &format!("before{number}")).unwrap());
+        assert!(import(late, b"bytes", "demo", || {}).unwrap());
+        let place = late.place().unwrap();
+        (0..behind).for_each(|number| write(&nodes[0], &format!("after{number}")).unwrap());
+        let known = truth(&nodes[0]);
+        log.prune(place.number + gone);
+        if gone < 2 {
+            let_time_pass(late);
+            late.catch_up().unwrap();
+            assert_eq!(truth(late), known);
+            write(late, "mine").unwrap();
+            continue;
+        }
+        // What was known just now is believed.
+        late.catch_up().unwrap();
+        let_time_pass(late);
+        let error = late.catch_up().unwrap_err();
+        assert!(matches!(error, Error::TooFarBehind(number) if number == place.number), "{error}");
+        let records = log.records.lock().unwrap().clone();
+        let error = write(late, "mine").unwrap_err();
+        assert!(matches!(error, Error::TooFarBehind(_)) && error.is_of_log(), "{error}");
+        assert_eq!(*log.records.lock().unwrap(), records);
+        assert_eq!(late.place().unwrap(), place);
+        // From a snapshot it goes on, with what is true of its folder.
+        let here = "SELECT group_concat(state || epoch) || (SELECT value FROM here WHERE key = 'node_files') FROM file";
+        let of_here = || late.conn.query_row(here, [], |row| row.get::<_, String>(0)).unwrap();
+        let before = of_here();
+        let snapshot = _dir.path().join("snapshot");
+        nodes[0].export(&snapshot).unwrap();
+        late.begin_anew(&snapshot).unwrap();
+        assert_eq!((truth(late), of_here()), (known, before));
+        assert_eq!(late.complaints().unwrap(), [""; 0]);
+        write(late, "mine").unwrap();
+        assert!(import(late, b"more bytes", "demo2", || {}).unwrap());
+        assert_eq!(truth(late), truth(&nodes[0]));
+        // One that is older is of no use.
+        let place = late.place().unwrap();
+        late.begin_anew(&snapshot).unwrap();
+        assert_eq!(late.place().unwrap(), place);
+    }
+}
+
+#[test]
+fn a_node_of_another_past_is_not_taken_for_one_that_is_late() {
+    let Nodes { nodes, log, _dir } = nodes(2);
+    (0..5).for_each(|number| write(&nodes[0], &format!("c{number}")).unwrap());
+    let place = nodes[1].place().unwrap();
+    log.prune(5);
+    log.digests.lock().unwrap().insert(place.number, Sha256::of(b"another"));
+    let_time_pass(&nodes[1]);
+    assert!(matches!(nodes[1].catch_up(), Err(Error::Diverged(2))));
+    log.digests.lock().unwrap().clear();
+    assert!(matches!(nodes[1].catch_up(), Err(Error::Diverged(2))));
+    // A node that knows nothing yet has no past.
+    let mut new = Manifest::open(&_dir.path().join("new"), Access::Create, Duration::ZERO).unwrap();
+    assert!(matches!(new.follow(log.clone()).unwrap(), Some(Error::TooFarBehind(0))));
+    assert!(matches!(write(&new, "mine"), Err(Error::TooFarBehind(0))));
+}
+
+#[test]
+fn a_file_whose_blob_went_while_its_node_was_away_is_nobodys() {
+    let Nodes { nodes, log, _dir } = nodes(2);
+    assert!(import(&nodes[1], b"bytes", "demo", || {}).unwrap());
+    assert!(import(&nodes[1], b"more bytes", "more", || {}).unwrap());
+    nodes[0].catch_up().unwrap();
+    let transaction = nodes[0].write().unwrap();
+    transaction.conn.execute("DELETE FROM blob WHERE blake3 = ?1", [Digests::of(b"bytes").blake3]).unwrap();
+    transaction.commit().unwrap();
+    // The same bytes come again, by another node: their row has another number.
+    let transaction = nodes[0].write().unwrap();
+    transaction.conn.execute("DELETE FROM blob", []).unwrap();
+    transaction.commit().unwrap();
+    assert!(import(&nodes[0], b"more bytes", "more", || {}).unwrap());
+    let newest = log.newest().unwrap().unwrap();
+    log.prune(newest);
+    let_time_pass(&nodes[1]);
+    assert!(nodes[1].catch_up().is_err());
+    let snapshot = _dir.path().join("snapshot");
+    nodes[0].export(&snapshot).unwrap();
+    nodes[1].begin_anew(&snapshot).unwrap();
+    assert_eq!(nodes[1].unwanted().unwrap().len(), 1);
+    let row = nodes[1].find_blob(&Digests::of(b"more bytes").blake3).unwrap().unwrap();
+    assert_eq!(nodes[1].state(row.id).unwrap().map(|state| state.as_str().to_owned()), Some("live".to_owned()));
+    assert_eq!(truth(&nodes[1]), truth(&nodes[0]));
 }

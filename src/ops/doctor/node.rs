@@ -2,7 +2,7 @@
 
 use super::Examination;
 use crate::keep::objects::{Fault, compare};
-use crate::manifest::BlobRow;
+use crate::manifest::{BlobRow, version};
 use crate::words::{counted, reason};
 use serde::Serialize;
 
@@ -17,6 +17,8 @@ pub struct NodeState {
     pub node: Option<i64>,
     /// The newest record of the share's log that is known here.
     pub records: i64,
+    /// The schema that its records are written in.
+    pub schema: i64,
     /// Why the log can't be followed, if it can't.
     pub behind: Option<String>,
     /// How many objects of blobs the share has; `None`: they weren't listed.
@@ -35,10 +37,17 @@ impl Examination<'_> {
             log: share.log().map(str::to_owned),
             node: manifest.node().ok()?,
             records: manifest.place().ok()?.number,
+            schema: manifest.log_schema().ok()?,
             behind: self.store.behind().map(str::to_owned),
             objects: None,
             missing: None,
         };
+        if state.schema < version() {
+            let detail =
+                format!("the share's records have schema {} still, and this wcas has {}", state.schema, version());
+            let advice = "what the older one can't say is refused; run `wcas upgrade` once all nodes have this version";
+            self.note("share", None, detail, advice);
+        }
         if let Some(why) = self.store.behind() {
             let detail = format!("the shared store's log can't be followed: {why}");
             let advice = "what is here can be read, and nothing can be written before the log can be followed again";

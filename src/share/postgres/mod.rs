@@ -10,6 +10,7 @@ use super::{Error, Result};
 use serde::Deserialize;
 use session::{Failure, Session};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,11 +43,12 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS wcas_log (
     PRIMARY KEY (share, number),
     CHECK ((record IS NULL) <> (object IS NULL)))";
 
-/// Makes a record where none has its number, the one before is there, and nobody else has his turn. Says so to those who listen.
+/// Makes a record where none has its number, the one before is there (or none, for the first), and nobody else has his turn. Says so to
+/// those who listen.
 const APPEND: &str = "WITH made AS (
     INSERT INTO wcas_log (share, number, node, who, origin, command, record, object)
     SELECT $1::text, $2::bigint, $3::bigint, $4::text, $5::text, $6::text, $7::text::json, $8::text
-    WHERE ($2 = 1 OR EXISTS (SELECT FROM wcas_log WHERE share = $1 AND number = $2 - 1))
+    WHERE ($2 = 1) IS DISTINCT FROM EXISTS (SELECT FROM wcas_log WHERE share = $1 AND ($2 = 1 OR number = $2 - 1))
       AND pg_try_advisory_xact_lock(hashtextextended('wcas ' || $1, 0))
     ON CONFLICT DO NOTHING
     RETURNING number)
@@ -57,6 +59,14 @@ const READ: &str = "SELECT number, record::text, object FROM (
       SELECT number, record, object FROM wcas_log WHERE share = $1 AND number >= $2 ORDER BY number LIMIT $3) AS next) AS sized
   WHERE number = $2 OR coalesce(bytes, 0) <= $4
   ORDER BY number";
+
+/// The numbers of a share's oldest record, of the first that was made after a time, and of the newest.
+const OLD: &str = "SELECT min(number), min(number) FILTER (WHERE at > to_timestamp($2::bigint)), max(number)
+  FROM wcas_log WHERE share = $1";
+
+/// Removes records, and never the newest.
+const REMOVE: &str = "DELETE FROM wcas_log WHERE share = $1 AND number < $2
+  AND number < (SELECT max(number) FROM wcas_log WHERE share = $1)";
 
 const TAKE_TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended('wcas ' || $1, 0))";
 
@@ -233,6 +243,30 @@ impl Postgres {
             HAS_LOST.store(true, Relaxed);
         }
         Ok(is_there)
+    }
+
+    /// Returns the records that are there before the first that was made after a time, without the newest.
+    pub(super) fn old(&self, share: &str, before: i64) -> Result<Range<i64>> {
+        let (oldest, young, newest) = self.ends(share, before)?;
+        Ok(oldest.unwrap_or(0)..young.or(newest).unwrap_or(0))
+    }
+
+    /// Returns the number of the newest record.
+    pub(super) fn newest(&self, share: &str) -> Result<Option<i64>> {
+        Ok(self.ends(share, 0)?.2)
+    }
+
+    fn ends(&self, share: &str, before: i64) -> Result<(Option<i64>, Option<i64>, Option<i64>)> {
+        let rows =
+            self.ask(&mut self.state(), "look at", |session| session.query(OLD, &[&share, &before], ANSWER_TIMEOUT))?;
+        Ok(rows.first().map_or((None, None, None), |row| (row.get(0), row.get(1), row.get(2))))
+    }
+
+    /// Removes the records before a number, all or none.
+    pub(super) fn remove(&self, share: &str, before: i64) -> Result<()> {
+        self.ask(&mut self.state(), "prune", |session| {
+            session.query(REMOVE, &[&share, &before], ANSWER_TIMEOUT).map(drop)
+        })
     }
 
     /// Waits for this writer's turn, if it was overtaken before.
