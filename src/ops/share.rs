@@ -135,11 +135,16 @@ pub struct UnshareReport {
 /// Makes a node a store of its own: what it lacks is fetched, and the share is left as it is.
 pub fn unshare(store: Store, context: &Context<'_>, actor: &Actor) -> Result<UnshareReport> {
     let root = store.root().to_owned();
+    let mut report = UnshareReport { store: root.clone(), ..UnshareReport::default() };
+    if store.is_leaving()? {
+        drop(store);
+        Store::alone_as_it_is(&root)?.set_membership(None)?;
+        return Ok(report);
+    }
     if store.share().is_none() {
         return Err(Error::Refused(format!("{} is no node of a shared store", root.display())));
     }
     store.require_up_to_date()?;
-    let mut report = UnshareReport { store: root.clone(), ..UnshareReport::default() };
     fetch_rest(&store, context, &mut report)?;
     drop(store);
     let alone = Store::alone_as_it_is(&root)?;

@@ -156,6 +156,9 @@ impl Store {
     /// Lets the store follow its share, if it is a node of one.
     pub(super) fn follow(&mut self, membership: Option<Membership>) -> Result<()> {
         let Some(Membership { location, share: id }) = membership else { return Ok(()) };
+        if self.manifest.has_left()? {
+            return Ok(());
+        }
         let share = Arc::new(Share::at(&location)?);
         let log = Arc::new(ShareLog { share: share.clone(), id: id.clone(), is_known: false.into() });
         self.share = Some(Followed { share, id });
@@ -189,6 +192,11 @@ impl Store {
         }
         // Where there was no snapshot that helps, that is told once more.
         Ok(self.manifest.catch_up()?)
+    }
+
+    /// Tells whether the store has left its share and its `wcas.json` doesn't say so yet.
+    pub fn is_leaving(&self) -> Result<bool> {
+        Ok(self.share.is_none() && format::identify(&self.root)?.share.is_some())
     }
 
     /// Makes the store a node of its share, if it isn't one. Where the log can't be reached, that waits; nothing can be written meanwhile.

@@ -130,6 +130,42 @@ fn a_node_becomes_a_store_of_its_own_with_all_bytes() {
 }
 
 #[test]
+fn leaving_that_is_cut_off_anywhere_is_finished_by_the_next_run() {
+    let make = || {
+        let team = Team::with(2, &wheels("demo", 2));
+        team.nodes[1].ok(["view", "--to", "tree"]);
+        team.import(0, &wheels("later", 1));
+        team
+    };
+    let count = super::faults::points(&make().nodes[1].run_with_env(&[("WCAS_FAULT", "trace")], ["unshare"]));
+    assert!(count > 15, "{count}");
+    for (fault, point) in
+        (1..=count).map(|point| ("kill", point)).chain((2..=count).step_by(3).map(|point| ("eio", point)))
+    {
+        let team = make();
+        let two = &team.nodes[1];
+        let armed = format!("{fault}@{point}");
+        let output = two.run_with_env(&[("WCAS_FAULT", &armed)], ["unshare"]);
+        assert_eq!(two.json(["list"])["distributions"].as_array().unwrap().len(), 3, "{armed}: {output}");
+        two.ok(["pin", "demo0", "--reason", "kept"]);
+        let again = two.run(["unshare"]);
+        // Cut off after its end it is a store of its own.
+        assert!(again.code == 0 || again.stderr.contains("is no node"), "{armed}: {output}{again}");
+        assert_eq!(blobs(two).len(), 3, "{armed}");
+        fs::rename(team.share(), team.nodes[0].path("away")).unwrap();
+        two.ok(["invalidate", "demo1", "--yes"]);
+        two.ok(["gc", "--grace", "0"]);
+        two.ok(["verify"]);
+        two.ok(["log", "verify"]);
+        two.ok(["lookup", "later0"]);
+        two.ok(["doctor"]);
+        fs::rename(team.nodes[0].path("away"), team.share()).unwrap();
+        team.nodes[0].ok(["lookup", "demo1"]);
+        assert_eq!(team.nodes[0].run(["doctor"]).code, 0, "{armed}");
+    }
+}
+
+#[test]
 fn a_new_node_begins_from_the_newest_snapshot() {
     let team = Team::with(1, &wheels("demo", 3));
     let one = &team.nodes[0];

@@ -37,6 +37,8 @@ const NODE: &str = "node";
 const SEAT: &str = "node_seat";
 /// The key in `here` of how many numbers this node has given to files.
 const FILES: &str = "node_files";
+/// The key in `here` that says that this manifest is no replica any more.
+const LEFT: &str = "left_share";
 /// So many numbers of files each node has for itself.
 const FILES_OF_NODE: i64 = 1 << 40;
 
@@ -164,6 +166,11 @@ impl Rows {
     /// Returns the newest record of the shared store's log that is known here.
     pub fn place(&self) -> Result<Link> {
         Ok(self.here(PLACE)?.and_then(|place| place.parse().ok()).unwrap_or(START))
+    }
+
+    /// Tells whether the store has left its share, whatever its `wcas.json` says: that is written after it.
+    pub fn has_left(&self) -> Result<bool> {
+        Ok(self.here(LEFT)?.is_some())
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::triggers::tables_of_one_folder;
 use super::super::view::own_views;
 use super::super::{Access, connect};
 use super::upgrade;
-use super::{FILES, NODE, PLACE, SEAT};
+use super::{FILES, LEFT, NODE, PLACE, SEAT};
 use super::{Link, Manifest, Result, Rows, START, Transaction};
 use crate::digest::Blake3;
 use crate::fs;
@@ -47,6 +47,7 @@ impl Manifest {
         for table in LEFT_OUT {
             transaction.execute_batch(&format!("DELETE FROM {table}"))?;
         }
+        transaction.execute("DELETE FROM here WHERE key = ?1", [LEFT])?;
         let mut set = transaction.prepare("UPDATE blob SET generation = ?2 WHERE id = ?1")?;
         for blob in blobs {
             let object = objects.get(&(blob.blake3, blob.size));
@@ -125,6 +126,7 @@ impl Transaction<'_> {
         if self.node()?.is_some() {
             return Ok(());
         }
+        self.conn.execute("DELETE FROM here WHERE key = ?1", [LEFT])?;
         let number = self.take_seat(name, machine, now)?;
         // Their paths say whose they are.
         self.conn.execute("UPDATE view SET path = ?1 || ':' || path", [number])?;
@@ -133,11 +135,13 @@ impl Transaction<'_> {
 
     /// Makes a node a store of one machine again: all its bytes are here.
     pub fn leave_share(&self) -> Result<()> {
-        self.leave()
+        self.leave()?;
+        self.set_here(LEFT, "1")
     }
 
     /// Makes a store that was being restored one of its own.
     pub fn end_restore(&self) -> Result<()> {
-        self.be_alone()
+        self.be_alone()?;
+        self.set_here(LEFT, "1")
     }
 }
