@@ -93,12 +93,16 @@ fn a_database_that_crashes_and_comes_back_loses_nothing_that_was_told() {
             let created = |name: &u32| one.run(["collection", "create", &format!("c{name}")]).code == 0;
             (0..).take_while(|_| !is_over.load(Relaxed)).filter(created).collect::<Vec<u32>>()
         });
-        for signal in ["QUIT", "INT", "KILL"] {
-            std::thread::sleep(Duration::from_millis(300));
-            server.end(signal);
-            server.run();
-        }
+        let trouble = scope.spawn(|| {
+            for signal in ["QUIT", "INT", "KILL"] {
+                std::thread::sleep(Duration::from_millis(300));
+                server.end(signal);
+                server.run();
+            }
+        });
+        let ended = trouble.join();
         is_over.store(true, Relaxed);
+        ended.unwrap();
         done.join().unwrap()
     });
     assert!(!done.is_empty());

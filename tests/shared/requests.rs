@@ -462,3 +462,48 @@ fn a_node_that_leaves_and_ends_at_any_request_is_a_node_or_has_all() {
         place.team.assert_equal();
     }
 }
+
+#[test]
+fn a_node_that_joins_and_ends_at_any_request_joins_later() {
+    for place in Place::some() {
+        // A share of its own each time: who joins reads one record after the other.
+        at_each_request("init", 3, |_, number, end| {
+            let (one, share) = place.other();
+            init(&one, &share);
+            one.ok(["import", &import(&one, "dist", &wheels("demo", 1))]);
+            let (node, _) = place.other();
+            let gated = place.gated(&share);
+            let args: Vec<&str> = ["init"].into_iter().chain(gated.iter().map(String::as_str)).collect();
+            let (code, met) = place.gate.run(&node, number, end, &args);
+            assert_ended(&node, end, code, met.as_ref());
+            let again = node.run(&args);
+            // Cut off after its end it is there.
+            assert!(again.code == 0 || again.stderr.contains("there is a store at"), "{end:?} at {met:?}: {again}");
+            node.ok(["lookup", "demo0"]);
+            node.ok(["collection", "create", "cuda"]);
+            Team { nodes: vec![one, node] }.assert_equal();
+            met
+        });
+    }
+}
+
+#[test]
+fn a_first_node_that_ends_at_any_request_leaves_a_place_where_a_share_can_be_made() {
+    for place in Place::some() {
+        at_each_request("init of the first", 5, |_, number, end| {
+            let (node, share) = place.other();
+            let gated = place.gated(&share);
+            let args: Vec<&str> = ["init"].into_iter().chain(gated.iter().map(String::as_str)).collect();
+            let (code, met) = place.gate.run(&node, number, end, &args);
+            assert_ended(&node, end, code, met.as_ref());
+            let (other, _) = place.other();
+            init(&other, &share);
+            let again = node.run(&args);
+            assert!(again.code == 0 || again.stderr.contains("there is a store at"), "{end:?} at {met:?}: {again}");
+            other.ok(["collection", "create", "cuda"]);
+            node.ok(["collection", "create", "rocm"]);
+            Team { nodes: vec![node, other] }.assert_equal();
+            met
+        });
+    }
+}

@@ -103,10 +103,31 @@ impl Postgres {
         let log = fs::File::options().create(true).append(true).open(self.dir.path().join("log")).unwrap();
         let sockets = format!("unix_socket_directories={}", self.dir.path().display());
         let port = self.port.to_string();
-        let mut command = self.command("postgres");
-        command.args(["-D", &self.data(), "-h", "127.0.0.1", "-p", &port, "-c", &sockets, "-c", "max_connections=200"]);
-        *self.child.lock().unwrap() = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
-        until("PostgreSQL answers", || self.psql("postgres", "SELECT 1").is_some());
+        let start = || {
+            let mut command = self.command("postgres");
+            command.args([
+                "-D",
+                &self.data(),
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-c",
+                &sockets,
+                "-c",
+                "max_connections=200",
+            ]);
+            command.stdout(Stdio::null()).stderr(log.try_clone().unwrap()).spawn().unwrap()
+        };
+        let mut child = start();
+        until("PostgreSQL answers", || {
+            // After a crash the processes of the old one may still be about to end.
+            if child.try_wait().unwrap().is_some() {
+                child = start();
+            }
+            self.psql("postgres", "SELECT 1").is_some()
+        });
+        *self.child.lock().unwrap() = Some(child);
     }
 
     /// Ends the server, by a signal to its first process: "QUIT" is a crash to it, "INT" a fast end.
