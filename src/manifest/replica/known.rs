@@ -4,11 +4,14 @@
 use super::super::{Error, Link, Manifest, Result, Rows, START, Transaction};
 use super::Replica;
 use crate::digest::Sha256;
+use std::time::{Duration, Instant};
 
 /// The key in `here` of when the log was last seen to go on from here.
-const KNOWN: &str = "shared_log_known";
+pub(super) const KNOWN: &str = "shared_log_known";
 /// So many seconds that is believed. No record is pruned that is younger than [`KEPT_SECONDS`], so none that this replica lacks is.
 const KNOWN_SECONDS: i64 = 43_200;
+/// The same by a clock that nobody sets, for a process that runs for long.
+const LATELY: Duration = Duration::from_secs(KNOWN_SECONDS.unsigned_abs());
 /// Records that are younger are never pruned, in seconds: twice as long, since clocks differ.
 pub const KEPT_SECONDS: i64 = 2 * KNOWN_SECONDS;
 
@@ -37,9 +40,10 @@ impl Rows {
     /// Makes sure that the log has the record that this replica stands on: once for each handle, and again after a while.
     pub(super) fn require_known(&self) -> Result<()> {
         let Some(replica) = &self.replica else { return Ok(()) };
-        if !(replica.is_known.get() && self.was_known_at(self.clock()?)?) {
+        let is_known = replica.known_at.get().is_some_and(|at| at.elapsed() < LATELY);
+        if !(is_known && self.was_known_at(self.clock()?)?) {
             replica.require(self.place()?)?;
-            replica.is_known.set(true);
+            replica.known_at.set(Some(Instant::now()));
         }
         Ok(())
     }
@@ -53,8 +57,9 @@ impl Transaction<'_> {
 
     /// Makes sure that what was appended stands on a record: a process that was stopped on the way for long may have put it where records
     /// were pruned, and nobody is told that it counts.
-    pub(super) fn require_in_time(&self, replica: &Replica, began: i64, before: Link) -> Result<()> {
-        if is_lately(began, self.clock()?) { Ok(()) } else { replica.require(before) }
+    pub(super) fn require_in_time(&self, replica: &Replica, began: (Instant, i64), before: Link) -> Result<()> {
+        let is_in_time = began.0.elapsed() < LATELY && is_lately(began.1, self.clock()?);
+        if is_in_time { Ok(()) } else { replica.require(before) }
     }
 }
 

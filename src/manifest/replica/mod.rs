@@ -79,8 +79,8 @@ pub(super) struct Replica {
     lag: RefCell<Option<Error>>,
     /// When the log could not be asked, and why.
     away: RefCell<Option<(Instant, String)>>,
-    /// Whether the log was found to have the record that this replica stands on.
-    is_known: Cell<bool>,
+    /// When the log was found by this handle to have the record that this replica stands on.
+    known_at: Cell<Option<Instant>>,
 }
 
 impl Manifest {
@@ -92,7 +92,7 @@ impl Manifest {
             is_capturing: Cell::new(false),
             lag: RefCell::new(None),
             away: RefCell::new(None),
-            is_known: Cell::new(false),
+            known_at: Cell::new(None),
         });
         // Who only reads waits for nobody.
         let wait = self.wait.get();
@@ -264,7 +264,7 @@ impl Transaction<'_> {
     /// Commits what changed of shared rows to the log, if the manifest follows one: after this, it counts.
     pub(super) fn publish(&self) -> Result<()> {
         let Some(replica) = &self.replica else { return Ok(()) };
-        let place = self.place()?;
+        let (place, began) = (self.place()?, Instant::now());
         let (number, schema) = (place.number + 1, self.log_schema()?);
         let head = Head {
             number,
@@ -298,7 +298,7 @@ impl Transaction<'_> {
         if !replica.log.append(number, &bytes).map_err(Error::Unsure)? {
             return Err(Error::Conflict);
         }
-        self.require_in_time(replica, head.at, place)?;
+        self.require_in_time(replica, (began, head.at), place)?;
         self.set_here(PLACE, &Link { number, digest: Sha256::of(&bytes) }.to_string())?;
         self.note_known()?;
         point(Change::Grow, "know of", Path::new("the shared log"))?;

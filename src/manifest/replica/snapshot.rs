@@ -3,6 +3,7 @@
 use super::super::triggers::tables_of_one_folder;
 use super::super::view::own_views;
 use super::super::{Access, connect};
+use super::known::KNOWN;
 use super::upgrade;
 use super::{FILES, LEFT, NODE, PLACE, SEAT};
 use super::{Link, Manifest, Result, Rows, START, Transaction};
@@ -113,7 +114,7 @@ impl Rows {
     /// Takes away what a folder has of the log that it followed.
     fn be_alone(&self) -> Result<()> {
         self.conn.execute_batch("UPDATE blob SET generation = NULL")?;
-        for key in [PLACE, NODE, SEAT, FILES] {
+        for key in [PLACE, NODE, SEAT, FILES, KNOWN] {
             self.conn.execute("DELETE FROM here WHERE key = ?1", [key])?;
         }
         Ok(())
