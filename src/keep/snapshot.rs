@@ -8,8 +8,9 @@ use crate::share::Share;
 use crate::store::Store;
 use std::path::Path;
 
-/// After so many records of the log there is a new snapshot.
+/// After so many records of the log there is a new snapshot, and when the manifest has grown by so many bytes: some records are large.
 const RECORDS: i64 = 500;
+const GROWN_BYTES: i64 = 16 << 20;
 
 /// Puts a snapshot into the share, if the newest one is old.
 pub(crate) fn refresh(store: &Store) -> Result<()> {
@@ -19,11 +20,15 @@ pub(crate) fn refresh(store: &Store) -> Result<()> {
         return Ok(());
     }
     let newest = share.newest_snapshot()?.map_or(0, |snapshot| snapshot.number);
-    if store.manifest.place()?.number - newest < RECORDS {
+    let new = store.manifest.place()?.number - newest;
+    if new < RECORDS && (new == 0 || store.manifest.grown_since_snapshot()? < GROWN_BYTES) {
         return Ok(());
     }
     let scratch = store.scratch()?;
-    put(share, &store.manifest, scratch.dir())
+    put(share, &store.manifest, scratch.dir())?;
+    let transaction = store.manifest.write()?;
+    transaction.note_snapshot()?;
+    Ok(transaction.commit()?)
 }
 
 /// Puts a snapshot of a manifest into a share; `dir` is for files on their way.

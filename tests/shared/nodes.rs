@@ -1,7 +1,7 @@
 //! Every command on every node.
 
 use super::support::{Env, Wheel, skip};
-use super::{Team, blobs, wheels};
+use super::{Team, blobs, files_below, wheels};
 use std::fs;
 
 #[test]
@@ -309,4 +309,23 @@ fn who_is_behind_finds_bytes_that_went_and_came_again() {
     drop((behind, gone));
     two.ok(["gc", "--grace", "0"]);
     team.assert_equal();
+}
+
+#[test]
+fn large_records_make_a_snapshot_due_as_many_do() {
+    let text = "Nothing to see here. ".repeat(230_000);
+    let large = |number| Wheel::new(&format!("large{number}"), "1.0").header("Description", &text);
+    let team = Team::with(1, &(0..4).map(large).collect::<Vec<_>>());
+    let snapshots = || files_below(&team.share().join("snapshots"));
+    assert!(snapshots().is_empty());
+    team.nodes[0].ok(["gc"]);
+    let first = snapshots();
+    assert_eq!(first.len(), 1, "{first:?}");
+    // Not again while little is new.
+    team.import(0, &wheels("demo", 1));
+    team.nodes[0].ok(["gc"]);
+    assert_eq!(snapshots(), first);
+    let three = Env::new();
+    three.json(["init", "--share", &team.url()]);
+    assert!(three.ok(["list"]).stdout.contains("demo0"));
 }

@@ -113,9 +113,17 @@ impl Manifest {
         if replica.read(self.place()?.number + 1)?.is_none() {
             return self.require_end();
         }
-        let transaction = self.begin_following()?;
+        // Nothing of its own is written here, so nothing is collected: where there are triggers SQLite keeps each statement so that it could be
+        // taken back alone, which costs the more the larger the record is.
+        let transaction = self.begin("BEGIN IMMEDIATE")?;
+        let done = transaction.read_on(replica);
+        match &done {
+            Err(error) if !error.is_of_log() => return done,
+            _ => drop(replica.lag.take()),
+        }
+        // What could be read before it failed counts.
         transaction.commit_here()?;
-        replica.lag.take().map_or(Ok(()), Err)
+        done
     }
 
     /// Begins a transaction at the log's end. Where that can't be reached, what is known here counts until the commit.
@@ -235,7 +243,9 @@ impl Transaction<'_> {
         self.set_here(PLACE, &place.to_string())?;
         self.note_known()?;
         // Temporary triggers fire whatever that setting says.
-        capture::clear(&self.conn)?;
+        if replica.is_capturing.get() {
+            capture::clear(&self.conn)?;
+        }
         ended
     }
 

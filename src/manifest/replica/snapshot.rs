@@ -94,7 +94,22 @@ impl Manifest {
     }
 }
 
+/// The key in `here` of how many bytes the manifest had when this node last made a snapshot.
+const BYTES: &str = "snapshot_bytes";
+
 impl Rows {
+    /// Returns by how many bytes the manifest has grown since this node made a snapshot.
+    pub fn grown_since_snapshot(&self) -> Result<i64> {
+        let then: i64 = self.here(BYTES)?.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        Ok(self.bytes()?.saturating_sub(then))
+    }
+
+    fn bytes(&self) -> Result<i64> {
+        let sql = "SELECT (page_count - freelist_count) * page_size
+                   FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+        Ok(self.conn.query_row(sql, [], |row| row.get(0))?)
+    }
+
     /// Returns the objects of all blobs: digest, a point, and generation.
     pub fn objects(&self) -> Result<Vec<String>> {
         let rows = self.blobs()?.into_iter();
@@ -122,6 +137,11 @@ impl Rows {
 }
 
 impl Transaction<'_> {
+    /// Records that a snapshot was made.
+    pub fn note_snapshot(&self) -> Result<()> {
+        self.set_here(BYTES, &self.bytes()?.to_string())
+    }
+
     /// Gives a store of one machine what it needs to become the first node of a shared one.
     pub fn become_node(&self, name: &str, machine: &str, now: i64) -> Result<()> {
         if self.node()?.is_some() {
