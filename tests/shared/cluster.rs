@@ -81,7 +81,7 @@ fn again(node: &Env, failed: &AtomicU32, args: &[&str]) -> PathBuf {
     until("a command succeeds again", || {
         let output = node.run(args);
         let has_failed = output.code != 0;
-        assert!(!has_failed || output.stderr.contains("the share"), "{args:?}: {output}");
+        assert!(!has_failed || super::blames_share(&output.stderr), "{args:?}: {output}");
         failed.fetch_add(u32::from(has_failed), Relaxed);
         printed = PathBuf::from(output.stdout.trim_end());
         !has_failed

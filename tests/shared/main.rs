@@ -179,6 +179,11 @@ fn shared_rows(store: &Path) -> Vec<String> {
     lines
 }
 
+/// Tells whether a command says that what nodes have in common can't be asked.
+fn blames_share(text: &str) -> bool {
+    text.contains("the share") || text.contains("the bucket")
+}
+
 /// Returns wheels of so many projects.
 fn wheels(prefix: &str, count: usize) -> Vec<Wheel> {
     (0..count).map(|number| Wheel::new(&format!("{prefix}{number}"), "1.0").payload(2000, number as u64)).collect()

@@ -303,9 +303,7 @@ fn assert_ended(node: &Env, end: End, code: i32, met: Option<&String>) {
         (0, _) => true,
         (137, End::KilledBefore | End::KilledAfter) => met.is_some(),
         // Also of what it knows, which may be old then.
-        (1 | 3 | 4, End::Refused) => {
-            met.is_some() && ["the share", "the bucket"].iter().any(|what| told().contains(what))
-        }
+        (1 | 3 | 4, End::Refused) => met.is_some() && super::blames_share(&told()),
         _ => false,
     };
     assert!(is_expected, "{end:?} at {met:?}: exit {code}: {}", told());

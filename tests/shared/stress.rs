@@ -61,7 +61,7 @@ impl Stage {
         // Somebody was at it, or there was nothing to do it to.
         let is_excused = self.share_fails
             && match code {
-                1 => text.contains("the share"),
+                1 => super::blames_share(&text),
                 3 => text.contains("not all objects could be read: "),
                 _ => false,
             };
