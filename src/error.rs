@@ -32,8 +32,8 @@ pub enum Error {
     /// The share can't be used.
     #[error(transparent)]
     Share(#[from] share::Error),
-    /// A node that lacks bytes can't leave its share.
-    #[error("{blake3} can't be fetched ({why}), so the store stays a node")]
+    /// A store that lacks bytes can't leave its share, or its backup.
+    #[error("{blake3} can't be fetched ({why}), so the store stays a node; run it again")]
     Unfetched {
         /// Which blob.
         blake3: Blake3,

@@ -10,7 +10,6 @@ use crate::manifest::{BlobRow, State};
 use crate::parallel;
 use crate::share::Share;
 use crate::store::{Session, Store};
-use crate::words::reason;
 use rayon::prelude::*;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -61,12 +60,8 @@ fn fetch_object(store: &Store, row: &BlobRow, watch: Watch<'_>) -> Result<bool> 
 }
 
 /// Fetches many blobs into this folder, several at a time. Returns of each whether its bytes are here now, or why they can't be.
-pub(crate) fn fetch_all(
-    store: &Store,
-    context: &Context<'_>,
-    rows: &[BlobRow],
-) -> Result<Vec<std::result::Result<bool, String>>> {
-    let Some(share) = store.share() else { return Ok(vec![Ok(false); rows.len()]) };
+pub(crate) fn fetch_all(store: &Store, context: &Context<'_>, rows: &[BlobRow]) -> Result<Vec<Result<bool>>> {
+    let Some(share) = store.share() else { return Ok(rows.iter().map(|_| Ok(false)).collect()) };
     store.require_writable()?;
     let session = store.session("fetch", context.now)?;
     let mut fetched = Vec::with_capacity(rows.len());
@@ -89,7 +84,7 @@ pub(crate) fn fetch_all(
                     Ok(is_new || store.manifest.state(row.id)? == Some(State::Live))
                 }
                 Ok(None) => Ok(false),
-                Err(error) => Err(reason(&error)),
+                Err(error) => Err(error),
             });
         }
     }

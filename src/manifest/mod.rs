@@ -69,7 +69,7 @@ pub use remote_count::{RemoteCount, RemoteOutcome};
 pub use remote_list::{RemoteListRow, TakenList};
 
 pub use remote_page::{PageFailure, PageRow, Setback};
-pub use replica::{KEPT_SECONDS, LogError, SharedLog};
+pub use replica::{BackedUp, KEPT_SECONDS, LogError, SharedLog};
 pub use revision_signature::SignatureRow;
 pub use route::{RouteOverride, Strategy, VariantRequirement, VariantRow};
 #[cfg(debug_assertions)]

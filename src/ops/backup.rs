@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::keep::elsewhere::{TRANSFERS, fetch_to};
 use crate::keep::objects::{self, Fault};
-use crate::manifest::{Access, BlobRow, Manifest, State};
+use crate::manifest::{Access, BackedUp, BlobRow, Manifest, State};
 use crate::parallel;
 use crate::share::{self, Location, Share, Snapshot};
 use crate::store::{self, Scratch, Store};
@@ -92,10 +92,8 @@ pub fn backup(
     options: &BackupOptions,
 ) -> Result<BackupReport> {
     store.require_up_to_date()?;
-    if let Some(path) = location.url.strip_prefix("file://")
-        && fs::absolute(path.as_ref())?.starts_with(store.root())
-    {
-        return Err(Error::Refused(format!("{path} is inside the store: what takes one takes both")));
+    if let Some(path) = location.folder().filter(|path| path.starts_with(store.root())) {
+        return Err(Error::Refused(format!("{} is inside the store: what takes one takes both", path.display())));
     }
     let share = Share::at(location)?;
     share.make_backup(store.common_id())?;
@@ -191,7 +189,7 @@ impl Making<'_> {
         let [plain, packed] = ["state", "state.zst"].map(|name| self.scratch.dir().join(name));
         for _ in 0..TRIES {
             fs::remove_file(&plain)?;
-            let missing = self.store.manifest.back_up(&plain, &self.objects)?;
+            let BackedUp { number, blobs, missing } = self.store.manifest.back_up(&plain, &self.objects)?;
             if missing.iter().any(|blake3| !self.without.contains(blake3)) {
                 self.put_blobs()?;
                 continue;
@@ -199,9 +197,8 @@ impl Making<'_> {
             fs::remove_file(&packed)?;
             fs::pack(&plain, &packed)?;
             let (blake3, _) = Blobs::hash(&packed)?;
-            self.report.blobs = self.store.manifest.blobs()?.len() - missing.len();
-            self.report.number = self.store.manifest.log_head()?.map_or(0, |head| head.number);
-            return Ok(self.share.put_state(self.report.number, &fs::open(&packed)?, &packed, &blake3)?);
+            (self.report.number, self.report.blobs) = (number, blobs - missing.len());
+            return Ok(self.share.put_state(number, &fs::open(&packed)?, &packed, &blake3)?);
         }
         Err(Error::Refused("the store changes faster than it can be backed up: try again in a moment".to_owned()))
     }

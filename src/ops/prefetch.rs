@@ -8,6 +8,7 @@ use crate::manifest::{BlobRow, State};
 use crate::ops::list::each_listed;
 use crate::ops::pull::Want;
 use crate::store::Store;
+use crate::words::reason;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -67,7 +68,7 @@ pub fn prefetch(store: &Store, context: &Context<'_>, filter: &Filter, wants: &[
                 report.bytes += row.size;
             }
             Ok(false) => report.problems.push(format!("{}: the share hasn't got it", row.blake3)),
-            Err(why) => report.problems.push(format!("{}: {why}", row.blake3)),
+            Err(error) => report.problems.push(format!("{}: {}", row.blake3, reason(&error))),
         }
     }
     Ok(report)

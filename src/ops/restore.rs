@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::fs;
 use crate::keep::elsewhere::fetch_all;
 use crate::manifest::{Access, Actor, BlobRow, Manifest, State};
-use crate::share::{Location, Share, Snapshot};
+use crate::share::{self, Location, Share, Snapshot};
 use crate::store::{Membership, Store};
+use crate::words::reason;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -106,11 +107,11 @@ fn fetch(store: &Store, context: &Context<'_>, report: &mut RestoreReport) -> Re
                 report.bytes += row.size;
             }
             Ok(false) => report.problems.push(format!("{}: the backup hasn't got it", row.blake3)),
-            // What can't be reached now may be had later, and a full disk be emptied.
-            Err(why) if !why.contains("wrong bytes") => {
-                return Err(Error::Refused(format!("{} can't be fetched: {why}; run it again", row.blake3)));
+            Err(error @ Error::Share(share::Error::WrongBytes(_))) => {
+                report.problems.push(format!("{}: {}", row.blake3, reason(&error)));
             }
-            Err(why) => report.problems.push(format!("{}: {why}", row.blake3)),
+            // What can't be reached now may be had later, and a full disk be emptied.
+            Err(error) => return Err(Error::Unfetched { blake3: row.blake3, why: reason(&error) }),
         }
     }
     Ok(())

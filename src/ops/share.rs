@@ -9,6 +9,7 @@ use crate::manifest::{Access, Actor, BlobRow, Manifest, State};
 use crate::parallel;
 use crate::share::{Generation, Location, Share};
 use crate::store::{ExclusiveStore, Membership, Store, node_name};
+use crate::words::reason;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -164,8 +165,12 @@ pub fn unshare(store: Store, context: &Context<'_>, actor: &Actor) -> Result<Uns
 fn fetch_rest(store: &Store, context: &Context<'_>, report: &mut UnshareReport) -> Result<()> {
     let rows: Vec<BlobRow> = store.manifest.blobs()?.into_iter().filter(|row| row.state == State::Elsewhere).collect();
     for (row, fetched) in rows.iter().zip(fetch_all(store, context, &rows)?) {
-        if fetched != Ok(true) {
-            let why = fetched.err().unwrap_or_else(|| "the share hasn't got it".to_owned());
+        let why = match fetched {
+            Ok(true) => None,
+            Ok(false) => Some("the share hasn't got it".to_owned()),
+            Err(error) => Some(reason(&error)),
+        };
+        if let Some(why) = why {
             return Err(Error::Unfetched { blake3: row.blake3, why });
         }
         report.blobs += 1;

@@ -3,7 +3,7 @@
 use super::provider::Provider;
 use super::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a share or a site is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +28,11 @@ pub(super) enum Place<'a> {
 }
 
 impl Location {
+    /// Returns the folder that it is, if it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.url.trim_end_matches('/').strip_prefix("file://").map(Path::new).filter(|path| path.is_absolute())
+    }
+
     /// Takes the URL apart.
     pub(super) fn place(&self) -> Result<Place<'_>> {
         let refused = |why| Err(Error::Url { url: self.url.clone(), why });

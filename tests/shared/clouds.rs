@@ -85,7 +85,7 @@ fn azure_team(count: usize, endpoint: &str) -> Team {
 }
 
 /// Makes sure that two nodes have one store: what one imports the other has, and what goes is gone.
-fn assert_one_store(team: &Team) {
+pub(super) fn assert_one_store(team: &Team) {
     let [one, two] = &team.nodes[..] else { panic!() };
     // One is larger than a part of an upload.
     let large = Wheel::new("large", "1.0").payload(20_000_000, 7);

@@ -3,7 +3,7 @@
 
 use super::super::triggers::{every_column, shared_tables, tables_of_one_folder};
 use super::super::{Access, Manifest, Result, START, Transaction};
-use super::{Link, PLACE, capture};
+use super::{Link, PLACE};
 use rusqlite::config::DbConfig;
 use std::path::Path;
 
@@ -16,9 +16,6 @@ impl Manifest {
     pub fn begin_anew(&self, from: &Path) -> Result<()> {
         // An older program's is brought up to date.
         drop(Self::open(from, Access::Write, self.wait.get())?);
-        if let Some(replica) = &self.rows.replica {
-            replica.capture(&self.conn)?;
-        }
         self.conn.execute("ATTACH CAST(?1 AS TEXT) AS snapshot", [from.as_os_str().as_encoded_bytes()])?;
         let set = |on: bool| {
             self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, on)?;
@@ -68,8 +65,7 @@ impl Transaction<'_> {
         )?;
         self.set_here(PLACE, &place.to_string())?;
         self.note_known()?;
-        // Temporary triggers fire whatever the setting says.
-        capture::clear(&self.conn)
+        self.replica.as_ref().map_or(Ok(()), |replica| replica.forget(&self.conn))
     }
 
     /// Forgets what is known here of shared rows that the snapshot hasn't got.

@@ -23,6 +23,7 @@ pub use known::KEPT_SECONDS;
 use record::{Head, Record};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+pub use snapshot::BackedUp;
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::path::Path;
@@ -201,6 +202,11 @@ impl Replica {
         read.map_err(Error::Log)
     }
 
+    /// Forgets what was collected of rows that the log has: temporary triggers fire where all others are off.
+    fn forget(&self, conn: &Connection) -> Result<()> {
+        if self.is_capturing.get() { capture::clear(conn) } else { Ok(()) }
+    }
+
     /// Collects what changes from now on, on this connection.
     fn capture(&self, conn: &Connection) -> Result<()> {
         if !self.is_capturing.get() {
@@ -242,10 +248,7 @@ impl Transaction<'_> {
         let ended = ended?;
         self.set_here(PLACE, &place.to_string())?;
         self.note_known()?;
-        // Temporary triggers fire whatever that setting says.
-        if replica.is_capturing.get() {
-            capture::clear(&self.conn)?;
-        }
+        replica.forget(&self.conn)?;
         ended
     }
 

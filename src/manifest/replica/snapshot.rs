@@ -14,6 +14,17 @@ use rusqlite::config::DbConfig;
 use std::collections::HashMap;
 use std::path::Path;
 
+/// What a manifest has that was written for a backup.
+#[derive(Debug)]
+pub struct BackedUp {
+    /// The newest record of the log.
+    pub number: i64,
+    /// How many blobs it has.
+    pub blobs: usize,
+    /// Those of them that have no object.
+    pub missing: Vec<Blake3>,
+}
+
 /// Tables whose rows are of no use elsewhere, and later: bytes of this folder, running commands, and what can be asked for again.
 const LEFT_OUT: [&str; 12] = [
     "file",
@@ -32,8 +43,8 @@ const LEFT_OUT: [&str; 12] = [
 
 impl Manifest {
     /// Writes a manifest to a path that nothing has yet, durably, with all that is wanted when this folder is lost: its blobs are elsewhere, where
-    /// `objects` says by their digest and size. Returns those that have no object.
-    pub fn back_up(&self, to: &Path, objects: &HashMap<(Blake3, u64), String>) -> Result<Vec<Blake3>> {
+    /// `objects` says by their digest and size.
+    pub fn back_up(&self, to: &Path, objects: &HashMap<(Blake3, u64), String>) -> Result<BackedUp> {
         point(Change::Grow, "write", to)?;
         self.conn.execute("VACUUM INTO CAST(?1 AS TEXT)", [to.as_os_str().as_encoded_bytes()])?;
         let mut rows = Rows { conn: connect(to, Access::Write)?, opened: None, replica: None };
@@ -42,8 +53,9 @@ impl Manifest {
         if rows.node()?.is_some() {
             rows.leave()?;
         }
-        let mut missing = Vec::new();
         let blobs = rows.blobs()?;
+        let number = rows.log_head()?.map_or(0, |head| head.number);
+        let mut backed_up = BackedUp { number, blobs: blobs.len(), missing: Vec::new() };
         let transaction = rows.conn.transaction()?;
         for table in LEFT_OUT {
             transaction.execute_batch(&format!("DELETE FROM {table}"))?;
@@ -53,14 +65,14 @@ impl Manifest {
         for blob in blobs {
             let object = objects.get(&(blob.blake3, blob.size));
             set.execute((blob.id, object))?;
-            missing.extend(object.is_none().then_some(blob.blake3));
+            backed_up.missing.extend(object.is_none().then_some(blob.blake3));
         }
         drop(set);
         transaction.commit()?;
         rows.conn.execute_batch("VACUUM")?;
         drop(rows);
         fs::sync_file(to)?;
-        Ok(missing)
+        Ok(backed_up)
     }
 
     /// Lets the manifest of a state, which a store begins with that is being restored, follow its backup as a node does that can't write.

@@ -36,7 +36,7 @@ use mark::Marked;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A page says at once what has changed.
 const ASK_ALWAYS: &str = "max-age=0, must-revalidate";
@@ -142,13 +142,13 @@ pub fn view_site(store: &Store, context: &Context<'_>, options: &SiteOptions) ->
 fn open(store: &Store, to: &Location) -> Result<(Site, TreeLock)> {
     store.require_writable()?;
     let mut to = to.clone();
-    let path = match to.url.strip_prefix("file://") {
-        Some(path) if Path::new(path).is_absolute() => {
-            let path = place(store, Path::new(path))?;
+    let path = match to.folder() {
+        Some(path) => {
+            let path = place(store, path)?;
             to.url = format!("file://{}", path.display());
             path
         }
-        _ => PathBuf::from(&to.url),
+        None => PathBuf::from(&to.url),
     };
     let site = Site::at(&to, store.share())?;
     let lock = store.view_lock(&path)?;
@@ -288,7 +288,7 @@ pub struct DropSiteReport {
 
 /// Removes a site of this store, whatever it shows: what readers see first, the mark last. Others' objects stay.
 pub fn drop_site(store: &Store, to: &Location) -> Result<DropSiteReport> {
-    if to.url.strip_prefix("file://").is_some_and(|path| !Path::new(path).exists()) {
+    if to.folder().is_some_and(|path| !path.exists()) {
         return Err(Error::NoSuch(format!("site at {}", to.url)));
     }
     let (site, _lock) = open(store, to)?;
