@@ -52,6 +52,7 @@ impl Site {
             base_path: base_path.to_owned(),
             max_upload_bytes: 1 << 20,
             redirect: None,
+            takes_direct: false,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
             random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),

@@ -47,6 +47,7 @@ impl Site {
             base_path: String::new(),
             max_upload_bytes: MAX_BYTES,
             redirect: None,
+            takes_direct: false,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
             random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),

@@ -28,6 +28,8 @@ UPLOAD_TIMEOUT = (10.0, 600.0)
 UPLOAD_TRIES = 3
 #: The pause before the second try, in seconds; each further one is longer by it.
 UPLOAD_PAUSE = 2.0
+#: Smaller files go to the server: another request would take longer than their bytes.
+DIRECT_BYTES = 8 << 20
 #: Options that programs of earlier releases don't have.
 LATER_OPTIONS = ("--on-conflict", "--pre-built", "--source-url")
 
@@ -167,14 +169,18 @@ class Server:
 
     def send(self) -> None:
         """Send a reference, and the file where that isn't enough: what is there already is not worth gigabytes."""
-        if self._refer():
+        put = self._refer()
+        if put and self._put(put):
+            put = self._refer()
+        if put is None:
             return
         answer = self._post(lambda: Form(self._fields(), self._file.path), UPLOAD_TRIES)
         if answer.status_code != 200:
             raise (Refused if answer.status_code == 400 else StoreError)(self._text(answer))
         self._tell(answer.text.strip())
 
-    def _refer(self) -> bool:
+    def _refer(self) -> dict[str, typing.Any] | None:
+        """Return nothing where the server takes the file so; else how it may be put into the store's bucket, if it may."""
         name, version = self._file.name_and_version
         fields = {
             ":action": "file_reference",
@@ -183,12 +189,15 @@ class Server:
             "version": version,
             "sha256_digest": self._sha256,
         }
+        if (size := self._file.path.stat().st_size) >= DIRECT_BYTES:
+            # Servers of earlier releases don't know these, and don't mind.
+            fields |= {"direct": "yes", "size": str(size)}
         try:
             answer = self._post(lambda: Form(fields), 1)
         except StoreError as error:
             # The file itself is tried more often.
             logger.debug("wcas: %s is not known by its digest: %s", self._file.path.name, error)
-            return False
+            return {}
         if answer.status_code in (401, 403):
             raise StoreError(self._text(answer))
         # A refusal begins with the file's name. Who doesn't know references says so in many ways, and gets the file itself.
@@ -196,7 +205,30 @@ class Server:
             raise Refused(self._text(answer))
         if answer.status_code == 200:
             self._tell(answer.text.strip())
-        return bool(answer.status_code == 200)
+            return None
+        return dict(answer.json()["put"]) if answer.status_code == 202 else {}
+
+    def _put(self, put: dict[str, typing.Any]) -> bool:
+        """Put the file into the bucket of the server's store, without the server's token. Return whether it is there now."""
+        import requests
+
+        try:
+            with self._file.path.open("rb") as file:
+                answer = requests.put(
+                    put["url"],
+                    data=file,
+                    headers=put["headers"],
+                    timeout=UPLOAD_TIMEOUT,
+                    allow_redirects=False,
+                    auth=lambda request: request,
+                )
+        except requests.RequestException as error:
+            warn_once(f"wcas: the bucket can't be reached from here, files go to the server: {type(error).__name__}")
+            return False
+        if answer.status_code != 200:
+            warn_once(f"wcas: the bucket answered {answer.status_code}, files go to the server")
+        return answer.status_code == 200
+
 
     @functools.cached_property
     def _sha256(self) -> str:

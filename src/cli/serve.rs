@@ -87,6 +87,9 @@ pub(super) struct Args {
     /// How long such an address holds
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = units::duration, requires = "redirect")]
     redirect_for: Duration,
+    /// Let builders with a token put files into the bucket of the store's share by themselves
+    #[arg(long)]
+    direct_uploads: bool,
     /// Write a line on standard error for each request
     #[arg(long)]
     access_log: bool,
@@ -150,6 +153,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         base_path: args.base_path.clone(),
         max_upload_bytes: args.max_upload_size,
         redirect: args.redirect.then_some(args.redirect_for),
+        takes_direct: args.direct_uploads,
         clock: clock.clone(),
         random: || super::token::random().map_err(|error| error.to_string()),
         actor: app.actor().clone(),

@@ -159,6 +159,7 @@ pub(super) struct Counters {
     pub(super) bad_blobs: Count,
     /// Files that clients were told to fetch from the bucket.
     pub(super) redirects: Count,
+    pub(super) direct_uploads: Count,
     tallies: RwLock<HashMap<TallyName, Arc<Tally>>>,
     used: Mutex<Vec<BlobId>>,
     used_tokens: Mutex<Vec<(TokenId, i64, IpAddr)>>,

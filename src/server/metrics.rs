@@ -103,6 +103,7 @@ fn write(out: &mut String, counters: &Counters, totals: Option<StoreTotals>) -> 
         ("wcas_made_pages_total", "Pages that had to be made.", &counters.made_pages),
         ("wcas_bad_blobs_total", "Files not given since their bytes were missing or wrong.", &counters.bad_blobs),
         ("wcas_redirects_total", "Files that clients were told to fetch from the share's bucket.", &counters.redirects),
+        ("wcas_direct_uploads_total", "Files that builders put into the share's bucket.", &counters.direct_uploads),
     ] {
         family(out, name, "counter", help)?;
         writeln!(out, "{name} {}", count.get())?;

@@ -95,6 +95,8 @@ pub struct ServerOptions {
     pub max_upload_bytes: u64,
     /// How long the addresses hold that clients are redirected to, where they fetch files from the bucket of the store's share.
     pub redirect: Option<Duration>,
+    /// Whether builders may put files into the bucket of the store's share by themselves.
+    pub takes_direct: bool,
     /// The clock.
     pub clock: Clock,
     /// Where the secrets of new tokens come from.
@@ -147,6 +149,9 @@ impl Server {
         let stores = Stores::open(&options.store, options.actor.clone())?;
         if let Some(lasting) = options.redirect {
             redirect::require(&*stores.borrow()?, lasting)?;
+        }
+        if options.takes_direct {
+            upload::require_bucket(&*stores.borrow()?)?;
         }
         let files = files::Files::new(stores.root());
         let client = Arc::new(client);

@@ -3,15 +3,12 @@
 //! An object appears by a hard link or a rename that fails where its name is taken, after its bytes are durable; its name is durable
 //! before anybody is told.
 
-use super::{Bucket, Error, FOLDERS, Result};
+use super::{Bucket, Error, FOLDERS, Result, UNFINISHED};
 use crate::digest::Blake3;
 use crate::fs;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-/// After this time nobody is at work any more on what lies in `tmp/`.
-const UNFINISHED: Duration = Duration::from_secs(7 * 86_400);
+use std::time::SystemTime;
 
 #[derive(Debug)]
 pub(super) struct Folder {

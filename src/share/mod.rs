@@ -7,6 +7,7 @@
 //! log/<number>.<generation>.digests  what old records were that went, up to this one
 //! blobs/<2>/<blake3>.<generation>    bytes; a generation is given once and never again
 //! snapshots/<number>.<generation>.<blake3>   all that was true after a record: a new node begins with it
+//! incoming/<token>-<sha256>          what uploaders put by themselves, until it is a blob
 //! tmp/                               objects on their way (of a folder)
 //! ```
 //!
@@ -16,6 +17,7 @@ mod backup;
 mod check;
 mod error;
 mod folder;
+mod incoming;
 mod location;
 mod log;
 mod objects;
@@ -32,6 +34,7 @@ pub use backup::BackupLock;
 pub use check::Object;
 pub use error::{Error, Result};
 use folder::Folder;
+pub use incoming::{Incoming, SignedPut};
 pub use location::Location;
 use location::Place;
 use objects::Objects;
@@ -48,6 +51,11 @@ use std::time::{Duration, SystemTime};
 
 /// What a share has at its top, beside `wcas.json`.
 const FOLDERS: [&str; 4] = ["log", "blobs", "snapshots", "tmp"];
+/// What a bucket has as well, once uploaders put files into it.
+const INCOMING: &str = "incoming";
+
+/// After this time nobody is at work any more on what lies in `tmp/`.
+const UNFINISHED: Duration = Duration::from_secs(7 * 86_400);
 
 /// The features without which this program can't understand a share.
 const INCOMPATIBLE: [&str; 3] = [BUCKET_LOG, POSTGRES_LOG, BACKUP];
@@ -249,7 +257,7 @@ impl Share {
     fn has_its_own_at(&self, url: &str) -> bool {
         let Some(rest) = url.strip_prefix(&self.url) else { return false };
         let top = rest.strip_prefix('/').map(|rest| rest.split('/').next().unwrap_or_default());
-        rest.is_empty() || top.is_some_and(|top| FOLDERS.contains(&top))
+        rest.is_empty() || top.is_some_and(is_own)
     }
 
     /// Tells whether it is in a bucket that others can be given addresses of.
@@ -294,6 +302,11 @@ impl Share {
     pub fn remove_blob(&self, name: &str) -> Result<()> {
         self.bucket.remove(&format!("blobs/{}/{name}", name.get(..2).unwrap_or_default()))
     }
+}
+
+/// Tells whether a share has a folder of this name at its top.
+fn is_own(folder: &str) -> bool {
+    FOLDERS.contains(&folder) || folder == INCOMING
 }
 
 /// Returns a time as generations begin with it.

@@ -2,15 +2,16 @@
 //!
 //! An object is made by one request, or by the last one of several: nobody sees half of it.
 
+use super::incoming::UNCLAIMED;
 use super::provider::Provider;
 use super::runtime::runtime;
-use super::{Bucket, Error, FOLDERS, Location, Result};
+use super::{Bucket, Error, INCOMING, Location, Result, UNFINISHED, is_own};
 use crate::digest::Blake3;
 use crate::fs;
 use bytes::Bytes;
 use futures_core::Stream;
 use object_store::path::Path as Key;
-use object_store::signer::Signer;
+use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
 use std::collections::HashMap;
 use std::fs::File;
@@ -26,9 +27,6 @@ const PARTS: usize = 4;
 
 /// So long the difference between the bucket's clock and ours is believed.
 const CLOCK_PAUSE: Duration = Duration::from_secs(600);
-
-/// After this time nobody is at work any more on what lies in `tmp/`.
-const UNFINISHED: Duration = Duration::from_secs(7 * 86_400);
 
 /// A part of a bucket.
 #[derive(Debug)]
@@ -102,6 +100,19 @@ impl Objects {
         let Some(signer) = &self.client.signer else { return Ok(None) };
         let location = self.key(key);
         let signed = signer.signed_url(http::Method::GET, &location, lasting);
+        Ok(Some(self.wait("sign an address of", key, signed)?.into()))
+    }
+
+    /// Returns an address at which an object can be put for a while, by a request as it is said here; `None`: there are none.
+    pub(super) fn signed_put(
+        &self,
+        key: &str,
+        lasting: Duration,
+        options: &SignedUrlOptions,
+    ) -> Result<Option<String>> {
+        let Some(signer) = &self.client.signer else { return Ok(None) };
+        let location = self.key(key);
+        let signed = signer.signed_url_opts(http::Method::PUT, &location, lasting, options);
         Ok(Some(self.wait("sign an address of", key, signed)?.into()))
     }
 
@@ -182,7 +193,7 @@ impl Bucket for Objects {
     fn is_ours(&self) -> Result<bool> {
         let prefix = Key::from(self.prefix.as_str());
         let top = self.wait("list", "it", self.client.store.list_with_delimiter(Some(&prefix)))?;
-        let is_ours = |folder: &Key| folder.filename().is_some_and(|name| FOLDERS.contains(&name));
+        let is_ours = |folder: &Key| folder.filename().is_some_and(is_own);
         Ok(top.objects.is_empty() && top.common_prefixes.iter().all(is_ours))
     }
 
@@ -294,12 +305,11 @@ impl Bucket for Objects {
 
     fn tidy(&self) -> Result<()> {
         let now = self.now()?;
-        for meta in self.list("tmp")? {
-            let age = now.duration_since(SystemTime::from(meta.last_modified));
-            if age.is_ok_and(|age| age > UNFINISHED)
-                && let Some(name) = meta.location.filename()
-            {
-                self.remove(&format!("tmp/{name}"))?;
+        for (folder, limit) in [("tmp", UNFINISHED), (INCOMING, UNCLAIMED)] {
+            for (name, made) in self.times(folder)? {
+                if now.duration_since(made).is_ok_and(|age| age > limit) {
+                    self.remove(&format!("{folder}/{name}"))?;
+                }
             }
         }
         Ok(())

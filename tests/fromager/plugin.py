@@ -233,9 +233,17 @@ class Uploads(Case):
                 self.end_headers()
                 self.wfile.write(text.encode())
 
+            def do_PUT(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                case.put.append((self.path, body, dict(self.headers)))
+                self.send_response(case.bucket)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
             def log_message(self, *args):
                 pass
 
+        self.put, self.bucket = [], 200
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         self.addCleanup(server.server_close)
@@ -262,6 +270,26 @@ class Uploads(Case):
         self.assertEqual(set(fields), {":action", "filename", "name", "version", "sha256_digest"})
         self.assertEqual((fields["filename"], fields["version"]), (self.wheel.name.encode(), b"2.5.1"))
         self.assertEqual(headers["Authorization"], "Basic X190b2tlbl9fOnNlY3JldA==")
+
+    def test_a_large_file_goes_into_the_bucket_where_the_server_says_so(self):
+        offer = {"url": f"{os.environ['WCAS_URL']}/bucket/x?signed=1", "headers": {"x-amz-checksum-sha256": "abc"}, "size": 5, "expires_in": 900}
+        offers = (202, json.dumps({"put": offer}))
+        os.environ["WCAS_TOKEN"] = "secret"
+        with mock.patch.object(_store, "DIRECT_BYTES", 5):
+            self.answers["file_reference"] = [offers, (200, f"{self.wheel.name} is there")]
+            self.take()
+            self.assertEqual(self.actions(), ["file_reference"] * 2)
+            fields = self.heard[0][3]
+            self.assertEqual((fields["direct"], fields["size"]), (b"yes", b"5"))
+            [(path, body, headers)] = self.put
+            self.assertEqual((path, body), ("/bucket/x?signed=1", b"wheel"))
+            self.assertEqual((headers["x-amz-checksum-sha256"], headers.get("Authorization")), ("abc", None))
+            # A bucket that doesn't take it, and a server that doesn't find it, get the file sent.
+            for self.bucket, count in ((503, 1), (200, 2)):
+                self.answers["file_reference"] = [offers]
+                self.heard.clear()
+                self.take()
+                self.assertEqual(self.actions(), ["file_reference"] * count + ["file_upload"])
 
     def test_the_token_is_kept_from_what_this_process_starts(self):
         secret = "wcas_" + "ab" * 32

@@ -31,6 +31,7 @@ impl Site {
             base_path: String::new(),
             max_upload_bytes: 1 << 20,
             redirect: None,
+            takes_direct: false,
             clock: Arc::new(move || now.cast_signed()),
             random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),

@@ -16,6 +16,7 @@ mod clouds;
 mod cluster;
 mod coming;
 mod database;
+mod direct;
 mod disk;
 mod faults;
 mod moves;

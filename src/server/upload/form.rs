@@ -18,7 +18,7 @@ use std::io;
 use std::path::Path;
 
 /// The fields that decide anything; all others are as the file says, and nobody needs them twice.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 12] = [
     ":action",
     "protocol_version",
     "filename",
@@ -29,6 +29,8 @@ const FIELDS: [&str; 10] = [
     "sha256_digest",
     "blake2_256_digest",
     "attestations",
+    "direct",
+    "size",
 ];
 /// So much of a field is kept.
 const MAX_FIELD_BYTES: usize = 64 << 10;
@@ -47,6 +49,12 @@ pub(super) enum Fault {
 impl Fault {
     fn bad(text: impl Into<String>) -> Self {
         Self::Wrong(StatusCode::BAD_REQUEST, text.into())
+    }
+
+    /// Says that a file is larger than what is taken.
+    pub(super) fn too_large(max_bytes: u64) -> Self {
+        let text = format!("the file is larger than the {max_bytes} bytes that are taken here");
+        Self::Wrong(StatusCode::PAYLOAD_TOO_LARGE, text)
     }
 
     /// Returns the answer.
@@ -70,6 +78,8 @@ pub(super) struct Form {
 pub(super) struct Reference {
     pub(super) filename: String,
     pub(super) sha256: Sha256,
+    /// Its size, where the client would put it into the bucket by itself, or has.
+    pub(super) direct: Option<u64>,
 }
 
 /// The file of a form.
@@ -153,7 +163,7 @@ impl Form {
         let content = self.content.as_mut().expect("its field began");
         content.size += bytes.len() as u64;
         if content.size > max_bytes {
-            return Err(too_large(max_bytes));
+            return Err(Fault::too_large(max_bytes));
         }
         content.lease.cover(content.size).map_err(Fault::Disk)?;
         content.sums.update(bytes);
@@ -200,7 +210,17 @@ impl Form {
         let sha256 = self.text("sha256_digest")?.ok_or_else(|| missing("sha256_digest"))?;
         let sha256 =
             sha256.parse().map_err(|_| Fault::bad(format!("sha256_digest {sha256:?} is no SHA-256 digest")))?;
-        Ok(Some(Reference { filename, sha256 }))
+        Ok(Some(Reference { filename, sha256, direct: self.direct()? }))
+    }
+
+    fn direct(&self) -> Result<Option<u64>, Fault> {
+        match self.text("direct")? {
+            None | Some("no") => return Ok(None),
+            Some("yes") => {}
+            Some(other) => return Err(Fault::bad(format!("direct={other} means nothing: expected yes or no"))),
+        }
+        let size = self.text("size")?.and_then(|text| text.parse().ok());
+        size.map(Some).ok_or_else(|| Fault::bad("direct=yes needs the field size, in bytes"))
     }
 
     fn check_action(&self) -> Result<(), Fault> {
@@ -306,15 +326,10 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn too_large(max_bytes: u64) -> Fault {
-    let text = format!("the file is larger than the {max_bytes} bytes that are taken here");
-    Fault::Wrong(StatusCode::PAYLOAD_TOO_LARGE, text)
-}
-
 /// Tells what went wrong on the way of a form.
 fn broken(error: &io::Error, max_bytes: u64) -> Fault {
     match error.kind() {
-        io::ErrorKind::FileTooLarge => too_large(max_bytes),
+        io::ErrorKind::FileTooLarge => Fault::too_large(max_bytes),
         io::ErrorKind::TimedOut => {
             Fault::Wrong(StatusCode::REQUEST_TIMEOUT, format!("the upload came to a halt: {error}"))
         }

@@ -3,6 +3,7 @@
 //! Fields come before the file and after it, so that a form is judged when it is there. Nothing of it chooses a path: the file lies in
 //! staging under a name of our own. An upload that was answered with 200 is listed; one that was not has left nothing behind.
 
+mod direct;
 mod form;
 mod wishes;
 mod words;
@@ -21,9 +22,11 @@ use crate::token::Scope;
 use crate::wheel::DistributionFilename;
 use crate::{budget, fs, ops};
 use bytes::Bytes;
+pub(super) use direct::require as require_bucket;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use std::io;
+use std::path::Path;
 pub(super) use words::worded;
 
 /// A piece of a form, in the order in which it comes.
@@ -112,35 +115,47 @@ impl Server {
         let path = scratch.dir().join("upload");
         let form = Form::read(pieces, &path, self.options.max_upload_bytes).map_err(Fault::answer)?;
         if let Some(reference) = form.reference().map_err(Fault::answer)? {
-            return self.refer(request, receiver, &reference);
+            return match self.refer(request, receiver, &reference)? {
+                Some(answer) => Ok(answer),
+                None => self.take_direct(request, receiver, &reference, &path),
+            };
         }
         let filename = form.check().map_err(Fault::answer)?;
-        let terms = terms(receiver, &filename)?;
-        let who = store.manifest.actor().to_string();
-        let context = Context { who: &who, ..self.context() };
-        let done = crate::intake::upload(store, &context, &path, &filename, terms).map_err(|error| failure(&error))?;
-        self.taken(request, receiver, &filename, done)
+        self.take(request, receiver, &filename, &path)
     }
 
-    /// Takes a file by its digest, where the store has it and whoever asks may read it; 404: it is to be sent.
-    fn refer(&self, request: &Request, receiver: &Receiver<'_>, reference: &Reference) -> Result<Answer, Answer> {
-        let (store, Reference { filename, sha256 }) = (&*receiver.store, reference);
-        let send =
-            || plain(StatusCode::NOT_FOUND, format!("{filename} with sha256 digest {sha256} isn't here: send it"));
+    /// Takes a file that came into staging.
+    fn take(&self, request: &Request, receiver: &Receiver<'_>, filename: &str, path: &Path) -> Result<Answer, Answer> {
+        let store = &*receiver.store;
+        let terms = terms(receiver, filename)?;
+        let who = store.manifest.actor().to_string();
+        let context = Context { who: &who, ..self.context() };
+        let done = crate::intake::upload(store, &context, path, filename, terms).map_err(|error| failure(&error))?;
+        self.taken(request, receiver, filename, done)
+    }
+
+    /// Takes a file by its digest, where the store has it and whoever asks may read it; `None`: it is to be sent.
+    fn refer(
+        &self,
+        request: &Request,
+        receiver: &Receiver<'_>,
+        reference: &Reference,
+    ) -> Result<Option<Answer>, Answer> {
+        let (store, Reference { filename, sha256, .. }) = (&*receiver.store, reference);
         let own = [receiver.name.clone()];
         let views = match access::readable(self, request).map_err(|error| failure(&error))? {
             Readable::All => None,
             Readable::Only(name) if name == receiver.name => Some(&own[..]),
-            Readable::Only(_) | Readable::Nothing => return Err(send()),
+            Readable::Only(_) | Readable::Nothing => return Ok(None),
         };
         let found = crate::catalog::listed_file::find_listed_anywhere(store, views, sha256, filename)
             .map_err(|error| failure(&error))?;
-        let entry = found.ok_or_else(send)?;
+        let Some(entry) = found else { return Ok(None) };
         let terms = terms(receiver, filename)?;
         let who = store.manifest.actor().to_string();
         let context = Context { who: &who, ..self.context() };
         let done = crate::intake::refer(store, &context, &entry, terms).map_err(|error| failure(&error))?;
-        self.taken(request, receiver, filename, done.ok_or_else(send)?)
+        done.map(|done| self.taken(request, receiver, filename, done)).transpose()
     }
 
     /// Answers with what became of an upload.

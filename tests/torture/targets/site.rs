@@ -51,6 +51,7 @@ fn serve(store: PathBuf, anonymous: Anonymous) -> Arc<Server> {
         base_path: String::new(),
         max_upload_bytes: 1 << 20,
         redirect: None,
+        takes_direct: false,
         clock: Arc::new(|| NOW),
         random: || Ok([7; 32]),
         actor: Actor::default(),
