@@ -1,12 +1,11 @@
 //! A share's log: in its bucket, or in a database.
 
+use super::ahead::{MAX_RECORD_BYTES, record_key};
 use super::postgres::Kept;
 use super::{Error, Format, Location, Result, Share};
 use crate::fs::unique_name;
 use std::time::Duration;
 
-/// No record is longer.
-const MAX_RECORD_BYTES: u64 = 1 << 30;
 /// Larger records of a log in PostgreSQL are objects.
 const MAX_ROW_BYTES: usize = 8 << 20;
 
@@ -27,7 +26,7 @@ impl Share {
 
     /// Returns a record of the log of the share that is called `share`; `None`: it isn't there yet.
     pub fn record(&self, share: &str, number: i64) -> Result<Option<Vec<u8>>> {
-        let Some((_, log)) = &self.log else { return self.bucket.get(&record_key(number), MAX_RECORD_BYTES) };
+        let Some((_, log)) = &self.log else { return self.record_object(number) };
         match log.read(share, number)? {
             None => Ok(None),
             Some(Kept::Here(record)) => Ok(Some(record)),
@@ -92,8 +91,4 @@ impl Share {
     pub fn log(&self) -> Option<&str> {
         self.log.as_ref().map(|(url, _)| url.as_str())
     }
-}
-
-fn record_key(number: i64) -> String {
-    format!("log/{number:020}.json")
 }

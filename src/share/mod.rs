@@ -13,6 +13,7 @@
 //!
 //! The rules that keep a committed blob's object in place are the manifest's and [`crate::keep`]'s; a bucket only stores.
 
+mod ahead;
 mod backup;
 mod check;
 mod error;
@@ -30,6 +31,7 @@ mod snapshot;
 
 use crate::digest::Blake3;
 use crate::fs::{self, unique_name};
+use ahead::Ahead;
 pub use backup::BackupLock;
 pub use check::Object;
 pub use error::{Error, Result};
@@ -47,6 +49,7 @@ pub use snapshot::{SNAPSHOTS, Snapshot};
 use std::fmt::Debug;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 /// What a share has at its top, beside `wcas.json`.
@@ -140,6 +143,7 @@ pub struct Share {
     bucket: Box<dyn Bucket>,
     /// Where the log is, if it isn't in the bucket.
     log: Option<(String, Postgres)>,
+    ahead: Mutex<Ahead>,
 }
 
 impl Share {
@@ -150,7 +154,7 @@ impl Share {
             Place::Bucket { provider, bucket, prefix } => Box::new(Objects::of(provider, location, bucket, prefix)?),
         };
         let log = location.log.as_ref().map(|url| Ok::<_, Error>((url.clone(), Postgres::at(url)?))).transpose()?;
-        Ok(Self { url: location.url.trim_end_matches('/').to_owned(), bucket, log })
+        Ok(Self { url: location.url.trim_end_matches('/').to_owned(), bucket, log, ahead: Mutex::default() })
     }
 
     /// Returns where it is.

@@ -20,6 +20,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 /// Larger objects are put in parts of this size, so many at a time.
 const PART_BYTES: usize = 8 << 20;
@@ -164,6 +165,30 @@ impl Objects {
             }
             None => self.wait("put", key, upload.finish()).map(drop),
         }
+    }
+
+    /// Begins to read small objects, all at once.
+    pub(super) fn begin_small(&self, keys: &[String], limit: usize) -> Vec<JoinHandle<Option<Vec<u8>>>> {
+        let begin = |key: &String| {
+            let (store, location) = (self.client.store.clone(), self.key(key));
+            self.client.runtime.spawn(async move {
+                let mut parts = store.get(&location).await.ok()?.into_stream();
+                let mut bytes = Vec::new();
+                while let Some(part) = next(&mut parts).await {
+                    bytes.extend_from_slice(&part.ok()?);
+                    if bytes.len() > limit {
+                        return None;
+                    }
+                }
+                Some(bytes)
+            })
+        };
+        keys.iter().map(begin).collect()
+    }
+
+    /// Returns what was begun to be read; `None`: it isn't there, or is larger, or can't be read.
+    pub(super) fn end_small(&self, begun: Vec<JoinHandle<Option<Vec<u8>>>>) -> Vec<Option<Vec<u8>>> {
+        begun.into_iter().map(|task| self.client.runtime.block_on(task).ok().flatten()).collect()
     }
 
     /// Returns what is told of all objects whose keys begin with a folder.

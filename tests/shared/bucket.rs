@@ -69,6 +69,43 @@ fn imports_into_a_bucket_at_once_all_count() {
 }
 
 #[test]
+fn who_was_away_reads_many_records_at_once_large_ones_among_them() {
+    let Some(weed) = weed() else { return };
+    let between = Between::start(&weed.address);
+    let team = team(2, &between.address);
+    let [one, two] = &team.nodes[..] else { panic!() };
+    two.ok(["list"]);
+    for number in 0..20 {
+        one.ok(["collection", "create", &format!("c{number}")]);
+        if number == 12 {
+            let dist = one.path("large");
+            fs::create_dir(&dist).unwrap();
+            for wheel in wheels("large", 60) {
+                wheel.header("Keywords", &"not so short ".repeat(1500)).write_to(&dist);
+            }
+            one.ok(["import", "large"]);
+        }
+    }
+    let newest = one.json(["doctor"])["share"]["records"].as_i64().unwrap();
+    between.asked();
+    // One that can't be read when it isn't its turn yet is read in its turn.
+    between.plan(&[("GET /log/", Trouble::Refused(404)), ("GET /log/", Trouble::Cut)]);
+    two.ok(["list"]);
+    two.ok(["list"]);
+    between.plan(&[]);
+    team.assert_equal();
+    let asked = between.asked();
+    let read = |number: i64| asked.iter().filter(|line| line.contains(&format!("log/{number:020}.json"))).count();
+    assert!(read(newest) >= 1, "{asked:#?}");
+    // None is asked for more than a few times: as one that isn't there yet, ahead, and in its turn.
+    for number in newest - 10..=newest {
+        assert!(read(number) < 8, "{number}: {asked:#?}");
+    }
+    let log: Vec<_> = asked.iter().filter(|line| line.contains("/log/")).collect();
+    assert!(log.len() < 120, "{log:#?}");
+}
+
+#[test]
 fn wrong_credentials_and_no_server_are_told_within_seconds() {
     let Some(weed) = weed() else { return };
     let mut env = Env::new();
