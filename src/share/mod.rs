@@ -16,6 +16,7 @@
 mod ahead;
 mod backup;
 mod check;
+mod connector;
 mod error;
 mod folder;
 mod incoming;

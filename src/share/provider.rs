@@ -3,13 +3,13 @@
 //! Credentials and whatever else isn't said come from the environment, as the library reads it (`AWS_…`, `GOOGLE_…`, `AZURE_…`, web
 //! identity, the instance), or, for S3, from a profile.
 
+use super::connector::Connector;
 use super::{Error, Location, Result};
 use object_store::aws::{AmazonS3Builder, Checksum, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::client::{HttpClient, HttpConnector};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::signer::Signer;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,9 +19,6 @@ const RETRY: RetryConfig = RetryConfig {
     max_retries: 6,
     retry_timeout: Duration::from_secs(8),
 };
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Time without a byte.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What URLs have by which a machine is asked for the credentials of its own role: the last resort, of S3, Google and Azure.
 const OWN_ROLE: [&str; 4] =
@@ -175,25 +172,6 @@ fn account(endpoint: &str) -> Option<String> {
     let of_host = url.domain().and_then(|host| host.split_once(".blob.")).map(|(account, _)| account);
     let of_path = || url.path_segments().and_then(|mut parts| parts.next());
     of_host.or_else(of_path).filter(|account| !account.is_empty()).map(str::to_owned)
-}
-
-/// Gives the library the program's own HTTP client: the system's certificates, and no limit for a whole transfer.
-#[derive(Debug)]
-struct Connector;
-
-impl HttpConnector for Connector {
-    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let failed =
-            |source: Box<dyn std::error::Error + Send + Sync>| object_store::Error::Generic { store: "bucket", source };
-        let (tls, _) = crate::tls::client().map_err(|error| failed(error.into()))?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("wcas/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(STALL_TIMEOUT);
-        Ok(HttpClient::new(client.build().map_err(|error| failed(error.into()))?))
-    }
 }
 
 #[cfg(test)]

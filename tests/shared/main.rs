@@ -15,6 +15,7 @@ mod bucket;
 mod clouds;
 mod cluster;
 mod coming;
+mod cut_off;
 mod database;
 mod direct;
 mod disk;

@@ -52,6 +52,7 @@ impl Rows {
 impl Transaction<'_> {
     /// Notes that the log goes on from here.
     pub(super) fn note_known(&self) -> Result<()> {
+        self.conn.prepare_cached("DELETE FROM here WHERE key = ?1")?.execute([super::AWAY_AT])?;
         self.set_here(KNOWN, &self.clock()?.to_string())
     }
 

@@ -46,6 +46,10 @@ const FILES_OF_NODE: i64 = 1 << 40;
 /// A log that could not be asked, which took so long to find out, isn't asked again for as long.
 const AWAY: Duration = Duration::from_secs(1);
 
+/// The key in `here` of when that was, in seconds since 1970: commands that follow within so many seconds and only read don't wait again.
+const AWAY_AT: &str = "share_away";
+const AWAY_SECONDS: i64 = 10;
+
 /// Why a log could not be asked.
 pub type LogError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -95,10 +99,17 @@ impl Manifest {
             away: RefCell::new(None),
             known_at: Cell::new(None),
         });
+        if let Some(ago) = self.away_for()? {
+            return Ok(Some(Error::Log(format!("it could not be asked {ago} s ago").into())));
+        }
         // Who only reads waits for nobody.
-        let wait = self.wait.get();
+        let (wait, asked) = (self.wait.get(), Instant::now());
         self.set_wait(wait.min(RELAXED_WAIT))?;
         let done = self.catch_up();
+        if done.as_ref().err().is_some_and(Error::is_of_log) && asked.elapsed() >= AWAY {
+            // Who can't note it waits again.
+            let _ = self.note_away();
+        }
         self.set_wait(wait)?;
         match done {
             Err(error) if error.is_of_log() || error.is_full() => Ok(Some(error)),
@@ -106,6 +117,19 @@ impl Manifest {
             Err(error) if error.is_busy() => Ok(None),
             done => done.map(|()| None),
         }
+    }
+
+    /// Tells how many seconds ago somebody waited for the log in vain, if that was just now.
+    fn away_for(&self) -> Result<Option<i64>> {
+        let Some(at) = self.here(AWAY_AT)?.and_then(|at| at.parse::<i64>().ok()) else { return Ok(None) };
+        let ago = self.clock()?.saturating_sub(at);
+        Ok((0..AWAY_SECONDS).contains(&ago).then_some(ago))
+    }
+
+    fn note_away(&self) -> Result<()> {
+        let transaction = self.begin("BEGIN IMMEDIATE")?;
+        transaction.set_here(AWAY_AT, &self.clock()?.to_string())?;
+        transaction.commit_here()
     }
 
     /// Reads what others have committed to the shared store's log.

@@ -22,6 +22,8 @@ const RETRY: Duration = Duration::from_secs(8);
 /// So long for a connection, and for an answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Who let that time pass isn't asked again for so long: one command asks several times.
+const SILENCE: Duration = Duration::from_secs(5);
 /// So long a writer waits for its turn, and does as if it had it after that.
 const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -114,6 +116,8 @@ pub(super) struct Postgres {
 #[derive(Debug, Default)]
 struct State {
     session: Option<Session>,
+    /// When nobody took a connection.
+    silent: Option<Instant>,
     ahead: VecDeque<(i64, Kept)>,
 }
 
@@ -159,10 +163,16 @@ impl Postgres {
         act: &'static str,
         mut ask: impl FnMut(&mut Session) -> std::result::Result<T, Failure>,
     ) -> Result<T> {
+        if state.silent.is_some_and(|since| since.elapsed() < SILENCE) {
+            return Err(Error::Database { act, why: "it says nothing".to_owned() });
+        }
+        state.silent = None;
         let began = Instant::now();
         let mut pause = Duration::from_millis(20);
         loop {
-            match Session::of(&mut state.session, &self.config).and_then(&mut ask) {
+            let opened = Session::of(&mut state.session, &self.config);
+            let is_silent = opened.as_ref().err().is_some_and(Failure::is_silence);
+            match opened.and_then(&mut ask) {
                 Ok(answer) => return Ok(answer),
                 Err(failure) if failure.may_pass() && began.elapsed() + pause < RETRY => {
                     // What it was in the middle of is over.
@@ -172,6 +182,7 @@ impl Postgres {
                 }
                 Err(failure) => {
                     state.session = None;
+                    state.silent = is_silent.then(Instant::now);
                     return Err(Error::Database { act, why: failure.to_string() });
                 }
             }

@@ -30,22 +30,34 @@ impl Failure {
     /// Tells whether another try may be answered.
     pub(super) fn may_pass(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
-        let is_of_network = || {
-            let mut cause = std::error::Error::source(error);
-            while let Some(inner) = cause {
-                if inner.is::<std::io::Error>() {
-                    // A certificate that isn't believed is told as one, and stays so.
-                    return !inner.to_string().contains("certificate");
-                }
-                cause = inner.source();
-            }
-            error.is_closed()
-        };
-        match error.code() {
-            Some(code) => PASSING.iter().any(|class| code.code().starts_with(class)),
-            None => is_of_network(),
+        match (error.code(), network(error)) {
+            (Some(code), _) => PASSING.iter().any(|class| code.code().starts_with(class)),
+            // A certificate that isn't believed is told as one, and stays so; who was silent has been waited for.
+            (None, Some(told)) => !self.is_silence() && !told.to_string().contains("certificate"),
+            (None, None) => error.is_closed(),
         }
     }
+
+    /// Tells whether nobody said anything: another try would wait as long.
+    pub(super) fn is_silence(&self) -> bool {
+        match self {
+            Self::Client(_) => false,
+            Self::Late => true,
+            Self::Postgres(error) => network(error).is_some_and(|told| told.kind() == std::io::ErrorKind::TimedOut),
+        }
+    }
+}
+
+/// Returns what the network said.
+fn network(error: &tokio_postgres::Error) -> Option<&std::io::Error> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(told) = inner.downcast_ref() {
+            return Some(told);
+        }
+        cause = inner.source();
+    }
+    None
 }
 
 impl fmt::Display for Failure {
