@@ -93,7 +93,7 @@ pub(super) fn backup(app: &App, args: BackupArgs) -> Result<End> {
         app.done("backup-list", &States { states: &states }, |out| {
             states
                 .iter()
-                .try_for_each(|state| writeln!(out, "{}  up to record {}", print::time(state.at), state.number))
+                .try_for_each(|state| writeln!(out, "{}  up to record {}", print::date(state.at), state.number))
         })?;
         return Ok(End::Done);
     }
@@ -125,7 +125,7 @@ pub(super) fn restore(app: &App, args: RestoreArgs) -> Result<End> {
     let report = ops::restore::restore(&app.store_path()?, &app.context(), app.actor(), location, at)?;
     app.done("restore", &report, |out| {
         let state = match &report.state {
-            Some(state) => format!("as it was at {}, up to record {}", print::time(state.at), state.number),
+            Some(state) => format!("as it was {}, up to record {}", print::at(state.at), state.number),
             None => "as an earlier run began it".to_owned(),
         };
         let (files, bytes) = (print::count(report.fetched, "file"), print::size(report.bytes));

@@ -1,8 +1,8 @@
 //! `wcas gc`
 
 use super::app::App;
+use super::print::Lines;
 use super::{End, print, units};
-use std::io::Write;
 use std::time::Duration;
 use wcas::error::Result;
 use wcas::manifest::Retention;
@@ -62,7 +62,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         max_duration: args.max_duration,
     };
     let report = ops::gc::gc(&store, &app.context(), &options)?;
-    let text = |out: &mut dyn Write| {
+    let text = |out: &mut Lines<'_>| {
         for removed in &report.references {
             writeln!(out, "{}: {}: {}", removed.collection, removed.filename, removed.reason)?;
         }
