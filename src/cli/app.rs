@@ -4,7 +4,7 @@ use super::look;
 use super::output::Output;
 use super::pager::{self, Screen};
 use super::print::{self, Column, Lines};
-use super::progress::Bar;
+use super::progress::{self, Bar, Telling};
 use serde::Serialize;
 use std::cell::OnceCell;
 use std::error::Error as _;
@@ -12,7 +12,7 @@ use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use wcas::context::Context;
 use wcas::error::Result;
 use wcas::manifest::{Actor, ActorKind};
@@ -29,6 +29,7 @@ pub(super) struct App {
     actor: Actor,
     bar: Bar,
     has_pager: bool,
+    started: Instant,
     client: LazyClient,
     /// The umask of the shell, for programs that are started.
     pub(super) umask: wcas::fs::Umask,
@@ -69,7 +70,8 @@ impl App {
             now: now.cast_signed(),
             who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), host),
             actor,
-            bar: Bar::new(!quiet && io::stderr().is_terminal()),
+            bar: Bar::new(Telling::Never, quiet, verbose, ""),
+            started: Instant::now(),
             has_pager: true,
             client: LazyClient::new(client_options()),
             umask: wcas::fs::set_umask(),
@@ -81,6 +83,7 @@ impl App {
     /// Shows answers as it is wanted.
     pub(super) fn showing(mut self, output: Output) -> Self {
         look::set(output.color, self.now);
+        self.bar = Bar::new(output.progress, self.quiet, self.verbose, &self.actor.command);
         self.has_pager = !output.no_pager && !self.json;
         self
     }
@@ -300,6 +303,12 @@ impl App {
         text: impl FnOnce(&mut Lines<'_>) -> io::Result<()>,
     ) -> Result<()> {
         if self.quiet && !self.json { Ok(()) } else { self.report(command, report, text) }
+    }
+
+    /// Returns what work cost, for the end of the line that tells of it; nothing where that line is for programs.
+    pub(super) fn cost(&self, bytes: Option<u64>) -> String {
+        let is_told = self.verbose || io::stdout().is_terminal();
+        if is_told { progress::cost(bytes, self.started.elapsed()) } else { String::new() }
     }
 
     /// Says something that is no answer.

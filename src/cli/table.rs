@@ -150,7 +150,7 @@ fn fit<const N: usize>(
 }
 
 /// Returns a text that is no wider than that; where something is left out, `…` says so.
-fn cut(text: &str, width: usize) -> Cow<'_, str> {
+pub(super) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() <= width {
         return Cow::Borrowed(text);
     }

@@ -7,6 +7,7 @@ use super::runtime::runtime;
 use super::{Bucket, Error, FOLDERS, Location, Result};
 use crate::digest::Blake3;
 use crate::fs;
+use crate::meter;
 use bytes::Bytes;
 use futures_core::Stream;
 use object_store::path::Path as Key;
@@ -232,7 +233,9 @@ impl Bucket for Objects {
             };
             let mut parts = found.into_stream();
             while let Some(part) = next(&mut parts).await {
-                if let Err(error) = look(&part?) {
+                let part = part?;
+                meter::passed(part.len() as u64);
+                if let Err(error) = look(&part) {
                     failure = Some(error);
                     break;
                 }
