@@ -2,7 +2,7 @@
 
 use super::look;
 use super::output::Output;
-use super::pager::{self, Screen};
+use super::pager::{self, Screen, is_broken_pipe, unwritten};
 use super::print::{self, Column, Lines};
 use super::progress::{self, Bar, Telling};
 use serde::Serialize;
@@ -375,10 +375,6 @@ impl App {
 /// a pager may stand for hours.
 const LONG_BYTES: usize = 64 << 20;
 
-fn unwritten(source: io::Error) -> Error {
-    Error::Disk(wcas::fs::Error { act: "write", path: "standard output".into(), source })
-}
-
 /// Returns a time in seconds that the environment says.
 pub(super) fn seconds(name: &str) -> Option<std::time::Duration> {
     let number = std::env::var(name).ok()?.parse().ok()?;
@@ -397,13 +393,4 @@ fn client_options() -> ClientOptions {
         variable: std::sync::Arc::new(|name| std::env::var(name).ok()),
         ..default
     }
-}
-
-/// Whoever read standard output has had enough: that is no error.
-fn is_broken_pipe(error: &Error) -> bool {
-    let kind = match error {
-        Error::Disk(error) => error.source.kind(),
-        _ => return false,
-    };
-    kind == io::ErrorKind::BrokenPipe
 }

@@ -69,7 +69,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         let (references, blobs) =
             (print::count(report.references.len(), "reference"), print::count(report.blobs, "blob"));
         let verbs = if report.dry_run { ("would drop", "would delete") } else { ("dropped", "deleted") };
-        writeln!(out, "{} {references}, {} {blobs}, {} freed", verbs.0, verbs.1, print::size(report.freed_bytes))?;
+        let (freed, cost) = (print::size(report.freed_bytes), app.cost(None));
+        writeln!(out, "{} {references}, {} {blobs}, {freed} freed{cost}", verbs.0, verbs.1)?;
         for kept in &report.kept {
             let (files, bytes) =
                 (print::count(usize::try_from(kept.files).unwrap_or(usize::MAX), "file"), print::size(kept.bytes));

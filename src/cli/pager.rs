@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use wcas::Error;
 use wcas::fs::Umask;
 
 /// The answers that may be long and are for reading; what else is printed tells what was done.
@@ -142,6 +143,20 @@ impl Write for Screen<'_> {
     fn flush(&mut self) -> io::Result<()> {
         if self.pager.is_none() { self.to().flush() } else { Ok(()) }
     }
+}
+
+/// Returns the error of an answer that could not be written.
+pub(super) fn unwritten(source: io::Error) -> Error {
+    Error::Disk(wcas::fs::Error { act: "write", path: "standard output".into(), source })
+}
+
+/// Whoever read standard output has had enough: that is no error.
+pub(super) fn is_broken_pipe(error: &Error) -> bool {
+    let kind = match error {
+        Error::Disk(error) => error.source.kind(),
+        _ => return false,
+    };
+    kind == io::ErrorKind::BrokenPipe
 }
 
 #[cfg(test)]

@@ -42,7 +42,6 @@ pub(super) enum Fate {
 /// A remote that is sent to, and what is found out about it on the way.
 pub(super) struct Sending<'a> {
     store: &'a Store,
-    context: &'a Context<'a>,
     client: &'a Client,
     remote: &'a RemoteRow,
     /// The remote as it is read.
@@ -80,7 +79,7 @@ impl<'a> Sending<'a> {
         let url = upload_url(&remote.settings)
             .ok_or_else(|| format!("where it takes files is not known: `wcas remote set {name} --upload-url URL`"))?;
         let uploads = Source { url, ..pages.clone() };
-        Ok(Self { store, context, client, remote, pages, uploads, dialect: Dialect::Unknown })
+        Ok(Self { store, client, remote, pages, uploads, dialect: Dialect::Unknown })
     }
 
     /// Sends a file, unless the remote has it or nobody wants it there any more.
