@@ -266,10 +266,10 @@ fn line(look: &Look, pace: &Pace) -> String {
 
 /// Tells a program.
 fn tell(look: &Look) {
-    if let Ok(mut line) = serde_json::to_vec(look) {
-        line.push(b'\n');
-        let _ = io::stderr().write_all(&line);
-    }
+    let Ok(line) = serde_json::to_string(look) else { return };
+    // Names come from strangers, and a terminal obeys what is in them.
+    let line = if io::stderr().is_terminal() { print::escaped(&line) } else { line.into() };
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 impl Progress for Bar {

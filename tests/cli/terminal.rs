@@ -77,7 +77,7 @@ fn colours_are_on_a_terminal_or_where_they_are_wanted() {
     assert!(heading(&env.ok(["--color", "always", "list"]).stdout));
     let document = env.ok(["--color", "always", "--json", "list"]).stdout;
     assert!(!document.contains('\u{1b}') && !document.is_empty());
-    let forced = env.run_with_env(["list"], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")]);
+    let forced = env.run_with_env(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")], ["list"]);
     assert!(heading(&forced.stdout), "{forced}");
     let refused = env.run(["--color=always", "show", "absent"]);
     assert_eq!(refused.stderr, "\u{1b}[31mwcas:\u{1b}[0m nothing matches absent\n");
