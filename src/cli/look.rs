@@ -99,8 +99,18 @@ pub(super) fn of_notes() -> Look {
     LOOKS.get().map(|looks| looks.1).unwrap_or_default()
 }
 
+/// Tells whether standard error is a terminal where a line can be drawn again.
+pub(super) fn can_draw() -> bool {
+    io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Returns how many columns the terminal of standard error has now.
+pub(super) fn columns_of_notes() -> usize {
+    size(&io::stderr()).0
+}
+
 /// Returns how many columns and lines a terminal has: as the environment says, else as it says itself.
-fn size(terminal: &io::Stdout) -> (usize, usize) {
+fn size(terminal: &impl std::os::fd::AsFd) -> (usize, usize) {
     let said = |name| std::env::var(name).ok()?.parse::<usize>().ok().filter(|number| *number > 0);
     let own = rustix::termios::tcgetwinsize(terminal).ok();
     let columns = own.map(|own| usize::from(own.ws_col)).filter(|number| *number > 0);

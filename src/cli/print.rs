@@ -9,6 +9,7 @@ pub(super) use super::table::{Column, Table, number, table, text};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tells whether a terminal would do something else with a character than show it.
 fn is_unsafe(c: char) -> bool {
@@ -62,6 +63,25 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Takes the line back that the cursor is in.
+const BACK: &str = "\r\u{1b}[K";
+
+/// Whether a line is drawn that is to be taken back.
+static IS_DRAWN: AtomicBool = AtomicBool::new(false);
+
+/// Draws a line on the terminal of standard error, in the place of the one before.
+pub(super) fn draw(line: &str) {
+    IS_DRAWN.store(true, Ordering::Relaxed);
+    let _ = io::stderr().write_all(format!("{BACK}{line}").as_bytes());
+}
+
+/// Takes the drawn line back, if there is one.
+pub(super) fn undraw() {
+    if IS_DRAWN.swap(false, Ordering::Relaxed) {
+        let _ = io::stderr().write_all(BACK.as_bytes());
+    }
+}
+
 /// Says something that is no answer, on standard error. Its first word is coloured where it says how bad it is.
 pub(super) fn say(text: &str) {
     let mut buffer = Vec::new();
@@ -80,6 +100,7 @@ pub(super) fn say(text: &str) {
         None => writeln!(lines, "{text}"),
     };
     // At once, so that what several threads say is not mixed.
+    undraw();
     let _ = written.and_then(|()| io::stderr().write_all(&buffer));
 }
 

@@ -2,15 +2,15 @@
 //!
 //! A thread looks at the work a few times a second, so that a large file moves while it is read, and nothing waits for a terminal.
 
-use super::print;
 use super::table::cut;
-use indicatif::{ProgressBar, ProgressStyle};
+use super::{look, print};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
+use unicode_width::UnicodeWidthStr;
 use wcas::context::Progress;
 use wcas::meter::Meter;
 
@@ -166,7 +166,7 @@ impl Bar {
         let shown = match telling {
             Telling::Json => Shown::Documents,
             Telling::Auto if is_quiet => Shown::Nowhere,
-            Telling::Auto if io::stderr().is_terminal() => Shown::Bar,
+            Telling::Auto if look::can_draw() => Shown::Bar,
             Telling::Auto if is_verbose => Shown::Lines,
             Telling::Auto | Telling::Never => Shown::Nowhere,
         };
@@ -221,41 +221,42 @@ impl Bar {
 /// Shows a piece of work until it ends. What is over before it can be seen isn't shown.
 fn show(shown: Shown, command: &str, work: &Work, stopped: &mpsc::Receiver<()>) {
     let begun = Instant::now();
-    let (mut pace, mut bar) = (Pace::default(), None);
+    let mut pace = Pace::default();
     while stopped.recv_timeout(shown.pause()) == Err(mpsc::RecvTimeoutError::Timeout) {
         let look = work.look("progress", command);
         pace.look(begun.elapsed().as_secs_f64(), look.bytes);
         match shown {
             Shown::Nowhere => {}
-            Shown::Bar => draw(bar.get_or_insert_with(new_bar), &look, &pace),
+            Shown::Bar => print::draw(&drawn(&look, &pace, look::columns_of_notes())),
             Shown::Lines => print::say(&line(&look, &pace)),
             Shown::Documents => tell(&look),
         }
     }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    print::undraw();
 }
 
-fn new_bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg} [{wide_bar}] {prefix}") {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar
-}
-
-/// So many columns of a file's name are shown beside a bar.
+/// So many columns of a file's name are shown.
 const NAME: usize = 32;
+/// A bar has no fewer columns, and no more.
+const BAR: (usize, usize) = (8, 40);
 
-fn draw(bar: &ProgressBar, look: &Look, pace: &Pace) {
-    let (done, all) = look.position();
-    bar.set_length(all);
-    bar.set_position(done);
-    bar.set_prefix(look.numbers(pace));
+/// Returns the line that shows on a terminal of so many columns how far work has come: with a bar where there is room for it.
+fn drawn(look: &Look, pace: &Pace, columns: usize) -> String {
+    // A line that ends in the last column would go on in the next line on some.
+    let room = columns.saturating_sub(1);
     let file = look.file.as_deref().map(print::escaped).unwrap_or_default();
-    bar.set_message(format!("{} {}", look.what, cut(&file, NAME)).trim_end().to_owned());
-    bar.tick();
+    let numbers = look.numbers(pace);
+    let named = format!("{} {}", look.what, cut(&file, NAME));
+    let named = named.trim_end();
+    let left = room.saturating_sub(named.width() + numbers.width() + 4);
+    if left >= BAR.0 {
+        let (done, all) = look.position();
+        let length = left.min(BAR.1);
+        let full = if all == 0 { 0 } else { (length as f64 * done.min(all) as f64 / all as f64) as usize };
+        return format!("{named} [{}{}] {numbers}", "=".repeat(full), " ".repeat(length - full));
+    }
+    let short = if named.width() + numbers.width() + 2 <= room { named } else { &look.what };
+    cut(&format!("{short}  {numbers}"), room).into_owned()
 }
 
 fn line(look: &Look, pace: &Pace) -> String {
@@ -352,6 +353,23 @@ mod tests {
         assert_eq!(look(&bar).numbers(&Pace::default()), "2/5");
         assert_eq!(look(&bar).position(), (2, 5));
         assert!(work(0, 0).running().is_none());
+    }
+
+    #[test]
+    fn a_line_fits_the_terminal_and_has_a_bar_where_there_is_room() {
+        let bar = work(3, 1000);
+        let progress: &dyn Progress = &bar;
+        progress.on("demo_with_a_long_name-1.0-py3-none-any.whl", 1000, || {
+            wcas::meter::passed(500);
+            let seen = look(&bar);
+            let drawn = |columns| drawn(&seen, &Pace::default(), columns);
+            let name = "demo_with_a_long_name-1.0-py3-n…";
+            assert_eq!(drawn(79), format!("importing {name} [======      ] 0/3  500 B/1.0 kB"));
+            assert_eq!(drawn(74), format!("importing {name}  0/3  500 B/1.0 kB"));
+            assert_eq!(drawn(40), "importing  0/3  500 B/1.0 kB");
+            assert_eq!(drawn(20), "importing  0/3  50…");
+            assert!((0..300).all(|columns| drawn(columns).width() < columns.max(2)));
+        });
     }
 
     #[test]
