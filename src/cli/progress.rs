@@ -364,8 +364,8 @@ mod tests {
             let seen = look(&bar);
             let drawn = |columns| drawn(&seen, &Pace::default(), columns);
             let name = "demo_with_a_long_name-1.0-py3-n…";
-            assert_eq!(drawn(79), format!("importing {name} [======      ] 0/3  500 B/1.0 kB"));
-            assert_eq!(drawn(74), format!("importing {name}  0/3  500 B/1.0 kB"));
+            assert_eq!(drawn(79), format!("importing {name} [=======        ] 0/3  500 B/1.0 kB"));
+            assert_eq!(drawn(70), format!("importing {name}  0/3  500 B/1.0 kB"));
             assert_eq!(drawn(40), "importing  0/3  500 B/1.0 kB");
             assert_eq!(drawn(20), "importing  0/3  50…");
             assert!((0..300).all(|columns| drawn(columns).width() < columns.max(2)));

@@ -131,8 +131,9 @@ impl Making<'_> {
         rows.retain(|row| row.generation.is_some());
         let (share, progress) = (self.share, self.context.progress);
         progress.start_files("reading the backup", rows.len() as u64, rows.iter().map(|row| row.size).sum());
-        let faults = parallel::map(TRANSFERS, &rows, |row| {
-            progress.on(&row.blake3.to_string(), row.size, || objects::read(share, row, &|_| {}))
+        let named = self.store.manifest.named(&rows);
+        let faults = parallel::map(TRANSFERS, &named, |(row, name)| {
+            progress.on(name, row.size, || objects::read(share, row, &|_| {}))
         });
         progress.finish();
         for (row, fault) in rows.iter().zip(faults) {
@@ -157,9 +158,8 @@ impl Making<'_> {
         let progress = self.context.progress;
         progress.start_files("backing up", rows.len() as u64, rows.iter().map(|row| row.size).sum());
         for batch in rows.chunks(BATCH) {
-            let put = parallel::map(TRANSFERS, batch, |row| {
-                progress.on(&row.blake3.to_string(), row.size, || source.put(row))
-            });
+            let named = self.store.manifest.named(batch);
+            let put = parallel::map(TRANSFERS, &named, |(row, name)| progress.on(name, row.size, || source.put(row)));
             for (row, put) in batch.iter().zip(put) {
                 match put? {
                     Ok(generation) => {

@@ -144,11 +144,11 @@ impl Reading<'_> {
         let mut begun = 0;
         for batch in rows.chunks(BATCH) {
             let (share, pace, deadline, progress) = (self.share, self.pace, self.deadline, self.context.progress);
-            let looks = parallel::map(TRANSFERS, batch, |row| {
+            let looks = parallel::map(TRANSFERS, &self.store.manifest.named(batch), |(row, name)| {
                 let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
                 (!is_over).then(|| {
                     let read = || objects::read(share, row, &|bytes| pace.took(bytes));
-                    progress.on(&row.blake3.to_string(), row.size, read)
+                    progress.on(name, row.size, read)
                 })
             });
             // Of several at a time a later one may have begun just before the time was over: it is read once more.

@@ -145,6 +145,7 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
     let stop = AtomicBool::new(false);
     let reader =
         Reader { blobs: &store.blobs, rows: &rows, quick: options.quick, pace: Pace::new(options.rate, started) };
+    let named = store.manifest.named(&rows);
     let (sender, receiver) = mpsc::channel();
     let work = |sender: mpsc::Sender<(usize, Look)>| {
         loop {
@@ -153,8 +154,8 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
             if is_over || index >= reader.rows.len() || stop.load(Ordering::Relaxed) {
                 return;
             }
-            let row = &reader.rows[index];
-            let look = context.progress.on(&row.blake3.to_string(), row.size, || reader.look(index, threads));
+            let (row, name) = &named[index];
+            let look = context.progress.on(name, row.size, || reader.look(index, threads));
             if sender.send((index, look)).is_err() {
                 return;
             }
