@@ -101,7 +101,12 @@ pub(super) fn of_notes() -> Look {
 
 /// Tells whether standard error is a terminal where a line can be drawn again.
 pub(super) fn can_draw() -> bool {
-    io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+    io::stderr().is_terminal() && is_able()
+}
+
+/// Tells whether terminals do more than print what they are sent.
+pub(super) fn is_able() -> bool {
+    std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Returns how many columns the terminal of standard error has now.

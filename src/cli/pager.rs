@@ -35,7 +35,7 @@ const READ: [&str; 21] = [
 
 /// Returns the pager's command line for an answer to a command, unless it is to be printed as it is.
 pub(super) fn of(command: &str, is_wanted: bool) -> Option<String> {
-    let is_read = is_wanted && READ.contains(&command) && io::stdout().is_terminal();
+    let is_read = is_wanted && READ.contains(&command) && io::stdout().is_terminal() && look::is_able();
     is_read.then(|| chosen(&|name| std::env::var(name).ok()))?
 }
 

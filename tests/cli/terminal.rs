@@ -59,7 +59,7 @@ fn a_table_fits_the_terminal_and_is_whole_in_a_pipe() {
     if !has_terminals() {
         return;
     }
-    for columns in [44, 61, 80] {
+    for columns in [44, 64, 80] {
         let (text, code) = Terminal { columns, ..terminal(&env) }.run("--color never list");
         assert_eq!((code, text.lines().count()), (0, 10), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= columns), "{columns}: {text}");
