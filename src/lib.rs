@@ -9,6 +9,7 @@
 // Floor 0: vocabulary, and how much is taken from outside.
 pub mod budget;
 pub mod digest;
+pub mod meter;
 pub mod name;
 pub mod requirement;
 pub mod status;

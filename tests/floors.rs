@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// The floors of `docs/design.md`, from below; the binary stands on all of them and sees only `wcas::`.
 const FLOORS: [&[&str]; 11] = [
-    &["budget", "digest", "name", "requirement", "status", "units", "words"],
+    &["budget", "digest", "meter", "name", "requirement", "status", "units", "words"],
     &["fs", "signed", "tls", "token", "wheel"],
     &["blobs", "index", "manifest", "parallel", "share", "view"],
     &["remote", "store"],
@@ -76,12 +76,12 @@ const HOMES: [(&[&str], &[&str]); 25] = [
     (&["clap"], &["cli", "main"]),
     (&["clap_complete"], &["cli", "main"]),
     (&["clap_mangen"], &["cli", "main"]),
-    (&["indicatif"], &["cli", "main"]),
+    (&["unicode_width"], &["cli"]),
 ];
 
 /// How many packages the program and its tests are made of, ours included. One more is a decision: write it down here, and why in
 /// `docs/design.md`.
-const PACKAGES: usize = 314;
+const PACKAGES: usize = 309;
 
 /// Macros that write to the terminal.
 const PRINTERS: [&str; 5] = ["println", "eprintln", "print", "eprint", "dbg"];

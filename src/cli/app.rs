@@ -1,7 +1,10 @@
 //! What every command shares: the store's place, the clock, where output goes, and how errors are told.
 
-use super::print;
-use super::progress::Bar;
+use super::look;
+use super::output::Output;
+use super::pager::{self, Screen, is_broken_pipe, unwritten};
+use super::print::{self, Column, Lines};
+use super::progress::{self, Bar, Telling};
 use serde::Serialize;
 use std::cell::OnceCell;
 use std::error::Error as _;
@@ -9,7 +12,7 @@ use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use wcas::context::Context;
 use wcas::error::Result;
 use wcas::manifest::{Actor, ActorKind};
@@ -25,6 +28,8 @@ pub(super) struct App {
     who: String,
     actor: Actor,
     bar: Bar,
+    has_pager: bool,
+    started: Instant,
     client: LazyClient,
     /// The umask of the shell, for programs that are started.
     pub(super) umask: wcas::fs::Umask,
@@ -65,12 +70,22 @@ impl App {
             now: now.cast_signed(),
             who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), host),
             actor,
-            bar: Bar::new(!quiet && io::stderr().is_terminal()),
+            bar: Bar::new(Telling::Never, quiet, verbose, ""),
+            started: Instant::now(),
+            has_pager: true,
             client: LazyClient::new(client_options()),
             umask: wcas::fs::set_umask(),
             interrupts_end,
             stdin: OnceCell::new(),
         }
+    }
+
+    /// Shows answers as it is wanted.
+    pub(super) fn showing(mut self, output: Output) -> Self {
+        look::set(output.color, self.now);
+        self.bar = Bar::new(output.progress, self.quiet, self.verbose, &self.actor.command);
+        self.has_pager = !output.no_pager && !self.json;
+        self
     }
 
     /// Returns the store's folder.
@@ -166,19 +181,35 @@ impl App {
         }
         let mut document = Vec::new();
         write(&mut document).map_err(wcas::fs::Error::at("write", "standard output"))?;
-        self.raw(|out| print::Lines::new(out).write_all(&document))
+        self.raw(|out| Lines::new(out, look::of_answers()).write_all(&document))
     }
 
     fn raw(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-        self.buffered(1 << 16, |out| write(out).map_err(unwritten))
+        self.buffered((1 << 16, None), |out| write(out).map_err(unwritten))
     }
 
-    fn buffered(&self, capacity: usize, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-        let mut out = BufWriter::with_capacity(capacity, io::stdout().lock());
+    /// Writes text for people, by a pager where it is an answer that may be long.
+    fn text(&self, command: &str, write: impl FnOnce(&mut Lines<'_>) -> io::Result<()>) -> Result<()> {
+        let pager = pager::of(command, self.has_pager);
+        self.buffered((1 << 16, pager), |out| write(&mut Lines::new(out, look::of_answers())).map_err(unwritten))
+    }
+
+    fn buffered(
+        &self,
+        (capacity, pager): (usize, Option<String>),
+        write: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<()> {
+        let screen = Screen::new(pager, &self.umask, &self.interrupts_end);
+        let mut out = BufWriter::with_capacity(capacity, screen);
         let done = write(&mut out).and_then(|()| out.flush().map_err(unwritten));
         // What could not be written must not be tried again when the buffer is dropped.
-        let _ = out.into_parts();
-        done
+        let (screen, _) = out.into_parts();
+        let had_pager = screen.end().map_err(unwritten);
+        match (done, had_pager) {
+            // Who read by the pager has had enough.
+            (Err(error), Ok(true)) if is_broken_pipe(&error) => Ok(()),
+            (done, had_pager) => done.and(had_pager.map(drop)),
+        }
     }
 
     /// Prints a report as JSON where that was asked for; else as `text` writes it.
@@ -186,12 +217,9 @@ impl App {
         &self,
         command: &str,
         report: &T,
-        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        text: impl FnOnce(&mut Lines<'_>) -> io::Result<()>,
     ) -> Result<()> {
-        if !self.json {
-            return self.raw(|out| text(&mut print::Lines::new(out)));
-        }
-        self.document(command, report)
+        if self.json { self.document(command, report) } else { self.text(command, text) }
     }
 
     /// Prints a list as a table. One that is empty is an answer, too: a note says so, and programs get nothing, or an empty list.
@@ -199,7 +227,7 @@ impl App {
         &self,
         command: &str,
         report: &T,
-        heading: [&str; N],
+        columns: [impl Into<Column>; N],
         (rows, if_empty): (impl IntoIterator<Item = [String; N]>, &str),
     ) -> Result<()> {
         if self.json {
@@ -210,7 +238,7 @@ impl App {
             self.note(if_empty);
             return Ok(());
         }
-        self.raw(|out| print::table(&mut print::Lines::new(out), heading, &rows))
+        self.text(command, |out| print::table(out, columns, &rows))
     }
 
     /// Prints a list that may be longer than one wants to hold, row by row as `walk` shows them; in a document it is the array of
@@ -218,19 +246,20 @@ impl App {
     pub(super) fn long_table<T: Serialize, const N: usize>(
         &self,
         (command, name): (&str, &str),
-        heading: [&str; N],
+        columns: [impl Into<Column>; N],
         (row, if_empty): (impl Fn(&T) -> [String; N], &str),
         walk: impl FnOnce(&mut dyn FnMut(T) -> Result<()>) -> Result<()>,
     ) -> Result<bool> {
         let mut count = 0;
-        self.buffered(LONG_BYTES, |out| {
+        self.buffered((LONG_BYTES, pager::of(command, self.has_pager)), |out| {
             if !self.json {
-                let mut table = print::Table::new(heading);
+                let mut table = print::Table::new(columns);
+                let look = look::of_answers();
                 walk(&mut |item| {
                     count += 1;
-                    table.add(&mut print::Lines::new(out), row(&item)).map_err(unwritten)
+                    table.add(&mut Lines::new(out, look), row(&item)).map_err(unwritten)
                 })?;
-                return table.end(&mut print::Lines::new(out)).map_err(unwritten);
+                return table.end(&mut Lines::new(out, look)).map_err(unwritten);
             }
             // What fails before the first row leaves no document behind.
             let opening = format!("{{\"schema\":\"wcas.{command}/1\",\"{name}\":[");
@@ -271,9 +300,15 @@ impl App {
         &self,
         command: &str,
         report: &T,
-        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        text: impl FnOnce(&mut Lines<'_>) -> io::Result<()>,
     ) -> Result<()> {
         if self.quiet && !self.json { Ok(()) } else { self.report(command, report, text) }
+    }
+
+    /// Returns what work cost, for the end of the line that tells of it; nothing where that line is for programs.
+    pub(super) fn cost(&self, bytes: Option<u64>) -> String {
+        let is_told = self.verbose || io::stdout().is_terminal();
+        if is_told { progress::cost(bytes, self.started.elapsed()) } else { String::new() }
     }
 
     /// Says something that is no answer.
@@ -285,7 +320,7 @@ impl App {
 
     /// Says what is wrong, even when notes are not wanted.
     pub(super) fn warn(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "{}", print::escaped(text));
+        print::say(text);
     }
 
     /// Returns all of standard input.
@@ -340,10 +375,6 @@ impl App {
 /// a pager may stand for hours.
 const LONG_BYTES: usize = 64 << 20;
 
-fn unwritten(source: io::Error) -> Error {
-    Error::Disk(wcas::fs::Error { act: "write", path: "standard output".into(), source })
-}
-
 /// Returns a time in seconds that the environment says.
 pub(super) fn seconds(name: &str) -> Option<std::time::Duration> {
     let number = std::env::var(name).ok()?.parse().ok()?;
@@ -362,13 +393,4 @@ fn client_options() -> ClientOptions {
         variable: std::sync::Arc::new(|name| std::env::var(name).ok()),
         ..default
     }
-}
-
-/// Whoever read standard output has had enough: that is no error.
-fn is_broken_pipe(error: &Error) -> bool {
-    let kind = match error {
-        Error::Disk(error) => error.source.kind(),
-        _ => return false,
-    };
-    kind == io::ErrorKind::BrokenPipe
 }

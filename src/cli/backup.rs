@@ -93,7 +93,7 @@ pub(super) fn backup(app: &App, args: BackupArgs) -> Result<End> {
         app.done("backup-list", &States { states: &states }, |out| {
             states
                 .iter()
-                .try_for_each(|state| writeln!(out, "{}  up to record {}", print::time(state.at), state.number))
+                .try_for_each(|state| writeln!(out, "{}  up to record {}", print::date(state.at), state.number))
         })?;
         return Ok(End::Done);
     }
@@ -103,8 +103,12 @@ pub(super) fn backup(app: &App, args: BackupArgs) -> Result<End> {
         let (put, bytes) = (print::count(report.put, "file"), print::size(report.bytes));
         writeln!(
             out,
-            "{} of {} put into {}, {bytes}; up to record {}",
-            put, report.blobs, report.backup, report.number
+            "{} of {} put into {}, {bytes}{}; up to record {}",
+            put,
+            report.blobs,
+            report.backup,
+            app.cost(None),
+            report.number
         )?;
         if report.wrong > 0 {
             writeln!(out, "{} that had gone wrong there put again", print::count(report.wrong, "file"))?;
@@ -125,11 +129,17 @@ pub(super) fn restore(app: &App, args: RestoreArgs) -> Result<End> {
     let report = ops::restore::restore(&app.store_path()?, &app.context(), app.actor(), location, at)?;
     app.done("restore", &report, |out| {
         let state = match &report.state {
-            Some(state) => format!("as it was at {}, up to record {}", print::time(state.at), state.number),
+            Some(state) => format!("as it was {}, up to record {}", print::at(state.at), state.number),
             None => "as an earlier run began it".to_owned(),
         };
         let (files, bytes) = (print::count(report.fetched, "file"), print::size(report.bytes));
-        writeln!(out, "restored {}, {state}: {files} of {} fetched, {bytes}", report.store.display(), report.blobs)
+        writeln!(
+            out,
+            "restored {}, {state}: {files} of {} fetched, {bytes}{}",
+            report.store.display(),
+            report.blobs,
+            app.cost(None)
+        )
     })?;
     report.problems.iter().for_each(|problem| app.warn(problem));
     Ok(if report.problems.is_empty() { End::Done } else { End::Problems })

@@ -1,6 +1,7 @@
 //! `wcas collection`
 
 use super::app::App;
+use super::print::{number, text};
 use super::{End, print, sign, units};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
@@ -299,7 +300,14 @@ fn list(app: &App) -> Result<()> {
             dash(snapshots.join(", ")),
         ]
     });
-    let heading = ["COLLECTION", "REVISION", "DISTRIBUTIONS", "FALLBACKS", "RULES", "SNAPSHOTS"];
+    let heading = [
+        text("COLLECTION"),
+        number("REVISION"),
+        number("DISTRIBUTIONS"),
+        text("FALLBACKS").least(1),
+        text("RULES").least(2),
+        text("SNAPSHOTS").least(3),
+    ];
     let document = ListDocument { collections: &collections };
     app.table("collection-list", &document, heading, (rows, "there are no collections"))
 }
@@ -440,11 +448,19 @@ fn log(app: &App, name: &CollectionName) -> Result<()> {
             row.operation.map_or_else(|| "-".to_owned(), |number| number.to_string()),
             row.kind.clone(),
             changes,
-            print::escaped(&row.who).into_owned(),
-            print::escaped(&what).into_owned(),
+            row.who.clone(),
+            what,
         ]
     });
-    let heading = ["REVISION", "TIME", "OPERATION", "KIND", "CHANGES", "WHO", "WHAT"];
+    let heading = [
+        number("REVISION"),
+        text("TIME"),
+        number("OPERATION").least(3),
+        text("KIND").least(1),
+        text("CHANGES"),
+        text("WHO").least(2),
+        text("WHAT"),
+    ];
     let document = LogDocument { collection: name, revisions: &revisions };
     app.table("collection-log", &document, heading, (rows, "nothing was ever done to it"))
 }

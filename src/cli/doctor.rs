@@ -1,6 +1,7 @@
 //! `wcas doctor`
 
 use super::app::App;
+use super::look::Style;
 use super::{End, print};
 use wcas::error::Result;
 use wcas::ops;
@@ -32,15 +33,20 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
             writeln!(out, "{node} of {}{log}, {records} known{objects}", share.url)?;
         }
         for finding in &report.findings {
-            let severity = if finding.severity == Severity::Problem { "problem" } else { "note" };
-            writeln!(out, "{severity}: {}: {}", finding.kind, finding.detail)?;
+            match finding.severity {
+                Severity::Problem => out.styled(Style::Bad, "problem")?,
+                _ => out.styled(Style::Warning, "note")?,
+            }
+            writeln!(out, ": {}: {}", finding.kind, finding.detail)?;
             if let Some(path) = &finding.path {
                 writeln!(out, "  at {}", path.display())?;
             }
             writeln!(out, "  {}", finding.advice)?;
         }
         let notes = print::count(report.findings.len() - problems, "note");
-        writeln!(out, "{}, {notes}", print::count(problems, "problem"))
+        let style = if problems == 0 { Style::Good } else { Style::Bad };
+        out.styled(style, &print::count(problems, "problem"))?;
+        writeln!(out, ", {notes}")
     })?;
     Ok(if problems == 0 { End::Done } else { End::Problems })
 }

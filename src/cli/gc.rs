@@ -1,8 +1,8 @@
 //! `wcas gc`
 
 use super::app::App;
+use super::print::Lines;
 use super::{End, print, units};
-use std::io::Write;
 use std::time::Duration;
 use wcas::error::Result;
 use wcas::manifest::Retention;
@@ -62,14 +62,15 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         max_duration: args.max_duration,
     };
     let report = ops::gc::gc(&store, &app.context(), &options)?;
-    let text = |out: &mut dyn Write| {
+    let text = |out: &mut Lines<'_>| {
         for removed in &report.references {
             writeln!(out, "{}: {}: {}", removed.collection, removed.filename, removed.reason)?;
         }
         let (references, blobs) =
             (print::count(report.references.len(), "reference"), print::count(report.blobs, "blob"));
         let verbs = if report.dry_run { ("would drop", "would delete") } else { ("dropped", "deleted") };
-        writeln!(out, "{} {references}, {} {blobs}, {} freed", verbs.0, verbs.1, print::size(report.freed_bytes))?;
+        let (freed, cost) = (print::size(report.freed_bytes), app.cost(None));
+        writeln!(out, "{} {references}, {} {blobs}, {freed} freed{cost}", verbs.0, verbs.1)?;
         for kept in &report.kept {
             let (files, bytes) =
                 (print::count(usize::try_from(kept.files).unwrap_or(usize::MAX), "file"), print::size(kept.bytes));

@@ -238,11 +238,12 @@ fn tell(app: &App, args: &Args, report: &ImportReport, out: &mut dyn Write) -> s
     let outcomes: Vec<String> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
     let count = print::count(report.distributions.len(), "distribution");
     let detail = if outcomes.is_empty() { String::new() } else { format!(" ({})", outcomes.join(", ")) };
+    let cost = app.cost(Some(report.distributions.iter().map(|row| row.size).sum()));
     match report.collections.as_slice() {
-        [] | [_] => writeln!(out, "{count} in {}@{}{detail}", report.collection, report.revision),
+        [] | [_] => writeln!(out, "{count} in {}@{}{detail}{cost}", report.collection, report.revision),
         several => {
             let names: Vec<String> = several.iter().map(|row| format!("{}@{}", row.name, row.revision)).collect();
-            writeln!(out, "{count} in {}{detail}", names.join(", "))
+            writeln!(out, "{count} in {}{detail}{cost}", names.join(", "))
         }
     }
 }

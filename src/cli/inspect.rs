@@ -1,8 +1,9 @@
 //! `wcas inspect`
 
 use super::app::App;
+use super::print::Lines;
 use super::{End, print};
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use wcas::error::Result;
 use wcas::ops;
@@ -45,7 +46,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
 /// The findings of each accelerator that are told, unless all are wanted.
 const TOLD: usize = 3;
 
-fn tell(out: &mut dyn Write, file: &InspectedFile, is_verbose: bool) -> io::Result<()> {
+fn tell(out: &mut Lines<'_>, file: &InspectedFile, is_verbose: bool) -> io::Result<()> {
     let inspection = &file.inspection;
     let look = if inspection.is_deep { "deep look" } else { "quick look" };
     let bonds: Vec<String> =

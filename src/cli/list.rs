@@ -1,11 +1,12 @@
 //! `wcas list`, `wcas show`, `wcas why`
 
 use super::app::App;
+use super::look::Style;
+use super::print::{Lines, number, text};
 use super::route::{Strategy, own, tell_unknown};
 use super::select::{Selection, Within};
 use super::{End, print};
 use serde::Serialize;
-use std::io::Write;
 use std::path::PathBuf;
 use wcas::catalog::merge::Fate;
 use wcas::catalog::ownership::OwnProjects;
@@ -70,7 +71,14 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     let store = app.open()?;
     let is_asked = !args.specs.is_empty();
     let filter = args.within.filter(args.specs)?;
-    let heading = ["COLLECTION", "PROJECT", "VERSION", "BUILD", "SIZE", "FILENAME"];
+    let heading = [
+        text("COLLECTION"),
+        text("PROJECT").least(3),
+        text("VERSION").least(2),
+        text("BUILD").least(1),
+        number("SIZE"),
+        text("FILENAME"),
+    ];
     let is_empty = app.long_table(("list", "distributions"), heading, (row, "nothing is listed"), |show| {
         ops::list::each_listed(&store, &filter, show)
     })?;
@@ -110,10 +118,15 @@ pub(super) fn show(app: &App, args: ShowArgs) -> Result<End> {
     Ok(End::Done)
 }
 
-fn show_one(out: &mut dyn Write, report: &ShowReport) -> std::io::Result<()> {
-    writeln!(out, "{}", report.filename)?;
+fn show_one(out: &mut Lines<'_>, report: &ShowReport) -> std::io::Result<()> {
+    out.styled(Style::Heading, &report.filename)?;
+    writeln!(out)?;
     let mut line = |name: &str, value: &str| {
-        if value.is_empty() { Ok(()) } else { writeln!(out, "  {name:<16} {value}") }
+        if value.is_empty() {
+            return Ok(());
+        }
+        out.styled(Style::Dim, &format!("  {name:<16}"))?;
+        writeln!(out, " {value}")
     };
     let collections: Vec<String> =
         report.collections.iter().map(|(name, added)| format!("{name} (since @{added})")).collect();
@@ -168,14 +181,16 @@ pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
         for report in &found {
             let names =
                 if report.filenames.is_empty() { "(no filename)".to_owned() } else { report.filenames.join(", ") };
-            writeln!(out, "{names}  {}  {}  {}", print::size(report.size), report.state, report.blake3)?;
+            out.styled(Style::Heading, &names)?;
+            writeln!(out, "  {}  {}  {}", print::size(report.size), report.state, report.blake3)?;
             if report.reasons.is_empty() {
                 writeln!(out, "  nothing keeps it: gc takes it once its grace has passed")?;
             }
             for reason in &report.reasons {
                 let since = reason.since.map(|at| format!(" since {}", print::time(at))).unwrap_or_default();
                 writeln!(out, "  {:<10} {}{since}", reason.kind, reason.by)?;
-                writeln!(out, "  {:<10} freed by: {}", "", reason.freed_by)?;
+                out.styled(Style::Dim, &format!("  {:<10} freed by:", ""))?;
+                writeln!(out, " {}", reason.freed_by)?;
             }
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! `wcas log`
 
 use super::app::App;
+use super::look::Look;
+use super::print::{number, text};
 use super::{End, print, units};
 use clap::Subcommand;
 use serde_json::Value;
@@ -83,10 +85,21 @@ fn tell(app: &App, args: Args) -> Result<End> {
         limit: args.limit,
     };
     if !args.follow {
-        let heading = ["NUMBER", "AT", "KIND", "WHO", "FROM", "COMMAND", "WHAT"];
-        app.long_table(("log", "records"), heading, (row, "no record is like that"), |show| {
-            ops::record::each_record(&store, &filter, show)
-        })?;
+        let heading = [
+            number("NUMBER"),
+            text("AT"),
+            text("KIND").least(2),
+            text("WHO"),
+            text("FROM").least(3),
+            text("COMMAND").least(1),
+            text("WHAT"),
+        ];
+        app.long_table(
+            ("log", "records"),
+            heading,
+            (|record: &RecordReport| row(record, print::time(record.at)), "no record is like that"),
+            |show| ops::record::each_record(&store, &filter, show),
+        )?;
         return Ok(End::Done);
     }
     loop {
@@ -111,17 +124,18 @@ fn follow(app: &App, record: &RecordReport, out: &mut dyn Write) -> std::io::Res
         return writeln!(out);
     }
     // What others chose, such as a reason, must not look like a record of its own, wherever it is read.
-    writeln!(print::Lines::new(out), "{}", row(record).join("  "))
+    // A line that stands there for long says when, not how long ago.
+    writeln!(print::Lines::new(out, Look::default()), "{}", row(record, print::date(record.at)).join("  "))
 }
 
-fn row(record: &RecordReport) -> [String; 7] {
+fn row(record: &RecordReport, at: String) -> [String; 7] {
     let by = &record.by;
     let who = match (by.kind, by.id) {
         (ActorKind::User, Some(id)) => format!("{} (uid {id})", by.name),
         (ActorKind::Token, Some(id)) => format!("token {} ({id})", by.name),
         _ => by.kind.to_string(),
     };
-    let (number, at) = (record.number.to_string(), print::time(record.at));
+    let number = record.number.to_string();
     let cells = [number, at, record.kind.clone(), who, record.from.clone(), record.command.clone(), what(record)];
     cells.map(|cell| print::escaped(&cell).into_owned())
 }

@@ -17,8 +17,11 @@ mod invalidate;
 mod list;
 mod listen;
 mod log;
+mod look;
 mod lookup;
 mod names;
+mod output;
+mod pager;
 mod pgpass;
 mod pin;
 mod place;
@@ -38,6 +41,7 @@ mod share;
 mod sign;
 mod site;
 mod stats;
+mod table;
 mod token;
 mod units;
 mod upgrade;
@@ -49,7 +53,6 @@ use app::App;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGXFSZ};
 use signal_hook::flag;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -74,6 +77,8 @@ struct Cli {
     /// Print more: each file, not only totals
     #[arg(short, long, global = true)]
     verbose: bool,
+    #[command(flatten)]
+    output: output::Output,
     #[command(subcommand)]
     command: Command,
 }
@@ -143,7 +148,7 @@ enum End {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let matches = Cli::command().color(look::colours_of(std::env::args_os())).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // A store survives the end of a process at any point, so an interrupt needs no more than its exit code. Without the handler, the
     // signal's default does as well.
@@ -164,9 +169,9 @@ pub(crate) fn main() -> ExitCode {
         wcas::fs::set_lock_wait(wait);
     }
     if !cli.quiet {
-        wcas::fs::on_wait(|text| drop(writeln!(std::io::stderr(), "{}", print::escaped(text))));
+        wcas::fs::on_wait(|text| print::say(text));
     }
-    let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, command_name(&matches), ends);
+    let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, command_name(&matches), ends).showing(cli.output);
     let code = match run_again(&app, &matches, cli.command) {
         Ok(End::Done) => 0,
         Ok(End::Problems) => 3,

@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::collection::dash;
+use super::print::text;
 use super::{End, print};
 use serde::Serialize;
 use wcas::error::Result;
@@ -114,7 +115,10 @@ pub(super) fn block(app: &App, args: BlockArgs) -> Result<End> {
         let place = row.collection.as_ref().map_or("all".to_owned(), ToString::to_string);
         [row.spec.clone(), place, row.reason.clone(), print::time(row.blocked_at)]
     };
-    let (document, heading) = (BlocksDocument { blocks: &rows }, ["BLOCKED", "COLLECTION", "REASON", "SINCE"]);
+    let (document, heading) = (
+        BlocksDocument { blocks: &rows },
+        [text("BLOCKED"), text("COLLECTION"), text("REASON"), text("SINCE").least(1)],
+    );
     app.table("block", &document, heading, (rows.iter().map(row), "nothing is blocked"))?;
     Ok(End::Done)
 }

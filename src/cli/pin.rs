@@ -1,6 +1,7 @@
 //! `wcas pin`, `wcas unpin`
 
 use super::app::App;
+use super::print::text;
 use super::select::{Everywhere, Selection, Within};
 use super::{End, print, units};
 use serde::Serialize;
@@ -55,7 +56,7 @@ pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
             let until = pin.expires_at.map_or_else(|| "-".to_owned(), print::time);
             [pin.owner.clone(), until, pin.reason.clone(), pin.filenames.join(", ")]
         });
-        let heading = ["OWNER", "UNTIL", "REASON", "FILENAMES"];
+        let heading = [text("OWNER"), text("UNTIL"), text("REASON").least(1), text("FILENAMES")];
         app.table("pin", &PinsDocument { pins: &pins }, heading, (rows, "nothing is pinned"))?;
         return Ok(End::Done);
     }

@@ -37,7 +37,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     app.done("prefetch", &report, |out| {
         let (files, bytes) = (print::count(report.fetched, "file"), print::size(report.bytes));
         let there = format!("{} of {} are here", report.here, report.files);
-        writeln!(out, "fetched {files}, {bytes}; {there}")
+        writeln!(out, "fetched {files}, {bytes}{}; {there}", app.cost(None))
     })?;
     report.problems.iter().for_each(|problem| app.warn(problem));
     Ok(match (report.files, report.problems.is_empty() && set.refused.is_empty()) {

@@ -1,12 +1,15 @@
-//! Text as people read it: tables, sizes, times; and what strangers wrote in it, made harmless.
+//! Text as people read it: lines, sizes, times; and what strangers wrote in it, made harmless.
 //!
 //! Summaries, reasons, filenames and URLs come from strangers, and a terminal obeys what is in them: it clears lines, renames its
 //! window, shows text in another order. All that the command line prints passes [`escaped`] once, in [`Lines`] or where notes are
 //! said; documents (pages, paths, METADATA) are as they are for programs, and pass it where a terminal reads them.
 
+use super::look::{self, CLOSING, Look, Style};
+pub(super) use super::table::{Column, Table, number, table, text};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tells whether a terminal would do something else with a character than show it.
 fn is_unsafe(c: char) -> bool {
@@ -35,12 +38,70 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
 pub(super) struct Lines<'a> {
     out: &'a mut dyn Write,
     line: String,
+    look: Look,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(out: &'a mut dyn Write) -> Self {
-        Self { out, line: String::new() }
+    pub(super) fn new(out: &'a mut dyn Write, look: Look) -> Self {
+        Self { out, line: String::new(), look }
     }
+
+    /// Returns how many columns a line may take; `None`: as many as it needs.
+    pub(super) fn columns(&self) -> Option<usize> {
+        self.look.size.map(|(columns, _)| columns)
+    }
+
+    /// Writes a part of a line in the colour of what it is, where there are colours.
+    pub(super) fn styled(&mut self, style: Style, text: &str) -> io::Result<()> {
+        let (opening, closing) = if self.look.is_coloured { (style.opening(), CLOSING) } else { ("", "") };
+        write!(self.out, "{opening}{}{closing}", escaped(text))
+    }
+
+    /// Writes as [`Write::write_fmt`] does: what is formatted at once is one line.
+    pub(super) fn write_fmt(&mut self, text: std::fmt::Arguments<'_>) -> io::Result<()> {
+        Write::write_fmt(self, text)
+    }
+}
+
+/// Takes the line back that the cursor is in.
+const BACK: &str = "\r\u{1b}[K";
+
+/// Whether a line is drawn that is to be taken back.
+static IS_DRAWN: AtomicBool = AtomicBool::new(false);
+
+/// Draws a line on the terminal of standard error, in the place of the one before.
+pub(super) fn draw(line: &str) {
+    IS_DRAWN.store(true, Ordering::Relaxed);
+    let _ = io::stderr().write_all(format!("{BACK}{line}").as_bytes());
+}
+
+/// Takes the drawn line back, if there is one.
+pub(super) fn undraw() {
+    if IS_DRAWN.swap(false, Ordering::Relaxed) {
+        let _ = io::stderr().write_all(BACK.as_bytes());
+    }
+}
+
+/// Says something that is no answer, on standard error. Its first word is coloured where it says how bad it is.
+pub(super) fn say(text: &str) {
+    let mut buffer = Vec::new();
+    let mut lines = Lines::new(&mut buffer, look::of_notes());
+    let style = |word: &str| match word.trim_start() {
+        "wcas:" | "refused" | "problem:" => Some(Style::Bad),
+        "warning:" => Some(Style::Warning),
+        "because:" | "hint:" => Some(Style::Dim),
+        _ => None,
+    };
+    let first = text.len() - text.trim_start().len();
+    let end = text[first..].find(' ').map_or(text.len(), |length| first + length);
+    let (word, rest) = text.split_at(end);
+    let written = match style(word) {
+        Some(style) => lines.styled(style, word).and_then(|()| writeln!(lines, "{rest}")),
+        None => writeln!(lines, "{text}"),
+    };
+    // At once, so that what several threads say is not mixed.
+    undraw();
+    let _ = written.and_then(|()| io::stderr().write_all(&buffer));
 }
 
 impl Write for Lines<'_> {
@@ -69,58 +130,6 @@ impl Write for Lines<'_> {
     }
 }
 
-/// Prints rows under a heading, columns as wide as they need to be.
-pub(super) fn table<const N: usize>(out: &mut dyn Write, heading: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
-    let mut table = Table::new(heading);
-    table.print(out, rows)
-}
-
-/// A table whose rows come one by one: columns are as wide as the first ones need, and widen where later ones need more.
-pub(super) struct Table<'a, const N: usize> {
-    /// Until it is printed.
-    heading: Option<[&'a str; N]>,
-    widths: [usize; N],
-    waiting: Vec<[String; N]>,
-}
-
-impl<'a, const N: usize> Table<'a, N> {
-    /// So many rows are held to see how wide they are.
-    const ROWS: usize = 10_000;
-
-    pub(super) fn new(heading: [&'a str; N]) -> Self {
-        Self { heading: Some(heading), widths: heading.map(str::len), waiting: Vec::new() }
-    }
-
-    pub(super) fn add(&mut self, out: &mut dyn Write, row: [String; N]) -> io::Result<()> {
-        self.waiting.push(row);
-        if self.waiting.len() < Self::ROWS { Ok(()) } else { self.end(out) }
-    }
-
-    /// Prints what waits.
-    pub(super) fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let rows = std::mem::take(&mut self.waiting);
-        if rows.is_empty() { Ok(()) } else { self.print(out, &rows) }
-    }
-
-    fn print(&mut self, out: &mut dyn Write, rows: &[[String; N]]) -> io::Result<()> {
-        for row in rows {
-            for (width, cell) in self.widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let heading = self.heading.take().map(|heading| heading.map(str::to_owned));
-        for row in heading.iter().chain(rows) {
-            for (column, (cell, &width)) in row.iter().zip(&self.widths).enumerate() {
-                match column + 1 == N {
-                    true => writeln!(out, "{cell}")?,
-                    false => write!(out, "{cell:width$}  ")?,
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Returns a size with a unit: 1.5 GB.
 pub(super) fn size(bytes: u64) -> String {
     let units = ["kB", "MB", "GB", "TB"];
@@ -137,13 +146,42 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// Returns a moment as RFC 3339 text.
-pub(super) fn time(seconds: i64) -> String {
+pub(super) fn date(seconds: i64) -> String {
     wcas::index::rfc3339(seconds)
 }
 
-/// Returns a number of things in words: "1 file", "2 files".
+/// Returns a moment for a place of its own, such as a cell: on a terminal how far it is from now, else its date.
+pub(super) fn time(seconds: i64) -> String {
+    look::of_answers().now.map_or_else(|| date(seconds), |now| from_now(seconds, now))
+}
+
+/// Returns a moment as a part of a sentence: on a terminal how far it is from now, else "at" its date.
+pub(super) fn at(seconds: i64) -> String {
+    look::of_answers().now.map_or_else(|| format!("at {}", date(seconds)), |now| from_now(seconds, now))
+}
+
+/// Returns an end to come as a part of a sentence: on a terminal how long it is until then, else "until" its date.
+pub(super) fn until(seconds: i64) -> String {
+    let left = look::of_answers().now.filter(|now| seconds > *now).map(|now| from_now(seconds, now));
+    match left.as_deref().and_then(|left| left.strip_prefix("in ")) {
+        Some(left) => format!("for {left}"),
+        None => format!("until {}", date(seconds)),
+    }
+}
+
+/// Returns how far a moment is from now, in the largest unit: "3 hours ago", "in 5 days".
+fn from_now(at: i64, now: i64) -> String {
+    let far = at.abs_diff(now);
+    let units =
+        [(31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+    let Some((unit, name)) = units.into_iter().find(|(unit, _)| far >= *unit) else { return "now".to_owned() };
+    let far = count(usize::try_from(far / unit).unwrap_or(usize::MAX), name);
+    if at > now { format!("in {far}") } else { format!("{far} ago") }
+}
+
+/// Returns a number of things in words: "1 file", "2 files", "3 copies", "4 days".
 pub(super) fn count(number: usize, thing: &str) -> String {
-    match (number, thing.strip_suffix('y')) {
+    match (number, thing.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']))) {
         (1, _) => format!("1 {thing}"),
         (_, Some(stem)) => format!("{number} {stem}ies"),
         (_, None) => format!("{number} {thing}s"),
@@ -171,12 +209,47 @@ mod tests {
     #[test]
     fn a_line_ends_where_its_format_ends_and_not_where_a_stranger_wants() {
         let mut out = Vec::new();
-        let mut lines = Lines::new(&mut out);
+        let mut lines = Lines::new(&mut out, Look::default());
         let summary = "nice\nrefused: nothing";
         writeln!(lines, "summary: {summary}").unwrap();
         writeln!(lines).unwrap();
         write!(lines, "{:<3}|", "a").unwrap();
         lines.write_all(b"x\ny\x1b\n").unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "summary: nice\\nrefused: nothing\n\na  |x\ny\\u{1b}\n");
+    }
+
+    #[test]
+    fn a_stranger_colours_nothing() {
+        let mut out = Vec::new();
+        let mut lines = Lines::new(&mut out, Look { is_coloured: true, ..Look::default() });
+        lines.styled(Style::Bad, "a\u{1b}[32m").unwrap();
+        writeln!(lines, ": b").unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "\u{1b}[31ma\\u{1b}[32m\u{1b}[0m: b\n");
+    }
+
+    #[test]
+    fn a_moment_is_told_from_now_in_the_largest_unit() {
+        for (far, text) in [
+            (0, "now"),
+            (-1, "1 second ago"),
+            (59, "in 59 seconds"),
+            (-60, "1 minute ago"),
+            (-3599, "59 minutes ago"),
+            (-3 * 3600, "3 hours ago"),
+            (86_400, "in 1 day"),
+            (5 * 86_400 + 7, "in 5 days"),
+            (-45 * 86_400, "1 month ago"),
+            (-364 * 86_400, "12 months ago"),
+            (-800 * 86_400, "2 years ago"),
+        ] {
+            assert_eq!(from_now(1_000_000_000 + far, 1_000_000_000), text);
+        }
+        assert_eq!(from_now(i64::MIN, i64::MAX), "584942417355 years ago");
+    }
+
+    #[test]
+    fn things_are_counted_in_words() {
+        let counted = [(1, "day"), (2, "day"), (2, "entry"), (0, "file")].map(|(number, thing)| count(number, thing));
+        assert_eq!(counted, ["1 day", "2 days", "2 entries", "0 files"]);
     }
 }

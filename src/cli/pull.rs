@@ -90,7 +90,8 @@ pub(super) fn tell(app: &App, report: &PullReport) -> Result<End> {
         let fetched = report.distributions.iter().filter(|pulled| pulled.remote.is_some()).count();
         let there = report.distributions.len() - fetched;
         let size = print::size(report.downloaded_bytes);
-        writeln!(out, "{} pulled ({size} downloaded), {there} there already", print::count(fetched, "distribution"))
+        let fetched = print::count(fetched, "distribution");
+        writeln!(out, "{fetched} pulled ({size} downloaded), {there} there already{}", app.cost(None))
     })?;
     for note in &report.notes {
         app.note(&format!("{}: {}", note.remote, note.text));

@@ -74,7 +74,7 @@ fn tell(app: &App, report: &PushReport, is_dry_run: bool) -> Result<End> {
             (_, left, 0) => format!(", {left} still to go"),
             (_, left, given_up) => format!(", {left} still to go ({given_up} given up)"),
         };
-        writeln!(out, "{word} {sent} ({size}){rest}{left}")
+        writeln!(out, "{word} {sent} ({size}){rest}{left}{}", app.cost(None))
     })?;
     for withheld in &report.withheld {
         app.note(&format!("not sent to {}: {}: {}", withheld.remote, withheld.filename, withheld.reason));

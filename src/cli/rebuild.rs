@@ -28,7 +28,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     app.report("rebuild", &report, |out| {
         let (files, blobs) =
             (print::count(report.distributions.len(), "distribution"), print::count(report.blobs, "blob"));
-        writeln!(out, "{files} of {blobs} in {}@{}", report.collection, report.revision)
+        writeln!(out, "{files} of {blobs} in {}@{}{}", report.collection, report.revision, app.cost(None))
     })?;
     if report.guessed > 0 {
         let count = print::count(report.guessed, "filename");

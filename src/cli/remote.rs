@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::collection::{Rule, dash, rule, switch};
+use super::print::{Column, number, text};
 use super::{End, print, units};
 use clap::Subcommand;
 use serde::Serialize;
@@ -203,8 +204,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         }
         Command::List => {
             let remotes = ops::remote::remotes(&app.open()?)?;
-            let (document, heading) =
-                (ListDocument { remotes: &remotes }, ["COLLECTION", "PRIORITY", "REMOTE", "URL", "RULES", "HEALTH"]);
+            let (document, heading) = (ListDocument { remotes: &remotes }, HEADING);
             app.table("remote-list", &document, heading, (remotes.iter().map(row), "there are no remotes"))?;
         }
         Command::Test { name, project } => return test(app, &name, project.as_ref()),
@@ -278,11 +278,20 @@ fn line(report: &RemoteReport) -> String {
     )
 }
 
+const HEADING: [Column; 6] = [
+    text("COLLECTION"),
+    number("PRIORITY").least(1),
+    text("REMOTE"),
+    text("URL"),
+    text("RULES").least(2),
+    text("HEALTH"),
+];
+
 fn row(report: &RemoteReport) -> [String; 6] {
     let failure = report.failure.as_deref().unwrap_or_default();
     let health = match (report.health, report.failed_at) {
-        (Health::Failing, Some(at)) => format!("failing, last at {}: {failure}", print::time(at)),
-        (health, Some(at)) => format!("{}; failed at {}: {failure}", health.as_str(), print::time(at)),
+        (Health::Failing, Some(at)) => format!("failing, last {}: {failure}", print::at(at)),
+        (health, Some(at)) => format!("{}; failed {}: {failure}", health.as_str(), print::at(at)),
         (health, None) => health.as_str().to_owned(),
     };
     let health = match &report.write_back {

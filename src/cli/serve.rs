@@ -9,7 +9,6 @@ use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs::File;
-use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -245,7 +244,7 @@ fn watch(app: &App, args: &Args, store: &Path, clock: Clock) -> Result<Option<Wa
 }
 
 fn line(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", print::escaped(text));
+    print::say(text);
 }
 
 /// Fits the number of connections to the number of files that may be open.

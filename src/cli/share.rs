@@ -34,7 +34,7 @@ pub(super) fn share(app: &App, args: ShareArgs) -> Result<End> {
     drop(app.open()?);
     app.done("share", &report, |out| {
         let (blobs, bytes) = (print::count(report.blobs, "blob"), print::size(report.bytes));
-        writeln!(out, "shared by {}: {blobs} put there, {bytes}", report.share)
+        writeln!(out, "shared by {}: {blobs} put there, {bytes}{}", report.share, app.cost(None))
     })?;
     report.problems.iter().for_each(|problem| app.warn(problem));
     Ok(if report.problems.is_empty() { End::Done } else { End::Problems })
@@ -44,7 +44,7 @@ pub(super) fn unshare(app: &App, _args: UnshareArgs) -> Result<End> {
     let report = ops::share::unshare(app.open()?, &app.context(), app.actor())?;
     app.done("unshare", &report, |out| {
         let (blobs, bytes) = (print::count(report.blobs, "blob"), print::size(report.bytes));
-        writeln!(out, "{} is a store of its own: {blobs} fetched, {bytes}", report.store.display())
+        writeln!(out, "{} is a store of its own: {blobs} fetched, {bytes}{}", report.store.display(), app.cost(None))
     })?;
     Ok(End::Done)
 }

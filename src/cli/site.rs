@@ -47,10 +47,11 @@ pub(super) fn write(app: &App, args: Args, to: Location) -> Result<End> {
         let (copied, uploaded, pages) = (report.copied, report.uploaded, print::count(report.pages, "page"));
         writeln!(
             out,
-            "{}: {}, {files} of {projects}; {copied} copied, {uploaded} uploaded, {pages} written, {} removed",
+            "{}: {}, {files} of {projects}; {copied} copied, {uploaded} uploaded, {pages} written, {} removed{}",
             report.site,
             sources.join(" + "),
-            report.removed
+            report.removed,
+            app.cost(None)
         )
     })?;
     Ok(tell_left_out(app, &report.left_out, &report.withheld))

@@ -1,6 +1,7 @@
 //! `wcas stats`
 
 use super::app::App;
+use super::print::{Column, number, text};
 use super::{End, print};
 use wcas::error::Result;
 use wcas::ops;
@@ -9,6 +10,24 @@ use wcas::ops;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas stats --json")]
 pub(super) struct Args {}
+
+const COLLECTIONS: [Column; 6] = [
+    text("COLLECTION"),
+    number("REVISION").least(1),
+    number("DISTRIBUTIONS"),
+    number("SIZE"),
+    number("ITS OWN").least(2),
+    number("SHARED").least(3),
+];
+
+const REMOTES: [Column; 6] = [
+    text("REMOTE"),
+    number("HITS"),
+    number("MISSES"),
+    number("FAILURES"),
+    number("SIZE").least(1),
+    number("TIME").least(2),
+];
 
 pub(super) fn run(app: &App, _args: Args) -> Result<End> {
     let report = ops::stats::stats(&app.open()?, app.now)?;
@@ -37,7 +56,7 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
                     ]
                 })
                 .collect();
-            print::table(out, ["COLLECTION", "REVISION", "DISTRIBUTIONS", "SIZE", "ITS OWN", "SHARED"], &rows)?;
+            print::table(out, COLLECTIONS, &rows)?;
         }
         let lookups = &report.lookups;
         writeln!(out)?;
@@ -60,7 +79,7 @@ pub(super) fn run(app: &App, _args: Args) -> Result<End> {
                     ]
                 })
                 .collect();
-            print::table(out, ["REMOTE", "HITS", "MISSES", "FAILURES", "SIZE", "TIME"], &rows)?;
+            print::table(out, REMOTES, &rows)?;
         }
         Ok(())
     })?;

@@ -1,6 +1,7 @@
 //! `wcas token`
 
 use super::app::App;
+use super::print::{number, text};
 use super::{End, print, units};
 use clap::Subcommand;
 use serde::Serialize;
@@ -128,13 +129,21 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             }
             let until = token
                 .expires_at
-                .map_or_else(|| "until it is revoked".to_owned(), |end| format!("until {}", print::time(end)));
+                .map_or_else(|| "until it is revoked".to_owned(), |end| format!("until {}", print::date(end)));
             let (id, name, does, place) = (token.id, &token.name, does(&token), places(&token));
             app.note(&format!("token {id} ({name}): {does} {place}, {until}; it is not shown again"));
         }
         Command::List => {
             let tokens = ops::token::tokens(&store, &app.context())?;
-            let heading = ["ID", "NAME", "COLLECTION", "MAY", "CREATED", "USED", "STATE"];
+            let heading = [
+                number("ID"),
+                text("NAME"),
+                text("COLLECTION"),
+                text("MAY"),
+                text("CREATED").least(2),
+                text("USED").least(1),
+                text("STATE"),
+            ];
             app.table("tokens", &Tokens { tokens: &tokens }, heading, (tokens.iter().map(row), "there are no tokens"))?;
         }
         Command::Revoke { token } => {
@@ -155,7 +164,7 @@ pub(super) fn random() -> Result<[u8; 32]> {
 
 fn row(token: &TokenReport) -> [String; 7] {
     let state = match (token.is_live, token.revoked_at, token.expires_at) {
-        (true, _, Some(end)) => format!("until {}", print::time(end)),
+        (true, _, Some(end)) => print::until(end),
         (true, _, None) => "until revoked".to_owned(),
         (false, Some(at), _) => format!("revoked {}", print::time(at)),
         (false, None, _) if token.is_orphaned => "ended with its collection".to_owned(),

@@ -1,6 +1,8 @@
 //! `wcas verify`
 
 use super::app::App;
+use super::look::Style;
+use super::print::Lines;
 use super::{End, print, sign, units};
 use std::io::Write;
 use std::path::PathBuf;
@@ -73,7 +75,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         deep: args.deep,
     };
     let report = ops::verify::verify(&store, &app.context(), &options)?;
-    let text = |out: &mut dyn Write| {
+    let text = |out: &mut Lines<'_>| {
         for problem in &report.problems {
             let state = if problem.repaired { " (repaired)" } else { "" };
             writeln!(out, "{}{state}: {}", word(problem.kind), problem.path.display())?;
@@ -97,7 +99,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             0 => "all good".to_owned(),
             count => print::count(count, "problem"),
         };
-        writeln!(out, "verified {blobs}, {bytes} in {:.2} s ({rate}/s): {problems}", report.seconds)
+        write!(out, "verified {blobs}, {bytes} in {:.2} s ({rate}/s): ", report.seconds)?;
+        end(out, &problems)
     };
     // What is wrong is told even when nothing else should be.
     if report.problems.is_empty() && report.damaged.is_empty() && report.trees.is_empty() {
@@ -127,6 +130,12 @@ fn word(kind: ProblemKind) -> &'static str {
     }
 }
 
+/// Ends the line that says how all went.
+fn end(out: &mut Lines<'_>, problems: &str) -> std::io::Result<()> {
+    out.styled(if problems == "all good" { Style::Good } else { Style::Bad }, problems)?;
+    writeln!(out)
+}
+
 fn tell_names(out: &mut dyn Write, filenames: &[String], collections: &[CollectionName]) -> std::io::Result<()> {
     if !filenames.is_empty() {
         writeln!(out, "  files: {}", filenames.join(", "))?;
@@ -143,7 +152,7 @@ fn bucket(app: &App, args: &Args) -> Result<End> {
     let store = app.open()?;
     let options = BucketOptions { max_duration: args.max_duration, rate: args.rate, repair: args.repair };
     let report = ops::verify::verify_bucket(&store, &app.context(), &options)?;
-    let text = |out: &mut dyn Write| {
+    let text = |out: &mut Lines<'_>| {
         for problem in &report.problems {
             let state = if problem.repaired { " (repaired)" } else { "" };
             let object = problem.object.clone().unwrap_or_else(|| problem.blake3.to_string());
@@ -156,7 +165,8 @@ fn bucket(app: &App, args: &Args) -> Result<End> {
             0 => "all good".to_owned(),
             count => print::count(count, "problem"),
         };
-        writeln!(out, "compared {objects}, read {} ({read}) in {:.2} s: {problems}", report.checked, report.seconds)
+        write!(out, "compared {objects}, read {} ({read}) in {:.2} s: ", report.checked, report.seconds)?;
+        end(out, &problems)
     };
     // What is wrong is told even when nothing else should be.
     if report.problems.is_empty() {

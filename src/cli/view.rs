@@ -198,7 +198,8 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
         let path = report.path.display();
         let sources: Vec<String> =
             report.collections.iter().map(|row| format!("{}@{}", row.name, row.revision)).collect();
-        writeln!(out, "{path}: {}, {files} of {projects}, {} made anew", sources.join(" + "), report.made)
+        let cost = app.cost(None);
+        writeln!(out, "{path}: {}, {files} of {projects}, {} made anew{cost}", sources.join(" + "), report.made)
     })?;
     for name in &report.theirs {
         app.note(&format!("left {name} as it is: somebody else put it there, with the right bytes"));

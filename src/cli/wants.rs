@@ -1,6 +1,7 @@
 //! `wcas wants`
 
 use super::app::App;
+use super::print::{number, text};
 use super::{End, print, units};
 use serde::Serialize;
 use wcas::error::Result;
@@ -52,7 +53,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         let (project, variant) = (want.project.to_string(), want.variant.to_string());
         [project, variant, want.count.to_string(), print::time(want.first_at), print::time(want.last_at)]
     });
-    let heading = ["PROJECT", "VARIANT", "TIMES", "FIRST", "LAST"];
+    let heading = [text("PROJECT"), text("VARIANT"), number("TIMES"), text("FIRST").least(1), text("LAST")];
     app.table("wants", &Document { wants: &wants }, heading, (rows, "no builder asked in vain"))?;
     Ok(End::Done)
 }

@@ -31,6 +31,7 @@ pub use probe::{
 pub use room::{Lease, has_room};
 pub use signature::{ChangeTimes, Signature};
 
+use crate::meter;
 use fault::{Change, point};
 use std::ffi::OsString;
 use std::fs::{DirEntry, File, FileType, OpenOptions};
@@ -121,6 +122,7 @@ pub fn read_parts(file: &File, path: &Path, mut take: impl FnMut(&[u8]) -> Resul
             Ok(0) => return Ok(total),
             Ok(count) => {
                 take(&buffer[..count])?;
+                meter::passed(count as u64);
                 total += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -262,7 +262,7 @@ fn import_on(
     // An import of what is there needs no session: that would cost it two commits.
     let mut session = None;
     let total = unknown.iter().map(|&index| items[index].size).sum();
-    context.progress.start("importing", total);
+    context.progress.start_files("importing", unknown.len() as u64, total);
     let mut warned;
     let (collections, outcomes) = loop {
         if !unknown.is_empty() {

@@ -66,13 +66,12 @@ pub(crate) fn fetch_all(store: &Store, context: &Context<'_>, rows: &[BlobRow]) 
     let session = store.session("fetch", context.now)?;
     let mut fetched = Vec::with_capacity(rows.len());
     let staging = &session.staging;
-    context.progress.start("fetching", rows.iter().map(|row| row.size).sum());
+    context.progress.start_files("fetching", rows.len() as u64, rows.iter().map(|row| row.size).sum());
     for batch in rows.chunks(BATCH) {
-        let staged = parallel::map(TRANSFERS, batch, |row| {
+        let staged = parallel::map(TRANSFERS, &store.manifest.named(batch), |(row, name)| {
             let generation = row.generation.as_deref().unwrap_or_default();
-            let staged = download(share, row, generation, staging, &|_, _| {});
-            context.progress.add(row.size);
-            staged
+            let fetch = || download(share, row, generation, staging, &|_, _| {});
+            context.progress.on(name, row.size, fetch)
         });
         for (row, staged) in batch.iter().zip(staged) {
             fetched.push(match staged {

@@ -144,9 +144,9 @@ impl Publisher<'_> {
                 let work = std::sync::Arc::new(work);
                 let prepare_all = move |work: &[(usize, bool)]| {
                     let prepare = |&(index, may_be_known): &(usize, bool)| {
-                        let prepared = files.prepare(index, &items[index], may_be_known);
-                        progress.add(items[index].size);
-                        (index, prepared)
+                        let item = &items[index];
+                        let prepare = || files.prepare(index, item, may_be_known);
+                        (index, progress.on(item.name.as_str(), item.size, prepare))
                     };
                     parallel::map(jobs, work, prepare)
                 };

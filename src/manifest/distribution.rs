@@ -1,10 +1,13 @@
 //! Rows of distributions: what an index says of bytes under a filename.
 
-use super::{BlobId, Result, Rows, Transaction};
+use super::{BlobId, BlobRow, Result, Rows, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::name::ProjectName;
 use crate::wheel::{Contents, DistributionFilename, Kind, VariantLabel};
 use rusqlite::{OptionalExtension, named_params};
+
+/// Whoever works on a blob of this size is seen to do so.
+const LARGE: u64 = 16 << 20;
 
 /// A distribution as a row holds it.
 #[derive(Debug, Clone)]
@@ -73,6 +76,14 @@ impl Rows {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([blob], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns each blob with the name by which it is shown while it is worked on. Filenames are looked up for large ones only: the
+    /// others are done before somebody could read them.
+    pub(crate) fn named<'b>(&self, blobs: &'b [BlobRow]) -> Vec<(&'b BlobRow, String)> {
+        let filename = |blob: &BlobRow| self.filenames(blob.id).ok()?.into_iter().next();
+        let name = |blob: &BlobRow| (blob.size >= LARGE).then(|| filename(blob)).flatten();
+        blobs.iter().map(|blob| (blob, name(blob).unwrap_or_else(|| blob.blake3.to_string()))).collect()
     }
 
     /// Tells whether some distribution has the metadata with this digest.

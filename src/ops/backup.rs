@@ -130,11 +130,10 @@ impl Making<'_> {
         }
         rows.retain(|row| row.generation.is_some());
         let (share, progress) = (self.share, self.context.progress);
-        progress.start("reading the backup", rows.iter().map(|row| row.size).sum());
-        let faults = parallel::map(TRANSFERS, &rows, |row| {
-            let fault = objects::read(share, row, &|_| {});
-            progress.add(row.size);
-            fault
+        progress.start_files("reading the backup", rows.len() as u64, rows.iter().map(|row| row.size).sum());
+        let named = self.store.manifest.named(&rows);
+        let faults = parallel::map(TRANSFERS, &named, |(row, name)| {
+            progress.on(name, row.size, || objects::read(share, row, &|_| {}))
         });
         progress.finish();
         for (row, fault) in rows.iter().zip(faults) {
@@ -157,13 +156,10 @@ impl Making<'_> {
             staging: Staging::new(self.scratch.dir().to_owned()),
         };
         let progress = self.context.progress;
-        progress.start("backing up", rows.iter().map(|row| row.size).sum());
+        progress.start_files("backing up", rows.len() as u64, rows.iter().map(|row| row.size).sum());
         for batch in rows.chunks(BATCH) {
-            let put = parallel::map(TRANSFERS, batch, |row| {
-                let put = source.put(row);
-                progress.add(row.size);
-                put
-            });
+            let named = self.store.manifest.named(batch);
+            let put = parallel::map(TRANSFERS, &named, |(row, name)| progress.on(name, row.size, || source.put(row)));
             for (row, put) in batch.iter().zip(put) {
                 match put? {
                     Ok(generation) => {

@@ -200,14 +200,14 @@ fn fill(
     let noted = store.blobs.noted_filenames()?;
     // Without threads of its own it takes longer.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(context.jobs.max(1)).build().ok();
-    context.progress.start("rebuilding", files.iter().map(|(_, size)| size).sum());
+    context.progress.start_files("rebuilding", files.len() as u64, files.iter().map(|(_, size)| size).sum());
     let transaction = manifest.write()?;
     let mut candidates = Vec::new();
     for batch in files.chunks(BATCH_FILES) {
         let read = |&(blake3, size): &(Blake3, u64)| {
-            let blob = look(store, &blake3, noted.get(&blake3).map_or(&[], Vec::as_slice));
-            context.progress.add(size);
-            (blake3, blob)
+            let names = noted.get(&blake3).map_or(&[][..], Vec::as_slice);
+            let name = names.first().map_or_else(|| blake3.to_string(), ToString::to_string);
+            (blake3, context.progress.on(&name, size, || look(store, &blake3, names)))
         };
         let looked: Vec<_> = match &pool {
             Some(pool) => pool.install(|| batch.par_iter().with_max_len(1).map(read).collect()),

@@ -93,14 +93,14 @@ fn put_blobs(
     let rows = manifest.blobs()?.into_iter().filter(|row| row.generation.is_none());
     let (here, lost): (Vec<BlobRow>, Vec<BlobRow>) = rows.partition(|row| row.state == State::Live);
     report.problems.extend(lost.iter().map(|row| format!("{}: its bytes are lost", row.blake3)));
-    context.progress.start("sharing", here.iter().map(|row| row.size).sum());
-    let put = |row: &BlobRow| -> crate::share::Result<Generation> {
-        let given = share.put_blob(&blobs.open(&row.blake3)?, &blobs.path(&row.blake3), &row.blake3)?;
-        context.progress.add(row.size);
-        Ok(given)
+    context.progress.start_files("sharing", here.len() as u64, here.iter().map(|row| row.size).sum());
+    let put = |(row, name): &(&BlobRow, String)| -> crate::share::Result<Generation> {
+        let file = blobs.open(&row.blake3)?;
+        let put = || share.put_blob(&file, &blobs.path(&row.blake3), &row.blake3);
+        context.progress.on(name, row.size, put)
     };
     for batch in here.chunks(BATCH) {
-        let put = parallel::map(TRANSFERS, batch, put);
+        let put = parallel::map(TRANSFERS, &manifest.named(batch), put);
         let transaction = manifest.write()?;
         for (row, put) in batch.iter().zip(put) {
             match put {

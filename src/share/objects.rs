@@ -8,6 +8,7 @@ use super::runtime::runtime;
 use super::{Bucket, Error, INCOMING, Location, Result, UNFINISHED, is_own};
 use crate::digest::Blake3;
 use crate::fs;
+use crate::meter;
 use bytes::Bytes;
 use futures_core::Stream;
 use object_store::path::Path as Key;
@@ -268,7 +269,9 @@ impl Bucket for Objects {
             };
             let mut parts = found.into_stream();
             while let Some(part) = next(&mut parts).await {
-                if let Err(error) = look(&part?) {
+                let part = part?;
+                meter::passed(part.len() as u64);
+                if let Err(error) = look(&part) {
                     failure = Some(error);
                     break;
                 }

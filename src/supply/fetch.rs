@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::intake::{ImportOptions, ImportedDistribution, Target, import};
 use crate::manifest::{RemoteCount, RemoteOutcome, RemoteRow};
+use crate::meter;
 use crate::remote::{Client, Failure, Moment, Watch};
 use crate::store::Store;
 use crate::wheel::Trust;
@@ -33,15 +34,12 @@ impl PullFailure {
     }
 }
 
-/// Returns what adds to a progress bar, from what a download tells: how much is there, which falls when a transfer starts over.
-pub(crate) fn added(add: &(dyn Fn(u64) + Sync)) -> impl Fn(Moment<'_>) -> std::result::Result<(), String> {
-    let there = std::cell::Cell::new(0);
-    move |moment| {
-        if let Moment::Grown(bytes) = moment {
-            add(bytes.saturating_sub(there.replace(bytes.max(there.get()))));
-        }
-        Ok(())
+/// Shows how far a download has come: how much is there, which falls when a transfer starts over.
+pub(crate) fn metered(moment: Moment<'_>) -> std::result::Result<(), String> {
+    if let Moment::Grown(bytes) = moment {
+        meter::reached(bytes);
     }
+    Ok(())
 }
 
 /// Brings one file into a collection. The inner error is the reason why not.
@@ -52,8 +50,7 @@ pub(crate) fn bring(
     task: &Task<'_>,
     target: &Target,
 ) -> Result<std::result::Result<ImportedDistribution, String>> {
-    let add = |bytes| context.progress.add(bytes);
-    let done = bring_watched(store, context, client, task, target, &added(&add))?;
+    let done = bring_watched(store, context, client, task, target, &metered)?;
     Ok(done.map_err(|unbrought| unbrought.reason()))
 }
 
@@ -74,8 +71,11 @@ pub(crate) fn bring_watched(
             return Ok(imported.map_err(PullFailure::Import));
         }
         let scratch = store.scratch()?;
-        context.progress.start(&format!("downloading {}", task.file.name.as_str()), task.file.size.unwrap_or(0));
-        let done = task.download(client, &store.locks(), &|| task.known(store), scratch.dir().join("0"), watch);
+        let (name, size) = (task.file.name.as_str(), task.file.size.unwrap_or(0));
+        context.progress.start_files("downloading", 1, size);
+        let to = scratch.dir().join("0");
+        let download = || task.download(client, &store.locks(), &|| task.known(store), to, watch);
+        let done = context.progress.on(name, size, download);
         context.progress.finish();
         match done {
             Ok(fetched) => {

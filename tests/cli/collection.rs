@@ -37,17 +37,17 @@ fn history_is_told_newest_first() {
     exit 0
     --- stdout
     REVISION  TIME                  OPERATION  KIND        CHANGES  WHO  WHAT
-    5         [time]  5          rollback    +0 -1    [who]  to 1
-    4         [time]  4          undo        +1 -0    [who]  invalidate demo==1.0
-    3         [time]  3          invalidate  +0 -1    [who]  demo==1.0 (undone by 4)
-    2         [time]  2          import      +1 -0    [who]  1 distribution into cuda [release]
-    1         [time]  1          import      +1 -0    [who]  1 distribution into cuda
+           5  [time]          5  rollback    +0 -1    [who]  to 1
+           4  [time]          4  undo        +1 -0    [who]  invalidate demo==1.0
+           3  [time]          3  invalidate  +0 -1    [who]  demo==1.0 (undone by 4)
+           2  [time]          2  import      +1 -0    [who]  1 distribution into cuda [release]
+           1  [time]          1  import      +1 -0    [who]  1 distribution into cuda
     ");
     assert_output!(env.run(["collection", "list"]), @r"
     exit 0
     --- stdout
     COLLECTION  REVISION  DISTRIBUTIONS  FALLBACKS  RULES  SNAPSHOTS
-    cuda        5         1              -          -      release@2
+    cuda               5              1  -          -      release@2
     ");
     assert_output!(env.run(["collection", "diff", "cuda@release", "cuda"]), @r"
     exit 0
@@ -336,7 +336,7 @@ fn a_guard_is_set_shown_and_taken_away() {
     exit 0
     --- stdout
     COLLECTION  REVISION  DISTRIBUTIONS  FALLBACKS  RULES                                  SNAPSHOTS
-    shared      0         0              -          accelerator cuda+rocm (warns, strict)  -
+    shared             0              0  -          accelerator cuda+rocm (warns, strict)  -
     ");
     let row = env.json(["collection", "list"])["collections"][0]["guard"].clone();
     assert_eq!(row, serde_json::json!({"accelerators": ["cuda", "rocm"], "is_warning": true, "is_strict": true}));

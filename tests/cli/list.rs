@@ -20,7 +20,7 @@ fn tables_and_details_read_well() {
     assert_output!(env.run(["list"]), @r"
     exit 0
     --- stdout
-    COLLECTION  PROJECT  VERSION  BUILD  SIZE   FILENAME
+    COLLECTION  PROJECT  VERSION  BUILD   SIZE  FILENAME
     cuda        idna     3.10     -      882 B  idna-3.10-py3-none-any.whl
     cuda        torch    2.5.1    7      953 B  torch-2.5.1-7-py3-none-any.whl
     shared      idna     3.10     -      882 B  idna-3.10-py3-none-any.whl
@@ -28,7 +28,7 @@ fn tables_and_details_read_well() {
     assert_output!(env.run(["list", "--collection", "shared"]), @r"
     exit 0
     --- stdout
-    COLLECTION  PROJECT  VERSION  BUILD  SIZE   FILENAME
+    COLLECTION  PROJECT  VERSION  BUILD   SIZE  FILENAME
     shared      idna     3.10     -      882 B  idna-3.10-py3-none-any.whl
     ");
     assert_output!(env.run(["show", "torch"]), @r"
@@ -69,9 +69,9 @@ fn tables_and_details_read_well() {
     3 distributions in collections, 2.7 kB: 882 B saved by sharing
     not all verified yet
 
-    COLLECTION  REVISION  DISTRIBUTIONS  SIZE    ITS OWN  SHARED
-    cuda        1         2              1.8 kB  953 B    882 B
-    shared      1         1              882 B   0 B      882 B
+    COLLECTION  REVISION  DISTRIBUTIONS    SIZE  ITS OWN  SHARED
+    cuda               1              2  1.8 kB    953 B   882 B
+    shared             1              1   882 B      0 B   882 B
 
     lookups: hits 0, misses 0 (0.0 % hits); stored 3
     ");
@@ -124,7 +124,7 @@ fn lookup_prints_one_path_that_ends_in_the_filename() {
     assert_output!(env.run(["list", "idna"]), @r"
     exit 0
     --- stdout
-    COLLECTION  PROJECT  VERSION  BUILD  SIZE   FILENAME
+    COLLECTION  PROJECT  VERSION  BUILD   SIZE  FILENAME
     cuda        idna     3.10     -      882 B  idna-3.10-py3-none-any.whl  (bytes lost)
     shared      idna     3.10     -      882 B  idna-3.10-py3-none-any.whl  (bytes lost)
     ");

@@ -32,6 +32,7 @@ mod route;
 mod run;
 mod status;
 mod store;
+mod terminal;
 mod tree;
 mod tree_changes;
 mod variants;

@@ -102,8 +102,8 @@ fn remotes_are_added_changed_listed_and_removed() {
     exit 0
     --- stdout
     COLLECTION  PRIORITY  REMOTE  URL                            RULES                                                                                        HEALTH
-    cuda        -1        first   http://127.0.0.1:9/            only nvidia-* torch                                                                          unknown
-    cuda        0         mirror  https://index.example/simple/  except internal-*, older than 7d, not found 403, insecure, unhashed, listed, auth env:TOKEN  unknown
+    cuda              -1  first   http://127.0.0.1:9/            only nvidia-* torch                                                                          unknown
+    cuda               0  mirror  https://index.example/simple/  except internal-*, older than 7d, not found 403, insecure, unhashed, listed, auth env:TOKEN  unknown
     ");
     assert_output!(env.run(["--json", "remote", "list"]), @r#"
     exit 0
@@ -131,8 +131,8 @@ fn remotes_are_added_changed_listed_and_removed() {
     exit 0
     --- stdout
     COLLECTION  REVISION  DISTRIBUTIONS  FALLBACKS  RULES  SNAPSHOTS
-    cuda        0         0              -          -      -
-    shared      0         0              -          -      -
+    cuda               0              0  -          -      -
+    shared             0              0  -          -      -
     ");
 }
 
@@ -249,9 +249,9 @@ fn stats_and_doctor_tell_of_remotes() {
     assert!(stats["lookups"]["by_remote"].is_object());
     let text = env.ok(["stats"]).stdout;
     assert_output!(&text[text.find("REMOTE").unwrap()..], @r"
-    REMOTE  HITS  MISSES  FAILURES  SIZE    TIME
-    gone    0     2       0         1.5 kB  0.2 s
-    mirror  2     0       2         3.0 kB  0.5 s
+    REMOTE  HITS  MISSES  FAILURES    SIZE   TIME
+    gone       0       2         0  1.5 kB  0.2 s
+    mirror     2       0         2  3.0 kB  0.5 s
     ");
     let text = env.ok(["doctor"]).stdout;
     let finding =
@@ -264,7 +264,7 @@ fn stats_and_doctor_tell_of_remotes() {
     exit 0
     --- stdout
     COLLECTION  PRIORITY  REMOTE  URL                            RULES  HEALTH
-    shared      0         mirror  https://index.example/simple/  -      failing, last at [time]: connection refused
+    shared             0  mirror  https://index.example/simple/  -      failing, last at [time]: connection refused
     ");
 }
 

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionRow, Rows, Scope, SignatureRow};
+use crate::meter;
 use crate::name::CollectionName;
 use crate::signed::signers::Signers;
 use crate::signed::sshsig::Signature;
@@ -225,7 +226,7 @@ fn check(
         }
     }
     let files: Vec<&ListedFile> = now.iter().filter(|file| parsed.find(&file.filename).is_some()).collect();
-    context.progress.start("hashing", files.iter().map(|file| file.size).sum());
+    context.progress.start_files("hashing", files.len() as u64, files.iter().map(|file| file.size).sum());
     let blobs = files.iter().map(|file| Ok((*file, rows.find_blob_by_sha256(&file.sha256)?)));
     let blobs = blobs.collect::<Result<Vec<_>>>()?;
     let own = &store.blobs;
@@ -234,8 +235,8 @@ fn check(
         .filter_map(|(file, blob)| {
             let state = blob.as_ref().filter(|blob| blob.state.is_available());
             let opened = state.and_then(|blob| own.open(&blob.blake3).ok());
-            let found = opened.and_then(|bytes| digest_of(bytes).ok());
-            context.progress.add(file.size);
+            let found =
+                context.progress.on(&file.filename, file.size, || opened.and_then(|bytes| digest_of(bytes).ok()));
             match found {
                 Some(digest) if digest == file.sha256 => None,
                 Some(digest) => Some((file, format!("its bytes have the SHA-256 digest {digest}"))),
@@ -258,7 +259,10 @@ pub(crate) fn digest_of(mut bytes: impl Read) -> std::io::Result<Sha256> {
     loop {
         match bytes.read(&mut part)? {
             0 => return Ok(Sha256::from_bytes(hasher.finalize().into())),
-            count => hasher.update(&part[..count]),
+            count => {
+                hasher.update(&part[..count]);
+                meter::passed(count as u64);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::manifest::RemoteOutcome;
 use crate::name::RemoteName;
 use crate::parallel;
 use crate::store::Store;
-use crate::supply::fetch::{added, count, count_failure, note};
+use crate::supply::fetch::{count, count_failure, metered, note};
 use crate::supply::moved::moved;
 use crate::supply::task::{DownloadFailure, Fetched, Task};
 use crate::wheel::Trust;
@@ -85,14 +85,13 @@ impl Run<'_> {
         let mut beside = Store::open(store.root())?;
         beside.manifest.set_actor(store.manifest.actor().clone());
         let beside = Mutex::new(beside);
-        context.progress.start("downloading", total);
+        context.progress.start_files("downloading", wanted.len() as u64, total);
         let (sender, receiver) = mpsc::channel();
         let stop = AtomicBool::new(false);
         let done = std::thread::scope(|scope| {
             let (scratch, locks, wanted, stop, beside) = (&scratch, &locks, &wanted, &stop, &beside);
             let threads = self.options.downloads;
             let work = move |sender: mpsc::Sender<_>| {
-                let add = |bytes| context.progress.add(bytes);
                 parallel::map(threads, wanted, |&place| {
                     if stop.load(Ordering::Relaxed) {
                         return;
@@ -101,7 +100,11 @@ impl Run<'_> {
                     // A receiver that is gone has met an error of the store, which ends the pull.
                     let task = &tasks[place];
                     let is_there = || task.known(&beside.lock().unwrap_or_else(PoisonError::into_inner));
-                    let fetch = |task: &Task<'_>| task.download(client, locks, &is_there, to.clone(), &added(&add));
+                    let fetch = |task: &Task<'_>| {
+                        let (name, size) = (task.file.name.as_str(), task.file.size.unwrap_or(0));
+                        let download = || task.download(client, locks, &is_there, to.clone(), &metered);
+                        context.progress.on(name, size, download)
+                    };
                     let mut done = fetch(task);
                     if let Err(DownloadFailure::Failed(failure)) = &done {
                         let found = {

@@ -210,11 +210,14 @@ fn send_all(store: &Store, context: &Context<'_>, remote: &RemoteRow, report: &m
             return Ok(());
         }
     };
-    context.progress.start("sending", 0);
     let mut failures = 0;
     // Asked again under the lock: whoever had it may have sent some of them.
-    for row in due(store, remote)? {
-        let fate = sending.send(&row)?;
+    let waiting = due(store, remote)?;
+    let sizes = waiting.iter().map(|row| Ok(store.manifest.blob(row.blob)?.map_or(0, |blob| blob.size)));
+    let sizes = sizes.collect::<Result<Vec<u64>>>()?;
+    context.progress.start_files("sending", waiting.len() as u64, sizes.iter().sum());
+    for (row, size) in waiting.into_iter().zip(sizes) {
+        let fate = context.progress.on(&row.filename, size, || sending.send(&row))?;
         failures = if settle(store, context, remote, &row, fate, report)? { failures + 1 } else { 0 };
         if failures == MAX_FAILURES {
             let reason = format!("it failed {MAX_FAILURES} times in a row, and the rest waits");

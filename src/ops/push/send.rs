@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::fs;
 use crate::keep::health::{open_blob, read_through};
 use crate::manifest::{Entry, RemoteRow, WaitingRow};
+use crate::meter;
 use crate::remote::{
     Client, Failure, Layout, PageAnswer, Source, UploadAnswer, UploadContent, UploadForm, discover, project_page_url,
 };
@@ -16,7 +17,6 @@ use crate::store::Store;
 use crate::supply::page;
 use crate::wheel::Metadata;
 use crate::words::reason;
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use url::Url;
@@ -42,7 +42,6 @@ pub(super) enum Fate {
 /// A remote that is sent to, and what is found out about it on the way.
 pub(super) struct Sending<'a> {
     store: &'a Store,
-    context: &'a Context<'a>,
     client: &'a Client,
     remote: &'a RemoteRow,
     /// The remote as it is read.
@@ -80,7 +79,7 @@ impl<'a> Sending<'a> {
         let url = upload_url(&remote.settings)
             .ok_or_else(|| format!("where it takes files is not known: `wcas remote set {name} --upload-url URL`"))?;
         let uploads = Source { url, ..pages.clone() };
-        Ok(Self { store, context, client, remote, pages, uploads, dialect: Dialect::Unknown })
+        Ok(Self { store, client, remote, pages, uploads, dialect: Dialect::Unknown })
     }
 
     /// Sends a file, unless the remote has it or nobody wants it there any more.
@@ -137,9 +136,7 @@ impl<'a> Sending<'a> {
         let content = UploadContent { filename: entry.filename.clone(), file, size };
         let form = UploadForm { fields, sha256: entry.sha256, content: Some(content) };
         let url = if self.dialect == Dialect::Wcas { keeping(&self.uploads.url) } else { self.uploads.url.clone() };
-        let seen = Cell::new(0);
-        let progress = |sent: u64| self.context.progress.add(sent.saturating_sub(seen.replace(sent)));
-        let answer = self.client.upload(&self.uploads, &url, form, &progress);
+        let answer = self.client.upload(&self.uploads, &url, form, &meter::reached);
         understood(answer, |answer| of_upload(answer, self.dialect, &entry.sha256))
     }
 

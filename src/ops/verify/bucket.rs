@@ -136,16 +136,19 @@ impl Reading<'_> {
     /// Reads objects until the time is over. Returns the bad ones.
     fn read_all(&self, rows: &[BlobRow], report: &mut BucketReport) -> Result<Vec<(BlobRow, Fault)>> {
         let mut bad = Vec::new();
-        self.context.progress.start("reading the share", rows.iter().map(|row| row.size).sum());
+        self.context.progress.start_files(
+            "reading the share",
+            rows.len() as u64,
+            rows.iter().map(|row| row.size).sum(),
+        );
         let mut begun = 0;
         for batch in rows.chunks(BATCH) {
             let (share, pace, deadline, progress) = (self.share, self.pace, self.deadline, self.context.progress);
-            let looks = parallel::map(TRANSFERS, batch, |row| {
+            let looks = parallel::map(TRANSFERS, &self.store.manifest.named(batch), |(row, name)| {
                 let is_over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
                 (!is_over).then(|| {
-                    let look = objects::read(share, row, &|bytes| pace.took(bytes));
-                    progress.add(row.size);
-                    look
+                    let read = || objects::read(share, row, &|bytes| pace.took(bytes));
+                    progress.on(name, row.size, read)
                 })
             });
             // Of several at a time a later one may have begun just before the time was over: it is read once more.

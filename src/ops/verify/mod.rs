@@ -139,12 +139,13 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
         rows.sort_by_key(|row| std::cmp::Reverse(row.size));
     }
     let threads = if options.threads == 0 { context.jobs } else { options.threads }.clamp(1, rows.len().max(1));
-    context.progress.start("verifying", rows.iter().map(|row| row.size).sum());
+    context.progress.start_files("verifying", rows.len() as u64, rows.iter().map(|row| row.size).sum());
     let mut report = VerifyReport::default();
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let reader =
         Reader { blobs: &store.blobs, rows: &rows, quick: options.quick, pace: Pace::new(options.rate, started) };
+    let named = store.manifest.named(&rows);
     let (sender, receiver) = mpsc::channel();
     let work = |sender: mpsc::Sender<(usize, Look)>| {
         loop {
@@ -153,8 +154,8 @@ pub fn verify(store: &Store, context: &Context<'_>, options: &VerifyOptions) -> 
             if is_over || index >= reader.rows.len() || stop.load(Ordering::Relaxed) {
                 return;
             }
-            let look = reader.look(index, threads);
-            context.progress.add(reader.rows[index].size);
+            let (row, name) = &named[index];
+            let look = context.progress.on(name, row.size, || reader.look(index, threads));
             if sender.send((index, look)).is_err() {
                 return;
             }

@@ -52,7 +52,14 @@ pub(super) fn make_simple(
     let links = maker(store, options.link, &tree.projects_dir().join("x"));
     let count_of = |index: usize| projects[index].entries.len();
     let total: usize = plan.make.iter().map(|&index| count_of(index)).sum();
-    context.progress.start("linking", total as u64);
+    let bytes_of = |index: usize| projects[index].entries.iter().map(|entry| entry.size).sum::<u64>();
+    let is_copied = matches!(options.link, LinkKind::Copy | LinkKind::Reflink);
+    if is_copied {
+        let bytes = plan.make.iter().map(|&index| bytes_of(index)).sum();
+        context.progress.start_files("copying", plan.make.len() as u64, bytes);
+    } else {
+        context.progress.start("linking", total as u64);
+    }
     let is_elsewhere = fs::device(&tree.projects_dir())? != fs::device(store.root())?;
     let mut start = 0;
     while start < plan.make.len() {
@@ -67,7 +74,11 @@ pub(super) fn make_simple(
         make_sidecars(store, chunk.iter().flat_map(|&index| projects[index].entries), is_elsewhere)?;
         let blobs = &store.blobs;
         chunk.par_iter().try_for_each(|&index| {
-            let done = tree.make(&wanted[index], &content(blobs, &projects[index]), &links);
+            let make = || tree.make(&wanted[index], &content(blobs, &projects[index]), &links);
+            if is_copied {
+                return context.progress.on(projects[index].project.as_str(), bytes_of(index), make);
+            }
+            let done = make();
             context.progress.add(count_of(index) as u64);
             done
         })?;

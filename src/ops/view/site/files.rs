@@ -75,7 +75,8 @@ pub(super) fn bring(store: &Store, context: &Context<'_>, marked: &Marked<'_>, e
         .collect();
     let mut brought = Brought::default();
     let mut can_copy = true;
-    context.progress.start("publishing", lacking.iter().map(|(_, entry)| entry.size).sum());
+    let bytes = lacking.iter().map(|(_, entry)| entry.size).sum();
+    context.progress.start_files("publishing", lacking.len() as u64, bytes);
     for batch in lacking.chunks(BATCH) {
         let mut rows = Vec::with_capacity(batch.len());
         for (key, entry) in batch {
@@ -84,9 +85,8 @@ pub(super) fn bring(store: &Store, context: &Context<'_>, marked: &Marked<'_>, e
                 None => _ = brought.lost.insert(entry.blob),
             }
         }
-        let rest = copy(store, marked, rows, &mut can_copy, &mut brought);
+        let rest = copy(store, context, marked, rows, &mut can_copy, &mut brought);
         upload(store, context, marked, rest, &mut brought)?;
-        context.progress.add(batch.iter().map(|(_, entry)| entry.size).sum());
     }
     context.progress.finish();
     Ok(brought)
@@ -95,6 +95,7 @@ pub(super) fn bring(store: &Store, context: &Context<'_>, marked: &Marked<'_>, e
 /// Copies what can be copied, and returns the rest. Some servers can't copy: after the first refusal nothing more is asked of them.
 fn copy(
     store: &Store,
+    context: &Context<'_>,
     marked: &Marked<'_>,
     lacking: Vec<Lacking>,
     can_copy: &mut bool,
@@ -111,7 +112,10 @@ fn copy(
     for (lacking, copied) in lacking.into_iter().zip(copied) {
         *can_copy &= copied.is_ok();
         match copied {
-            Ok(true) => brought.copied += 1,
+            Ok(true) => {
+                // The bucket did it by itself.
+                context.progress.on(&lacking.key, lacking.row.size, || brought.copied += 1);
+            }
             _ => rest.push(lacking),
         }
     }
@@ -142,10 +146,10 @@ fn upload(
         }
     }
     // The manifest belongs to this thread.
-    let (blobs, site) = (&store.blobs, marked.site);
+    let (blobs, site, progress) = (&store.blobs, marked.site, context.progress);
     let uploaded = parallel::map(TRANSFERS, &usable, |Lacking { key, row }| -> Result<()> {
         let (file, path) = (blobs.open(&row.blake3)?, blobs.path(&row.blake3));
-        Ok(site.upload(key, (&file, &path), &row.blake3, WHEEL)?)
+        Ok(progress.on(key, row.size, || site.upload(key, (&file, &path), &row.blake3, WHEEL))?)
     });
     for done in uploaded {
         done?;
