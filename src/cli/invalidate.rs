@@ -34,7 +34,7 @@ pub(super) struct InvalidateArgs {
 
 pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
     let store = app.open_or_rehearse(args.dry_run)?;
-    let filter = args.within.filter(args.specs)?;
+    let filter = args.within.filter_to_change(args.specs)?;
     if args.all && !args.yes && !args.dry_run {
         let mut count = 0;
         ops::list::each_listed(&store, &filter, &mut |_| {
@@ -121,11 +121,11 @@ pub(super) struct UnyankArgs {
 }
 
 pub(super) fn yank(app: &App, args: YankArgs) -> Result<End> {
-    mark(app, "yank", &args.selection.filter()?, args.everywhere, Some(&args.reason))
+    mark(app, "yank", &args.selection.filter_to_change()?, args.everywhere, Some(&args.reason))
 }
 
 pub(super) fn unyank(app: &App, args: UnyankArgs) -> Result<End> {
-    mark(app, "unyank", &args.selection.filter()?, args.everywhere, None)
+    mark(app, "unyank", &args.selection.filter_to_change()?, args.everywhere, None)
 }
 
 #[derive(Serialize)]

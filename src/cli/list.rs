@@ -3,6 +3,7 @@
 use super::app::App;
 use super::route::{Strategy, own, tell_unknown};
 use super::select::{Selection, Within};
+use super::miss::{self, Miss};
 use super::{End, print};
 use serde::Serialize;
 use std::io::Write;
@@ -59,11 +60,17 @@ pub(super) struct WhyArgs {
 #[derive(Serialize)]
 struct ShowDocument<'a> {
     distributions: &'a [ShowReport],
+    /// What nothing matches.
+    #[serde(skip_serializing_if = "<[Miss]>::is_empty")]
+    misses: &'a [Miss],
 }
 
 #[derive(Serialize)]
 struct WhyDocument<'a> {
     blobs: &'a [WhyReport],
+    /// What nothing matches.
+    #[serde(skip_serializing_if = "<[Miss]>::is_empty")]
+    misses: &'a [Miss],
 }
 
 pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
@@ -97,8 +104,15 @@ fn row(listed: &Listed) -> [String; 6] {
 
 pub(super) fn show(app: &App, args: ShowArgs) -> Result<End> {
     let store = app.open()?;
-    let found = ops::list::show(&store, &args.selection.filter()?)?;
-    app.report("show", &ShowDocument { distributions: &found }, |out| {
+    let filter = args.selection.filter()?;
+    let found = match ops::list::show(&store, &filter) {
+        Ok(found) => found,
+        Err(error) => {
+            let document = |misses: &[Miss]| app.report("show", &ShowDocument { distributions: &[], misses }, |_| Ok(()));
+            return miss::of_filter(app, &store, &filter, error, document);
+        }
+    };
+    app.report("show", &ShowDocument { distributions: &found, misses: &[] }, |out| {
         for (index, report) in found.iter().enumerate() {
             if index > 0 {
                 writeln!(out)?;
@@ -163,8 +177,15 @@ pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
         return sight(app, variant, args.strategy, &own(app, &args.requirements)?, &args.selection.filter()?);
     }
     let store = app.open()?;
-    let found = ops::list::why(&store, &app.context(), &args.selection.filter()?)?;
-    app.report("why", &WhyDocument { blobs: &found }, |out| {
+    let filter = args.selection.filter()?;
+    let found = match ops::list::why(&store, &app.context(), &filter) {
+        Ok(found) => found,
+        Err(error) => {
+            let document = |misses: &[Miss]| app.report("why", &WhyDocument { blobs: &[], misses }, |_| Ok(()));
+            return miss::of_filter(app, &store, &filter, error, document);
+        }
+    };
+    app.report("why", &WhyDocument { blobs: &found, misses: &[] }, |out| {
         for report in &found {
             let names =
                 if report.filenames.is_empty() { "(no filename)".to_owned() } else { report.filenames.join(", ") };

@@ -18,6 +18,7 @@ mod list;
 mod listen;
 mod log;
 mod lookup;
+mod miss;
 mod names;
 mod pgpass;
 mod pin;

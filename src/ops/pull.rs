@@ -18,7 +18,7 @@ use crate::digest::Sha256;
 use crate::error::Result;
 use crate::intake::{Outcome, Target};
 use crate::keep::health::is_usable;
-use crate::manifest::{CollectionRow, RemoteRow, Rows};
+use crate::manifest::{CollectionRow, RemoteRow, Rows, Scope};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::remote::Client;
 use crate::requirement::Spec;
@@ -239,7 +239,7 @@ impl Run<'_> {
     /// Looks into a collection. Where that has the project in quarantine, the way ends.
     fn look_into(&self, collection: &CollectionRow, item: &mut PendingRequirement<'_>) -> Result<()> {
         let (rows, wish) = (&self.store.manifest, &item.want.wish);
-        let found = candidates(rows, collection, wish, (item.path.own.as_ref(), &self.blocks))?;
+        let found = candidates(rows, (collection, Scope::Live), wish, (item.path.own.as_ref(), &self.blocks))?;
         for entry in found.entries {
             let Some(row) = rows.blob(entry.blob)? else { continue };
             if is_usable(self.store, &row)? {

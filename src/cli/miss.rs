@@ -1,0 +1,64 @@
+//! What is said where nothing was found: why, and what is near.
+
+use super::End;
+use super::app::App;
+use serde::Serialize;
+use wcas::catalog::at::RevisionSpec;
+use wcas::catalog::near::Near;
+use wcas::catalog::search::Filter;
+use wcas::catalog::wish::Wish;
+use wcas::error::Result;
+use wcas::requirement::Spec;
+use wcas::{Error, Store, ops};
+
+/// A specification that nothing matches, and what is near.
+#[derive(Serialize)]
+pub(super) struct Miss {
+    spec: String,
+    #[serde(flatten)]
+    near: Near,
+}
+
+/// Says what is near, below the line that says what was missed.
+pub(super) fn tell(app: &App, near: &Near) {
+    near.lines().iter().for_each(|line| app.note(&format!("  {line}")));
+}
+
+/// Tells what a filter's specifications missed, where a command failed for that; any other error stays one. `document` prints what
+/// the command answers then.
+pub(super) fn of_filter(
+    app: &App,
+    store: &Store,
+    filter: &Filter,
+    error: Error,
+    document: impl FnOnce(&[Miss]) -> Result<()>,
+) -> Result<End> {
+    if !matches!(error, Error::NoMatch(_)) {
+        return Err(error);
+    }
+    let mut misses = Vec::new();
+    for spec in &filter.specs {
+        let one = Filter { specs: vec![spec.clone()], ..filter.clone() };
+        if ops::list::list(store, &one)?.is_empty() {
+            let wish = Wish::new(spec.clone(), filter.tags.clone());
+            misses.push(of_wish(store, &filter.collections, &wish)?);
+        }
+    }
+    document(&misses)?;
+    for Miss { spec, near } in &misses {
+        app.warn(&format!("wcas: nothing matches {spec}"));
+        tell(app, near);
+    }
+    if misses.is_empty() { Err(error) } else { Ok(End::NotFound) }
+}
+
+/// Finds what is near to a wish that was missed.
+pub(super) fn of_wish(store: &Store, collections: &[RevisionSpec], wish: &Wish) -> Result<Miss> {
+    Ok(Miss { spec: wish.spec.to_string(), near: ops::lookup::near_to(store, collections, wish)? })
+}
+
+/// The same of a project.
+pub(super) fn of_project(store: &Store, collection: &RevisionSpec, project: &str) -> Result<Miss> {
+    let spec: Spec = project.parse()?;
+    of_wish(store, std::slice::from_ref(collection), &Wish::new(spec, Default::default()))
+}
