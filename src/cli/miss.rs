@@ -7,8 +7,9 @@ use wcas::catalog::at::RevisionSpec;
 use wcas::catalog::near::Near;
 use wcas::catalog::search::Filter;
 use wcas::catalog::wish::Wish;
+use wcas::catalog::view_contents::Shown;
 use wcas::error::Result;
-use wcas::requirement::Spec;
+use wcas::name::ProjectName;
 use wcas::{Error, Store, ops};
 
 /// A specification that nothing matches, and what is near.
@@ -16,7 +17,7 @@ use wcas::{Error, Store, ops};
 pub(super) struct Miss {
     spec: String,
     #[serde(flatten)]
-    near: Near,
+    pub(super) near: Near,
 }
 
 /// Says what is near, below the line that says what was missed.
@@ -57,8 +58,18 @@ pub(super) fn of_wish(store: &Store, collections: &[RevisionSpec], wish: &Wish) 
     Ok(Miss { spec: wish.spec.to_string(), near: ops::lookup::near_to(store, collections, wish)? })
 }
 
-/// The same of a project.
-pub(super) fn of_project(store: &Store, collection: &RevisionSpec, project: &str) -> Result<Miss> {
-    let spec: Spec = project.parse()?;
-    of_wish(store, std::slice::from_ref(collection), &Wish::new(spec, Default::default()))
+/// Finds what is near to a project that a view hasn't got.
+pub(super) fn of_view(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Miss> {
+    Ok(Miss { spec: project.to_string(), near: ops::lookup::near_in_view(store, shown, project)? })
+}
+
+impl Miss {
+    /// Tells it, or prints it as the document of this name; the error itself is told already.
+    pub(super) fn tell(&self, app: &App, document: &str) -> Result<End> {
+        if app.json {
+            app.report(document, self, |_| Ok(()))?;
+        }
+        tell(app, &self.near);
+        Ok(End::NotFound)
+    }
 }

@@ -9,7 +9,9 @@ use crate::catalog::blocks::Blocks;
 use crate::catalog::near::{Near, Searched, near};
 use crate::catalog::ownership::{OwnProjects, Ownership};
 use crate::catalog::reach::{Matter, Reach};
+use crate::catalog::search::TagFilter;
 use crate::catalog::search_order;
+use crate::catalog::view_contents::Shown;
 use crate::catalog::wish::{Wish, candidates};
 use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
@@ -17,9 +19,11 @@ use crate::error::Result;
 use crate::keep::health::is_usable;
 use crate::manifest::{CollectionRow, Entry, Outcome, Rows, Scope};
 use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::requirement::Spec;
 use crate::store::Store;
 use crate::supply::{self, AskedCollection, FileQuery, Patience, PullNote};
 use crate::wheel::BuildTag;
+use pep440_rs::VersionSpecifiers;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -115,6 +119,25 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
             Ok(LookupReport { miss: search.near()?, ..report })
         }
     }
+}
+
+/// Tells what is near to a project that a view hasn't got.
+pub fn near_in_view(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Near> {
+    let rows = store.manifest.read()?;
+    let (order, own) = match shown {
+        Shown::Collection { name, at } => {
+            let spec = RevisionSpec { collection: name.clone(), revision: at.clone() };
+            (scoped_rows(&rows, &[spec])?, None)
+        }
+        Shown::Variant { name, own, .. } => {
+            let order = search_order::order(&rows, name, Some(project))?;
+            let own = Ownership::read(&rows, name, own, Some(project))?;
+            (order.into_iter().map(|row| (row, Scope::Live)).collect(), Some(own))
+        }
+    };
+    let wish = Wish::new(Spec::Project { name: project.clone(), specifiers: VersionSpecifiers::empty() }, TagFilter::default());
+    let searched = Searched { order: &order, own: own.as_ref(), blocks: &Blocks::read(&rows)? };
+    near(&rows, &searched, &wish)
 }
 
 /// What is said of a distribution without its bytes.
