@@ -16,7 +16,9 @@ pub enum NameError {
     #[error("{0:?} is not a collection name: 1 to 100 of a-z, 0-9, '.', '_' and '-', with a letter or digit first")]
     Collection(String),
     /// A revision where a collection is meant.
-    #[error("{0:?} is a revision, and here a collection is named: leave out '@' and what follows; an older revision is only read")]
+    #[error(
+        "{0:?} is a revision, and here a collection is named: leave out '@' and what follows; an older revision is only read"
+    )]
     Revision(String),
     /// A revision without its number or name.
     #[error("{0:?} names no revision: write COLLECTION@NUMBER or COLLECTION@SNAPSHOT")]

@@ -3,14 +3,16 @@
 //!
 //! All of it is bounded: the rows of one project, and probes of an index for names that are a slip away.
 
+use super::at::CollectionAt;
 use super::blocks::Blocks;
 use super::ownership::Ownership;
 use super::rank::is_other_variant;
 use super::search::{TagFilter, is_meant, project_entries};
 use super::statuses::quarantine_in;
+use super::view_contents::Shown;
 use super::wish::Wish;
 use crate::error::Result;
-use crate::manifest::{CollectionRow, Entry, Rows, Scope};
+use crate::manifest::{CollectionId, CollectionRow, Entry, Rows, Scope};
 use crate::name::{CollectionName, ProjectName};
 use crate::requirement::{DigestSpec, Spec};
 use crate::wheel::{DistributionFilename, Target, WheelFilename};
@@ -100,21 +102,30 @@ pub(crate) fn near(rows: &Rows, searched: &Searched<'_>, wish: &Wish) -> Result<
     }
     near.set_elsewhere(elsewhere);
     if near.has.is_empty() {
-        let order: Vec<&CollectionRow> = searched.order.iter().map(|(row, _)| row).collect();
+        let order: Vec<_> = searched.order.iter().map(|(row, scope)| (row.id, *scope)).collect();
         near.similar = similar(rows, &order, &project, Slips::Two)?;
     }
     Ok(near)
 }
 
-/// Tells the versions of a project in some collections, and names of theirs that are one letter away; nothing else, for anybody may ask.
-pub(crate) fn briefly(rows: &Rows, order: &[&CollectionRow], project: &ProjectName) -> Result<Near> {
+/// Tells the versions of a project that a view shows, or, where it shows none, projects that it does whose names are one letter away. Nothing
+/// else, for anybody may ask: what the view hides or shadows is not told, nor which collections it is made of.
+pub(crate) fn in_view(rows: &Rows, name: &CollectionName, shown: &Shown, project: &ProjectName) -> Result<Near> {
+    let versions = |project: &ProjectName| -> Result<Vec<String>> {
+        let entries = shown.read(rows, Some(project))?.entries.into_iter();
+        Ok(entries.filter(|entry| entry.state.is_available()).map(|entry| entry.version).collect())
+    };
     let mut near = Near { project: Some(project.clone()), ..Near::default() };
-    for collection in order {
-        let entries = rows.project_entries(collection.id, project)?;
-        near.has.extend(versions_in(&collection.name, entries.into_iter().map(|entry| entry.version).collect()));
-    }
+    near.has.extend(versions_in(name, versions(project)?));
     if near.has.is_empty() {
-        near.similar = similar(rows, order, project, Slips::One)?;
+        let is_fixed = matches!(shown, Shown::Collection { at: Some(_), .. });
+        let scope = |at: &CollectionAt| if is_fixed { Scope::At(at.revision) } else { Scope::Live };
+        let order: Vec<_> = shown.sources(rows)?.into_iter().map(|(id, at)| (id, scope(&at))).collect();
+        for other in similar(rows, &order, project, Slips::One)? {
+            if !versions(&other)?.is_empty() {
+                near.similar.push(other);
+            }
+        }
     }
     Ok(near)
 }
@@ -184,18 +195,26 @@ impl Near {
 
     /// Returns the same in sentences, the nearest first.
     pub fn lines(&self) -> Vec<String> {
+        self.lines_but(|_| false)
+    }
+
+    /// Returns the same without the files that were told of already.
+    pub fn lines_but(&self, is_told: impl Fn(&LeftOut) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
         let named = self.project.as_ref().map_or("it", ProjectName::as_str);
         let told = |of: &VersionsIn| {
             let more = if of.more == 0 { String::new() } else { format!(" and {} more", of.more) };
             format!("{}{more}", of.versions.join(", "))
         };
-        lines.extend(self.left_out.iter().map(|file| format!("left out {} ({}): {}", file.filename, file.collection, file.reason)));
+        let left_out = self.left_out.iter().filter(|file| !is_told(file));
+        lines.extend(left_out.map(|file| format!("left out {} ({}): {}", file.filename, file.collection, file.reason)));
         if self.more_left_out > 0 {
             lines.push(format!("left out {} more", self.more_left_out));
         }
         lines.extend(self.has.iter().map(|of| format!("{} has {named} {}", of.collection, told(of))));
-        lines.extend(self.elsewhere.iter().map(|of| format!("not searched: {} has {named} {}", of.collection, told(of))));
+        lines.extend(
+            self.elsewhere.iter().map(|of| format!("not searched: {} has {named} {}", of.collection, told(of))),
+        );
         if self.more_elsewhere > 0 {
             lines.push(format!("{} more collections have it", self.more_elsewhere));
         }
@@ -292,15 +311,20 @@ enum Slips {
 }
 
 /// Returns projects of collections whose names may have been meant.
-fn similar(rows: &Rows, order: &[&CollectionRow], project: &ProjectName, slips: Slips) -> Result<Vec<ProjectName>> {
+fn similar(
+    rows: &Rows,
+    order: &[(CollectionId, Scope)],
+    project: &ProjectName,
+    slips: Slips,
+) -> Result<Vec<ProjectName>> {
     let name = project.as_str();
     if name.len() > LONGEST || name.len() < 2 {
         return Ok(Vec::new());
     }
     let known = |names: &[String]| -> Result<Vec<ProjectName>> {
         let mut found = BTreeSet::new();
-        for collection in order {
-            found.extend(rows.projects_among(collection.id, names)?);
+        for (collection, scope) in order {
+            found.extend(rows.projects_among(*collection, *scope, names)?);
         }
         Ok(found.into_iter().take(OFFERED).collect())
     };
@@ -330,7 +354,9 @@ fn one_slip(name: &str) -> BTreeSet<String> {
     }
     let names = found.into_iter().filter_map(|bytes| String::from_utf8(bytes).ok());
     // What isn't normalised is nobody's name.
-    names.filter(|other| other != name && other.parse::<ProjectName>().is_ok_and(|parsed| parsed.as_str() == other)).collect()
+    names
+        .filter(|other| other != name && other.parse::<ProjectName>().is_ok_and(|parsed| parsed.as_str() == other))
+        .collect()
 }
 
 /// Returns how many slips are between two names, if not more than a number; else more. Two letters that change places are one

@@ -92,7 +92,8 @@ fn ranked(rows: &Rows, collection: &CollectionRow, scope: Scope, wish: &Wish) ->
         Scope::Live => None,
         Scope::At(revision) => Some(revision.to_string()),
     };
-    let (collections, specs) = (vec![RevisionSpec { collection: collection.name.clone(), revision }], vec![wish.spec.clone()]);
+    let (collections, specs) =
+        (vec![RevisionSpec { collection: collection.name.clone(), revision }], vec![wish.spec.clone()]);
     let filter = Filter { collections, specs, tags: wish.tags.clone(), ..Filter::default() };
     let mut found = search::entries(rows, &filter)?;
     found.retain(|entry| wish.takes(Some(entry.sha256)) && wish.admits(entry.requires_python.as_deref()));

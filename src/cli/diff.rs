@@ -18,9 +18,13 @@ pub(super) fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec, is_stat: b
     if report.changes.is_empty() {
         app.note("nothing differs");
     }
-    app.report("collection-diff", &report, |out| {
-        if is_stat { stat(out, &report) } else { print(out, &report, app.verbose) }
-    })
+    app.report(
+        "collection-diff",
+        &report,
+        |out| {
+            if is_stat { stat(out, &report) } else { print(out, &report, app.verbose) }
+        },
+    )
 }
 
 /// Gives a collection an older content again, or tells what that would change.

@@ -142,7 +142,9 @@ fn sort(rows: &mut [Listed], key: Key, is_reversed: bool) {
     let version = |listed: &Listed| listed.version.parse::<pep440_rs::Version>().ok();
     match key {
         Key::Name => rows.sort_by_cached_key(|row| (row.project.clone(), version(row), row.filename.clone())),
-        Key::Version => rows.sort_by_cached_key(|row| (Reverse(version(row)), row.project.clone(), row.filename.clone())),
+        Key::Version => {
+            rows.sort_by_cached_key(|row| (Reverse(version(row)), row.project.clone(), row.filename.clone()))
+        }
         Key::Size => rows.sort_by_key(|row| Reverse(row.size)),
         Key::Time => rows.sort_by_key(|row| Reverse(row.uploaded_at)),
     }

@@ -79,7 +79,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if !report.hit {
         app.note(&format!("no match for {}", options.wish.spec));
     }
-    report.miss.iter().for_each(|near| miss::tell(app, near));
+    report.miss.iter().for_each(|near| miss::tell_rest(app, near, &report.notes, &report.unusable));
     Ok(if report.hit { End::Done } else { End::NotFound })
 }
 
@@ -95,6 +95,6 @@ fn metadata(app: &App, store: &Store, options: &LookupOptions) -> Result<End> {
     if !report.hit {
         app.note(&format!("no match for {}", options.wish.spec));
     }
-    report.miss.iter().for_each(|near| miss::tell(app, near));
+    report.miss.iter().for_each(|near| miss::tell_rest(app, near, &report.notes, &[]));
     Ok(if report.hit { End::Done } else { End::NotFound })
 }

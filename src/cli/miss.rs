@@ -4,10 +4,10 @@ use super::End;
 use super::app::App;
 use serde::Serialize;
 use wcas::catalog::at::RevisionSpec;
-use wcas::catalog::near::Near;
+use wcas::catalog::near::{LeftOut, Near};
 use wcas::catalog::search::Filter;
-use wcas::catalog::wish::Wish;
 use wcas::catalog::view_contents::Shown;
+use wcas::catalog::wish::Wish;
 use wcas::error::Result;
 use wcas::name::ProjectName;
 use wcas::{Error, Store, ops};
@@ -23,6 +23,13 @@ pub(super) struct Miss {
 /// Says what is near, below the line that says what was missed.
 pub(super) fn tell(app: &App, near: &Near) {
     near.lines().iter().for_each(|line| app.note(&format!("  {line}")));
+}
+
+/// Says the same without what notes have said already, or of files whose bytes are bad.
+pub(super) fn tell_rest(app: &App, near: &Near, notes: &[String], unusable: &[String]) {
+    let is_told =
+        |file: &LeftOut| unusable.contains(&file.filename) || notes.iter().any(|note| note.ends_with(&file.reason));
+    near.lines_but(is_told).iter().for_each(|line| app.note(&format!("  {line}")));
 }
 
 /// Tells what a filter's specifications missed, where a command failed for that; any other error stays one. `document` prints what

@@ -101,7 +101,7 @@ pub(super) fn tell(app: &App, report: &PullReport) -> Result<End> {
         for note in &unmet.notes {
             app.warn(&format!("  {}: {}", note.remote, note.text));
         }
-        miss::tell(app, &unmet.near);
+        miss::tell(app, &unmet.miss);
     }
     Ok(if report.missing.is_empty() { End::Done } else { End::Problems })
 }

@@ -1,9 +1,9 @@
 //! `wcas show`, `wcas why`
 
 use super::app::App;
+use super::miss::{self, Miss};
 use super::route::{Strategy, own, tell_unknown};
 use super::select::Selection;
-use super::miss::{self, Miss};
 use super::{End, print};
 use serde::Serialize;
 use std::io::Write;
@@ -68,7 +68,8 @@ pub(super) fn show(app: &App, args: ShowArgs) -> Result<End> {
     let found = match ops::list::show(&store, &filter) {
         Ok(found) => found,
         Err(error) => {
-            let document = |misses: &[Miss]| app.report("show", &ShowDocument { distributions: &[], misses }, |_| Ok(()));
+            let document =
+                |misses: &[Miss]| app.report("show", &ShowDocument { distributions: &[], misses }, |_| Ok(()));
             return miss::of_filter(app, &store, &filter, error, document);
         }
     };

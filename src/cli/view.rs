@@ -11,8 +11,8 @@ use wcas::catalog::view_contents::{Shown, WithheldFile};
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::{Error, ops};
 use wcas::ops::view::{TreeOptions, ViewOptions};
+use wcas::{Error, ops};
 
 /// Print a collection as a page or list, or write it as a tree
 ///
@@ -167,7 +167,8 @@ fn page(app: &App, args: Args) -> Result<End> {
     };
     let mut report = Ok((Vec::new(), Vec::new(), 0));
     let written = app.answer(|out| {
-        report = ops::view::view(&store, &options, out).map(|report| (report.left_out, report.withheld, report.unlocked));
+        report =
+            ops::view::view(&store, &options, out).map(|report| (report.left_out, report.withheld, report.unlocked));
         Ok(())
     });
     let (left_out, withheld, unlocked) = match (report, &options.project) {
@@ -181,7 +182,9 @@ fn page(app: &App, args: Args) -> Result<End> {
     written?;
     if unlocked > 0 {
         let count = print::count(unlocked, "file");
-        app.note(&format!("left out {count} of older versions or variants: an installer takes one version of a project"));
+        app.note(&format!(
+            "left out {count} of older versions or variants: an installer takes one version of a project"
+        ));
     }
     Ok(tell_left_out(app, &left_out, &withheld))
 }
@@ -240,7 +243,8 @@ pub(super) fn shown(
             Shown::Variant { name, sense: Sense::Variant, strategy, own }
         }
         None => {
-            let RevisionSpec { collection: name, revision } = collection.unwrap_or_else(|| CollectionName::shared().into());
+            let RevisionSpec { collection: name, revision } =
+                collection.unwrap_or_else(|| CollectionName::shared().into());
             if let (Some(at), Some(revision)) = (&at, &revision) {
                 return Err(Error::Refused(format!("--at {at} and {name}@{revision}: say the revision once")));
             }

@@ -142,10 +142,17 @@ mod tests {
 
     #[test]
     fn strangers_texts_stay_texts_and_nothing_is_a_list_too() {
-        let hostile = File { requires_python: Some(HOSTILE), url: HOSTILE.into(), ..file("demo-1-py3-none-any.whl", "demo", "1") };
+        let hostile = File {
+            requires_python: Some(HOSTILE),
+            url: HOSTILE.into(),
+            ..file("demo-1-py3-none-any.whl", "demo", "1")
+        };
         let (table, _) = locked(&[hostile]);
         assert_eq!(table["packages"][0]["wheels"][0]["url"].as_str(), Some(HOSTILE));
-        assert!(table["packages"][0].get("requires-python").is_none(), "what is no specifier would refuse the whole file");
+        assert!(
+            table["packages"][0].get("requires-python").is_none(),
+            "what is no specifier would refuse the whole file"
+        );
         assert_eq!(locked(&[]).0["packages"].as_array().map(Vec::len), Some(0));
     }
 }

@@ -1,6 +1,6 @@
 //! What is near a name that isn't there: a project's versions wherever they are, and names like it.
 
-use super::{CollectionId, Result, Rows};
+use super::{CollectionId, Result, Rows, Scope};
 use crate::name::{CollectionName, ProjectName};
 use rusqlite::types::Value;
 
@@ -18,15 +18,20 @@ impl Rows {
     }
 
     /// Returns which of some names are projects of a collection: a probe of an index for each, whatever the store has.
-    pub fn projects_among(&self, collection: CollectionId, names: &[String]) -> Result<Vec<ProjectName>> {
+    pub fn projects_among(&self, collection: CollectionId, scope: Scope, names: &[String]) -> Result<Vec<ProjectName>> {
         let names = serde_json::to_string(names).unwrap_or_default();
         let mut statement = self.conn.prepare_cached(
             "SELECT n.value FROM json_each(?2) n WHERE EXISTS (
                SELECT 1 FROM distribution d
-               JOIN entry e ON e.blob_id = d.blob_id AND e.filename = d.filename AND +e.removed IS NULL
-               WHERE d.project = n.value AND +e.collection_id = ?1)",
+               JOIN entry e ON e.blob_id = d.blob_id AND e.filename = d.filename
+               WHERE d.project = n.value AND +e.collection_id = ?1 AND (CASE WHEN ?3 IS NULL THEN +e.removed IS NULL
+                 ELSE e.added <= ?3 AND (e.removed IS NULL OR e.removed > ?3) END))",
         )?;
-        let rows = statement.query_map((collection, Value::Text(names)), |row| row.get(0))?;
+        let at = match scope {
+            Scope::Live => None,
+            Scope::At(revision) => Some(revision),
+        };
+        let rows = statement.query_map((collection, Value::Text(names), at), |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 

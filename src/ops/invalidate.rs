@@ -189,8 +189,7 @@ impl UndoReport {
             let name = RemovedEntry::from((*entry).clone());
             if transaction.find_entry_blob(row.id, &entry.filename)?.is_some() {
                 self.refused.push((name, "the collection has this name again".to_owned()));
-            } else if let Some(reason) =
-                variant_documents::objection(transaction, row.id, &entry.filename, entry.blob)?
+            } else if let Some(reason) = variant_documents::objection(transaction, row.id, &entry.filename, entry.blob)?
             {
                 self.refused.push((name, reason));
             } else {

@@ -135,7 +135,10 @@ pub fn near_in_view(store: &Store, shown: &Shown, project: &ProjectName) -> Resu
             (order.into_iter().map(|row| (row, Scope::Live)).collect(), Some(own))
         }
     };
-    let wish = Wish::new(Spec::Project { name: project.clone(), specifiers: VersionSpecifiers::empty() }, TagFilter::default());
+    let wish = Wish::new(
+        Spec::Project { name: project.clone(), specifiers: VersionSpecifiers::empty() },
+        TagFilter::default(),
+    );
     let searched = Searched { order: &order, own: own.as_ref(), blocks: &Blocks::read(&rows)? };
     near(&rows, &searched, &wish)
 }
@@ -276,7 +279,10 @@ impl<'a> Search<'a> {
         let (rows, project) = (&store.manifest, options.wish.project());
         let (order, own) = match &options.variant {
             Some(variant) => (
-                search_order::order(rows, variant, project.as_ref())?.into_iter().map(|row| (row, Scope::Live)).collect(),
+                search_order::order(rows, variant, project.as_ref())?
+                    .into_iter()
+                    .map(|row| (row, Scope::Live))
+                    .collect(),
                 Some(Ownership::read(rows, variant, &options.own, project.as_ref())?),
             ),
             None => (search_order::with_fallbacks_at(rows, asked)?, None),
@@ -308,7 +314,8 @@ impl<'a> Search<'a> {
         let blocks = Blocks::read(&self.store.manifest)?;
         let (reach, patience, mut asked) = (self.reach()?, Patience::default(), Vec::new());
         for (place, (collection, scope)) in self.order.iter().enumerate().filter(|_| !self.options.force_miss) {
-            let found = candidates(&self.store.manifest, (collection, *scope), wanted.wish, (self.own.as_ref(), &blocks))?;
+            let found =
+                candidates(&self.store.manifest, (collection, *scope), wanted.wish, (self.own.as_ref(), &blocks))?;
             notes.notes.extend(found.notes);
             for entry in found.entries {
                 if let Some(found) = own(collection, entry, notes)? {

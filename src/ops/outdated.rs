@@ -82,9 +82,8 @@ impl<'a> NewerVersions<'a> {
 impl Highest {
     /// Takes a version; of equal ones the first stays, which is the nearest.
     fn add(&mut self, version: Version, remote: Option<RemoteName>) {
-        let is_higher = |than: &Option<(Version, Option<RemoteName>)>| {
-            than.as_ref().is_none_or(|(highest, _)| version > *highest)
-        };
+        let is_higher =
+            |than: &Option<(Version, Option<RemoteName>)>| than.as_ref().is_none_or(|(highest, _)| version > *highest);
         if !version.any_prerelease() && is_higher(&self.release) {
             self.release = Some((version.clone(), remote.clone()));
         }

@@ -98,7 +98,7 @@ pub struct Unmet {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
     /// What is near in the collections that were searched.
-    pub near: Near,
+    pub miss: Near,
 }
 
 /// What `pull` did.
@@ -205,7 +205,7 @@ impl PullReport {
                     report.distributions.push(pulled);
                 }
                 None => report.missing.push(Unmet {
-                    near: item.path.near(rows, blocks, &item.want.wish)?,
+                    miss: item.path.near(rows, blocks, &item.want.wish)?,
                     requirement: item.want.wish.spec.to_string(),
                     place: item.want.place.clone(),
                     notes: item.notes,

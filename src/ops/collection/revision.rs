@@ -118,7 +118,7 @@ pub struct RollbackReport {
     /// How many entries went.
     pub removed: usize,
     /// What would differ, of a dry run.
-    #[serde(flatten)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<DiffReport>,
 }
 
@@ -133,7 +133,15 @@ pub fn rollback_plan(store: &Store, name: &CollectionName, to: &str) -> Result<R
     // A file that is replaced or marked otherwise goes, and comes back as it was.
     let (added, removed) = (count("removed"), count("added"));
     let revision = row.revision + i64::from(added + removed > 0);
-    Ok(RollbackReport { dry_run: true, collection: name.clone(), to: target, revision, added, removed, diff: Some(diff) })
+    Ok(RollbackReport {
+        dry_run: true,
+        collection: name.clone(),
+        to: target,
+        revision,
+        added,
+        removed,
+        diff: Some(diff),
+    })
 }
 
 /// Gives a collection the content of an older revision again, as a new revision: nothing of its history is lost.

@@ -76,7 +76,9 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Option<LockFile>> {
         _ if has("[[package]]") && has("[metadata]") => Kind::Poetry,
         _ if has("[[package]]") => Kind::Uv,
         _ if name.ends_with(".toml") => {
-            return Err(refuse("it is no lock file: pylock.toml (PEP 751), uv.lock and poetry.lock are read, and requirements files"));
+            return Err(refuse(
+                "it is no lock file: pylock.toml (PEP 751), uv.lock and poetry.lock are read, and requirements files",
+            ));
         }
         _ => return Ok(None),
     };
@@ -394,8 +396,14 @@ mod tests {
         assert!(text("pyproject.toml", "[project]\nname = 'x'\n").contains("no lock file"));
         assert!(text("uv.lock", "version = 1\n[[package]]\nname = 3\n").starts_with("uv.lock:3: "));
         assert_eq!(text("uv.lock", "version = 2\n"), "uv.lock: its version is 2, and 1 is known here");
-        assert_eq!(text("pylock.toml", "lock-version = '2.0'\n"), "pylock.toml: its lock-version is 2.0, and 1 is known here");
-        assert_eq!(text("poetry.lock", "[metadata]\nlock-version = '3.1'\n"), "poetry.lock: its lock-version is 3.1, and 1 and 2 are known here");
+        assert_eq!(
+            text("pylock.toml", "lock-version = '2.0'\n"),
+            "pylock.toml: its lock-version is 2.0, and 1 is known here"
+        );
+        assert_eq!(
+            text("poetry.lock", "[metadata]\nlock-version = '3.1'\n"),
+            "poetry.lock: its lock-version is 3.1, and 1 and 2 are known here"
+        );
     }
 
     #[test]
@@ -420,8 +428,12 @@ mod tests {
     #[test]
     fn poetry_has_its_files_beside_the_package_or_at_the_end() {
         let file = format!("{{file = 'demo-1.0-py3-none-any.whl', hash = 'sha256:{DIGEST}'}}");
-        let new = format!("[[package]]\nname = 'demo'\nversion = '1.0'\nfiles = [{file}]\n[metadata]\nlock-version = '2.1'\n");
-        let old = format!("[[package]]\nname = 'demo'\nversion = '1.0'\n[metadata]\nlock-version = '1.1'\n[metadata.files]\ndemo = [{file}]\n");
+        let new = format!(
+            "[[package]]\nname = 'demo'\nversion = '1.0'\nfiles = [{file}]\n[metadata]\nlock-version = '2.1'\n"
+        );
+        let old = format!(
+            "[[package]]\nname = 'demo'\nversion = '1.0'\n[metadata]\nlock-version = '1.1'\n[metadata.files]\ndemo = [{file}]\n"
+        );
         for lock in [new, old] {
             assert_eq!(text("poetry.lock", &lock), "demo demo-1.0-py3-none-any.whl");
         }

@@ -160,11 +160,7 @@ fn lock_wants(path: &Path, lock: LockFile, environment: &Environment, tags: &Tag
         let place = format!("{}: {} {version}", path.display(), package.name);
         if is_any_target {
             set.wants.extend(package.files.iter().map(|LockedFile { filename, sha256 }| {
-                let wish = Wish {
-                    spec: Spec::Filename(filename.clone()),
-                    tags: tags.clone(),
-                    sha256: vec![*sha256],
-                };
+                let wish = Wish { spec: Spec::Filename(filename.clone()), tags: tags.clone(), sha256: vec![*sha256] };
                 Want { wish, place: place.clone() }
             }));
             continue;
@@ -187,7 +183,10 @@ enum Opened {
 }
 
 fn open(path: &Path) -> Result<Opened> {
-    let bytes = bounded(path).map_err(crate::fs::Error::at("read", path))?;
+    let bytes = bounded(path).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => Error::Refused(format!("{}: {error}", path.display())),
+        _ => crate::fs::Error::at("read", path)(error).into(),
+    })?;
     if let Some(lock) = lock::read(path, &bytes)? {
         return Ok(Opened::Lock(lock));
     }
