@@ -10,6 +10,7 @@ use wcas::catalog::view_contents::Shown;
 use wcas::catalog::wish::Wish;
 use wcas::error::Result;
 use wcas::name::ProjectName;
+use wcas::requirement::Spec;
 use wcas::{Error, Store, ops};
 
 /// A specification that nothing matches, and what is near.
@@ -41,11 +42,13 @@ pub(super) fn of_filter(
     error: Error,
     document: impl FnOnce(&[Miss]) -> Result<()>,
 ) -> Result<End> {
-    if !matches!(error, Error::NoMatch(_)) {
-        return Err(error);
-    }
+    let Error::NoMatch(missed) = &error else { return Err(error) };
     let mut misses = Vec::new();
     for spec in &filter.specs {
+        // A blob that no collection lists has a digest all the same.
+        if matches!(spec, Spec::Digest(_)) && spec.to_string() != *missed {
+            continue;
+        }
         let one = Filter { specs: vec![spec.clone()], ..filter.clone() };
         if ops::list::list(store, &one)?.is_empty() {
             let wish = Wish::new(spec.clone(), filter.tags.clone());

@@ -96,6 +96,7 @@ fn list_takes_specs_filenames_digests_and_tags() {
     exit 4
     --- stderr
     nothing is listed
+      cuda has torch 2.5.1
     ");
 }
 
