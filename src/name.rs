@@ -15,6 +15,14 @@ pub enum NameError {
     /// Not a collection name.
     #[error("{0:?} is not a collection name: 1 to 100 of a-z, 0-9, '.', '_' and '-', with a letter or digit first")]
     Collection(String),
+    /// A revision where a collection is meant.
+    #[error(
+        "{0:?} is a revision, and here a collection is named: leave out '@' and what follows; an older revision is only read"
+    )]
+    Revision(String),
+    /// A revision without its number or name.
+    #[error("{0:?} names no revision: write COLLECTION@NUMBER or COLLECTION@SNAPSHOT")]
+    NoRevision(String),
     /// Not a remote's name.
     #[error("{0:?} is not a remote's name: 1 to 100 of a-z, 0-9, '.', '_' and '-', with a letter or digit first")]
     Remote(String),
@@ -110,7 +118,11 @@ impl FromStr for CollectionName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_segment(text) { Ok(Self(text.to_owned())) } else { Err(NameError::Collection(text.to_owned())) }
+        if is_segment(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let is_revision = text.split_once('@').is_some_and(|(name, _)| is_segment(name));
+        Err(if is_revision { NameError::Revision(text.to_owned()) } else { NameError::Collection(text.to_owned()) })
     }
 }
 

@@ -610,7 +610,7 @@ impl Case {
         for project in ["a", "b", "c"] {
             let options = LookupOptions {
                 wish: Wish::new(project.parse().expect("a spec"), TagFilter::default()),
-                collections: vec![name(number)],
+                collections: vec![name(number).into()],
                 variant: None,
                 own: wcas::catalog::ownership::OwnProjects::Stored,
                 force_miss: false,

@@ -443,6 +443,40 @@ fn what_an_override_hides_everywhere_is_not_given() {
 }
 
 #[test]
+fn what_is_not_there_is_answered_with_what_is_near_in_the_view() {
+    let site = Site::of(store(&[("cuda", &demo()), ("secret", &Wheel::new("demos", "3.0")), ("secret", &demo())]));
+    let text = |path: &str| {
+        let got = site.get(path);
+        assert_eq!(got.status, 404, "{path}");
+        got.text().to_owned()
+    };
+    let version = demo().filename().split('-').nth(1).unwrap().to_owned();
+    assert_eq!(text("/cuda/simple/dmeo/"), "cuda has no project dmeo\ndid you mean demo?\n");
+    // What only another collection has is nobody's business here, nor in which it is.
+    assert_eq!(text("/cuda/simple/demos/"), "cuda has no project demos\ndid you mean demo?\n");
+    assert_eq!(text("/cuda/simple/zzz/"), "cuda has no project zzz\n");
+    assert_eq!(text("/absent/simple/demo/"), "absent has no project demo\n");
+    let other = Wheel::new("demo", "77.0");
+    assert_eq!(
+        text(&format!("/cuda{}", file_path(&other))),
+        format!("there is no such file\ncuda has demo {version}\n")
+    );
+    assert_eq!(text(&file_path(&other)), "there is no such file\n", "without a view nothing is told");
+    // What the view doesn't offer is offered by no answer.
+    site.env.ok(["collection", "status", "cuda", "demo", "quarantined"]);
+    assert_eq!(text("/cuda/simple/dmeo/"), "cuda has no project dmeo\n");
+    site.env.ok(["collection", "status", "cuda", "demo", "active"]);
+    // The reason phrase is one line.
+    assert_eq!(text("/cuda@1/simple/dmeo/"), "cuda@1 has no project dmeo\ndid you mean demo?\n");
+    // Who asks for any number of names is told so for some.
+    let told = (0..100).filter(|_| text("/cuda/simple/dmeo/").contains("did you mean")).count();
+    assert!((1..100).contains(&told), "{told} answers");
+    site.wait(1);
+    assert!(text("/cuda/simple/dmeo/").contains("did you mean"));
+    assert!(text(&format!("/cuda/simple/{}/", "a".repeat(3000))).lines().count() == 1);
+}
+
+#[test]
 fn bad_bytes_never_go_out_and_are_told_once() {
     type Damage = fn(&PathBuf, &[u8]);
     let damages: [(&str, Damage); 6] = [

@@ -1,8 +1,8 @@
 //! Which collection, and which of its revisions, a name means.
 
 use crate::error::{Error, Result};
-use crate::manifest::{CollectionRow, RemoteRow, Rows};
-use crate::name::{CollectionName, RemoteName};
+use crate::manifest::{CollectionRow, RemoteRow, Rows, Scope};
+use crate::name::{CollectionName, NameError, RemoteName};
 use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
@@ -26,14 +26,22 @@ pub struct RevisionSpec {
 }
 
 impl FromStr for RevisionSpec {
-    type Err = crate::name::NameError;
+    type Err = NameError;
 
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         let (name, revision) = match text.split_once('@') {
+            Some((_, "")) => return Err(NameError::NoRevision(text.to_owned())),
             Some((name, revision)) => (name, Some(revision.to_owned())),
             None => (text, None),
         };
         Ok(Self { collection: name.parse()?, revision })
+    }
+}
+
+impl From<CollectionName> for RevisionSpec {
+    /// Means the newest revision.
+    fn from(collection: CollectionName) -> Self {
+        Self { collection, revision: None }
     }
 }
 
@@ -78,6 +86,23 @@ pub(crate) fn collection_row(rows: &Rows, name: &CollectionName) -> Result<Colle
     }
     let known = rows.collections()?.into_iter().map(|row| row.name.to_string()).collect();
     Err(Error::NoCollection { name: name.to_string(), known })
+}
+
+/// Returns the collections that are meant, in this order, each with the entries that are; all as they are now, when none is named.
+pub(crate) fn scoped_rows(rows: &Rows, specs: &[RevisionSpec]) -> Result<Vec<(CollectionRow, Scope)>> {
+    if specs.is_empty() {
+        return Ok(rows.collections()?.into_iter().map(|row| (row, Scope::Live)).collect());
+    }
+    let mut found: Vec<(CollectionRow, Scope)> = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let row = collection_row(rows, &spec.collection)?;
+        let revision = resolve(rows, &row, spec.revision.as_deref())?;
+        let scope = if revision == row.revision { Scope::Live } else { Scope::At(revision) };
+        if found.iter().all(|(known, of)| (known.id, *of) != (row.id, scope)) {
+            found.push((row, scope));
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the remote of this name, or an error that names those that there are.

@@ -6,6 +6,7 @@ pub mod builder_rules;
 pub(crate) mod guard;
 pub mod listed_file;
 pub mod merge;
+pub mod near;
 pub mod ownership;
 pub(crate) mod rank;
 pub(crate) mod reach;

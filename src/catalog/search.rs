@@ -1,11 +1,11 @@
 //! Finds entries by what people type: a project with versions, a filename, a digest, narrowed by build tag and target.
 
-use super::at::collection_rows;
+use super::at::{RevisionSpec, scoped_rows};
 use crate::digest::Digests;
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionId, Entry, Rows, Scope};
-use crate::name::{CollectionName, ProjectName};
-use crate::requirement::Spec;
+use crate::name::ProjectName;
+use crate::requirement::{ProjectPattern, Spec};
 use crate::wheel::{BuildTag, DistributionFilename, Target};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -13,10 +13,12 @@ use std::collections::BTreeSet;
 /// What an entry must be.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// In one of these collections; in any, when empty.
-    pub collections: Vec<CollectionName>,
-    /// Matches one of these; anything does, when empty.
+    /// In one of these collections, maybe at a revision; in any, when empty.
+    pub collections: Vec<RevisionSpec>,
+    /// Matches one of these, or of the patterns; anything does, when both are empty.
     pub specs: Vec<Spec>,
+    /// The same for projects whose names fit.
+    pub patterns: Vec<ProjectPattern>,
     /// Has these tags.
     pub tags: TagFilter,
 }
@@ -24,8 +26,33 @@ pub struct Filter {
 impl Filter {
     /// Tells whether an entry is meant, whatever its collection.
     pub(crate) fn matches(&self, entry: &Entry) -> bool {
-        let is_spec = self.specs.is_empty() || self.specs.iter().any(|spec| is_meant(spec, entry));
-        is_spec && self.tags.matches(entry)
+        let is_any = self.specs.is_empty() && self.patterns.is_empty();
+        let is_named = || self.specs.iter().any(|spec| is_meant(spec, entry)) || self.takes(&entry.project);
+        (is_any || is_named()) && self.tags.matches(entry)
+    }
+
+    /// Tells whether a pattern takes a project.
+    fn takes(&self, project: &ProjectName) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(project))
+    }
+
+    /// Returns the projects of a collection that the filter may mean.
+    fn projects(&self, rows: &Rows, collection: CollectionId, scope: Scope) -> Result<BTreeSet<ProjectName>> {
+        match projects(&self.specs) {
+            Some(projects) if self.patterns.is_empty() => Ok(projects),
+            Some(mut projects) => {
+                let all = rows.project_names(collection, scope)?;
+                projects.extend(all.into_iter().filter(|project| self.takes(project)));
+                Ok(projects)
+            }
+            None => {
+                let mut all = rows.project_names(collection, scope)?;
+                if self.specs.is_empty() && !self.patterns.is_empty() {
+                    all.retain(|project| self.takes(project));
+                }
+                Ok(all.into_iter().collect())
+            }
+        }
     }
 }
 
@@ -70,7 +97,7 @@ pub(crate) fn is_meant(spec: &Spec, entry: &Entry) -> bool {
     }
 }
 
-/// Returns the live entries that a filter means, by collection, project, version, build tag and filename.
+/// Returns the entries that a filter means, by collection, project, version, build tag and filename.
 pub(crate) fn entries(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
     let mut found = Vec::new();
     each_entry(rows, filter, &mut |entry| {
@@ -80,26 +107,23 @@ pub(crate) fn entries(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
     Ok(found)
 }
 
-/// Shows the live entries that a filter means one by one, in the same order: a project's are held at a time, whatever there is.
+/// Shows the entries that a filter means one by one, in the same order: a project's are held at a time, whatever there is.
 pub(crate) fn each_entry(rows: &Rows, filter: &Filter, show: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
-    let mut collections = collection_rows(rows, &filter.collections)?;
-    collections.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let mut collections = scoped_rows(rows, &filter.collections)?;
+    // The revisions of a collection stay in the order in which they were named.
+    collections.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     let mut show_all = |mut entries: Vec<Entry>| {
         entries.retain(|entry| filter.matches(entry));
         entries.sort_by_cached_key(|entry| (entry.parsed_version(), entry.parsed_build_tag(), entry.filename.clone()));
         entries.into_iter().try_for_each(&mut *show)
     };
-    for collection in collections {
-        if let [Spec::Filename(filename)] = filter.specs.as_slice() {
+    for (collection, scope) in collections {
+        if let ([Spec::Filename(filename)], [], Scope::Live) = (&*filter.specs, &*filter.patterns, scope) {
             show_all(rows.find_entry(collection.id, filename)?.into_iter().collect())?;
             continue;
         }
-        let projects = match projects(&filter.specs) {
-            Some(projects) => projects,
-            None => rows.project_names(collection.id, Scope::Live)?.into_iter().collect(),
-        };
-        for project in &projects {
-            show_all(rows.project_entries(collection.id, project)?)?;
+        for project in &filter.projects(rows, collection.id, scope)? {
+            show_all(project_entries(rows, collection.id, project, scope)?)?;
         }
     }
     Ok(())
@@ -110,12 +134,22 @@ pub(crate) fn of_projects(rows: &Rows, collection: CollectionId, scope: Scope, s
     let Some(projects) = projects(specs) else { return Ok(rows.entries(collection, scope)?) };
     let mut found = Vec::new();
     for project in &projects {
-        found.extend(match scope {
-            Scope::Live => rows.project_entries(collection, project)?,
-            Scope::At(revision) => rows.project_entries_at(collection, project, revision)?,
-        });
+        found.extend(project_entries(rows, collection, project, scope)?);
     }
     Ok(found)
+}
+
+/// Returns the entries of a project in a collection, by filename.
+pub(crate) fn project_entries(
+    rows: &Rows,
+    collection: CollectionId,
+    project: &ProjectName,
+    scope: Scope,
+) -> Result<Vec<Entry>> {
+    Ok(match scope {
+        Scope::Live => rows.project_entries(collection, project)?,
+        Scope::At(revision) => rows.project_entries_at(collection, project, revision)?,
+    })
 }
 
 /// Returns the projects that specifications name; `None` where one may mean any.
@@ -137,7 +171,7 @@ pub(crate) fn project(spec: &Spec) -> Option<ProjectName> {
     }
 }
 
-/// Returns the live entries that each specification means; one that means nothing is an error.
+/// Returns the entries that each specification means; one that means nothing is an error.
 pub(crate) fn required(rows: &Rows, filter: &Filter) -> Result<Vec<Entry>> {
     let mut found = Vec::new();
     each_required(rows, filter, &mut |entry| {

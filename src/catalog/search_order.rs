@@ -4,10 +4,10 @@
 //! only those that there are. A name in a URL may also be a collection's that is no variant: that one serves what it has and what it
 //! names as fallbacks, and the default collection only if it is named.
 
-use super::at::collection_rows;
+use super::at::{RevisionSpec, collection_rows, scoped_rows};
 use super::ownership::find_override;
 use crate::error::Result;
-use crate::manifest::{CollectionId, CollectionRow, RouteOverride, Rows};
+use crate::manifest::{CollectionId, CollectionRow, RouteOverride, Rows, Scope};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
 use std::collections::BTreeMap;
@@ -150,6 +150,26 @@ pub(crate) fn with_fallbacks(rows: &Rows, asked: &[CollectionName]) -> Result<Ve
         for row in std::iter::once(row).chain(fallbacks) {
             if order.iter().all(|known| known.id != row.id) {
                 order.push(row);
+            }
+        }
+    }
+    Ok(order)
+}
+
+/// Returns the same where some are asked for at a revision. Of such a one nothing else is searched: its fallbacks may have had other files then.
+pub(crate) fn with_fallbacks_at(rows: &Rows, asked: &[RevisionSpec]) -> Result<Vec<(CollectionRow, Scope)>> {
+    let mut order: Vec<(CollectionRow, Scope)> = Vec::new();
+    for spec in asked {
+        let found = match &spec.revision {
+            Some(_) => scoped_rows(rows, std::slice::from_ref(spec))?,
+            None => {
+                let rows = with_fallbacks(rows, std::slice::from_ref(&spec.collection))?;
+                rows.into_iter().map(|row| (row, Scope::Live)).collect()
+            }
+        };
+        for (row, scope) in found {
+            if order.iter().all(|(known, of)| (known.id, *of) != (row.id, scope)) {
+                order.push((row, scope));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What is wished for, decided once: a collection's own entries and the files of remotes are judged by the same value.
 
+use super::at::RevisionSpec;
 use super::blocks::Blocks;
 use super::ownership::Ownership;
 use super::rank::{Rank, admits, rank};
@@ -7,7 +8,7 @@ use super::search::{self, Filter, TagFilter};
 use super::statuses::quarantine_in;
 use crate::digest::Sha256;
 use crate::error::Result;
-use crate::manifest::{CollectionRow, Entry, Rows};
+use crate::manifest::{CollectionRow, Entry, Rows, Scope};
 use crate::name::ProjectName;
 use crate::requirement::Spec;
 use crate::wheel::DistributionFilename;
@@ -64,12 +65,12 @@ pub(crate) struct Candidates {
 /// Finds what a collection has for a wish; what isn't for the variant whose projects those are, or is blocked, is left out.
 pub(crate) fn candidates(
     rows: &Rows,
-    collection: &CollectionRow,
+    (collection, scope): (&CollectionRow, Scope),
     wish: &Wish,
     (own, blocks): (Option<&Ownership>, &Blocks),
 ) -> Result<Candidates> {
     let mut found = Candidates::default();
-    for entry in ranked(rows, collection, wish)? {
+    for entry in ranked(rows, collection, scope, wish)? {
         let foreign = own.map_or(Ok(None), |own| own.objection(rows, &entry))?;
         match foreign.or_else(|| blocks.of_entry(&entry)) {
             None => found.entries.push(entry),
@@ -86,9 +87,15 @@ pub(crate) fn candidates(
 }
 
 /// Returns the entries of a collection that are meant, the best first.
-fn ranked(rows: &Rows, collection: &CollectionRow, wish: &Wish) -> Result<Vec<Entry>> {
-    let (collections, specs) = (vec![collection.name.clone()], vec![wish.spec.clone()]);
-    let mut found = search::entries(rows, &Filter { collections, specs, tags: wish.tags.clone() })?;
+fn ranked(rows: &Rows, collection: &CollectionRow, scope: Scope, wish: &Wish) -> Result<Vec<Entry>> {
+    let revision = match scope {
+        Scope::Live => None,
+        Scope::At(revision) => Some(revision.to_string()),
+    };
+    let (collections, specs) =
+        (vec![RevisionSpec { collection: collection.name.clone(), revision }], vec![wish.spec.clone()]);
+    let filter = Filter { collections, specs, tags: wish.tags.clone(), ..Filter::default() };
+    let mut found = search::entries(rows, &filter)?;
     found.retain(|entry| wish.takes(Some(entry.sha256)) && wish.admits(entry.requires_python.as_deref()));
     let mut ranked: Vec<(Rank, Entry)> = Vec::with_capacity(found.len());
     for entry in found {

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::print::{number, text};
-use super::{End, print, sign, units};
+use super::{End, diff, print, sign, units};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use wcas::catalog::at::RevisionSpec;
@@ -72,12 +72,15 @@ enum Command {
         #[arg(long)]
         replace: bool,
     },
-    /// Tell what differs between two collections or revisions
+    /// Tell what differs between two collections or revisions, by project; with --verbose by file, too
     Diff {
         /// cuda, cuda@41, cuda@release
         from: RevisionSpec,
         /// cuda, cuda@41, cuda@release
         to: RevisionSpec,
+        /// Print the sums only
+        #[arg(long)]
+        stat: bool,
     },
     /// Tell a collection's history, newest first
     Log {
@@ -90,6 +93,9 @@ enum Command {
         name: CollectionName,
         /// A revision's number or a snapshot's name
         revision: String,
+        /// Print what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Keep a revision whole under a name
     Snapshot {
@@ -267,15 +273,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Command::Promote { from, to, specs, dry_run, replace } => {
             return promote(app, &PromoteOptions { from, to, specs, replace, is_dry_run: dry_run });
         }
-        Command::Diff { from, to } => diff(app, &from, &to)?,
+        Command::Diff { from, to, stat } => diff::diff(app, &from, &to, stat)?,
         Command::Log { name } => log(app, &name)?,
-        Command::Rollback { name, revision } => {
-            let report = ops::collection::rollback(&app.open()?, &app.context(), &name, &revision)?;
-            app.report("collection-rollback", &report, |out| {
-                let changes = format!("{} added, {} removed", report.added, report.removed);
-                writeln!(out, "{name}@{} has the content of {name}@{}: {changes}", report.revision, report.to)
-            })?;
-        }
+        Command::Rollback { name, revision, dry_run } => diff::rollback(app, &name, &revision, dry_run)?,
         Command::Snapshot { collection, name, delete } => snapshot(app, &collection, &name, delete)?,
         Command::Revision { collection, signature } => return sign::revision(app, &collection, signature),
         Command::Sign { collection, key } => return sign::sign(app, &collection, &key),
@@ -407,25 +407,6 @@ fn promote(app: &App, options: &PromoteOptions) -> Result<End> {
         app.warn(&format!("refused {filename}: {reason}"));
     }
     Ok(if report.refused.is_empty() { End::Done } else { End::Problems })
-}
-
-fn diff(app: &App, from: &RevisionSpec, to: &RevisionSpec) -> Result<()> {
-    let report = ops::collection::diff(&app.open()?, from, to)?;
-    if report.changes.is_empty() {
-        app.note("nothing differs");
-    }
-    app.report("collection-diff", &report, |out| {
-        for change in &report.changes {
-            let sign = match change.change {
-                "added" => '+',
-                "removed" => '-',
-                _ => '~',
-            };
-            let word = if sign == '~' { format!("  ({})", change.change) } else { String::new() };
-            writeln!(out, "{sign} {}{word}", change.filename)?;
-        }
-        Ok(())
-    })
 }
 
 fn log(app: &App, name: &CollectionName) -> Result<()> {

@@ -140,7 +140,8 @@ pub(super) fn run(app: &App, mut args: Args) -> Result<End> {
 fn open_for_nothing(app: &App, paths: &[PathBuf]) -> Result<Store> {
     match (app.open(), paths.first()) {
         (Err(Error::Store(StoreError::Absent(_))), Some(path)) => {
-            Err(Error::NoSuch(format!("file or folder {}, and no store", path.display())))
+            let meant = wcas::intake::meant_by(path).map(|hint| format!(": {hint}")).unwrap_or_default();
+            Err(Error::NoSuch(format!("file or folder {}, and no store{meant}", path.display())))
         }
         (opened, _) => opened,
     }

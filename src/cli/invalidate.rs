@@ -34,7 +34,7 @@ pub(super) struct InvalidateArgs {
 
 pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
     let store = app.open_or_rehearse(args.dry_run)?;
-    let filter = args.within.filter(args.specs)?;
+    let filter = args.within.filter_to_change(args.specs)?;
     if args.all && !args.yes && !args.dry_run {
         let mut count = 0;
         ops::list::each_listed(&store, &filter, &mut |_| {
@@ -67,9 +67,13 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
     Ok(End::Done)
 }
 
-/// Bring back what `invalidate` or gc's rules dropped
+/// Take back what one operation did to collections: what it dropped comes back, what it brought goes
+///
+/// Without a number that is the last `invalidate`, or what gc's rules dropped last. With one, as `collection log` tells it, it may be any
+/// that changed files: an import, upload, pull, copy, promotion, rollback, yank, or an undo. What was changed again since stays as it is
+/// and is told. Settings, pins and a deleted collection have no such number.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: wcas undo")]
+#[command(after_help = "Example: wcas undo 12")]
 pub(super) struct UndoArgs {
     /// The operation, as `invalidate` and `collection log` tell it [default: the last one]
     #[arg(value_parser = operation)]
@@ -87,10 +91,14 @@ pub(super) fn undo(app: &App, args: UndoArgs) -> Result<End> {
         for restored in &report.restored {
             writeln!(out, "{}: {}", restored.collection, restored.filename)?;
         }
+        for removed in &report.removed {
+            writeln!(out, "{}: {}  (removed)", removed.collection, removed.filename)?;
+        }
         Ok(())
     })?;
     let count = print::count(report.restored.len(), "distribution");
-    app.note(&format!("undid operation {} ({}): {count} back", report.operation, report.what));
+    let gone = if report.removed.is_empty() { String::new() } else { format!(", {} removed", report.removed.len()) };
+    app.note(&format!("undid operation {} ({}): {count} back{gone}", report.operation, report.what));
     for (entry, why) in &report.refused {
         app.warn(&format!("{}: {}: {why}", entry.collection, entry.filename));
     }
@@ -121,11 +129,11 @@ pub(super) struct UnyankArgs {
 }
 
 pub(super) fn yank(app: &App, args: YankArgs) -> Result<End> {
-    mark(app, "yank", &args.selection.filter()?, args.everywhere, Some(&args.reason))
+    mark(app, "yank", &args.selection.filter_to_change()?, args.everywhere, Some(&args.reason))
 }
 
 pub(super) fn unyank(app: &App, args: UnyankArgs) -> Result<End> {
-    mark(app, "unyank", &args.selection.filter()?, args.everywhere, None)
+    mark(app, "unyank", &args.selection.filter_to_change()?, args.everywhere, None)
 }
 
 #[derive(Serialize)]

@@ -1,88 +1,180 @@
-//! `wcas list`, `wcas show`, `wcas why`
+//! `wcas list`
 
 use super::app::App;
-use super::look::Style;
-use super::print::{Lines, number, text};
-use super::route::{Strategy, own, tell_unknown};
-use super::select::{Selection, Within};
+use super::miss::{self, Miss};
+use super::print::{number, text};
+use super::select::Within;
 use super::{End, print};
+use clap::ValueEnum;
 use serde::Serialize;
-use std::path::PathBuf;
-use wcas::catalog::merge::Fate;
-use wcas::catalog::ownership::OwnProjects;
+use std::cmp::Reverse;
+use std::str::FromStr;
 use wcas::catalog::search::Filter;
+use wcas::catalog::wish::Wish;
 use wcas::error::Result;
-use wcas::name::CollectionName;
-use wcas::ops;
-use wcas::ops::list::{Listed, ShowReport, WhyReport};
-use wcas::ops::sight::SeenFile;
-use wcas::requirement::Spec;
-use wcas::wheel::VariantLabel;
+use wcas::ops::list::Listed;
+use wcas::ops::outdated::NewerVersions;
+use wcas::requirement::{ProjectPattern, Spec};
+use wcas::{Store, ops};
 
 /// List distributions
+///
+/// By collection, project, version and build, unless told otherwise.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: wcas list --collection cuda torch")]
+#[command(after_help = "Examples: wcas list --collection cuda torch\n          \
+                        wcas list 'nvidia-*' --sort size\n          \
+                        wcas list --collection shared@release --outdated")]
 pub(super) struct ListArgs {
-    /// Only these: `torch`, `torch==2.5.1`, a filename, a digest
-    specs: Vec<Spec>,
+    /// Only these: `torch`, `torch==2.5.1`, a filename, a digest, or projects by a pattern, `nvidia-*` (in quotes)
+    specs: Vec<Named>,
     #[command(flatten)]
     within: Within,
+    /// In this order: `name` and `version` by project and version over all collections, the highest version first for `version`; the
+    /// largest, or the newest, first for `size` and `time`
+    #[arg(long, value_enum, value_name = "KEY")]
+    sort: Option<Key>,
+    /// The other way round
+    #[arg(long, requires = "sort")]
+    reverse: bool,
+    /// Only those of whose project a newer release is in the same collection, or at its remotes as far as is remembered: none is asked
+    #[arg(long)]
+    outdated: bool,
 }
 
-/// Show distributions whole
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example: wcas show torch==2.5.1")]
-pub(super) struct ShowArgs {
-    #[command(flatten)]
-    selection: Selection,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Key {
+    /// By project and version
+    Name,
+    /// The highest version first
+    Version,
+    /// The largest first
+    Size,
+    /// The newest first
+    Time,
 }
 
-/// Tell who keeps a blob, since when, and what would free it
-///
-/// With --variant it tells of each file in the collections that the variant searches whether the variant sees it, and if not, what
-/// hides it.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example: wcas why torch==2.5.1 --collection cuda")]
-pub(super) struct WhyArgs {
-    #[command(flatten)]
-    selection: Selection,
-    /// Tell what this variant sees
-    #[arg(long, value_name = "V", conflicts_with = "collection")]
-    variant: Option<CollectionName>,
-    /// How the variant's view is merged, instead of as the variant says
-    #[arg(long, value_enum, requires = "variant")]
-    strategy: Option<Strategy>,
-    /// A file that names the variant's own projects, instead of its set; may be given several times
-    #[arg(long, value_name = "FILE", requires = "variant")]
-    requirements: Vec<PathBuf>,
+/// What a list may be asked for.
+#[derive(Debug, Clone)]
+enum Named {
+    Spec(Spec),
+    Pattern(ProjectPattern),
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        // A star behind an operator stands for versions; one in a filename is none.
+        let is_pattern = text.contains('*') && !text.contains(|c: char| c.is_whitespace() || "=<>!~/".contains(c));
+        match is_pattern {
+            true => text.parse().map(Self::Pattern).map_err(|error: wcas::requirement::PatternError| error.to_string()),
+            false => text.parse().map(Self::Spec).map_err(|error: wcas::requirement::SpecError| error.to_string()),
+        }
+    }
 }
 
 #[derive(Serialize)]
-struct ShowDocument<'a> {
-    distributions: &'a [ShowReport],
-}
-
-#[derive(Serialize)]
-struct WhyDocument<'a> {
-    blobs: &'a [WhyReport],
+struct MissDocument<'a> {
+    distributions: [(); 0],
+    misses: &'a [Miss],
 }
 
 pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     let store = app.open()?;
     let is_asked = !args.specs.is_empty();
-    let filter = args.within.filter(args.specs)?;
-    let heading = [
-        text("COLLECTION"),
-        text("PROJECT").least(3),
-        text("VERSION").least(2),
-        text("BUILD").least(1),
-        number("SIZE"),
-        text("FILENAME"),
-    ];
-    let is_empty = app.long_table(("list", "distributions"), heading, (row, "nothing is listed"), |show| {
-        ops::list::each_listed(&store, &filter, show)
-    })?;
-    Ok(if is_empty && is_asked { End::NotFound } else { End::Done })
+    let (mut specs, mut patterns) = (Vec::new(), Vec::new());
+    for named in args.specs {
+        match named {
+            Named::Spec(spec) => specs.push(spec),
+            Named::Pattern(pattern) => patterns.push(pattern),
+        }
+    }
+    let filter = args.within.filter_of(specs, patterns)?;
+    // Of what is named there are few; of all there may be more than one wants to hold.
+    let must_hold = args.sort.is_some() || (!filter.specs.is_empty() && filter.patterns.is_empty());
+    let mut held = if must_hold { Some(ops::list::list(&store, &filter)?) } else { None };
+    if held.as_ref().is_some_and(|rows| rows.is_empty() && !filter.specs.is_empty()) {
+        return missed(app, &store, &filter);
+    }
+    let mut newer = NewerVersions::new(&store, app.now);
+    if let (Some(rows), Some(key)) = (&mut held, args.sort) {
+        sort(rows, key, args.reverse);
+    }
+    let mut judge = |mut listed: Listed, show: &mut dyn FnMut(Listed) -> Result<()>| {
+        if args.outdated {
+            listed.newer = newer.than(&listed.collection, &listed.project, &listed.version)?;
+        }
+        if listed.newer.is_some() || !args.outdated { show(listed) } else { Ok(()) }
+    };
+    let walk = |show: &mut dyn FnMut(Listed) -> Result<()>| match held {
+        Some(rows) => rows.into_iter().try_for_each(|listed| judge(listed, show)),
+        None => ops::list::each_listed(&store, &filter, &mut |listed| judge(listed, show)),
+    };
+    let names = ("list", "distributions");
+    let is_empty = if args.outdated {
+        let heading = [
+            text("COLLECTION"),
+            text("PROJECT").least(3),
+            text("VERSION").least(2),
+            text("BUILD").least(1),
+            number("SIZE"),
+            text("NEWER").least(2),
+            text("FILENAME"),
+        ];
+        let row = |listed: &Listed| {
+            let [collection, project, version, build, size, filename] = row(listed);
+            [collection, project, version, build, size, newer_text(listed), filename]
+        };
+        app.long_table(names, heading, (row, "nothing is outdated, as far as is known"), walk)?
+    } else {
+        let heading = [
+            text("COLLECTION"),
+            text("PROJECT").least(3),
+            text("VERSION").least(2),
+            text("BUILD").least(1),
+            number("SIZE"),
+            text("FILENAME"),
+        ];
+        app.long_table(names, heading, (row, "nothing is listed"), walk)?
+    };
+    // That nothing is outdated is an answer.
+    Ok(if is_empty && is_asked && !args.outdated { End::NotFound } else { End::Done })
+}
+
+/// Tells why nothing is listed of what was named.
+fn missed(app: &App, store: &Store, filter: &Filter) -> Result<End> {
+    let of = |spec: &Spec| miss::of_wish(store, &filter.collections, &Wish::new(spec.clone(), filter.tags.clone()));
+    let misses = filter.specs.iter().map(of).collect::<Result<Vec<_>>>()?;
+    if app.json {
+        app.report("list", &MissDocument { distributions: [], misses: &misses }, |_| Ok(()))?;
+    } else {
+        app.note("nothing is listed");
+    }
+    misses.iter().for_each(|missed| miss::tell(app, &missed.near));
+    Ok(End::NotFound)
+}
+
+fn sort(rows: &mut [Listed], key: Key, is_reversed: bool) {
+    let version = |listed: &Listed| listed.version.parse::<pep440_rs::Version>().ok();
+    match key {
+        Key::Name => rows.sort_by_cached_key(|row| (row.project.clone(), version(row), row.filename.clone())),
+        Key::Version => {
+            rows.sort_by_cached_key(|row| (Reverse(version(row)), row.project.clone(), row.filename.clone()))
+        }
+        Key::Size => rows.sort_by_key(|row| Reverse(row.size)),
+        Key::Time => rows.sort_by_key(|row| Reverse(row.uploaded_at)),
+    }
+    if is_reversed {
+        rows.reverse();
+    }
+}
+
+fn newer_text(listed: &Listed) -> String {
+    let Some(newer) = &listed.newer else { return "-".to_owned() };
+    match &newer.remote {
+        Some(remote) => format!("{} (at {remote})", newer.version),
+        None => newer.version.clone(),
+    }
 }
 
 fn row(listed: &Listed) -> [String; 6] {
@@ -101,140 +193,4 @@ fn row(listed: &Listed) -> [String; 6] {
         print::size(listed.size),
         filename,
     ]
-}
-
-pub(super) fn show(app: &App, args: ShowArgs) -> Result<End> {
-    let store = app.open()?;
-    let found = ops::list::show(&store, &args.selection.filter()?)?;
-    app.report("show", &ShowDocument { distributions: &found }, |out| {
-        for (index, report) in found.iter().enumerate() {
-            if index > 0 {
-                writeln!(out)?;
-            }
-            show_one(out, report)?;
-        }
-        Ok(())
-    })?;
-    Ok(End::Done)
-}
-
-fn show_one(out: &mut Lines<'_>, report: &ShowReport) -> std::io::Result<()> {
-    out.styled(Style::Heading, &report.filename)?;
-    writeln!(out)?;
-    let mut line = |name: &str, value: &str| {
-        if value.is_empty() {
-            return Ok(());
-        }
-        out.styled(Style::Dim, &format!("  {name:<16}"))?;
-        writeln!(out, " {value}")
-    };
-    let collections: Vec<String> =
-        report.collections.iter().map(|(name, added)| format!("{name} (since @{added})")).collect();
-    line("key", &report.key)?;
-    line("collections", &collections.join(", "))?;
-    line("project", report.project.as_str())?;
-    line("version", &report.version)?;
-    if let Some(said) = &report.version_in_metadata {
-        line("in METADATA", &format!("{said}: the filename was trusted"))?;
-    }
-    line("build tag", &report.build_tag.as_ref().map(ToString::to_string).unwrap_or_default())?;
-    line("tags", &report.tags)?;
-    line("variant label", report.variant_label.as_ref().map(VariantLabel::as_str).unwrap_or_default())?;
-    line("size", &format!("{} ({} bytes)", print::size(report.size), report.size))?;
-    line("sha256", &report.sha256.to_string())?;
-    line("blake3", &report.blake3.to_string())?;
-    line("state", report.state.as_str())?;
-    line("path", &report.path.display().to_string())?;
-    line("uploaded", &print::time(report.uploaded_at))?;
-    line("verified", &report.verified_at.map_or_else(|| "never".to_owned(), print::time))?;
-    line("used", &report.used_at.map_or_else(|| "never".to_owned(), print::time))?;
-    line("requires python", report.requires_python.as_deref().unwrap_or_default())?;
-    line("summary", report.summary.as_deref().unwrap_or_default())?;
-    for requirement in &report.requires_dist {
-        line("requires", requirement)?;
-    }
-    line("pinned by", &report.pinned_by.join(", "))?;
-    for (collection, reason) in &report.yanked {
-        line("yanked", &format!("in {collection}: {reason}"))?;
-    }
-    for collection in &report.prebuilt_in {
-        line("pre-built", &format!("for {collection}"))?;
-    }
-    for (collection, url) in &report.source_urls {
-        line("source", &format!("{url} (for {collection})"))?;
-    }
-    for (collection, origin) in &report.origins {
-        let vouched = if origin.is_unhashed { " (no digest vouched for it)" } else { "" };
-        line("from", &format!("{} for {collection}: {}{vouched}", origin.remote, origin.url))?;
-        line("provenance", origin.provenance.as_deref().unwrap_or_default())?;
-    }
-    Ok(())
-}
-
-pub(super) fn why(app: &App, args: WhyArgs) -> Result<End> {
-    if let Some(variant) = &args.variant {
-        return sight(app, variant, args.strategy, &own(app, &args.requirements)?, &args.selection.filter()?);
-    }
-    let store = app.open()?;
-    let found = ops::list::why(&store, &app.context(), &args.selection.filter()?)?;
-    app.report("why", &WhyDocument { blobs: &found }, |out| {
-        for report in &found {
-            let names =
-                if report.filenames.is_empty() { "(no filename)".to_owned() } else { report.filenames.join(", ") };
-            out.styled(Style::Heading, &names)?;
-            writeln!(out, "  {}  {}  {}", print::size(report.size), report.state, report.blake3)?;
-            if report.reasons.is_empty() {
-                writeln!(out, "  nothing keeps it: gc takes it once its grace has passed")?;
-            }
-            for reason in &report.reasons {
-                let since = reason.since.map(|at| format!(" since {}", print::time(at))).unwrap_or_default();
-                writeln!(out, "  {:<10} {}{since}", reason.kind, reason.by)?;
-                out.styled(Style::Dim, &format!("  {:<10} freed by:", ""))?;
-                writeln!(out, " {}", reason.freed_by)?;
-            }
-        }
-        Ok(())
-    })?;
-    Ok(End::Done)
-}
-
-fn sight(
-    app: &App,
-    variant: &CollectionName,
-    strategy: Option<Strategy>,
-    own: &OwnProjects,
-    filter: &Filter,
-) -> Result<End> {
-    let store = app.open()?;
-    tell_unknown(app, &store, variant)?;
-    let report = ops::sight::sight(&store, &app.context(), variant, strategy.map(Into::into), own, filter)?;
-    app.report("why", &report, |out| {
-        let row = |file: &SeenFile| [file.collection.to_string(), file.filename.clone(), fate(&file.fate)];
-        let rows: Vec<_> = report.files.iter().map(row).collect();
-        print::table(out, ["COLLECTION", "FILENAME", "FATE"], &rows)?;
-        for remote in &report.remotes {
-            let when = remote.fetched_at.map(|at| format!(", page of {}", print::time(at))).unwrap_or_default();
-            writeln!(out, "remote {} of {}: {}{when}", remote.remote, remote.collection, remote.state)?;
-            for file in &remote.files {
-                writeln!(out, "  {}: {}", file.filename, file.verdict)?;
-            }
-            for problem in &remote.problems {
-                writeln!(out, "  left out of its page: {problem}")?;
-            }
-        }
-        Ok(())
-    })?;
-    Ok(End::Done)
-}
-
-fn fate(fate: &Fate) -> String {
-    match fate {
-        Fate::Listed => "listed".to_owned(),
-        Fate::Yanked { reason } if reason.is_empty() => "listed, yanked".to_owned(),
-        Fate::Yanked { reason } => format!("listed, yanked: {reason}"),
-        Fate::Shadowed { by } => format!("shadowed by {by}"),
-        Fate::Withheld { reason } => format!("left out: {reason}"),
-        Fate::Foreign { reason } => format!("held back: {reason}"),
-        Fate::Lost => "left out: its bytes are lost".to_owned(),
-    }
 }

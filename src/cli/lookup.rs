@@ -1,10 +1,11 @@
 //! `wcas lookup`
 
-use super::End;
 use super::app::App;
 use super::route::{own, tell_unknown};
 use super::select::Tags;
+use super::{End, miss};
 use std::path::PathBuf;
+use wcas::catalog::at::RevisionSpec;
 use wcas::catalog::wish::Wish;
 use wcas::error::Result;
 use wcas::name::CollectionName;
@@ -22,9 +23,10 @@ use wcas::{Store, ops};
 pub(super) struct Args {
     /// `torch==2.5.1`, `torch>=2,<3`, `torch`, a filename, or a digest
     spec: Spec,
-    /// A collection to search; may be given several times, in order [default: shared]
+    /// A collection to search; may be given several times, in order [default: shared]. Of C@41 or C@release that revision is
+    /// searched, without fallbacks and remotes
     #[arg(long, value_name = "C", value_delimiter = ',')]
-    collection: Vec<CollectionName>,
+    collection: Vec<RevisionSpec>,
     /// Search where `import --variant` sends: the project's override, the variant's collection, its fallbacks, the default one
     #[arg(long, value_name = "V", conflicts_with = "collection")]
     variant: Option<CollectionName>,
@@ -77,6 +79,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     if !report.hit {
         app.note(&format!("no match for {}", options.wish.spec));
     }
+    report.miss.iter().for_each(|near| miss::tell_rest(app, near, &report.notes, &report.unusable));
     Ok(if report.hit { End::Done } else { End::NotFound })
 }
 
@@ -92,5 +95,6 @@ fn metadata(app: &App, store: &Store, options: &LookupOptions) -> Result<End> {
     if !report.hit {
         app.note(&format!("no match for {}", options.wish.spec));
     }
+    report.miss.iter().for_each(|near| miss::tell_rest(app, near, &report.notes, &[]));
     Ok(if report.hit { End::Done } else { End::NotFound })
 }

@@ -7,6 +7,7 @@ mod aws;
 mod backup;
 mod collection;
 mod config;
+mod diff;
 mod doctor;
 mod gc;
 mod generate;
@@ -19,6 +20,7 @@ mod listen;
 mod log;
 mod look;
 mod lookup;
+mod miss;
 mod names;
 mod output;
 mod pager;
@@ -38,6 +40,7 @@ mod run;
 mod select;
 mod serve;
 mod share;
+mod show;
 mod sign;
 mod site;
 mod stats;
@@ -100,8 +103,8 @@ enum Command {
     Run(run::Args),
     View(view::Args),
     List(list::ListArgs),
-    Show(list::ShowArgs),
-    Why(list::WhyArgs),
+    Show(show::ShowArgs),
+    Why(show::WhyArgs),
     Log(log::Args),
     Stats(stats::Args),
     Wants(wants::Args),
@@ -220,8 +223,8 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Run(args) => run::run(app, args),
         Command::View(args) => view::run(app, args),
         Command::List(args) => list::list(app, args),
-        Command::Show(args) => list::show(app, args),
-        Command::Why(args) => list::why(app, args),
+        Command::Show(args) => show::show(app, args),
+        Command::Why(args) => show::why(app, args),
         Command::Log(args) => log::run(app, args),
         Command::Stats(args) => stats::run(app, args),
         Command::Wants(args) => wants::run(app, args),

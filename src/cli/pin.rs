@@ -60,7 +60,7 @@ pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
         app.table("pin", &PinsDocument { pins: &pins }, heading, (rows, "nothing is pinned"))?;
         return Ok(End::Done);
     }
-    let filter = args.within.filter(args.specs)?;
+    let filter = args.within.filter_to_change(args.specs)?;
     // One blob is pinned once, wherever it is listed.
     let blobs: HashSet<_> = ops::list::list(&store, &filter)?.into_iter().map(|row| row.blake3).collect();
     if blobs.len() > 1 {
@@ -72,7 +72,7 @@ pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
 }
 
 pub(super) fn unpin(app: &App, args: UnpinArgs) -> Result<End> {
-    let filter = args.selection.filter()?;
+    let filter = args.selection.filter_to_change()?;
     let report = ops::pin::unpin(&app.open()?, &filter, args.owner.as_deref())?;
     tell(app, "unpin", &report)
 }

@@ -14,7 +14,8 @@ use wcas::requirement::Spec;
 pub(super) struct Args {
     /// Only these: `torch`, `torch==2.5.1`, a filename, a digest
     specs: Vec<Spec>,
-    /// What a requirements file names, all builds of it that --python and --platform leave; may be given several times
+    /// What a requirements file or lock file (pylock.toml, uv.lock, poetry.lock) names, all builds of it that --python and --platform
+    /// leave; may be given several times
     #[arg(short, long, value_name = "FILE")]
     requirements: Vec<PathBuf>,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::select::Tags;
-use super::{End, print};
+use super::{End, miss, print};
 use std::path::PathBuf;
 use wcas::catalog::ownership::OwnProjects;
 use wcas::error::Result;
@@ -23,7 +23,7 @@ use wcas::requirement::Spec;
 pub(super) struct Args {
     /// `torch==2.5.1`, `torch`, a filename
     specs: Vec<Spec>,
-    /// A requirements file as pip reads it; may be given several times
+    /// A requirements file as pip reads it, or a lock file: pylock.toml, uv.lock, poetry.lock; may be given several times
     #[arg(short, long, value_name = "FILE")]
     requirements: Vec<PathBuf>,
     /// The collections to search, each followed by its fallbacks [default: shared]
@@ -102,6 +102,7 @@ pub(super) fn tell(app: &App, report: &PullReport) -> Result<End> {
         for note in &unmet.notes {
             app.warn(&format!("  {}: {}", note.remote, note.text));
         }
+        miss::tell(app, &unmet.miss);
     }
     Ok(if report.missing.is_empty() { End::Done } else { End::Problems })
 }

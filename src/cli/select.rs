@@ -3,10 +3,11 @@
 use super::app::App;
 use super::print;
 use std::collections::BTreeSet;
+use wcas::catalog::at::RevisionSpec;
 use wcas::catalog::search::{Filter, TagFilter};
 use wcas::error::{Error, Result};
-use wcas::name::CollectionName;
-use wcas::requirement::Spec;
+use wcas::name::NameError;
+use wcas::requirement::{ProjectPattern, Spec};
 use wcas::wheel::{BuildTag, Target};
 use wcas::{Store, ops};
 
@@ -40,17 +41,31 @@ impl Tags {
 /// What may be narrowed, beside the specifications.
 #[derive(Debug, clap::Args)]
 pub(super) struct Within {
-    /// Only what this collection lists; may be given several times
+    /// Only what this collection lists, where nothing is changed maybe at a revision or snapshot (C@41, C@release); may be given
+    /// several times
     #[arg(long, value_name = "C", value_delimiter = ',')]
-    collection: Vec<CollectionName>,
+    collection: Vec<RevisionSpec>,
     #[command(flatten)]
     tags: Tags,
 }
 
 impl Within {
-    /// Makes a filter of these and specifications.
+    /// Makes a filter of these and specifications, for a command that reads.
     pub(super) fn filter(self, specs: Vec<Spec>) -> Result<Filter> {
-        Ok(Filter { collections: self.collection, specs, tags: self.tags.filter()? })
+        self.filter_of(specs, Vec::new())
+    }
+
+    /// Makes one that takes what patterns name, too.
+    pub(super) fn filter_of(self, specs: Vec<Spec>, patterns: Vec<ProjectPattern>) -> Result<Filter> {
+        Ok(Filter { collections: self.collection, specs, patterns, tags: self.tags.filter()? })
+    }
+
+    /// Makes a filter for a command that changes what it means: of an older revision nothing can be changed.
+    pub(super) fn filter_to_change(self, specs: Vec<Spec>) -> Result<Filter> {
+        match self.collection.iter().find(|spec| spec.revision.is_some()) {
+            Some(spec) => Err(Error::Name(NameError::Revision(spec.to_string()))),
+            None => self.filter(specs),
+        }
     }
 }
 
@@ -99,8 +114,13 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Makes a filter.
+    /// Makes a filter, for a command that reads.
     pub(super) fn filter(self) -> Result<Filter> {
         self.within.filter(self.specs)
+    }
+
+    /// Makes a filter for a command that changes what it means.
+    pub(super) fn filter_to_change(self) -> Result<Filter> {
+        self.within.filter_to_change(self.specs)
     }
 }

@@ -2,16 +2,17 @@
 
 use super::app::App;
 use super::route::{Strategy, own, tell_unknown};
-use super::{End, print, site};
+use super::{End, miss, print, site};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+use wcas::catalog::at::RevisionSpec;
 use wcas::catalog::search_order::Sense;
 use wcas::catalog::view_contents::{Shown, WithheldFile};
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
 use wcas::name::{CollectionName, ProjectName};
-use wcas::ops;
 use wcas::ops::view::{TreeOptions, ViewOptions};
+use wcas::{Error, ops};
 
 /// Print a collection as a page or list, or write it as a tree
 ///
@@ -25,9 +26,9 @@ use wcas::ops::view::{TreeOptions, ViewOptions};
                         wcas view --collection cuda --to /srv/www/cuda && pip install --index-url file:///srv/www/cuda/simple torch"
 )]
 pub(super) struct Args {
-    /// The collection [default: shared]
+    /// The collection, maybe at a revision or snapshot: cuda, cuda@41, cuda@release [default: shared]
     #[arg(long, value_name = "C", conflicts_with = "variant")]
-    pub(super) collection: Option<CollectionName>,
+    pub(super) collection: Option<RevisionSpec>,
     /// A revision's number or a snapshot's name, instead of the newest
     #[arg(long, value_name = "REV", conflicts_with = "variant")]
     pub(super) at: Option<String>,
@@ -80,6 +81,8 @@ enum Format {
     Json,
     /// Lines `name==version --hash=sha256:…`
     Requirements,
+    /// A lock file, pylock.toml (PEP 751), of the newest version of each project
+    Pylock,
     /// A path for each file
     Paths,
 }
@@ -150,6 +153,7 @@ fn page(app: &App, args: Args) -> Result<End> {
         Format::Html => ops::view::Format::Html,
         Format::Json => ops::view::Format::Json,
         Format::Requirements => ops::view::Format::Requirements,
+        Format::Pylock => ops::view::Format::Pylock,
         Format::Paths => ops::view::Format::Paths,
     };
     if format == ops::view::Format::Html {
@@ -161,13 +165,27 @@ fn page(app: &App, args: Args) -> Result<End> {
         format,
         base_url: args.base_url,
     };
-    let mut report = Ok((Vec::new(), Vec::new()));
+    let mut report = Ok((Vec::new(), Vec::new(), 0));
     let written = app.answer(|out| {
-        report = ops::view::view(&store, &options, out).map(|report| (report.left_out, report.withheld));
+        report =
+            ops::view::view(&store, &options, out).map(|report| (report.left_out, report.withheld, report.unlocked));
         Ok(())
     });
-    let (left_out, withheld) = report?;
+    let (left_out, withheld, unlocked) = match (report, &options.project) {
+        (Err(error @ Error::NoMatch(_)), Some(project)) => {
+            let missed = miss::of_view(&store, &options.shown, project)?;
+            app.warn(&format!("wcas: {error}"));
+            return missed.tell(app, "view-miss");
+        }
+        (report, _) => report?,
+    };
     written?;
+    if unlocked > 0 {
+        let count = print::count(unlocked, "file");
+        app.note(&format!(
+            "left out {count} of older versions or variants: an installer takes one version of a project"
+        ));
+    }
     Ok(tell_left_out(app, &left_out, &withheld))
 }
 
@@ -214,7 +232,7 @@ fn tree(app: &App, args: Args, to: PathBuf) -> Result<End> {
 
 pub(super) fn shown(
     app: &App,
-    collection: Option<CollectionName>,
+    collection: Option<RevisionSpec>,
     at: Option<String>,
     variant: Option<CollectionName>,
     strategy: Option<Strategy>,
@@ -225,7 +243,14 @@ pub(super) fn shown(
             let (strategy, own) = (strategy.map(Into::into), own(app, requirements)?);
             Shown::Variant { name, sense: Sense::Variant, strategy, own }
         }
-        None => Shown::Collection { name: collection.unwrap_or_else(CollectionName::shared), at },
+        None => {
+            let RevisionSpec { collection: name, revision } =
+                collection.unwrap_or_else(|| CollectionName::shared().into());
+            if let (Some(at), Some(revision)) = (&at, &revision) {
+                return Err(Error::Refused(format!("--at {at} and {name}@{revision}: say the revision once")));
+            }
+            Shown::Collection { name, at: at.or(revision) }
+        }
     })
 }
 

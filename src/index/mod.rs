@@ -10,6 +10,7 @@ pub mod html;
 pub mod json;
 pub mod legacy;
 pub mod lines;
+pub mod pylock;
 pub mod read;
 
 use crate::digest::{Blake3, Sha256};

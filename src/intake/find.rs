@@ -2,6 +2,7 @@
 
 use crate::fs::Signature;
 use crate::manifest::Origin;
+use crate::requirement::Spec;
 use crate::wheel::{DistributionFilename, Kind};
 use crate::words::reason;
 use serde::Serialize;
@@ -72,10 +73,37 @@ pub fn find_sources(paths: &[PathBuf], except: Option<&Path>) -> (Vec<Source>, V
             Ok(metadata) if metadata.is_dir() => finder.walk(path),
             Ok(metadata) if metadata.is_file() => finder.take_file(path, &metadata, true),
             Ok(_) => finder.refuse(path, "neither a file nor a folder"),
-            Err(error) => finder.refuse(path, &error.to_string()),
+            Err(error) => finder.refuse(path, &meant_by(path).unwrap_or_else(|| error.to_string())),
         }
     }
     (finder.sources, finder.refused, finder.skipped)
+}
+
+/// Says what to do about a path that isn't there and looks like something else: a URL, or what names distributions.
+pub fn meant_by(path: &Path) -> Option<String> {
+    let text = path.to_str()?;
+    if let Some(name) = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme)) {
+        let last = name.split(['?', '#']).next().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
+        let decoded = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
+        let Ok(filename) = DistributionFilename::parse(&decoded) else {
+            return Some(
+                "a URL is no file: `wcas remote add NAME URL` makes an index a remote, and `wcas pull SPEC --from NAME` takes from it"
+                    .to_owned(),
+            );
+        };
+        return Some(format!(
+            "a URL is no file: `wcas pull '{}=={}' --from REMOTE` takes it from an index that `wcas remote add` named, checked by its \
+             digest; or fetch it, check it, and import the file {}",
+            filename.project(),
+            filename.version(),
+            filename.as_str(),
+        ));
+    }
+    // A path has no operator in it, but by chance.
+    let is_spec = text.contains(['=', '<', '>', '~', '!']) && matches!(text.parse(), Ok(Spec::Project { .. }));
+    is_spec.then(|| {
+        format!("no such file; `wcas pull '{text}'` takes what that names from the collection's remotes, `wcas import '{text}' --from REMOTE` from one")
+    })
 }
 
 #[derive(Default)]

@@ -14,7 +14,7 @@ mod token_reach;
 mod upload;
 pub(crate) mod write_back;
 
-pub use find::{Made, Refused, Skipped, Source, find_sources};
+pub use find::{Made, Refused, Skipped, Source, find_sources, meant_by};
 pub use fromager::{FromagerRepo, find_fromager};
 pub use target::Target;
 pub use upload::{Upload, UploadTerms, refer, upload};

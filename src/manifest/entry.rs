@@ -379,6 +379,17 @@ impl Rows {
             [operation],
         )
     }
+
+    /// Returns the entries that an operation added, in all collections; also those that are removed since.
+    pub fn entries_added_by(&self, operation: super::OperationId) -> Result<Vec<Entry>> {
+        self.entries_where(
+            select_entries!(
+                "JOIN revision r ON r.collection_id = e.collection_id AND r.number = e.added
+                 WHERE r.operation_id = ?1 ORDER BY c.name, d.project, e.filename"
+            ),
+            [operation],
+        )
+    }
 }
 
 impl Transaction<'_> {

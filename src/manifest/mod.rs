@@ -18,6 +18,7 @@ mod file;
 mod garbage;
 mod held;
 mod inspection;
+mod near;
 mod opened_file;
 mod owner;
 mod pin;

@@ -9,7 +9,7 @@ use crate::manifest::{Entry, NewEntry, OperationId, Transaction};
 use crate::name::CollectionName;
 use crate::store::Store;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `invalidate` is told.
 #[derive(Debug, Clone, Default)]
@@ -109,11 +109,14 @@ pub struct UndoReport {
     pub what: String,
     /// What came back.
     pub restored: Vec<RemovedEntry>,
+    /// What went that the operation had brought.
+    pub removed: Vec<RemovedEntry>,
     /// What did not, and why.
     pub refused: Vec<(RemovedEntry, String)>,
 }
 
-/// Brings back what an `invalidate` or gc's retention removed; without a number, the last one that was not undone.
+/// Takes back what an operation did to collections: what it removed comes back, what it brought goes, where nothing was done to that
+/// since. Without a number it is the last `invalidate`, or run of gc's retention, that was not undone.
 pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result<UndoReport> {
     const KINDS: [&str; 2] = ["invalidate", "gc"];
     store.require_writable()?;
@@ -124,49 +127,86 @@ pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result
     };
     let (kind, what, is_undone) =
         transaction.operation(id)?.ok_or_else(|| Error::NoSuch(format!("operation {}", id.number())))?;
-    if is_undone || !KINDS.contains(&kind.as_str()) {
-        let why = if is_undone {
-            "was undone already"
-        } else {
-            "only invalidate and gc can be undone; see collection rollback"
-        };
-        return Err(Error::Refused(format!("operation {} ({kind} {what}): {why}", id.number())));
+    let refuse = |why: &str| Error::Refused(format!("operation {} ({kind} {what}): {why}", id.number()));
+    if is_undone {
+        return Err(refuse("was undone already"));
     }
-    let (mut restored, mut refused) = (Vec::new(), Vec::new());
-    let removed = transaction.entries_removed_by(id)?;
-    if removed.is_empty() {
-        return Err(Error::Refused(format!("operation {} ({kind} {what}): gc has taken all of it since", id.number())));
+    let (gone, come) = (transaction.entries_removed_by(id)?, transaction.entries_added_by(id)?);
+    if gone.is_empty() && come.is_empty() {
+        return Err(refuse(match kind.as_str() {
+            "set" => "it changed no file; `wcas collection set` sets what is to be",
+            "status" => "it changed no file; `wcas collection status` sets what is to be",
+            _ => "gc has taken all of it since, or it changed no file",
+        }));
     }
     let operation = transaction.insert_operation("undo", &format!("{kind} {what}"), context.who, context.now)?;
-    for (collection, entries) in by_collection(&removed) {
-        let row = collection_row(&transaction, collection)?;
+    let mut report = UndoReport {
+        operation: id.number(),
+        what: format!("{kind} {what}"),
+        restored: Vec::new(),
+        removed: Vec::new(),
+        refused: Vec::new(),
+    };
+    let (gone, come) = (by_collection(&gone), by_collection(&come));
+    let collections: BTreeSet<&CollectionName> = gone.keys().chain(come.keys()).copied().collect();
+    for collection in collections {
+        let (gone, come) = (gone.get(collection), come.get(collection));
+        let changes = (gone.map_or(&[][..], Vec::as_slice), come.map_or(&[][..], Vec::as_slice));
+        report.revert(&transaction, context, collection, changes, operation)?;
+    }
+    transaction.set_undone(id, operation)?;
+    transaction.commit()?;
+    Ok(report)
+}
+
+impl UndoReport {
+    /// Takes back what an operation did to one collection: the entries that are gone, and those that came.
+    fn revert(
+        &mut self,
+        transaction: &Transaction<'_>,
+        context: &Context<'_>,
+        collection: &CollectionName,
+        (gone, come): (&[&Entry], &[&Entry]),
+        operation: OperationId,
+    ) -> Result<()> {
+        let row = collection_row(transaction, collection)?;
         let revision = row.revision + 1;
-        let mut added = 0;
-        for entry in entries {
-            let name = RemovedEntry::from(entry.clone());
+        let (mut added, mut removed) = (0, 0);
+        for entry in come {
+            if entry.removed.is_some() {
+                let why = "is changed or gone since".to_owned();
+                self.refused.push(((*entry).clone().into(), why));
+                continue;
+            }
+            transaction.remove_entry(row.id, &entry.filename, revision, context.now)?;
+            removed += 1;
+            // One that is given back as it was is told below.
+            if gone.iter().all(|other| other.filename != entry.filename) {
+                self.removed.push((*entry).clone().into());
+            }
+        }
+        for entry in gone {
+            let name = RemovedEntry::from((*entry).clone());
             if transaction.find_entry_blob(row.id, &entry.filename)?.is_some() {
-                refused.push((name, "the collection has this name again".to_owned()));
-            } else if let Some(reason) =
-                variant_documents::objection(&transaction, row.id, &entry.filename, entry.blob)?
+                self.refused.push((name, "the collection has this name again".to_owned()));
+            } else if let Some(reason) = variant_documents::objection(transaction, row.id, &entry.filename, entry.blob)?
             {
-                refused.push((name, reason));
+                self.refused.push((name, reason));
             } else {
                 transaction.insert_entry(row.id, &entry.again(), revision, context.now)?;
                 added += 1;
                 if !entry.state.is_available() {
-                    refused.push((name, "is listed again, but its bytes are lost".to_owned()));
+                    self.refused.push((name, "is listed again, but its bytes are lost".to_owned()));
                 } else {
-                    restored.push(name);
+                    self.restored.push(name);
                 }
             }
         }
-        if added > 0 {
-            transaction.insert_revision(row.id, revision, operation, added, 0)?;
+        if added + removed > 0 {
+            transaction.insert_revision(row.id, revision, operation, added, removed)?;
         }
+        Ok(())
     }
-    transaction.set_undone(id, operation)?;
-    transaction.commit()?;
-    Ok(UndoReport { operation: id.number(), what: format!("{kind} {what}"), restored, refused })
 }
 
 /// Marks entries as yanked for a reason (PEP 592), or with `None` takes the mark away. Returns those that changed.

@@ -6,6 +6,7 @@ use crate::digest::{Blake3, Sha256};
 use crate::error::{Error, Result};
 use crate::manifest::{BlobRow, Entry, Origin, Reference, State};
 use crate::name::{CollectionName, ProjectName};
+use crate::ops::outdated::Newer;
 use crate::requirement::{DigestSpec, Spec};
 use crate::store::Store;
 use crate::wheel::{BuildTag, Metadata, VariantLabel};
@@ -37,11 +38,16 @@ pub struct Listed {
     pub size: u64,
     /// The revision that added it.
     pub added_revision: i64,
+    /// When the collection first had it, in seconds since 1970.
+    pub uploaded_at: i64,
     /// The reason of a yank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub yanked: Option<String>,
     /// `live`, `lost` when its bytes were found missing or wrong, or `elsewhere`: a node fetches them when they are wanted.
     pub state: State,
+    /// What is newer, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newer: Option<Newer>,
 }
 
 impl From<Entry> for Listed {
@@ -57,6 +63,8 @@ impl From<Entry> for Listed {
             blake3: entry.blake3,
             size: entry.size,
             added_revision: entry.added,
+            uploaded_at: entry.uploaded_at,
+            newer: None,
             yanked: entry.yanked,
             state: entry.state,
         }

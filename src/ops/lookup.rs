@@ -4,21 +4,26 @@
 //! answers. Within it an exactly equal version wins, then released versions, then the highest version, the highest build tag, the
 //! closest tags.
 
-use crate::catalog::at::collection_row;
+use crate::catalog::at::{RevisionSpec, collection_row, scoped_rows};
 use crate::catalog::blocks::Blocks;
+use crate::catalog::near::{Near, Searched, near};
 use crate::catalog::ownership::{OwnProjects, Ownership};
 use crate::catalog::reach::{Matter, Reach};
+use crate::catalog::search::TagFilter;
 use crate::catalog::search_order;
+use crate::catalog::view_contents::Shown;
 use crate::catalog::wish::{Wish, candidates};
 use crate::context::Context;
 use crate::digest::{Blake3, Sha256};
 use crate::error::Result;
 use crate::keep::health::is_usable;
-use crate::manifest::{CollectionRow, Entry, Outcome, Rows};
+use crate::manifest::{CollectionRow, Entry, Outcome, Rows, Scope};
 use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::requirement::Spec;
 use crate::store::Store;
 use crate::supply::{self, AskedCollection, FileQuery, Patience, PullNote};
 use crate::wheel::BuildTag;
+use pep440_rs::VersionSpecifiers;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,8 +33,9 @@ use std::time::Duration;
 pub struct LookupOptions {
     /// What is wanted.
     pub wish: Wish,
-    /// The collections to search, each followed by its fallbacks; none: the default one.
-    pub collections: Vec<CollectionName>,
+    /// The collections to search, each followed by its fallbacks; none: the default one. Of one at a revision that revision is searched,
+    /// and nothing after it: neither its fallbacks nor its remotes.
+    pub collections: Vec<RevisionSpec>,
     /// Search in this variant's order instead.
     pub variant: Option<CollectionName>,
     /// Which projects whoever asks counts as the variant's own.
@@ -72,6 +78,9 @@ pub struct LookupReport {
     pub remotes: Vec<PullNote>,
     /// Why something is not handed out, though it may be there.
     pub notes: Vec<String>,
+    /// What is near, on a miss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miss: Option<Near>,
 }
 
 /// Finds the best distribution. A match whose bytes are missing or wrong is no match: the next best is taken. Of a project in
@@ -106,10 +115,32 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
     match found {
         Some((collection, entry, remote)) => report.found(store, context, &collection, entry, remote),
         None => {
-            count(store, context, options.variant.as_ref().unwrap_or(&asked[0]), "", Outcome::Miss, None);
-            Ok(report)
+            count(store, context, options.variant.as_ref().unwrap_or(&asked[0].collection), "", Outcome::Miss, None);
+            Ok(LookupReport { miss: search.near()?, ..report })
         }
     }
+}
+
+/// Tells what is near to a project that a view hasn't got.
+pub fn near_in_view(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Near> {
+    let rows = store.manifest.read()?;
+    let (order, own) = match shown {
+        Shown::Collection { name, at } => {
+            let spec = RevisionSpec { collection: name.clone(), revision: at.clone() };
+            (scoped_rows(&rows, &[spec])?, None)
+        }
+        Shown::Variant { name, own, .. } => {
+            let order = search_order::order(&rows, name, Some(project))?;
+            let own = Ownership::read(&rows, name, own, Some(project))?;
+            (order.into_iter().map(|row| (row, Scope::Live)).collect(), Some(own))
+        }
+    };
+    let wish = Wish::new(
+        Spec::Project { name: project.clone(), specifiers: VersionSpecifiers::empty() },
+        TagFilter::default(),
+    );
+    let searched = Searched { order: &order, own: own.as_ref(), blocks: &Blocks::read(&rows)? };
+    near(&rows, &searched, &wish)
 }
 
 /// What is said of a distribution without its bytes.
@@ -129,6 +160,9 @@ pub struct MetadataReport {
     pub remotes: Vec<PullNote>,
     /// Why something is not handed out, though it may be there.
     pub notes: Vec<String>,
+    /// What is near, on a miss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miss: Option<Near>,
 }
 
 /// Tells the METADATA of what a lookup would find; a remote is asked for no more than that, and nothing is imported or counted.
@@ -149,8 +183,15 @@ pub fn metadata(store: &Store, context: &Context<'_>, options: &LookupOptions) -
     let report = MetadataReport { remotes: notes.remotes, notes: notes.notes, ..MetadataReport::default() };
     Ok(match found {
         Some((collection, filename, bytes, remote)) => report.found(&collection, filename, &bytes, remote),
-        None => report,
+        None => MetadataReport { miss: search.near()?, ..report },
     })
+}
+
+/// Tells what is near to a specification that nothing in these collections matches, or, where none is named, in any.
+pub fn near_to(store: &Store, collections: &[RevisionSpec], wish: &Wish) -> Result<Near> {
+    let rows = store.manifest.read()?;
+    let (order, blocks) = (scoped_rows(&rows, collections)?, Blocks::read(&rows)?);
+    near(&rows, &Searched { order: &order, own: None, blocks: &blocks }, wish)
 }
 
 impl MetadataReport {
@@ -167,9 +208,9 @@ impl MetadataReport {
 }
 
 /// Returns the collections that were asked for.
-fn asked(options: &LookupOptions) -> Vec<CollectionName> {
+fn asked(options: &LookupOptions) -> Vec<RevisionSpec> {
     match options.collections.as_slice() {
-        [] => vec![CollectionName::shared()],
+        [] => vec![CollectionName::shared().into()],
         named => named.to_vec(),
     }
 }
@@ -220,7 +261,9 @@ struct Notes {
 struct Search<'a> {
     store: &'a Store,
     options: &'a LookupOptions,
-    order: Vec<CollectionRow>,
+    order: Vec<(CollectionRow, Scope)>,
+    /// The collections that are asked for at a revision: their remotes have nothing to do with it.
+    fixed: Vec<CollectionName>,
     /// Whose the project is that a variant's lookup is about.
     own: Option<Ownership>,
     now: i64,
@@ -231,17 +274,32 @@ impl<'a> Search<'a> {
         store: &'a Store,
         context: &Context<'_>,
         options: &'a LookupOptions,
-        asked: &[CollectionName],
+        asked: &[RevisionSpec],
     ) -> Result<Self> {
         let (rows, project) = (&store.manifest, options.wish.project());
         let (order, own) = match &options.variant {
             Some(variant) => (
-                search_order::order(rows, variant, project.as_ref())?,
+                search_order::order(rows, variant, project.as_ref())?
+                    .into_iter()
+                    .map(|row| (row, Scope::Live))
+                    .collect(),
                 Some(Ownership::read(rows, variant, &options.own, project.as_ref())?),
             ),
-            None => (search_order::with_fallbacks(rows, asked)?, None),
+            None => (search_order::with_fallbacks_at(rows, asked)?, None),
         };
-        Ok(Self { store, options, order, own, now: context.now })
+        let fixed = asked.iter().filter(|spec| spec.revision.is_some()).map(|spec| spec.collection.clone()).collect();
+        Ok(Self { store, options, order, fixed, own, now: context.now })
+    }
+
+    /// Tells what is near, where nothing was found though it was looked for.
+    fn near(&self) -> Result<Option<Near>> {
+        if self.options.force_miss {
+            return Ok(None);
+        }
+        let rows = self.store.manifest.read()?;
+        let blocks = Blocks::read(&rows)?;
+        let searched = Searched { order: &self.order, own: self.own.as_ref(), blocks: &blocks };
+        near(&rows, &searched, &self.options.wish).map(Some)
     }
 
     /// Goes along the order, and returns what the first collection has, by its own entries, the best first, or by its remotes. Remotes
@@ -255,8 +313,9 @@ impl<'a> Search<'a> {
         let wanted = FileQuery { wish: &self.options.wish, now: self.now };
         let blocks = Blocks::read(&self.store.manifest)?;
         let (reach, patience, mut asked) = (self.reach()?, Patience::default(), Vec::new());
-        for (place, collection) in self.order.iter().enumerate().filter(|_| !self.options.force_miss) {
-            let found = candidates(&self.store.manifest, collection, wanted.wish, (self.own.as_ref(), &blocks))?;
+        for (place, (collection, scope)) in self.order.iter().enumerate().filter(|_| !self.options.force_miss) {
+            let found =
+                candidates(&self.store.manifest, (collection, *scope), wanted.wish, (self.own.as_ref(), &blocks))?;
             notes.notes.extend(found.notes);
             for entry in found.entries {
                 if let Some(found) = own(collection, entry, notes)? {
@@ -267,7 +326,8 @@ impl<'a> Search<'a> {
                 notes.notes.push(text);
                 break;
             }
-            let Some(reach) = reach.as_ref().filter(|_| !self.options.is_offline) else { continue };
+            let asks = !self.options.is_offline && !self.fixed.contains(&collection.name);
+            let Some(reach) = reach.as_ref().filter(|_| asks) else { continue };
             let question = AskedCollection { collection, place, reach, patience: &patience };
             if let Some(found) = ask(&question, &wanted, notes)? {
                 return Ok(Some(found));
@@ -288,7 +348,8 @@ impl<'a> Search<'a> {
     /// Reads whom the project of the specification may be asked of; `None`: nobody, since it tells no project.
     fn reach(&self) -> Result<Option<Reach<'_>>> {
         let Some(project) = self.options.wish.project() else { return Ok(None) };
-        let (rows, order): (&Rows, Vec<&CollectionRow>) = (&self.store.manifest, self.order.iter().collect());
+        let order: Vec<&CollectionRow> = self.order.iter().map(|(row, _)| row).collect();
+        let rows: &Rows = &self.store.manifest;
         let reach = Reach::read(rows, &order, self.own.as_ref(), &project, Matter::Files)?;
         reach.behind_nearer(rows, &order).map(Some)
     }

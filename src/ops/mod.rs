@@ -19,6 +19,7 @@ pub mod invalidate;
 pub mod list;
 pub mod lookup;
 pub mod members;
+pub mod outdated;
 pub mod overview;
 pub mod pin;
 pub mod prefetch;

@@ -43,7 +43,8 @@ pub fn prefetch(store: &Store, context: &Context<'_>, filter: &Filter, wants: &[
     }
     for Want { wish, place } in wants {
         let specs = vec![wish.spec.clone()];
-        let of_wish = Filter { collections: filter.collections.clone(), specs, tags: wish.tags.clone() };
+        let (collections, tags) = (filter.collections.clone(), wish.tags.clone());
+        let of_wish = Filter { collections, specs, tags, patterns: Vec::new() };
         let mut is_there = false;
         each_listed(store, &of_wish, &mut |listed| {
             if wish.sha256.is_empty() || wish.sha256.contains(&listed.sha256) {

@@ -8,6 +8,7 @@ mod bring;
 
 use crate::catalog::at::{collection_rows, remote_row};
 use crate::catalog::blocks::Blocks;
+use crate::catalog::near::{Near, Searched, near};
 use crate::catalog::ownership::{OwnProjects, Ownership};
 use crate::catalog::reach::Reach;
 use crate::catalog::search::TagFilter;
@@ -18,7 +19,7 @@ use crate::digest::Sha256;
 use crate::error::Result;
 use crate::intake::{Outcome, Target};
 use crate::keep::health::is_usable;
-use crate::manifest::{CollectionRow, RemoteRow, Rows};
+use crate::manifest::{CollectionRow, RemoteRow, Rows, Scope};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::remote::Client;
 use crate::requirement::Spec;
@@ -96,6 +97,8 @@ pub struct Unmet {
     /// Why nobody was asked, if the project is in quarantine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
+    /// What is near in the collections that were searched.
+    pub miss: Near,
 }
 
 /// What `pull` did.
@@ -151,6 +154,12 @@ impl SearchPath {
         };
         Ok(Self { project, order, own })
     }
+
+    /// Tells what is near to a wish that nothing met on the way.
+    fn near(&self, rows: &Rows, blocks: &Blocks, wish: &Wish) -> Result<Near> {
+        let order: Vec<_> = self.order.iter().map(|row| (row.clone(), Scope::Live)).collect();
+        near(rows, &Searched { order: &order, own: self.own.as_ref(), blocks }, wish)
+    }
 }
 
 /// Meets requirements from collections and their remotes.
@@ -182,11 +191,12 @@ pub fn pull(store: &Store, context: &Context<'_>, options: &PullOptions) -> Resu
     let (strikes, known, blocks) = (HashMap::new(), HashSet::new(), Blocks::read(rows)?);
     let mut run = Run { store, context, client, options, strikes, known, downloaded_bytes: 0, blocks };
     while run.round(&mut items)? {}
-    Ok(PullReport::of(items, run.downloaded_bytes))
+    let (downloaded_bytes, blocks) = (run.downloaded_bytes, run.blocks);
+    PullReport::of(items, downloaded_bytes, rows, &blocks)
 }
 
 impl PullReport {
-    fn of(items: Vec<PendingRequirement<'_>>, downloaded_bytes: u64) -> Self {
+    fn of(items: Vec<PendingRequirement<'_>>, downloaded_bytes: u64, rows: &Rows, blocks: &Blocks) -> Result<Self> {
         let mut report = Self { distributions: Vec::new(), missing: Vec::new(), downloaded_bytes, notes: Vec::new() };
         for item in items {
             match item.met {
@@ -195,6 +205,7 @@ impl PullReport {
                     report.distributions.push(pulled);
                 }
                 None => report.missing.push(Unmet {
+                    miss: item.path.near(rows, blocks, &item.want.wish)?,
                     requirement: item.want.wish.spec.to_string(),
                     place: item.want.place.clone(),
                     notes: item.notes,
@@ -202,7 +213,7 @@ impl PullReport {
                 }),
             }
         }
-        report
+        Ok(report)
     }
 }
 
@@ -239,7 +250,7 @@ impl Run<'_> {
     /// Looks into a collection. Where that has the project in quarantine, the way ends.
     fn look_into(&self, collection: &CollectionRow, item: &mut PendingRequirement<'_>) -> Result<()> {
         let (rows, wish) = (&self.store.manifest, &item.want.wish);
-        let found = candidates(rows, collection, wish, (item.path.own.as_ref(), &self.blocks))?;
+        let found = candidates(rows, (collection, Scope::Live), wish, (item.path.own.as_ref(), &self.blocks))?;
         for entry in found.entries {
             let Some(row) = rows.blob(entry.blob)? else { continue };
             if is_usable(self.store, &row)? {

@@ -12,7 +12,7 @@ use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
 use super::endpoint::{Endpoint, FileAddress};
 use super::flow::{FeedReader, Status, Trouble};
-use super::{Answer, Request, Server, discretion, feed, redirect, sidecars};
+use super::{Answer, Request, Server, discretion, feed, near, redirect, sidecars};
 use crate::blobs::Blobs;
 use crate::catalog::view_contents::Shown;
 use crate::digest::{Blake3, Sha256};
@@ -121,7 +121,10 @@ pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) ->
         Some(answer) => Ok(Some(answer)),
         None => of_remote(server, request, address),
     });
-    given_or(given)
+    match given {
+        Ok(None) if !address.is_metadata => near::no_file(server, address, NOTHING),
+        given => given_or(given),
+    }
 }
 
 /// Answers with a file, or its METADATA, whose every decision is remembered, without SQL; `None`: another is to be asked, who may wait.
@@ -398,8 +401,10 @@ fn about(server: &Server, request: &Request, known: &FileDecision, is_at_hand: b
     Ok(Some(sidecars::answer(request, (&sha256, Some(known.modified)), coding, coded)))
 }
 
+const NOTHING: &str = "there is no such file";
+
 fn nothing() -> Answer {
-    plain(StatusCode::NOT_FOUND, "there is no such file")
+    plain(StatusCode::NOT_FOUND, NOTHING)
 }
 
 /// Finds what the store has of a file that a view lists.

@@ -27,6 +27,7 @@ mod flow;
 mod follow;
 mod hosts;
 mod metrics;
+mod near;
 mod oidc;
 mod origins;
 mod pages;
@@ -136,6 +137,7 @@ pub struct Server {
     pub(in crate::server) people: people::Remembered,
     pub(in crate::server) tokens: access::Tokens,
     pub(in crate::server) read_blobs: builder_index::ReadBlobs,
+    pub(in crate::server) near: near::NearAnswers,
     pub(in crate::server) sidecars: sidecars::Sidecars,
     pub(in crate::server) texts: signed::Texts,
     pub(in crate::server) logged: discretion::Logged,
@@ -174,6 +176,7 @@ impl Server {
             people: people::Remembered::default(),
             tokens: access::Tokens::default(),
             read_blobs: builder_index::ReadBlobs::default(),
+            near: near::NearAnswers::default(),
             sidecars: sidecars::Sidecars::default(),
             texts: signed::Texts::default(),
             logged: discretion::Logged::default(),

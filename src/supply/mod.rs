@@ -22,8 +22,8 @@ pub(crate) use choose::FileQuery;
 use choose::complaints;
 pub(crate) use patience::Patience;
 pub use probe::{ProbeReport, Sample, SignedSample, test_remote};
-pub(crate) use seen::remotes_of;
 pub use seen::{RemoteFile, RemoteSight};
+pub(crate) use seen::{remembered_versions, remotes_of};
 pub use through::{KnownMetadata, Offer, Refusal, pull_through, remote_metadata, sidecar_of};
 
 use crate::catalog::reach::Reach;

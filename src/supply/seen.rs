@@ -4,12 +4,15 @@ use super::choose::FileQuery;
 use super::page;
 use crate::catalog::ownership::Ownership;
 use crate::catalog::reach::{Matter, Reach};
+use crate::catalog::search::TagFilter;
 use crate::catalog::wish::Wish;
 use crate::error::Result;
 use crate::index::read::ListedFile;
-use crate::manifest::{CollectionRow, RemoteRow};
+use crate::manifest::{CollectionRow, RemoteRow, Rows};
 use crate::name::{CollectionName, ProjectName, RemoteName};
+use crate::requirement::Spec;
 use crate::store::Store;
+use pep440_rs::{Version, VersionSpecifiers};
 use serde::Serialize;
 
 /// What a remote has of a specification, as far as is remembered.
@@ -110,4 +113,21 @@ fn sight(
         sight.problems.clone_from(&page.problems);
     }
     Ok(sight)
+}
+
+/// Returns the versions of a project that may be pulled from a remote, as far as is remembered of it.
+pub(crate) fn remembered_versions(
+    rows: &Rows,
+    remote: &RemoteRow,
+    project: &ProjectName,
+    now: i64,
+) -> Result<Vec<Version>> {
+    let spec = Spec::Project { name: project.clone(), specifiers: VersionSpecifiers::empty() };
+    let wish = Wish::new(spec, TagFilter::default());
+    let Ok(question) = page::prepare(rows, remote, project, now)? else { return Ok(Vec::new()) };
+    let (Some(page::Answer::Page(page, _)), Ok(source)) = (question.kept(rows)?.1, page::source(remote)) else {
+        return Ok(Vec::new());
+    };
+    let (good, _) = FileQuery { wish: &wish, now }.choose(remote, &source, &page);
+    Ok(good.into_iter().map(|file| file.name.version().clone()).collect())
 }

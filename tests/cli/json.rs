@@ -157,7 +157,12 @@ fn a_view_answers_with_the_page_of_pep_691_and_a_tree_with_a_report() {
 #[test]
 fn a_failure_prints_no_document() {
     let env = filled();
-    for args in [&["--json", "show", "absent"][..], &["--json", "list", "--collection", "absent"]] {
+    // But what was looked for in vain is told, as by a lookup.
+    let missed = document(&env, 4, &["show", "absent"], "distributions:list misses:list");
+    assert_fields(&missed["misses"][0], "spec:text project:text has:list left_out:list elsewhere:list similar:list");
+    for args in
+        [&["--json", "show", "demo", "--collection", "absent"][..], &["--json", "list", "--collection", "absent"]]
+    {
         let output = env.run(args);
         assert_eq!((output.code, output.stdout.as_str()), (4, ""), "{output}");
     }

@@ -96,6 +96,7 @@ fn list_takes_specs_filenames_digests_and_tags() {
     exit 4
     --- stderr
     nothing is listed
+      cuda has torch 2.5.1
     ");
 }
 
@@ -112,6 +113,7 @@ fn lookup_prints_one_path_that_ends_in_the_filename() {
     exit 4
     --- stderr
     no match for torch
+      not searched: cuda has torch 2.5.1
     ");
     assert_output!(env.run(["-q", "lookup", "torch"]), @"exit 4");
     fs::remove_file(blob(&env, "idna")).unwrap();
@@ -120,6 +122,8 @@ fn lookup_prints_one_path_that_ends_in_the_filename() {
     --- stderr
     idna-3.10-py3-none-any.whl is listed, but its bytes are missing or wrong: import it again, or `wcas verify --repair`
     no match for idna
+      shared has idna 3.10
+      not searched: cuda has idna 3.10
     ");
     assert_output!(env.run(["list", "idna"]), @r"
     exit 0

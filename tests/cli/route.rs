@@ -238,6 +238,7 @@ fn a_variant_that_nothing_is_known_of_is_told_and_has_what_the_default_has() {
     --- stderr
     nothing was said of a variant cdua, and it has no collection: the default one is searched; see `wcas route list`
     no match for torch
+      not searched: cuda has torch 2.5.1
     ");
     assert_eq!(env.ok(["lookup", "torch", "--variant", "cuda"]).stderr, "");
     env.ok(["route", "set", "cpu"]);

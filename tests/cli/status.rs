@@ -125,6 +125,7 @@ fn e3_of_a_project_in_quarantine_no_file_is_offered_anywhere() {
     --- stderr
     demo is in quarantine: malware (collection shared)
     no match for demo==1.0
+      shared has demo 2.0, 1.0
     ");
     for spec in ["demo-1.0-py3-none-any.whl", "demo"] {
         let report = crate::json_with_code(&env, 4, &["lookup", spec]);

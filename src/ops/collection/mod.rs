@@ -1,9 +1,11 @@
 //! `collection`: named sets of distributions with a history.
 
+mod diff;
 mod revision;
 pub(super) mod signed;
 
-pub use revision::{DiffReport, FileChange, LogReport, RollbackReport, delete_snapshot, diff, log, rollback, snapshot};
+pub use diff::{DiffReport, DiffTotals, FileChange, ProjectChange, diff};
+pub use revision::{LogReport, RollbackReport, delete_snapshot, log, rollback, rollback_plan, snapshot};
 
 pub use signed::{Newest, SignedProblem, SignedReport, SignedText, keep_signature, revision_text, verify_signed};
 

@@ -1,70 +1,13 @@
-//! What happened to a collection: revisions, what differs between them, snapshots, and the way back.
+//! What happened to a collection: revisions, snapshots, and the way back.
 
+use super::diff::{DiffReport, compare};
 use crate::catalog::at::{RevisionSpec, collection_row, resolve};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::manifest::{NewRecord, RecordFilter, RecordRow, Scope};
+use crate::manifest::{NewRecord, RecordFilter, RecordRow};
 use crate::name::CollectionName;
 use crate::store::Store;
 use serde::Serialize;
-use std::collections::BTreeMap;
-
-/// A filename that two revisions have differently.
-#[derive(Debug, Clone, Serialize)]
-pub struct FileChange {
-    /// The filename.
-    pub filename: String,
-    /// `added`, `removed`, `replaced` (other bytes) or `yanked` (other mark).
-    pub change: &'static str,
-    /// The SHA-256 digest before.
-    pub before: Option<crate::digest::Sha256>,
-    /// The SHA-256 digest after.
-    pub after: Option<crate::digest::Sha256>,
-}
-
-/// What differs between two revisions.
-#[derive(Debug, Serialize)]
-pub struct DiffReport {
-    /// The first, with its revision.
-    pub from: String,
-    /// The second, with its revision.
-    pub to: String,
-    /// What differs.
-    pub changes: Vec<FileChange>,
-}
-
-/// Compares two collections or revisions.
-pub fn diff(store: &Store, from: &RevisionSpec, to: &RevisionSpec) -> Result<DiffReport> {
-    let transaction = store.manifest.read()?;
-    let read = |spec: &RevisionSpec| -> Result<_> {
-        let row = collection_row(&transaction, &spec.collection)?;
-        let revision = resolve(&transaction, &row, spec.revision.as_deref())?;
-        let entries = transaction.entries(row.id, Scope::At(revision))?;
-        let entries: BTreeMap<String, _> =
-            entries.into_iter().map(|entry| (entry.filename, (entry.sha256, entry.yanked))).collect();
-        Ok((format!("{}@{revision}", spec.collection), entries))
-    };
-    let ((from, before), (to, after)) = (read(from)?, read(to)?);
-    let mut changes = Vec::new();
-    let filenames: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    for filename in filenames {
-        let (old, new) = (before.get(filename), after.get(filename));
-        let change = match (old, new) {
-            (None, _) => "added",
-            (_, None) => "removed",
-            (Some(old), Some(new)) if old.0 != new.0 => "replaced",
-            (Some(old), Some(new)) if old.1 != new.1 => "yanked",
-            _ => continue,
-        };
-        changes.push(FileChange {
-            filename: filename.clone(),
-            change,
-            before: old.map(|old| old.0),
-            after: new.map(|new| new.0),
-        });
-    }
-    Ok(DiffReport { from, to, changes })
-}
 
 /// A revision as people see it, or a change of the collection's rules between two.
 #[derive(Debug, Clone, Serialize)]
@@ -162,6 +105,8 @@ fn rule(record: RecordRow, revisions: &[LogReport]) -> Option<LogReport> {
 /// What `collection rollback` did.
 #[derive(Debug, Serialize)]
 pub struct RollbackReport {
+    /// Whether nothing was done.
+    pub dry_run: bool,
     /// The collection.
     pub collection: CollectionName,
     /// The revision whose content it has again.
@@ -172,6 +117,31 @@ pub struct RollbackReport {
     pub added: usize,
     /// How many entries went.
     pub removed: usize,
+    /// What would differ, of a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<DiffReport>,
+}
+
+/// Tells what a rollback would do. It is read, not tried: whoever may read the store may ask.
+pub fn rollback_plan(store: &Store, name: &CollectionName, to: &str) -> Result<RollbackReport> {
+    let rows = store.manifest.read()?;
+    let row = collection_row(&rows, name)?;
+    let target = resolve(&rows, &row, Some(to))?;
+    let spec = |revision: i64| RevisionSpec { collection: name.clone(), revision: Some(revision.to_string()) };
+    let diff = compare(&rows, &spec(row.revision), &spec(target))?;
+    let count = |other: &str| diff.changes.iter().filter(|change| change.change != other).count();
+    // A file that is replaced or marked otherwise goes, and comes back as it was.
+    let (added, removed) = (count("removed"), count("added"));
+    let revision = row.revision + i64::from(added + removed > 0);
+    Ok(RollbackReport {
+        dry_run: true,
+        collection: name.clone(),
+        to: target,
+        revision,
+        added,
+        removed,
+        diff: Some(diff),
+    })
 }
 
 /// Gives a collection the content of an older revision again, as a new revision: nothing of its history is lost.
@@ -182,7 +152,9 @@ pub fn rollback(store: &Store, context: &Context<'_>, name: &CollectionName, to:
     let target = resolve(&transaction, &row, Some(to))?;
     let revision = row.revision + 1;
     let (added, removed) = transaction.restore_entries(row.id, target, revision, context.now)?;
-    let mut report = RollbackReport { collection: name.clone(), to: target, revision: row.revision, added, removed };
+    let (collection, newest) = (name.clone(), row.revision);
+    let mut report =
+        RollbackReport { dry_run: false, collection, to: target, revision: newest, added, removed, diff: None };
     if added + removed > 0 {
         let operation = transaction.insert_operation("rollback", &format!("to {target}"), context.who, context.now)?;
         transaction.insert_revision(row.id, revision, operation, added, removed)?;

@@ -10,6 +10,7 @@ use crate::catalog::variant_documents::{VariantsDocument, variants_of};
 use crate::catalog::view_contents::{Shown, WithheldFile};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::index::pylock::pylock;
 use crate::index::{self, File, Page, html, json, lines};
 use crate::manifest::Entry;
 use crate::name::{CollectionName, ProjectName};
@@ -28,6 +29,8 @@ pub enum Format {
     Json,
     /// `name==version --hash=sha256:…`.
     Requirements,
+    /// A lock file of the newest version of each project (PEP 751).
+    Pylock,
     /// A path a line.
     Paths,
 }
@@ -58,6 +61,8 @@ pub struct ViewReport {
     pub files: usize,
     /// The files that it doesn't show, since their bytes are lost.
     pub left_out: Vec<String>,
+    /// How many files a lock file has no place for: of older versions, mostly.
+    pub unlocked: usize,
     /// The files that it doesn't show, since their project is in quarantine or their collection hides variant wheels.
     pub withheld: Vec<WithheldFile>,
 }
@@ -79,9 +84,10 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
     let left_out = split_lost(&mut entries);
     let documents = match options.format {
         Format::Html | Format::Json => variants_of(&store.manifest, &entries)?,
-        Format::Requirements | Format::Paths => Vec::new(),
+        Format::Requirements | Format::Pylock | Format::Paths => Vec::new(),
     };
     search::sort_projects(&mut entries);
+    let mut unlocked = 0;
     let done = match options.format {
         Format::Paths => {
             let blobs = &store.blobs;
@@ -106,6 +112,7 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
                 (Format::Html, false) => html::collection(out, &page),
                 (Format::Json, true) => json::project(out, &page),
                 (Format::Json, false) => json::collection(out, &page),
+                (Format::Pylock, _) => pylock(out, &files).map(|count| unlocked = count),
                 _ => lines::requirements(out, &files),
             }
         }
@@ -117,6 +124,7 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
         collections: read.collections(),
         files: entries.len(),
         left_out,
+        unlocked,
         withheld: read.withheld,
     })
 }

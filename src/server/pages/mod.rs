@@ -13,7 +13,7 @@ use super::answer::{Body, FOREVER, failure, plain, set, without_bytes};
 use super::conditional::{Representation, Verdict, judge};
 use super::discretion::{self, Discretion};
 use super::endpoint::ViewName;
-use super::{Answer, Request, Server};
+use super::{Answer, Request, Server, near};
 use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::variant_documents::VariantsDocument;
 use crate::digest::Sha256;
@@ -195,7 +195,10 @@ fn page(server: &Server, request: &Request, view: &ViewName, subject: Subject<'_
             }
             answer
         }
-        Ok(Err(NoPage::Unknown)) => plain(StatusCode::NOT_FOUND, unknown(view, subject)),
+        Ok(Err(NoPage::Unknown)) => match subject {
+            Subject::Project(project) => near::no_project(server, view, project, unknown(view, subject)),
+            _ => plain(StatusCode::NOT_FOUND, unknown(view, subject)),
+        },
         Ok(Err(NoPage::Unavailable(notes))) => {
             discretion::unasked(server, request, &notes).unwrap_or_else(|error| failure(&error))
         }
