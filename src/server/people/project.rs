@@ -74,21 +74,11 @@ pub(super) fn page(
         @if let Some(summary) = said.as_ref().and_then(|(_, said)| said.summary.as_ref()) { p.lead { (summary) } }
         (facts(view, project, &listing, versions.len()))
         (notes(&listing, &discretion))
-        @if !listing.files.is_empty() {
-            pre tabindex="0" role="region" aria-label="How to install it" {
-                @let url = setup::url(server, request, view);
-                code {
-                    "pip install --index-url " (url) "simple/ "
-                    @if let Some(host) = setup::trusted_host(&url) { "--trusted-host " (host) " " }
-                    (project)
-                }
-            }
-        }
+        @if !listing.files.is_empty() { (install(&setup::url(server, request, view), project)) }
+        (ways(said.is_some(), versions.len()))
         @if let Some((version, said)) = &said { (about::fields(version, said)) }
         (matrix::section(&store, &builds, if is_all { usize::MAX } else { VERSIONS })?)
-        @if let Some((_, said)) = &said {
-            (needs::section(server, &store, view, said, &discretion)?)
-        }
+        @if let Some((_, said)) = &said { (needs::section(server, &store, view, said, &discretion)?) }
         (needs::needed_by(server, &store, view, project)?)
         @if let Some((_, said)) = &said { (about::description(said)) }
         @for (place, (version, files)) in versions.iter().take(shown).enumerate() {
@@ -121,6 +111,32 @@ fn by_version(listing: &Listing) -> Vec<(Version, Vec<&ViewFile>)> {
     }
     versions.values_mut().for_each(|files| files.sort_by_key(|held| held.filename()));
     versions.into_iter().rev().collect()
+}
+
+fn install(url: &str, project: &ProjectName) -> Markup {
+    html! {
+        pre tabindex="0" role="region" aria-label="How to install it" {
+            code {
+                "pip install --index-url " (url) "simple/ "
+                @if let Some(host) = setup::trusted_host(url) { "--trusted-host " (host) " " }
+                (project)
+            }
+        }
+    }
+}
+
+/// Shows what else is on the page.
+fn ways(is_told: bool, versions: usize) -> Markup {
+    html! {
+        nav.pager aria-label="On this page" {
+            @if is_told { a href="#about" { "About" } }
+            @if versions > 0 { a href="#builds" { "Builds" } }
+            @if is_told { a href="#needs" { "Needs" } }
+            a href="#needed" { "Needed by" }
+            @if is_told { a href="#description" { "Description" } }
+            @if versions > 0 { a href="#v0" { "Files" } }
+        }
+    }
 }
 
 /// Returns how often builders of a variant asked for a project in vain.
