@@ -191,9 +191,8 @@ mod tests {
     fn of(members: &[(&str, &[u8])]) -> Members {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&zip(members)).unwrap();
-        super::members(&file, &"demo-1.0-py3-none-any.whl".parse::<crate::wheel::WheelFilename>().unwrap().into())
-            .unwrap()
-            .unwrap()
+        let name = DistributionFilename::parse("demo-1.0-py3-none-any.whl").unwrap();
+        super::members(&file, &name).unwrap().unwrap()
     }
 
     #[test]

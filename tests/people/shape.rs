@@ -59,7 +59,7 @@ fn paths() -> [&'static str; 19] {
         "/cuda/projects/evil/",
         "/none/",
         "/cuda/projects/atlas/",
-        "/cuda/projects/atlas/atlas-2.0-cp312-cp312-manylinux_2_28_x86_64.whl/",
+        "/cuda/projects/atlas/atlas-2.0%2Bcu126-cp312-cp312-manylinux_2_28_x86_64.whl/",
         "/cuda/projects/atlas/atlas-2.0.tar.gz/",
         "/cuda@release/projects/torch/torch-2.4.0%2Bcu121-cp312-cp312-manylinux_2_28_x86_64.whl/",
         "/search",

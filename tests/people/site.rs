@@ -176,7 +176,8 @@ fn atlas(env: &Env) {
         env,
         "cuda",
         &[
-            wheel("2.0", LINUX, 500).member("atlas/_C.so", elf_needing("libcudart.so.12")),
+            wheel("2.0+cu126", LINUX, 500).member("atlas/_C.so", elf_needing("libcudart.so.12")),
+            wheel("2.0", LINUX, 509),
             wheel("2.0", "cp313-cp313-manylinux_2_28_x86_64", 501),
             wheel("2.0", mac, 502),
             wheel("2.0", "cp312-cp312-win_amd64", 503),

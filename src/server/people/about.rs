@@ -87,8 +87,13 @@ fn of_classifiers(said: &Particulars, heading: &str) -> Option<String> {
 
 /// Shows people with their addresses: `Ann <ann@x.example>`.
 fn people(texts: &[String]) -> Markup {
+    // One field may have several, each with an address.
+    let each = texts.iter().flat_map(|text| match text.split(", ").all(|part| part.contains('@')) {
+        true => text.split(", ").collect(),
+        false => vec![text.as_str()],
+    });
     html! {
-        @for (place, text) in texts.iter().enumerate() {
+        @for (place, text) in each.enumerate() {
             @if place > 0 { ", " }
             @match address(text) {
                 Some((name, to)) => (link(&to, name)),

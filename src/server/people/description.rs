@@ -4,7 +4,7 @@
 //! become links, links lead to the web or to a mailbox or are none. Depth and length are bounded, whatever is written.
 
 use maud::{Escaper, Markup, PreEscaped, html};
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 use std::fmt::Write as _;
 use url::Url;
 
@@ -184,6 +184,7 @@ impl Writer {
             Tag::Emphasis => ("<em>", "</em>"),
             Tag::Strong => ("<strong>", "</strong>"),
             Tag::Strikethrough => ("<del>", "</del>"),
+            Tag::Link { link_type: LinkType::Email, dest_url, .. } => self.link(&format!("mailto:{dest_url}")),
             // A picture is a link, too: nothing is fetched from elsewhere when somebody reads a page.
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => self.link(dest_url),
             _ => ("", ""),

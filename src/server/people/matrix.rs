@@ -233,16 +233,21 @@ impl Builds<'_> {
 impl Table {
     fn add(&mut self, filename: &str, fate: Fate, href: Option<String>, bound: &HashMap<&str, &[Accelerator]>) {
         let Ok(name) = DistributionFilename::parse(filename) else { return };
-        let version = name.version().clone();
-        let local = version.local().iter().map(ToString::to_string).find_map(|part| named_by_label(&part));
+        // Builds of one version for several accelerators stand side by side.
+        let version = name.version().clone().without_local();
+        let local = name.version().local().iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
         let of_build = || name.build_tag().and_then(|tag| named_by_label(&tag.to_string()));
         let of_file = bound.get(filename).and_then(|all| all.first().copied());
         let (numbers, python, platform) = tags::in_brief(name.tags()).unwrap_or_default();
         let is_sdist = name.kind() == Kind::Sdist;
-        let accelerator = of_file.or(local).or_else(of_build).filter(|_| !is_sdist);
+        let accelerator = of_file.or_else(|| named_by_label(&local)).or_else(of_build).filter(|_| !is_sdist);
         let column = Column { is_sdist, numbers, python, platform, accelerator };
-        let build = name.build_tag().map(|tag| format!("build {tag}"));
-        let label: Vec<String> = build.into_iter().chain(name.variant().map(|label| label.to_string())).collect();
+        let parts = [
+            (!local.is_empty()).then(|| format!("+{local}")),
+            name.build_tag().map(|tag| format!("build {tag}")),
+            name.variant().map(ToString::to_string),
+        ];
+        let label: Vec<String> = parts.into_iter().flatten().collect();
         self.columns.insert(column.clone());
         let build = Build { fate, filename: filename.to_owned(), label: label.join(", "), href };
         self.rows.entry(version).or_default().entry(column).or_default().push(build);

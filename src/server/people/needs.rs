@@ -67,14 +67,14 @@ pub(super) fn section(
         table {
             caption { "As its METADATA has it, judged by what " (view) " has" }
             thead {
-                tr { th scope="col" { "Project" } th scope="col" { "Versions" } th scope="col" { "Where" } th scope="col" { "State" } }
+                tr { th scope="col" { "Project" } th scope="col" { "State" } th scope="col" { "Versions" } th scope="col" { "Where" } }
             }
             tbody {
                 @for (text, judged) in &rows {
                     tr {
                         @match judged {
                             Some((dependency, met)) => (row(dependency, met, discretion)),
-                            None => { th.text scope="row" { (text) } td {} td {} td { span.mark.warn { "not understood" } } }
+                            None => { th.wrap scope="row" { (text) } td { span.mark.warn { "not understood" } } td {} td {} }
                         }
                     }
                 }
@@ -97,12 +97,10 @@ fn row(dependency: &Dependency, met: &Met, discretion: &Discretion) -> Markup {
     let name = &dependency.name;
     let versions = dependency.specifiers.to_string();
     html! {
-        th.text scope="row" {
+        th.wrap scope="row" {
             @if matches!(met, Met::Missing | Met::Address) { (name) } @else { a href={ "../" (name) "/" } { (name) } }
             @if !dependency.extras.is_empty() { "[" (dependency.extras.join(", ")) "]" }
         }
-        td { @if let Some(url) = &dependency.url { "at " (url) } @else if versions.is_empty() { "any" } @else { (versions) } }
-        td.text { @if dependency.marker.is_always() { "everywhere" } @else { (dependency.marker) } }
         td {
             @match met {
                 Met::Here(version) => { span.mark.good { "here" } " " (version) }
@@ -113,6 +111,8 @@ fn row(dependency: &Dependency, met: &Met, discretion: &Discretion) -> Markup {
             }
             @if dependency.is_extra() { " " span.mark.quiet { "only with an extra" } }
         }
+        td { @if let Some(url) = &dependency.url { "at " (url) } @else if versions.is_empty() { "any" } @else { (versions) } }
+        td.text { @if dependency.marker.is_always() { "everywhere" } @else { (dependency.marker) } }
     }
 }
 
@@ -196,7 +196,7 @@ pub(super) fn needed_by(server: &Server, store: &Store, view: &ViewName, project
             tbody {
                 @for (other, (version, text, is_extra)) in found.iter().take(NEEDED_BY) {
                     tr {
-                        th.text scope="row" { a href={ "../" (other) "/" } { (other) } }
+                        th.wrap scope="row" { a href={ "../" (other) "/" } { (other) } }
                         td { (version) }
                         td.text { (text) @if *is_extra { " " span.mark.quiet { "only with an extra" } } }
                     }

@@ -186,7 +186,7 @@ fn foreign(view: &ViewName, held_back: &[HeldBack]) -> Markup {
     let is_same = held_back.iter().all(|file| file.reason == first.reason);
     let body = html! {
         table {
-            caption { "Built by others, and not offered to " (view.name) }
+            caption { "Files that are not offered to " (view.name) }
             thead {
                 tr { th scope="col" { "File" } th scope="col" { "Collection" } @if !is_same { th scope="col" { "Why" } } }
             }

@@ -17,7 +17,7 @@ use crate::server::{Request, Server};
 use crate::store::Store;
 use maud::{Markup, html};
 use pep440_rs::Version;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,10 +36,13 @@ const BLOBS: u64 = 20;
 struct Found {
     /// The projects that are meant, the best first, each with where it is.
     projects: Vec<Project>,
-    files: Vec<(CollectionName, FoundFile)>,
+    /// The files, each with where it is, and whether it is offered there.
+    files: Vec<(CollectionName, FoundFile, bool)>,
     /// How many projects and files each collection has of it, where that may be told.
     counts: BTreeMap<CollectionName, (u64, u64)>,
     has_more_files: bool,
+    /// What collections offer of the projects that were looked at.
+    listed: HashMap<(CollectionName, ProjectName), HashSet<(String, Sha256)>>,
     /// Whether the time was over, or there was too much to look at.
     is_cut: bool,
 }
@@ -124,12 +127,21 @@ impl Domain {
         self.view.as_ref().is_none_or(|(_, listed)| listed.binary_search(project).is_ok())
     }
 
-    /// Tells whether the reader's one view lists these bytes under this name.
-    fn lists(&self, store: &Store, project: &ProjectName, (filename, sha256): (&str, &Sha256)) -> Result<bool> {
-        let Some((view, _)) = &self.view else { return Ok(true) };
-        let shown: Shown = view.shown();
-        let read = shown.read(&*store.manifest.read()?, Some(project))?;
-        Ok(read.entries.iter().any(|entry| entry.filename == filename && entry.sha256 == *sha256))
+    /// Adds a file. One that isn't offered where it is, is found by readers of everything alone.
+    fn add(&self, store: &Store, place: &CollectionName, file: FoundFile, found: &mut Found) -> Result<()> {
+        let key = (place.clone(), file.project.clone());
+        if !found.listed.contains_key(&key) {
+            let shown: Shown = ViewName { name: place.clone(), at: None }.shown();
+            let read = shown.read(&*store.manifest.read()?, Some(&file.project))?;
+            let files = read.entries.into_iter().map(|entry| (entry.filename, entry.sha256)).collect();
+            found.listed.insert(key.clone(), files);
+        }
+        let is_offered = found.listed[&key].contains(&(file.filename.clone(), file.sha256));
+        let is_known = found.files.iter().any(|(known, own, _)| known == place && own.filename == file.filename);
+        if (is_offered || self.view.is_none()) && !is_known {
+            found.files.push((place.clone(), file, is_offered));
+        }
+        Ok(())
     }
 }
 
@@ -166,6 +178,9 @@ fn find_projects(
                 places: Vec::new(),
             });
             known.rank = known.rank.min(rank);
+            if *version > known.version {
+                (known.version, known.summary) = (version.clone(), summary.clone());
+            }
             if !known.places.contains(place) {
                 known.places.push(place.clone());
             }
@@ -224,9 +239,7 @@ fn find_digest(store: &Store, domain: &Domain, digits: &str, found: &mut Found) 
     for entry in entries {
         let place = domain.sources.iter().find(|(_, source, _)| source.name == entry.collection);
         let Some((_, _, place)) = place else { continue };
-        if domain.lists(store, &entry.project, (&entry.filename, &entry.sha256))? {
-            found.files.push((place.clone(), file_of(entry)));
-        }
+        domain.add(store, place, file_of(entry), found)?;
     }
     Ok(())
 }
@@ -260,9 +273,7 @@ fn find_files(
         found.has_more_files |= count - skipped > files.len() as u64;
         skipped = 0;
         for file in files {
-            if domain.lists(store, &file.project, (&file.filename, &file.sha256))? {
-                found.files.push((place.clone(), file));
-            }
+            domain.add(store, place, file, found)?;
         }
     }
     Ok(())
@@ -337,7 +348,7 @@ fn table_of_projects(projects: &[&Project]) -> Markup {
     }
 }
 
-fn table_of_files(files: &[(CollectionName, FoundFile)]) -> Markup {
+fn table_of_files(files: &[(CollectionName, FoundFile, bool)]) -> Markup {
     html! {
         table {
             caption { "By collection and name" }
@@ -345,12 +356,13 @@ fn table_of_files(files: &[(CollectionName, FoundFile)]) -> Markup {
                 tr { th scope="col" { "File" } th scope="col" { "In" } th.n scope="col" { "Size" } th scope="col" { "SHA-256" } }
             }
             tbody {
-                @for (place, file) in files {
+                @for (place, file, is_offered) in files {
                     tr {
                         th.text scope="row" {
-                            a href={ "./" (place) "/projects/" (file.project) "/" (file_page(&file.filename)) } { (file.filename) }
+                            @let page = if *is_offered { file_page(&file.filename) } else { String::new() };
+                            a href={ "./" (place) "/projects/" (file.project) "/" (page) } { (file.filename) }
                         }
-                        td { (place) }
+                        td { (place) @if !is_offered { " " span.mark.warn { "not offered there" } } }
                         td.n { (words::bytes(file.size)) }
                         td { (super::file::short(&file.sha256)) }
                     }

@@ -97,6 +97,11 @@ fn links_lead_to_the_web_or_a_mailbox_and_pictures_are_links() {
             && !html.contains("<img"),
         "{html}"
     );
+    let html = shown("<b@x.example>");
+    assert!(
+        html.contains("<a href=\"mailto:b@x.example\" rel=\"noreferrer noopener nofollow\">b@x.example</a>"),
+        "{html}"
+    );
     for bad in [
         "javascript:alert(1)",
         "JaVaScRiPt:alert(1)",
