@@ -105,7 +105,8 @@ fn each_in_tar(tar: impl Read, most: u64, show: &mut dyn FnMut(&[u8], u64)) -> R
             Err(_) if end >= most => return Ok(false),
             Err(error) => return Err(SdistError::Tar(error)),
         };
-        end = entry.raw_file_position().saturating_add(entry.size()).saturating_add(512);
+        // With what fills its last block, and the next header.
+        end = entry.raw_file_position().saturating_add(entry.size()).saturating_add(1024);
         match entry.header().entry_type() {
             EntryType::GNULongName if end < most => {
                 let bytes = read_member(&mut entry, "a long name")?;
@@ -115,6 +116,8 @@ fn each_in_tar(tar: impl Read, most: u64, show: &mut dyn FnMut(&[u8], u64)) -> R
                 let bytes = read_member(&mut entry, "a long name")?;
                 long_name = pax_value(&bytes, b"path").or(long_name);
             }
+            // They stand between a long name and its member.
+            EntryType::GNULongLink | EntryType::XGlobalHeader => {}
             kind => {
                 let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
                 if kind.is_file() {
@@ -335,6 +338,25 @@ mod tests {
         header.set_size(3);
         pax.append_data(&mut header, "short", &b"pax"[..]).unwrap();
         assert_eq!(find(&gzip(&pax.into_inner().unwrap())).unwrap(), Some(b"pax".to_vec()));
+    }
+
+    #[test]
+    fn members_are_listed_by_their_long_names_until_it_is_enough() {
+        let long = "d".repeat(150);
+        let mut tar = tar::Builder::new(Vec::new());
+        for name in [&long, "short"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(4000);
+            tar.append_data(&mut header, format!("{name}/a"), &[7; 4000][..]).unwrap();
+        }
+        let bytes = gzip(&tar.into_inner().unwrap());
+        let mut listed = Vec::new();
+        let mut show = |name: &[u8], size| listed.push((name.len(), size));
+        assert_eq!(each_member(&file(&bytes), Packing::Gzip, 1 << 20, &mut show).unwrap(), Some(true));
+        assert_eq!(each_member(&file(&bytes), Packing::Gzip, 3000, &mut show).unwrap(), Some(false));
+        assert_eq!(listed, [(152, 4000), (7, 4000), (152, 4000)]);
+        assert!(each_member(&file(&bytes[..100]), Packing::Gzip, 1 << 20, &mut |_, _| {}).is_err());
+        assert_eq!(each_member(&file(b""), Packing::Xz, 1, &mut |_, _| {}).unwrap(), None);
     }
 
     #[test]

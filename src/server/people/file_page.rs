@@ -17,6 +17,7 @@ use crate::supply::listing::{Ask, Asking, Listed, Recall, ViewFile};
 use crate::wheel::DistributionFilename;
 use crate::wheel::members::{Members, RecordCheck, members};
 use maud::{Markup, html};
+use std::sync::PoisonError;
 
 /// So much of METADATA is shown.
 const METADATA_BYTES: usize = 256 * 1024;
@@ -45,7 +46,11 @@ pub(super) fn page(
         p { a href=(url) { "Download" } @if let ViewFile::Remote(_) = held { " (it comes from a remote first)" } }
         article.file { (details(&store, &sight)?) }
         @match held {
-            ViewFile::Local(entry) => (own(&store, entry, &discretion, is_all, now)?),
+            ViewFile::Local(entry) => {
+                (came(&store, entry, discretion.may_read(&entry.collection), is_all, now)?)
+                (contents(server, &store, entry)?)
+                (metadata(&store, entry)?)
+            }
             ViewFile::Remote(_) => p.note { "Only a remote has it, so nothing is known of what is in it. Who asks for the file brings it here." },
         }
     };
@@ -58,10 +63,8 @@ pub(super) fn page(
     Ok(Some(Page { title, root: root(request.uri().path()), trail, main }))
 }
 
-/// Shows what the store knows of its own file.
-fn own(store: &Store, entry: &Entry, discretion: &Discretion, is_all: bool, now: i64) -> Result<Markup> {
-    // Who reads a view gets files of its fallbacks, and needn't know what became of those.
-    let may = discretion.may_read(&entry.collection);
+/// Shows how a file came. Who reads a view gets files of its fallbacks, and needn't know what became of those.
+fn came(store: &Store, entry: &Entry, may: bool, is_all: bool, now: i64) -> Result<Markup> {
     let (added, signature) = if may { vouched(store, entry)? } else { (None, None) };
     Ok(html! {
         h2 { "How it came" }
@@ -84,8 +87,6 @@ fn own(store: &Store, entry: &Entry, discretion: &Discretion, is_all: bool, now:
                 }
             }
         }
-        (contents(store, entry)?)
-        (metadata(store, entry)?)
     })
 }
 
@@ -99,8 +100,11 @@ fn vouched(store: &Store, entry: &Entry) -> Result<(Option<OperationRow>, Option
 }
 
 /// Shows the archive's members.
-fn contents(store: &Store, entry: &Entry) -> Result<Markup> {
-    let found = look(store, entry)?;
+fn contents(server: &Server, store: &Store, entry: &Entry) -> Result<Markup> {
+    let found = {
+        let _looking = server.people.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        look(store, entry)?
+    };
     Ok(html! {
         h2 #contents { "Contents" }
         @match found {

@@ -56,6 +56,8 @@ pub(super) struct Remembered {
     projects: Projects,
     outlines: outline::Outlines,
     versions: BoundedCache<(ViewName, ProjectName), needs::Versions>,
+    /// One archive at a time is looked into: a directory may take 64 MiB of memory.
+    looking: Mutex<()>,
 }
 
 impl Default for Remembered {
@@ -65,6 +67,7 @@ impl Default for Remembered {
             projects: BoundedCache::of_things(VIEWS),
             outlines: outline::Outlines::default(),
             versions: BoundedCache::of_things(PROJECTS),
+            looking: Mutex::default(),
         }
     }
 }
