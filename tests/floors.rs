@@ -51,7 +51,7 @@ const MUTATING_METHODS: [&str; 4] = ["set_len", "set_permissions", "set_modified
 const OPEN_OPTIONS: [&str; 5] = ["write", "append", "create", "create_new", "truncate"];
 
 /// Crates and paths that belong to one part of the house, and that part.
-const HOMES: [(&[&str], &[&str]); 25] = [
+const HOMES: [(&[&str], &[&str]); 26] = [
     (&["ring"], &["signed"]),
     (&["getrandom"], &["cli"]),
     (&["rusqlite"], &["manifest"]),
@@ -67,6 +67,7 @@ const HOMES: [(&[&str], &[&str]); 25] = [
     (&["multer"], &["server"]),
     (&["quick_cache"], &["server"]),
     (&["maud"], &["server"]),
+    (&["pulldown_cmark"], &["server"]),
     (&["html5gum"], &["index"]),
     (&["toml"], &["ops"]),
     (&["std", "env"], &["cli", "main"]),
@@ -81,7 +82,7 @@ const HOMES: [(&[&str], &[&str]); 25] = [
 
 /// How many packages the program and its tests are made of, ours included. One more is a decision: write it down here, and why in
 /// `docs/design.md`.
-const PACKAGES: usize = 309;
+const PACKAGES: usize = 311;
 
 /// Macros that write to the terminal.
 const PRINTERS: [&str; 5] = ["println", "eprintln", "print", "eprint", "dbg"];

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::print::{self, Lines, number, text};
-use std::io;
+use std::io::{self, Write};
 use wcas::catalog::at::RevisionSpec;
 use wcas::error::Result;
 use wcas::name::CollectionName;

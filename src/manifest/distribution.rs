@@ -1,6 +1,6 @@
 //! Rows of distributions: what an index says of bytes under a filename.
 
-use super::{BlobId, BlobRow, Result, Rows, Transaction};
+use super::{BlobId, BlobRow, CollectionId, Result, Rows, Scope, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::name::ProjectName;
 use crate::wheel::{Contents, DistributionFilename, Kind, VariantLabel};
@@ -53,6 +53,21 @@ impl Distribution {
     }
 }
 
+/// A distribution of a collection, as far as it takes to know what its project says.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// The project.
+    pub project: ProjectName,
+    /// The version, normalised.
+    pub version: String,
+    /// Whether it is a wheel.
+    pub is_wheel: bool,
+    /// Whether it was yanked.
+    pub is_yanked: bool,
+    /// The digest of its metadata.
+    pub metadata: Option<Sha256>,
+}
+
 impl Rows {
     /// Returns the filenames of all blobs.
     pub fn all_filenames(&self) -> Result<Vec<(Blake3, String)>> {
@@ -89,6 +104,47 @@ impl Rows {
     /// Tells whether some distribution has the metadata with this digest.
     pub fn has_metadata(&self, sha256: &Sha256) -> Result<bool> {
         Ok(self.conn.prepare_cached("SELECT 1 FROM metadata WHERE sha256 = ?1")?.exists([sha256])?)
+    }
+
+    /// Shows a collection's distributions one by one, in no order, as far as it takes to know what projects say.
+    pub fn each_described(
+        &self,
+        collection: CollectionId,
+        scope: Scope,
+        mut show: impl FnMut(Described),
+    ) -> Result<()> {
+        macro_rules! select_described {
+            ($scope:literal) => {
+                concat!(
+                    "SELECT d.project, d.version, d.kind = 'wheel', e.yanked IS NOT NULL, d.metadata_sha256 FROM entry e
+                     JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+                     WHERE e.collection_id = ?1 AND ",
+                    $scope
+                )
+            };
+        }
+        let mut statement;
+        let mut rows = match scope {
+            Scope::Live => {
+                statement = self.conn.prepare_cached(select_described!("e.removed IS NULL"))?;
+                statement.query([collection])?
+            }
+            Scope::At(revision) => {
+                let sql = select_described!("e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)");
+                statement = self.conn.prepare_cached(sql)?;
+                statement.query((collection, revision))?
+            }
+        };
+        while let Some(row) = rows.next()? {
+            show(Described {
+                project: row.get(0)?,
+                version: row.get(1)?,
+                is_wheel: row.get(2)?,
+                is_yanked: row.get(3)?,
+                metadata: row.get(4)?,
+            });
+        }
+        Ok(())
     }
 
     /// Returns the metadata bytes with this digest.

@@ -73,6 +73,15 @@ impl Rows {
         self.operation_rows(sql, (collection, revisions))
     }
 
+    /// Returns one revision of a collection, with the operation that made it.
+    pub fn revision_row(&self, collection: CollectionId, number: i64) -> Result<Option<OperationRow>> {
+        let sql = select_revisions!(
+            "FROM revision r JOIN operation o ON o.id = r.operation_id JOIN collection c ON c.id = r.collection_id
+             WHERE r.collection_id = ?1 AND r.number = ?2"
+        );
+        Ok(self.operation_rows(sql, (collection, number))?.pop())
+    }
+
     fn operation_rows(&self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<OperationRow>> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map(params, |row| {

@@ -83,6 +83,7 @@ impl RequestKind {
             Endpoint::Variants(..) => Self::Variants,
             Endpoint::Legacy(_) => Self::Upload,
             Endpoint::Home | Endpoint::Collection(_) | Endpoint::ProjectPage(..) | Endpoint::Asset(_) => Self::People,
+            Endpoint::FilePage(..) | Endpoint::Search => Self::People,
             Endpoint::Health | Endpoint::Metrics => Self::Probe,
             Endpoint::Audience | Endpoint::MintToken | Endpoint::BurnToken => Self::Exchange,
         }

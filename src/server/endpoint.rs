@@ -7,7 +7,7 @@ use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::name::{CollectionName, ProjectName};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -59,6 +59,10 @@ pub enum Endpoint {
     Collection(ViewName),
     /// `/{view}/projects/{project}/`: the page about a project.
     ProjectPage(ViewName, ProjectName),
+    /// `/{view}/projects/{project}/{filename}/`: the page about a file.
+    FilePage(ViewName, ProjectName, String),
+    /// `/search`: what is found in all that may be read.
+    Search,
     /// `/{view}/simple/`: the index's root; uploads, too.
     Root(ViewName),
     /// `/{view}/simple/{project}/`: the index's page of a project.
@@ -151,6 +155,8 @@ pub fn parse(path: &str) -> Result<Endpoint, PathRefusal> {
     match (&segments[..], ending) {
         (["healthz"], Ending::Name) => Ok(Endpoint::Health),
         (["metrics"], Ending::Name) => Ok(Endpoint::Metrics),
+        // A collection of that name is at `/search/`.
+        (["search"], Ending::Name) => Ok(Endpoint::Search),
         (["_", "oidc", "audience"], Ending::Name) => Ok(Endpoint::Audience),
         (["_", "oidc", "mint-token"], Ending::Name) => Ok(Endpoint::MintToken),
         (["_", "oidc", "burn-token"], Ending::Name) => Ok(Endpoint::BurnToken),
@@ -168,6 +174,7 @@ impl Endpoint {
         match self {
             Self::Collection(view)
             | Self::ProjectPage(view, _)
+            | Self::FilePage(view, ..)
             | Self::Root(view)
             | Self::Project(view, _)
             | Self::Mirror(view, _)
@@ -178,6 +185,7 @@ impl Endpoint {
             Self::File(address) => address.view.as_ref(),
             Self::Metrics
             | Self::Home
+            | Self::Search
             | Self::Health
             | Self::Asset(_)
             | Self::Audience
@@ -190,7 +198,7 @@ impl Endpoint {
 /// Returns what the path of an upload asks for: with or without a slash at its end, since clients stop at a redirect or lose the file.
 pub fn parse_upload(path: &str) -> Result<Endpoint, PathRefusal> {
     match parse(path) {
-        Err(PathRefusal::Moved(_)) if !path.ends_with('/') => parse(&format!("{path}/")),
+        Ok(Endpoint::Search) | Err(PathRefusal::Moved(_)) if !path.ends_with('/') => parse(&format!("{path}/")),
         other => other,
     }
 }
@@ -219,6 +227,13 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, Pa
         (["legacy"], _) => ending.page("legacy", Endpoint::Legacy(view)),
         (["simple", name], _) => project(name, ending, |project| Endpoint::Project(view, project)),
         (["projects", name], _) => project(name, ending, |project| Endpoint::ProjectPage(view, project)),
+        (["projects", name, filename], _) => {
+            let project: ProjectName = name.parse().map_err(|_| PathRefusal::NotFound)?;
+            // Another spelling of the project would make a second address of its files.
+            let is_project = project.as_str() == *name;
+            let page = Endpoint::FilePage(view, project, (*filename).to_owned());
+            if is_project { ending.page(&encoded(filename), page) } else { Err(PathRefusal::NotFound) }
+        }
         // Who shortens the address of a project's page gets the list of projects.
         (["projects"], Ending::Slash) => Err(PathRefusal::Moved("../".to_owned())),
         (["projects"], Ending::Name) => Err(PathRefusal::Moved("./".to_owned())),
@@ -249,6 +264,12 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, Pa
         }
         _ => Err(PathRefusal::NotFound),
     }
+}
+
+/// Returns a filename as a segment of a path, whatever it has.
+pub(super) fn encoded(filename: &str) -> String {
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(filename, PLAIN).to_string()
 }
 
 fn cache(cache: CacheView, rest: &[&str], ending: Ending) -> Result<Endpoint, PathRefusal> {
@@ -371,6 +392,9 @@ mod tests {
             ("/", Endpoint::Home),
             ("/healthz", Endpoint::Health),
             ("/metrics", Endpoint::Metrics),
+            ("/search", Endpoint::Search),
+            ("/search/", Endpoint::Collection(of("search"))),
+            ("/cuda/projects/torch/a+b.whl/", Endpoint::FilePage(of("cuda"), torch(), "a+b.whl".to_owned())),
             ("/_/oidc/audience", Endpoint::Audience),
             ("/_/oidc/mint-token", Endpoint::MintToken),
             ("/_/oidc/burn-token", Endpoint::BurnToken),
@@ -441,6 +465,7 @@ mod tests {
             ("/cuda/legacy", "/cuda/legacy/"),
             ("/cuda/simple/torch", "/cuda/simple/torch/"),
             ("/cuda/projects/torch", "/cuda/projects/torch/"),
+            ("/cuda/projects/torch/a:b+c.whl", "/cuda/projects/torch/a%3Ab%2Bc.whl/"),
             ("/cuda/projects", "/cuda/"),
             ("/cuda/projects/", "/cuda/"),
             ("/cuda/cache/simple", "/cuda/cache/simple/"),
@@ -527,6 +552,7 @@ mod tests {
     #[test]
     fn g7_an_upload_needs_no_slash_and_is_never_sent_elsewhere() {
         for end in ["", "/"] {
+            assert_eq!(parse_upload(&format!("/search{end}")), Ok(Endpoint::Collection(of("search"))));
             assert_eq!(parse_upload(&format!("/cuda{end}")), Ok(Endpoint::Collection(of("cuda"))));
             assert_eq!(parse_upload(&format!("/cuda/simple{end}")), Ok(Endpoint::Root(of("cuda"))));
             assert_eq!(parse_upload(&format!("/cuda/legacy{end}")), Ok(Endpoint::Legacy(of("cuda"))));

@@ -109,6 +109,8 @@ impl Server {
             Endpoint::Home => people::home(self, request),
             Endpoint::Collection(view) => people::collection(self, request, view),
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
+            Endpoint::FilePage(view, project, filename) => people::file(self, request, view, (project, filename)),
+            Endpoint::Search => people::search(self, request),
             Endpoint::Asset(name) => people::asset(request, name),
         }
     }

@@ -1,7 +1,7 @@
 //! METADATA and PKG-INFO: the headers of a distribution's core metadata.
 //!
 //! Read as Python's `email` parser reads them: any line end, folded lines, names in any case, up to the first line that
-//! is no header; of a field that should be there once the first counts. The description below is never looked at.
+//! is no header; of a field that should be there once the first counts. The description below is for [`particulars`](super::particulars).
 
 use super::filename::Kind;
 use std::borrow::Cow;
@@ -94,26 +94,68 @@ fn text(value: &[u8]) -> String {
 }
 
 /// Walks the headers: names as they are, values unfolded.
-pub(super) fn headers(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], Cow<'_, [u8]>)> {
-    let is_folded = |rest: &[u8]| matches!(rest.first(), Some(b' ' | b'\t'));
+pub(super) fn headers(bytes: &[u8]) -> Headers<'_> {
+    let mut rest = bytes;
     while is_folded(rest) && !next_line(&mut rest).trim_ascii().is_empty() {}
-    std::iter::from_fn(move || {
-        let line = next_line(&mut rest);
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        let (name, value) = (&line[..colon], &line[colon + 1..]);
-        // A space or any other letter that no field's name has: this line is the body already.
-        if !name.iter().all(u8::is_ascii_graphic) {
+    Headers { rest, is_over: false }
+}
+
+/// A walk over headers.
+pub(super) struct Headers<'a> {
+    rest: &'a [u8],
+    is_over: bool,
+}
+
+impl<'a> Headers<'a> {
+    /// Takes the next header: its name, and its value as it stands there, with all lines that belong to it.
+    pub(super) fn next_raw(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        if self.is_over {
             return None;
         }
-        let mut value = Cow::Borrowed(value);
-        while is_folded(rest) {
-            let more = next_line(&mut rest);
+        let before = self.rest;
+        let line = next_line(&mut self.rest);
+        let colon = line.iter().position(|byte| *byte == b':');
+        // A space or any other letter that no field's name has: this line is the body already.
+        let Some(colon) = colon.filter(|colon| line[..*colon].iter().all(u8::is_ascii_graphic)) else {
+            self.is_over = true;
+            if !line.is_empty() {
+                self.rest = before;
+            }
+            return None;
+        };
+        while is_folded(self.rest) {
+            next_line(&mut self.rest);
+        }
+        let whole = &before[..before.len() - self.rest.len()];
+        Some((&line[..colon], &whole[colon + 1..]))
+    }
+
+    /// Returns what follows the headers.
+    pub(super) fn body(mut self) -> &'a [u8] {
+        while self.next_raw().is_some() {}
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a [u8], Cow<'a, [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, mut raw) = self.next_raw()?;
+        let mut value = Cow::Borrowed(next_line(&mut raw));
+        while is_folded(raw) {
+            let more = next_line(&mut raw);
             let value = value.to_mut();
             value.push(b' ');
             value.extend_from_slice(more.trim_ascii());
         }
         Some((name, value))
-    })
+    }
+}
+
+/// Tells whether the line that comes belongs to the one before.
+fn is_folded(rest: &[u8]) -> bool {
+    matches!(rest.first(), Some(b' ' | b'\t'))
 }
 
 /// Takes a line, without its end, off the front.

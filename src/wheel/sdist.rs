@@ -69,6 +69,66 @@ pub(super) fn pkg_info(file: &File, packing: Packing) -> Result<Option<Vec<u8>>,
     }
 }
 
+/// Shows the members of an sdist by name and size, until so many bytes were inflated. Returns whether all were shown; `None`: it is
+/// packed in a way that isn't unpacked here.
+pub(super) fn each_member(
+    file: &File,
+    packing: Packing,
+    most: u64,
+    show: &mut dyn FnMut(&[u8], u64),
+) -> Result<Option<bool>, SdistError> {
+    match packing {
+        Packing::Gzip => {
+            let gzip = BufReader::with_capacity(64 * 1024, At { file, offset: 0 });
+            each_in_tar(Gunzip(Some(GzDecoder::new(gzip))).take(most), most, show).map(Some)
+        }
+        Packing::Zip => {
+            let archive = Archive::open(file).map_err(SdistError::Zip)?;
+            for entry in archive.entries() {
+                let entry = entry.map_err(SdistError::Zip)?;
+                show(entry.name, entry.size);
+            }
+            Ok(Some(true))
+        }
+        Packing::Bzip2 | Packing::Xz => Ok(None),
+    }
+}
+
+fn each_in_tar(tar: impl Read, most: u64, show: &mut dyn FnMut(&[u8], u64)) -> Result<bool, SdistError> {
+    let mut archive = tar::Archive::new(tar);
+    let mut long_name = None;
+    let mut end = 0_u64;
+    for entry in archive.entries().map_err(SdistError::Tar)?.raw(true) {
+        let mut entry = match entry {
+            Ok(entry) => entry,
+            // What was cut here isn't damaged.
+            Err(_) if end >= most => return Ok(false),
+            Err(error) => return Err(SdistError::Tar(error)),
+        };
+        // With what fills its last block, and the next header.
+        end = entry.raw_file_position().saturating_add(entry.size()).saturating_add(1024);
+        match entry.header().entry_type() {
+            EntryType::GNULongName if end < most => {
+                let bytes = read_member(&mut entry, "a long name")?;
+                long_name = Some(bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec());
+            }
+            EntryType::XHeader if end < most => {
+                let bytes = read_member(&mut entry, "a long name")?;
+                long_name = pax_value(&bytes, b"path").or(long_name);
+            }
+            // They stand between a long name and its member.
+            EntryType::GNULongLink | EntryType::XGlobalHeader => {}
+            kind => {
+                let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+                if kind.is_file() {
+                    show(&name, entry.size());
+                }
+            }
+        }
+    }
+    Ok(end < most)
+}
+
 /// Looks at the magic bytes of what isn't unpacked here: the block that a bzip2 file begins with, and what an xz file begins and ends with.
 fn check_ends(file: &File, packing: Packing) -> Result<(), SdistError> {
     let read = |bytes: &mut [u8], offset: u64| file.read_exact_at(bytes, offset).map_err(SdistError::Tar);
@@ -278,6 +338,25 @@ mod tests {
         header.set_size(3);
         pax.append_data(&mut header, "short", &b"pax"[..]).unwrap();
         assert_eq!(find(&gzip(&pax.into_inner().unwrap())).unwrap(), Some(b"pax".to_vec()));
+    }
+
+    #[test]
+    fn members_are_listed_by_their_long_names_until_it_is_enough() {
+        let long = "d".repeat(150);
+        let mut tar = tar::Builder::new(Vec::new());
+        for name in [&long, "short"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(4000);
+            tar.append_data(&mut header, format!("{name}/a"), &[7; 4000][..]).unwrap();
+        }
+        let bytes = gzip(&tar.into_inner().unwrap());
+        let mut listed = Vec::new();
+        let mut show = |name: &[u8], size| listed.push((name.len(), size));
+        assert_eq!(each_member(&file(&bytes), Packing::Gzip, 1 << 20, &mut show).unwrap(), Some(true));
+        assert_eq!(each_member(&file(&bytes), Packing::Gzip, 3000, &mut show).unwrap(), Some(false));
+        assert_eq!(listed, [(152, 4000), (7, 4000), (152, 4000)]);
+        assert!(each_member(&file(&bytes[..100]), Packing::Gzip, 1 << 20, &mut |_, _| {}).is_err());
+        assert_eq!(each_member(&file(b""), Packing::Xz, 1, &mut |_, _| {}).unwrap(), None);
     }
 
     #[test]

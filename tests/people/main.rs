@@ -5,7 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod files;
+mod found;
 mod looks;
+mod projects;
 mod shape;
 mod site;
 mod words;

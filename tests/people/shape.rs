@@ -12,7 +12,7 @@ const VOID: [&str; 6] = ["meta", "link", "input", "br", "img", "hr"];
 /// All elements that pages use: a foreign one would be noticed.
 const KNOWN: &str = "html head meta title link body a header nav ol li b main h1 h2 h3 p dl div dt dd small span ul svg rect \
                      figure figcaption details summary table caption thead tbody tr th td time code pre section form label \
-                     input button article footer";
+                     input button article footer em strong del blockquote hr br h4 h5";
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -44,7 +44,7 @@ fn count(tags: &[Tag], name: &str) -> usize {
     tags.iter().filter(|(own, _)| own == name).count()
 }
 
-fn paths() -> [&'static str; 12] {
+fn paths() -> [&'static str; 19] {
     [
         "/",
         "/cuda/",
@@ -58,6 +58,13 @@ fn paths() -> [&'static str; 12] {
         "/cuda/projects/closed/",
         "/cuda/projects/evil/",
         "/none/",
+        "/cuda/projects/atlas/",
+        "/cuda/projects/atlas/atlas-2.0%2Bcu126-cp312-cp312-manylinux_2_28_x86_64.whl/",
+        "/cuda/projects/atlas/atlas-2.0.tar.gz/",
+        "/cuda@release/projects/torch/torch-2.4.0%2Bcu121-cp312-cp312-manylinux_2_28_x86_64.whl/",
+        "/search",
+        "/search?q=atlas",
+        "/search?q=plain&page=2",
     ]
 }
 
@@ -117,6 +124,11 @@ fn links_are_relative_and_lead_to_what_there_is() {
         let base = url::Url::parse(&format!("https://wheels.example{path}")).unwrap();
         for (name, attributes) in tags(path, &html) {
             let Some(href) = attributes.get("href").filter(|href| !href.starts_with('#')) else { continue };
+            if attributes.get("rel").is_some_and(|rel| rel == "noreferrer noopener nofollow") {
+                let is_outside = ["https://", "http://", "mailto:"].iter().any(|start| href.starts_with(start));
+                assert!(is_outside, "{path}: {href}");
+                continue;
+            }
             assert!(!href.starts_with('/') && !href.contains("//"), "{path}: {href}");
             let to = base.join(href).unwrap();
             if name == "a" && !to.path().contains("/files/") {
@@ -132,7 +144,15 @@ fn links_are_relative_and_lead_to_what_there_is() {
 fn foreign_text_stays_text() {
     let site = Site::full();
     let query: String = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
-    for path in ["/cuda/projects/hostile/", "/cuda/projects/evil/", &format!("/cuda/?q={query}"), "/"] {
+    let file = "/cuda/projects/hostile/hostile-1.0-py3-none-any.whl/";
+    for path in [
+        "/cuda/projects/hostile/",
+        "/cuda/projects/evil/",
+        file,
+        &format!("/cuda/?q={query}"),
+        &format!("/search?q={query}"),
+        "/",
+    ] {
         let html = site.page(path);
         assert!(!html.contains("<script") && !html.contains("<img"), "{path}: {html}");
         if path != "/" {

@@ -124,9 +124,74 @@ fn fill(env: &Env, upstream: &Upstream) {
     env.ok(["route", "set", "cpu"]);
     env.ok(["remote", "add", "mirror", &upstream.url("/simple/"), "--collection", "cuda"]);
     env.ok(["remote", "add", "broken", &format!("{}/simple/", Upstream::nobody()), "--collection", "rocm"]);
+    atlas(env);
     for _ in 0..3 {
         env.run(["lookup", "torch==2.5.1+cu121", "--collection", "cuda"]);
         env.run(["lookup", "nothing", "--collection", "cuda"]);
         env.run(["lookup", "numpy", "--collection", "shared"]);
     }
+}
+
+/// A description with all that Markdown has, and what must not pass.
+const README: &str = "# Atlas\n\n[![Build](https://ci.example/badge.svg)](https://ci.example/atlas) ![Logo](https://x.example/logo.png)\n\n\
+<p align=\"center\"><img src=\"https://spy.example/pixel.gif\" onerror=\"alert(1)\"> <b>Maps of tensors</b></p>\n\n\
+Read the [documentation](https://docs.example/atlas), write to <team@atlas.example>, and don't click [this](javascript:alert(1)).\n\n\
+## Install\n\n```console\n$ pip install atlas  # with a line that is much, much, much longer than any telephone is wide, so that it has to be broken\n```\n\n\
+| Platform | CUDA | ROCm | What else there is to say of a platform in a column that is wide |\n|---|---|---|---|\n| Linux | yes | `6.2` | much |\n| Windows | no | no | |\n\n\
+### Features\n\n- *quick* and **small**\n- [x] done\n- [ ] to do\n  1. nested\n  2. lists\n\n> A quotation.\n\n<script>alert(2)</script>\n\nEnd.\n";
+
+/// A project with builds for many platforms, requirements of every kind, and others that need it.
+fn atlas(env: &Env) {
+    let headers = [
+        "Metadata-Version: 2.4",
+        "Name: atlas",
+        "Summary: Maps of tensors",
+        "Author-email: Ann Atlas <ann@atlas.example>, team@atlas.example",
+        "License-Expression: Apache-2.0 OR MIT",
+        "License-File: LICENSE",
+        "Keywords: maps,tensors",
+        "Project-URL: Source, https://code.example/atlas",
+        "Project-URL: Odd, javascript:alert(3)",
+        "Home-page: https://atlas.example/",
+        "Classifier: Topic :: Scientific/Engineering :: GIS",
+        "Classifier: Programming Language :: Python :: 3",
+        "Requires-Python: >=3.9",
+        "Requires-Dist: numpy>=2",
+        "Requires-Dist: idna==99; sys_platform == 'linux'",
+        "Requires-Dist: none-such[fast]<2; extra == 'all'",
+        "Requires-Dist: direct @ https://x.example/direct-1.0.tar.gz",
+        "Requires-Dist: not a requirement",
+        "Provides-Extra: all",
+        "Description-Content-Type: text/markdown",
+    ];
+    let wheel = |version: &str, tags: &str, seed: u64| {
+        let metadata = format!("{}\nVersion: {version}\n\n{README}", headers.join("\n"));
+        Wheel::new("atlas", version)
+            .tags(tags)
+            .member(&format!("atlas-{version}.dist-info/METADATA"), metadata)
+            .member(&format!("atlas-{version}.dist-info/sboms/atlas.cdx.json"), "{}")
+            .payload(30_000, seed)
+    };
+    let mac = "cp312-cp312-macosx_11_0_arm64";
+    import(
+        env,
+        "cuda",
+        &[
+            wheel("2.0+cu126", LINUX, 500).member("atlas/_C.so", elf_needing("libcudart.so.12")),
+            wheel("2.0", LINUX, 509),
+            wheel("2.0", "cp313-cp313-manylinux_2_28_x86_64", 501),
+            wheel("2.0", mac, 502),
+            wheel("2.0", "cp312-cp312-win_amd64", 503),
+            wheel("1.1", LINUX, 504).build("3"),
+            wheel("1.1", LINUX, 505),
+            wheel("1.0", "py3-none-any", 506),
+            Wheel::new("guide", "1.0").requires("atlas>=1; python_version >= '3.9'").payload(300, 507),
+            Wheel::new("tour", "0.3").requires("atlas ; extra == 'maps'").payload(300, 508),
+        ],
+    );
+    Sdist::new("atlas", "2.0").payload(20_000, 510).write_to(env.path("atlas-sdist"));
+    env.ok(["import", "atlas-sdist", "--collection", "cuda"]);
+    import(env, "rocm", &[wheel("2.1", "cp312-cp312-musllinux_1_2_x86_64", 511)]);
+    env.ok(["yank", "atlas==1.0", "--reason", "its maps are wrong", "--collection", "cuda"]);
+    env.ok(["block", "atlas==1.1", "--reason", "it leaks", "--collection", "cuda"]);
 }

@@ -24,7 +24,7 @@ fn told(html: &str) -> String {
         .replace("&lt;", "<")
 }
 
-fn has(html: &str, wanted: &[&str]) {
+pub(crate) fn has(html: &str, wanted: &[&str]) {
     let text = told(html);
     for wanted in wanted {
         assert!(text.contains(wanted), "{wanted:?} is not in {text}");

@@ -24,19 +24,37 @@ pub(super) struct FileSight<'a> {
     pub(super) history: Option<&'a FileHistory>,
     pub(super) discretion: &'a Discretion,
     pub(super) now: i64,
+    /// The way from the page to the server's root.
+    pub(super) root: &'a str,
 }
 
-/// Shows a file.
+/// Shows a file, with a link to its own page.
 pub(super) fn card(store: &Store, sight: &FileSight<'_>) -> Result<Markup> {
-    let FileSight { view, held, now, .. } = sight;
-    let (filename, sha256) = (held.filename(), held.sha256());
-    let (size, uploaded_at, yanked, requires_python) = match held {
-        ViewFile::Local(entry) => {
-            (Some(entry.size), Some(entry.uploaded_at), entry.yanked.as_deref(), entry.requires_python.as_deref())
+    let (filename, yanked) = (sight.held.filename(), yanked(sight.held));
+    Ok(html! {
+        article.file.yanked[yanked.is_some()] {
+            h3 { a href=(pages::file_url(sight.view, sight.held.sha256().as_ref(), filename)) { (filename) } }
+            (details(store, sight)?)
+            p.more { a href=(super::file_page(filename)) { "What is in it" span.hidden { ": " (filename) } } }
         }
+    })
+}
+
+fn yanked(held: &ViewFile) -> Option<&str> {
+    match held {
+        ViewFile::Local(entry) => entry.yanked.as_deref(),
+        ViewFile::Remote(offer) => offer.file.yanked.as_deref(),
+    }
+}
+
+/// Tells what is known of a file.
+pub(super) fn details(store: &Store, sight: &FileSight<'_>) -> Result<Markup> {
+    let FileSight { held, now, .. } = sight;
+    let (size, uploaded_at, requires_python) = match held {
+        ViewFile::Local(entry) => (Some(entry.size), Some(entry.uploaded_at), entry.requires_python.as_deref()),
         ViewFile::Remote(offer) => {
             let file = &offer.file;
-            (file.size, file.uploaded_at, file.yanked.as_deref(), file.requires_python.as_deref())
+            (file.size, file.uploaded_at, file.requires_python.as_deref())
         }
     };
     let inspection = match held {
@@ -44,21 +62,18 @@ pub(super) fn card(store: &Store, sight: &FileSight<'_>) -> Result<Markup> {
         ViewFile::Remote(_) => None,
     };
     Ok(html! {
-        article.file.yanked[yanked.is_some()] {
-            h3 { a href=(pages::file_url(view, sha256.as_ref(), filename)) { (filename) } }
-            @if let Some(reason) = yanked {
-                p { span.mark.bad { "yanked" } @if !reason.is_empty() { " " (reason) } }
-            }
-            dl {
-                @if let Ok(name) = DistributionFilename::parse(filename) { (kind(&name)) }
-                @if let Some(wanted) = requires_python { (pair("Requires", html! { "Python " (wanted) })) }
-                @if let Some(size) = size { (pair("Size", html! { (words::bytes(size)) })) }
-                @if let Some(at) = uploaded_at { (pair("Uploaded", words::date(at, *now))) }
-                (pair("Origin", origin(sight)))
-                @if let Some(inspection) = &inspection { (pair("Accelerators", accelerators(inspection))) }
-                (pair("Digests", digests(held)))
-                (elsewhere(sight))
-            }
+        @if let Some(reason) = yanked(held) {
+            p { span.mark.bad { "yanked" } @if !reason.is_empty() { " " (reason) } }
+        }
+        dl {
+            @if let Ok(name) = DistributionFilename::parse(held.filename()) { (kind(&name)) }
+            @if let Some(wanted) = requires_python { (pair("Requires", html! { "Python " (wanted) })) }
+            @if let Some(size) = size { (pair("Size", html! { (words::bytes(size)) })) }
+            @if let Some(at) = uploaded_at { (pair("Uploaded", words::date(at, *now))) }
+            (pair("Origin", origin(sight)))
+            @if let Some(inspection) = &inspection { (pair("Accelerators", accelerators(inspection))) }
+            (pair("Digests", digests(held)))
+            (elsewhere(sight))
         }
     })
 }
@@ -198,8 +213,8 @@ fn elsewhere(sight: &FileSight<'_>) -> Markup {
     let is_same = |entry: &&Entry| sight.held.sha256() == Some(entry.sha256);
     let (same, different): (Vec<&Entry>, Vec<&Entry>) = others.into_iter().partition(is_same);
     html! {
-        @if !same.is_empty() { (pair("Same bytes", links(&same, false))) }
-        @if !different.is_empty() { (pair("Other bytes", links(&different, true))) }
+        @if !same.is_empty() { (pair("Same bytes", links(sight.root, &same, false))) }
+        @if !different.is_empty() { (pair("Other bytes", links(sight.root, &different, true))) }
         @if !history.removed.is_empty() {
             (pair("History", html! {
                 details {
@@ -218,11 +233,11 @@ fn elsewhere(sight: &FileSight<'_>) -> Markup {
     }
 }
 
-fn links(entries: &[&Entry], has_digest: bool) -> Markup {
+fn links(root: &str, entries: &[&Entry], has_digest: bool) -> Markup {
     html! {
         @for (place, entry) in entries.iter().enumerate() {
             @if place > 0 { ", " }
-            a href={ "../../../" (entry.collection) "/projects/" (entry.project) "/" } { (entry.collection) }
+            a href={ (root) (entry.collection) "/projects/" (entry.project) "/" } { (entry.collection) }
             @if has_digest { " " (short(&entry.sha256)) ", " (words::bytes(entry.size)) }
         }
     }

@@ -2,14 +2,21 @@
 //!
 //! They show what the same requester gets from the index, and name no collection that may not be read.
 
+mod about;
 mod assets;
 mod chart;
 mod collection;
+mod description;
 mod file;
+mod file_page;
 mod frame;
 mod home;
+mod matrix;
+mod needs;
+mod outline;
 mod project;
 mod search;
+mod search_all;
 mod setup;
 mod tags;
 mod words;
@@ -17,7 +24,7 @@ mod words;
 use super::answer::{failure, plain, set};
 use super::bounded_cache::BoundedCache;
 use super::discretion::{self, Discretion};
-use super::endpoint::ViewName;
+use super::endpoint::{ViewName, encoded};
 use super::{Answer, Request, Server, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
@@ -34,6 +41,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 const HOLDINGS_SECONDS: i64 = 60;
 /// The projects of so many views are remembered.
 const VIEWS: usize = 32;
+/// The versions of so many projects.
+const PROJECTS: usize = 2048;
 
 /// What the store holds, when that was counted, and at which stamp.
 type Holdings = Option<(i64, u64, Arc<StatsReport>)>;
@@ -45,11 +54,21 @@ type Projects = BoundedCache<ViewName, (u64, Arc<Vec<ProjectName>>)>;
 pub(super) struct Remembered {
     holdings: Mutex<Holdings>,
     projects: Projects,
+    outlines: outline::Outlines,
+    versions: BoundedCache<(ViewName, ProjectName), needs::Versions>,
+    /// One archive at a time is looked into: a directory may take 64 MiB of memory.
+    looking: Mutex<()>,
 }
 
 impl Default for Remembered {
     fn default() -> Self {
-        Self { holdings: Mutex::default(), projects: BoundedCache::of_things(VIEWS) }
+        Self {
+            holdings: Mutex::default(),
+            projects: BoundedCache::of_things(VIEWS),
+            outlines: outline::Outlines::default(),
+            versions: BoundedCache::of_things(PROJECTS),
+            looking: Mutex::default(),
+        }
     }
 }
 
@@ -81,6 +100,22 @@ pub(super) fn project(server: &Server, request: &Request, view: &ViewName, proje
         }
         Err(error) => failure(&error),
     }
+}
+
+/// Answers with the page about a file.
+pub(super) fn file(server: &Server, request: &Request, view: &ViewName, file: (&ProjectName, &str)) -> Answer {
+    match file_page::page(server, request, view, file) {
+        Ok(Some(page)) => page.answer(StatusCode::OK),
+        Ok(None) => {
+            lost(request, &format!("{view} does not list {}, as far as is known without asking remotes.", file.1))
+        }
+        Err(error) => failure(&error),
+    }
+}
+
+/// Answers with what is found in all that may be read.
+pub(super) fn search(server: &Server, request: &Request) -> Answer {
+    search_all::page(server, request).map_or_else(|error| failure(&error), |page| page.answer(StatusCode::OK))
 }
 
 /// Answers that a remote which may have a project can't be asked: it may well be there.
@@ -175,6 +210,11 @@ fn projects(server: &Server, view: &ViewName) -> Result<Option<Arc<Vec<ProjectNa
     let names: Arc<Vec<ProjectName>> = Arc::new(projects.into_iter().map(|(name, _)| name).collect());
     server.people.projects.insert(view.clone(), (stamp, names.clone()));
     Ok(Some(names))
+}
+
+/// Returns where a file's page is, from its project's.
+fn file_page(filename: &str) -> String {
+    format!("{}/", encoded(filename))
 }
 
 /// Shows how a remote is.

@@ -2,7 +2,8 @@
 
 use super::file::{FileSight, card};
 use super::frame::{Page, root, scrolling};
-use super::{setup, subjects, words};
+use super::matrix::{self, Builds};
+use super::{about, needs, setup, subjects, words};
 use crate::catalog::view_contents::HeldBack;
 use crate::error::Result;
 use crate::name::ProjectName;
@@ -15,7 +16,7 @@ use crate::status::Status;
 use crate::store::Store;
 use crate::supply::PullNote;
 use crate::supply::listing::{Listing, ViewFile};
-use crate::wheel::{DistributionFilename, Metadata};
+use crate::wheel::DistributionFilename;
 use maud::{Markup, html};
 use pep440_rs::Version;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,26 +61,31 @@ pub(super) fn page(
     let is_all = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "all"));
     let shown = if is_all { versions.len() } else { versions.len().min(VERSIONS) };
     let now = server.now();
+    let said = about::of_newest(&store, &versions)?;
+    let builds = Builds {
+        project,
+        listed: &listing.files,
+        histories: &histories,
+        held_back: &held_back,
+        wanted: wanted(&store, view, project)?,
+    };
     let main = html! {
         h1 { (project) }
-        @if let Some(summary) = summary(&store, &versions)? { p.lead { (summary) } }
+        @if let Some(summary) = said.as_ref().and_then(|(_, said)| said.summary.as_ref()) { p.lead { (summary) } }
         (facts(view, project, &listing, versions.len()))
         (notes(&listing, &discretion))
-        @if !listing.files.is_empty() {
-            pre tabindex="0" role="region" aria-label="How to install it" {
-                @let url = setup::url(server, request, view);
-                code {
-                    "pip install --index-url " (url) "simple/ "
-                    @if let Some(host) = setup::trusted_host(&url) { "--trusted-host " (host) " " }
-                    (project)
-                }
-            }
-        }
+        @if !listing.files.is_empty() { (install(&setup::url(server, request, view), project)) }
+        (ways(said.is_some(), versions.len()))
+        @if let Some((version, said)) = &said { (about::fields(version, said)) }
+        (matrix::section(&store, &builds, if is_all { usize::MAX } else { VERSIONS })?)
+        @if let Some((_, said)) = &said { (needs::section(server, &store, view, said, &discretion)?) }
+        (needs::needed_by(server, &store, view, project)?)
+        @if let Some((_, said)) = &said { (about::description(said)) }
         @for (place, (version, files)) in versions.iter().take(shown).enumerate() {
             section aria-labelledby={ "v" (place) } {
                 h2 id={ "v" (place) } { (version) }
                 @for held in files {
-                    @let sight = FileSight { view, held, history: histories.get(held.filename()), discretion: &discretion, now };
+                    @let sight = FileSight { view, held, history: histories.get(held.filename()), discretion: &discretion, now, root: "../../../" };
                     (card(&store, &sight)?)
                 }
             }
@@ -107,15 +113,36 @@ fn by_version(listing: &Listing) -> Vec<(Version, Vec<&ViewFile>)> {
     versions.into_iter().rev().collect()
 }
 
-/// Returns what the newest file in the store says that the project is.
-fn summary(store: &Store, versions: &[(Version, Vec<&ViewFile>)]) -> Result<Option<String>> {
-    let digest = versions.iter().flat_map(|(_, files)| files).find_map(|held| match held {
-        ViewFile::Local(entry) => entry.metadata_sha256,
-        ViewFile::Remote(_) => None,
-    });
-    let Some(digest) = digest else { return Ok(None) };
-    let bytes = store.manifest.metadata(&digest)?;
-    Ok(bytes.and_then(|bytes| Metadata::parse(&bytes).ok()).and_then(|metadata| metadata.summary))
+fn install(url: &str, project: &ProjectName) -> Markup {
+    html! {
+        pre tabindex="0" role="region" aria-label="How to install it" {
+            code {
+                "pip install --index-url " (url) "simple/ "
+                @if let Some(host) = setup::trusted_host(url) { "--trusted-host " (host) " " }
+                (project)
+            }
+        }
+    }
+}
+
+/// Shows what else is on the page.
+fn ways(is_told: bool, versions: usize) -> Markup {
+    html! {
+        nav.pager aria-label="On this page" {
+            @if is_told { a href="#about" { "About" } }
+            @if versions > 0 { a href="#builds" { "Builds" } }
+            @if is_told { a href="#needs" { "Needs" } }
+            a href="#needed" { "Needed by" }
+            @if is_told { a href="#description" { "Description" } }
+            @if versions > 0 { a href="#v0" { "Files" } }
+        }
+    }
+}
+
+/// Returns how often builders of a variant asked for a project in vain.
+fn wanted(store: &Store, view: &ViewName, project: &ProjectName) -> Result<Option<u64>> {
+    let wants = if view.at.is_none() { store.manifest.read()?.wants()? } else { Vec::new() };
+    Ok(wants.into_iter().find(|row| row.variant == view.name && row.project == *project).map(|row| row.count))
 }
 
 fn facts(view: &ViewName, project: &ProjectName, listing: &Listing, versions: usize) -> Markup {
@@ -159,7 +186,7 @@ fn foreign(view: &ViewName, held_back: &[HeldBack]) -> Markup {
     let is_same = held_back.iter().all(|file| file.reason == first.reason);
     let body = html! {
         table {
-            caption { "Built by others, and not offered to " (view.name) }
+            caption { "Files that are not offered to " (view.name) }
             thead {
                 tr { th scope="col" { "File" } th scope="col" { "Collection" } @if !is_same { th scope="col" { "Why" } } }
             }

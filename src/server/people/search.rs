@@ -64,7 +64,7 @@ impl SearchQuery {
 }
 
 /// Writes a part of a name as normalised names have it (PEP 503).
-fn normalised(text: &str) -> String {
+pub(super) fn normalised(text: &str) -> String {
     let mut name = String::with_capacity(text.len());
     for letter in text.chars().map(|letter| letter.to_ascii_lowercase()) {
         match letter {

@@ -13,6 +13,35 @@ pub(super) fn in_words(tags: &str) -> Option<String> {
     Some(words.join(", "))
 }
 
+/// Describes tags as a column of a table has them: the interpreter, and the platform without the versions that it needs; with what puts
+/// columns in order. An sdist has none.
+pub(super) fn in_brief(tags: &str) -> Option<(Vec<u32>, String, String)> {
+    let mut parts = tags.split('-');
+    let (python, abi, platform) = (parts.next()?, parts.next()?, parts.next()?);
+    let python_words = match pythons(python, abi) {
+        words if abi.split('.').any(|abi| abi == "abi3") => words.replace(" or later (stable ABI)", "+"),
+        words => words,
+    };
+    // 3.12 comes after 3.9.
+    let numbers = python_words.split(|letter: char| !letter.is_ascii_digit()).filter_map(|digits| digits.parse().ok());
+    let mut platforms: Vec<String> = platform.split('.').map(family).collect();
+    platforms.sort();
+    platforms.dedup();
+    Some((numbers.collect(), python_words, platforms.join(" or ")))
+}
+
+/// Returns a platform's words without the version that it needs.
+fn family(tag: &str) -> String {
+    let words = platform_words(tag);
+    match words.split_once(" with musl") {
+        Some((system, _)) => format!("{system}, musl"),
+        None => match words.split_once(" or later ") {
+            Some((_, rest)) => format!("macOS {}", rest.trim_start_matches("on ")),
+            None => words.split(" with ").next().unwrap_or(&words).to_owned(),
+        },
+    }
+}
+
 fn pythons(python: &str, abi: &str) -> String {
     let names: Vec<String> = python.split('.').map(python_words).collect();
     let mut text = match &names[..] {
@@ -98,7 +127,25 @@ fn arch_words(arch: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::in_words;
+    use super::{in_brief, in_words};
+
+    #[test]
+    fn columns_have_no_versions_of_platforms_and_are_in_order() {
+        let brief = |tags: &str| in_brief(tags).map(|(_, python, platform)| format!("{python}, {platform}"));
+        for (tags, words) in [
+            ("py3-none-any", "Python 3, any platform"),
+            ("cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64", "CPython 3.12, Linux x86-64"),
+            ("cp39-abi3-musllinux_1_2_aarch64", "CPython 3.9+, Linux ARM64, musl"),
+            ("cp313-cp313t-macosx_11_0_arm64", "CPython 3.13, free-threaded, macOS Apple silicon"),
+            ("cp310-cp310-macosx_10_9_universal2", "CPython 3.10, macOS (Intel and Apple silicon)"),
+            ("cp312-cp312-win_amd64", "CPython 3.12, Windows x86-64"),
+            ("x-none-plan9", "x, plan9"),
+        ] {
+            assert_eq!(brief(tags).as_deref(), Some(words), "{tags}");
+        }
+        assert!(in_brief("cp39-cp39-any") < in_brief("cp312-cp312-any"));
+        assert_eq!(in_brief(""), None);
+    }
 
     #[test]
     fn tags_are_told_in_words_and_unknown_ones_as_they_are() {

@@ -136,6 +136,8 @@ fn check_wheel(bytes: &[u8], is_sound: bool) {
         }
         Err(error) => return saw(error),
     }
+    let listed = wheel::members::members(&file, &name).expect("what is read can be listed").expect("a wheel is a zip");
+    assert!(listed.count > 1 && listed.record.is_some(), "{listed:?}");
     let sent = wheel::check_sent(&file, &name);
     match sent {
         Ok(()) => assert!(is_sound, "a wheel that is taken from strangers is sound"),

@@ -1,6 +1,7 @@
 //! METADATA, and WHEEL: by themselves and in a wheel.
 
 use super::saw;
+use wcas::wheel::particulars::Particulars;
 use wcas::wheel::{self, DistributionFilename, Kind, Metadata};
 
 pub(super) const WORDS: &[&str] = &[
@@ -40,6 +41,8 @@ pub(super) const WORDS: &[&str] = &[
 ];
 
 pub(super) fn check(input: &[u8]) {
+    let told = Particulars::read(input);
+    assert!(told.description.len() <= input.len() * 3 && told.urls.len() <= 200, "{told:?}");
     let parsed = match Metadata::parse(input) {
         Ok(metadata) => metadata,
         Err(error) => {
@@ -49,6 +52,8 @@ pub(super) fn check(input: &[u8]) {
         }
     };
     let lists = [&parsed.requires_dist, &parsed.provides_extra, &parsed.dynamic];
+    assert!(told.requires_dist.len() <= parsed.requires_dist.len(), "who tells people reads the same headers");
+    assert_eq!(told.version.is_some(), !matches!(parsed.version.as_str(), "" | "UNKNOWN"), "{told:?}");
     saw(format!("{:?} {:?}", parsed.metadata_version.as_deref().map(str::len), lists.map(|list| list.len().min(4))));
     assert!(parsed.may_be_served(Kind::Wheel));
     let values = [Some(&parsed.name), Some(&parsed.version), parsed.summary.as_ref(), parsed.requires_python.as_ref()];

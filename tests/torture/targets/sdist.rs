@@ -77,6 +77,7 @@ fn check_file(bytes: &[u8]) {
         }
     };
     assert!(whole.is_ok(), "what is read goes to its end: {whole:?}");
+    wheel::members::members(&file, &name).expect("what is read can be listed").expect("a tar archive");
     saw(format!(
         "{:?} {}",
         contents.metadata.as_ref().map(|bytes| bytes.len().min(3)),
