@@ -1,5 +1,6 @@
 //! What every command shares: the store's place, the clock, where output goes, and how errors are told.
 
+use super::environment::store_place;
 use super::print;
 use super::progress::Bar;
 use serde::Serialize;
@@ -58,7 +59,7 @@ impl App {
         let name = wcas::fs::user_name(id).or(user.clone()).unwrap_or_else(|| "unknown".to_owned());
         let actor = Actor { kind: ActorKind::User, id: Some(id.into()), name, origin: host.clone(), command };
         Self {
-            store: store.or_else(|| std::env::var_os("WCAS_STORE").filter(|path| !path.is_empty()).map(PathBuf::from)),
+            store,
             json,
             quiet,
             verbose,
@@ -75,14 +76,7 @@ impl App {
 
     /// Returns the store's folder.
     pub(super) fn store_path(&self) -> Result<PathBuf> {
-        if let Some(path) = &self.store {
-            return Ok(path.clone());
-        }
-        let why = "there is no home folder, so no place for a store: say --store DIR or set WCAS_STORE";
-        let home = std::env::home_dir().ok_or_else(|| Error::Refused(why.to_owned()))?;
-        // A relative one is none (XDG Base Directory Specification).
-        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-        Ok(data.unwrap_or_else(|| home.join(".local/share")).join("wcas"))
+        store_place(self.store.clone())
     }
 
     pub(super) fn open(&self) -> Result<Store> {
@@ -314,26 +308,43 @@ impl App {
         if is_broken_pipe(error) {
             return 0;
         }
-        self.warn(&format!("wcas: {error}"));
-        let (mut cause, mut told) = (error.source(), error.to_string());
-        while let Some(source) = cause {
-            let text = source.to_string();
-            // Some libraries tell the same twice, once with a number.
-            if !text.ends_with(&told) {
-                self.warn(&format!("  because: {text}"));
-            }
-            (cause, told) = (source.source(), text);
+        let (kind, exit_code) = match error.kind() {
+            ErrorKind::Failed => ("failed", 1),
+            ErrorKind::Usage => ("usage", 2),
+            ErrorKind::NotFound => ("not-found", 4),
+            ErrorKind::Busy => ("busy", 5),
+        };
+        let (message, causes, hint) = (error.to_string(), causes(error), error.hint());
+        self.warn(&format!("wcas: {message}"));
+        for cause in &causes {
+            self.warn(&format!("  because: {cause}"));
         }
-        if let Some(hint) = error.hint() {
+        if let Some(hint) = &hint {
             self.warn(&format!("  hint: {hint}"));
         }
-        match error.kind() {
-            ErrorKind::Failed => 1,
-            ErrorKind::Usage => 2,
-            ErrorKind::NotFound => 4,
-            ErrorKind::Busy => 5,
+        if self.json {
+            let error = serde_json::json!({
+                "message": message, "causes": causes, "hint": hint, "kind": kind, "exit_code": exit_code,
+            });
+            let _ = writeln!(io::stderr(), "{}", serde_json::json!({"schema": "wcas.error/1", "error": error}));
         }
+        exit_code
     }
+}
+
+/// Returns what an error came of, the nearest cause first.
+fn causes(error: &Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    let (mut cause, mut told) = (error.source(), error.to_string());
+    while let Some(source) = cause {
+        let text = source.to_string();
+        // Some libraries tell the same twice, once with a number.
+        if !text.ends_with(&told) {
+            causes.push(text.clone());
+        }
+        (cause, told) = (source.source(), text);
+    }
+    causes
 }
 
 /// So much of a long list is held before its reader has to take it: while rows come, the manifest is kept from shrinking its log, and
