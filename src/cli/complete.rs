@@ -112,10 +112,12 @@ enum Kind {
     At,
     /// A revision of the collection that the word before names.
     Revision,
+    /// A revision of the collection that an option of the line names.
+    RevisionShown,
 }
 
 /// Commands whose names are new ones.
-const MAKERS: [&str; 4] = ["collection create", "remote add", "publisher add", "route set"];
+const MAKERS: [&str; 3] = ["collection create", "remote add", "publisher add"];
 
 /// Returns what an argument takes: its type says so for nearly all.
 fn kind(arg: &Arg, path: &str) -> Option<Kind> {
@@ -126,8 +128,7 @@ fn kind(arg: &Arg, path: &str) -> Option<Kind> {
         return None;
     }
     if is(TypeId::of::<CollectionName>()) {
-        let is_variant = id == "variant" || path.starts_with("route ") && is_positional && id == "name";
-        return Some(if is_variant { Kind::Variant } else { Kind::Collection });
+        return Some(if id == "variant" { Kind::Variant } else { Kind::Collection });
     }
     if is(TypeId::of::<Spec>()) || is(TypeId::of::<ProjectName>()) || is(TypeId::of::<ProjectPattern>()) {
         return Some(Kind::Project);
@@ -138,6 +139,7 @@ fn kind(arg: &Arg, path: &str) -> Option<Kind> {
         _ if is(TypeId::of::<PublisherName>()) => Some(Kind::Publisher),
         ("token revoke", _) if is_positional => Some(Kind::Token),
         ("collection rollback", "revision") => Some(Kind::Revision),
+        ("view", "at") => Some(Kind::RevisionShown),
         ("collection set", "fallback") => Some(Kind::Collection),
         _ => None,
     }
@@ -156,6 +158,10 @@ fn candidates(kind: Kind, current: &OsStr, asked: &Asked) -> Vec<CompletionCandi
             Some(collection) => (Named::Revisions(collection), String::new(), current.to_owned()),
             None => return Vec::new(),
         },
+        (Kind::RevisionShown, _) => {
+            let said = asked.said(&["--collection", "-c"]).and_then(|name| name.to_str()?.parse().ok());
+            (Named::Revisions(said.unwrap_or_else(CollectionName::shared)), String::new(), current.to_owned())
+        }
         (Kind::Collection | Kind::At, _) => (Named::Collections, String::new(), current.to_owned()),
         (Kind::Variant, _) => (Named::Variants, String::new(), current.to_owned()),
         (Kind::Remote, _) => (Named::Remotes, String::new(), current.to_owned()),
@@ -194,20 +200,28 @@ fn is_plain(name: &str) -> bool {
 }
 
 impl Asked {
-    /// Returns the store that the line names.
-    fn store(&self) -> Option<PathBuf> {
+    /// Returns the last value that the line gives an option of one of these names.
+    fn said(&self, names: &[&str]) -> Option<OsString> {
         let mut words = self.words.iter();
-        let mut store = None;
+        let mut said = None;
         while let Some(word) = words.next() {
             match word.to_str() {
                 Some("--") => break,
-                Some("--store") => store = words.next().cloned(),
-                Some(word) => store = word.strip_prefix("--store=").map(OsString::from).or(store),
+                Some(word) if names.contains(&word) => said = words.next().cloned(),
+                Some(word) => {
+                    let value = word.split_once('=').filter(|(name, _)| names.contains(name));
+                    said = value.map(|(_, value)| OsString::from(value)).or(said);
+                }
                 None => {}
             }
         }
+        said.filter(|said| !said.is_empty())
+    }
+
+    /// Returns the store that the line names.
+    fn store(&self) -> Option<PathBuf> {
         // The shell has not read the line yet.
-        let store = PathBuf::from(store.filter(|store| !store.is_empty())?);
+        let store = PathBuf::from(self.said(&["--store"])?);
         match store.strip_prefix("~") {
             Ok(rest) => Some(std::env::home_dir()?.join(rest)),
             Err(_) => Some(store),
@@ -243,7 +257,7 @@ mod tests {
             ("remote set", "name", Some(Kind::Remote)),
             ("remote add", "name", None),
             ("push", "remotes", Some(Kind::Remote)),
-            ("route show", "name", Some(Kind::Variant)),
+            ("route show", "variant", Some(Kind::Variant)),
             ("route override", "collection", Some(Kind::Collection)),
             ("publisher remove", "name", Some(Kind::Publisher)),
             ("reserve", "patterns", Some(Kind::Project)),

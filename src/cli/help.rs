@@ -106,6 +106,8 @@ pub(super) const EXIT_CODES: [(u8, &str); 7] = [
 
 /// The columns that the list of commands is set in: every terminal has them.
 const WIDTH: usize = 80;
+/// The columns of a command's name, with what follows it.
+const NAME: usize = 13;
 
 /// Returns the whole command line.
 pub(super) fn command() -> Command {
@@ -163,12 +165,13 @@ fn template(command: &Command) -> String {
                 Some(found) => about(found),
                 None => "Tell of a command: wcas help COMMAND".to_owned(),
             };
-            text.push_str(&format!("  {literal}{name:<12}{literal:#}"));
-            text.push_str(&wrapped(&about, 14));
+            text.push_str(&format!("  {literal}{name:<NAME$}{literal:#}"));
+            text.push_str(&wrapped(&about, 2 + NAME));
             text.push('\n');
         }
     }
-    text + "\n{options}{after-help}"
+    // At the top all options are global.
+    text + &format!("\n{heading}Global options:{heading:#}\n{{options}}{{after-help}}")
 }
 
 /// Returns what a command is for, in a line, with its other names.
@@ -226,12 +229,14 @@ mod tests {
                     quote = Some(c);
                     word.get_or_insert_default();
                 }
+                (None, '#') if word.is_none() => break,
                 (None, ' ') => words.extend(word.take()),
                 (None, '|' | '&' | ';') => commands.push(std::mem::take(&mut words)),
                 (None, c) => word.get_or_insert_default().push(c),
             }
         }
         assert_eq!(quote, None, "{line}");
+        commands.push(words);
         for words in &mut commands {
             // What goes to a file is the shell's.
             if let Some(at) = words.iter().position(|word| word.starts_with('>')) {
@@ -277,7 +282,8 @@ mod tests {
                     }
                     let parsed = command().try_get_matches_from(&words);
                     let parsed = parsed.unwrap_or_else(|error| panic!("{example}\n{error}"));
-                    of_it |= path.starts_with(&crate::cli::command_name(&parsed)) && !path.is_empty();
+                    let name = crate::cli::command_name(&parsed);
+                    of_it |= name == path || name.starts_with(&format!("{path} "));
                 }
                 assert!(of_it, "an example of wcas {path} that is of another command: {example}");
             }
@@ -306,10 +312,10 @@ mod tests {
         let help = command().render_help().to_string();
         for (title, names) in GROUPS {
             assert!(help.contains(&format!("\n{title}:\n")), "{help}");
-            assert!(names.iter().all(|name| help.contains(&format!("\n  {name:<12}"))), "{help}");
+            assert!(names.iter().all(|name| help.contains(&format!("\n  {name:<NAME$}"))), "{help}");
         }
-        let list = help.split("Options:").next().unwrap_or_default();
-        let long: Vec<&str> = list.lines().skip(4).filter(|line| line.chars().count() > WIDTH).collect();
+        let list = help.split("\nGlobal options:\n").next().unwrap_or_default();
+        let long: Vec<&str> = list.lines().skip(2).filter(|line| line.chars().count() > WIDTH).collect();
         assert!(long.is_empty(), "{long:#?}");
     }
 }

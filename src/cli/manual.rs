@@ -75,7 +75,7 @@ pub(super) fn page(name: &str, command: &Command) -> io::Result<Vec<u8>> {
     if !is_whole {
         writeln!(out, ".SH \"SEE ALSO\"\n.BR wcas (1)")?;
     }
-    man.render_version_section(&mut out)?;
+    writeln!(out, ".SH VERSION\n{}", escaped(env!("WCAS_VERSION")))?;
     Ok(out)
 }
 

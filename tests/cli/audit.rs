@@ -1,6 +1,7 @@
 //! `wcas audit`: vulnerabilities by a dump of OSV, licences, and a bill of materials.
 
-use crate::support::{Env, Wheel, zip};
+use crate::support::wheels::zip;
+use crate::support::{Env, Wheel};
 use crate::{json_with_code, refused, texts};
 use serde_json::{Value, json};
 use std::fs;

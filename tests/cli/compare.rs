@@ -69,3 +69,25 @@ fn what_is_no_wheel_is_refused_with_its_name() {
     refused(&env, 1, &["compare", "./absent.whl", &format!("old/{NAME}")]);
     refused(&env, 2, &["compare", "./bad.whl"]);
 }
+
+/// Returns the highest version of glibc whose name is in a program's bytes.
+fn glibc_named(bytes: &[u8]) -> Option<(u32, u32)> {
+    let names =
+        bytes.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok()?.strip_prefix("GLIBC_2."));
+    names.filter_map(|rest| Some((2, rest.split('.').next()?.parse().ok()?))).max()
+}
+
+#[test]
+fn the_least_glibc_is_that_of_real_programs() {
+    let program = std::fs::read("/bin/true").ok().filter(|bytes| glibc_named(bytes).is_some());
+    let Some(program) = program else { return crate::support::skip("/bin/true isn't one of glibc's") };
+    let env = Env::new();
+    let (major, minor) = glibc_named(&program).unwrap();
+    Wheel::new("demo", "1.0").member("demo/true", &program).write_to(env.path("old"));
+    Wheel::new("demo", "1.0").write_to(env.path("new"));
+    let name = "demo-1.0-py3-none-any.whl";
+    let report = json_with_code(&env, 0, &["compare", &format!("old/{name}"), &format!("new/{name}")]);
+    assert_eq!(report["glibc"], json!([format!("{major}.{minor}"), null]));
+    let libraries = report["natives"][0]["a"]["libraries"].as_array().unwrap();
+    assert!(libraries.iter().any(|library| library == "libc.so.6"), "{report}");
+}

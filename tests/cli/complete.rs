@@ -39,6 +39,7 @@ fn names_of_the_store_are_told_where_they_belong() {
         (&["wcas", "collection", "diff", "cuda-next@"], &["cuda-next@release", "cuda-next@1"]),
         (&["wcas", "collection", "diff", "cuda-next@rel"], &["cuda-next@release"]),
         (&["wcas", "collection", "rollback", "cuda-next", "r"], &["release"]),
+        (&["wcas", "view", "-c", "cuda-next", "--at", ""], &["release", "1"]),
         (&["wcas", "route", "show", "c"], &["cuda"]),
         (&["wcas", "list", "absent"], &[]),
         (&["wcas", "list", "--collection", "$(touch x)"], &[]),

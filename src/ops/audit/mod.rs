@@ -108,13 +108,13 @@ pub fn audit(store: &Store, of: &RevisionSpec, options: &AuditOptions<'_>) -> Re
         for ((project, version), files) in &versions {
             let known = dump.advisories.get(project).map(Vec::as_slice).unwrap_or_default();
             let Ok(number) = version.parse::<Version>() else { continue };
-            for vulnerability in merged(known.iter().filter(|own| own.means(project, &number)).collect()) {
+            for mut vulnerability in merged(known.iter().filter(|own| own.means(project, &number)).collect()) {
                 if options.ignored.iter().any(|name| vulnerability.iter().any(|own| own.has_name(name))) {
                     report.ignored += 1;
                     continue;
                 }
                 let filenames = files.iter().map(|entry| entry.filename.clone()).collect();
-                report.vulnerabilities.push(told(&vulnerability, project, &number, filenames));
+                report.vulnerabilities.push(told(&mut vulnerability, project, &number, filenames));
             }
         }
         report.problems = dump.problems;
@@ -171,8 +171,10 @@ fn merged(found: Vec<&Advisory>) -> Vec<Vec<&Advisory>> {
     groups
 }
 
-fn told(group: &[&Advisory], project: &ProjectName, version: &Version, filenames: Vec<String>) -> Vulnerability {
-    let id = group.iter().map(|own| own.id.clone()).min().unwrap_or_default();
+fn told(group: &mut [&Advisory], project: &ProjectName, version: &Version, filenames: Vec<String>) -> Vulnerability {
+    // Whichever came first in the dump says nothing.
+    group.sort_by(|a, b| a.id.cmp(&b.id));
+    let id = group.first().map(|own| own.id.clone()).unwrap_or_default();
     let names = group.iter().flat_map(|own| std::iter::once(&own.id).chain(&own.aliases));
     let aliases: BTreeSet<&String> = names.filter(|name| **name != id).collect();
     let mut fixed: Vec<Version> =

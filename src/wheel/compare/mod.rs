@@ -145,10 +145,10 @@ pub fn compare<R: ReadAt + Sync + ?Sized>(a: &R, b: &R, is_same_bytes: bool) -> 
     let alike = needs.iter().filter(|(name, _)| other.members.contains_key(*name) && is_same(name));
     others.extend(alike.map(|(name, needs)| (name.clone(), needs.clone())));
     Ok(Comparison {
-        difference: match (is_same_bytes, is_alike, dates) {
-            (true, ..) => Difference::None,
-            (_, true, 0) => Difference::Packing,
-            (_, true, _) => only_dates(a, b),
+        difference: match (is_same_bytes, is_alike) {
+            (true, _) => Difference::None,
+            (_, true) if dates > 0 && one.layout == other.layout => Difference::Timestamps,
+            (_, true) => Difference::Packing,
             _ => Difference::Content,
         },
         same: both().count() - changed.len(),
@@ -163,12 +163,6 @@ pub fn compare<R: ReadAt + Sync + ?Sized>(a: &R, b: &R, is_same_bytes: bool) -> 
         architectures: [architectures(&needs), architectures(&others)],
         natives: natives(&needs, &others),
     })
-}
-
-/// Tells wheels whose members differ in dates alone from those that are packed otherwise, too: by their sizes.
-fn only_dates<R: ReadAt + ?Sized>(a: &R, b: &R) -> Difference {
-    let is_size = a.size().ok().is_some_and(|size| b.size().is_ok_and(|other| other == size));
-    if is_size { Difference::Timestamps } else { Difference::Packing }
 }
 
 fn missing(of: &BTreeMap<String, Member>, from: &BTreeMap<String, Member>) -> Vec<OneMember> {

@@ -38,6 +38,8 @@ pub(super) struct Opened<'a, R: ?Sized> {
     archive: &'a Archive<'a, R>,
     entries: BTreeMap<String, Entry<'a>>,
     account: Account,
+    /// Names and packed sizes, in the archive's order.
+    pub(super) layout: Vec<(String, u64)>,
     pub(super) members: BTreeMap<String, Member>,
 }
 
@@ -46,13 +48,14 @@ impl<'a, R: ReadAt + Sync + ?Sized> Opened<'a, R> {
     pub(super) fn read(archive: &'a Archive<'a, R>, size: u64) -> Result<Self, Error> {
         // No member lies over another one, so what is inflated is bounded by what is there.
         archive.check_headers()?;
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut layout) = (BTreeMap::new(), Vec::new());
         for entry in archive.entries() {
             let entry = entry?;
             let name = String::from_utf8_lossy(entry.name).into_owned();
             if entries.len() as u64 == budget::DEEP_MEMBERS.limit {
                 return Err(ZipError::TooMuch(Excess(budget::DEEP_MEMBERS)).into());
             }
+            layout.push((name.clone(), entry.packed_size));
             if entries.insert(name.clone(), entry).is_some() {
                 return Err(Error::Twice(name));
             }
@@ -60,7 +63,7 @@ impl<'a, R: ReadAt + Sync + ?Sized> Opened<'a, R> {
         let account = inflation(size);
         let read = |(name, entry): (&String, &Entry<'a>)| Ok((name.clone(), member(archive, entry, &account)?));
         let members = entries.par_iter().map(read).collect::<io::Result<BTreeMap<_, _>>>().map_err(refused)?;
-        Ok(Self { archive, entries, account, members })
+        Ok(Self { archive, entries, account, layout, members })
     }
 
     /// Reads what the native ones of these members need; a new account is opened, since a member is inflated once more.
