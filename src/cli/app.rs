@@ -1,11 +1,11 @@
 //! What every command shares: the store's place, the clock, where output goes, and how errors are told.
 
 use super::environment::store_place;
+use super::failure::Failure;
 use super::print;
 use super::progress::Bar;
 use serde::Serialize;
 use std::cell::OnceCell;
-use std::error::Error as _;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use wcas::context::Context;
 use wcas::error::Result;
 use wcas::manifest::{Actor, ActorKind};
 use wcas::remote::{ClientOptions, LazyClient};
-use wcas::{Error, ErrorKind, Store};
+use wcas::{Error, Store};
 
 pub(super) struct App {
     store: Option<PathBuf>,
@@ -308,43 +308,13 @@ impl App {
         if is_broken_pipe(error) {
             return 0;
         }
-        let (kind, exit_code) = match error.kind() {
-            ErrorKind::Failed => ("failed", 1),
-            ErrorKind::Usage => ("usage", 2),
-            ErrorKind::NotFound => ("not-found", 4),
-            ErrorKind::Busy => ("busy", 5),
-        };
-        let (message, causes, hint) = (error.to_string(), causes(error), error.hint());
-        self.warn(&format!("wcas: {message}"));
-        for cause in &causes {
-            self.warn(&format!("  because: {cause}"));
-        }
-        if let Some(hint) = &hint {
-            self.warn(&format!("  hint: {hint}"));
-        }
+        let told = Failure::of(error);
+        told.lines().iter().for_each(|line| self.warn(line));
         if self.json {
-            let error = serde_json::json!({
-                "message": message, "causes": causes, "hint": hint, "kind": kind, "exit_code": exit_code,
-            });
-            let _ = writeln!(io::stderr(), "{}", serde_json::json!({"schema": "wcas.error/1", "error": error}));
+            let _ = writeln!(io::stderr(), "{}", told.document());
         }
-        exit_code
+        told.exit_code
     }
-}
-
-/// Returns what an error came of, the nearest cause first.
-fn causes(error: &Error) -> Vec<String> {
-    let mut causes = Vec::new();
-    let (mut cause, mut told) = (error.source(), error.to_string());
-    while let Some(source) = cause {
-        let text = source.to_string();
-        // Some libraries tell the same twice, once with a number.
-        if !text.ends_with(&told) {
-            causes.push(text.clone());
-        }
-        (cause, told) = (source.source(), text);
-    }
-    causes
 }
 
 /// So much of a long list is held before its reader has to take it: while rows come, the manifest is kept from shrinking its log, and

@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "C")]
     collection: Option<RevisionSpec>,
     /// A dump of OSV's records: a zip archive, a folder of JSON files, or one record
-    #[arg(long, value_name = "PATH", required_unless_present_any = ["licenses", "sbom"])]
+    #[arg(long, value_name = "PATH")]
     osv: Option<PathBuf>,
     /// A vulnerability that says nothing here, by any of its names; may be given several times
     #[arg(long, value_name = "ID", requires = "osv", value_delimiter = ',')]
@@ -42,6 +42,9 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let of = args.collection.unwrap_or_else(|| RevisionSpec { collection: CollectionName::shared(), revision: None });
     if args.osv.as_ref().is_some_and(|path| path.to_string_lossy().contains("://")) {
         return Err(Error::Refused("--osv takes a file or folder: fetch the dump first".to_owned()));
+    }
+    if args.osv.is_none() && !args.licenses && !args.sbom {
+        return Err(Error::Refused("say what is to be told: --osv PATH, --licenses or --sbom".to_owned()));
     }
     let store = app.open()?;
     if args.sbom {

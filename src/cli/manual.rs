@@ -38,7 +38,10 @@ pub(super) fn page(name: &str, command: &Command) -> io::Result<Vec<u8>> {
     // the program.
     let title: &'static str = Box::leak(name.to_owned().into_boxed_str());
     let own = command.clone().name(title).after_help(clap::builder::Resettable::Reset).disable_help_subcommand(true);
-    let man = Man::new(own).title(name.to_uppercase()).manual("Manual of wcas");
+    let man = Man::new(own)
+        .title(name.to_uppercase())
+        .manual("Manual of wcas")
+        .source(concat!("wcas ", env!("WCAS_VERSION")));
     let mut out = Vec::new();
     man.render_title(&mut out)?;
     man.render_name_section(&mut out)?;

@@ -12,6 +12,7 @@ mod complete;
 mod config;
 mod doctor;
 mod environment;
+mod failure;
 mod gc;
 mod generate;
 mod help;

@@ -81,6 +81,10 @@ fn opened(side: &Side, store: Option<&Store>) -> Result<(File, ComparedFile)> {
     match (side, store) {
         (Side::File(path), _) => {
             let file = fs::open(path)?;
+            // A device would be read without end.
+            if !file.metadata().map_err(fs::Error::at("look at", path))?.is_file() {
+                return Err(Error::Refused(format!("{} is no file", path.display())));
+            }
             let (blake3, size) = Blobs::hash_open(&file, path)?;
             Ok((file, ComparedFile { name: path.display().to_string(), blake3, size }))
         }

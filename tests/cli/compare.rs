@@ -66,6 +66,10 @@ fn what_is_no_wheel_is_refused_with_its_name() {
     fs::write(env.path("bad.whl"), "bad").unwrap();
     let said = refused(&env, 2, &["compare", "./bad.whl", &format!("old/{NAME}")]).stderr;
     assert!(said.contains("bad.whl") && said.contains("end record"), "{said}");
+    for other in ["/dev/zero", "./old"] {
+        let said = refused(&env, 2, &["compare", &format!("old/{NAME}"), other]).stderr;
+        assert!(said.contains(&format!("{other} is no file")), "{said}");
+    }
     refused(&env, 1, &["compare", "./absent.whl", &format!("old/{NAME}")]);
     refused(&env, 2, &["compare", "./bad.whl"]);
 }
