@@ -60,6 +60,12 @@ pub(super) fn register(shell: &str) -> io::Result<Vec<u8>> {
     let completer = shells.completer(shell).ok_or_else(|| io::Error::other(format!("unknown shell {shell}")))?;
     let mut script = Vec::new();
     completer.write_registration(ASKED, "wcas", "wcas", "wcas", &mut script)?;
+    if shell == "zsh" {
+        // From a folder of functions it is loaded when it is first wanted, and must answer then.
+        script.extend_from_slice(
+            b"if [ \"$funcstack[1]\" = \"_wcas\" ]; then\n    _clap_dynamic_completer_wcas \"$@\"\nfi\n",
+        );
+    }
     Ok(script)
 }
 

@@ -72,6 +72,20 @@ fn the_line_says_which_store_and_none_is_made() {
 }
 
 #[test]
+fn a_busy_store_keeps_nobody_waiting() {
+    let env = filled();
+    let names = ["torch", "torchvision"];
+    let writer = rusqlite::Connection::open(env.store().join("manifest.sqlite")).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(told(&env, &["wcas", "list", "tor"]), names, "who writes is no hindrance");
+    drop(writer);
+    let alone = wcas::fs::Lock::try_exclusive(&env.store().join("locks/store")).unwrap().unwrap();
+    assert_eq!(told(&env, &["wcas", "list", "tor"]), [""; 0], "what a rebuild has alone is not read");
+    drop(alone);
+    assert_eq!(told(&env, &["wcas", "list", "tor"]), names);
+}
+
+#[test]
 fn a_variable_alone_changes_no_command() {
     let env = filled();
     for shell in ["bash", "tcsh", ""] {

@@ -103,6 +103,10 @@ impl Dump {
         };
         self.records += 1;
         let projects: BTreeSet<ProjectName> = advisory.projects().filter(|name| wanted.contains(name)).collect();
+        if projects.is_empty() {
+            return;
+        }
+        let advisory = advisory.prepared();
         for project in projects {
             self.advisories.entry(project).or_default().push(advisory.clone());
         }

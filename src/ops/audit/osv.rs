@@ -39,6 +39,9 @@ struct Affected {
     ranges: Vec<Range>,
     #[serde(default)]
     versions: Vec<String>,
+    /// The versions, read once; see [`Advisory::prepared`].
+    #[serde(skip)]
+    listed: Vec<Version>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -72,7 +75,7 @@ impl Affected {
     }
 
     fn is_affected(&self, version: &Version) -> bool {
-        let is_listed = || self.versions.iter().any(|own| own.parse().is_ok_and(|own| is(version, &own)));
+        let is_listed = || self.listed.iter().any(|own| is(version, own));
         is_listed() || self.ranges.iter().any(|range| range.has(version))
     }
 }
@@ -122,6 +125,15 @@ impl Advisory {
         // It is told in a line.
         advisory.details = advisory.details.filter(|_| advisory.summary.is_none());
         Ok(Some(advisory).filter(|own| own.withdrawn.is_none() && !own.affected.is_empty()))
+    }
+
+    /// Reads the versions that it lists, for who asks of many: what is no version is none of ours.
+    pub(super) fn prepared(mut self) -> Self {
+        for affected in &mut self.affected {
+            let versions = std::mem::take(&mut affected.versions);
+            affected.listed = versions.iter().filter_map(|text| text.parse().ok()).collect();
+        }
+        self
     }
 
     /// Returns the projects that it is about.
@@ -178,7 +190,7 @@ mod tests {
 
     fn advisory(affected: serde_json::Value) -> Option<Advisory> {
         let record = json!({"id": "PYSEC-1", "aliases": ["CVE-1"], "affected": [affected]});
-        Advisory::parse(record.to_string().as_bytes()).unwrap()
+        Advisory::parse(record.to_string().as_bytes()).unwrap().map(Advisory::prepared)
     }
 
     fn ranged(events: serde_json::Value) -> Advisory {
