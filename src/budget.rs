@@ -119,6 +119,10 @@ pub const DEEP_AT_ONCE: Budget =
 pub const ELF_NAMES: Budget = count("elf-names", 1024, "libraries that an ELF file needs");
 /// The largest dynamic section of an ELF file.
 pub const ELF_DYNAMIC: Budget = bytes("elf-dynamic", MIB, "an ELF file's dynamic section");
+/// The largest record of a dump of vulnerabilities.
+pub const OSV_RECORD: Budget = bytes("osv-record", 16 * MIB, "a record of a dump of vulnerabilities");
+/// The largest dump of vulnerabilities, unpacked.
+pub const OSV_BYTES: Budget = bytes("osv-bytes", 4096 * MIB, "a dump of vulnerabilities, unpacked");
 /// The most notes of a builder in one wheel.
 pub const BUILD_NOTES: Budget = count("build-notes", 8, "notes of a builder in a wheel");
 
@@ -198,6 +202,8 @@ pub const ALL: &[&Budget] = &[
     &DEEP_AT_ONCE,
     &ELF_NAMES,
     &ELF_DYNAMIC,
+    &OSV_RECORD,
+    &OSV_BYTES,
     &BUILD_NOTES,
     &DISK_SPARE,
     &DISK_STEP,

@@ -1,5 +1,7 @@
 //! What every command shares: the store's place, the clock, where output goes, and how errors are told.
 
+use super::environment::store_place;
+use super::failure::Failure;
 use super::look;
 use super::output::Output;
 use super::pager::{self, Screen, is_broken_pipe, unwritten};
@@ -7,7 +9,6 @@ use super::print::{self, Column, Lines};
 use super::progress::{self, Bar, Telling};
 use serde::Serialize;
 use std::cell::OnceCell;
-use std::error::Error as _;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use wcas::context::Context;
 use wcas::error::Result;
 use wcas::manifest::{Actor, ActorKind};
 use wcas::remote::{ClientOptions, LazyClient};
-use wcas::{Error, ErrorKind, Store};
+use wcas::{Error, Store};
 
 pub(super) struct App {
     store: Option<PathBuf>,
@@ -63,7 +64,7 @@ impl App {
         let name = wcas::fs::user_name(id).or(user.clone()).unwrap_or_else(|| "unknown".to_owned());
         let actor = Actor { kind: ActorKind::User, id: Some(id.into()), name, origin: host.clone(), command };
         Self {
-            store: store.or_else(|| std::env::var_os("WCAS_STORE").filter(|path| !path.is_empty()).map(PathBuf::from)),
+            store,
             json,
             quiet,
             verbose,
@@ -90,14 +91,7 @@ impl App {
 
     /// Returns the store's folder.
     pub(super) fn store_path(&self) -> Result<PathBuf> {
-        if let Some(path) = &self.store {
-            return Ok(path.clone());
-        }
-        let why = "there is no home folder, so no place for a store: say --store DIR or set WCAS_STORE";
-        let home = std::env::home_dir().ok_or_else(|| Error::Refused(why.to_owned()))?;
-        // A relative one is none (XDG Base Directory Specification).
-        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-        Ok(data.unwrap_or_else(|| home.join(".local/share")).join("wcas"))
+        store_place(self.store.clone())
     }
 
     pub(super) fn open(&self) -> Result<Store> {
@@ -349,25 +343,12 @@ impl App {
         if is_broken_pipe(error) {
             return 0;
         }
-        self.warn(&format!("wcas: {error}"));
-        let (mut cause, mut told) = (error.source(), error.to_string());
-        while let Some(source) = cause {
-            let text = source.to_string();
-            // Some libraries tell the same twice, once with a number.
-            if !text.ends_with(&told) {
-                self.warn(&format!("  because: {text}"));
-            }
-            (cause, told) = (source.source(), text);
+        let told = Failure::of(error);
+        told.lines().iter().for_each(|line| self.warn(line));
+        if self.json {
+            let _ = writeln!(io::stderr(), "{}", told.document());
         }
-        if let Some(hint) = error.hint() {
-            self.warn(&format!("  hint: {hint}"));
-        }
-        match error.kind() {
-            ErrorKind::Failed => 1,
-            ErrorKind::Usage => 2,
-            ErrorKind::NotFound => 4,
-            ErrorKind::Busy => 5,
-        }
+        told.exit_code
     }
 }
 

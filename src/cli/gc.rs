@@ -15,7 +15,8 @@ use wcas::ops::gc::GcOptions;
 /// Without rules here, each collection's own count (`wcas collection set`). Pins win. What a rule drops can be brought back by
 /// `wcas undo` until the grace has passed. Safe beside running imports, views, verifies and servers, and on a full disk.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example, for cron: 30 3 * * * wcas gc --quiet --max-duration 30min")]
+#[command(after_help = "Example: wcas gc --quiet --max-duration 30min\n\
+                        For cron: 30 3 * * * wcas gc --quiet --max-duration 30min")]
 pub(super) struct Args {
     /// Change nothing, tell what would go
     #[arg(long)]

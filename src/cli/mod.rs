@@ -3,14 +3,20 @@
 //! Answers go to standard output, everything else to standard error. One file a command.
 
 mod app;
+mod audit;
 mod aws;
 mod backup;
 mod collection;
+mod compare;
+mod complete;
 mod config;
 mod diff;
 mod doctor;
+mod environment;
+mod failure;
 mod gc;
 mod generate;
+mod help;
 mod import;
 mod init;
 mod inspect;
@@ -20,6 +26,7 @@ mod listen;
 mod log;
 mod look;
 mod lookup;
+mod manual;
 mod miss;
 mod names;
 mod output;
@@ -53,7 +60,7 @@ mod view;
 mod wants;
 
 use app::App;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGXFSZ};
 use signal_hook::flag;
 use std::path::PathBuf;
@@ -64,9 +71,6 @@ use std::sync::atomic::AtomicBool;
 /// A content-addressed store for Python wheels: each wheel once, collections as views of it.
 #[derive(Debug, Parser)]
 #[command(name = "wcas", version = env!("WCAS_VERSION"), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 done but problems were found or inputs refused, \
-                        4 no such thing, 5 busy, 130 interrupted.\n\
-                        Example: wcas import dist/ && wcas view --collection shared > index.html")]
 struct Cli {
     /// The store's folder [default: $WCAS_STORE, else `wcas` in the platform's data folder]
     #[arg(long, global = true, value_name = "DIR")]
@@ -96,6 +100,7 @@ enum Command {
     Upgrade(upgrade::Args),
     Import(import::Args),
     Inspect(inspect::Args),
+    Compare(compare::Args),
     Lookup(lookup::Args),
     Pull(pull::Args),
     Prefetch(prefetch::Args),
@@ -108,6 +113,7 @@ enum Command {
     Log(log::Args),
     Stats(stats::Args),
     Wants(wants::Args),
+    Audit(audit::Args),
     Collection(collection::Args),
     Remote(remote::Args),
     Config(config::Args),
@@ -151,7 +157,10 @@ enum End {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let matches = Cli::command().color(look::colours_of(std::env::args_os())).get_matches();
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
+    let matches = help::command().color(look::colours_of(std::env::args_os())).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // A store survives the end of a process at any point, so an interrupt needs no more than its exit code. Without the handler, the
     // signal's default does as well.
@@ -216,6 +225,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Upgrade(args) => upgrade::run(app, args),
         Command::Import(args) => import::run(app, args),
         Command::Inspect(args) => inspect::run(app, args),
+        Command::Compare(args) => compare::run(app, args),
         Command::Lookup(args) => lookup::run(app, args),
         Command::Pull(args) => pull::run(app, args),
         Command::Prefetch(args) => prefetch::run(app, args),
@@ -228,6 +238,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Log(args) => log::run(app, args),
         Command::Stats(args) => stats::run(app, args),
         Command::Wants(args) => wants::run(app, args),
+        Command::Audit(args) => audit::run(app, args),
         Command::Collection(args) => collection::run(app, args),
         Command::Remote(args) => remote::run(app, args),
         Command::Config(args) => config::run(app, args),
@@ -249,7 +260,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Serve(args) => serve::run(app, args),
         Command::Token(args) => token::run(app, args),
         Command::Publisher(args) => publisher::run(app, args),
-        Command::Completions(args) => generate::completions(app, args, &mut Cli::command()),
-        Command::Man(args) => generate::man(app, args, Cli::command()),
+        Command::Completions(args) => generate::completions(app, args),
+        Command::Man(args) => generate::man(app, args, help::command()),
     }
 }

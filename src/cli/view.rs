@@ -22,8 +22,8 @@ use wcas::{Error, ops};
 /// names a file that isn't.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples: wcas view --collection cuda > cuda.html && pip install --no-index --find-links cuda.html torch\n          \
-                        wcas view --collection cuda --to /srv/www/cuda && pip install --index-url file:///srv/www/cuda/simple torch"
+    after_help = "Example: wcas view --collection cuda > cuda.html && pip install --no-index --find-links cuda.html torch\n\
+                  Example: wcas view --collection cuda --to /srv/www/cuda && pip install --index-url file:///srv/www/cuda/simple torch"
 )]
 pub(super) struct Args {
     /// The collection, maybe at a revision or snapshot: cuda, cuda@41, cuda@release [default: shared]

@@ -69,6 +69,15 @@ pub struct Described {
 }
 
 impl Rows {
+    /// Returns projects whose names begin with a text, by name; at most so many.
+    pub fn projects_from(&self, prefix: &str, most: u32) -> Result<Vec<ProjectName>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT DISTINCT project FROM distribution WHERE project >= ?1 AND project < ?2 ORDER BY project LIMIT ?3",
+        )?;
+        let rows = statement.query_map((prefix, format!("{prefix}\u{10ffff}"), most), |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Returns the filenames of all blobs.
     pub fn all_filenames(&self) -> Result<Vec<(Blake3, String)>> {
         let sql =

@@ -4,10 +4,12 @@
 //! line prints. Verbs read no clock, no environment and no terminal.
 
 pub mod about;
+pub mod audit;
 pub mod backup;
 pub mod block;
 pub mod builder_index;
 pub mod collection;
+pub mod compare;
 pub mod config;
 pub mod destination;
 pub mod doctor;
@@ -19,6 +21,7 @@ pub mod invalidate;
 pub mod list;
 pub mod lookup;
 pub mod members;
+pub mod names;
 pub mod outdated;
 pub mod overview;
 pub mod pin;

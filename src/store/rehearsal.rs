@@ -20,6 +20,25 @@ impl Store {
         Ok(Self::rehearsing(&identity.root, identity.id, manifest))
     }
 
+    /// Opens a store's manifest alone, to read it at once: no lock is taken, nothing is waited for, and nothing is left there.
+    pub fn glance(root: &Path) -> Result<Manifest> {
+        let identity = format::identify(root)?;
+        if Lock::is_held_alone(&identity.root.join("locks/store")) == Some(true) {
+            let holder = "a rebuild or a change of its format".to_owned();
+            return Err(Error::Busy { what: "the store", holder });
+        }
+        let path = manifest_path(&identity.root)?;
+        let open = |access: &Access| Manifest::open(&path, *access, Duration::ZERO);
+        let mut opened = Err(manifest::Error::Replaced(path.clone()));
+        for access in ways(&path)? {
+            opened = open(access);
+            if opened.is_ok() {
+                break;
+            }
+        }
+        Ok(opened?)
+    }
+
     /// Opens a store to try a change as [`Store::open_to_rehearse`] does; where there is none, one that has nothing yet.
     pub fn open_or_imagine(root: &Path) -> Result<Self> {
         match Self::open_to_rehearse(root) {
@@ -63,19 +82,23 @@ fn has_ended(session: &SessionRow) -> bool {
     session.host == fs::host_name() && (session.boot_id != fs::boot_id() || !fs::is_running(session.pid))
 }
 
-/// Copies a manifest without leaving a trace. While others have it open, there is an index of the log (`-shm`), and it is read as all
-/// readers do; without one there is nothing but the file itself.
-fn copied(path: &Path) -> manifest::Result<Manifest> {
+/// Returns how a manifest can be read without leaving a trace. While others have it open, there is an index of the log (`-shm`), and it
+/// is read as all readers do; without one there is nothing but the file itself.
+fn ways(path: &Path) -> fs::Result<&'static [Access]> {
     let [log, index] = ["sqlite-wal", "sqlite-shm"].map(|end| path.with_extension(end));
+    let has_log = fs::entry(&log)?.is_some_and(|log| log.len() > 0);
+    Ok(match (has_log, fs::entry(&index)?.is_some()) {
+        (false, false) => &[Access::Immutable],
+        (true, false) => &[Access::Read],
+        (false, true) => &[Access::ReadInPlace, Access::Read, Access::Immutable],
+        (true, true) => &[Access::ReadInPlace, Access::Read],
+    })
+}
+
+/// Copies a manifest without leaving a trace.
+fn copied(path: &Path) -> manifest::Result<Manifest> {
     for _ in 0..READ_TRIES {
-        let has_log = fs::entry(&log)?.is_some_and(|log| log.len() > 0);
-        let ways: &[Access] = match (has_log, fs::entry(&index)?.is_some()) {
-            (false, false) => &[Access::Immutable],
-            (true, false) => &[Access::Read],
-            (false, true) => &[Access::ReadInPlace, Access::Read, Access::Immutable],
-            (true, true) => &[Access::ReadInPlace, Access::Read],
-        };
-        for access in ways {
+        for access in ways(path)? {
             match Manifest::rehearsal(path, *access, fs::lock_wait()) {
                 Ok(copy) => return Ok(copy),
                 Err(error @ (manifest::Error::Newer { .. } | manifest::Error::Foreign(_))) => return Err(error),

@@ -93,6 +93,12 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).trim().to_owned()
 }
 
+/// Returns all values of a field, each as one line.
+pub fn values(bytes: &[u8], field: &str) -> Vec<String> {
+    let own = headers(bytes).filter(|(name, _)| name.eq_ignore_ascii_case(field.as_bytes()));
+    own.map(|(_, value)| text(&value)).collect()
+}
+
 /// Walks the headers: names as they are, values unfolded.
 pub(super) fn headers(bytes: &[u8]) -> Headers<'_> {
     let mut rest = bytes;

@@ -5,6 +5,7 @@
 
 pub mod accelerator;
 mod check;
+pub mod compare;
 pub mod filename;
 mod format;
 pub mod guess;

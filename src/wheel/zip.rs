@@ -171,6 +171,10 @@ pub struct Entry<'a> {
     pub size: u64,
     /// The number of its bytes in the archive.
     pub packed_size: u64,
+    /// When it was last changed, as MS-DOS tells it: the date above the time.
+    pub modified: u32,
+    /// The mode that Unix gave it; 0: none.
+    pub mode: u16,
     flags: u16,
     method: u16,
     crc: u32,
@@ -404,7 +408,8 @@ impl<'a> Entries<'a> {
         let (flags, method, crc) = (le16(fixed, 8), le16(fixed, 10), le32(fixed, 16));
         self.rest = rest;
         self.count += 1;
-        Ok(Some(Entry { name, size, packed_size, flags, method, crc, offset }))
+        let (modified, mode) = (le32(fixed, 12), le16(fixed, 40));
+        Ok(Some(Entry { name, size, packed_size, modified, mode, flags, method, crc, offset }))
     }
 }
 

@@ -226,3 +226,25 @@ fn what_is_empty_is_an_answer() {
         assert_eq!(env.ok([&["-q"], &args[..]].concat()).stderr, "", "{args:?}");
     }
 }
+
+#[test]
+fn an_error_is_a_document_after_what_people_read() {
+    let env = filled();
+    for (args, code, kind) in [
+        (&["show", "absent"][..], 4, "not-found"),
+        (&["collection", "show", "none"], 4, "not-found"),
+        (&["reserve", "acme"], 2, "usage"),
+    ] {
+        let plain = env.run(args);
+        let output = env.run([&["--json"], args].concat());
+        assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{output}");
+        let (text, document) = output.stderr.trim_end().rsplit_once('\n').unwrap();
+        assert_eq!(text, plain.stderr.trim_end(), "what people read stays");
+        let document: Value = serde_json::from_str(document).unwrap();
+        assert_eq!(document["schema"], "wcas.error/1");
+        assert_eq!((&document["error"]["kind"], &document["error"]["exit_code"]), (&kind.into(), &code.into()));
+        let message = document["error"]["message"].as_str().unwrap();
+        assert!(plain.stderr.starts_with(&format!("wcas: {message}")), "{document}");
+        assert!(document["error"]["causes"].is_array() && document["error"].get("hint").is_some(), "{document}");
+    }
+}

@@ -10,8 +10,11 @@
 mod support;
 
 mod archives;
+mod audit;
 mod clients;
 mod collection;
+mod compare;
+mod complete;
 mod config;
 mod dry_run;
 mod gc;

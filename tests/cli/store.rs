@@ -18,7 +18,8 @@ fn filled() -> Env {
 /// Returns the commands that `--help` of a command lists.
 fn subcommands(env: &Env, path: &[&str]) -> Vec<String> {
     let help = env.ok([path, &["--help"]].concat()).stdout;
-    let rows = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // They stand in groups before everything else that is set in.
+    let rows = help.lines().take_while(|line| !matches!(*line, "Arguments:" | "Options:" | "Global options:"));
     let names = rows.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
 }

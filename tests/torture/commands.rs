@@ -58,6 +58,7 @@ pub(crate) const ALL: &[Command] = &[
     command(Write, 0, "import in2 --link hardlink"),
     command(Write, 0, "import moved --link move"),
     command(Nothing, 0, "inspect in/demo-1.0-py3-none-any.whl --deep"),
+    command(Nothing, 0, "compare in/demo-1.0-py3-none-any.whl in/demo-1.0-py3-none-any.whl"),
     command(Read, 0, "lookup demo==1.0"),
     command(Read, 0, "lookup torch --variant cuda --offline"),
     command(Read, 0, "lookup demo --metadata"),
@@ -85,6 +86,8 @@ pub(crate) const ALL: &[Command] = &[
     command(Write, 0, "log prune --older-than 1d"),
     command(Read, 0, "stats"),
     command(Read, 0, "wants"),
+    command(Read, 0, "audit --licenses"),
+    command(Read, 0, "audit --sbom --collection cuda"),
     command(Write, 0, "collection create fresh"),
     command(Read, 0, "collection list"),
     command(Read, 0, "collection show shared"),
@@ -157,7 +160,8 @@ pub(crate) const ALL: &[Command] = &[
 fn below(lab: &Lab, path: &[String], found: &mut BTreeSet<String>) {
     let args: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
     let help = lab.run(&args).stdout;
-    let rows = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // They stand in groups before everything else that is set in.
+    let rows = help.lines().take_while(|line| !matches!(*line, "Arguments:" | "Options:" | "Global options:"));
     let names = rows.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let names: Vec<_> =
         names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();

@@ -15,6 +15,7 @@ mod clocks;
 mod commands;
 mod damage;
 mod damage_kinds;
+mod documents;
 mod fuzz;
 mod lab;
 mod limits;

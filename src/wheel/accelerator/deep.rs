@@ -18,14 +18,14 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 /// The most that is inflated of one member, and of one wheel: several times what the largest real ones hold.
-const MAX_MEMBER_BYTES: u64 = 16 << 30;
+pub(super) const MAX_MEMBER_BYTES: u64 = 16 << 30;
 const MAX_WHEEL_BYTES: u64 = 64 << 30;
 /// A header of an ELF file is no shorter.
 pub(super) const MIN_BYTES: u64 = 52;
 /// What keeping a member costs besides its texts.
 const NATIVE_BYTES: usize = size_of::<Native>() + 64;
 /// Lets no more members be examined at a time, in all looks together, than there is memory for.
-static EXAMINING: Gate = Gate::new(budget::DEEP_AT_ONCE.limit);
+pub(super) static EXAMINING: Gate = Gate::new(budget::DEEP_AT_ONCE.limit);
 
 /// What a look may spend.
 struct Accounts {
@@ -66,9 +66,8 @@ pub fn deep<R: ReadAt + Sync + ?Sized>(
     quick::survey(&archive, wheel, metadata, &mut findings)?;
     let size = source.size().unwrap_or(0);
     let Some(entries) = candidates(&archive, size, &mut findings)? else { return Ok(findings.finish(true, 1)) };
-    let most = budget::DEEP_BYTES.limit.saturating_add(size.saturating_mul(budget::DEEP_RATIO.limit));
     let accounts = Accounts {
-        inflated: Account::new(budget::DEEP_BYTES, most.min(MAX_WHEEL_BYTES)),
+        inflated: inflation(size),
         evidence: Account::new(budget::DEEP_EVIDENCE, budget::DEEP_EVIDENCE.limit),
     };
     let looked: Vec<_> =
@@ -197,10 +196,23 @@ fn keep_evidence(examined: &mut Examined) -> usize {
     cost + elf.soname.as_ref().map_or(0, |soname| soname.len() + 48) + usize::from(is_device_object)
 }
 
+/// Opens the account for what may be inflated of a wheel of so many bytes.
+pub fn inflation(size: u64) -> Account {
+    let most = budget::DEEP_BYTES.limit.saturating_add(size.saturating_mul(budget::DEEP_RATIO.limit));
+    Account::new(budget::DEEP_BYTES, most.min(MAX_WHEEL_BYTES))
+}
+
 /// Counts what is inflated.
-struct Counted<'a, R> {
+pub struct Counted<'a, R> {
     inner: R,
     account: &'a Account,
+}
+
+impl<'a, R: Read> Counted<'a, R> {
+    /// Counts what is read of `inner`.
+    pub fn new(inner: R, account: &'a Account) -> Self {
+        Self { inner, account }
+    }
 }
 
 impl<R: Read> Read for Counted<'_, R> {

@@ -12,6 +12,9 @@ const MAX_TABLE_BYTES: u64 = 4 << 20;
 /// The longest name that is read.
 const MAX_NAME_BYTES: u64 = 512;
 
+/// The most bytes that are read of the versions of symbols: real ones stay far below.
+const MAX_VERSIONS_BYTES: u64 = 64 << 10;
+
 /// A range of bytes: offset and length.
 pub(super) type Range = (u64, u64);
 
@@ -21,6 +24,10 @@ pub(super) trait Parts {
     fn get(&self, range: Range) -> Option<Cow<'_, [u8]>>;
     /// Returns the file's size.
     fn size(&self) -> u64;
+    /// Tells whether the versions of symbols are wanted.
+    fn wants_versions(&self) -> bool {
+        false
+    }
 }
 
 /// What an ELF file says about itself; [`super::pe`] says the same of a Windows library.
@@ -40,6 +47,8 @@ pub(super) struct Elf {
     pub(super) search_paths: Vec<String>,
     /// The names of its sections.
     pub(super) sections: Vec<String>,
+    /// The versions of symbols that it needs of other libraries, `GLIBC_2.17`; only where they are asked for.
+    pub(super) versions: Vec<String>,
     /// What is wrong with it.
     pub(super) faults: Vec<String>,
     /// The budget that its dynamic section goes beyond: there may be more than was read.
@@ -149,12 +158,15 @@ impl<'a> Reader<'a> {
     fn read_names(&mut self, table: &[u8], segments: &[Segment]) -> Result<()> {
         let word = if self.wide { 8 } else { 4 };
         let (mut names, mut seen, mut strings, mut room) = (Vec::new(), BTreeSet::new(), None, u64::MAX);
+        let (mut needs, mut needs_count) = (None, 0);
         for entry in table.chunks_exact(2 * word) {
             let value = self.number(entry, word, word);
             match self.number(entry, 0, word) {
                 0 => break,
                 5 => strings = Some(value),
                 10 => room = value,
+                0x6fff_fffe if self.parts.wants_versions() => needs = Some(value),
+                0x6fff_ffff => needs_count = value,
                 // One name said a thousand times is one.
                 tag @ (1 | 14 | 15 | 29) if seen.insert((tag, value)) => names.push((tag, value)),
                 _ => {}
@@ -169,11 +181,14 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let address = strings.ok_or("a dynamic section without a string table")?;
-        let place = segments.iter().find_map(|Segment(offset, start, bytes)| {
-            let inside = address.checked_sub(*start).filter(|inside| inside < bytes)?;
-            offset.checked_add(inside)
-        });
-        let place = place.ok_or_else(|| format!("a string table at address {address:#x}, which no segment has"))?;
+        let place_of = |address: u64| {
+            segments.iter().find_map(|Segment(offset, start, bytes)| {
+                let inside = address.checked_sub(*start).filter(|inside| inside < bytes)?;
+                offset.checked_add(inside)
+            })
+        };
+        let place =
+            place_of(address).ok_or_else(|| format!("a string table at address {address:#x}, which no segment has"))?;
         for (tag, at) in names {
             let Some(name) = self.name(place, room, at, "dynamic string table")? else { continue };
             match tag {
@@ -181,6 +196,38 @@ impl<'a> Reader<'a> {
                 14 => self.elf.soname = Some(name),
                 _ => self.elf.search_paths.push(name),
             }
+        }
+        let Some(needs) = needs else { return Ok(()) };
+        let needs = place_of(needs).ok_or_else(|| format!("versions at address {needs:#x}, which no segment has"))?;
+        self.read_versions((needs, needs_count), (place, room))
+    }
+
+    /// Reads the versions of symbols that are needed: a list of libraries, each with a list of names.
+    fn read_versions(&mut self, (place, count): (u64, u64), (strings, room): (u64, u64)) -> Result<()> {
+        let len = MAX_VERSIONS_BYTES.min(self.parts.size().saturating_sub(place));
+        let Some(block) = self.range("versions of symbols", (place, len))? else { return Ok(()) };
+        let mut names = BTreeSet::new();
+        let (mut at, mut left) = (0usize, block.len() / 16);
+        for _ in 0..count {
+            let Some(library) = block.get(at..).and_then(|rest| rest.get(..16)) else { break };
+            let (versions, mut aux) = (self.number(library, 2, 2), at + self.number(library, 8, 4) as usize);
+            for _ in 0..versions {
+                let Some(version) = block.get(aux..).and_then(|rest| rest.get(..16)).filter(|_| left > 0) else {
+                    break;
+                };
+                left -= 1;
+                names.insert(self.number(version, 8, 4));
+                aux += self.number(version, 12, 4) as usize;
+            }
+            let next = self.number(library, 12, 4) as usize;
+            if next == 0 || left == 0 {
+                break;
+            }
+            at += next;
+        }
+        for at in names {
+            let name = self.name(strings, room, at, "dynamic string table")?;
+            self.elf.versions.extend(name);
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ struct KeptBytes {
     tail: Vec<u8>,
     read: u64,
     ranges: Vec<(Range, Vec<u8>)>,
+    wants_versions: bool,
 }
 
 impl Parts for KeptBytes {
@@ -60,6 +61,10 @@ impl Parts for KeptBytes {
 
     fn size(&self) -> u64 {
         self.size
+    }
+
+    fn wants_versions(&self) -> bool {
+        self.wants_versions
     }
 }
 
@@ -104,8 +109,17 @@ impl KeptBytes {
 }
 
 /// Examines a member of `size` bytes; `open` begins its stream anew.
-pub(super) fn examine<R: Read>(size: u64, mut open: impl FnMut() -> io::Result<R>) -> io::Result<Examined> {
-    let mut kept = KeptBytes { size, head: Vec::new(), tail: Vec::new(), read: 0, ranges: Vec::new() };
+pub(super) fn examine<R: Read>(size: u64, open: impl FnMut() -> io::Result<R>) -> io::Result<Examined> {
+    examine_for(size, false, open)
+}
+
+/// Examines a member as [`examine`] does, and its versions of symbols where they are wanted.
+pub(super) fn examine_for<R: Read>(
+    size: u64,
+    wants_versions: bool,
+    mut open: impl FnMut() -> io::Result<R>,
+) -> io::Result<Examined> {
+    let mut kept = KeptBytes { size, head: Vec::new(), tail: Vec::new(), read: 0, ranges: Vec::new(), wants_versions };
     let mut examined = Examined::default();
     let mut stream = open()?;
     stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut kept.head)?;

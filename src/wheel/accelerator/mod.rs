@@ -11,10 +11,12 @@ mod evidence;
 mod examine;
 mod head;
 mod judge;
+mod needs;
 mod pe;
 mod quick;
 
-pub use deep::deep;
+pub use deep::{Counted, deep, inflation};
+pub use needs::{Needs, needs};
 pub use quick::{quick, quick_in};
 
 use serde::{Deserialize, Serialize};
