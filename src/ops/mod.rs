@@ -4,6 +4,7 @@
 //! line prints. Verbs read no clock, no environment and no terminal.
 
 pub mod about;
+pub mod activity;
 pub mod backup;
 pub mod block;
 pub mod builder_index;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod destination;
 pub mod doctor;
 pub mod gc;
+pub mod growth;
 pub mod histories;
 pub mod init;
 pub mod inspect;

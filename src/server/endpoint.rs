@@ -55,6 +55,8 @@ pub enum Endpoint {
     BurnToken,
     /// `/-/NAME`: a style sheet or an icon of the pages for people.
     Asset(String),
+    /// `/_/NAME/`: a page about all collections that the requester may read.
+    Section(Section),
     /// `/{view}/`: the page about a collection; uploads, too.
     Collection(ViewName),
     /// `/{view}/projects/{project}/`: the page about a project.
@@ -79,6 +81,41 @@ pub enum Endpoint {
     CacheProject(CacheView, ProjectName),
     /// `/{view}/cache/files/{sha256}/{filename}`, or under `build`.
     CacheFile(CacheView, FileAddress),
+}
+
+/// The pages about all collections, beside the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Section {
+    /// The indexes that collections pull from.
+    Remotes,
+    /// What happened, what is shared, how the store grows.
+    History,
+    /// What builders asked for in vain.
+    Wanted,
+    /// How the store and the server do, for who runs them.
+    Health,
+    /// Projects by name, in all collections.
+    Search,
+}
+
+impl Section {
+    /// All, in the order in which pages name them.
+    pub const ALL: [Self; 5] = [Self::Remotes, Self::History, Self::Wanted, Self::Health, Self::Search];
+
+    /// Returns the segment of the path.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Remotes => "remotes",
+            Self::History => "history",
+            Self::Wanted => "wanted",
+            Self::Health => "health",
+            Self::Search => "search",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.as_str() == name)
+    }
 }
 
 /// What builders are offered.
@@ -154,6 +191,11 @@ pub fn parse(path: &str) -> Result<Endpoint, PathRefusal> {
         (["_", "oidc", "audience"], Ending::Name) => Ok(Endpoint::Audience),
         (["_", "oidc", "mint-token"], Ending::Name) => Ok(Endpoint::MintToken),
         (["_", "oidc", "burn-token"], Ending::Name) => Ok(Endpoint::BurnToken),
+        // No collection's name begins like this.
+        (["_", name], ending) => match Section::named(name) {
+            Some(section) => ending.page(name, Endpoint::Section(section)),
+            None => Err(PathRefusal::NotFound),
+        },
         (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
         // Any other path under `files` is of a collection that is called so.
         (["files" | "packages", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
@@ -180,6 +222,7 @@ impl Endpoint {
             | Self::Home
             | Self::Health
             | Self::Asset(_)
+            | Self::Section(_)
             | Self::Audience
             | Self::MintToken
             | Self::BurnToken => None,
@@ -375,6 +418,8 @@ mod tests {
             ("/_/oidc/mint-token", Endpoint::MintToken),
             ("/_/oidc/burn-token", Endpoint::BurnToken),
             ("/-/style.css", Endpoint::Asset("style.css".to_owned())),
+            ("/_/remotes/", Endpoint::Section(Section::Remotes)),
+            ("/_/health/", Endpoint::Section(Section::Health)),
             ("/cuda/", Endpoint::Collection(of("cuda"))),
             ("/cuda@41/", Endpoint::Collection(of("cuda@41"))),
             ("/cuda%4041/", Endpoint::Collection(of("cuda@41"))),
@@ -442,6 +487,7 @@ mod tests {
             ("/cuda/simple/torch", "/cuda/simple/torch/"),
             ("/cuda/projects/torch", "/cuda/projects/torch/"),
             ("/cuda/projects", "/cuda/"),
+            ("/_/history", "/_/history/"),
             ("/cuda/projects/", "/cuda/"),
             ("/cuda/cache/simple", "/cuda/cache/simple/"),
             ("/cuda/cache/local=any/simple/torch", "/cuda/cache/local=any/simple/torch/"),

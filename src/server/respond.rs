@@ -110,6 +110,7 @@ impl Server {
             Endpoint::Collection(view) => people::collection(self, request, view),
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
             Endpoint::Asset(name) => people::asset(request, name),
+            Endpoint::Section(section) => people::section(self, request, *section),
         }
     }
 

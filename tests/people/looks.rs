@@ -80,6 +80,12 @@ fn no_page_is_wider_than_its_window_and_all_are_pictured() {
         ("project", "/cuda/projects/torch/"),
         ("hostile", "/cuda/projects/hostile/"),
         ("lost", "/none/"),
+        ("remotes", "/_/remotes/"),
+        ("history", "/_/history/"),
+        ("wanted", "/_/wanted/"),
+        ("health", "/_/health/"),
+        ("find", "/_/search/?q=tor"),
+        ("difference", "/cuda@1...4/"),
     ];
     let (profile, file) = (site.env.path("profile"), site.env.path("page.html"));
     for (name, path) in pages {

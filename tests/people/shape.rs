@@ -10,7 +10,7 @@ type Tag = (String, BTreeMap<String, String>);
 
 const VOID: [&str; 6] = ["meta", "link", "input", "br", "img", "hr"];
 /// All elements that pages use: a foreign one would be noticed.
-const KNOWN: &str = "html head meta title link body a header nav ol li b main h1 h2 h3 p dl div dt dd small span ul svg rect \
+const KNOWN: &str = "html head meta title link body a header nav ol li b main h1 h2 h3 p dl div dt dd small span ul svg rect line path circle text \
                      figure figcaption details summary table caption thead tbody tr th td time code pre section form label \
                      input button article footer";
 
@@ -44,7 +44,7 @@ fn count(tags: &[Tag], name: &str) -> usize {
     tags.iter().filter(|(own, _)| own == name).count()
 }
 
-fn paths() -> [&'static str; 12] {
+fn paths() -> [&'static str; 18] {
     [
         "/",
         "/cuda/",
@@ -58,6 +58,12 @@ fn paths() -> [&'static str; 12] {
         "/cuda/projects/closed/",
         "/cuda/projects/evil/",
         "/none/",
+        "/_/remotes/",
+        "/_/history/",
+        "/_/wanted/",
+        "/_/health/",
+        "/_/search/?q=tor",
+        "/cuda@1...3/",
     ]
 }
 

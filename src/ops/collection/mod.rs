@@ -1,7 +1,10 @@
 //! `collection`: named sets of distributions with a history.
 
+mod compare;
 mod revision;
 pub(super) mod signed;
+
+pub use compare::{ComparedFile, ComparedProject, Comparison, FileBytes, compare};
 
 pub use revision::{DiffReport, FileChange, LogReport, RollbackReport, delete_snapshot, diff, log, rollback, snapshot};
 

@@ -258,6 +258,7 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
                     th scope="col" { "What" }
                     th.n scope="col" { "Added" }
                     th.n scope="col" { "Removed" }
+                    th scope="col" { "Difference" }
                     @if is_all { th scope="col" { "Who" } }
                 }
             }
@@ -278,6 +279,7 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
                         }
                         td.n { (words::number(revision.added.unsigned_abs())) }
                         td.n { (words::number(revision.removed.unsigned_abs())) }
+                        td { @if is_whole(revision.number) && is_whole(revision.number - 1) { (difference(view, revision.number)) } }
                         // Names of tokens, people and machines.
                         @if is_all { td.wrap { (revision.who) } }
                     }
@@ -285,4 +287,10 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
             }
         }
     }
+}
+
+/// Leads to what a revision changed.
+fn difference(view: &ViewName, number: i64) -> Markup {
+    let before = number - 1;
+    html! { a href={ "../" (view.name) "@" (before) "..." (number) "/" } { (before) "…" (number) } }
 }

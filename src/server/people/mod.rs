@@ -5,23 +5,32 @@
 mod assets;
 mod chart;
 mod collection;
+mod difference;
 mod file;
+mod find;
 mod frame;
+mod growth;
+mod history;
 mod home;
+mod lanes;
+mod operations;
 mod project;
+mod remotes;
 mod search;
 mod setup;
 mod tags;
+mod wanted;
 mod words;
 
 use super::answer::{failure, plain, set};
 use super::bounded_cache::BoundedCache;
 use super::discretion::{self, Discretion};
-use super::endpoint::ViewName;
+use super::endpoint::{Section, ViewName};
 use super::{Answer, Request, Server, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
 use crate::ops;
+use crate::ops::growth::Growth;
 use crate::ops::remote::Health;
 use crate::ops::stats::StatsReport;
 use crate::supply::PullNote;
@@ -35,21 +44,25 @@ const HOLDINGS_SECONDS: i64 = 60;
 /// The projects of so many views are remembered.
 const VIEWS: usize = 32;
 
-/// What the store holds, when that was counted, and at which stamp.
-type Holdings = Option<(i64, u64, Arc<StatsReport>)>;
+/// What was counted, when, and at which stamp.
+type Counted<T> = Mutex<Option<(i64, u64, Arc<T>)>>;
 /// The projects of views, with their stamps.
 type Projects = BoundedCache<ViewName, (u64, Arc<Vec<ProjectName>>)>;
 
 /// What is remembered for pages.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    holdings: Mutex<Holdings>,
+    holdings: Counted<StatsReport>,
+    growth: Counted<Growth>,
     projects: Projects,
+    /// What reads whole collections does it one at a time.
+    turn: Mutex<()>,
 }
 
 impl Default for Remembered {
     fn default() -> Self {
-        Self { holdings: Mutex::default(), projects: BoundedCache::of_things(VIEWS) }
+        let (holdings, growth, turn) = Default::default();
+        Self { holdings, growth, projects: BoundedCache::of_things(VIEWS), turn }
     }
 }
 
@@ -58,11 +71,28 @@ pub(super) fn home(server: &Server, request: &Request) -> Answer {
     home::page(server, request).map_or_else(|error| failure(&error), |page| page.answer(StatusCode::OK))
 }
 
+/// Answers with a page about all collections.
+pub(super) fn section(server: &Server, request: &Request, section: Section) -> Answer {
+    let page = match section {
+        Section::Remotes => remotes::page(server, request),
+        Section::History => history::page(server, request),
+        Section::Wanted => wanted::page(server, request),
+        Section::Health => operations::page(server, request),
+        Section::Search => find::page(server, request),
+    };
+    let setting = frame::Setting { section: Some(section), feed: None };
+    page.map_or_else(|error| failure(&error), |page| page.answer_in(setting, StatusCode::OK))
+}
+
 /// Answers with the page about a collection.
 pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) -> Answer {
     match collection::page(server, request, view) {
         Ok(Some(page)) => page.answer(StatusCode::OK),
-        Ok(None) => lost(request, &format!("There is no collection {view}.")),
+        // A snapshot that is called like a comparison goes before it.
+        Ok(None) => match difference::asked(view) {
+            Some(revisions) => difference::answer(server, request, view, revisions),
+            None => lost(request, &format!("There is no collection {view}.")),
+        },
         Err(error) => failure(&error),
     }
 }
@@ -149,18 +179,23 @@ pub(super) fn lost(request: &Request, text: &str) -> Answer {
 
 /// Returns what the store holds, counted when something has changed.
 fn holdings(server: &Server, stamp: u64) -> Result<Arc<StatsReport>> {
+    let make = || ops::stats::stats(&*server.stores.borrow()?, server.context().now);
+    counted(&server.people.holdings, server.now(), stamp, make)
+}
+
+/// Returns what takes long to count: counted anew when something has changed.
+fn counted<T>(known: &Counted<T>, now: i64, stamp: u64, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
     // One at a time counts; who comes meanwhile gets what it found.
-    let mut known = server.people.holdings.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = server.now();
-    if let Some((at, of, report)) = &*known
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((at, of, found)) = &*known
         && *of == stamp
         && (0..HOLDINGS_SECONDS).contains(&(now - at))
     {
-        return Ok(report.clone());
+        return Ok(found.clone());
     }
-    let report = Arc::new(ops::stats::stats(&*server.stores.borrow()?, server.context().now)?);
-    *known = Some((now, stamp, report.clone()));
-    Ok(report)
+    let found = Arc::new(make()?);
+    *known = Some((now, stamp, found.clone()));
+    Ok(found)
 }
 
 /// Returns the projects of a view, found once while it stays the same; `None`: there is no such view.
