@@ -12,7 +12,7 @@ const LARGE: [&str; 10] =
     ["blob", "distribution", "entry", "file", "hold", "inspection", "metadata", "record", "remote_first_seen", "seen"];
 
 /// The statements that walk one of them: a file, how they begin, and why they may.
-const WALKS: [(&str, &str, &str); 18] = [
+const WALKS: [(&str, &str, &str); 19] = [
     (
         "blob.rs",
         "SELECT b.id",
@@ -26,6 +26,7 @@ const WALKS: [(&str, &str, &str); 18] = [
     ("cache.rs", "WITH shown(id)", "gc with a size for a node's cache, once a run"),
     ("entry.rs", "SELECT c.name AS collection", "the head of statements, which have conditions"),
     ("file.rs", "SELECT CASE WHEN count(*)", "stats and metrics tell the oldest verification"),
+    ("file.rs", "SELECT max(iif(", "the page about health, once in a minute"),
     ("garbage.rs", "UPDATE entry SET removed_at", "gc, once a run"),
     ("growth.rs", "SELECT e.blob_id", "the page about history, once while no collection changes"),
     ("growth.rs", "WITH held(blob_id", "the same"),

@@ -56,7 +56,7 @@ pub use count::{LookupCount, Outcome, StoreTotals};
 pub use distribution::Distribution;
 pub use entry::{Entry, NewEntry, Origin, Scope};
 pub use error::{Error, Result};
-pub use file::State;
+pub use file::{State, Verified};
 pub use garbage::{Garbage, PrunedEntry};
 pub use growth::{ChangedBytes, SharedSet, Span};
 pub use inspection::{BoundFile, InspectionRow};

@@ -22,6 +22,7 @@ pub mod list;
 pub mod lookup;
 pub mod members;
 pub mod overview;
+pub mod panel;
 pub mod pin;
 pub mod prefetch;
 pub mod promote;

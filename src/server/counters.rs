@@ -86,6 +86,7 @@ impl RequestKind {
             | Endpoint::Collection(_)
             | Endpoint::ProjectPage(..)
             | Endpoint::Asset(_)
+            | Endpoint::Changes(_)
             | Endpoint::Section(_) => Self::People,
             Endpoint::Health | Endpoint::Metrics => Self::Probe,
             Endpoint::Audience | Endpoint::MintToken | Endpoint::BurnToken => Self::Exchange,

@@ -7,6 +7,7 @@ use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::name::{CollectionName, ProjectName};
+use pep440_rs::Version;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::fmt;
@@ -65,8 +66,10 @@ pub enum Endpoint {
     Root(ViewName),
     /// `/{view}/simple/{project}/`: the index's page of a project.
     Project(ViewName, ProjectName),
-    /// `/{view}/pypi/{project}/json`: what mirrors read of a project.
-    Mirror(ViewName, ProjectName),
+    /// `/{view}/pypi/{project}/json`, `/{view}/pypi/{project}/{version}/json`: what mirrors and tools read of a project.
+    Mirror(ViewName, ProjectName, Option<Version>),
+    /// `/{view}/changes.atom`: what happened to a collection, for programs that read feeds.
+    Changes(ViewName),
     /// `/{view}/legacy/`: uploads.
     Legacy(ViewName),
     /// `/{view}/{project}-{version}-variants.json`, or at its digest: `/{view}/variants/{sha256}/{filename}`.
@@ -212,7 +215,8 @@ impl Endpoint {
             | Self::ProjectPage(view, _)
             | Self::Root(view)
             | Self::Project(view, _)
-            | Self::Mirror(view, _)
+            | Self::Mirror(view, ..)
+            | Self::Changes(view)
             | Self::Legacy(view)
             | Self::Revision(view, _)
             | Self::Variants(view, ..) => Some(view),
@@ -279,8 +283,15 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, Pa
         // What mirrors ask for, and where they find files.
         (["pypi", name, "json"], Ending::Name) => {
             let project = name.parse().map_err(|_| PathRefusal::NotFound)?;
-            Ok(Endpoint::Mirror(view, project))
+            Ok(Endpoint::Mirror(view, project, None))
         }
+        (["pypi", name, version, "json"], Ending::Name) => {
+            let project = name.parse().map_err(|_| PathRefusal::NotFound)?;
+            let version = version.parse().map_err(|_| PathRefusal::NotFound)?;
+            Ok(Endpoint::Mirror(view, project, Some(version)))
+        }
+        // Of a revision nothing changes.
+        (["changes.atom"], Ending::Name) if view.at.is_none() => Ok(Endpoint::Changes(view)),
         (["packages", digest, filename], Ending::Name) => file(Some(view), digest, filename),
         (["variants", digest, filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, Some(sha256(digest)?), (*filename).to_owned()))
@@ -431,6 +442,9 @@ mod tests {
             ("/cuda/legacy/", Endpoint::Legacy(of("cuda"))),
             ("/cuda/revision.txt", Endpoint::Revision(of("cuda"), false)),
             ("/cuda@41/revision.txt.sig", Endpoint::Revision(of("cuda@41"), true)),
+            ("/cuda/pypi/Torch/json", Endpoint::Mirror(of("cuda"), torch(), None)),
+            ("/cuda/pypi/torch/2.0/json", Endpoint::Mirror(of("cuda"), torch(), Some("2".parse().unwrap()))),
+            ("/cuda/changes.atom", Endpoint::Changes(of("cuda"))),
             ("/files/", Endpoint::Collection(of("files"))),
             ("/metrics/simple/", Endpoint::Root(of("metrics"))),
             ("/cache/simple/", Endpoint::Root(of("cache"))),

@@ -26,6 +26,7 @@ mod finish;
 mod flow;
 mod follow;
 mod hosts;
+mod measured;
 mod metrics;
 mod oidc;
 mod origins;
@@ -37,6 +38,7 @@ mod respond;
 mod sidecars;
 mod signed;
 mod stores;
+mod upkeep;
 mod upload;
 mod watch;
 mod write_back;
@@ -132,6 +134,7 @@ pub struct Server {
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
     pub(in crate::server) people: people::Remembered,
+    pub(in crate::server) measured: measured::Measured,
     pub(in crate::server) tokens: access::Tokens,
     pub(in crate::server) read_blobs: builder_index::ReadBlobs,
     pub(in crate::server) sidecars: sidecars::Sidecars,
@@ -167,6 +170,7 @@ impl Server {
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
             people: people::Remembered::default(),
+            measured: measured::Measured::default(),
             tokens: access::Tokens::default(),
             read_blobs: builder_index::ReadBlobs::default(),
             sidecars: sidecars::Sidecars::default(),

@@ -93,7 +93,8 @@ impl Server {
         match endpoint {
             Endpoint::Root(view) => pages::root(self, request, view),
             Endpoint::Project(view, project) => pages::project(self, request, view, project),
-            Endpoint::Mirror(view, project) => pages::mirror(self, request, view, project),
+            Endpoint::Mirror(view, project, version) => pages::mirror(self, request, view, (project, version.as_ref())),
+            Endpoint::Changes(view) => people::changes(self, request, view),
             Endpoint::Variants(view, sha256, filename) => {
                 pages::variants(self, request, view, sha256.as_ref(), filename)
             }
@@ -117,7 +118,7 @@ impl Server {
     /// Counts a page or file that a view has not. Names that there are not are not counted: anybody may ask for any.
     fn missed(&self, endpoint: &Endpoint) {
         let view = match endpoint {
-            Endpoint::Project(view, _) | Endpoint::Mirror(view, _) => view,
+            Endpoint::Project(view, _) | Endpoint::Mirror(view, ..) => view,
             Endpoint::File(FileAddress { view: Some(view), is_metadata: false, .. }) => view,
             Endpoint::CacheProject(cache, _) => &cache.view,
             Endpoint::CacheFile(cache, FileAddress { is_metadata: false, .. }) => &cache.view,

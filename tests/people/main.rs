@@ -6,6 +6,7 @@
 mod support;
 
 mod looks;
+mod numbers;
 mod shape;
 mod site;
 mod words;

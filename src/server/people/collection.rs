@@ -16,8 +16,8 @@ use maud::{Markup, html};
 /// So many wanted projects are shown.
 const MAX_WANTED: usize = 20;
 
-/// Makes the page; `None`: there is no such view.
-pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Result<Option<Page>> {
+/// Makes the page, and tells where the feed of what changes is, if anything does; `None`: there is no such view.
+pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Result<Option<(Page, Option<String>)>> {
     let about = ops::about::about(&*server.stores.borrow()?, &view.shown())?;
     let (Some(about), Some(projects)) = (about, projects(server, view)?) else { return Ok(None) };
     let readable = access::readable(server, request)?;
@@ -26,7 +26,7 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
     let main = html! {
         h1 { (view) }
         (what(view, &about, &readable))
-        p { a href="#clients" { "Settings for pip, uv, Poetry, fromager and twine" } }
+        p { a href="#clients" { "Settings for pip, uv, Poetry, PDM, conda, Docker, CI and others" } }
         div.two {
             section aria-labelledby="projects" { (list(&about, &asked, &projects)) }
             section aria-labelledby="clients" {
@@ -40,7 +40,8 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
     };
     let title = view.to_string();
     let trail = vec![("./".to_owned(), title.clone())];
-    Ok(Some(Page { title, root: root(request.uri().path()), trail, main }))
+    let feed = (about.at.is_none() && about.own.is_some()).then(|| "./changes.atom".to_owned());
+    Ok(Some((Page { title, root: root(request.uri().path()), trail, main }, feed)))
 }
 
 fn what(view: &ViewName, about: &AboutView, readable: &Readable) -> Markup {

@@ -39,7 +39,7 @@ pub(super) fn answer(server: &Server, request: &Request, view: &ViewName, (from,
             page(request, view, &found).answer_in(setting, StatusCode::OK)
         }
         Err(Error::NoRevision { .. } | Error::NoCollection { .. }) => {
-            lost(request, &format!("There is no collection {view}."))
+            lost(request, &format!("There are no revisions {from} and {to} of a collection {}.", view.name))
         }
         Err(error) => failure(&error),
     }
@@ -75,7 +75,7 @@ fn page(request: &Request, view: &ViewName, found: &Comparison) -> Page {
         h1 { "What differs in " (name) }
         p.lead {
             "From revision " a href={ (up) (name) "@" (found.from) "/" } { (found.from) } " to revision "
-            a href={ (up) (name) "@" (found.to) "/" } { (found.to) } ", without what is withheld in both. "
+            a href={ (up) (name) "@" (found.to) "/" } { (found.to) } ". What is withheld now is in neither. "
             a href={ (up) (name) "@" (found.to) "..." (found.from) "/" } { "The other way round" } ", "
             a href="./?format=json" { "as JSON" } "."
         }

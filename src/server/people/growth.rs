@@ -1,26 +1,23 @@
 //! What collections share, pair by pair, and how the store came to its size.
 
 use super::frame::scrolling;
-use super::{chart, counted, words};
+use super::{chart, words};
 use crate::error::Result;
 use crate::name::CollectionName;
 use crate::ops;
 use crate::ops::growth::{Growth, HeldAt};
-use crate::server::Server;
 use crate::server::access::Readable;
+use crate::server::{Server, measured};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
-/// So many days are drawn.
-const DAYS: i64 = 90;
 /// So many collections are compared with each other: the largest.
 const COLLECTIONS: usize = 30;
 
 /// Shows both, as far as the requester may see it.
 pub(super) fn sections(server: &Server, may: &Readable) -> Result<Markup> {
     let stamp = ops::overview::stamp(&*server.stores.borrow()?)?;
-    let make = || ops::growth::growth(&*server.stores.borrow()?, server.now(), DAYS);
-    let growth = counted(&server.people.growth, server.now(), stamp, make)?;
+    let growth = measured::growth(server, Some(stamp))?;
     let names = largest(&growth, may);
     Ok(html! {
         @if names.len() > 1 {
@@ -31,6 +28,15 @@ pub(super) fn sections(server: &Server, may: &Readable) -> Result<Markup> {
         // Totals would tell of what may not be read.
         @if *may == Readable::All && growth.days.iter().any(|day| day.kept + day.removed > 0) { (grown(&growth.days)) }
     })
+}
+
+/// Returns by how many bytes the store grew a day, in so many days until now.
+pub(super) fn by_day(server: &Server, stamp: u64, days: usize) -> Result<i64> {
+    let growth = measured::growth(server, Some(stamp))?;
+    let held = |day: &HeldAt| (day.kept + day.removed).cast_signed();
+    let last = growth.days.last().map_or(0, held);
+    let first = growth.days.iter().rev().nth(days).map_or(0, held);
+    Ok((last - first) / days.max(1) as i64)
 }
 
 fn largest<'a>(growth: &'a Growth, may: &Readable) -> Vec<&'a CollectionName> {

@@ -10,10 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// So many collections have a lane: those that changed last.
 const LANES: usize = 30;
-/// From one change to the next, from one lane to the next, and where the first change is.
-const STEP: i64 = 22;
+/// From one lane to the next, and how wide all changes are at least, if each doesn't get too much.
 const LANE: i64 = 34;
-const LEFT: i64 = 150;
+const WIDTH: i64 = 800;
 
 /// Where a change is drawn.
 struct Placed<'a> {
@@ -35,14 +34,17 @@ pub(super) fn draw(changes: &[Change], may: &Readable) -> Markup {
     }
     let lanes: BTreeMap<&CollectionName, i64> =
         lanes.into_iter().zip(0..).map(|(name, place)| (name, 20 + place * LANE)).collect();
+    // Names are cut at 18 letters, each of them about 8 wide.
+    let left = 24 + lanes.keys().map(|name| short(name).chars().count() as i64 * 8).max().unwrap_or(0);
+    let step = (WIDTH / changes.len().max(1) as i64).clamp(22, 48);
     let drawn = changes.iter().rev().filter(|change| lanes.contains_key(&change.row.collection));
     let placed: Vec<Placed<'_>> = drawn
         .zip(0..)
         .filter_map(|(change, place)| {
-            Some(Placed { change, x: LEFT + place * STEP, y: *lanes.get(&change.row.collection)? })
+            Some(Placed { change, x: left + place * step, y: *lanes.get(&change.row.collection)? })
         })
         .collect();
-    let (width, height) = (LEFT + placed.len() as i64 * STEP + 10, lanes.len() as i64 * LANE + 10);
+    let (width, height) = (left + placed.len() as i64 * step + 10, lanes.len() as i64 * LANE + 10);
     let label = format!(
         "{} in {}, the oldest on the left; the table below tells each",
         words::counted(placed.len() as u64, "change"),
@@ -54,7 +56,7 @@ pub(super) fn draw(changes: &[Change], may: &Readable) -> Markup {
                 svg.lanes width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) } role="img" {
                     title { (label) }
                     @for (name, y) in &lanes {
-                        line.rail x1=(LEFT - 12) y1=(y) x2=(width - 4) y2=(y) {}
+                        line.rail x1=(left - 12) y1=(y) x2=(width - 4) y2=(y) {}
                         text x="0" y=(y + 4) { (short(name)) }
                     }
                     @for own in &placed { (transfer(own, &lanes, may)) (way_back(own, &placed)) }

@@ -3,6 +3,7 @@
 //! They show what the same requester gets from the index, and name no collection that may not be read.
 
 mod assets;
+mod atom;
 mod chart;
 mod collection;
 mod difference;
@@ -26,34 +27,26 @@ use super::answer::{failure, plain, set};
 use super::bounded_cache::BoundedCache;
 use super::discretion::{self, Discretion};
 use super::endpoint::{Section, ViewName};
-use super::{Answer, Request, Server, pages};
+use super::{Answer, Request, Server, measured, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops;
-use crate::ops::growth::Growth;
 use crate::ops::remote::Health;
 use crate::ops::stats::StatsReport;
 use crate::supply::PullNote;
 use http::StatusCode;
 use http::header::{ACCEPT, RETRY_AFTER};
 use maud::{Markup, html};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-/// What is counted row by row is taken to hold so long, in seconds, while no collection changes.
-const HOLDINGS_SECONDS: i64 = 60;
 /// The projects of so many views are remembered.
 const VIEWS: usize = 32;
 
-/// What was counted, when, and at which stamp.
-type Counted<T> = Mutex<Option<(i64, u64, Arc<T>)>>;
 /// The projects of views, with their stamps.
 type Projects = BoundedCache<ViewName, (u64, Arc<Vec<ProjectName>>)>;
 
 /// What is remembered for pages.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    holdings: Counted<StatsReport>,
-    growth: Counted<Growth>,
     projects: Projects,
     /// What reads whole collections does it one at a time.
     turn: Mutex<()>,
@@ -61,8 +54,7 @@ pub(super) struct Remembered {
 
 impl Default for Remembered {
     fn default() -> Self {
-        let (holdings, growth, turn) = Default::default();
-        Self { holdings, growth, projects: BoundedCache::of_things(VIEWS), turn }
+        Self { projects: BoundedCache::of_things(VIEWS), turn: Mutex::default() }
     }
 }
 
@@ -87,7 +79,7 @@ pub(super) fn section(server: &Server, request: &Request, section: Section) -> A
 /// Answers with the page about a collection.
 pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) -> Answer {
     match collection::page(server, request, view) {
-        Ok(Some(page)) => page.answer(StatusCode::OK),
+        Ok(Some((page, feed))) => page.answer_in(frame::Setting { section: None, feed }, StatusCode::OK),
         // A snapshot that is called like a comparison goes before it.
         Ok(None) => match difference::asked(view) {
             Some(revisions) => difference::answer(server, request, view, revisions),
@@ -95,6 +87,11 @@ pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) ->
         },
         Err(error) => failure(&error),
     }
+}
+
+/// Answers with the feed of what happened to a collection.
+pub(super) fn changes(server: &Server, request: &Request, view: &ViewName) -> Answer {
+    atom::answer(server, request, view)
 }
 
 /// Answers with the page about a project.
@@ -179,23 +176,7 @@ pub(super) fn lost(request: &Request, text: &str) -> Answer {
 
 /// Returns what the store holds, counted when something has changed.
 fn holdings(server: &Server, stamp: u64) -> Result<Arc<StatsReport>> {
-    let make = || ops::stats::stats(&*server.stores.borrow()?, server.context().now);
-    counted(&server.people.holdings, server.now(), stamp, make)
-}
-
-/// Returns what takes long to count: counted anew when something has changed.
-fn counted<T>(known: &Counted<T>, now: i64, stamp: u64, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
-    // One at a time counts; who comes meanwhile gets what it found.
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((at, of, found)) = &*known
-        && *of == stamp
-        && (0..HOLDINGS_SECONDS).contains(&(now - at))
-    {
-        return Ok(found.clone());
-    }
-    let found = Arc::new(make()?);
-    *known = Some((now, stamp, found.clone()));
-    Ok(found)
+    measured::stats(server, stamp)
 }
 
 /// Returns the projects of a view, found once while it stays the same; `None`: there is no such view.
