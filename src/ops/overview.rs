@@ -60,7 +60,7 @@ pub fn names(store: &Store) -> Result<Vec<CollectionName>> {
     all_names(&*store.manifest.read()?)
 }
 
-/// Returns a number that changes whenever what collections hold does.
+/// Returns a number that changes whenever what collections hold does, or their rules.
 pub fn stamp(store: &Store) -> Result<u64> {
     stamp_of(&*store.manifest.read()?)
 }
@@ -99,7 +99,8 @@ fn stamp_of(rows: &Rows) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     (rows.losses()?, rows.lost_count()?).hash(&mut hasher);
     for row in rows.collections()? {
-        (row.id, &row.name, row.revision).hash(&mut hasher);
+        // What rules would take changes with them.
+        (row.id, &row.name, row.revision, format!("{:?}", row.settings.retention)).hash(&mut hasher);
     }
     Ok(hasher.finish())
 }
