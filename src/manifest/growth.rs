@@ -53,14 +53,13 @@ impl Rows {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Tells when collections had their blobs, those of one blob one after the other. A new mark on a file is no new file.
+    /// Tells when collections had their blobs, those of one blob one after the other.
     pub fn each_span(&self, mut take: impl FnMut(Span)) -> Result<()> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT e.blob_id, b.size, min(coalesce(o.at, e.uploaded_at)) AS since,
-                    iif(count(*) = count(e.removed_at), max(e.removed_at), NULL) AS until
+            "SELECT e.blob_id, b.size, coalesce(o.at, e.uploaded_at) AS since, e.removed_at AS until
              FROM entry e JOIN blob b ON b.id = e.blob_id
              LEFT JOIN revision r ON r.collection_id = e.collection_id AND r.number = e.added LEFT JOIN operation o ON o.id = r.operation_id
-             GROUP BY e.blob_id, e.filename, e.collection_id ORDER BY e.blob_id",
+             ORDER BY e.blob_id",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

@@ -162,8 +162,11 @@ fn is_open(server: &Server, scope: Scope) -> bool {
 /// Tells whether a token allows something at an endpoint.
 fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
     // They tell of all collections.
-    if matches!(endpoint, Endpoint::Metrics | Endpoint::Section(Section::Health)) {
+    if matches!(endpoint, Endpoint::Metrics) {
         return token.collection.is_none();
+    }
+    if matches!(endpoint, Endpoint::Section(Section::Health)) {
+        return token.collection.is_none() && !token.is_blind;
     }
     // What the others show is cut to what may be read.
     let view = endpoint.view();

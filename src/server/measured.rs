@@ -1,7 +1,10 @@
 //! What takes long to count, counted once for all who ask: what the store holds, how it grew, how it is.
 
 use super::Server;
+use super::bounded_cache::BoundedCache;
 use crate::error::Result;
+use crate::name::CollectionName;
+use crate::ops::activity::{Activity, activity as happened};
 use crate::ops::growth::{Growth, growth as grow};
 use crate::ops::panel::{Panel, panel as look};
 use crate::ops::stats::StatsReport;
@@ -17,12 +20,42 @@ pub(super) const DAYS: i64 = 90;
 /// What was counted, when, and at which stamp.
 type Counted<T> = Mutex<Option<(i64, u64, Arc<T>)>>;
 
+/// The changes of one collection or of all, before an operation.
+type ActivityKey = (Option<CollectionName>, Option<i64>);
+/// So many pages of history are remembered.
+const PAGES: usize = 64;
+/// So many operations are on a page of history, or in a feed.
+const OPERATIONS: u32 = 50;
+
 /// What was counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Measured {
     stats: Counted<StatsReport>,
     growth: Counted<Growth>,
     panel: Counted<Panel>,
+    /// With the version of the manifest.
+    activity: BoundedCache<ActivityKey, (i64, Arc<Activity>)>,
+    turn: Mutex<()>,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        let (stats, growth, panel, turn) = Default::default();
+        Self { stats, growth, panel, activity: BoundedCache::of_things(PAGES), turn }
+    }
+}
+
+/// Returns what happened lately: to a collection or to all, before an operation or until now.
+pub(super) fn activity(server: &Server, only: Option<&CollectionName>, before: Option<i64>) -> Result<Arc<Activity>> {
+    // Each page walks all entries, and anybody may ask for any: one at a time.
+    let _turn = server.measured.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    let (version, key) = (server.stores.version()?, (only.cloned(), before));
+    if let Some((_, known)) = server.measured.activity.get(&key).filter(|(of, _)| *of == version) {
+        return Ok(known);
+    }
+    let found = Arc::new(happened(&*server.stores.borrow()?, only, before, OPERATIONS)?);
+    server.measured.activity.insert(key, (version, found.clone()));
+    Ok(found)
 }
 
 /// Returns what the store holds, at a stamp of its collections.

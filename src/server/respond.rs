@@ -107,12 +107,38 @@ impl Server {
             Endpoint::Metrics => metrics::metrics(self),
             Endpoint::Audience => oidc::audience(self),
             Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => not_allowed(endpoint),
+            Endpoint::Home
+            | Endpoint::Collection(_)
+            | Endpoint::ProjectPage(..)
+            | Endpoint::Asset(_)
+            | Endpoint::Section(_) => self.page(&self.below_base(request), endpoint),
+        }
+    }
+
+    /// Answers with a page for people.
+    fn page(&self, request: &Request, endpoint: &Endpoint) -> Answer {
+        match endpoint {
             Endpoint::Home => people::home(self, request),
             Endpoint::Collection(view) => people::collection(self, request, view),
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
-            Endpoint::Asset(name) => people::asset(request, name),
             Endpoint::Section(section) => people::section(self, request, *section),
+            Endpoint::Asset(name) => people::asset(request, name),
+            _ => not_allowed(endpoint),
         }
+    }
+
+    /// Returns a request without what comes before every path: pages for people lead to the server's root by its depth.
+    fn below_base<'a>(&self, request: &'a Request) -> Cow<'a, Request> {
+        let base = self.options.base_path.as_str();
+        let below = || {
+            let all = request.uri().path_and_query()?.as_str();
+            let rest = all.strip_prefix(base).filter(|rest| !base.is_empty() && rest.starts_with('/'))?;
+            rest.parse::<http::Uri>().ok()
+        };
+        let Some(uri) = below() else { return Cow::Borrowed(request) };
+        let mut request = request.clone();
+        *request.uri_mut() = uri;
+        Cow::Owned(request)
     }
 
     /// Counts a page or file that a view has not. Names that there are not are not counted: anybody may ask for any.
@@ -147,7 +173,7 @@ impl Server {
         let parsed = if is_upload { endpoint::parse_upload(path) } else { endpoint::parse(path) };
         parsed.map_err(|astray| match astray {
             PathRefusal::Moved(_) if is_upload => plain(StatusCode::NOT_FOUND, "there is nothing here"),
-            PathRefusal::NotFound => people::lost(request, "There is nothing here."),
+            PathRefusal::NotFound => people::lost(&self.below_base(request), "There is nothing here."),
             PathRefusal::Moved(mut location) => {
                 if let Some(query) = request.uri().query().filter(|query| query.is_ascii()) {
                     location = format!("{location}?{query}");

@@ -255,12 +255,16 @@ fn changes_are_told_as_a_feed() {
     let ids: std::collections::BTreeSet<&str> =
         text.split("<id>").skip(1).map(|rest| rest.split("</id>").next().unwrap()).collect();
     assert_eq!(ids.len(), entries + 1, "no id twice");
-    assert!(text.contains("<link rel=\"self\" type=\"application/atom+xml\" href=\"https://wheels.example/cuda/changes.atom\"/>"));
+    assert!(text.contains(
+        "<link rel=\"self\" type=\"application/atom+xml\" href=\"https://wheels.example/cuda/changes.atom\"/>"
+    ));
     assert!(text.contains("href=\"https://wheels.example/cuda@1...2/\"") && !text.contains("<script"), "{text}");
     let etag = got.headers["etag"].to_str().unwrap().to_owned();
     let asked = [(HOST, "wheels.example"), (ACCEPT, "*/*"), (http::header::IF_NONE_MATCH, etag.as_str())];
     assert_eq!(site.ask("/cuda/changes.atom", &asked).status, 304);
-    assert!(site.page("/cuda/").contains("<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Changes of cuda\" href=\"./changes.atom\">"));
+    assert!(site.page("/cuda/").contains(
+        "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Changes of cuda\" href=\"./changes.atom\">"
+    ));
     assert!(!site.page("/cuda@release/").contains("changes.atom"));
     for path in ["/none/changes.atom", "/cpu/changes.atom", "/cuda@1/changes.atom"] {
         assert_eq!(site.browse(path).status, 404, "{path}");
@@ -276,8 +280,14 @@ fn settings_keep_tokens_out_of_command_lines() {
     let bearer = format!("Bearer {}", token["secret"].as_str().unwrap());
     let site = Site::of(env, Upstream::start(), Anonymous::Nothing);
     let page = site.ask("/cuda/", &[(HOST, "wheels.example"), (AUTHORIZATION, &bearer)]).text().to_owned();
-    has(&page, &["machine wheels.example login __token__ password TOKEN", "keyring set https://wheels.example/cuda/simple/"]);
-    has(&page, &["[[tool.pdm.source]]", "- --index-url https://wheels.example/cuda/simple/", "--mount=type=secret,id=netrc"]);
+    has(
+        &page,
+        &["machine wheels.example login __token__ password TOKEN", "keyring set https://wheels.example/cuda/simple/"],
+    );
+    has(
+        &page,
+        &["[[tool.pdm.source]]", "- --index-url https://wheels.example/cuda/simple/", "--mount=type=secret,id=netrc"],
+    );
     has(&page, &["WCAS_TOKEN: ${{ secrets.WCAS_TOKEN }}", "poetry config http-basic.cuda __token__"]);
     assert!(!page.contains("trusted-host") && !page.contains("verify_ssl"), "it is reached by TLS");
     for argument in ["--password", "-p TOKEN", "--token", ":TOKEN@", "__token__ TOKEN"] {

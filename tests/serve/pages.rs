@@ -71,6 +71,14 @@ fn a1_b9_links_hold_behind_a_prefix() {
         assert_eq!(moved.status, 301, "{moved}");
         let to = at.join("../Demo.App").unwrap().join(moved.header("location")).unwrap();
         assert_eq!(to.path(), format!("{prefix}/cuda/simple/demo-app/"));
+        for page in ["/", "/cuda/", "/cuda/projects/demo-app/", "/_/history/", "/cuda@0...1/", "/none/"] {
+            let at = url::Url::parse(&format!("{origin}{prefix}{page}")).unwrap();
+            let heard = site.server.ask("GET", at.path(), &[("Accept", "text/html")]);
+            let text = heard.text();
+            let href = text.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+            let icon = at.join(href).unwrap();
+            assert!(icon.path().starts_with(&format!("{prefix}/-/icon-")), "{at} leads to {icon}");
+        }
     }
     site.end();
 }

@@ -4,20 +4,16 @@ use super::setup;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::name::CollectionName;
-use crate::ops;
 use crate::ops::activity::Change;
 use crate::server::access::{self, Readable};
 use crate::server::answer::{Body, failure, plain, set, varies, without_bytes};
 use crate::server::conditional::{Representation, Verdict, judge};
 use crate::server::endpoint::ViewName;
-use crate::server::{Answer, Request, Server};
+use crate::server::{Answer, Request, Server, measured};
 use crate::words::counted;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
-
-/// So many of the newest operations are told.
-const OPERATIONS: u32 = 50;
 
 /// Answers with the feed of a collection.
 pub(super) fn answer(server: &Server, request: &Request, view: &ViewName) -> Answer {
@@ -50,11 +46,8 @@ fn conditional(request: &Request, text: String) -> Answer {
 
 /// Makes the feed; `None`: there is no such collection.
 fn feed(server: &Server, request: &Request, view: &ViewName) -> Result<Option<String>> {
-    let (own, activity) = {
-        let store = server.stores.borrow()?;
-        let Some(own) = store.manifest.find_collection(&view.name)? else { return Ok(None) };
-        (own, ops::activity::activity(&store, Some(&view.name), None, OPERATIONS)?)
-    };
+    let Some(own) = server.stores.borrow()?.manifest.find_collection(&view.name)? else { return Ok(None) };
+    let activity = measured::activity(server, Some(&view.name), None)?;
     let is_all = access::readable(server, request)? == Readable::All;
     let url = setup::url(server, request, view);
     let updated = activity.changes.first().map_or(own.created_at, |change| change.row.revision.at);

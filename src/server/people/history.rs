@@ -4,14 +4,11 @@ use super::frame::{Page, root, scrolling};
 use super::{growth, lanes, words};
 use crate::error::Result;
 use crate::name::CollectionName;
-use crate::ops;
 use crate::ops::activity::{Activity, Change};
 use crate::server::access::{self, Readable};
-use crate::server::{Request, Server};
+use crate::server::{Request, Server, measured};
 use maud::{Markup, html};
-
-/// So many operations are on a page.
-const OPERATIONS: u32 = 40;
+use std::sync::Arc;
 
 /// Makes the page.
 pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
@@ -22,10 +19,8 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
         Readable::All | Readable::Nothing => None,
     };
     let activity = match may {
-        Readable::Nothing => Activity { changes: Vec::new(), more_before: None },
-        Readable::All | Readable::Only(_) => {
-            ops::activity::activity(&*server.stores.borrow()?, only, before, OPERATIONS)?
-        }
+        Readable::Nothing => Arc::new(Activity { changes: Vec::new(), more_before: None }),
+        Readable::All | Readable::Only(_) => measured::activity(server, only, before)?,
     };
     let is_all = may == Readable::All;
     let main = html! {

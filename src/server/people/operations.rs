@@ -86,7 +86,7 @@ fn facts(server: &Server, glance: &Glance, stamp: u64) -> Result<Markup> {
                 @if grown < 0 { "−" } (words::bytes(grown.unsigned_abs())) " " small { "a day, " (DAYS) " days" }
             }))
             @if let (Some(free), 1..) = (glance.free_bytes, grown) {
-                (fact("Full in", html! { (words::counted(free / grown.unsigned_abs(), "day")) " " small { "at this rate" } }))
+                (fact("Full in", html! { (room(free / grown.unsigned_abs())) " " small { "at this rate" } }))
             }
             (fact("Bad blobs", html! { (words::number(glance.lost)) }))
             @if let Some(age) = metrics::age(server) {
@@ -94,6 +94,11 @@ fn facts(server: &Server, glance: &Glance, stamp: u64) -> Result<Markup> {
             }
         }
     })
+}
+
+/// Tells how long the room lasts; in years nobody knows.
+fn room(days: u64) -> String {
+    if days > 3650 { "over 10 years".to_owned() } else { words::counted(days, "day") }
 }
 
 fn upkeep(glance: &Glance, panel: &Panel, now: i64) -> Markup {

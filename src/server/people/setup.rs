@@ -174,7 +174,7 @@ fn machines(place: &Place) -> Markup {
         (setting("GitHub Actions", ".github/workflows/build.yml", &format!(
             "jobs:\n  build:\n    runs-on: ubuntu-latest\n    env:\n{}{of_github}", variables("      ")
         )))
-        (setting("GitLab CI", ".gitlab-ci.yml; WCAS_TOKEN is a masked variable", &format!(
+        (setting("GitLab CI", if *needs_token { ".gitlab-ci.yml; WCAS_TOKEN is a masked variable" } else { ".gitlab-ci.yml" }, &format!(
             "build:\n  variables:\n{}  script:\n{of_gitlab}    - pip install PROJECT\n", variables("    ")
         )))
     }
