@@ -52,14 +52,14 @@ fn made(
             files.entry(version).or_default().push(file);
         }
     }
-    let newest = files.keys().next_back();
-    let Some((version, urls)) = asked.map_or_else(
-        || Some((newest.map(ToString::to_string).unwrap_or_default(), newest.map(|newest| files[newest].clone()))),
-        |asked| files.get(asked).map(|urls| (asked.to_string(), Some(urls.clone()))),
-    ) else {
-        return Ok(plain(StatusCode::NOT_FOUND, unknown(view, Subject::Project(project))));
+    let told = match asked {
+        Some(asked) => files.get_key_value(asked),
+        None => files.iter().next_back(),
     };
-    let urls = urls.unwrap_or_default();
+    if told.is_none() && asked.is_some() {
+        return Ok(plain(StatusCode::NOT_FOUND, unknown(view, Subject::Project(project))));
+    }
+    let (version, urls) = told.map(|(version, files)| (version.to_string(), files.clone())).unwrap_or_default();
     let info = info(&store, project, version, &urls, &listing.files)?;
     let of_all = || files.into_iter().map(|(version, files)| (version.to_string(), files)).collect();
     let releases = asked.is_none().then(of_all);

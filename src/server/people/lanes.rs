@@ -63,7 +63,10 @@ pub(super) fn draw(changes: &[Change], may: &Readable) -> Markup {
                     @for own in &placed { (mark(own)) }
                 }
             }
-            figcaption { (key()) }
+            figcaption {
+                (key())
+                @if lanes.len() == LANES { "Collections beyond these are in the table alone." }
+            }
         }
     }
 }
