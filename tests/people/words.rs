@@ -213,7 +213,9 @@ fn two_revisions_are_compared_by_project() {
     let site = Site::full();
     for wheels in [[("idna", "3.10", 90), ("new", "1.0", 91)], [("new", "2.0", 92), ("idna", "3.10", 90)]] {
         let dir = format!("more-{}", wheels[0].0);
-        wheels.map(|(name, version, seed)| Wheel::new(name, version).payload(5000, seed).write_to(site.env.path(&dir)));
+        for (name, version, seed) in wheels {
+            Wheel::new(name, version).payload(5000, seed).write_to(site.env.path(&dir));
+        }
         site.env.ok(["import", &dir, "--collection", "rocm", "--on-conflict", "replace"]);
     }
     site.env.ok(["invalidate", "numpy", "--collection", "rocm"]);

@@ -78,12 +78,13 @@ fn row(remote: &RemoteReport, stats: RemoteStats, up: &str, now: i64) -> Markup 
             td.n { (words::bytes(stats.bytes)) }
             td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }
             td { @if let Some(at) = remote.failed_at { (words::time(at, now)) } @else { "none" } }
-            td.n { (words::number(remote.write_back.as_ref().map_or(0, |waits| waits.waiting as u64))) }
+            td.n { (words::number(remote.write_back.as_ref().map_or(0, |waits| waits.waiting))) }
         }
     }
 }
 
 fn latency(stats: &RemoteStats) -> String {
     let asked = stats.hits + stats.misses + stats.failures;
-    if asked == 0 { "–".to_owned() } else { format!("{} ms", words::number(stats.milliseconds / asked)) }
+    let mean = stats.milliseconds.checked_div(asked);
+    mean.map_or_else(|| "–".to_owned(), |mean| format!("{} ms", words::number(mean)))
 }
