@@ -12,7 +12,7 @@ const LARGE: [&str; 10] =
     ["blob", "distribution", "entry", "file", "hold", "inspection", "metadata", "record", "remote_first_seen", "seen"];
 
 /// The statements that walk one of them: a file, how they begin, and why they may.
-const WALKS: [(&str, &str, &str); 15] = [
+const WALKS: [(&str, &str, &str); 17] = [
     (
         "blob.rs",
         "SELECT b.id",
@@ -26,7 +26,9 @@ const WALKS: [(&str, &str, &str); 15] = [
     ("cache.rs", "WITH shown(id)", "gc with a size for a node's cache, once a run"),
     ("entry.rs", "SELECT c.name AS collection", "the head of statements, which have conditions"),
     ("file.rs", "SELECT CASE WHEN count(*)", "stats and metrics tell the oldest verification"),
+    ("file.rs", "SELECT max(iif(", "the page about health, once in a minute"),
     ("garbage.rs", "UPDATE entry SET removed_at", "gc, once a run"),
+    ("growth.rs", "WITH newest(collection_id", "the page about history: no index tells what came with a revision"),
     ("record.rs", "SELECT number, digest FROM record ORDER BY number DESC LIMIT 1", "the last row alone is read"),
     ("remote_page.rs", "DELETE FROM remote_first_seen", "gc, once a run"),
     ("snapshot.rs", "UPDATE blob SET generation", "unshare and restore, at their end"),

@@ -45,7 +45,7 @@ pub(super) struct Args {
     allowed_host: Vec<HostName>,
     /// Let pages of this origin, such as https://notebook.example, read in browsers what the server says; * is any; may be given several
     /// times [default: none]
-    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(long, visible_alias = "cors", value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<AllowedOrigin>,
     /// The certificate chain (PEM), for TLS without a proxy
     #[arg(long, value_name = "FILE", requires = "tls_key")]

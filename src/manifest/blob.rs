@@ -117,6 +117,12 @@ impl Rows {
         Ok(statement.query_row([blake3], |row| row.get(0)).optional()?)
     }
 
+    /// Returns how many files with bad bytes were moved to `quarantine/`, ever.
+    pub fn quarantined_count(&self) -> Result<u64> {
+        let mut statement = self.conn.prepare_cached("SELECT count(*) FROM quarantine")?;
+        Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
+    }
+
     /// Returns how often bytes of this folder were found bad.
     pub fn losses(&self) -> Result<i64> {
         Ok(self.here("losses")?.and_then(|count| count.parse().ok()).unwrap_or(0))

@@ -85,6 +85,25 @@ impl Rows {
     }
 }
 
+/// How far verify has come with the files of this folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// When a file was last read, in seconds since 1970.
+    pub newest: Option<i64>,
+    /// How many were never read since they came.
+    pub never: u64,
+}
+
+impl Rows {
+    /// Tells how far verify has come, as far as the clock of `now` knows.
+    pub fn verified(&self, now: i64) -> Result<Verified> {
+        let sql = "SELECT max(iif(verified_at <= ?1, verified_at, NULL)), count(*) - count(verified_at) FROM file WHERE state = 'live'";
+        Ok(self.conn.prepare_cached(sql)?.query_row([now], |row| {
+            Ok(Verified { newest: row.get(0)?, never: row.get::<_, i64>(1)?.cast_unsigned() })
+        })?)
+    }
+}
+
 impl Transaction<'_> {
     /// Inserts a file that is about to be published; returns the row that its blob is to have. `None`: there is one.
     pub fn insert_file(&self, digests: &Digests, size: u64, now: i64) -> Result<Option<BlobRow>> {

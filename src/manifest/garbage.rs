@@ -100,6 +100,23 @@ impl Rows {
     }
 }
 
+/// The key in `here` of when gc last ran.
+const GC_AT: &str = "gc_at";
+
+impl Rows {
+    /// Tells when gc last ran in this folder.
+    pub fn gc_at(&self) -> Result<Option<i64>> {
+        Ok(self.here(GC_AT)?.and_then(|at| at.parse().ok()))
+    }
+}
+
+impl Transaction<'_> {
+    /// Records that gc runs in this folder.
+    pub fn set_gc_at(&self, at: i64) -> Result<()> {
+        self.set_here(GC_AT, &at.to_string())
+    }
+}
+
 impl Transaction<'_> {
     /// Deletes entries from history for good, and records from which revision on their collections are complete.
     pub fn prune(&self, entries: &[PrunedEntry]) -> Result<()> {

@@ -82,6 +82,28 @@ impl Rows {
         Ok(self.operation_rows(sql, (collection, number))?.pop())
     }
 
+    /// Returns what the newest operations before one did, newest first: of one collection or of all.
+    pub fn operations_before(
+        &self,
+        only: Option<CollectionId>,
+        before: i64,
+        operations: u32,
+    ) -> Result<Vec<OperationRow>> {
+        let Some(collection) = only else {
+            let sql = select_revisions!(
+                "FROM (SELECT * FROM operation WHERE id < ?1 ORDER BY id DESC LIMIT ?2) o
+                 JOIN revision r ON r.operation_id = o.id JOIN collection c ON c.id = r.collection_id
+                 ORDER BY o.id DESC, c.name"
+            );
+            return self.operation_rows(sql, (before, operations));
+        };
+        let sql = select_revisions!(
+            "FROM revision r JOIN operation o ON o.id = r.operation_id JOIN collection c ON c.id = r.collection_id
+             WHERE r.collection_id = ?3 AND r.operation_id < ?1 ORDER BY r.number DESC LIMIT ?2"
+        );
+        self.operation_rows(sql, (before, operations, collection))
+    }
+
     fn operation_rows(&self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<OperationRow>> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map(params, |row| {

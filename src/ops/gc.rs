@@ -123,6 +123,7 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
     store.clear_sessions()?;
     let transaction = store.manifest.write()?;
     let garbage = decide(&transaction, context, options, &mut report)?;
+    transaction.set_gc_at(context.now)?;
     transaction.commit()?;
     context.progress.start("collecting", garbage.len() as u64);
     for batch in garbage.chunks(BATCH) {

@@ -4,6 +4,7 @@
 //! line prints. Verbs read no clock, no environment and no terminal.
 
 pub mod about;
+pub mod activity;
 pub mod audit;
 pub mod backup;
 pub mod block;
@@ -14,6 +15,7 @@ pub mod config;
 pub mod destination;
 pub mod doctor;
 pub mod gc;
+pub mod growth;
 pub mod histories;
 pub mod init;
 pub mod inspect;
@@ -24,6 +26,7 @@ pub mod members;
 pub mod names;
 pub mod outdated;
 pub mod overview;
+pub mod panel;
 pub mod pin;
 pub mod prefetch;
 pub mod promote;

@@ -48,19 +48,33 @@ pub struct Overview {
 pub fn overview(store: &Store, since_day: i64) -> Result<Overview> {
     let rows = store.manifest.read()?;
     Ok(Overview {
-        names: names(&rows)?,
+        names: served(&rows)?,
         lookups: lookups(&rows, since_day)?,
         changes: rows.recent_operations(OPERATIONS)?,
-        stamp: stamp(&rows)?,
+        stamp: stamp_of(&rows)?,
     })
 }
 
-fn names(rows: &Rows) -> Result<Vec<ServedName>> {
+/// Returns the names under which the store is served, in order.
+pub fn names(store: &Store) -> Result<Vec<CollectionName>> {
+    all_names(&*store.manifest.read()?)
+}
+
+/// Returns a number that changes whenever what collections hold does, or their rules.
+pub fn stamp(store: &Store) -> Result<u64> {
+    stamp_of(&*store.manifest.read()?)
+}
+
+fn all_names(rows: &Rows) -> Result<Vec<CollectionName>> {
     let mut names: Vec<CollectionName> = rows.collections()?.into_iter().map(|row| row.name).collect();
     names.extend(rows.variants()?.into_iter().map(|row| row.name));
     names.sort_unstable();
     names.dedup();
-    let served = names.into_iter().map(|name| {
+    Ok(names)
+}
+
+fn served(rows: &Rows) -> Result<Vec<ServedName>> {
+    let served = all_names(rows)?.into_iter().map(|name| {
         let order = SearchOrder::of_name(rows, &name, Sense::Known)?;
         let order = order.iter().flat_map(|order| order.base()).map(|row| row.name.clone()).collect();
         Ok(ServedName { name, order })
@@ -81,11 +95,12 @@ fn lookups(rows: &Rows, since_day: i64) -> Result<BTreeMap<String, BTreeMap<i64,
     Ok(found)
 }
 
-fn stamp(rows: &Rows) -> Result<u64> {
+fn stamp_of(rows: &Rows) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     (rows.losses()?, rows.lost_count()?).hash(&mut hasher);
     for row in rows.collections()? {
-        (row.id, &row.name, row.revision).hash(&mut hasher);
+        // What rules would take changes with them.
+        (row.id, &row.name, row.revision, format!("{:?}", row.settings.retention)).hash(&mut hasher);
     }
     Ok(hasher.finish())
 }

@@ -138,6 +138,11 @@ pub struct StatsReport {
     pub verified_since: Option<i64>,
 }
 
+/// Returns what each remote answered, ever, by name.
+pub fn remotes(store: &Store) -> Result<Vec<RemoteStats>> {
+    remote_stats(&*store.manifest.read()?)
+}
+
 /// Counts.
 pub fn stats(store: &Store, now: i64) -> Result<StatsReport> {
     let transaction = store.manifest.read()?;

@@ -5,7 +5,7 @@
 //! anybody may read, or else nobody would notice. Only who has its secret hears which of these it is.
 
 use super::answer::{failure, plain, set, varies};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Section};
 use super::{Anonymous, Answer, Request, Server};
 use crate::error;
 use crate::manifest::{Actor, ActorKind, TokenId, TokenRow, TokenState};
@@ -161,9 +161,12 @@ fn is_open(server: &Server, scope: Scope) -> bool {
 
 /// Tells whether a token allows something at an endpoint.
 fn reaches(token: &TokenRow, scope: Scope, endpoint: &Endpoint) -> bool {
-    // The counters tell the names of all collections.
+    // They tell of all collections.
     if matches!(endpoint, Endpoint::Metrics) {
         return token.collection.is_none();
+    }
+    if matches!(endpoint, Endpoint::Section(Section::Health)) {
+        return token.collection.is_none() && !token.is_blind;
     }
     // What the others show is cut to what may be read.
     let view = endpoint.view();

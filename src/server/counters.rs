@@ -82,8 +82,13 @@ impl RequestKind {
             Endpoint::CacheFile(..) => Self::CacheFile,
             Endpoint::Variants(..) => Self::Variants,
             Endpoint::Legacy(_) => Self::Upload,
-            Endpoint::Home | Endpoint::Collection(_) | Endpoint::ProjectPage(..) | Endpoint::Asset(_) => Self::People,
-            Endpoint::FilePage(..) | Endpoint::Search => Self::People,
+            Endpoint::Home
+            | Endpoint::Collection(_)
+            | Endpoint::ProjectPage(..)
+            | Endpoint::FilePage(..)
+            | Endpoint::Asset(_)
+            | Endpoint::Changes(_)
+            | Endpoint::Section(_) => Self::People,
             Endpoint::Health | Endpoint::Metrics => Self::Probe,
             Endpoint::Audience | Endpoint::MintToken | Endpoint::BurnToken => Self::Exchange,
         }

@@ -7,6 +7,7 @@ use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::name::{CollectionName, ProjectName};
+use pep440_rs::Version;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 use std::fmt;
@@ -55,20 +56,22 @@ pub enum Endpoint {
     BurnToken,
     /// `/-/NAME`: a style sheet or an icon of the pages for people.
     Asset(String),
+    /// `/_/NAME/`: a page about all collections that the requester may read.
+    Section(Section),
     /// `/{view}/`: the page about a collection; uploads, too.
     Collection(ViewName),
     /// `/{view}/projects/{project}/`: the page about a project.
     ProjectPage(ViewName, ProjectName),
     /// `/{view}/projects/{project}/{filename}/`: the page about a file.
     FilePage(ViewName, ProjectName, String),
-    /// `/search`: what is found in all that may be read.
-    Search,
     /// `/{view}/simple/`: the index's root; uploads, too.
     Root(ViewName),
     /// `/{view}/simple/{project}/`: the index's page of a project.
     Project(ViewName, ProjectName),
-    /// `/{view}/pypi/{project}/json`: what mirrors read of a project.
-    Mirror(ViewName, ProjectName),
+    /// `/{view}/pypi/{project}/json`, `/{view}/pypi/{project}/{version}/json`: what mirrors and tools read of a project.
+    Mirror(ViewName, ProjectName, Option<Version>),
+    /// `/{view}/changes.atom`: what happened to a collection, for programs that read feeds.
+    Changes(ViewName),
     /// `/{view}/legacy/`: uploads.
     Legacy(ViewName),
     /// `/{view}/{project}-{version}-variants.json`, or at its digest: `/{view}/variants/{sha256}/{filename}`.
@@ -83,6 +86,41 @@ pub enum Endpoint {
     CacheProject(CacheView, ProjectName),
     /// `/{view}/cache/files/{sha256}/{filename}`, or under `build`.
     CacheFile(CacheView, FileAddress),
+}
+
+/// The pages about all collections, beside the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Section {
+    /// The indexes that collections pull from.
+    Remotes,
+    /// What happened, what is shared, how the store grows.
+    History,
+    /// What builders asked for in vain.
+    Wanted,
+    /// How the store and the server do, for who runs them.
+    Health,
+    /// What is found in all that may be read.
+    Search,
+}
+
+impl Section {
+    /// All, in the order in which pages name them.
+    pub const ALL: [Self; 5] = [Self::Remotes, Self::History, Self::Wanted, Self::Health, Self::Search];
+
+    /// Returns the segment of the path.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Remotes => "remotes",
+            Self::History => "history",
+            Self::Wanted => "wanted",
+            Self::Health => "health",
+            Self::Search => "search",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|section| section.as_str() == name)
+    }
 }
 
 /// What builders are offered.
@@ -155,11 +193,14 @@ pub fn parse(path: &str) -> Result<Endpoint, PathRefusal> {
     match (&segments[..], ending) {
         (["healthz"], Ending::Name) => Ok(Endpoint::Health),
         (["metrics"], Ending::Name) => Ok(Endpoint::Metrics),
-        // A collection of that name is at `/search/`.
-        (["search"], Ending::Name) => Ok(Endpoint::Search),
         (["_", "oidc", "audience"], Ending::Name) => Ok(Endpoint::Audience),
         (["_", "oidc", "mint-token"], Ending::Name) => Ok(Endpoint::MintToken),
         (["_", "oidc", "burn-token"], Ending::Name) => Ok(Endpoint::BurnToken),
+        // No collection's name begins like this.
+        (["_", name], ending) => match Section::named(name) {
+            Some(section) => ending.page(name, Endpoint::Section(section)),
+            None => Err(PathRefusal::NotFound),
+        },
         (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
         // Any other path under `files` is of a collection that is called so.
         (["files" | "packages", digest, filename], Ending::Name) if digest.len() == 64 => file(None, digest, filename),
@@ -177,7 +218,8 @@ impl Endpoint {
             | Self::FilePage(view, ..)
             | Self::Root(view)
             | Self::Project(view, _)
-            | Self::Mirror(view, _)
+            | Self::Mirror(view, ..)
+            | Self::Changes(view)
             | Self::Legacy(view)
             | Self::Revision(view, _)
             | Self::Variants(view, ..) => Some(view),
@@ -185,9 +227,9 @@ impl Endpoint {
             Self::File(address) => address.view.as_ref(),
             Self::Metrics
             | Self::Home
-            | Self::Search
             | Self::Health
             | Self::Asset(_)
+            | Self::Section(_)
             | Self::Audience
             | Self::MintToken
             | Self::BurnToken => None,
@@ -198,7 +240,7 @@ impl Endpoint {
 /// Returns what the path of an upload asks for: with or without a slash at its end, since clients stop at a redirect or lose the file.
 pub fn parse_upload(path: &str) -> Result<Endpoint, PathRefusal> {
     match parse(path) {
-        Ok(Endpoint::Search) | Err(PathRefusal::Moved(_)) if !path.ends_with('/') => parse(&format!("{path}/")),
+        Err(PathRefusal::Moved(_)) if !path.ends_with('/') => parse(&format!("{path}/")),
         other => other,
     }
 }
@@ -251,8 +293,15 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, Pa
         // What mirrors ask for, and where they find files.
         (["pypi", name, "json"], Ending::Name) => {
             let project = name.parse().map_err(|_| PathRefusal::NotFound)?;
-            Ok(Endpoint::Mirror(view, project))
+            Ok(Endpoint::Mirror(view, project, None))
         }
+        (["pypi", name, version, "json"], Ending::Name) => {
+            let project = name.parse().map_err(|_| PathRefusal::NotFound)?;
+            let version = version.parse().map_err(|_| PathRefusal::NotFound)?;
+            Ok(Endpoint::Mirror(view, project, Some(version)))
+        }
+        // Of a revision nothing changes.
+        (["changes.atom"], Ending::Name) if view.at.is_none() => Ok(Endpoint::Changes(view)),
         (["packages", digest, filename], Ending::Name) => file(Some(view), digest, filename),
         (["variants", digest, filename], Ending::Name) if filename.ends_with(VARIANTS) => {
             Ok(Endpoint::Variants(view, Some(sha256(digest)?), (*filename).to_owned()))
@@ -392,13 +441,13 @@ mod tests {
             ("/", Endpoint::Home),
             ("/healthz", Endpoint::Health),
             ("/metrics", Endpoint::Metrics),
-            ("/search", Endpoint::Search),
-            ("/search/", Endpoint::Collection(of("search"))),
             ("/cuda/projects/torch/a+b.whl/", Endpoint::FilePage(of("cuda"), torch(), "a+b.whl".to_owned())),
             ("/_/oidc/audience", Endpoint::Audience),
             ("/_/oidc/mint-token", Endpoint::MintToken),
             ("/_/oidc/burn-token", Endpoint::BurnToken),
             ("/-/style.css", Endpoint::Asset("style.css".to_owned())),
+            ("/_/remotes/", Endpoint::Section(Section::Remotes)),
+            ("/_/health/", Endpoint::Section(Section::Health)),
             ("/cuda/", Endpoint::Collection(of("cuda"))),
             ("/cuda@41/", Endpoint::Collection(of("cuda@41"))),
             ("/cuda%4041/", Endpoint::Collection(of("cuda@41"))),
@@ -410,6 +459,9 @@ mod tests {
             ("/cuda/legacy/", Endpoint::Legacy(of("cuda"))),
             ("/cuda/revision.txt", Endpoint::Revision(of("cuda"), false)),
             ("/cuda@41/revision.txt.sig", Endpoint::Revision(of("cuda@41"), true)),
+            ("/cuda/pypi/Torch/json", Endpoint::Mirror(of("cuda"), torch(), None)),
+            ("/cuda/pypi/torch/2.0/json", Endpoint::Mirror(of("cuda"), torch(), Some("2".parse().unwrap()))),
+            ("/cuda/changes.atom", Endpoint::Changes(of("cuda"))),
             ("/files/", Endpoint::Collection(of("files"))),
             ("/metrics/simple/", Endpoint::Root(of("metrics"))),
             ("/cache/simple/", Endpoint::Root(of("cache"))),
@@ -467,6 +519,7 @@ mod tests {
             ("/cuda/projects/torch", "/cuda/projects/torch/"),
             ("/cuda/projects/torch/a:b+c.whl", "/cuda/projects/torch/a%3Ab%2Bc.whl/"),
             ("/cuda/projects", "/cuda/"),
+            ("/_/history", "/_/history/"),
             ("/cuda/projects/", "/cuda/"),
             ("/cuda/cache/simple", "/cuda/cache/simple/"),
             ("/cuda/cache/local=any/simple/torch", "/cuda/cache/local=any/simple/torch/"),

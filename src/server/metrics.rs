@@ -3,7 +3,7 @@
 use super::answer::{failure, plain, set};
 use super::counters::{BUCKETS, Counters, RequestKind};
 use super::feed::Feeds;
-use super::{Answer, Server, write_back};
+use super::{Answer, Server, upkeep, write_back};
 use crate::fs;
 use crate::manifest::StoreTotals;
 use http::StatusCode;
@@ -38,7 +38,7 @@ pub(super) fn health(server: &Server) -> Answer {
 const OLD_SECONDS: i64 = 10;
 
 /// Returns how old what a node knows of its shared store is, in seconds; `None`: it is no node.
-fn age(server: &Server) -> Option<i64> {
+pub(super) fn age(server: &Server) -> Option<i64> {
     let followed_at = server.followed_at.load(std::sync::atomic::Ordering::Relaxed);
     (followed_at > 0).then(|| server.now().saturating_sub(followed_at).max(0))
 }
@@ -58,15 +58,10 @@ fn probe_store(server: &Server) -> crate::error::Result<()> {
 pub(super) fn metrics(server: &Server) -> Answer {
     let mut text = String::new();
     let mut written = write(&mut text, &server.counters, totals(server)).and_then(|()| pulls(&mut text, &server.feeds));
-    if let Some(age) = age(server) {
-        let help = "# HELP wcas_shared_log_age_seconds How long ago the shared store's log was read to its end.";
-        written = written.and_then(|()| {
-            writeln!(text, "{help}\n# TYPE wcas_shared_log_age_seconds gauge\nwcas_shared_log_age_seconds {age}")
-        });
-    }
     if let Ok(store) = server.stores.borrow() {
         written = written.and_then(|()| write_back::metrics(&mut text, &store.manifest));
     }
+    written = written.and_then(|()| upkeep::write(&mut text, server, age(server)));
     written.expect("memory takes all text");
     let mut answer = plain(StatusCode::OK, "");
     *answer.body_mut() = super::Body::Bytes(text.into());

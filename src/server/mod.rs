@@ -26,6 +26,7 @@ mod finish;
 mod flow;
 mod follow;
 mod hosts;
+mod measured;
 mod metrics;
 mod near;
 mod oidc;
@@ -38,6 +39,7 @@ mod respond;
 mod sidecars;
 mod signed;
 mod stores;
+mod upkeep;
 mod upload;
 mod watch;
 mod write_back;
@@ -135,6 +137,7 @@ pub struct Server {
     pub(in crate::server) totals: metrics::Totals,
     pub(in crate::server) pages: pages::Pages,
     pub(in crate::server) people: people::Remembered,
+    pub(in crate::server) measured: measured::Measured,
     pub(in crate::server) tokens: access::Tokens,
     pub(in crate::server) read_blobs: builder_index::ReadBlobs,
     pub(in crate::server) near: near::NearAnswers,
@@ -174,6 +177,7 @@ impl Server {
             totals: metrics::Totals::default(),
             pages: pages::Pages::default(),
             people: people::Remembered::default(),
+            measured: measured::Measured::default(),
             tokens: access::Tokens::default(),
             read_blobs: builder_index::ReadBlobs::default(),
             near: near::NearAnswers::default(),

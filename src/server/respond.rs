@@ -93,7 +93,8 @@ impl Server {
         match endpoint {
             Endpoint::Root(view) => pages::root(self, request, view),
             Endpoint::Project(view, project) => pages::project(self, request, view, project),
-            Endpoint::Mirror(view, project) => pages::mirror(self, request, view, project),
+            Endpoint::Mirror(view, project, version) => pages::mirror(self, request, view, (project, version.as_ref())),
+            Endpoint::Changes(view) => people::changes(self, request, view),
             Endpoint::Variants(view, sha256, filename) => {
                 pages::variants(self, request, view, sha256.as_ref(), filename)
             }
@@ -106,19 +107,46 @@ impl Server {
             Endpoint::Metrics => metrics::metrics(self),
             Endpoint::Audience => oidc::audience(self),
             Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => not_allowed(endpoint),
+            Endpoint::Home
+            | Endpoint::Collection(_)
+            | Endpoint::ProjectPage(..)
+            | Endpoint::FilePage(..)
+            | Endpoint::Asset(_)
+            | Endpoint::Section(_) => self.page(&self.below_base(request), endpoint),
+        }
+    }
+
+    /// Answers with a page for people.
+    fn page(&self, request: &Request, endpoint: &Endpoint) -> Answer {
+        match endpoint {
             Endpoint::Home => people::home(self, request),
             Endpoint::Collection(view) => people::collection(self, request, view),
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
             Endpoint::FilePage(view, project, filename) => people::file(self, request, view, (project, filename)),
-            Endpoint::Search => people::search(self, request),
+            Endpoint::Section(section) => people::section(self, request, *section),
             Endpoint::Asset(name) => people::asset(request, name),
+            _ => not_allowed(endpoint),
         }
+    }
+
+    /// Returns a request without what comes before every path: pages for people lead to the server's root by its depth.
+    fn below_base<'a>(&self, request: &'a Request) -> Cow<'a, Request> {
+        let base = self.options.base_path.as_str();
+        let below = || {
+            let all = request.uri().path_and_query()?.as_str();
+            let rest = all.strip_prefix(base).filter(|rest| !base.is_empty() && rest.starts_with('/'))?;
+            rest.parse::<http::Uri>().ok()
+        };
+        let Some(uri) = below() else { return Cow::Borrowed(request) };
+        let mut request = request.clone();
+        *request.uri_mut() = uri;
+        Cow::Owned(request)
     }
 
     /// Counts a page or file that a view has not. Names that there are not are not counted: anybody may ask for any.
     fn missed(&self, endpoint: &Endpoint) {
         let view = match endpoint {
-            Endpoint::Project(view, _) | Endpoint::Mirror(view, _) => view,
+            Endpoint::Project(view, _) | Endpoint::Mirror(view, ..) => view,
             Endpoint::File(FileAddress { view: Some(view), is_metadata: false, .. }) => view,
             Endpoint::CacheProject(cache, _) => &cache.view,
             Endpoint::CacheFile(cache, FileAddress { is_metadata: false, .. }) => &cache.view,
@@ -147,7 +175,7 @@ impl Server {
         let parsed = if is_upload { endpoint::parse_upload(path) } else { endpoint::parse(path) };
         parsed.map_err(|astray| match astray {
             PathRefusal::Moved(_) if is_upload => plain(StatusCode::NOT_FOUND, "there is nothing here"),
-            PathRefusal::NotFound => people::lost(request, "There is nothing here."),
+            PathRefusal::NotFound => people::lost(&self.below_base(request), "There is nothing here."),
             PathRefusal::Moved(mut location) => {
                 if let Some(query) = request.uri().query().filter(|query| query.is_ascii()) {
                     location = format!("{location}?{query}");

@@ -9,7 +9,7 @@ use wcas::server::Anonymous;
 #[test]
 fn projects_are_found_by_name_and_summary_and_files_by_name_and_digest() {
     let site = Site::full();
-    let page = site.page("/search?q=Atlas");
+    let page = site.page("/_/search/?q=Atlas");
     has(
         &page,
         &[
@@ -21,33 +21,33 @@ fn projects_are_found_by_name_and_summary_and_files_by_name_and_digest() {
         ],
     );
     assert!(page.contains("href=\"./cuda/projects/atlas/\"") && page.contains("atlas-2.0.tar.gz"), "{page}");
-    has(&site.page("/search?q=maps+of"), &["atlas"]);
-    has(&site.page("/search?q=cp313-cp313"), &["Files", "atlas-2.0-cp313-cp313-manylinux_2_28_x86_64.whl"]);
+    has(&site.page("/_/search/?q=maps+of"), &["atlas"]);
+    has(&site.page("/_/search/?q=cp313-cp313"), &["Files", "atlas-2.0-cp313-cp313-manylinux_2_28_x86_64.whl"]);
     let show = site.env.json(["show", "atlas-2.0.tar.gz", "--collection", "cuda"]).to_string();
     for kind in ["sha256", "blake3"] {
         let at = show.find(&format!("\"{kind}\":\"")).unwrap() + kind.len() + 4;
-        has(&site.page(&format!("/search?q={}", &show[at..at + 9])), &["atlas-2.0.tar.gz cuda"]);
-        has(&site.page(&format!("/search?q={kind}:{}", &show[at..at + 64])), &["atlas-2.0.tar.gz cuda"]);
+        has(&site.page(&format!("/_/search/?q={}", &show[at..at + 9])), &["atlas-2.0.tar.gz cuda"]);
+        has(&site.page(&format!("/_/search/?q={kind}:{}", &show[at..at + 64])), &["atlas-2.0.tar.gz cuda"]);
     }
     for (query, text) in
         [("", "Search"), ("?q=a", "Two letters are the least."), ("?q=zzzz", "Nothing is found of zzzz")]
     {
-        has(&site.page(&format!("/search{query}")), &[text]);
+        has(&site.page(&format!("/_/search/{query}")), &[text]);
     }
-    has(&site.page("/search?q=%25_%27"), &["Nothing is found of %_'"]);
+    has(&site.page("/_/search/?q=%25_%27"), &["Nothing is found of %_'"]);
 }
 
 #[test]
 fn a_page_of_results_is_bounded_and_there_are_more() {
     let site = Site::full();
-    let first = site.page("/search?q=plain");
+    let first = site.page("/_/search/?q=plain");
     has(&first, &["130 projects", "Page 1 Next page"]);
     assert!(first.contains("plain-000") && !first.contains("plain-051"));
     assert!(first.contains("href=\"search?q=plain&amp;page=2\""), "{first}");
-    let third = site.page("/search?q=plain&page=3");
+    let third = site.page("/_/search/?q=plain&page=3");
     has(&third, &["plain-129", "Previous page Page 3"]);
     assert!(!third.contains("Next page"));
-    has(&site.page("/search?q=plain&page=99999999999"), &["Nothing more is found"]);
+    has(&site.page("/_/search/?q=plain&page=99999999999"), &["Nothing more is found"]);
 }
 
 #[test]
@@ -78,10 +78,10 @@ fn nothing_is_found_that_may_not_be_read() {
     let blind = secret(&env, &["--collection", "open", "--scope", "upload", "--no-read"]);
     let site = Site::of(env, Upstream::start(), Anonymous::Nothing);
     let found = |bearer: &str, query: &str| {
-        let got = site.ask(&format!("/search?q={query}"), &[(AUTHORIZATION, bearer)]);
+        let got = site.ask(&format!("/_/search/?q={query}"), &[(AUTHORIZATION, bearer)]);
         (got.status, got.text().to_owned())
     };
-    assert_eq!(site.browse("/search?q=common").status, 401);
+    assert_eq!(site.browse("/_/search/?q=common").status, 401);
     assert_eq!(found(&blind, "common").0, 403);
     for query in ["common", "words"] {
         let (status, text) = found(&one, query);

@@ -82,7 +82,12 @@ fn no_page_is_wider_than_its_window_and_all_are_pictured() {
         ("lost", "/none/"),
         ("atlas", "/cuda/projects/atlas/"),
         ("file", "/cuda/projects/atlas/atlas-2.0%2Bcu126-cp312-cp312-manylinux_2_28_x86_64.whl/"),
-        ("search", "/search?q=at"),
+        ("search", "/_/search/?q=at"),
+        ("remotes", "/_/remotes/"),
+        ("history", "/_/history/"),
+        ("wanted", "/_/wanted/"),
+        ("health", "/_/health/"),
+        ("difference", "/cuda@1...4/"),
     ];
     let (profile, file) = (site.env.path("profile"), site.env.path("page.html"));
     for (name, path) in pages {

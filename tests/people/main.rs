@@ -8,6 +8,7 @@ mod support;
 mod files;
 mod found;
 mod looks;
+mod numbers;
 mod projects;
 mod shape;
 mod site;

@@ -10,7 +10,7 @@ type Tag = (String, BTreeMap<String, String>);
 
 const VOID: [&str; 6] = ["meta", "link", "input", "br", "img", "hr"];
 /// All elements that pages use: a foreign one would be noticed.
-const KNOWN: &str = "html head meta title link body a header nav ol li b main h1 h2 h3 p dl div dt dd small span ul svg rect \
+const KNOWN: &str = "html head meta title link body a header nav ol li b main h1 h2 h3 p dl div dt dd small span ul svg rect line path circle text \
                      figure figcaption details summary table caption thead tbody tr th td time code pre section form label \
                      input button article footer em strong del blockquote hr br h4 h5";
 
@@ -44,7 +44,7 @@ fn count(tags: &[Tag], name: &str) -> usize {
     tags.iter().filter(|(own, _)| own == name).count()
 }
 
-fn paths() -> [&'static str; 19] {
+fn paths() -> [&'static str; 24] {
     [
         "/",
         "/cuda/",
@@ -62,9 +62,14 @@ fn paths() -> [&'static str; 19] {
         "/cuda/projects/atlas/atlas-2.0%2Bcu126-cp312-cp312-manylinux_2_28_x86_64.whl/",
         "/cuda/projects/atlas/atlas-2.0.tar.gz/",
         "/cuda@release/projects/torch/torch-2.4.0%2Bcu121-cp312-cp312-manylinux_2_28_x86_64.whl/",
-        "/search",
-        "/search?q=atlas",
-        "/search?q=plain&page=2",
+        "/_/search/",
+        "/_/search/?q=atlas",
+        "/_/search/?q=plain&page=2",
+        "/_/remotes/",
+        "/_/history/",
+        "/_/wanted/",
+        "/_/health/",
+        "/cuda@1...3/",
     ]
 }
 
@@ -150,7 +155,7 @@ fn foreign_text_stays_text() {
         "/cuda/projects/evil/",
         file,
         &format!("/cuda/?q={query}"),
-        &format!("/search?q={query}"),
+        &format!("/_/search/?q={query}"),
         "/",
     ] {
         let html = site.page(path);

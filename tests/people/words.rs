@@ -1,7 +1,7 @@
 //! What pages say.
 
 use crate::site::Site;
-use crate::support::{Env, Server as Upstream, Wheel};
+use crate::support::{Env, Got, Server as Upstream, Wheel};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use wcas::server::Anonymous;
 
@@ -169,10 +169,130 @@ fn who_may_not_read_a_collection_does_not_see_its_name() {
     let site = Site::of(env, Upstream::start(), Anonymous::Nothing);
     let bearer = format!("Bearer {token}");
     assert_eq!(site.browse("/").status, 401);
-    for path in ["/", "/open/", "/open/projects/demo/", "/open/projects/other/"] {
+    let pages = ["/", "/open/", "/open/projects/demo/", "/open/projects/other/", "/open@0...1/", "/open/changes.atom"];
+    let sections = ["/_/remotes/", "/_/history/", "/_/wanted/", "/_/search/?q=demo", "/open/pypi/demo/json"];
+    for path in pages.into_iter().chain(sections) {
         let got = site.ask(path, &[(AUTHORIZATION, &bearer)]);
         assert_eq!(got.status, 200, "{path}: {}", got.text());
         assert!(!got.text().contains("covert"), "{path}: {}", got.text());
     }
-    assert_eq!(site.ask("/covert/", &[(AUTHORIZATION, &bearer)]).status, 403);
+    for path in ["/covert/", "/covert@0...1/", "/covert/changes.atom", "/_/health/", "/metrics"] {
+        assert_eq!(site.ask(path, &[(AUTHORIZATION, &bearer)]).status, 403, "{path}");
+    }
+    for path in ["/_/history/", "/_/remotes/", "/_/health/", "/open/changes.atom", "/open@0...1/"] {
+        assert_eq!(site.browse(path).status, 401, "{path}");
+    }
+}
+
+#[test]
+fn the_pages_about_all_collections_tell_of_all() {
+    let site = Site::full();
+    has(&site.page("/_/remotes/"), &["mirror ok", "broken not asked yet", "Latency"]);
+    let history = site.page("/_/history/");
+    has(&history, &["invalidate gone", "snapshot release", "Sharing", "Growth, 90 days", "removed and there still"]);
+    // numpy's bytes are in all three.
+    has(&history, &["cuda rocm shared"]);
+    has(&site.page("/_/history/?before=1"), &["There is nothing older.", "Newest"]);
+    has(&site.page("/_/history/?before=x"), &["invalidate gone"]);
+    has(&site.page("/_/wanted/"), &["Nothing is wanted."]);
+    has(&site.page("/_/search/?q=torch"), &["torch", "cuda"]);
+    has(&site.page("/_/search/?q=no-such"), &["Nothing is found"]);
+    has(&site.page("/_/health/"), &["Bad blobs 0", "none that is known", "No collection has rules that drop files."]);
+    site.env.ok(["collection", "set", "rocm", "--keep-versions", "1"]);
+    has(&site.page("/_/health/"), &["rocm 0 0 B"]);
+    let marked = |html: &str| html.matches("aria-current=\"page\"").count();
+    assert_eq!(marked(&site.page("/_/health/")), 2, "in the bar and in the way back");
+    assert!(site.page("/cuda/").contains("aria-current=\"true\">Collections"));
+    for path in ["/_/none/", "/_/", "/_/remotes/x/"] {
+        assert_eq!(site.browse(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn two_revisions_are_compared_by_project() {
+    let site = Site::full();
+    for wheels in [[("idna", "3.10", 90), ("new", "1.0", 91)], [("new", "2.0", 92), ("idna", "3.10", 90)]] {
+        let dir = format!("more-{}", wheels[0].0);
+        for (name, version, seed) in wheels {
+            Wheel::new(name, version).payload(5000, seed).write_to(site.env.path(&dir));
+        }
+        site.env.ok(["import", &dir, "--collection", "rocm", "--on-conflict", "replace"]);
+    }
+    site.env.ok(["invalidate", "numpy", "--collection", "rocm"]);
+    let page = site.page("/rocm@1...4/");
+    has(&page, &["idna changed 1 1", "new added 1.0, 2.0 0 2", "numpy removed 2.1.3 0 1", "other bytes idna-3.10"]);
+    has(&site.page("/rocm@2...2/"), &["Nothing differs."]);
+    has(&site.page("/rocm@4...1/"), &["new removed 1.0, 2.0"]);
+    let json = |got: Got| serde_json::from_str::<serde_json::Value>(got.text()).unwrap();
+    let by_query = json(site.browse("/rocm@1...4/?format=json"));
+    assert_eq!(by_query, json(site.ask("/rocm@1...4/", &[(ACCEPT, "application/json")])));
+    assert_eq!((&by_query["from"], &by_query["to"], &by_query["changed_files"]), (&1.into(), &4.into(), &4.into()));
+    let idna = &by_query["projects"][0]["files"][0];
+    assert_eq!((&idna["change"], &idna["version"]), (&"replaced".into(), &"3.10".into()));
+    assert_ne!(idna["before"]["sha256"], idna["after"]["sha256"]);
+    for path in ["/rocm@1...99/", "/rocm@x...1/", "/rocm@.../", "/rocm@1....2/", "/none@1...2/"] {
+        assert_eq!(site.browse(path).status, 404, "{path}");
+    }
+    // What is in quarantine now is in no revision.
+    site.env.ok(["collection", "status", "rocm", "new", "quarantined"]);
+    assert!(!told(&site.page("/rocm@1...4/")).contains("new added"));
+    // A snapshot may be called so.
+    site.env.ok(["collection", "snapshot", "rocm@1", "1...4"]);
+    has(&site.page("/rocm@1...4/"), &["kept under this name"]);
+    assert!(site.page("/rocm/").contains("href=\"../rocm@3...4/\""));
+}
+
+#[test]
+fn changes_are_told_as_a_feed() {
+    let site = Site::full();
+    let got = site.browse("/cuda/changes.atom");
+    assert_eq!((got.status, got.headers[CONTENT_TYPE].to_str().unwrap()), (200, "application/atom+xml; charset=utf-8"));
+    let text = got.text().to_owned();
+    let count = |what: &str| text.matches(what).count();
+    let entries = count("<entry>");
+    assert!(entries > 5 && text.starts_with("<?xml version=\"1.0\" encoding=\"utf-8\"?>"), "{text}");
+    for element in ["<id>urn:uuid:", "<updated>2", "<title>"] {
+        assert_eq!(count(element), entries + 1, "{element}: {text}");
+    }
+    let ids: std::collections::BTreeSet<&str> =
+        text.split("<id>").skip(1).map(|rest| rest.split("</id>").next().unwrap()).collect();
+    assert_eq!(ids.len(), entries + 1, "no id twice");
+    assert!(text.contains(
+        "<link rel=\"self\" type=\"application/atom+xml\" href=\"https://wheels.example/cuda/changes.atom\"/>"
+    ));
+    assert!(text.contains("href=\"https://wheels.example/cuda@1...2/\"") && !text.contains("<script"), "{text}");
+    let etag = got.headers["etag"].to_str().unwrap().to_owned();
+    let asked = [(HOST, "wheels.example"), (ACCEPT, "*/*"), (http::header::IF_NONE_MATCH, etag.as_str())];
+    assert_eq!(site.ask("/cuda/changes.atom", &asked).status, 304);
+    assert!(site.page("/cuda/").contains(
+        "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Changes of cuda\" href=\"./changes.atom\">"
+    ));
+    assert!(!site.page("/cuda@release/").contains("changes.atom"));
+    for path in ["/none/changes.atom", "/cpu/changes.atom", "/cuda@1/changes.atom"] {
+        assert_eq!(site.browse(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn settings_keep_tokens_out_of_command_lines() {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").write_to(env.path("in"));
+    env.ok(["import", "in", "--collection", "cuda"]);
+    let token = env.json(["token", "create", "--all", "--scope", "read"]);
+    let bearer = format!("Bearer {}", token["secret"].as_str().unwrap());
+    let site = Site::of(env, Upstream::start(), Anonymous::Nothing);
+    let page = site.ask("/cuda/", &[(HOST, "wheels.example"), (AUTHORIZATION, &bearer)]).text().to_owned();
+    has(
+        &page,
+        &["machine wheels.example login __token__ password TOKEN", "keyring set https://wheels.example/cuda/simple/"],
+    );
+    has(
+        &page,
+        &["[[tool.pdm.source]]", "- --index-url https://wheels.example/cuda/simple/", "--mount=type=secret,id=netrc"],
+    );
+    has(&page, &["WCAS_TOKEN: ${{ secrets.WCAS_TOKEN }}", "poetry config http-basic.cuda __token__"]);
+    assert!(!page.contains("trusted-host") && !page.contains("verify_ssl"), "it is reached by TLS");
+    for argument in ["--password", "-p TOKEN", "--token", ":TOKEN@", "__token__ TOKEN"] {
+        assert!(!page.contains(argument), "{argument}");
+    }
 }

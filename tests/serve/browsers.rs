@@ -50,6 +50,11 @@ fn what_nobody_may_read_without_a_token_is_kept_by_no_cache_for_others() {
         "/cuda/build/simple/demo/",
         "/cuda/projects/demo/",
         "/metrics",
+        "/_/history/",
+        "/_/health/",
+        "/cuda@0...1/",
+        "/cuda/changes.atom",
+        "/cuda/pypi/demo/1.0/json",
         &file,
         &format!("{file}.metadata"),
         &format!("/cuda{file}"),
@@ -155,8 +160,12 @@ fn pages_of_other_sites_read_only_where_that_is_told() {
     assert!(heard.header("access-control-allow-headers").contains("Range"), "{heard}");
     assert_eq!(site.server.ask("OPTIONS", &file, &[]).status, 405);
     let env = site.end();
-    let site = Site::of(env, &["--allow-origin", "*"]);
+    let site = Site::of(env, &["--cors", "*"]);
     assert_eq!(site.server.ask("GET", &file, &[]).header("access-control-allow-origin"), "*");
+    let asked = [("Origin", own), ("Access-Control-Request-Method", "POST")];
+    let heard = site.server.ask("OPTIONS", "/cuda/legacy/", &asked);
+    assert_eq!(heard.header("access-control-allow-methods"), "GET, HEAD", "whatever it asks for");
+    assert_eq!(heard.header("access-control-allow-credentials"), "", "nobody's browser lends what it keeps");
     assert_eq!(site.env.run(["serve", "--allow-origin", "notebook.example"]).code, 2);
     site.end();
 }

@@ -71,6 +71,14 @@ fn a1_b9_links_hold_behind_a_prefix() {
         assert_eq!(moved.status, 301, "{moved}");
         let to = at.join("../Demo.App").unwrap().join(moved.header("location")).unwrap();
         assert_eq!(to.path(), format!("{prefix}/cuda/simple/demo-app/"));
+        for page in ["/", "/cuda/", "/cuda/projects/demo-app/", "/_/history/", "/cuda@0...1/", "/none/"] {
+            let at = url::Url::parse(&format!("{origin}{prefix}{page}")).unwrap();
+            let heard = site.server.ask("GET", at.path(), &[("Accept", "text/html")]);
+            let text = heard.text();
+            let href = text.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+            let icon = at.join(href).unwrap();
+            assert!(icon.path().starts_with(&format!("{prefix}/-/icon-")), "{at} leads to {icon}");
+        }
     }
     site.end();
 }
@@ -544,6 +552,7 @@ fn a_mirror_finds_serials_documents_and_files() {
     assert_eq!((heard.status, heard.header("x-pypi-last-serial")), (200, "3"));
     let document: serde_json::Value = serde_json::from_str(&heard.text()).unwrap();
     assert_eq!((&document["info"]["version"], &document["last_serial"]), (&"2.0".into(), &3.into()));
+    assert_eq!((&document["info"]["yanked"], &document["info"]["yanked_reason"]), (&true.into(), &"broken".into()));
     let file = &document["releases"]["2.0"][0];
     assert_eq!((&file["yanked"], &file["yanked_reason"]), (&true.into(), &"broken".into()));
     assert_eq!(document["releases"]["1.0"][0]["requires_python"], ">=3.8");
@@ -554,7 +563,14 @@ fn a_mirror_finds_serials_documents_and_files() {
         assert_eq!(sha256(&got.body), file["digests"]["sha256"].as_str().unwrap());
     }
     assert_eq!(site.server.get("/cuda/pypi/nothing/json").status, 404);
-    assert_eq!(site.server.get("/cuda/pypi/demo/1.0/json").status, 404);
+    let of_version = |path: &str| -> serde_json::Value { serde_json::from_str(&site.server.get(path).text()).unwrap() };
+    let document = of_version("/cuda/pypi/demo/1.0/json");
+    assert_eq!((&document["info"]["version"], &document["info"]["requires_python"]), (&"1.0".into(), &">=3.8".into()));
+    assert_eq!((document["urls"].as_array().unwrap().len(), document.get("releases")), (1, None));
+    assert_eq!(document, of_version("/cuda/pypi/Demo/1/json"), "the same version, spelled otherwise");
+    for path in ["/cuda/pypi/demo/3.0/json", "/cuda/pypi/demo/x/json", "/cuda/pypi/nothing/1.0/json"] {
+        assert_eq!(site.server.get(path).status, 404, "{path}");
+    }
     site.end();
 }
 

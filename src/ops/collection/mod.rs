@@ -1,9 +1,11 @@
 //! `collection`: named sets of distributions with a history.
 
+mod compare;
 mod diff;
 mod revision;
 pub(super) mod signed;
 
+pub use compare::{ComparedFile, ComparedProject, Comparison, FileBytes, compare};
 pub use diff::{DiffReport, DiffTotals, FileChange, ProjectChange, diff};
 pub use revision::{LogReport, RollbackReport, delete_snapshot, log, rollback, rollback_plan, snapshot};
 

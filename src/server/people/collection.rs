@@ -16,8 +16,8 @@ use maud::{Markup, html};
 /// So many wanted projects are shown.
 const MAX_WANTED: usize = 20;
 
-/// Makes the page; `None`: there is no such view.
-pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Result<Option<Page>> {
+/// Makes the page, and tells where the feed of what changes is, if anything does; `None`: there is no such view.
+pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Result<Option<(Page, Option<String>)>> {
     let about = ops::about::about(&*server.stores.borrow()?, &view.shown())?;
     let (Some(about), Some(projects)) = (about, projects(server, view)?) else { return Ok(None) };
     let readable = access::readable(server, request)?;
@@ -26,7 +26,7 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
     let main = html! {
         h1 { (view) }
         (what(view, &about, &readable))
-        p { a href="#clients" { "Settings for pip, uv, Poetry, fromager and twine" } }
+        p { a href="#clients" { "Settings for pip, uv, Poetry, PDM, conda, Docker, CI and others" } }
         div.two {
             section aria-labelledby="projects" { (list(&about, &asked, &projects)) }
             section aria-labelledby="clients" {
@@ -40,7 +40,8 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
     };
     let title = view.to_string();
     let trail = vec![("./".to_owned(), title.clone())];
-    Ok(Some(Page { title, root: root(request.uri().path()), trail, main }))
+    let feed = (about.at.is_none() && about.own.is_some()).then(|| "./changes.atom".to_owned());
+    Ok(Some((Page { title, root: root(request.uri().path()), trail, main }, feed)))
 }
 
 fn what(view: &ViewName, about: &AboutView, readable: &Readable) -> Markup {
@@ -258,6 +259,7 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
                     th scope="col" { "What" }
                     th.n scope="col" { "Added" }
                     th.n scope="col" { "Removed" }
+                    th scope="col" { "Difference" }
                     @if is_all { th scope="col" { "Who" } }
                 }
             }
@@ -278,6 +280,7 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
                         }
                         td.n { (words::number(revision.added.unsigned_abs())) }
                         td.n { (words::number(revision.removed.unsigned_abs())) }
+                        td { @if is_whole(revision.number) && is_whole(revision.number - 1) { (difference(view, revision.number)) } }
                         // Names of tokens, people and machines.
                         @if is_all { td.wrap { (revision.who) } }
                     }
@@ -285,4 +288,10 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
             }
         }
     }
+}
+
+/// Leads to what a revision changed.
+fn difference(view: &ViewName, number: i64) -> Markup {
+    let before = number - 1;
+    html! { a href={ "../" (view.name) "@" (before) "..." (number) "/" } { (before) "…" (number) } }
 }

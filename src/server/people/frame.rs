@@ -2,6 +2,7 @@
 
 use super::assets;
 use crate::server::answer::set;
+use crate::server::endpoint::Section;
 use crate::server::{Answer, Body};
 use bytes::Bytes;
 use http::StatusCode;
@@ -34,10 +35,24 @@ pub(super) fn root(path: &str) -> String {
     }
 }
 
+/// What a page is a part of, and what goes with it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Setting {
+    /// The page about all collections that it is; `None`: it is one about collections.
+    pub(super) section: Option<Section>,
+    /// Where programs read what happened to what it is about.
+    pub(super) feed: Option<String>,
+}
+
 impl Page {
     /// Makes the answer.
     pub(super) fn answer(self, status: StatusCode) -> Answer {
-        let mut answer = Answer::new(Body::Bytes(Bytes::from(self.document().into_string())));
+        self.answer_in(Setting::default(), status)
+    }
+
+    /// Makes the answer of a page in a setting.
+    pub(super) fn answer_in(self, setting: Setting, status: StatusCode) -> Answer {
+        let mut answer = Answer::new(Body::Bytes(Bytes::from(self.document(&setting).into_string())));
         *answer.status_mut() = status;
         set(&mut answer, CONTENT_TYPE, "text/html; charset=utf-8");
         set(&mut answer, CONTENT_SECURITY_POLICY, POLICY);
@@ -48,7 +63,7 @@ impl Page {
         answer
     }
 
-    fn document(self) -> Markup {
+    fn document(self, setting: &Setting) -> Markup {
         let Self { title, root, trail, main } = self;
         let is_home = trail.is_empty();
         html! {
@@ -61,10 +76,14 @@ impl Page {
                     title { (title) @if !is_home { " · wcas" } }
                     link rel="icon" type="image/svg+xml" href={ (root) "-/" (assets::icon_name()) };
                     link rel="stylesheet" href={ (root) "-/" (assets::style_name()) };
+                    @if let Some(feed) = &setting.feed {
+                        link rel="alternate" type="application/atom+xml" title={ "Changes of " (title) } href=(feed);
+                    }
                 }
                 body {
                     a.skip href="#main" { "Skip to the content" }
                     header.top {
+                        (bar(&root, is_home, setting.section))
                         nav aria-label="Breadcrumb" {
                             ol {
                                 li { (step(&root, html! { b { "wcas" } }, is_home)) }
@@ -77,11 +96,41 @@ impl Page {
                     main #main tabindex="-1" { (main) }
                     footer {
                         p { "wcas " (env!("CARGO_PKG_VERSION")) ", a content-addressed store for Python wheels" }
-                        p { a href={ (root) "metrics" } { "Metrics" } " · " a href={ (root) "healthz" } { "Health" } }
+                        p { a href={ (root) "metrics" } { "Metrics" } " · " a href={ (root) "healthz" } { "Probe" } }
                     }
                 }
             }
         }
+    }
+}
+
+/// Names the pages that each page leads to, and marks the one that this is, or is a part of.
+fn bar(root: &str, is_home: bool, here: Option<Section>) -> Markup {
+    let home = if is_home { "page" } else { "true" };
+    html! {
+        nav.bar aria-label="Pages" {
+            ul {
+                li { a href=(root) aria-current=[here.is_none().then_some(home)] { "Collections" } }
+                @for section in Section::ALL {
+                    li {
+                        a href={ (root) "_/" (section.as_str()) "/" } aria-current=[(here == Some(section)).then_some("page")] {
+                            (name(section))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns what a page is called.
+pub(super) fn name(section: Section) -> &'static str {
+    match section {
+        Section::Remotes => "Remotes",
+        Section::History => "History",
+        Section::Wanted => "Wanted",
+        Section::Health => "Health",
+        Section::Search => "Search",
     }
 }
 

@@ -4,70 +4,74 @@
 
 mod about;
 mod assets;
+mod atom;
 mod chart;
 mod collection;
 mod description;
+mod difference;
 mod file;
 mod file_page;
 mod frame;
+mod growth;
+mod history;
 mod home;
+mod lanes;
 mod matrix;
 mod needs;
+mod operations;
 mod outline;
 mod project;
+mod remotes;
 mod search;
 mod search_all;
 mod setup;
 mod tags;
+mod wanted;
 mod words;
 
 use super::answer::{failure, plain, set};
 use super::bounded_cache::BoundedCache;
 use super::discretion::{self, Discretion};
-use super::endpoint::{ViewName, encoded};
-use super::{Answer, Request, Server, pages};
+use super::endpoint::{Section, ViewName, encoded};
+use super::{Answer, Request, Server, measured, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
-use crate::ops;
 use crate::ops::remote::Health;
 use crate::ops::stats::StatsReport;
 use crate::supply::PullNote;
 use http::StatusCode;
 use http::header::{ACCEPT, RETRY_AFTER};
 use maud::{Markup, html};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-/// What is counted row by row is taken to hold so long, in seconds, while no collection changes.
-const HOLDINGS_SECONDS: i64 = 60;
 /// The projects of so many views are remembered.
 const VIEWS: usize = 32;
 /// The versions of so many projects.
 const PROJECTS: usize = 2048;
 
-/// What the store holds, when that was counted, and at which stamp.
-type Holdings = Option<(i64, u64, Arc<StatsReport>)>;
 /// The projects of views, with their stamps.
 type Projects = BoundedCache<ViewName, (u64, Arc<Vec<ProjectName>>)>;
 
 /// What is remembered for pages.
 #[derive(Debug)]
 pub(super) struct Remembered {
-    holdings: Mutex<Holdings>,
     projects: Projects,
     outlines: outline::Outlines,
     versions: BoundedCache<(ViewName, ProjectName), needs::Versions>,
     /// One archive at a time is looked into: a directory may take 64 MiB of memory.
     looking: Mutex<()>,
+    /// What reads whole collections does it one at a time.
+    turn: Mutex<()>,
 }
 
 impl Default for Remembered {
     fn default() -> Self {
         Self {
-            holdings: Mutex::default(),
             projects: BoundedCache::of_things(VIEWS),
             outlines: outline::Outlines::default(),
             versions: BoundedCache::of_things(PROJECTS),
             looking: Mutex::default(),
+            turn: Mutex::default(),
         }
     }
 }
@@ -77,13 +81,35 @@ pub(super) fn home(server: &Server, request: &Request) -> Answer {
     home::page(server, request).map_or_else(|error| failure(&error), |page| page.answer(StatusCode::OK))
 }
 
+/// Answers with a page about all collections.
+pub(super) fn section(server: &Server, request: &Request, section: Section) -> Answer {
+    let page = match section {
+        Section::Remotes => remotes::page(server, request),
+        Section::History => history::page(server, request),
+        Section::Wanted => wanted::page(server, request),
+        Section::Health => operations::page(server, request),
+        Section::Search => search_all::page(server, request),
+    };
+    let setting = frame::Setting { section: Some(section), feed: None };
+    page.map_or_else(|error| failure(&error), |page| page.answer_in(setting, StatusCode::OK))
+}
+
 /// Answers with the page about a collection.
 pub(super) fn collection(server: &Server, request: &Request, view: &ViewName) -> Answer {
     match collection::page(server, request, view) {
-        Ok(Some(page)) => page.answer(StatusCode::OK),
-        Ok(None) => lost(request, &format!("There is no collection {view}.")),
+        Ok(Some((page, feed))) => page.answer_in(frame::Setting { section: None, feed }, StatusCode::OK),
+        // A snapshot that is called like a comparison goes before it.
+        Ok(None) => match difference::asked(view) {
+            Some(revisions) => difference::answer(server, request, view, revisions),
+            None => lost(request, &format!("There is no collection {view}.")),
+        },
         Err(error) => failure(&error),
     }
+}
+
+/// Answers with the feed of what happened to a collection.
+pub(super) fn changes(server: &Server, request: &Request, view: &ViewName) -> Answer {
+    atom::answer(server, request, view)
 }
 
 /// Answers with the page about a project.
@@ -111,11 +137,6 @@ pub(super) fn file(server: &Server, request: &Request, view: &ViewName, file: (&
         }
         Err(error) => failure(&error),
     }
-}
-
-/// Answers with what is found in all that may be read.
-pub(super) fn search(server: &Server, request: &Request) -> Answer {
-    search_all::page(server, request).map_or_else(|error| failure(&error), |page| page.answer(StatusCode::OK))
 }
 
 /// Answers that a remote which may have a project can't be asked: it may well be there.
@@ -184,18 +205,7 @@ pub(super) fn lost(request: &Request, text: &str) -> Answer {
 
 /// Returns what the store holds, counted when something has changed.
 fn holdings(server: &Server, stamp: u64) -> Result<Arc<StatsReport>> {
-    // One at a time counts; who comes meanwhile gets what it found.
-    let mut known = server.people.holdings.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = server.now();
-    if let Some((at, of, report)) = &*known
-        && *of == stamp
-        && (0..HOLDINGS_SECONDS).contains(&(now - at))
-    {
-        return Ok(report.clone());
-    }
-    let report = Arc::new(ops::stats::stats(&*server.stores.borrow()?, server.context().now)?);
-    *known = Some((now, stamp, report.clone()));
-    Ok(report)
+    measured::stats(server, stamp)
 }
 
 /// Returns the projects of a view, found once while it stays the same; `None`: there is no such view.

@@ -1,4 +1,4 @@
-//! `/search`: projects by name and summary, and files by name or digest, in all that whoever asks may read. Bounded: a page at a time, and
+//! `/_/search/`: projects by name and summary, and files by name or digest, in all that whoever asks may read. Bounded: a page at a time, and
 //! in so much time.
 
 use super::frame::{Page, root, scrolling};
@@ -70,7 +70,7 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
     let found = if is_asked { Some(find(server, request, &asked)?) } else { None };
     let main = html! {
         h1 { "Search" }
-        form.search method="get" action="search" role="search" {
+        form.search method="get" action="./" role="search" {
             label for="q" { "Projects by name or summary; files by name, or by the first " (DIGITS) " digits of a digest or more" }
             input #q type="search" name="q" value=(asked.text) maxlength="100";
             button type="submit" { "Search" }
@@ -82,7 +82,7 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
         }
     };
     let title = if is_asked { format!("{} · Search", asked.text) } else { "Search".to_owned() };
-    Ok(Page { title, root: root(request.uri().path()), trail: vec![("search".to_owned(), "Search".to_owned())], main })
+    Ok(Page { title, root: root(request.uri().path()), trail: vec![("./".to_owned(), "Search".to_owned())], main })
 }
 
 fn find(server: &Server, request: &Request, asked: &SearchQuery) -> Result<Found> {
@@ -297,9 +297,9 @@ fn shown(asked: &SearchQuery, found: &Found) -> Markup {
         }
         @if asked.page > 0 || !is_last {
             nav.pager aria-label="Pages" {
-                @if asked.page > 0 { a href={ "search" (asked.at(asked.page - 1)) } { "Previous page" } }
+                @if asked.page > 0 { a href={ "./" (asked.at(asked.page - 1)) } { "Previous page" } }
                 span.quiet { "Page " (asked.page + 1) }
-                @if !is_last { a href={ "search" (asked.at(asked.page + 1)) } { "Next page" } }
+                @if !is_last { a href={ "./" (asked.at(asked.page + 1)) } { "Next page" } }
             }
         }
     }
@@ -310,7 +310,7 @@ fn counts(counts: &BTreeMap<CollectionName, (u64, u64)>) -> Markup {
         ul.inline {
             @for (name, (projects, files)) in counts {
                 li {
-                    a href={ "./" (name) "/" } { (name) } ": "
+                    a href={ "../../" (name) "/" } { (name) } ": "
                     (words::counted(*projects, "project")) ", " (words::counted(*files, "file"))
                 }
             }
@@ -330,7 +330,7 @@ fn table_of_projects(projects: &[&Project]) -> Markup {
                     tr {
                         th scope="row" {
                             @if let Some(place) = project.places.first() {
-                                a href={ "./" (place) "/projects/" (project.name) "/" } { (project.name) }
+                                a href={ "../../" (place) "/projects/" (project.name) "/" } { (project.name) }
                             }
                         }
                         td { (project.version) }
@@ -338,7 +338,7 @@ fn table_of_projects(projects: &[&Project]) -> Markup {
                         td {
                             @for (at, place) in project.places.iter().enumerate() {
                                 @if at > 0 { ", " }
-                                a href={ "./" (place) "/projects/" (project.name) "/" } { (place) span.hidden { ": " (project.name) } }
+                                a href={ "../../" (place) "/projects/" (project.name) "/" } { (place) span.hidden { ": " (project.name) } }
                             }
                         }
                     }
@@ -360,7 +360,7 @@ fn table_of_files(files: &[(CollectionName, FoundFile, bool)]) -> Markup {
                     tr {
                         th.text scope="row" {
                             @let page = if *is_offered { file_page(&file.filename) } else { String::new() };
-                            a href={ "./" (place) "/projects/" (file.project) "/" (page) } { (file.filename) }
+                            a href={ "../../" (place) "/projects/" (file.project) "/" (page) } { (file.filename) }
                         }
                         td { (place) @if !is_offered { " " span.mark.warn { "not offered there" } } }
                         td.n { (words::bytes(file.size)) }

@@ -42,6 +42,11 @@ pub(super) fn counted(count: u64, thing: &str) -> String {
     format!("{} {thing}{ending}", number(count))
 }
 
+/// Writes that so many of something are: `1 blob is`, `2 blobs are`.
+pub(super) fn are(count: u64, thing: &str) -> String {
+    format!("{} {}", counted(count, thing), if count == 1 { "is" } else { "are" })
+}
+
 /// Writes a share of a whole; of nothing there is none.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
