@@ -8,6 +8,8 @@ mod backup;
 mod collection;
 mod config;
 mod doctor;
+#[cfg(test)]
+mod documents;
 mod gc;
 mod generate;
 mod import;
