@@ -150,9 +150,10 @@ fn typed(line: &Line) -> Option<&str> {
 
 /// Returns what the program says of a command that it doesn't take.
 fn refused(words: &[String]) -> Option<String> {
-    // What a variable holds is not known: its name stands for it.
+    // What a variable holds is not known: its name stands for it, and nothing for one that has options.
+    let is_known = |word: &&String| !(word.starts_with('$') && word.ends_with("OPTIONS"));
     let plain = |word: &String| word.replace("$()", "made").replace(['$', '{', '}'], "");
-    let error = Cli::try_parse_from(words.iter().map(plain)).err()?;
+    let error = Cli::try_parse_from(words.iter().filter(is_known).map(plain)).err()?;
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     (!is_answer).then(|| error.to_string())
 }
