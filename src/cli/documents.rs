@@ -321,3 +321,20 @@ fn has_heading(file: &Path, heading: &str) -> bool {
     let headings = lines.iter().filter(|line| line.block.is_none() && line.text.starts_with('#'));
     headings.map(|line| slug(line.text.trim_start_matches('#'))).any(|own| own == heading)
 }
+
+#[test]
+fn the_messages_that_troubleshooting_explains_are_the_programs_own() {
+    let sources: Vec<String> =
+        files(&root().join("src"), &["rs"]).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    // A text that goes on in the next line of a source is one.
+    let joined = sources.iter().flat_map(|text| text.split("\\\n")).map(str::trim_start).collect::<String>();
+    let mut seen = 0;
+    for line in lines(&root().join("docs/troubleshooting.md")).iter().filter(|line| line.text.starts_with("| `")) {
+        let first = line.text.split(" | ").next().unwrap();
+        for part in spans(first).flat_map(|message| message.split('…')).map(str::trim).filter(|part| part.len() > 3) {
+            seen += 1;
+            assert!(joined.contains(part), "{}: nothing says {part:?}", line.place);
+        }
+    }
+    assert!(seen > 25, "only {seen} were found");
+}
