@@ -177,6 +177,66 @@ fn a_job_serves_its_store_and_leaves_it_small() {
     assert!(failed.code == 1 && failed.stderr.contains("the server ended"), "{failed}");
 }
 
+/// Prints the scripts of the templates, as their runners run them.
+const STEPS: &str = r#"
+import pathlib, sys, yaml
+root, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+out.mkdir()
+for step in yaml.safe_load((root / "github-action/action.yml").read_text())["runs"]["steps"]:
+    if "run" in step:
+        (out / step["name"]).write_text("set -eo pipefail\n" + step["run"])
+job = yaml.safe_load((root / "gitlab/wcas.gitlab-ci.yml").read_text())[".wcas"]
+text = "\n".join(["set -eo pipefail", *job["before_script"], 'echo "index=$WCAS_INDEX_CUDA"', *job["after_script"]])
+(out / "gitlab").write_text(text)
+"#;
+
+#[test]
+fn the_templates_scripts_install_serve_and_end() {
+    let Some(python) = lint("python") else { return };
+    let env = Env::new();
+    let steps = env.path("steps");
+    let made =
+        Command::new(python).args(["-c", STEPS]).arg(packaging("")).arg(&steps).stdin(Stdio::null()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (digest, at) = (sha256(Path::new(PROGRAM)), |name: &str| env.path(name).to_str().unwrap().to_owned());
+    let (bin, store, packaging) = (at("runner/bin"), at("runner/store"), packaging("").display().to_string());
+    let (path, output, more) = (at("github-path"), at("github-output"), at("github-env"));
+    let vars = [
+        ("SOURCE", PROGRAM),
+        ("SHA256", &digest),
+        ("BIN", &bin),
+        ("PACKAGING", &packaging),
+        ("VARIANTS", "cuda cpu"),
+        ("WCAS_STORE", &store),
+        ("GITHUB_PATH", &path),
+        ("GITHUB_OUTPUT", &output),
+        ("GITHUB_ENV", &more),
+    ];
+    let install = bash(&env, "bash steps/Install", &vars);
+    assert!(install.code == 0 && fs::read_to_string(&path).unwrap().trim() == bin, "{install}");
+    let serve = bash(&env, "export PATH=\"$(cat github-path):$PATH\"; bash steps/Serve", &vars);
+    assert_eq!(serve.code, 0, "{serve}");
+    let (output, more) = (fs::read_to_string(&output).unwrap(), fs::read_to_string(&more).unwrap());
+    assert!(output.starts_with("WCAS_INDEX=http://127.0.0.1:") && more.starts_with(&output), "{output}{more}");
+    // What the next steps have, and the last one says.
+    let end = "export PATH=\"$(cat github-path):$PATH\"; set -a; . ./github-env; set +a; wcas collection show cpu; \"$WCAS_END\" 14d";
+    let ended = bash(&env, end, &[]);
+    assert_eq!(ended.code, 0, "{ended}");
+    let vars = [
+        ("CI_PROJECT_DIR", env.path("").to_str().unwrap().to_owned()),
+        ("WCAS_SOURCE", PROGRAM.to_owned()),
+        ("WCAS_SHA256", digest),
+        ("WCAS_VARIANTS", "cuda".to_owned()),
+        ("WCAS_PACKAGING", packaging),
+        ("WCAS_UNUSED_FOR", "30d".to_owned()),
+        ("WCAS_STORE", at(".wcas/store")),
+    ];
+    let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let job = bash(&env, "bash steps/gitlab", &vars);
+    assert!(job.code == 0 && job.stdout.contains("index=http://127.0.0.1:"), "{job}");
+    assert!(job.stdout.contains("/cuda/simple/"), "{job}");
+}
+
 #[test]
 fn a_folder_and_an_export_of_devpi_become_collections() {
     let env = Env::new();

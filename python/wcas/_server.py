@@ -14,7 +14,7 @@ import tempfile
 import typing
 import urllib.error
 import urllib.request
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from wcas._documents import IndexFile, Uploaded
 from wcas._errors import Busy, Denied, Failed, NotFound, Refused, TimedOut, Usage, WcasError
@@ -35,6 +35,17 @@ BY_STATUS: dict[int, type[WcasError]] = {
     429: Busy,
     503: Busy,
 }
+SCHEMES = ("http://", "https://")
+#: What is asked by: not what reads this machine's own files, where a page or a redirect says `file:`.
+HANDLERS = (
+    urllib.request.ProxyHandler,
+    urllib.request.UnknownHandler,
+    urllib.request.HTTPHandler,
+    urllib.request.HTTPSHandler,
+    urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.HTTPRedirectHandler,
+    urllib.request.HTTPErrorProcessor,
+)
 #: So much of an answer in words is kept.
 MOST_WORDS = 2000
 PIECE = 1 << 20
@@ -48,12 +59,16 @@ class Server:
     """
 
     def __init__(self, url: str, token: str | None = None, *, timeout: float = 60.0) -> None:
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith(SCHEMES):
             raise Usage(f"{url} is no URL of a server: http://… or https://…")
+        if "@" in urlsplit(url).netloc:
+            raise Usage("a URL with a password in it would be in messages: give the token by itself")
         self.url = url.rstrip("/") + "/"
         self.timeout = timeout
         self._token = token
-        self._opener = urllib.request.build_opener()
+        self._opener = urllib.request.OpenerDirector()
+        for handler in HANDLERS:
+            self._opener.add_handler(handler())
 
     def __repr__(self) -> str:
         return f"Server({self.url!r})"
@@ -159,6 +174,8 @@ class Server:
             return self._read(answer, MOST_WORDS).decode(errors="replace").strip()
 
     def _open(self, url: str, *, accept: str = "*/*", form: Form | None = None) -> http.client.HTTPResponse:
+        if not url.startswith(SCHEMES):
+            raise Refused(f"{url} is no file of a server")
         data = typing.cast(typing.Any, form)
         request = urllib.request.Request(url, data=data, headers={"Accept": accept, **(form.headers if form else {})})
         if self._token and url.startswith(self.url):

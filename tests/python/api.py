@@ -224,8 +224,12 @@ class Served(WithStore):
             with self.assertRaises(wcas.Refused):
                 server.download(wcas.IndexFile(name, file.url), self.work)
         self.assertEqual([path.name for path in self.work.iterdir()], ["store"])
-        with self.assertRaises(wcas.Usage):
-            wcas.Server("file:///etc/")
+        with self.assertRaises(wcas.Refused):
+            server.download(wcas.IndexFile("passwd", "file:///etc/passwd"), self.work)
+        for url in ("file:///etc/", "https://user:secret@index.example/", "index.example"):
+            with self.assertRaises(wcas.Usage) as caught:
+                wcas.Server(url)
+            self.assertNotIn("secret", str(caught.exception))
         silent = wcas.Server("http://127.0.0.1:1/", timeout=2)
         with self.assertRaises(wcas.Failed):
             silent.collections()
