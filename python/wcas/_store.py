@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
 import logging
 import os
 import pathlib
 import re
-import subprocess
 import tempfile
 import time
 import typing
-import uuid
 
+from wcas._documents import Imported
+from wcas._errors import Refused as RefusedSome
+from wcas._errors import Usage, WcasError
+from wcas._form import Form
+from wcas._local import Store
 from wcas._lookups import authorization
-from wcas._program import find_program
 from wcas._run import RUN, warn_once
 
 logger = logging.getLogger(__name__)
@@ -85,76 +86,59 @@ def _tell_kept(filename: str, sha256: str) -> None:
 
 
 def _import(file: Distribution) -> None:
-    options = ["--variant", file.variant]
-    known = ["--on-conflict", "replace" if file.replaces else "keep"]
-    if file.is_prebuilt:
-        known.append("--pre-built")
-    if file.source_url:
-        known += ["--source-url", file.source_url]
+    options: dict[str, typing.Any] = {"variant": file.variant}
+    known: dict[str, typing.Any] = {"on_conflict": "replace" if file.replaces else "keep", "pre_built": file.is_prebuilt, "source_url": file.source_url}
     with tempfile.NamedTemporaryFile("w", prefix="wcas-", suffix=".txt") as own:
         projects = RUN.own()
         if projects is not None:
             own.write("".join(f"{project}\n" for project in sorted(projects)))
             own.flush()
-            options += ["--requirements", own.name]
-        done = _run_import([*options, *known], file.path)
-        if done.returncode == 2 and any(f"unexpected argument '{option}'" in done.stderr for option in LATER_OPTIONS):
+            options["requirements"] = own.name
+        try:
+            report = _run_import(file.path, **options, **known)
+        except Usage as error:
+            if not any(f"unexpected argument '{option}'" in error.message for option in LATER_OPTIONS):
+                raise StoreError(error.message) from error
             warn_once("wcas: the program is older than the plug-in: equal builds are refused, and origins not recorded")
-            done = _run_import(options if file.replaces else [*options, "--keep-existing"], file.path)
-    _read_report(file, done)
+            report = _import_as_before(file, options)
+    _tell_report(file, report)
 
 
-def _run_import(options: list[str], path: pathlib.Path) -> subprocess.CompletedProcess[str]:
-    command = [find_program(), "--json", "import", *options, "--", str(path)]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-
-
-def _read_report(file: Distribution, done: subprocess.CompletedProcess[str]) -> None:
+def _import_as_before(file: Distribution, options: dict[str, typing.Any]) -> Imported:
+    """Import with what the first release had: `--keep-existing` is no option of today's Python API."""
+    words = [f"--{name}={value}" for name, value in options.items()]
     try:
-        report = json.loads(done.stdout)
-    except ValueError:
-        report = {}
-    for refused in report.get("refused", []):
-        raise Refused(refused["reason"])
-    if done.returncode not in (0, 3):
-        raise StoreError(done.stderr.strip() or f"wcas ended with {done.returncode}")
-    for kept in report.get("kept", []):
-        _tell_kept(kept["filename"], kept["sha256"])
-    for row in report.get("distributions", []):
-        logger.info("wcas: %s is in %s (%s)", row["filename"], row["collection"], row["outcome"])
-    for warned in report.get("warned", []):
-        logger.warning("wcas: %s: %s", file.path.name, warned["reason"])
+        return Imported.of(Store().run("import", *words, *([] if file.replaces else ["--keep-existing"]), "--", file.path))
+    except WcasError as error:
+        return _despite(error)
 
 
-class Form:
-    """A form, read as it goes out: wheels may be larger than the memory."""
+def _run_import(path: pathlib.Path, **options: typing.Any) -> Imported:
+    try:
+        return Store().import_(path, **options)
+    except Usage:
+        raise
+    except WcasError as error:
+        return _despite(error)
 
-    def __init__(self, fields: dict[str, str], path: pathlib.Path | None = None) -> None:
-        boundary = uuid.uuid4().hex
-        text = "".join(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
-        self._parts: list[bytes | pathlib.Path] = []
-        if path is not None:
-            text += (
-                f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{path.name}"\r\n'
-                "Content-Type: application/octet-stream\r\n\r\n"
-            )
-            self._parts = [text.encode(), path]
-            text = "\r\n"
-        self._parts.append(f"{text}--{boundary}--\r\n".encode())
-        self._length = sum(len(part) if isinstance(part, bytes) else part.stat().st_size for part in self._parts)
-        self.headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(self._length)}
 
-    def __len__(self) -> int:
-        return self._length
+def _despite(error: WcasError) -> Imported:
+    """Return what was done where some of it was refused."""
+    report = Imported.of(error.document)
+    for refused in report.refused:
+        raise Refused(refused.reason) from error
+    if not isinstance(error, RefusedSome):
+        raise StoreError(error.message) from error
+    return report
 
-    def __iter__(self) -> typing.Iterator[bytes]:
-        for part in self._parts:
-            if isinstance(part, bytes):
-                yield part
-                continue
-            with part.open("rb") as file:
-                while piece := file.read(1 << 20):
-                    yield piece
+
+def _tell_report(file: Distribution, report: Imported) -> None:
+    for kept in report.kept:
+        _tell_kept(kept.filename, kept.sha256)
+    for row in report.files:
+        logger.info("wcas: %s is in %s (%s)", row.filename, row.collection, row.outcome)
+    for warned in report.warned:
+        logger.warning("wcas: %s: %s", file.path.name, warned.reason)
 
 
 class Server:

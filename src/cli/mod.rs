@@ -12,6 +12,8 @@ mod complete;
 mod config;
 mod diff;
 mod doctor;
+#[cfg(test)]
+mod documents;
 mod environment;
 mod failure;
 mod gc;

@@ -17,7 +17,7 @@ use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::destination::Destination;
 use wcas::ops::watch::WatchOptions;
-use wcas::server::http::{self, HttpOptions, Line, Proxies, Tls};
+use wcas::server::http::{self, AccessForm, AccessLog, HttpOptions, Proxies, Tls};
 use wcas::server::{
     self, AllowedOrigin, Anonymous, Clock, HostName, Hosts, Origins, Server, ServerOptions, Watching, WriteBack,
 };
@@ -89,9 +89,9 @@ pub(super) struct Args {
     /// Let builders with a token put files into the bucket of the store's share by themselves
     #[arg(long)]
     direct_uploads: bool,
-    /// Write a line on standard error for each request
-    #[arg(long)]
-    access_log: bool,
+    /// Write a line on standard error for each request [with no FORM: line]
+    #[arg(long, value_name = "FORM", num_args = 0..=1, default_missing_value = "line")]
+    access_log: Option<LogForm>,
     /// Import what appears or changes in this folder, such as a wheels-repo of fromager; may be given several times
     #[arg(long, value_name = "DIR")]
     watch: Vec<PathBuf>,
@@ -114,6 +114,26 @@ enum Allowed {
     Read,
     /// Uploads, too
     Upload,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogForm {
+    /// Address, method, target, status, length and duration, as soon as the answer is known
+    Line,
+    /// As web servers have it, with the token's name; when the answer has gone out
+    Combined,
+    /// A JSON document: the token, the bytes that went out and how long that took, too
+    Json,
+}
+
+impl From<LogForm> for AccessForm {
+    fn from(form: LogForm) -> Self {
+        match form {
+            LogForm::Line => Self::Line,
+            LogForm::Combined => Self::Combined,
+            LogForm::Json => Self::Json,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -182,7 +202,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         hosts: Hosts::of(address.ip(), args.allowed_host),
         origins: Origins(args.allow_origin),
         proxies: Proxies(args.trust_proxy),
-        access_log: args.access_log.then(|| Box::new(line) as Line),
+        access_log: args.access_log.map(|form| AccessLog { form: form.into(), line: Box::new(line) }),
         complain: Box::new(line),
     };
     let (stopper, stop) = http::stopper();

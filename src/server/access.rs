@@ -81,6 +81,14 @@ pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint:
     }
 }
 
+/// Returns the number and the name of a request's token, if it has one that holds.
+pub(super) fn asker(server: &Server, request: &Request) -> Option<(i64, String)> {
+    match caller(server, request) {
+        Ok(Caller::Holder(token)) => Some((token.id.number(), token.name)),
+        _ => None,
+    }
+}
+
 /// Refuses what a page of another site lets somebody's browser send: it comes from where that browser is, with what it keeps.
 ///
 /// Browsers say where a request comes from (Fetch Metadata; RFC 6454); package clients say nothing of it.

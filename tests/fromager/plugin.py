@@ -430,18 +430,18 @@ class Imports(Case):
         kept = json.dumps({"kept": [{"path": "p", "filename": "torch.whl", "collection": "cuda", "sha256": SHA, "reason": "r"}]})
         self.program(f"echo '{kept}'")
         [asked] = self.take(is_prebuilt=True, source_url="https://index.example/torch.whl")
-        told = "--on-conflict keep --pre-built --source-url https://index.example/torch.whl"
-        self.assertRegex(asked, f"^--json import --variant cuda --requirements .* {told} -- ")
+        told = "--on-conflict=keep --pre-built --source-url=https://index.example/torch.whl"
+        self.assertRegex(asked, f"^--json import --variant=cuda --requirements=.* {told} -- ")
         self.assertEqual(self.lines("equal build"), [f"INFO:wcas._store:wcas: torch.whl: an equal build is there and kept (sha256 {SHA})"])
         self.run_.force = True
         [asked] = self.take()
-        self.assertIn("--on-conflict replace --", asked)
+        self.assertIn("--on-conflict=replace --", asked)
 
     def test_an_older_program_is_asked_for_less(self):
         self.program("case \"$*\" in *--on-conflict*) echo \"error: unexpected argument '--on-conflict' found\" >&2; exit 2; esac; echo '{}'")
         for _ in range(2):
             _, asked = self.take(source_url="https://index.example/torch.tar.gz")
-            self.assertRegex(asked, "^--json import --variant cuda --requirements [^ ]* --keep-existing -- ")
+            self.assertRegex(asked, "^--json import --variant=cuda --requirements=[^ ]* --keep-existing -- ")
         self.assertEqual(len(self.lines("WARNING")), 1)
         self.assertEqual(self.lines("not stored"), [])
 

@@ -79,6 +79,16 @@ fn devpi_is_a_remote() {
     fill_devpi(&peer.url);
     let test = use_remote(&env, &format!("{}/root/dev/+simple/", peer.url));
     assert_eq!((&test["layout"], &test["sample"]["syntax"]), (&"simple".into(), &"json".into()), "{test}");
+    drop(peer);
+    // And what it exports is imported (docs/coming-from.md).
+    let mut export = program(&env, "devpi-export").unwrap();
+    assert!(export.args(["--serverdir", "devpi", "export"]).status().unwrap().success());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/migrate/from-devpi.sh");
+    let moved = Env::new();
+    let mut migrate = moved.shell("exec bash \"$script\" \"$export\"");
+    migrate.env("script", script).env("export", env.path("export")).env("WCAS", env!("CARGO_BIN_EXE_wcas"));
+    assert!(migrate.status().unwrap().success());
+    assert_eq!(moved.json(["collection", "show", "root-dev"])["distributions"], wheels().len() + 1);
 }
 
 /// Asks devpi for something that must work.

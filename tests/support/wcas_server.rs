@@ -27,7 +27,8 @@ impl WcasServer {
 
     /// Starts it with more environment variables.
     pub(crate) fn start_with(env: &Env, args: &[&str], vars: &[(&str, &str)]) -> Self {
-        let fixed = ["serve", "--create", "--listen", "127.0.0.1:0", "--access-log", "--grace-time", "20s"];
+        // The log's form may be the first of the arguments.
+        let fixed = ["serve", "--create", "--listen", "127.0.0.1:0", "--grace-time", "20s", "--access-log"];
         let mut running = env.spawn_with(vars, fixed.iter().chain(args));
         let mut line = String::new();
         let out = running.stdout.as_mut().expect("stdout is a pipe");

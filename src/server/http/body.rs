@@ -3,6 +3,7 @@
 //! A file is read piece by piece, where it isn't in the kernel's memory by threads that may wait, and no piece ahead of the client, so
 //! that a slow client holds neither a thread nor much memory.
 
+use super::access_log::Entry;
 use super::feeding::Feeding;
 use super::shares::Busy;
 use crate::fs;
@@ -162,11 +163,13 @@ pub(super) struct Counted {
     server: Arc<Server>,
     /// Until it is gone, its connection is busy.
     _busy: Busy,
+    /// The line of the log that is written then.
+    entry: Option<Entry>,
 }
 
 impl Counted {
-    pub(super) fn new(body: Outgoing, server: Arc<Server>, busy: Busy) -> Self {
-        Self { body, server, _busy: busy }
+    pub(super) fn new(body: Outgoing, server: Arc<Server>, busy: Busy, entry: Option<Entry>) -> Self {
+        Self { body, server, _busy: busy, entry }
     }
 }
 
@@ -179,6 +182,9 @@ impl http_body::Body for Counted {
         let frame = ready!(Pin::new(&mut own.body).poll_frame(context));
         if let Some(bytes) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
             own.server.counters.sent_bytes.add(bytes.len() as u64);
+            if let Some(entry) = &mut own.entry {
+                entry.add(bytes.len());
+            }
         }
         Poll::Ready(frame)
     }

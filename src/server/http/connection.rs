@@ -1,5 +1,6 @@
 //! Connections: accepted within a limit, each request answered, ended when the server ends.
 
+use super::access_log::Asked;
 use super::body::{Counted, Outgoing};
 use super::shares::{Busy, Guest, Guests, Places, Rate, network};
 use super::{HttpOptions, REMOTE_WAITS, Stop, form};
@@ -8,7 +9,6 @@ use crate::server::answer::{Cause, Reason, plain, sign};
 use crate::server::{Answer, Body, Pending, Request, Server};
 use http::header::{self, HeaderValue};
 use http::{Method, Response, StatusCode};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -177,26 +177,17 @@ impl Connections {
         let (parts, body) = request.into_parts();
         let peer = self.options.proxies.peer(address, is_tls, &parts.headers);
         let request = Request::from_parts(parts, peer);
-        let log = self.options.access_log.as_ref();
-        let line = log.map(|_| format!("{} {} {}", peer.address, request.method(), request.uri()));
         let origin = request.headers().get(header::ORIGIN).cloned();
         let is_admitted = self.rate.as_ref().is_none_or(|rate| rate.admits(network(peer.address), start));
+        let asked = Asked::of(&self, &request, is_admitted).await;
         let mut answer = if is_admitted { self.answer(request, body).await } else { self.prepare(too_often()) };
         if let Some(Cause(text)) = answer.extensions_mut().remove() {
             (self.options.complain)(&text);
         }
-        if let (Some(log), Some(line)) = (log, line) {
-            // Of a body that is at hand hyper says the length later.
-            let said = answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-            let exact =
-                said.is_none().then(|| answer.body().size_hint().exact()).flatten().map(|size| size.to_string());
-            let length = said.or(exact.as_deref()).unwrap_or("-");
-            let why = refused(&answer).map(|text| format!(" ({text})")).unwrap_or_default();
-            log(&format!("{line} {} {length} {:.1?}{why}", answer.status().as_u16(), start.elapsed()));
-        }
+        let entry = asked.and_then(|asked| asked.answered(&self, &answer, start));
         self.options.origins.mark(origin.as_ref(), answer.headers_mut());
         let server = self.server.clone();
-        answer.map(|body| Counted::new(body, server, busy))
+        answer.map(|body| Counted::new(body, server, busy, entry))
     }
 
     async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
@@ -325,14 +316,6 @@ fn finish(mut answer: Response<Outgoing>) -> Response<Outgoing> {
         }
     }
     answer
-}
-
-/// Returns what a client that may not do something is told, in the printable ASCII that a reason phrase is.
-fn refused<T>(answer: &Response<T>) -> Option<&str> {
-    let is_refused =
-        matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST);
-    let phrase = answer.extensions().get::<hyper::ext::ReasonPhrase>().filter(|_| is_refused)?;
-    std::str::from_utf8(phrase.as_bytes()).ok()
 }
 
 /// Tells whether an accept failed for a reason that only its client has.

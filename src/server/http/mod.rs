@@ -3,6 +3,7 @@
 //! A request whose answer is in memory is answered where it is read; everything else goes to a thread that may wait for the disk
 //! and for remotes. Nothing is decided here: what a request means and what it gets is [`Server`]'s.
 
+mod access_log;
 mod body;
 mod connection;
 mod feeding;
@@ -11,6 +12,7 @@ mod proxy;
 mod shares;
 mod tls;
 
+pub use access_log::{AccessForm, AccessLog};
 pub use proxy::Proxies;
 pub use tls::{Tls, TlsError};
 
@@ -63,7 +65,7 @@ pub struct HttpOptions {
     /// Whose forwarded headers are believed.
     pub proxies: Proxies,
     /// Is told of every request: one line.
-    pub access_log: Option<Line>,
+    pub access_log: Option<AccessLog>,
     /// Is told what went wrong, for the owner of the server.
     pub complain: Line,
 }

@@ -17,6 +17,7 @@ mod history;
 mod home;
 mod lanes;
 mod matrix;
+mod names;
 mod needs;
 mod operations;
 mod outline;
@@ -76,8 +77,11 @@ impl Default for Remembered {
     }
 }
 
-/// Answers with the page about the store.
+/// Answers with the page about the store; programs get its names.
 pub(super) fn home(server: &Server, request: &Request) -> Answer {
+    if names::is_asked(request.headers()) {
+        return names::answer(server, request).unwrap_or_else(|error| failure(&error));
+    }
     home::page(server, request).map_or_else(|error| failure(&error), |page| page.answer(StatusCode::OK))
 }
 
