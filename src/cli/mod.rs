@@ -169,7 +169,7 @@ pub(crate) fn main() -> ExitCode {
         wcas::fs::set_lock_wait(wait);
     }
     if !cli.quiet {
-        wcas::fs::on_wait(|text| print::say(text));
+        wcas::fs::on_wait(print::say);
     }
     let app = App::new(cli.store, cli.json, cli.quiet, cli.verbose, command_name(&matches), ends).showing(cli.output);
     let code = match run_again(&app, &matches, cli.command) {
