@@ -73,9 +73,9 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     let filter = args.within.filter(args.specs)?;
     let heading = [
         text("COLLECTION"),
-        text("PROJECT").least(3),
-        text("VERSION").least(2),
-        text("BUILD").least(1),
+        text("PROJECT").least(2),
+        text("VERSION").least(1),
+        text("BUILD").least(3),
         number("SIZE"),
         text("FILENAME"),
     ];
