@@ -114,11 +114,11 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     let is_empty = if args.outdated {
         let heading = [
             text("COLLECTION"),
-            text("PROJECT").least(3),
-            text("VERSION").least(2),
-            text("BUILD").least(1),
+            text("PROJECT").least(2),
+            text("VERSION").least(1),
+            text("BUILD").least(3),
             number("SIZE"),
-            text("NEWER").least(2),
+            text("NEWER"),
             text("FILENAME"),
         ];
         let row = |listed: &Listed| {
@@ -129,9 +129,9 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     } else {
         let heading = [
             text("COLLECTION"),
-            text("PROJECT").least(3),
-            text("VERSION").least(2),
-            text("BUILD").least(1),
+            text("PROJECT").least(2),
+            text("VERSION").least(1),
+            text("BUILD").least(3),
             number("SIZE"),
             text("FILENAME"),
         ];
