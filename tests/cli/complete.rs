@@ -98,7 +98,7 @@ fn a_variable_alone_changes_no_command() {
 fn has(shell: &str) -> bool {
     let is_there = Command::new(shell).arg("--version").output().is_ok();
     if !is_there {
-        skip(&format!("{shell} isn't here"));
+        skip(format!("{shell} isn't here"));
     }
     is_there
 }
@@ -152,9 +152,9 @@ fn scripts_of_all_shells_are_ones_that_they_can_read() {
     for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
         let script = env.ok(["completions", shell]).stdout;
         assert!(script.contains("WCAS_COMPLETE"), "{script}");
-        fs::write(env.path(&format!("script.{shell}")), script).unwrap();
+        fs::write(env.path(format!("script.{shell}")), script).unwrap();
         if has(shell) {
-            let output = Command::new(shell).arg(check).arg(env.path(&format!("script.{shell}"))).output().unwrap();
+            let output = Command::new(shell).arg(check).arg(env.path(format!("script.{shell}"))).output().unwrap();
             assert!(output.status.success(), "{shell}: {output:?}");
         }
     }
@@ -174,7 +174,7 @@ fn pages_of_the_manual_are_ones_that_man_can_read() {
         [("mandoc", &["-T", "lint", "-W", "error"][..]), ("groff", &["-z", "-ww", "-man", "-K", "utf8"])]
     {
         if Command::new(program).arg("--version").output().is_err() {
-            skip(&format!("{program} isn't here"));
+            skip(format!("{program} isn't here"));
             continue;
         }
         let output = Command::new(program).args(args).args(&pages).output().unwrap();
