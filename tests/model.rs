@@ -360,7 +360,7 @@ impl Case {
     fn invalidate(&mut self, only: Option<usize>, project: &str) -> TestCaseResult {
         let filter = Filter {
             specs: vec![project.parse().expect("a spec")],
-            collections: only.map(name).into_iter().collect(),
+            collections: only.map(|at| name(at).into()).into_iter().collect(),
             ..Filter::default()
         };
         let done = ops::invalidate::invalidate(
@@ -420,7 +420,7 @@ impl Case {
     fn pin(&mut self, collection: usize, distribution: usize) -> TestCaseResult {
         let filter = Filter {
             specs: vec![Spec::Filename(filename(distribution))],
-            collections: vec![name(collection)],
+            collections: vec![name(collection).into()],
             ..Filter::default()
         };
         let done = ops::pin::pin(&self.store, &self.context(), &filter, "model", "", None);
