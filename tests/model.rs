@@ -360,7 +360,7 @@ impl Case {
     fn invalidate(&mut self, only: Option<usize>, project: &str) -> TestCaseResult {
         let filter = Filter {
             specs: vec![project.parse().expect("a spec")],
-            collections: only.map(|only| name(only).into()).into_iter().collect(),
+            collections: only.map(|at| name(at).into()).into_iter().collect(),
             ..Filter::default()
         };
         let done = ops::invalidate::invalidate(

@@ -137,7 +137,8 @@ impl LockFile {
         }
         let mut files = BTreeSet::new();
         for (filename, hashes) in found.files {
-            if DistributionFilename::parse_of(&filename, &name).is_err() {
+            let parsed = DistributionFilename::parse_of(&filename, &name);
+            if !parsed.is_ok_and(|parsed| *parsed.project() == name) {
                 self.notes.push(format!("left out {filename:?} of {told}: it is no wheel or sdist of {name}"));
                 continue;
             }
