@@ -49,7 +49,7 @@ fn whole(html: &str, style: &str, is_dark: bool) -> String {
 fn framed(html: &str, width: u32, height: u32) -> String {
     let html = html.replace('&', "&amp;").replace('"', "&quot;");
     format!(
-        "<!DOCTYPE html><style>body{{margin:0}}iframe{{border:0;display:block}}</style>\
+        "<!DOCTYPE html><meta charset=utf-8><style>body{{margin:0}}iframe{{border:0;display:block}}</style>\
          <iframe id=f width={width} height={height} srcdoc=\"{html}\"></iframe><script>onload=()=>{{\
          const e=f.contentDocument.documentElement;document.body.dataset.seen=e.scrollWidth+'x'+e.scrollHeight;\
          const w=[...f.contentDocument.querySelectorAll('body *')].filter(o=>!o.closest('.scroll')&&!o.closest('pre')\
