@@ -10,6 +10,7 @@ use crate::server::endpoint::ViewName;
 use crate::server::{Request, Server, access};
 use maud::html;
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 /// So many projects are shown.
 const MOST: usize = 100;
@@ -54,6 +55,8 @@ fn found(
     asked: &SearchQuery,
 ) -> Result<BTreeMap<ProjectName, Vec<CollectionName>>> {
     let may = access::readable(server, request)?;
+    // More names than lists are remembered may be looked at: one search at a time.
+    let _turn = server.people.turn.lock().unwrap_or_else(PoisonError::into_inner);
     let names = ops::overview::names(&*server.stores.borrow()?)?;
     let mut found: BTreeMap<ProjectName, Vec<CollectionName>> = BTreeMap::new();
     for name in names.into_iter().filter(|name| may.includes(name)).take(NAMES) {
