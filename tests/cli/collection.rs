@@ -52,7 +52,7 @@ fn history_is_told_newest_first() {
     assert_output!(env.run(["collection", "diff", "cuda@release", "cuda"]), @r"
     exit 0
     --- stdout
-    CHANGE   PROJECT  VERSIONS  SIZE
+    CHANGE   PROJECT  VERSIONS     SIZE
     changed  demo     2.0 goes  -1.1 kB
     ");
     env.ok(["collection", "set", "cuda", "--accelerator", "none"]);

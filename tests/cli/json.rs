@@ -231,8 +231,8 @@ fn what_is_empty_is_an_answer() {
 fn an_error_is_a_document_after_what_people_read() {
     let env = filled();
     for (args, code, kind) in [
-        (&["show", "absent"][..], 4, "not-found"),
-        (&["collection", "show", "none"], 4, "not-found"),
+        (&["collection", "show", "none"][..], 4, "not-found"),
+        (&["undo", "99"], 4, "not-found"),
         (&["reserve", "acme"], 2, "usage"),
     ] {
         let plain = env.run(args);

@@ -20,7 +20,7 @@ fn projects_are_found_by_name_and_summary_and_files_by_name_and_digest() {
             "not offered there",
         ],
     );
-    assert!(page.contains("href=\"./cuda/projects/atlas/\"") && page.contains("atlas-2.0.tar.gz"), "{page}");
+    assert!(page.contains("href=\"../../cuda/projects/atlas/\"") && page.contains("atlas-2.0.tar.gz"), "{page}");
     has(&site.page("/_/search/?q=maps+of"), &["atlas"]);
     has(&site.page("/_/search/?q=cp313-cp313"), &["Files", "atlas-2.0-cp313-cp313-manylinux_2_28_x86_64.whl"]);
     let show = site.env.json(["show", "atlas-2.0.tar.gz", "--collection", "cuda"]).to_string();
@@ -43,7 +43,7 @@ fn a_page_of_results_is_bounded_and_there_are_more() {
     let first = site.page("/_/search/?q=plain");
     has(&first, &["130 projects", "Page 1 Next page"]);
     assert!(first.contains("plain-000") && !first.contains("plain-051"));
-    assert!(first.contains("href=\"search?q=plain&amp;page=2\""), "{first}");
+    assert!(first.contains("href=\"./?q=plain&amp;page=2\""), "{first}");
     let third = site.page("/_/search/?q=plain&page=3");
     has(&third, &["plain-129", "Previous page Page 3"]);
     assert!(!third.contains("Next page"));
