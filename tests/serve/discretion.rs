@@ -62,8 +62,8 @@ fn a_token_of_one_collection_hears_nothing_of_the_others() {
     assert!(statuses.contains(&200) && statuses.contains(&424), "{statuses:?}");
     let env = site.end();
     let log = std::fs::read_to_string(env.path("stderr")).unwrap();
-    assert!(log.contains("the remote corp-secret: ") && log.contains("418"), "{log}");
-    assert!(log.matches("418").count() <= 2, "once a minute: {log}");
+    assert!(log.contains("the remote corp-secret: ") && log.contains("status 418"), "{log}");
+    assert!(log.matches("status 418").count() <= 2, "once a minute: {log}");
 }
 
 #[test]
