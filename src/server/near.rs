@@ -47,6 +47,11 @@ pub(super) fn no_file(server: &Server, address: &FileAddress, text: &str) -> Ans
     with(answer, text, near(server, view, name.project()))
 }
 
+/// Returns the projects of a view that may have been meant.
+pub(super) fn similar(server: &Server, view: &ViewName, project: &ProjectName) -> Vec<ProjectName> {
+    near(server, view, project).map(|near| near.similar).unwrap_or_default()
+}
+
 fn near(server: &Server, view: &ViewName, project: &ProjectName) -> Result<Near> {
     if !server.near.may_say_more(server.now()) {
         return Ok(Near::default());

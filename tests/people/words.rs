@@ -296,3 +296,14 @@ fn settings_keep_tokens_out_of_command_lines() {
         assert!(!page.contains(argument), "{argument}");
     }
 }
+
+#[test]
+fn a_project_that_is_not_there_is_told_with_those_that_may_be_meant() {
+    let site = Site::full();
+    let got = site.browse("/cuda/projects/atals/");
+    assert_eq!(got.status, 404);
+    has(got.text(), &["cuda has no project atals.", "Did you mean atlas?"]);
+    assert!(got.text().contains("href=\"../atlas/\""), "{}", got.text());
+    let far = site.browse("/cuda/projects/nothing-like-it/");
+    assert!(far.status == 404 && !far.text().contains("Did you mean"), "{}", far.text());
+}

@@ -49,7 +49,7 @@ pub(crate) const ALL: &[Command] = &[
     command(Write, 0, "backup kept"),
     command(Nothing, 1, "backup kept --list"),
     command(Nothing, 1, "restore kept"),
-    command(Read, 0, "upgrade"),
+    command(Write, 0, "upgrade"),
     command(Read, 2, "prefetch"),
     command(Write, 0, "import in2"),
     command(Write, 0, "import in"),

@@ -34,7 +34,7 @@ use super::answer::{failure, plain, set};
 use super::bounded_cache::BoundedCache;
 use super::discretion::{self, Discretion};
 use super::endpoint::{Section, ViewName, encoded};
-use super::{Answer, Request, Server, measured, pages};
+use super::{Answer, Request, Server, measured, near, pages};
 use crate::error::Result;
 use crate::name::ProjectName;
 use crate::ops::remote::Health;
@@ -124,7 +124,7 @@ pub(super) fn project(server: &Server, request: &Request, view: &ViewName, proje
             discretion::log(server, &mut answer, &notes);
             answer
         }
-        Ok(Err(project::NoProject::Unknown)) => lost(request, &format!("{view} has no project {project}.")),
+        Ok(Err(project::NoProject::Unknown)) => lost_project(server, request, view, project),
         Ok(Err(project::NoProject::Unavailable(notes))) => {
             unanswered(server, request, view, project, &notes).unwrap_or_else(|error| failure(&error))
         }
@@ -191,16 +191,50 @@ pub(super) fn asset(request: &Request, name: &str) -> Answer {
     assets::answer(name)
 }
 
+fn wants_html(request: &Request) -> bool {
+    request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
 /// Answers that there is nothing: a page for those who can show one, else a line.
 pub(super) fn lost(request: &Request, text: &str) -> Answer {
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if !accept.contains("text/html") {
+    if !wants_html(request) {
         return plain(StatusCode::NOT_FOUND, text.trim_end_matches('.'));
     }
+    lost_page(request, &html! { p.lead { (text) } })
+}
+
+/// Answers that a view hasn't got a project, and names those that may have been meant.
+fn lost_project(server: &Server, request: &Request, view: &ViewName, project: &ProjectName) -> Answer {
+    let text = format!("{view} has no project {project}");
+    if !wants_html(request) {
+        return near::no_project(server, view, project, text);
+    }
+    let similar = near::similar(server, view, project);
+    let said = html! {
+        p.lead { (text) "." }
+        @if !similar.is_empty() {
+            p {
+                "Did you mean "
+                @for (place, name) in similar.iter().enumerate() {
+                    @if place > 0 { " or " }
+                    a href={ "../" (name) "/" } { (name) }
+                }
+                "?"
+            }
+        }
+    };
+    lost_page(request, &said)
+}
+
+fn lost_page(request: &Request, said: &Markup) -> Answer {
     let root = frame::root(request.uri().path());
     let main = html! {
         h1 { "Not found" }
-        p.lead { (text) }
+        (said)
         p { a href=(root) { "All collections" } }
     };
     let trail = vec![(".".to_owned(), "Not found".to_owned())];
