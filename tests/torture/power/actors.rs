@@ -1,7 +1,7 @@
 //! Who works while the power goes, and what lies ready for them.
 
 use super::state;
-use super::workload::{ALONE, STORE, run};
+use super::workload::{ALONE, NODE, SHARE, STORE, run};
 use crate::support::env::Env;
 use crate::support::wheels::Wheel;
 use std::collections::BTreeSet;
@@ -59,7 +59,11 @@ pub(super) fn actors() -> Vec<Actor> {
             ("restore", _) => Act::Restore,
             _ => Act::Run((*act).to_owned()),
         };
-        let store = if name == "alone" { ALONE } else { STORE };
+        let store = match name {
+            "alone" => ALONE,
+            "node" => NODE,
+            _ => STORE,
+        };
         Actor { store, name, trees, acts: acts.iter().map(act).collect() }
     };
     vec![
@@ -150,6 +154,20 @@ pub(super) fn actors() -> Vec<Actor> {
             ],
         ),
         actor(
+            "node",
+            &[],
+            &[
+                "import near/src/node-0 --collection node",
+                "import near/src/node-1 --collection node --link hardlink",
+                "invalidate node-0-0 --collection node",
+                "undo",
+                "invalidate node-0-1 --collection node",
+                "gc --grace 0s --cache-size 0",
+                "import near/src/node-2 --collection node",
+                "yank node-1-0 --collection node",
+            ],
+        ),
+        actor(
             "sick",
             &["far/views/sick"],
             &["verify --repair", "view --collection sick --to far/views/sick --link copy"],
@@ -158,7 +176,7 @@ pub(super) fn actors() -> Vec<Actor> {
 }
 
 /// Whose sources there are; each has three batches.
-const SOURCES: [&str; 9] = ["copy", "hard", "clone", "move", "sent", "refs", "sick", "waste", "alone"];
+const SOURCES: [&str; 10] = ["copy", "hard", "clone", "move", "sent", "refs", "sick", "waste", "alone", "node"];
 
 /// Returns where a batch of sources is, and what is in it.
 pub(super) fn sources(name: &str, batch: u64) -> (String, Vec<Wheel>) {
@@ -192,6 +210,8 @@ pub(super) fn prepare(env: &Env) {
     ] {
         run(env, STORE, act, false).unwrap_or_else(|error| panic!("{error}"));
     }
+    let share = format!("init --share file://{}", env.path(SHARE).display());
+    run(env, NODE, &share, false).unwrap_or_else(|error| panic!("{error}"));
     for blob in rotten_blobs() {
         let path = state::blob_path(&env.path(STORE), &blob);
         let mut bytes = fs::read(&path).expect("a blob can be read");

@@ -2,7 +2,7 @@
 
 use super::actors::{self, Act, Actor};
 use super::state;
-use super::workload::{self, ALONE, BACKUP, Course, STORE, Seen};
+use super::workload::{self, ALONE, BACKUP, Course, NODE, SHARE, STORE, Seen};
 use crate::support::env::Env;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -56,7 +56,9 @@ impl Cut<'_> {
         note("bytes in the end", caught(|| Ok(state::unsound(&env.path(STORE), &BTreeSet::new()))));
         note("left in the end", caught(|| Ok(state::leftovers(&env.path(STORE)))));
         note("doctor in the end", caught(|| Ok(problems(env)?.iter().map(ToString::to_string).collect())));
-        for store in [ALONE, BACKUP].into_iter().filter(|store| env.path(store).join("wcas.json").exists()) {
+        note("node", caught(|| workload::run(env, NODE, "verify --bucket", false).map(|_| Vec::new())));
+        note("a new node", caught(|| joined(env)));
+        for store in [ALONE, BACKUP, NODE].into_iter().filter(|store| env.path(store).join("wcas.json").exists()) {
             note(store, caught(|| verified(env, store, &BTreeSet::new())));
         }
         found
@@ -83,8 +85,11 @@ impl Cut<'_> {
         let actors: Vec<&Actor> = self.courses.iter().map(|course| &course.actor).collect();
         let of_store = caught(|| workload::look(self.env, &actors));
         let of_alone = caught(|| workload::look_alone(self.env));
-        let one = |(number, actor): (usize, &&Actor)| {
-            if actor.store == ALONE { of_alone.clone() } else { of_store.clone().map(|mut it| it.swap_remove(number)) }
+        let of_node = caught(|| workload::look_at(self.env, NODE));
+        let one = |(number, actor): (usize, &&Actor)| match actor.store {
+            ALONE => of_alone.clone(),
+            NODE => of_node.clone(),
+            _ => of_store.clone().map(|mut it| it.swap_remove(number)),
         };
         actors.iter().enumerate().map(one).collect()
     }
@@ -153,6 +158,15 @@ fn lost_sources(env: &Env) -> Result<Vec<String>, String> {
         }
     }
     Ok(lost)
+}
+
+/// Lets another node join: what the share has is what the first one knows.
+fn joined(env: &Env) -> Result<Vec<String>, String> {
+    let late = "near/late";
+    workload::run(env, late, &format!("init --share file://{}", env.path(SHARE).display()), false)?;
+    let (own, other) = (workload::look_at(env, NODE)?, workload::look_at(env, late)?);
+    let wrong = (own != other).then(|| format!("knows otherwise: {}", difference(&other, &own)));
+    Ok(wrong.into_iter().chain(verified(env, late, &BTreeSet::new())?).collect())
 }
 
 /// Reads all blobs; only these may be bad.

@@ -21,6 +21,9 @@ pub(super) const STORE: &str = "near/store";
 /// Another, whose manifest is made anew, and its backup.
 pub(super) const ALONE: &str = "near/alone";
 pub(super) const BACKUP: &str = "far/backup";
+/// A node, and the share that it is one of, on the other disk.
+pub(super) const NODE: &str = "near/node";
+pub(super) const SHARE: &str = "far/share";
 /// All syncs that a program can ask for: what the control leaves out.
 const SYNCS: &str = "fsync,fdatasync,syncfs,sync_file_range,sync";
 
@@ -153,6 +156,12 @@ pub(super) fn look_alone(env: &Env) -> Result<Seen, String> {
     Ok(Seen { listing: lines(ALONE)?, trees, settings: String::new() })
 }
 
+/// Looks at what a store has, by a folder that knows of it.
+pub(super) fn look_at(env: &Env, store: &str) -> Result<Seen, String> {
+    let listing = list(env, store)?.into_iter().map(|(_, line)| line).collect();
+    Ok(Seen { listing, trees: BTreeMap::new(), settings: String::new() })
+}
+
 /// Lists a store: collections with lines, sorted.
 fn list(env: &Env, store: &str) -> Result<Vec<(String, String)>, String> {
     let text = run(env, store, "list --json", false)?;
@@ -245,7 +254,11 @@ fn go(
     mut random: Random,
 ) -> Course {
     let see = || {
-        let seen = if actor.store == ALONE { look_alone(env) } else { look(env, &[&actor]).map(|mut it| it.remove(0)) };
+        let seen = match actor.store {
+            ALONE => look_alone(env),
+            NODE => look_at(env, NODE),
+            _ => look(env, &[&actor]).map(|mut it| it.remove(0)),
+        };
         seen.unwrap_or_else(|error| panic!("{}: {error}", actor.name))
     };
     let (mut times, mut all_seen) = (Vec::new(), vec![see()]);
