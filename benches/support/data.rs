@@ -40,6 +40,11 @@ pub(crate) fn large(dir: &Path, bytes: usize) -> PathBuf {
     Wheel::new("large", "1.0").payload(bytes, 1).write_to(dir)
 }
 
+/// Makes one of several such wheels, each of a project of its own.
+pub(crate) fn large_of(dir: &Path, number: usize, bytes: usize) -> PathBuf {
+    Wheel::new(&format!("large-{number}"), "1.0").payload(bytes, number as u64).write_to(dir)
+}
+
 /// Makes wheels of so many projects in three versions, each of which needs the next two projects.
 pub(crate) fn chain(dir: &Path, length: usize) -> PathBuf {
     for (number, version) in (0..length).flat_map(|number| (0..3).map(move |version| (number, version))) {
