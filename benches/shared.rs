@@ -130,9 +130,13 @@ fn commit(shared: &Shared, place: &Place) {
         });
         Usage { wall: start.elapsed().as_secs_f64(), ..Usage::default() }
     };
-    let rate = if shared.is_bucket && !shared.is_database { 8.0 } else { 100.0 };
-    let most = (count * COMMITS) as f64 / rate;
-    tell(&format!("{COMMITS} commits of each of {count} nodes at once"), &repeat(3, at_once), None, &[Wall(most)]);
+    // A folder has no limit of its own.
+    let limit = match (shared.is_database, shared.is_bucket) {
+        (true, _) => Wall((count * COMMITS) as f64 / 100.0),
+        (_, true) => Wall((count * COMMITS) as f64 / 8.0),
+        _ => Nothing,
+    };
+    tell(&format!("{COMMITS} commits of each of {count} nodes at once"), &repeat(3, at_once), None, &[limit]);
 }
 
 /// Bytes go to the share and into this folder.
