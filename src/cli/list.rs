@@ -111,30 +111,23 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
         None => ops::list::each_listed(&store, &filter, &mut |listed| judge(listed, show)),
     };
     let names = ("list", "distributions");
+    let heading = [
+        text("COLLECTION"),
+        text("PROJECT").least(2),
+        text("VERSION").least(1),
+        text("BUILD").least(3),
+        number("SIZE"),
+        text("FILENAME"),
+    ];
     let is_empty = if args.outdated {
-        let heading = [
-            text("COLLECTION"),
-            text("PROJECT").least(2),
-            text("VERSION").least(1),
-            text("BUILD").least(3),
-            number("SIZE"),
-            text("NEWER"),
-            text("FILENAME"),
-        ];
+        let [collection, project, version, build, size, filename] = heading;
+        let heading = [collection, project, version, build, size, text("NEWER"), filename];
         let row = |listed: &Listed| {
             let [collection, project, version, build, size, filename] = row(listed);
             [collection, project, version, build, size, newer_text(listed), filename]
         };
         app.long_table(names, heading, (row, "nothing is outdated, as far as is known"), walk)?
     } else {
-        let heading = [
-            text("COLLECTION"),
-            text("PROJECT").least(2),
-            text("VERSION").least(1),
-            text("BUILD").least(3),
-            number("SIZE"),
-            text("FILENAME"),
-        ];
         app.long_table(names, heading, (row, "nothing is listed"), walk)?
     };
     // That nothing is outdated is an answer.

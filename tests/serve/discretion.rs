@@ -47,6 +47,17 @@ fn a_token_of_one_collection_hears_nothing_of_the_others() {
     for path in ["/", "/alpha/", "/alpha/simple/", "/alpha@1/", "/gamma-secret/simple/", "/metrics", "/healthz"] {
         ask(path, "text/html");
     }
+    for path in ["history", "remotes", "wanted", "health", "search/?q=hidden", "search/?q=both", "search/?q=secret"] {
+        ask(&format!("/_/{}", if path.contains('?') { path.to_owned() } else { format!("{path}/") }), "text/html");
+    }
+    for path in ["/alpha/changes.atom", "/alpha@0...1/", "/gamma-secret/changes.atom", "/gamma-secret@0...1/"] {
+        ask(path, "text/html");
+    }
+    for project in ["alib", "both", "hidden", "hiddem"] {
+        for path in ["alpha/pypi", "alpha@1/pypi", "gamma-secret/pypi"] {
+            ask(&format!("/{path}/{project}/json"), JSON);
+        }
+    }
     let lost = "lost-1.0-py3-none-any.whl";
     assert!(ask(&format!("/alpha/files/{}/{lost}", "1".repeat(64)), "*/*") >= 400);
     let mut statuses = Vec::new();

@@ -1,5 +1,6 @@
 //! What differs between two revisions of a collection, as its pages show them: by project, without what is withheld.
 
+use super::diff::{Mark, change_of};
 use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::error::Result;
@@ -134,14 +135,12 @@ fn grouped(before: &[Entry], after: &[Entry]) -> Vec<ComparedProject> {
     compared.collect()
 }
 
+fn mark(entry: &Entry) -> Mark<'_> {
+    (entry.sha256, entry.yanked.as_deref())
+}
+
 fn file(filename: &str, before: Option<&Entry>, after: Option<&Entry>) -> Option<ComparedFile> {
-    let change = match (before, after) {
-        (None, _) => "added",
-        (_, None) => "removed",
-        (Some(old), Some(new)) if old.sha256 != new.sha256 => "replaced",
-        (Some(old), Some(new)) if old.yanked != new.yanked => "yanked",
-        _ => return None,
-    };
+    let change = change_of(before.map(mark), after.map(mark))?;
     let bytes = |entry: &Entry| FileBytes { sha256: entry.sha256, size: entry.size };
     Some(ComparedFile {
         filename: filename.to_owned(),

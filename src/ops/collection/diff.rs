@@ -101,6 +101,12 @@ struct FileState {
     yanked: Option<String>,
 }
 
+impl FileState {
+    fn mark(&self) -> Mark<'_> {
+        (self.sha256, self.yanked.as_deref())
+    }
+}
+
 impl From<Entry> for FileState {
     fn from(entry: Entry) -> Self {
         let Entry { project, version, sha256, size, yanked, .. } = entry;
@@ -108,6 +114,8 @@ impl From<Entry> for FileState {
     }
 }
 
+/// A file's digest, and why it is yanked.
+pub(super) type Mark<'a> = (Sha256, Option<&'a str>);
 type Files = BTreeMap<String, FileState>;
 
 /// Compares two collections or revisions.
@@ -135,14 +143,18 @@ fn read(rows: &Rows, spec: &RevisionSpec) -> Result<(String, Files)> {
     Ok((format!("{}@{revision}", spec.collection), files))
 }
 
+/// Says what became of a file, by its digest and its mark before and after; `None`: nothing.
+pub(super) fn change_of(before: Option<Mark<'_>>, after: Option<Mark<'_>>) -> Option<&'static str> {
+    match (before, after) {
+        (None, _) => Some("added"),
+        (_, None) => Some("removed"),
+        (Some(old), Some(new)) if old.0 != new.0 => Some("replaced"),
+        (Some(old), Some(new)) => (old != new).then_some("yanked"),
+    }
+}
+
 fn change(filename: &str, before: Option<&FileState>, after: Option<&FileState>) -> Option<FileChange> {
-    let change = match (before, after) {
-        (None, _) => "added",
-        (_, None) => "removed",
-        (Some(old), Some(new)) if old.sha256 != new.sha256 => "replaced",
-        (Some(old), Some(new)) if old.yanked != new.yanked => "yanked",
-        _ => return None,
-    };
+    let change = change_of(before.map(FileState::mark), after.map(FileState::mark))?;
     let known = after.or(before)?;
     Some(FileChange {
         filename: filename.to_owned(),
