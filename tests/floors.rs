@@ -115,7 +115,7 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 15] = [
+const OVER_BUDGET: [&str; 14] = [
     "cli/collection.rs:",
     "cli/serve.rs run:",
     "index/read/json.rs:",
@@ -130,7 +130,6 @@ const OVER_BUDGET: [&str; 15] = [
     "store/mod.rs:",
     "view/flat.rs:",
     "wheel/accelerator/build.rs bytes:",
-    "wheel/zip.rs:",
 ];
 
 #[test]

@@ -6,20 +6,28 @@
 //! after it, with which some stores of artifacts fill up a block. Nothing here panics on any bytes.
 
 mod check;
+mod directory;
+mod end;
+mod error;
 mod gaps;
 mod literal;
 mod packing;
 mod peek;
+mod source;
 mod stream;
 
+pub use directory::Entries;
+pub use error::ZipError;
+pub use source::ReadAt;
 pub use stream::MemberReader;
 
 use crate::budget::{self, Excess};
+use directory::zip64_extra;
+use end::{End, find_end};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
+use source::Tail;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 
 /// The first read from the end: holds the whole directory of most wheels, and their METADATA.
 const FIRST_READ: u64 = 64 * 1024;
@@ -37,119 +45,6 @@ const UTF8: u16 = 1 << 11;
 /// The fixed part of an entry of the directory, and of a member's own header.
 const ENTRY_BYTES: usize = 46;
 const HEADER_BYTES: usize = 30;
-
-/// Why an archive, or a member of one, was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ZipError {
-    /// The file can't be read.
-    #[error("cannot read {len} bytes at offset {offset}")]
-    Read {
-        /// Where.
-        offset: u64,
-        /// How many.
-        len: u64,
-        /// The disk's answer.
-        source: io::Error,
-    },
-    /// No end record: not a zip archive, or a truncated one.
-    #[error("expected a zip archive's end record in the last {searched} bytes of {size}, found none")]
-    NoEnd {
-        /// The number of bytes looked at.
-        searched: u64,
-        /// The file's size.
-        size: u64,
-    },
-    /// The archive's directory contradicts itself.
-    #[error("damaged zip archive: expected {expected}, found {found}")]
-    Damaged {
-        /// What should be there.
-        expected: &'static str,
-        /// What is there.
-        found: String,
-    },
-    /// More than is read.
-    #[error("{0}")]
-    TooMuch(Excess),
-    /// A name that leads out of the folder where the archive is unpacked.
-    #[error("unsafe member name {0:?}: expected a relative path without '..', backslash or NUL")]
-    UnsafeName(String),
-    /// A member that can't be read.
-    #[error("cannot read the member {name:?}: expected {expected}, found {found}")]
-    Member {
-        /// The member's name.
-        name: String,
-        /// What should be there.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
-}
-
-/// Bytes that can be read at any offset, without a cursor: files, and slices in tests.
-pub trait ReadAt {
-    /// Returns the number of bytes.
-    fn size(&self) -> io::Result<u64>;
-    /// Fills `bytes` from `offset` on, or fails.
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
-}
-
-impl ReadAt for File {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
-    }
-
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(self, bytes, offset)
-    }
-}
-
-impl ReadAt for [u8] {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.len() as u64)
-    }
-
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let from = self.get(start..).and_then(|rest| rest.get(..bytes.len()));
-        bytes.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-}
-
-/// The source, with its tail in memory.
-struct Tail<'a, R: ?Sized> {
-    source: &'a R,
-    size: u64,
-    /// Where `bytes` begin; they go to the end.
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl<R: ReadAt + ?Sized> Tail<'_, R> {
-    /// Reads the tail anew, from `start` on.
-    fn extend_to(&mut self, start: u64) -> Result<(), ZipError> {
-        self.bytes = self.read(start, self.size - start)?;
-        self.start = start;
-        Ok(())
-    }
-
-    /// Returns the bytes of a range inside the file, from memory where they are there.
-    fn get(&self, offset: u64, len: u64) -> Result<Cow<'_, [u8]>, ZipError> {
-        let start = offset.checked_sub(self.start).map(|start| start as usize);
-        match start.and_then(|start| self.bytes.get(start..)?.get(..len as usize)) {
-            Some(bytes) => Ok(Cow::Borrowed(bytes)),
-            None => self.read(offset, len).map(Cow::Owned),
-        }
-    }
-
-    fn read(&self, offset: u64, len: u64) -> Result<Vec<u8>, ZipError> {
-        let mut bytes = vec![0; len as usize];
-        match self.source.read_exact_at(&mut bytes, offset) {
-            Ok(()) => Ok(bytes),
-            Err(source) => Err(ZipError::Read { offset, len, source }),
-        }
-    }
-}
 
 /// A zip archive whose directory has been read.
 pub struct Archive<'a, R: ?Sized = File> {
@@ -313,145 +208,6 @@ impl Entry<'_> {
         let name = String::from_utf8_lossy(self.name).into_owned();
         ZipError::Member { name, expected: expected.into(), found: found.into() }
     }
-}
-
-/// What the end record says, with zip64's numbers where it has them.
-struct End {
-    disks: bool,
-    count: u64,
-    count_mask: u64,
-    bytes: u64,
-    offset: u64,
-}
-
-impl End {
-    /// Returns where the directory ends, and what is said of it.
-    fn read<R: ReadAt + ?Sized>(
-        tail: &Tail<'_, R>,
-        end: u64,
-        record: &[u8; END_BYTES],
-    ) -> Result<(u64, Self), ZipError> {
-        let locator = match end.checked_sub(LOCATOR_BYTES) {
-            Some(at) => Some((at, tail.get(at, LOCATOR_BYTES)?)),
-            None => None,
-        };
-        let Some((at, locator)) = locator.filter(|(_, locator)| locator.starts_with(b"PK\x06\x07")) else {
-            let disks = le16(record, 4) != 0 || le16(record, 6) != 0 || le16(record, 8) != le16(record, 10);
-            let count = u64::from(le16(record, 10));
-            let (bytes, offset) = (u64::from(le32(record, 12)), u64::from(le32(record, 16)));
-            return Ok((end, Self { disks, count, count_mask: 0xffff, bytes, offset }));
-        };
-        // The locator says where zip64's record is, counted from the archive's start; nothing may stand between them.
-        let record = at.checked_sub(END64_BYTES).map(|at| tail.get(at, END64_BYTES)).transpose()?;
-        let (at, record) = match record {
-            Some(record) if record.starts_with(b"PK\x06\x06") => (at - END64_BYTES, record),
-            _ => return Err(damaged("a zip64 end record before its locator", "other bytes".to_owned())),
-        };
-        if le64(&locator, 8) > at {
-            let found = format!("one at {at} said to be at {}", le64(&locator, 8));
-            return Err(damaged("a zip64 end record where its locator says", found));
-        }
-        let disks = le32(&locator, 4) != 0
-            || le32(&locator, 16) > 1
-            || le32(&record, 16) != 0
-            || le32(&record, 20) != 0
-            || le64(&record, 24) != le64(&record, 32);
-        let (bytes, offset) = (le64(&record, 40), le64(&record, 48));
-        Ok((at, Self { disks, count: le64(&record, 32), count_mask: u64::MAX, bytes, offset }))
-    }
-}
-
-/// A walk over an archive's members.
-pub struct Entries<'a> {
-    rest: &'a [u8],
-    count: u64,
-    announced: (u64, u64),
-    directory: u64,
-    shift: u64,
-    done: bool,
-}
-
-impl<'a> Entries<'a> {
-    fn take(&mut self) -> Result<Option<Entry<'a>>, ZipError> {
-        if self.rest.is_empty() {
-            let (announced, mask) = self.announced;
-            let found = || format!("{} of {announced} announced", self.count);
-            let all = self.count & mask == announced;
-            return if all { Ok(None) } else { Err(damaged("all members in the directory", found())) };
-        }
-        let broken = || damaged("a whole directory", format!("a broken entry after {} good ones", self.count));
-        let (fixed, rest) = self.rest.split_first_chunk::<ENTRY_BYTES>().ok_or_else(broken)?;
-        if !fixed.starts_with(b"PK\x01\x02") {
-            return Err(broken());
-        }
-        let (name, rest) = rest.split_at_checked(le16(fixed, 28).into()).ok_or_else(broken)?;
-        let (extra, rest) = rest.split_at_checked(le16(fixed, 30).into()).ok_or_else(broken)?;
-        let (_comment, rest) = rest.split_at_checked(le16(fixed, 32).into()).ok_or_else(broken)?;
-        if !is_safe(name) {
-            return Err(ZipError::UnsafeName(String::from_utf8_lossy(name).into_owned()));
-        }
-        if le16(fixed, 8) & UTF8 != 0 && std::str::from_utf8(name).is_err() {
-            return Err(damaged("names in UTF-8, as their flag says", format!("{:?}", String::from_utf8_lossy(name))));
-        }
-        // Numbers that don't fit stand in the extra field, in this order.
-        let mut wide = zip64_extra(extra);
-        let mut widen = |value: u32| match value {
-            u32::MAX => wide.split_first_chunk::<8>().map(|(bytes, rest)| {
-                wide = rest;
-                u64::from_le_bytes(*bytes)
-            }),
-            value => Some(u64::from(value)),
-        };
-        let numbers = (|| Some((widen(le32(fixed, 24))?, widen(le32(fixed, 20))?, widen(le32(fixed, 42))?)))();
-        let (size, packed_size, offset) = numbers.ok_or_else(broken)?;
-        let offset = offset.checked_add(self.shift).filter(|offset| *offset < self.directory).ok_or_else(broken)?;
-        let (flags, method, crc) = (le16(fixed, 8), le16(fixed, 10), le32(fixed, 16));
-        self.rest = rest;
-        self.count += 1;
-        let (modified, mode) = (le32(fixed, 12), le16(fixed, 40));
-        Ok(Some(Entry { name, size, packed_size, modified, mode, flags, method, crc, offset }))
-    }
-}
-
-impl<'a> Iterator for Entries<'a> {
-    type Item = Result<Entry<'a>, ZipError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let item = self.take().transpose();
-        self.done = !matches!(item, Some(Ok(_)));
-        item
-    }
-}
-
-/// Finds the last end record.
-fn find_end(bytes: &[u8]) -> Option<(usize, &[u8; END_BYTES])> {
-    let room = bytes.len().checked_sub(END_BYTES)?;
-    let at = (0..=room).rev().find(|at| bytes[*at..].starts_with(b"PK\x05\x06"))?;
-    Some((at, bytes[at..].first_chunk()?))
-}
-
-/// Returns the body of the extra field's zip64 block.
-fn zip64_extra(mut extra: &[u8]) -> &[u8] {
-    while let Some((head, rest)) = extra.split_first_chunk::<4>() {
-        let Some((body, rest)) = rest.split_at_checked(le16(head, 2).into()) else { break };
-        if le16(head, 0) == 1 {
-            return body;
-        }
-        extra = rest;
-    }
-    &[]
-}
-
-fn is_safe(name: &[u8]) -> bool {
-    // Folds without an early exit become vector code, and a directory may hold many thousand names.
-    let bad_byte = name.iter().fold(false, |bad, byte| bad | (*byte == b'\\') | (*byte == 0));
-    let dots = name.iter().zip(name.iter().skip(1)).fold(false, |dots, (a, b)| dots | ((*a == b'.') & (*b == b'.')));
-    let leads_out =
-        name.is_empty() || name[0] == b'/' || (dots && name.split(|byte| *byte == b'/').any(|part| part == b".."));
-    !bad_byte && !leads_out
 }
 
 fn damaged(expected: &'static str, found: String) -> ZipError {
