@@ -115,10 +115,9 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 14] = [
+const OVER_BUDGET: [&str; 13] = [
     "cli/collection.rs:",
     "cli/serve.rs run:",
-    "index/read/json.rs:",
     "manifest/entry.rs:",
     "ops/doctor/mod.rs:",
     "intake/mod.rs:",
