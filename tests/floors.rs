@@ -115,8 +115,7 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 13] = [
-    "cli/collection.rs:",
+const OVER_BUDGET: [&str; 12] = [
     "cli/serve.rs run:",
     "manifest/entry.rs:",
     "ops/doctor/mod.rs:",

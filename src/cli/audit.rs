@@ -1,7 +1,7 @@
 //! `wcas audit`
 
 use super::app::App;
-use super::collection::dash;
+use super::print::dash;
 use super::{End, print};
 use std::path::PathBuf;
 use wcas::catalog::at::RevisionSpec;

@@ -148,6 +148,6 @@ fn natives(out: &mut dyn Write, report: &CompareReport, most: usize) -> io::Resu
     match (a.is_empty() && b.is_empty(), a == b) {
         (true, _) => Ok(()),
         (_, true) => writeln!(out, "GPU architectures: {a}"),
-        _ => writeln!(out, "GPU architectures: {} -> {}", super::collection::dash(a), super::collection::dash(b)),
+        _ => writeln!(out, "GPU architectures: {} -> {}", print::dash(a), print::dash(b)),
     }
 }

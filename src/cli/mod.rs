@@ -48,6 +48,7 @@ mod route;
 mod run;
 mod select;
 mod serve;
+mod settings;
 mod share;
 mod show;
 mod sign;

@@ -1,8 +1,7 @@
 //! `wcas reserve`, `wcas unreserve`, `wcas block`, `wcas unblock`: whose names are, and what must not come back
 
 use super::app::App;
-use super::collection::dash;
-use super::print::text;
+use super::print::{dash, text};
 use super::{End, print};
 use serde::Serialize;
 use wcas::error::Result;

@@ -179,6 +179,11 @@ fn from_now(at: i64, now: i64) -> String {
     if at > now { format!("in {far}") } else { format!("{far} ago") }
 }
 
+/// Returns a dash for what is empty.
+pub(super) fn dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
 /// Returns a number of things in words: "1 file", "2 files", "3 copies", "4 days".
 pub(super) fn count(number: usize, thing: &str) -> String {
     match (number, thing.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']))) {

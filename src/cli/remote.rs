@@ -1,8 +1,8 @@
 //! `wcas remote`
 
 use super::app::App;
-use super::collection::{Rule, dash, rule, switch};
-use super::print::{Column, number, text};
+use super::print::{Column, dash, number, text};
+use super::settings::{Rule, rule, switch};
 use super::{End, print, units};
 use clap::Subcommand;
 use serde::Serialize;
