@@ -115,9 +115,8 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 12] = [
+const OVER_BUDGET: [&str; 11] = [
     "cli/serve.rs run:",
-    "manifest/entry.rs:",
     "ops/doctor/mod.rs:",
     "intake/mod.rs:",
     "intake/mod.rs import_on:",
