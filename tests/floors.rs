@@ -115,7 +115,7 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 11] = [
+const OVER_BUDGET: [&str; 10] = [
     "cli/serve.rs run:",
     "ops/doctor/mod.rs:",
     "intake/mod.rs:",
@@ -124,7 +124,6 @@ const OVER_BUDGET: [&str; 11] = [
     "keep/publish.rs:",
     "ops/rebuild.rs:",
     "server/files.rs:",
-    "store/mod.rs:",
     "view/flat.rs:",
     "wheel/accelerator/build.rs bytes:",
 ];

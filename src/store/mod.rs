@@ -16,22 +16,24 @@
 //! Locks are taken in the order store, session, gc, reap, manifest transaction, and none is held for a process's life but the
 //! shared one on `locks/store`, which a rebuild or a change of format takes alone.
 
+mod create;
+mod error;
 mod format;
+mod locks;
 mod rehearsal;
 mod reserve;
 mod session;
 mod shared;
 
+pub use error::{Error, Result};
+pub use locks::{Locks, TreeLock};
 pub use session::{Scratch, Session};
 use shared::Followed;
 pub use shared::{MayConflict, Membership, despite_others, node_name};
 
 use crate::blobs::Blobs;
-use crate::digest::Blake3;
-use crate::fs::{self, Beside, Lock};
+use crate::fs::{self, Lock};
 use crate::manifest::{self, Access, Manifest};
-use crate::name::RemoteName;
-use crate::share::{self, Snapshot};
 use format::Identity;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,86 +46,6 @@ const FOLDERS: [&str; 5] = ["locks/sessions", "staging", "quarantine", "blobs", 
 
 /// How often a store that can't be written is tried to be opened while others start and end.
 const READ_TRIES: u32 = 50;
-
-/// Why a store could not be opened or used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is none.
-    #[error("there is no store at {}", .0.display())]
-    Absent(PathBuf),
-    /// The folder has other things in it.
-    #[error("{} is not empty and not a store", .0.display())]
-    Foreign(PathBuf),
-    /// SQLite takes no longer paths than 512 bytes.
-    #[error("the path of a store at {} is too long: {bytes} bytes, and {MAX_PATH_BYTES} is the most", path.display())]
-    TooLong {
-        /// The store.
-        path: PathBuf,
-        /// How long it is.
-        bytes: usize,
-    },
-    /// `wcas.json` is damaged.
-    #[error("{} can't be understood", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: serde_json::Error,
-    },
-    /// The store has a feature that this program doesn't know.
-    #[error("the store at {} needs {feature:?}, which this wcas doesn't know: use a newer wcas", path.display())]
-    Feature {
-        /// The store.
-        path: PathBuf,
-        /// The feature.
-        feature: String,
-    },
-    /// The manifest is gone.
-    #[error("the store at {} has lost its manifest.sqlite", .0.display())]
-    NoManifest(PathBuf),
-    /// The store can be read but not written.
-    #[error("the store at {} can't be written: {why}", path.display())]
-    ReadOnly {
-        /// The store.
-        path: PathBuf,
-        /// Why not.
-        why: String,
-    },
-    /// The store can be read, and not written before there is room.
-    #[error("the store at {} can't be written: its disk has no room left", .0.display())]
-    NoRoom(PathBuf),
-    /// Another process has the store for itself.
-    #[error("{what} is in use by {holder}")]
-    Busy {
-        /// Which lock.
-        what: &'static str,
-        /// Who holds it.
-        holder: String,
-    },
-    /// A disk operation failed.
-    #[error(transparent)]
-    Disk(#[from] fs::Error),
-    /// The manifest failed.
-    #[error(transparent)]
-    Manifest(#[from] manifest::Error),
-    /// The share's log can't be reached.
-    #[error("the shared store's log can't be followed: {0}")]
-    Behind(String),
-    /// A node's manifest isn't made of the blobs that it happens to have.
-    #[error("the store at {} is a node of {url}: its manifest is the share's", path.display())]
-    Node {
-        /// The store.
-        path: PathBuf,
-        /// The share.
-        url: String,
-    },
-    /// The share failed.
-    #[error(transparent)]
-    Share(#[from] share::Error),
-}
-
-/// The result of using a store.
-pub type Result<T> = std::result::Result<T, Error>;
 
 /// An open store.
 #[derive(Debug)]
@@ -221,69 +143,6 @@ impl Store {
         Self::open(root)
     }
 
-    /// Makes a store in an empty or absent folder, as a node of a share where one is said. One that was begun and not finished is
-    /// finished.
-    pub fn create(root: &Path, share: Option<Membership>) -> Result<()> {
-        Self::create_with(root, share, None)
-    }
-
-    /// Makes a store in an empty or absent folder, as it was in a state of its backup; it is called as the one was that was backed up.
-    pub fn create_of_state(root: &Path, backup: Membership, state: &Snapshot) -> Result<()> {
-        Self::create_with(root, Some(backup), Some(state))
-    }
-
-    fn create_with(root: &Path, share: Option<Membership>, state: Option<&Snapshot>) -> Result<()> {
-        let ours = ["blobs", "filenames", "locks", "staging", "quarantine", "metadata", "named", "reserve"];
-        let is_ours = |name: &std::ffi::OsString| {
-            let name = name.to_string_lossy();
-            ours.contains(&name.as_ref()) || name.starts_with("manifest.sqlite") || name.starts_with("wcas.")
-        };
-        if !fs::names(root)?.iter().all(is_ours) {
-            return Err(Error::Foreign(root.to_owned()));
-        }
-        refuse_long(root)?;
-        let was_there = fs::entry(root)?.is_some();
-        let was_empty = fs::names(root)?.is_empty();
-        let done = Self::make(root, share, state);
-        if done.is_err() && was_empty {
-            unmake(root);
-            if !was_there {
-                let _ = fs::remove_empty_dir(root);
-            }
-        }
-        done
-    }
-
-    fn make(root: &Path, share: Option<Membership>, state: Option<&Snapshot>) -> Result<()> {
-        fs::create_dir_all(root)?;
-        let root = &std::fs::canonicalize(root).map_err(fs::Error::at("resolve", root))?;
-        format::refuse_network(root)?;
-        fs::remember_owner(root)?;
-        fs::create_dir(&root.join("locks"))?;
-        fs::close_to_readers(&root.join("locks"))?;
-        let lock = Lock::exclusive(&root.join("locks/create"))?;
-        if fs::entry(&root.join("wcas.json"))?.is_some() {
-            return Ok(());
-        }
-        for dir in FOLDERS {
-            fs::create_dir(&root.join(dir))?;
-        }
-        // A store without the reserve works; doctor tells.
-        let _ = reserve::set_aside(root);
-        let manifest = root.join("manifest.sqlite");
-        if let Some(share) = share.as_ref().filter(|_| !manifest.exists()) {
-            shared::begin_from_snapshot(&manifest, share, state)?;
-        }
-        drop(Manifest::open(&manifest, Access::Create, fs::lock_wait())?);
-        fs::give(&manifest)?;
-        fs::sync_dir(&root.join("blobs"))?;
-        fs::sync_dir(root)?;
-        let id = state.and(share.as_ref()).map_or_else(fs::unique_name, |backup| backup.share.clone());
-        format::write(root, id, share)?;
-        lock.remove()?;
-        Ok(())
-    }
-
     /// Returns the store's folder, absolute.
     pub fn root(&self) -> &Path {
         &self.root
@@ -321,49 +180,6 @@ impl Store {
     pub fn is_current(&self) -> bool {
         self.manifest.is_in_place() && !self.is_full
     }
-
-    /// Takes the lock that only one gc run has; an error tells who has it.
-    pub fn gc_lock(&self) -> Result<Lock> {
-        self.require_changeable()?;
-        let busy = || Error::Busy { what: "gc", holder: "another run of gc".to_owned() };
-        Lock::try_exclusive(&self.root.join("locks/gc"))?.ok_or_else(busy)
-    }
-
-    /// Takes the locks of a tree on disk, whose folder must be there, so that two commands don't make it at once: this store's own, and
-    /// the folder itself, which those of other stores take as well.
-    pub fn view_lock(&self, path: &Path) -> Result<TreeLock> {
-        self.require_changeable()?;
-        let own = Lock::exclusive(&self.view_lock_path(path))?;
-        let folder = if fs::entry(path)?.is_some() { Lock::folder(path)? } else { None };
-        Ok(TreeLock { _locks: [Some(own), folder] })
-    }
-
-    /// Keeps commands from making or removing a tree while it is looked at, which needs no right to write. `None`: one is at it.
-    pub fn still_view(&self, path: &Path) -> Option<TreeLock> {
-        let share = |path: &Path| match Lock::try_beside(path) {
-            Beside::Held => None,
-            Beside::Shared(lock) => Some(Some(lock)),
-            Beside::Absent | Beside::Unknown => Some(None),
-        };
-        Some(TreeLock { _locks: [share(&self.view_lock_path(path))?, share(path)?] })
-    }
-
-    fn view_lock_path(&self, path: &Path) -> PathBuf {
-        let name = crate::digest::Sha256::of(path.as_os_str().as_encoded_bytes()).to_string();
-        self.root.join("locks").join(format!("view-{}", &name[..16]))
-    }
-
-    /// Returns what takes locks without a manifest, so that many threads can.
-    pub fn locks(&self) -> Locks {
-        Locks { dir: self.root.join("locks") }
-    }
-}
-
-/// The locks of a tree on disk.
-#[derive(Debug)]
-#[must_use = "locks are held only as long as their value lives"]
-pub struct TreeLock {
-    _locks: [Option<Lock>; 2],
 }
 
 /// Returns the path of a store's manifest, which must be a file.
@@ -373,33 +189,6 @@ fn manifest_path(root: &Path) -> Result<PathBuf> {
         return Err(Error::NoManifest(root.to_owned()));
     }
     Ok(path)
-}
-
-/// Takes away what was begun of a store in a folder that was empty, as far as that is possible: nothing is in it yet. Another process
-/// that waits to make it begins anew, or tells that the folder is gone.
-fn unmake(root: &Path) {
-    if !matches!(fs::entry(&root.join("wcas.json")), Ok(None)) {
-        return;
-    }
-    let _ = reserve::give_back(root);
-    for end in ["", "-wal", "-shm", "-journal", "-new-packed", "-new"] {
-        let _ = fs::remove_file(&root.join(format!("manifest.sqlite{end}")));
-    }
-    let _ = fs::remove_file(&root.join("wcas.tmp"));
-    let _ = fs::remove_file(&root.join("locks/create"));
-    for dir in FOLDERS.iter().rev().chain(&["locks"]) {
-        let _ = fs::remove_empty_dir(&root.join(dir));
-    }
-}
-
-/// Refuses a path that is too long for the manifest's own files.
-fn refuse_long(root: &Path) -> Result<()> {
-    let path = fs::absolute(root)?;
-    let above = path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
-    let bytes = above.map_or(path.as_os_str().len(), |(above, real)| {
-        real.as_os_str().len() + path.as_os_str().len() - above.as_os_str().len()
-    });
-    if bytes > MAX_PATH_BYTES { Err(Error::TooLong { path, bytes }) } else { Ok(()) }
 }
 
 /// Sees to it that what is made in the store is its owner's, and that who may only read it can't stop those who write.
@@ -419,39 +208,6 @@ fn settle(root: &Path) -> Result<()> {
         fs::follow_mode(&manifest.with_extension(end), &manifest)?;
     }
     Ok(())
-}
-
-/// Takes locks that many threads of a process, and other processes, want.
-#[derive(Debug, Clone)]
-pub struct Locks {
-    dir: PathBuf,
-}
-
-impl Locks {
-    /// Takes the lock of a file that is being pulled, known by its digest or URL. Tells whether somebody else had it first.
-    pub fn pull(&self, key: &str) -> fs::Result<(Lock, bool)> {
-        let name = crate::digest::Sha256::of(key.as_bytes()).to_string();
-        let path = self.dir.join(format!("pull-{}", &name[..16]));
-        match Lock::try_exclusive(&path)? {
-            Some(lock) => Ok((lock, false)),
-            None => Ok((Lock::exclusive_at_last(&path)?, true)),
-        }
-    }
-
-    /// Takes the lock of what is sent to a remote, so that nothing is sent by two at once; `None`: somebody is sending.
-    pub fn push(&self, remote: &RemoteName) -> fs::Result<Option<Lock>> {
-        Lock::try_exclusive(&self.dir.join(format!("push-{remote}")))
-    }
-
-    /// Takes the lock of a run of the same inputs; `wait` is told that somebody else has it, before this waits for them.
-    pub fn run(&self, key: &Blake3, wait: impl FnOnce()) -> fs::Result<Lock> {
-        let path = self.dir.join(format!("run-{}", &key.to_string()[..16]));
-        if let Some(lock) = Lock::try_exclusive(&path)? {
-            return Ok(lock);
-        }
-        wait();
-        Lock::exclusive_at_last(&path)
-    }
 }
 
 /// Opens the manifest of a store that this process can't write. While others write, their log is read; when nobody does, there is
