@@ -115,14 +115,13 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 10] = [
+const OVER_BUDGET: [&str; 9] = [
     "cli/serve.rs run:",
     "ops/doctor/mod.rs:",
     "intake/mod.rs:",
     "intake/mod.rs import_on:",
     "intake/mod.rs stage_all:",
     "keep/publish.rs:",
-    "ops/rebuild.rs:",
     "server/files.rs:",
     "view/flat.rs:",
     "wheel/accelerator/build.rs bytes:",

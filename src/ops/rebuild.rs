@@ -6,18 +6,19 @@
 //! The new manifest is made under another name and gets its own when it is whole. So nothing can see a part of it (gc would take
 //! every blob that has no entry yet), and a run that is killed leaves nothing behind that the next one doesn't begin anew.
 
+mod old_manifest;
+
 use crate::blobs::{Found, Staging};
 use crate::context::Context;
 use crate::digest::{Blake3, Digests};
 use crate::error::{Error, Result};
 use crate::fs::{self, Signature};
-use crate::manifest::{
-    self, Access, Actor, BlobId, Distribution, Manifest, NewEntry, OperationId, RecordFilter, Transaction,
-};
+use crate::manifest::{self, Access, Actor, BlobId, Distribution, Manifest, NewEntry, RecordFilter, Transaction};
 use crate::name::CollectionName;
 use crate::store::{ExclusiveStore, Store};
 use crate::wheel::{self, DistributionFilename};
 use crate::words::reason;
+use old_manifest::{move_aside, part, refuse_sound, remove_parts};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -30,9 +31,6 @@ use std::time::Duration;
 const BATCH_FILES: usize = 1024;
 /// Who pins what has no place in the collection.
 const OWNER: &str = "rebuild";
-/// A manifest is its file and these beside it.
-const PARTS: [&str; 3] = ["", "-wal", "-shm"];
-
 /// What `rebuild` is told.
 #[derive(Debug, Clone)]
 pub struct RebuildOptions {
@@ -147,45 +145,6 @@ pub fn rebuild(root: &Path, context: &Context<'_>, options: &RebuildOptions) -> 
     fs::rename(&unfinished, &store.manifest_path())?;
     fs::sync_dir(store.root())?;
     Ok(report)
-}
-
-/// Refuses to replace a sound manifest, or one that only a newer program understands.
-fn refuse_sound(store: &ExclusiveStore, force: bool) -> Result<()> {
-    let path = store.manifest_path();
-    if fs::entry(&path)?.is_none_or(|found| !found.is_file() && !leads_to_file(&path)) {
-        return Ok(());
-    }
-    let asked = Manifest::open(&path, Access::Write, Duration::ZERO)
-        .and_then(|manifest| Ok(manifest.complaints()?.is_empty() && !is_only_rebuilt(&manifest)?));
-    match asked {
-        Ok(true) if !force => {
-            let why = "a rebuild would forget collections, history and pins; --force does it";
-            Err(Error::Refused(format!("{} is there and sound: {why}", path.display())))
-        }
-        Ok(_) | Err(manifest::Error::Foreign(_)) => Ok(()),
-        Err(error) if error.is_corrupt() => Ok(()),
-        Err(error @ manifest::Error::Newer { .. }) => Err(error.into()),
-        Err(_) if force => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Tells whether a link leads to a file, or may: one that leads nowhere, or to itself, is no manifest to be kept.
-fn leads_to_file(path: &Path) -> bool {
-    match std::fs::metadata(path) {
-        Ok(found) => found.is_file(),
-        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
-    }
-}
-
-/// Tells whether a manifest has nothing but what a rebuild put there: one that was killed at its very end is run again.
-fn is_only_rebuilt(manifest: &Manifest) -> manifest::Result<bool> {
-    let is_rebuilt = manifest.last_operation(["rebuild"; 2])?.is_some_and(|operation| operation.number() == 1);
-    let is_changed = manifest.operation(OperationId::from_number(2))?.is_some()
-        || manifest.collections()?.len() > 1
-        || !manifest.views()?.is_empty()
-        || manifest.pins(None)?.iter().any(|pin| pin.owner != OWNER);
-    Ok(is_rebuilt && !is_changed)
 }
 
 /// Reads all blobs and inserts what they are, in one transaction.
@@ -369,48 +328,4 @@ fn enter(
         report.revision = 1;
     }
     Ok(())
-}
-
-/// Moves the old manifest aside with its log, durably; returns where it is now. The parts keep a name in common, so that SQLite
-/// can still read them together.
-fn move_aside(store: &ExclusiveStore) -> Result<Option<PathBuf>> {
-    const ASIDE: &str = "manifest.sqlite.damaged-";
-    let path = store.manifest_path();
-    let is_whole = fs::entry(&path)?.is_some();
-    let mut last = 0;
-    for name in fs::names(store.root())? {
-        let rest = name.to_str().and_then(|name| name.strip_prefix(ASIDE));
-        let number = rest.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
-        last = last.max(number.unwrap_or(0));
-    }
-    // A log without its manifest belongs to the one that a killed run moved last.
-    let mut target = store.root().join(format!("{ASIDE}{}", if is_whole { last + 1 } else { last.max(1) }));
-    for suffix in &PARTS[1..] {
-        let is_taken = fs::entry(&part(&path, suffix))?.is_some() && fs::entry(&part(&target, suffix))?.is_some();
-        if is_taken && !is_whole {
-            target = store.root().join(format!("{ASIDE}{}", last + 1));
-        }
-    }
-    for suffix in PARTS {
-        let from = part(&path, suffix);
-        if fs::entry(&from)?.is_some() && !fs::rename_new(&from, &part(&target, suffix))? {
-            let taken = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-            return Err(fs::Error::at("move aside", &from)(taken).into());
-        }
-    }
-    fs::sync_dir(store.root())?;
-    Ok(is_whole.then_some(target))
-}
-
-fn remove_parts(path: &Path) -> Result<()> {
-    for suffix in PARTS {
-        fs::remove_file(&part(path, suffix))?;
-    }
-    Ok(())
-}
-
-fn part(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
