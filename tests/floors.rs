@@ -115,9 +115,8 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 9] = [
+const OVER_BUDGET: [&str; 8] = [
     "cli/serve.rs run:",
-    "ops/doctor/mod.rs:",
     "intake/mod.rs:",
     "intake/mod.rs import_on:",
     "intake/mod.rs stage_all:",
