@@ -4,114 +4,32 @@
 //! BLAKE3 digest, never by anything that a client wrote, and looked at before they go out: a stat, and the bytes where the stat is
 //! another than the known one. What was decided is remembered until the manifest changes, so that a hot file costs no SQL.
 
-use super::access::{self, Readable};
-use super::answer::{Body, USUAL_HEADERS, describe, failure, plain, set, sign, unavailable, without_bytes};
-use super::bounded_cache::BoundedCache;
+mod bytes;
+mod known;
+mod of_remote;
+
+pub(super) use known::Files;
+pub(super) use of_remote::unhashed;
+
+use super::answer::{failure, plain, set, unavailable, without_bytes};
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
-use super::counters::Tally;
 use super::endpoint::{Endpoint, FileAddress};
-use super::flow::{FeedReader, Status, Trouble};
-use super::{Answer, Request, Server, discretion, feed, near, redirect, sidecars};
-use crate::blobs::Blobs;
-use crate::catalog::view_contents::Shown;
-use crate::digest::{Blake3, Sha256};
+use super::{Answer, Request, Server, feed, near, redirect, sidecars};
 use crate::error::Result;
-use crate::fs::{self, Signature};
-use crate::manifest::{BlobId, Entry};
-use crate::name::CollectionName;
-use crate::store::Store;
-use crate::supply::Offer;
-use crate::supply::listing::{Ask, Asking, Recall, Sought, ViewFile};
-use crate::wheel::DistributionFilename;
-use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use std::collections::HashSet;
-use std::fs::Metadata;
-use std::ops::Range;
-use std::path::Path;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use crate::manifest::Entry;
+use ::bytes::Bytes;
+use bytes::{Looked, body};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::{HeaderValue, Method, StatusCode};
+use known::{FileDecision, find};
+use of_remote::of_remote;
+use std::sync::PoisonError;
 
-/// So many decisions are remembered.
-const MAX_KNOWN: usize = 4096;
-/// So many bytes of small files are remembered, too: opening, reading and closing one takes longer than all else about it.
-const MAX_SMALL_BYTES: usize = 8 << 20;
 /// What the path of a sidecar has after the file's (PEP 658).
 const METADATA: &str = ".metadata";
 /// A file of at most this size is small.
 const SMALL_BYTES: u64 = 32 << 10;
-/// One of at least this size is given while it comes from the share; smaller ones are here at once.
-const LARGE_BYTES: u64 = 1 << 20;
-/// So long a client waits for the share's first bytes, and then for more as they come.
-const PATIENCE: Duration = Duration::from_secs(45);
-
-/// A file's address, and the one view that counts for whoever may read no other.
-type FileKey = (FileAddress, Option<CollectionName>);
-
-/// What is remembered of files.
-#[derive(Debug)]
-pub(super) struct Files {
-    blobs: Blobs,
-    known: BoundedCache<FileKey, Arc<FileDecision>>,
-    /// The same by the paths that were asked for, so that a hot file's path isn't parsed again.
-    paths: BoundedCache<Box<str>, Arc<FileDecision>>,
-    /// A version of the manifest, and all views' stamp at it.
-    stamp: Mutex<Option<(i64, u64)>>,
-    small: BoundedCache<Blake3, Bytes>,
-}
-
-/// What was decided of a file.
-#[derive(Debug)]
-struct FileDecision {
-    /// The manifest's version at which it was last known to hold.
-    version: AtomicI64,
-    /// What all views' stamp was before it was decided.
-    stamp: u64,
-    filename: String,
-    blob: BlobId,
-    blake3: Blake3,
-    size: u64,
-    modified: i64,
-    etag: String,
-    /// What every answer with its bytes tells.
-    headers: HeaderMap,
-    metadata: Option<Sha256>,
-    tally: Arc<Tally>,
-    /// The stat of the file whose bytes are known to be right.
-    signature: Mutex<Option<Signature>>,
-    /// The day on which it was last noted as used.
-    used_day: AtomicI64,
-}
-
-impl Files {
-    /// Takes the store's folder.
-    pub(super) fn new(root: &Path) -> Self {
-        Self {
-            blobs: Blobs::new(root),
-            known: BoundedCache::of_things(MAX_KNOWN),
-            paths: BoundedCache::of_things(MAX_KNOWN),
-            stamp: Mutex::default(),
-            small: BoundedCache::of_bytes(MAX_SMALL_BYTES, SMALL_BYTES as usize / 4, Bytes::len),
-        }
-    }
-
-    /// Tells whether a decision still holds, as far as that is known without SQL.
-    fn holds(&self, known: &FileDecision, version: i64) -> bool {
-        if known.version.load(Relaxed) == version {
-            return true;
-        }
-        // Whoever has the lock may be asking the manifest.
-        let is_same = self.stamp.try_lock().is_ok_and(|stamp| *stamp == Some((version, known.stamp)));
-        if is_same {
-            known.version.store(version, Relaxed);
-        }
-        is_same
-    }
-}
 
 /// Answers with a file's bytes, or a part of them, or its METADATA.
 pub(super) fn file(server: &Server, request: &Request, address: &FileAddress) -> Answer {
@@ -155,29 +73,6 @@ pub(super) fn at_hand(server: &Server, request: &Request) -> Option<Answer> {
     if is_looked_at { give(server, request, &known).ok()?.filter(|answer| !is_damaged(answer)) } else { None }
 }
 
-impl FileDecision {
-    fn of(server: &Server, entry: Entry, version: i64, stamp: u64) -> Self {
-        let etag = format!("\"{}\"", entry.sha256);
-        let of = Representation { etag: &etag, modified: Some(entry.uploaded_at), size: Some(entry.size) };
-        let metadata = entry.sidecar();
-        Self {
-            headers: headers(&of),
-            version: AtomicI64::new(version),
-            stamp,
-            filename: entry.filename,
-            blob: entry.blob,
-            blake3: entry.blake3,
-            size: entry.size,
-            modified: entry.uploaded_at,
-            etag,
-            metadata,
-            tally: server.counters.tally(entry.collection.as_str(), ""),
-            signature: Mutex::default(),
-            used_day: AtomicI64::new(i64::MIN),
-        }
-    }
-}
-
 /// Makes an answer of what came of looking for a file.
 pub(super) fn given_or(given: Result<Option<Answer>>) -> Answer {
     given.map_or_else(|error| failure(&error), |given| given.unwrap_or_else(nothing))
@@ -194,101 +89,6 @@ fn is_damaged(answer: &Answer) -> bool {
 /// Answers with a file that the store has.
 pub(super) fn local(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
     if address.is_metadata { metadata(server, request, address) } else { whole(server, request, address) }
-}
-
-/// Answers with a file that the store has not, or not under its digest, and a remote lists.
-fn of_remote(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
-    let sought = {
-        let store = server.stores.borrow()?;
-        let readable = access::readable(server, request)?;
-        let views = views(&store, address, &readable)?;
-        let recall = Recall::default();
-        let mut ask = server.ask(&store);
-        if address.view.is_none() && is_own(&store, &address.filename)? {
-            ask.asking = Asking::Remembered(&recall);
-        }
-        let sought = ask.seek(&views, address.sha256.as_ref(), &address.filename)?;
-        if let (true, Sought::Listed(ViewFile::Remote(offer))) = (address.is_metadata, &sought) {
-            let offers = disputed(ask, &views, address, offer)?;
-            if !offers.is_empty() {
-                return feed::whole_for_metadata(server, request, address, offers);
-            }
-        }
-        sought
-    };
-    match sought {
-        Sought::Listed(ViewFile::Remote(offer)) => feed::answer(server, request, address, *offer),
-        Sought::Listed(ViewFile::Local(entry)) if address.sha256.is_none() => {
-            unhashed(server, request, address, &entry.sha256)
-        }
-        Sought::Listed(ViewFile::Local(_)) | Sought::Nowhere => Ok(None),
-        Sought::Unavailable(notes) => Ok(Some(discretion::unasked(server, request, &notes)?)),
-    }
-}
-
-/// Returns all offers of a file if remotes of several views tell other METADATA of it: an address without a view doesn't say which of
-/// them is believed, and the file itself, which its digest vouches for, settles it.
-fn disputed(ask: Ask<'_>, views: &[Shown], address: &FileAddress, first: &Offer) -> Result<Vec<Offer>> {
-    let (mut offers, recall) = (vec![first.clone()], Recall::default());
-    let announced = |offer: &Offer| offer.file.sidecar.and_then(|sidecar| sidecar.sha256);
-    for view in views {
-        let ask = Ask { asking: Asking::Remembered(&recall), ..ask };
-        let sought = ask.seek(std::slice::from_ref(view), address.sha256.as_ref(), &address.filename)?;
-        if let Sought::Listed(ViewFile::Remote(offer)) = sought
-            && offers.iter().all(|known| known.remote.id != offer.remote.id)
-        {
-            offers.push(*offer);
-        }
-    }
-    let is_disputed = offers.iter().any(|offer| announced(offer) != announced(first));
-    Ok(if is_disputed { offers } else { Vec::new() })
-}
-
-/// Tells whether a collection owns a file's project: whoever may not read that collection, and the remotes of others, needn't hear of
-/// the name. A remote that has it, too, is known by its pages.
-fn is_own(store: &Store, filename: &str) -> Result<bool> {
-    let Ok(name) = DistributionFilename::parse(filename) else { return Ok(false) };
-    let (rows, project) = (store.manifest.read()?, name.project());
-    if rows.reservations(None)?.iter().any(|reservation| reservation.pattern.matches(project)) {
-        return Ok(true);
-    }
-    for collection in rows.collections()? {
-        if rows.owned_project(collection.id, project)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Answers with a file of the store, asked for at an address without a digest: that may give other bytes tomorrow.
-pub(super) fn unhashed(
-    server: &Server,
-    request: &Request,
-    address: &FileAddress,
-    sha256: &Sha256,
-) -> Result<Option<Answer>> {
-    let mut answer = local(server, request, &FileAddress { sha256: Some(*sha256), ..address.clone() })?;
-    if let Some(answer) = answer.as_mut().filter(|answer| answer.status() != StatusCode::TEMPORARY_REDIRECT) {
-        set(answer, CACHE_CONTROL, "no-cache");
-    }
-    Ok(answer)
-}
-
-/// Returns the views that may list a file: those of remotes are asked for that.
-fn views(store: &Store, address: &FileAddress, readable: &Readable) -> Result<Vec<Shown>> {
-    if let Some(view) = &address.view {
-        return Ok(vec![view.shown()]);
-    }
-    if let Readable::Only(name) = readable {
-        return Ok(vec![Shown::known(name.clone())]);
-    }
-    let rows = store.manifest.read()?;
-    let mut names: Vec<CollectionName> = rows.remotes()?.into_iter().map(|row| row.collection_name).collect();
-    names.extend(rows.collections()?.into_iter().map(|row| row.name));
-    names.extend(rows.variants()?.into_iter().map(|row| row.name));
-    let mut known = HashSet::new();
-    names.retain(|name| known.insert(name.clone()));
-    Ok(names.into_iter().map(Shown::known).collect())
 }
 
 /// Answers with a file, or its METADATA, that was found otherwise than by its address.
@@ -319,7 +119,7 @@ fn elsewhere(server: &Server, request: &Request, known: &FileDecision) -> Result
         return Ok(Some(redirect::about(known.headers.clone())));
     }
     if !matches!(verdict, Verdict::Part(range) if range.start > 0) {
-        count(server, known);
+        known.count(server);
     }
     Ok(Some(redirect::to(server, &address)))
 }
@@ -350,7 +150,7 @@ fn give(server: &Server, request: &Request, known: &FileDecision) -> Result<Opti
         }
     };
     if *request.method() == Method::GET && range.start == 0 {
-        count(server, known);
+        known.count(server);
     }
     let mut answer = Answer::new(body);
     answer.headers_mut().clone_from(&known.headers);
@@ -360,20 +160,6 @@ fn give(server: &Server, request: &Request, known: &FileDecision) -> Result<Opti
         set(&mut answer, CONTENT_RANGE, &format!("bytes {}-{}/{}", range.start, range.end - 1, known.size));
     }
     Ok(Some(answer))
-}
-
-/// Returns what every answer with a file's bytes tells.
-fn headers(of: &Representation<'_>) -> HeaderMap {
-    let mut answer = Answer::new(Body::Bytes(Bytes::new()));
-    answer.headers_mut().reserve(USUAL_HEADERS);
-    describe(&mut answer, of);
-    set(&mut answer, CONTENT_TYPE, "application/octet-stream");
-    if let Some(size) = of.size {
-        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
-    }
-    // It is set again on the way out; where it has its place, the map needs not grow.
-    sign(answer.headers_mut());
-    answer.into_parts().0.headers
 }
 
 fn metadata(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Answer>> {
@@ -405,135 +191,4 @@ const NOTHING: &str = "there is no such file";
 
 fn nothing() -> Answer {
     plain(StatusCode::NOT_FOUND, NOTHING)
-}
-
-/// Finds what the store has of a file that a view lists.
-fn find(server: &Server, request: &Request, address: &FileAddress) -> Result<Option<Arc<FileDecision>>> {
-    let only = match access::readable(server, request)? {
-        Readable::Only(name) if address.view.is_none() => Some(name),
-        _ => None,
-    };
-    let key = (address.clone(), only);
-    // Taken first: what changes while it is being decided makes the decision an old one.
-    let version = server.stores.version()?;
-    let stamp = stamp(server, version)?;
-    let remembered = server.files.known.get(&key).filter(|known| known.stamp == stamp);
-    if let Some(known) = remembered {
-        known.version.store(version, Relaxed);
-        return Ok(Some(known));
-    }
-    let store = server.stores.borrow()?;
-    let Some(entry) = decide(&store, address, key.1.as_ref())? else { return Ok(None) };
-    let known = Arc::new(FileDecision::of(server, entry, version, stamp));
-    server.files.known.insert(key, known.clone());
-    Ok(Some(known))
-}
-
-/// Returns all views' stamp at a version of the manifest. It is found once, and the others wait for it: most of what moves the
-/// manifest's version are counts, which decide nothing.
-fn stamp(server: &Server, version: i64) -> Result<u64> {
-    let mut known = server.files.stamp.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((at, stamp)) = *known
-        && at == version
-    {
-        return Ok(stamp);
-    }
-    let stamp = crate::supply::listing::stamp_of_all(&*server.stores.borrow()?)?;
-    *known = Some((version, stamp));
-    Ok(stamp)
-}
-
-/// Decides whether a file is given: what is listed is, and nothing else.
-fn decide(store: &Store, address: &FileAddress, only: Option<&CollectionName>) -> Result<Option<Entry>> {
-    let Some(sha256) = &address.sha256 else { return Ok(None) };
-    match &address.view {
-        Some(view) => crate::catalog::listed_file::find_listed(store, &view.shown(), sha256, &address.filename),
-        None => crate::catalog::listed_file::find_listed_anywhere(
-            store,
-            only.map(std::slice::from_ref),
-            sha256,
-            &address.filename,
-        ),
-    }
-}
-
-/// What came of looking for a file's bytes.
-enum Looked {
-    /// These are they, or will be.
-    Body(Body),
-    /// They are missing or wrong, which is recorded.
-    Bad,
-    /// They can't be fetched just now.
-    Failed(Trouble),
-}
-
-/// Returns a range of a file's bytes; of a file that isn't here none, if only its headers are wanted.
-fn body(server: &Server, known: &FileDecision, range: &Range<u64>, is_head: bool) -> Result<Looked> {
-    let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
-    let last = *right();
-    let is_right = |found: &Metadata| {
-        last.is_some_and(|last| Signature::of(found).is_recorded(Some(last.inode), last.size, Some(last.modified_ns)))
-    };
-    let is_small = known.size <= SMALL_BYTES;
-    if is_small
-        && let Some(bytes) = server.files.small.get(&known.blake3)
-        && server.files.blobs.stat(&known.blake3)?.is_some_and(|found| is_right(&found))
-    {
-        return Ok(Looked::Body(Body::Bytes(part(&bytes, range))));
-    }
-    let opened = server.files.blobs.open(&known.blake3).ok();
-    let file = match opened.filter(|file| file.metadata().is_ok_and(|found| is_right(&found))) {
-        Some(file) => file,
-        None => {
-            if let Some(coming) = coming(server, known, range, is_head)? {
-                return Ok(coming);
-            }
-            let found = crate::keep::health::open_blob(&*server.stores.borrow()?, &known.blake3)?;
-            let Some((file, signature)) = found else { return Ok(Looked::Bad) };
-            *right() = Some(signature);
-            file
-        }
-    };
-    let mut bytes = vec![0; if is_small { known.size as usize } else { 0 }];
-    if is_small && fs::read_at_hand(&file, 0, &mut bytes) {
-        let bytes = Bytes::from(bytes);
-        server.files.small.insert(known.blake3, bytes.clone());
-        return Ok(Looked::Body(Body::Bytes(part(&bytes, range))));
-    }
-    Ok(Looked::Body(Body::File(file, range.clone())))
-}
-
-/// Returns a range of a file that the share has, while it comes; `None`: it is looked for otherwise.
-fn coming(server: &Server, known: &FileDecision, range: &Range<u64>, is_head: bool) -> Result<Option<Looked>> {
-    let is_large = known.size >= LARGE_BYTES;
-    if !(is_head || is_large) || !crate::keep::health::is_elsewhere(&*server.stores.borrow()?, &known.blake3)? {
-        return Ok(None);
-    }
-    if is_head {
-        return Ok(Some(Looked::Body(Body::Bytes(Bytes::new()))));
-    }
-    let Some(feed) = server.fetches.open(known.blake3, known.size) else { return Ok(None) };
-    feed.wait(Instant::now() + PATIENCE);
-    Ok(match feed.status() {
-        Status::Running => {
-            let reader = FeedReader::new(feed, Some(range.clone()), Some(known.size));
-            Some(Looked::Body(Body::Feed(reader)))
-        }
-        Status::Done(_) => None,
-        Status::Failed(trouble) => Some(Looked::Failed(trouble)),
-    })
-}
-
-/// Returns a range of bytes that is within them.
-fn part(bytes: &Bytes, range: &Range<u64>) -> Bytes {
-    bytes.slice(range.start as usize..range.end as usize)
-}
-
-/// Counts a file as given.
-fn count(server: &Server, known: &FileDecision) {
-    known.tally.hit();
-    let day = server.now().div_euclid(86_400);
-    if known.used_day.swap(day, Relaxed) != day {
-        server.counters.used(known.blob);
-    }
 }
