@@ -115,8 +115,7 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split. The list only gets shorter.
-const OVER_BUDGET: [&str; 7] = [
-    "cli/serve.rs run:",
+const OVER_BUDGET: [&str; 6] = [
     "intake/mod.rs:",
     "intake/mod.rs import_on:",
     "intake/mod.rs stage_all:",

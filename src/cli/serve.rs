@@ -7,17 +7,18 @@ use super::{End, INTERRUPTED, print, units};
 use clap::ValueEnum;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::{Handle, Signals};
 use std::fs::File;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wcas::error::Result;
 use wcas::name::CollectionName;
 use wcas::ops::destination::Destination;
 use wcas::ops::watch::WatchOptions;
-use wcas::server::http::{self, AccessForm, AccessLog, HttpOptions, Proxies, Tls};
+use wcas::server::http::{self, AccessForm, AccessLog, HttpOptions, Proxies, Stopper, Tls};
 use wcas::server::{
     self, AllowedOrigin, Anonymous, Clock, HostName, Hosts, Origins, Server, ServerOptions, Watching, WriteBack,
 };
@@ -159,69 +160,22 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let anonymous = match args.anonymous {
-        Allowed::Nothing => Anonymous::Nothing,
-        Allowed::Read => Anonymous::Read,
-        Allowed::Upload => Anonymous::Upload,
-    };
     let clock: Clock =
         Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed());
-    let options = ServerOptions {
-        store: root.clone(),
-        anonymous,
-        base_path: args.base_path.clone(),
-        max_upload_bytes: args.max_upload_size,
-        redirect: args.redirect.then_some(args.redirect_for),
-        takes_direct: args.direct_uploads,
-        clock: clock.clone(),
-        random: || super::token::random().map_err(|error| error.to_string()),
-        actor: app.actor().clone(),
-    };
+    let options = server_options(app, &args, &root, clock.clone());
+    let anonymous = options.anonymous;
     let server = Arc::new(Server::new(options, app.new_client(PAGE_DEADLINE))?);
     let deaf = |error| Error::Refused(format!("{} can't be listened on ({error}): say another --listen", args.listen));
     let listener = args.listen.bind().map_err(deaf)?;
     let address = listener.local_addr().map_err(deaf)?;
-    let max_connections = fit(args.max_connections, wcas::fs::raise_open_files());
-    if max_connections < args.max_connections {
-        app.note(&format!("connections are limited to {max_connections}, for this process may open no more files"));
-    }
+    let http = http_options(app, &args, address.ip(), tls);
     if anonymous == Anonymous::Upload && !address.ip().is_loopback() {
         app.warn(&format!("warning: whoever reaches {address} may upload"));
     }
-    let mut watching = watch(app, &args, &root, clock)?;
-    let http = HttpOptions {
-        workers: args.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-        max_connections,
-        max_waiting: WAITING,
-        max_uploads: args.max_uploads.max(1),
-        max_requests: args.max_requests,
-        head_timeout: args.client_timeout.min(HEAD_TIMEOUT),
-        stall_timeout: args.client_timeout,
-        grace: args.grace_time,
-        tls,
-        hosts: Hosts::of(address.ip(), args.allowed_host),
-        origins: Origins(args.allow_origin),
-        proxies: Proxies(args.trust_proxy),
-        access_log: args.access_log.map(|form| AccessLog { form: form.into(), line: Box::new(line) }),
-        complain: Box::new(line),
-    };
+    let watching = watch(app, &args, &root, clock)?;
     let (stopper, stop) = http::stopper();
     app.own_interrupts();
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| Error::Refused(error.to_string()))?;
-    let handle = signals.handle();
-    let heard = std::thread::spawn(move || {
-        let mut first = None;
-        for signal in &mut signals {
-            if first.is_some() {
-                // Asked twice: whoever waits has waited enough.
-                std::process::exit(if signal == SIGINT { INTERRUPTED } else { 1 });
-            }
-            first = Some(signal);
-            stopper.stop();
-            drop(watching.take());
-        }
-        first
-    });
+    let (handle, heard) = stop_on_signals(stopper, watching)?;
     let url = format!("{scheme}://{address}{}/", args.base_path);
     app.report("serve", &Listening { url: url.clone() }, |out| writeln!(out, "{url}"))?;
     let write_back = WriteBack::start(server.clone(), line);
@@ -238,6 +192,67 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         Ok(Some(SIGINT)) => std::process::exit(INTERRUPTED),
         _ => Ok(End::Done),
     }
+}
+
+fn server_options(app: &App, args: &Args, store: &Path, clock: Clock) -> ServerOptions {
+    ServerOptions {
+        store: store.to_owned(),
+        anonymous: match args.anonymous {
+            Allowed::Nothing => Anonymous::Nothing,
+            Allowed::Read => Anonymous::Read,
+            Allowed::Upload => Anonymous::Upload,
+        },
+        base_path: args.base_path.clone(),
+        max_upload_bytes: args.max_upload_size,
+        redirect: args.redirect.then_some(args.redirect_for),
+        takes_direct: args.direct_uploads,
+        clock,
+        random: || super::token::random().map_err(|error| error.to_string()),
+        actor: app.actor().clone(),
+    }
+}
+
+fn http_options(app: &App, args: &Args, address: IpAddr, tls: Option<Tls>) -> HttpOptions {
+    let max_connections = fit(args.max_connections, wcas::fs::raise_open_files());
+    if max_connections < args.max_connections {
+        app.note(&format!("connections are limited to {max_connections}, for this process may open no more files"));
+    }
+    HttpOptions {
+        workers: args.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        max_connections,
+        max_waiting: WAITING,
+        max_uploads: args.max_uploads.max(1),
+        max_requests: args.max_requests,
+        head_timeout: args.client_timeout.min(HEAD_TIMEOUT),
+        stall_timeout: args.client_timeout,
+        grace: args.grace_time,
+        tls,
+        hosts: Hosts::of(address, args.allowed_host.clone()),
+        origins: Origins(args.allow_origin.clone()),
+        proxies: Proxies(args.trust_proxy.clone()),
+        access_log: args.access_log.map(|form| AccessLog { form: form.into(), line: Box::new(line) }),
+        complain: Box::new(line),
+    }
+}
+
+/// Stops the server, and the watching of folders, at the first signal, and the process at the second. The thread tells which came first.
+fn stop_on_signals(stopper: Stopper, mut watching: Option<Watching>) -> Result<(Handle, JoinHandle<Option<i32>>)> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| Error::Refused(error.to_string()))?;
+    let handle = signals.handle();
+    let heard = std::thread::spawn(move || {
+        let mut first = None;
+        for signal in &mut signals {
+            if first.is_some() {
+                // Asked twice: whoever waits has waited enough.
+                std::process::exit(if signal == SIGINT { INTERRUPTED } else { 1 });
+            }
+            first = Some(signal);
+            stopper.stop();
+            drop(watching.take());
+        }
+        first
+    });
+    Ok((handle, heard))
 }
 
 const AFTER_HELP: &str = "The first line on standard output is the URL. A collection's index is at URL/COLLECTION/simple/, uploads go to \
