@@ -58,15 +58,9 @@ impl ElfFile {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let (word, header) = if self.wide { (8, 64) } else { (4, 52) };
+        let (word, header) = (self.word(), if self.wide { 64 } else { 52 });
         let (program, section) = if self.wide { (56, 64) } else { (32, 40) };
-        let mut strings = vec![0];
-        let mut entries: Vec<(u64, u64)> = Vec::new();
-        let named = self.needed.iter().map(|name| (1, *name)).chain(self.soname.map(|name| (14, name)));
-        for (tag, name) in named.chain(self.search_path.map(|path| (29, path))) {
-            entries.push((tag, strings.len() as u64));
-            strings.extend([name.as_bytes(), &[0]].concat());
-        }
+        let (strings, mut entries) = self.dynamic();
         let start = (header + 2 * program + self.filling.len()).next_multiple_of(8);
         let table_len = (entries.len() + 3) * 2 * word;
         let (strings_at, table_at) = match self.names_last {
@@ -79,15 +73,7 @@ impl ElfFile {
             .iter()
             .flat_map(|(tag, value)| [self.number(*tag, word), self.number(*value, word)].concat())
             .collect();
-        let mut names = b"\0.shstrtab\0".to_vec();
-        let places: Vec<u64> = self
-            .sections
-            .iter()
-            .map(|name| {
-                names.extend([name.as_bytes(), &[0]].concat());
-                (names.len() - name.len() - 1) as u64
-            })
-            .collect();
+        let (names, places) = self.section_names();
         let names_at = start + strings.len() + table.len();
         let sections_at = names_at + names.len();
         let count = self.sections.len() + 2;
@@ -107,37 +93,60 @@ impl ElfFile {
         }
         let whole = (sections_at + count * section) as u64;
         for (kind, offset, address, len) in [(1, 0, base, whole), (2, table_at as u64, 0, table.len() as u64)] {
-            let fields = match self.wide {
-                true => [kind << 32 | 4, offset, address, address, len, len, 8].to_vec(),
-                false => [kind, offset, address, address, len, len, 4, 4].to_vec(),
-            };
-            for (index, field) in fields.iter().enumerate() {
-                match (self.wide, index) {
-                    (true, 0) => bytes.extend([self.number(kind, 4), self.number(4, 4)].concat()),
-                    _ => bytes.extend(self.number(*field, word)),
-                }
-            }
+            bytes.extend(self.program_header(kind, offset, address, len));
         }
         bytes.extend(&self.filling);
         bytes.resize(start, 0);
         let parts: [&[u8]; 2] = if self.names_last { [&table, &strings] } else { [&strings, &table] };
         bytes.extend(parts.concat());
         bytes.extend(&names);
-        let mut header = |name: u64, offset: u64, len: u64| {
-            bytes.extend([self.number(name, 4), self.number(1, 4)].concat());
-            for field in [0, 0, offset, len] {
-                bytes.extend(self.number(field, word));
-            }
-            bytes.extend(self.number(0, 8));
-            for field in [1, 0] {
-                bytes.extend(self.number(field, word));
-            }
-        };
-        header(0, 0, 0);
-        header(1, names_at as u64, names.len() as u64);
-        places.iter().for_each(|place| header(*place, 0, 0));
+        bytes.extend(self.section_header(0, 0, 0));
+        bytes.extend(self.section_header(1, names_at as u64, names.len() as u64));
+        bytes.extend(places.iter().flat_map(|place| self.section_header(*place, 0, 0)));
         bytes.extend(&self.last);
         bytes
+    }
+
+    /// Returns the strings of the dynamic table, and its entries that refer to them.
+    fn dynamic(&self) -> (Vec<u8>, Vec<(u64, u64)>) {
+        let (mut strings, mut entries) = (vec![0], Vec::new());
+        let named = self.needed.iter().map(|name| (1, *name)).chain(self.soname.map(|name| (14, name)));
+        for (tag, name) in named.chain(self.search_path.map(|path| (29, path))) {
+            entries.push((tag, strings.len() as u64));
+            strings.extend([name.as_bytes(), &[0]].concat());
+        }
+        (strings, entries)
+    }
+
+    /// Returns the names of the sections, and where in them each begins.
+    fn section_names(&self) -> (Vec<u8>, Vec<u64>) {
+        let (mut names, mut places) = (b"\0.shstrtab\0".to_vec(), Vec::new());
+        for name in &self.sections {
+            places.push(names.len() as u64);
+            names.extend([name.as_bytes(), &[0]].concat());
+        }
+        (names, places)
+    }
+
+    fn program_header(&self, kind: u64, offset: u64, address: u64, len: u64) -> Vec<u8> {
+        let places = [offset, address, address, len, len];
+        let places = places.into_iter().flat_map(|field| self.number(field, self.word()));
+        let head = self.number(kind, 4);
+        match self.wide {
+            true => head.into_iter().chain(self.number(4, 4)).chain(places).chain(self.number(8, 8)).collect(),
+            false => head.into_iter().chain(places).chain(self.number(4, 4)).chain(self.number(4, 4)).collect(),
+        }
+    }
+
+    fn section_header(&self, name: u64, offset: u64, len: u64) -> Vec<u8> {
+        let words =
+            |fields: &[u64]| -> Vec<u8> { fields.iter().flat_map(|field| self.number(*field, self.word())).collect() };
+        let head = [self.number(name, 4), self.number(1, 4)].concat();
+        [head, words(&[0, 0, offset, len]), self.number(0, 8), words(&[1, 0])].concat()
+    }
+
+    fn word(&self) -> usize {
+        if self.wide { 8 } else { 4 }
     }
 
     fn number(&self, number: u64, bytes: usize) -> Vec<u8> {
