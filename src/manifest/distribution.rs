@@ -1,5 +1,6 @@
 //! Rows of distributions: what an index says of bytes under a filename.
 
+use super::entry::in_scope;
 use super::{BlobId, BlobRow, CollectionId, Result, Rows, Scope, Transaction};
 use crate::digest::{Blake3, Sha256};
 use crate::name::ProjectName;
@@ -122,29 +123,12 @@ impl Rows {
         scope: Scope,
         mut show: impl FnMut(Described),
     ) -> Result<()> {
-        macro_rules! select_described {
-            ($scope:literal) => {
-                concat!(
-                    "SELECT d.project, d.version, d.kind = 'wheel', e.yanked IS NOT NULL, d.metadata_sha256 FROM entry e
-                     JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
-                     WHERE e.collection_id = ?1 AND ",
-                    $scope
-                )
-            };
-        }
-        let mut statement;
-        let mut rows = match scope {
-            Scope::Live => {
-                statement = self.conn.prepare_cached(select_described!("e.removed IS NULL"))?;
-                statement.query([collection])?
-            }
-            Scope::At(revision) => {
-                let sql = select_described!("e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)");
-                statement = self.conn.prepare_cached(sql)?;
-                statement.query((collection, revision))?
-            }
-        };
-        while let Some(row) = rows.next()? {
+        let select = in_scope!(
+            "SELECT d.project, d.version, d.kind = 'wheel', e.yanked IS NOT NULL, d.metadata_sha256 FROM entry e
+             JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+             WHERE e.collection_id = ?1 AND "
+        );
+        self.each_in_scope(select, collection, scope, |row| {
             show(Described {
                 project: row.get(0)?,
                 version: row.get(1)?,
@@ -152,8 +136,8 @@ impl Rows {
                 is_yanked: row.get(3)?,
                 metadata: row.get(4)?,
             });
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Returns the metadata bytes with this digest.

@@ -215,7 +215,43 @@ impl Entry {
     }
 }
 
+/// The two statements of a selection of a collection's entries: of those that are live, and of those of a revision.
+macro_rules! in_scope {
+    ($($select:tt)*) => {
+        [
+            concat!($($select)*, "e.removed IS NULL"),
+            concat!($($select)*, "e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)"),
+        ]
+    };
+}
+pub(super) use in_scope;
+
 impl Rows {
+    /// Shows the rows of a selection, `in_scope`, one by one.
+    pub(super) fn each_in_scope(
+        &self,
+        [live, at]: [&'static str; 2],
+        collection: CollectionId,
+        scope: Scope,
+        mut show: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<()> {
+        let mut statement;
+        let mut rows = match scope {
+            Scope::Live => {
+                statement = self.conn.prepare_cached(live)?;
+                statement.query([collection])?
+            }
+            Scope::At(revision) => {
+                statement = self.conn.prepare_cached(at)?;
+                statement.query((collection, revision))?
+            }
+        };
+        while let Some(row) = rows.next()? {
+            show(row)?;
+        }
+        Ok(())
+    }
+
     fn entries_where(&self, sql: &'static str, params: impl Params) -> Result<Vec<Entry>> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map(params, Entry::from_row)?;
@@ -233,55 +269,25 @@ impl Rows {
 
     /// Shows the entries of a collection one by one, in no order, to who doesn't need them all at once.
     pub fn each_entry(&self, collection: CollectionId, scope: Scope, mut show: impl FnMut(Entry)) -> Result<()> {
-        let mut statement;
-        let mut rows = match scope {
-            Scope::Live => {
-                let sql = select_entries!("WHERE e.collection_id = ?1 AND e.removed IS NULL");
-                statement = self.conn.prepare_cached(sql)?;
-                statement.query([collection])?
-            }
-            Scope::At(revision) => {
-                let sql = select_entries!(
-                    "WHERE e.collection_id = ?1 AND e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)"
-                );
-                statement = self.conn.prepare_cached(sql)?;
-                statement.query((collection, revision))?
-            }
-        };
-        while let Some(row) = rows.next()? {
+        let select = in_scope!(select_entries!("WHERE e.collection_id = ?1 AND "));
+        self.each_in_scope(select, collection, scope, |row| {
             show(Entry::from_row(row)?);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Returns the projects of a collection's entries, each once, in no order.
     pub fn project_names(&self, collection: CollectionId, scope: Scope) -> Result<Vec<ProjectName>> {
-        macro_rules! select_projects {
-            ($scope:literal) => {
-                concat!(
-                    "SELECT DISTINCT d.project FROM entry e
-                     JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
-                     WHERE e.collection_id = ?1 AND ",
-                    $scope
-                )
-            };
-        }
-        let mut statement;
-        let mut rows = match scope {
-            Scope::Live => {
-                statement = self.conn.prepare_cached(select_projects!("e.removed IS NULL"))?;
-                statement.query([collection])?
-            }
-            Scope::At(revision) => {
-                let sql = select_projects!("e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)");
-                statement = self.conn.prepare_cached(sql)?;
-                statement.query((collection, revision))?
-            }
-        };
+        let select = in_scope!(
+            "SELECT DISTINCT d.project FROM entry e
+             JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+             WHERE e.collection_id = ?1 AND "
+        );
         let mut names = Vec::new();
-        while let Some(row) = rows.next()? {
+        self.each_in_scope(select, collection, scope, |row| {
             names.push(row.get(0)?);
-        }
+            Ok(())
+        })?;
         Ok(names)
     }
 
