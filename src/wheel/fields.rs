@@ -1,26 +1,29 @@
-//! What METADATA says of a project to people: every field, and the description.
+//! METADATA for programs that want every field, as it stands there, and the description; people get [`particulars`](super::particulars).
 
 use super::metadata::headers;
 use std::collections::BTreeMap;
 
 /// All fields of METADATA, and its description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct About {
+pub struct Fields {
     /// The values of each field, by its name in lower case, in their order.
     fields: BTreeMap<String, Vec<String>>,
     /// What stands below the fields.
     body: Option<String>,
 }
 
-impl About {
+impl Fields {
     /// Reads METADATA or PKG-INFO; what is no UTF-8 becomes replacement characters.
     pub fn read(bytes: &[u8]) -> Self {
         let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, value) in headers(bytes) {
+        let mut headers = headers(bytes);
+        for (name, value) in headers.by_ref() {
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();
             fields.entry(name).or_default().push(String::from_utf8_lossy(&value).trim().to_owned());
         }
-        Self { fields, body: body(bytes) }
+        let body = String::from_utf8_lossy(headers.body());
+        let body = (!body.trim().is_empty()).then(|| body.into_owned());
+        Self { fields, body }
     }
 
     /// Returns a field's first value; an empty one, or the word UNKNOWN, which old tools wrote, is none.
@@ -46,40 +49,25 @@ impl About {
     }
 }
 
-/// Returns what stands below the first empty line.
-fn body(bytes: &[u8]) -> Option<String> {
-    let mut rest = bytes;
-    loop {
-        let end = rest.iter().position(|byte| *byte == b'\n')?;
-        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-        rest = &rest[end + 1..];
-        if line.is_empty() {
-            break;
-        }
-    }
-    let text = String::from_utf8_lossy(rest);
-    (!text.trim().is_empty()).then(|| text.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn all_fields_and_the_description_are_there() {
-        let about = About::read(
+        let fields = Fields::read(
             b"Metadata-Version: 2.4\r\nName: Demo\r\nAuthor: UNKNOWN\r\nClassifier: A\r\nclassifier: B\r\n\
               Project-URL: Source, https://code.example/a,b\r\nProject-URL: none\r\nLicense: \xff\r\n\r\n# Demo\r\n\r\nText: x\r\n",
         );
         assert_eq!(
-            (about.one("name"), about.one("author"), about.one("license")),
+            (fields.one("name"), fields.one("author"), fields.one("license")),
             (Some("Demo"), None, Some("\u{fffd}"))
         );
-        assert_eq!(about.all("classifier"), ["A", "B"]);
-        assert_eq!(about.urls(), BTreeMap::from([("Source", "https://code.example/a,b")]));
-        assert_eq!(about.description(), Some("# Demo\r\n\r\nText: x\r\n"));
-        assert_eq!(About::read(b"Name: a\nDescription: b\n  c\n").description(), Some("b c"));
-        assert_eq!(About::read(b"Name: a\n\n\n").description(), None);
-        assert_eq!(About::read(b""), About::default());
+        assert_eq!(fields.all("classifier"), ["A", "B"]);
+        assert_eq!(fields.urls(), BTreeMap::from([("Source", "https://code.example/a,b")]));
+        assert_eq!(fields.description(), Some("# Demo\r\n\r\nText: x\r\n"));
+        assert_eq!(Fields::read(b"Name: a\nDescription: b\n  c\n").description(), Some("b c"));
+        assert_eq!(Fields::read(b"Name: a\n\n\n").description(), None);
+        assert_eq!(Fields::read(b""), Fields::default());
     }
 }

@@ -3,10 +3,10 @@
 //! Reads wheels and sdists, judges them, and never writes. [`read`] is the gate: a file whose name and contents tell
 //! different stories does not pass. Unpacking, digests and where files are kept are the business of other modules.
 
-pub mod about;
 pub mod accelerator;
 mod check;
 pub mod compare;
+pub mod fields;
 pub mod filename;
 mod format;
 pub mod guess;

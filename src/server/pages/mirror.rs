@@ -13,7 +13,7 @@ use crate::server::{Answer, Request, Server, discretion};
 use crate::store::Store;
 use crate::supply::listing::{Listed as ListedProject, ViewFile};
 use crate::wheel::DistributionFilename;
-use crate::wheel::about::About;
+use crate::wheel::fields::Fields;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -96,16 +96,16 @@ fn info(
         ..LegacyInfo::default()
     };
     Ok(match bytes {
-        Some(bytes) => said(&About::read(&bytes), info),
+        Some(bytes) => said(&Fields::read(&bytes), info),
         None => info,
     })
 }
 
 /// Adds what METADATA says.
-fn said(about: &About, info: LegacyInfo) -> LegacyInfo {
-    let one = |name: &str| about.one(name).map(str::to_owned);
-    let all = |name: &str| Some(about.all(name).to_vec()).filter(|values| !values.is_empty());
-    let urls = about.urls().into_iter().map(|(label, url)| (label.to_owned(), url.to_owned()));
+fn said(fields: &Fields, info: LegacyInfo) -> LegacyInfo {
+    let one = |name: &str| fields.one(name).map(str::to_owned);
+    let all = |name: &str| Some(fields.all(name).to_vec()).filter(|values| !values.is_empty());
+    let urls = fields.urls().into_iter().map(|(label, url)| (label.to_owned(), url.to_owned()));
     LegacyInfo {
         summary: one("summary"),
         requires_dist: all("requires-dist"),
@@ -117,14 +117,14 @@ fn said(about: &About, info: LegacyInfo) -> LegacyInfo {
         license: one("license"),
         license_expression: one("license-expression"),
         license_files: all("license-file"),
-        classifiers: about.all("classifier").to_vec(),
+        classifiers: fields.all("classifier").to_vec(),
         keywords: one("keywords"),
         home_page: one("home-page"),
         download_url: one("download-url"),
         project_urls: Some(urls.collect()).filter(|urls: &BTreeMap<_, _>| !urls.is_empty()),
         platform: one("platform"),
         dynamic: all("dynamic"),
-        description: about.description().unwrap_or_default().to_owned(),
+        description: fields.description().unwrap_or_default().to_owned(),
         description_content_type: one("description-content-type"),
         ..info
     }
