@@ -1,5 +1,7 @@
 //! Drawings: shares of a whole, and rates by day. Each has a text alternative; the numbers stand beside it on the page.
 
+use super::frame::Column::{Number, Text};
+use super::frame::table_with;
 use super::words;
 use crate::ops::overview::DayLookups;
 use maud::{Markup, html};
@@ -72,29 +74,20 @@ pub(super) fn days(days: &BTreeMap<i64, DayLookups>, today: i64, count: i64) -> 
 }
 
 fn table(days: &BTreeMap<i64, DayLookups>) -> Markup {
-    html! {
-        table {
-            caption { "Days with lookups, newest first" }
-            thead {
+    let columns = [Text("Day"), Number("Found"), Number("Not found"), Number("Rate"), Number("Came in")];
+    table_with(
+        "Days with lookups, newest first",
+        &columns,
+        html! {
+            @for (day, counts) in days.iter().rev() {
                 tr {
-                    th scope="col" { "Day" }
-                    th.n scope="col" { "Found" }
-                    th.n scope="col" { "Not found" }
-                    th.n scope="col" { "Rate" }
-                    th.n scope="col" { "Came in" }
+                    th scope="row" { time datetime=(words::day(*day)) { (words::day(*day)) } }
+                    td.n { (words::number(counts.hits)) }
+                    td.n { (words::number(counts.misses)) }
+                    td.n { (words::percent(counts.hits, counts.hits + counts.misses)) }
+                    td.n { (words::number(counts.stores)) }
                 }
             }
-            tbody {
-                @for (day, counts) in days.iter().rev() {
-                    tr {
-                        th scope="row" { time datetime=(words::day(*day)) { (words::day(*day)) } }
-                        td.n { (words::number(counts.hits)) }
-                        td.n { (words::number(counts.misses)) }
-                        td.n { (words::percent(counts.hits, counts.hits + counts.misses)) }
-                        td.n { (words::number(counts.stores)) }
-                    }
-                }
-            }
-        }
-    }
+        },
+    )
 }

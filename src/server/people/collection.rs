@@ -1,6 +1,7 @@
 //! `/{view}/`: what the view is, how clients use it, its projects, and what happened to it.
 
-use super::frame::{Page, root, scrolling};
+use super::frame::Column::{Number, Text};
+use super::frame::{Page, root, scrolling, table_with};
 use super::search::{PAGE, SearchQuery};
 use super::{projects, setup, words};
 use crate::error::Result;
@@ -177,35 +178,32 @@ fn remotes(about: &AboutView, readable: &Readable, now: i64) -> Markup {
     if seen.is_empty() {
         return html! {};
     }
-    let body = html! {
-        table {
-            caption { "In the order in which they are asked" }
-            thead {
+    let columns = [
+        Text("Remote"),
+        Text("Health"),
+        Text("Pulls into"),
+        Text("URL"),
+        Text("Only"),
+        Text("Except"),
+        Text("Last answer"),
+    ];
+    let body = table_with(
+        "In the order in which they are asked",
+        &columns,
+        html! {
+            @for remote in seen {
                 tr {
-                    th scope="col" { "Remote" }
-                    th scope="col" { "Health" }
-                    th scope="col" { "Pulls into" }
-                    th scope="col" { "URL" }
-                    th scope="col" { "Only" }
-                    th scope="col" { "Except" }
-                    th scope="col" { "Last answer" }
+                    th scope="row" { (remote.name) }
+                    td { (super::health(remote.health)) }
+                    td { a href={ "../" (remote.collection) "/" } { (remote.collection) } }
+                    td.text { (remote.settings.url) }
+                    td.wrap { (patterns(&remote.settings.only, "all")) }
+                    td.wrap { (patterns(&remote.settings.except, "none")) }
+                    td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }
                 }
             }
-            tbody {
-                @for remote in seen {
-                    tr {
-                        th scope="row" { (remote.name) }
-                        td { (super::health(remote.health)) }
-                        td { a href={ "../" (remote.collection) "/" } { (remote.collection) } }
-                        td.text { (remote.settings.url) }
-                        td.wrap { (patterns(&remote.settings.only, "all")) }
-                        td.wrap { (patterns(&remote.settings.except, "none")) }
-                        td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }
-                    }
-                }
-            }
-        }
-    };
+        },
+    );
     html! { h2 { "Remotes" } (scrolling("remotes", "Remotes", body)) }
 }
 
@@ -229,21 +227,20 @@ fn history(view: &ViewName, about: &AboutView, is_all: bool, now: i64) -> Markup
 }
 
 fn snapshots(view: &ViewName, snapshots: &[SnapshotRow], now: i64) -> Markup {
-    html! {
-        table {
-            caption { "Revisions that are kept under a name, with their own pages" }
-            thead { tr { th scope="col" { "Name" } th.n scope="col" { "Revision" } th scope="col" { "Made" } } }
-            tbody {
-                @for snapshot in snapshots {
-                    tr {
-                        th scope="row" { a href={ "../" (view.name) "@" (snapshot.name) "/" } { (snapshot.name) } }
-                        td.n { (snapshot.revision) }
-                        td { (words::time(snapshot.created_at, now)) }
-                    }
+    let columns = [Text("Name"), Number("Revision"), Text("Made")];
+    table_with(
+        "Revisions that are kept under a name, with their own pages",
+        &columns,
+        html! {
+            @for snapshot in snapshots {
+                tr {
+                    th scope="row" { a href={ "../" (view.name) "@" (snapshot.name) "/" } { (snapshot.name) } }
+                    td.n { (snapshot.revision) }
+                    td { (words::time(snapshot.created_at, now)) }
                 }
             }
-        }
-    }
+        },
+    )
 }
 
 fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bool, now: i64) -> Markup {

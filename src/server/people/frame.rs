@@ -138,6 +138,32 @@ fn step(href: &str, name: Markup, is_here: bool) -> Markup {
     html! { @if is_here { a href=(href) aria-current="page" { (name) } } @else { a href=(href) { (name) } } }
 }
 
+/// A column of a table, by its heading.
+pub(super) enum Column {
+    Text(&'static str),
+    Number(&'static str),
+}
+
+/// Makes a table of rows: what it is, and what its columns are.
+pub(super) fn table_with(caption: &str, columns: &[Column], rows: Markup) -> Markup {
+    html! {
+        table {
+            caption { (caption) }
+            thead {
+                tr {
+                    @for column in columns {
+                        @match column {
+                            Column::Text(heading) => th scope="col" { (heading) },
+                            Column::Number(heading) => th.n scope="col" { (heading) },
+                        }
+                    }
+                }
+            }
+            tbody { (rows) }
+        }
+    }
+}
+
 /// Puts a table into a region of its own that scrolls sideways, and that the keyboard reaches.
 pub(super) fn scrolling(id: &str, label: &str, table: Markup) -> Markup {
     html! { div.scroll #(id) role="region" aria-label=(label) tabindex="0" { (table) } }

@@ -1,6 +1,7 @@
 //! What collections share, pair by pair, and how the store came to its size.
 
-use super::frame::scrolling;
+use super::frame::Column::{Number, Text};
+use super::frame::{scrolling, table_with};
 use super::{chart, words};
 use crate::error::Result;
 use crate::name::CollectionName;
@@ -130,25 +131,17 @@ fn bar(class: &str, place: usize, y: f64, height: f64) -> Markup {
 }
 
 fn numbers(days: &[HeldAt]) -> Markup {
-    html! {
-        table {
-            caption { "At the end of each day on which something changed, newest first" }
-            thead {
-                tr {
-                    th scope="col" { "Day" }
-                    th.n scope="col" { "Kept" }
-                    th.n scope="col" { "Removed" }
-                    th.n scope="col" { "Saved" }
-                }
+    let columns = [Text("Day"), Number("Kept"), Number("Removed"), Number("Saved")];
+    table_with(
+        "At the end of each day on which something changed, newest first",
+        &columns,
+        html! {
+            @for pair in days.windows(2).rev().filter(|pair| HeldAt { day: pair[1].day, ..pair[0] } != pair[1]) {
+                (line(&pair[1]))
             }
-            tbody {
-                @for pair in days.windows(2).rev().filter(|pair| HeldAt { day: pair[1].day, ..pair[0] } != pair[1]) {
-                    (line(&pair[1]))
-                }
-                @if let Some(first) = days.first() { (line(first)) }
-            }
-        }
-    }
+            @if let Some(first) = days.first() { (line(first)) }
+        },
+    )
 }
 
 fn line(day: &HeldAt) -> Markup {

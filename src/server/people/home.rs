@@ -1,6 +1,7 @@
 //! `/`: what the store holds and saves, how it answers, its remotes, and what happened lately.
 
-use super::frame::{Page, root, scrolling};
+use super::frame::Column::{Number, Text};
+use super::frame::{Page, root, scrolling, table_with};
 use super::{chart, holdings, words};
 use crate::error::Result;
 use crate::manifest::OperationRow;
@@ -80,29 +81,26 @@ fn table_of_names(
             p { "There are none that you may read yet. " code { "wcas import WHEELS --collection NAME" } " makes one." }
         };
     }
-    let body = html! {
-        table {
-            caption { "What each holds, and what it shares with others" }
-            thead {
-                tr {
-                    th scope="col" { "Name" }
-                    th.n scope="col" { "Distributions" }
-                    th.n scope="col" { "Size" }
-                    th.n scope="col" { "Unique" }
-                    th.n scope="col" { "Shared" }
-                    th scope="col" { "Unique and shared" }
-                    th.n scope="col" { "Hit rate" }
-                    th.n scope="col" { "Revision" }
-                }
+    let columns = [
+        Text("Name"),
+        Number("Distributions"),
+        Number("Size"),
+        Number("Unique"),
+        Number("Shared"),
+        Text("Unique and shared"),
+        Number("Hit rate"),
+        Number("Revision"),
+    ];
+    let body = table_with(
+        "What each holds, and what it shares with others",
+        &columns,
+        html! {
+            @for served in names {
+                @let stats = collections.iter().find(|stats| stats.name == served.name);
+                (row_of_name(served, stats.copied(), rate(lookups.get(served.name.as_str()).copied()), largest))
             }
-            tbody {
-                @for served in names {
-                    @let stats = collections.iter().find(|stats| stats.name == served.name);
-                    (row_of_name(served, stats.copied(), rate(lookups.get(served.name.as_str()).copied()), largest))
-                }
-            }
-        }
-    };
+        },
+    );
     html! {
         h2 { "Collections and variants" }
         (scrolling("collections", "Collections and variants", body))
@@ -179,37 +177,34 @@ fn answered(lookups: &BTreeMap<&str, &BTreeMap<i64, DayLookups>>, today: i64) ->
 }
 
 fn table_of_remotes(remotes: &[&RemoteReport], held: &StatsReport, now: i64) -> Markup {
-    let body = html! {
-        table {
-            caption { "The indexes that collections pull from" }
-            thead {
+    let columns = [
+        Text("Remote"),
+        Text("Health"),
+        Text("For"),
+        Text("URL"),
+        Number("Pulled"),
+        Text("Last answer"),
+        Text("Last failure"),
+    ];
+    let body = table_with(
+        "The indexes that collections pull from",
+        &columns,
+        html! {
+            @for remote in remotes {
                 tr {
-                    th scope="col" { "Remote" }
-                    th scope="col" { "Health" }
-                    th scope="col" { "For" }
-                    th scope="col" { "URL" }
-                    th.n scope="col" { "Pulled" }
-                    th scope="col" { "Last answer" }
-                    th scope="col" { "Last failure" }
+                    th scope="row" { (remote.name) }
+                    td { (super::health(remote.health)) }
+                    td { a href={ "./" (remote.collection) "/" } { (remote.collection) } }
+                    td.text { (remote.settings.url) }
+                    @let stats = held.remotes.iter().find(|stats| stats.name == remote.name.as_str());
+                    td.n { (words::bytes(stats.map_or(0, |stats| stats.bytes))) }
+                    td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }
+                    // What it said is for `wcas remote list`.
+                    td { @if let Some(at) = remote.failed_at { (words::time(at, now)) } }
                 }
             }
-            tbody {
-                @for remote in remotes {
-                    tr {
-                        th scope="row" { (remote.name) }
-                        td { (super::health(remote.health)) }
-                        td { a href={ "./" (remote.collection) "/" } { (remote.collection) } }
-                        td.text { (remote.settings.url) }
-                        @let stats = held.remotes.iter().find(|stats| stats.name == remote.name.as_str());
-                        td.n { (words::bytes(stats.map_or(0, |stats| stats.bytes))) }
-                        td { @if let Some(at) = remote.ok_at { (words::time(at, now)) } @else { "none yet" } }
-                        // What it said is for `wcas remote list`.
-                        td { @if let Some(at) = remote.failed_at { (words::time(at, now)) } }
-                    }
-                }
-            }
-        }
-    };
+        },
+    );
     html! { h2 { "Remotes" } (scrolling("remotes", "Remotes", body)) }
 }
 

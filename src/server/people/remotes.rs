@@ -1,6 +1,7 @@
 //! `/_/remotes/`: the indexes that collections pull from, and how they answer.
 
-use super::frame::{Page, root, scrolling};
+use super::frame::Column::{Number, Text};
+use super::frame::{Page, root, scrolling, table_with};
 use super::{holdings, words};
 use crate::error::Result;
 use crate::ops;
@@ -34,33 +35,30 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
 
 /// Shows remotes with what they answered so far.
 pub(super) fn table(remotes: &[&RemoteReport], held: &StatsReport, up: &str, now: i64) -> Markup {
-    let body = html! {
-        table {
-            caption { "Each remote, what it had and had not, and how long it took" }
-            thead {
-                tr {
-                    th scope="col" { "Remote" }
-                    th scope="col" { "Health" }
-                    th scope="col" { "For" }
-                    th scope="col" { "URL" }
-                    th.n scope="col" { "Had it" }
-                    th.n scope="col" { "Had not" }
-                    th.n scope="col" { "Failed" }
-                    th.n scope="col" { "Latency" }
-                    th.n scope="col" { "Pulled" }
-                    th scope="col" { "Last answer" }
-                    th scope="col" { "Last failure" }
-                    th.n scope="col" { "To be sent" }
-                }
+    let columns = [
+        Text("Remote"),
+        Text("Health"),
+        Text("For"),
+        Text("URL"),
+        Number("Had it"),
+        Number("Had not"),
+        Number("Failed"),
+        Number("Latency"),
+        Number("Pulled"),
+        Text("Last answer"),
+        Text("Last failure"),
+        Number("To be sent"),
+    ];
+    let body = table_with(
+        "Each remote, what it had and had not, and how long it took",
+        &columns,
+        html! {
+            @for remote in remotes {
+                @let stats = held.remotes.iter().find(|stats| stats.name == remote.name.as_str());
+                (row(remote, stats.cloned().unwrap_or_default(), up, now))
             }
-            tbody {
-                @for remote in remotes {
-                    @let stats = held.remotes.iter().find(|stats| stats.name == remote.name.as_str());
-                    (row(remote, stats.cloned().unwrap_or_default(), up, now))
-                }
-            }
-        }
-    };
+        },
+    );
     scrolling("remotes", "Remotes", body)
 }
 

@@ -1,7 +1,8 @@
 //! `/_/search/`: projects by name and summary, and files by name or digest, in all that whoever asks may read. Bounded: a page at a time, and
 //! in so much time.
 
-use super::frame::{Page, root, scrolling};
+use super::frame::Column::{Number, Text};
+use super::frame::{Page, root, scrolling, table_with};
 use super::outline::{self, Outline};
 use super::search::{SearchQuery, normalised};
 use super::{file_page, projects, words};
@@ -319,57 +320,51 @@ fn counts(counts: &BTreeMap<CollectionName, (u64, u64)>) -> Markup {
 }
 
 fn table_of_projects(projects: &[&Project]) -> Markup {
-    html! {
-        table {
-            caption { "By how well the name fits, then by summary" }
-            thead {
-                tr { th scope="col" { "Project" } th scope="col" { "Newest" } th scope="col" { "Summary" } th scope="col" { "In" } }
-            }
-            tbody {
-                @for project in projects {
-                    tr {
-                        th scope="row" {
-                            @if let Some(place) = project.places.first() {
-                                a href={ "../../" (place) "/projects/" (project.name) "/" } { (project.name) }
-                            }
+    let columns = [Text("Project"), Text("Newest"), Text("Summary"), Text("In")];
+    table_with(
+        "By how well the name fits, then by summary",
+        &columns,
+        html! {
+            @for project in projects {
+                tr {
+                    th scope="row" {
+                        @if let Some(place) = project.places.first() {
+                            a href={ "../../" (place) "/projects/" (project.name) "/" } { (project.name) }
                         }
-                        td { (project.version) }
-                        td.text { (project.summary) }
-                        td {
-                            @for (at, place) in project.places.iter().enumerate() {
-                                @if at > 0 { ", " }
-                                a href={ "../../" (place) "/projects/" (project.name) "/" } { (place) span.hidden { ": " (project.name) } }
-                            }
+                    }
+                    td { (project.version) }
+                    td.text { (project.summary) }
+                    td {
+                        @for (at, place) in project.places.iter().enumerate() {
+                            @if at > 0 { ", " }
+                            a href={ "../../" (place) "/projects/" (project.name) "/" } { (place) span.hidden { ": " (project.name) } }
                         }
                     }
                 }
             }
-        }
-    }
+        },
+    )
 }
 
 fn table_of_files(files: &[(CollectionName, FoundFile, bool)]) -> Markup {
-    html! {
-        table {
-            caption { "By collection and name" }
-            thead {
-                tr { th scope="col" { "File" } th scope="col" { "In" } th.n scope="col" { "Size" } th scope="col" { "SHA-256" } }
-            }
-            tbody {
-                @for (place, file, is_offered) in files {
-                    tr {
-                        th.text scope="row" {
-                            @let page = if *is_offered { file_page(&file.filename) } else { String::new() };
-                            a href={ "../../" (place) "/projects/" (file.project) "/" (page) } { (file.filename) }
-                        }
-                        td { (place) @if !is_offered { " " span.mark.warn { "not offered there" } } }
-                        td.n { (words::bytes(file.size)) }
-                        td { (super::file::short(&file.sha256)) }
+    let columns = [Text("File"), Text("In"), Number("Size"), Text("SHA-256")];
+    table_with(
+        "By collection and name",
+        &columns,
+        html! {
+            @for (place, file, is_offered) in files {
+                tr {
+                    th.text scope="row" {
+                        @let page = if *is_offered { file_page(&file.filename) } else { String::new() };
+                        a href={ "../../" (place) "/projects/" (file.project) "/" (page) } { (file.filename) }
                     }
+                    td { (place) @if !is_offered { " " span.mark.warn { "not offered there" } } }
+                    td.n { (words::bytes(file.size)) }
+                    td { (super::file::short(&file.sha256)) }
                 }
             }
-        }
-    }
+        },
+    )
 }
 
 #[cfg(test)]

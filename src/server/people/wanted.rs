@@ -1,6 +1,7 @@
 //! `/_/wanted/`: what builders asked caches for in vain.
 
-use super::frame::{Page, root, scrolling};
+use super::frame::Column::{Number, Text};
+use super::frame::{Page, root, scrolling, table_with};
 use super::words;
 use crate::error::Result;
 use crate::ops::builder_index::{WantReport, wanted};
@@ -35,29 +36,20 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
 }
 
 fn table(found: &[WantReport], now: i64) -> Markup {
-    html! {
-        table {
-            caption { "Projects that are asked for in vain" }
-            thead {
+    let columns = [Text("Project"), Text("For"), Number("Times"), Text("First"), Text("Last")];
+    table_with(
+        "Projects that are asked for in vain",
+        &columns,
+        html! {
+            @for want in found {
                 tr {
-                    th scope="col" { "Project" }
-                    th scope="col" { "For" }
-                    th.n scope="col" { "Times" }
-                    th scope="col" { "First" }
-                    th scope="col" { "Last" }
+                    th.text scope="row" { (want.project) }
+                    td { a href={ "../../" (want.variant) "/" } { (want.variant) } }
+                    td.n { (words::number(want.count)) }
+                    td { (words::time(want.first_at, now)) }
+                    td { (words::time(want.last_at, now)) }
                 }
             }
-            tbody {
-                @for want in found {
-                    tr {
-                        th.text scope="row" { (want.project) }
-                        td { a href={ "../../" (want.variant) "/" } { (want.variant) } }
-                        td.n { (words::number(want.count)) }
-                        td { (words::time(want.first_at, now)) }
-                        td { (words::time(want.last_at, now)) }
-                    }
-                }
-            }
-        }
-    }
+        },
+    )
 }
