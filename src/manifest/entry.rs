@@ -1,6 +1,10 @@
 //! Entries: which distributions a collection holds, from which revision until which.
 
+mod scope;
 mod write;
+
+pub use scope::Scope;
+pub(super) use scope::in_scope;
 
 use super::file::state_of_blob;
 use super::{BlobId, CollectionId, Result, Rows, State};
@@ -119,15 +123,6 @@ impl<'a> NewEntry<'a> {
     }
 }
 
-/// Which entries of a collection are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Those that are not removed.
-    Live,
-    /// Those of a revision.
-    At(i64),
-}
-
 macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
@@ -215,43 +210,7 @@ impl Entry {
     }
 }
 
-/// The two statements of a selection of a collection's entries: of those that are live, and of those of a revision.
-macro_rules! in_scope {
-    ($($select:tt)*) => {
-        [
-            concat!($($select)*, "e.removed IS NULL"),
-            concat!($($select)*, "e.added <= ?2 AND (e.removed IS NULL OR e.removed > ?2)"),
-        ]
-    };
-}
-pub(super) use in_scope;
-
 impl Rows {
-    /// Shows the rows of a selection, `in_scope`, one by one.
-    pub(super) fn each_in_scope(
-        &self,
-        [live, at]: [&'static str; 2],
-        collection: CollectionId,
-        scope: Scope,
-        mut show: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
-    ) -> Result<()> {
-        let mut statement;
-        let mut rows = match scope {
-            Scope::Live => {
-                statement = self.conn.prepare_cached(live)?;
-                statement.query([collection])?
-            }
-            Scope::At(revision) => {
-                statement = self.conn.prepare_cached(at)?;
-                statement.query((collection, revision))?
-            }
-        };
-        while let Some(row) = rows.next()? {
-            show(row)?;
-        }
-        Ok(())
-    }
-
     fn entries_where(&self, sql: &'static str, params: impl Params) -> Result<Vec<Entry>> {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map(params, Entry::from_row)?;
