@@ -123,6 +123,12 @@ pub const ELF_DYNAMIC: Budget = bytes("elf-dynamic", MIB, "an ELF file's dynamic
 pub const OSV_RECORD: Budget = bytes("osv-record", 16 * MIB, "a record of a dump of vulnerabilities");
 /// The largest dump of vulnerabilities, unpacked.
 pub const OSV_BYTES: Budget = bytes("osv-bytes", 4096 * MIB, "a dump of vulnerabilities, unpacked");
+/// The records of a dump that are kept: those of projects that the collection has, by their bytes.
+pub const OSV_KEPT: Budget = bytes("osv-kept", 256 * MIB, "a dump's records of projects that are there");
+/// The most of them of one project: each is compared with those before it.
+pub const OSV_PROJECT: Budget = count("osv-project", 10_000, "records of one project in a dump of vulnerabilities");
+/// The most files of a lock file, for each package that has them.
+pub const LOCK_FILES: Budget = count("lock-files", 1_000_000, "files of a lock file's packages");
 /// The most notes of a builder in one wheel.
 pub const BUILD_NOTES: Budget = count("build-notes", 8, "notes of a builder in a wheel");
 
@@ -146,6 +152,22 @@ pub const LEAST_RATE: Budget = bytes("least-rate", 4 * KIB, "a transfer from a r
 
 /// The least that an upload brings, while the server waits for it.
 pub const UPLOAD_RATE: Budget = bytes("upload-rate", 4 * KIB, "an upload in each second of --client-timeout, at least");
+
+/// The most files for which a token was given addresses in a bucket, and that no server has taken yet.
+pub const DIRECT_FILES: Budget =
+    count("direct-files", 1000, "files of one token that may lie in the bucket and were not taken, for a day");
+/// The most bytes of them, as they were announced.
+pub const DIRECT_BYTES: Budget =
+    bytes("direct-bytes", 262_144 * MIB, "such files of one token, as they were announced");
+/// The most pages for people, and documents for mirrors, that are made or on their way at a time; one address has at most as many as it
+/// leaves free.
+pub const WIDE_PAGES: Budget = count(
+    "wide-pages",
+    64,
+    "pages for people and documents for mirrors, until they are sent; half of them for one address",
+);
+/// How many of them read whole collections or projects at a time.
+pub const WIDE_READS: Budget = count("wide-reads", 4, "of those that read whole collections or projects at a time");
 
 /// The most projects that a remote is remembered not to have: those that were asked for last.
 pub const ABSENT_PAGES: Budget = count("absent-pages", 5000, "projects that a remote is remembered not to have");
@@ -204,6 +226,9 @@ pub const ALL: &[&Budget] = &[
     &ELF_DYNAMIC,
     &OSV_RECORD,
     &OSV_BYTES,
+    &OSV_KEPT,
+    &OSV_PROJECT,
+    &LOCK_FILES,
     &BUILD_NOTES,
     &DISK_SPARE,
     &DISK_STEP,
@@ -213,6 +238,10 @@ pub const ALL: &[&Budget] = &[
     &SHARE_FILES,
     &LEAST_RATE,
     &UPLOAD_RATE,
+    &DIRECT_FILES,
+    &DIRECT_BYTES,
+    &WIDE_PAGES,
+    &WIDE_READS,
     &ABSENT_PAGES,
     &FIRST_SEEN,
     &WANTS,

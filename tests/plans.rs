@@ -12,7 +12,7 @@ const LARGE: [&str; 10] =
     ["blob", "distribution", "entry", "file", "hold", "inspection", "metadata", "record", "remote_first_seen", "seen"];
 
 /// The statements that walk one of them: a file, how they begin, and why they may.
-const WALKS: [(&str, &str, &str); 17] = [
+const WALKS: [(&str, &str, &str); 18] = [
     (
         "blob.rs",
         "SELECT b.id",
@@ -25,6 +25,11 @@ const WALKS: [(&str, &str, &str); 17] = [
     ("cache.rs", "SELECT coalesce(sum(size), 0) FROM file", "gc with a size for a node's cache, once a run"),
     ("cache.rs", "WITH shown(id)", "gc with a size for a node's cache, once a run"),
     ("entry.rs", "SELECT c.name AS collection", "the head of statements, which have conditions"),
+    (
+        "entry.rs",
+        "SELECT DISTINCT d.project FROM entry e JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename WHERE e.collection_id = ?1 AND (e.added > ?2",
+        "two revisions are compared, one request at a time: no index tells what came with a revision",
+    ),
     ("file.rs", "SELECT CASE WHEN count(*)", "stats and metrics tell the oldest verification"),
     ("file.rs", "SELECT max(iif(", "the page about health, once in a minute"),
     ("garbage.rs", "UPDATE entry SET removed_at", "gc, once a run"),

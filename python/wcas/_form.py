@@ -15,8 +15,10 @@ class Form:
         text = "".join(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
         self._parts: list[bytes | pathlib.Path] = []
         if path is not None:
+            # As browsers write it: no name ends the quotes or the line. The server refuses what is no file's name.
+            name = path.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
             text += (
-                f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{path.name}"\r\n'
+                f'--{boundary}\r\nContent-Disposition: form-data; name="content"; filename="{name}"\r\n'
                 "Content-Type: application/octet-stream\r\n\r\n"
             )
             self._parts = [text.encode(), path]

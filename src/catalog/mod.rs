@@ -3,6 +3,7 @@
 pub mod at;
 pub mod blocks;
 pub mod builder_rules;
+pub(crate) mod changed;
 pub(crate) mod guard;
 pub mod listed_file;
 pub mod merge;

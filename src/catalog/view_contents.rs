@@ -280,15 +280,28 @@ fn by_project(entries: impl IntoIterator<Item = Entry>) -> impl Iterator<Item = 
 
 /// What a view withholds although a collection has it: the files of projects in quarantine, what is blocked, and variant wheels that are
 /// hidden.
-struct Withholding<'a> {
+pub(super) struct Withholding<'a> {
     collections: Vec<&'a CollectionRow>,
     statuses: Statuses,
     blocks: Blocks,
 }
 
 impl<'a> Withholding<'a> {
-    fn read(rows: &Rows, collections: Vec<&'a CollectionRow>) -> Result<Self> {
+    pub(super) fn read(rows: &Rows, collections: Vec<&'a CollectionRow>) -> Result<Self> {
         Ok(Self { statuses: Statuses::read(rows, &collections)?, blocks: Blocks::read(rows)?, collections })
+    }
+
+    /// Returns what is listed of entries of one collection, which are in the order of their projects.
+    pub(super) fn listed(&self, entries: Vec<Entry>, row: &CollectionRow) -> Vec<Entry> {
+        if self.is_idle() {
+            return entries;
+        }
+        let mut judged = Judged::default();
+        for of_project in by_project(entries) {
+            let fates = of_project.into_iter().map(|entry| (entry, Fate::Listed)).collect();
+            self.judge(fates, |_, _| vec![row], &mut judged);
+        }
+        ShownEntries::new(Vec::new(), judged).entries
     }
 
     /// Tells whether nothing is withheld, and all projects are active.

@@ -17,6 +17,9 @@ fn is_unsafe(c: char) -> bool {
         // Order of writing, invisible characters, separators of lines and paragraphs (Unicode TR 36).
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
         || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        // Others that nothing shows, and that two names may differ in (Default_Ignorable_Code_Point, but for those of emoji).
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}')
+        || matches!(c, '\u{3164}' | '\u{ffa0}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0080}'..='\u{e0fff}')
 }
 
 /// Returns a text with what is not to be shown as escapes: `\n`, `\u{1b}`.
@@ -205,6 +208,7 @@ mod tests {
             ("one\nwcas: two\r", "one\\nwcas: two\\r"),
             ("\u{9b}31m", "\\u{9b}31m"),
             ("safe\u{202e}lhw.\u{2066}x", "safe\\u{202e}lhw.\\u{2066}x"),
+            ("a\u{ad}b\u{3164}\u{e0101}c", "a\\u{ad}b\\u{3164}\\u{e0101}c"),
             ("a\u{200b}b\u{feff}\u{2028}", "a\\u{200b}b\\u{feff}\\u{2028}"),
         ] {
             assert_eq!(escaped(text), shown);

@@ -250,6 +250,18 @@ impl Rows {
         Ok(names)
     }
 
+    /// Returns the projects of a collection of which a file was added or removed after one revision and until another, each once, in order.
+    pub fn projects_changed(&self, collection: CollectionId, after: i64, until: i64) -> Result<Vec<ProjectName>> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT DISTINCT d.project FROM entry e
+             JOIN distribution d ON d.blob_id = e.blob_id AND d.filename = e.filename
+             WHERE e.collection_id = ?1 AND (e.added > ?2 AND e.added <= ?3 OR e.removed > ?2 AND e.removed <= ?3)
+             ORDER BY d.project",
+        )?;
+        let rows = statement.query_map((collection, after, until), |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Returns the projects of a collection, each with the newest revision that added or removed a file of it.
     pub fn project_serials(&self, collection: CollectionId) -> Result<Vec<(ProjectName, i64)>> {
         let mut statement = self.conn.prepare_cached(

@@ -17,6 +17,9 @@ pub enum Error {
     /// The file is some other program's.
     #[error("{} is not a wcas manifest", .0.display())]
     Foreign(PathBuf),
+    /// The file came from elsewhere, and its schema has what no wcas writes.
+    #[error("{} came from elsewhere and has tables, triggers or views that wcas doesn't write", .0.display())]
+    Altered(PathBuf),
     /// The file was written by an older wcas, and whoever can't write can't bring it up to date.
     #[error("{} has schema {found}, and this wcas needs {}: its owner brings it up to date with any command that writes", path.display(), version())]
     Older {

@@ -371,6 +371,8 @@ fn connect(path: &Path, access: Access) -> Result<Connection> {
 /// Sets what every handle has, whatever it is for.
 fn set_up(conn: &Connection) -> Result<()> {
     conn.pragma_update(None, "foreign_keys", true)?;
+    // What a schema says is done with functions that can do no harm alone, whoever wrote it.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     // Without this, SQLite looks at the values that parameters have and compiles some statements anew for each.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Else each statement that may be rolled back alone (a delete with foreign keys) writes a temporary file.

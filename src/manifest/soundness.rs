@@ -1,9 +1,11 @@
 //! Whether the manifest is sound: its pages, its indexes, its references and its words.
 
-use super::{Manifest, Result, schema, triggers};
+use super::{Access, Error, Manifest, Result, schema, triggers};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 impl Manifest {
     /// Asks SQLite whether the file is sound, and compares its schema with the one that this program writes; returns what is wrong.
@@ -22,6 +24,13 @@ impl Manifest {
         }
         lines.extend(self.parted()?);
         Ok(lines)
+    }
+
+    /// Opens a manifest that came from elsewhere, brings it up to date, and makes sure that its schema is the one that this program writes:
+    /// else its maker's triggers and views would run in this store, whatever is done with it.
+    pub fn open_foreign(path: &Path) -> Result<Self> {
+        let manifest = Self::open(path, Access::Write, Duration::ZERO)?;
+        if manifest.altered()?.is_empty() { Ok(manifest) } else { Err(Error::Altered(path.to_owned())) }
     }
 
     /// Compares the rows of files with those of their blobs, which say the same of digests and sizes.
@@ -70,6 +79,25 @@ fn definitions(conn: &Connection) -> Result<BTreeMap<String, String>> {
 mod tests {
     use super::super::schema::{NEWEST, STEPS};
     use super::*;
+
+    #[test]
+    fn a_manifest_from_elsewhere_brings_nothing_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("manifest");
+        drop(Manifest::open(&path, Access::Create, Duration::ZERO).unwrap());
+        assert!(Manifest::open_foreign(&path).is_ok());
+        for (sql, back) in [
+            ("CREATE TRIGGER more AFTER INSERT ON token BEGIN DELETE FROM block; END", "DROP TRIGGER more"),
+            ("CREATE VIEW more AS SELECT * FROM token", "DROP VIEW more"),
+            ("CREATE TABLE more(a)", "DROP TABLE more"),
+            ("ALTER TABLE block RENAME TO hidden", "ALTER TABLE hidden RENAME TO block"),
+        ] {
+            Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+            assert!(matches!(Manifest::open_foreign(&path), Err(Error::Altered(_))), "{sql}");
+            Connection::open(&path).unwrap().execute_batch(back).unwrap();
+        }
+        assert!(Manifest::open_foreign(&path).is_ok());
+    }
 
     #[test]
     fn the_newest_schema_is_what_all_steps_make() {

@@ -55,6 +55,7 @@ pub use upload::Piece;
 pub use watch::{Watching, watch};
 pub use write_back::{Complain, WriteBack};
 
+use crate::budget::{self, Gate};
 use crate::context::Context;
 use crate::manifest::Actor;
 use crate::remote::LazyClient;
@@ -141,11 +142,14 @@ pub struct Server {
     pub(in crate::server) tokens: access::Tokens,
     pub(in crate::server) read_blobs: builder_index::ReadBlobs,
     pub(in crate::server) near: near::NearAnswers,
+    /// Who reads whole collections or projects for a page has a part of it meanwhile.
+    pub(in crate::server) wide_reads: Gate,
     pub(in crate::server) sidecars: sidecars::Sidecars,
     pub(in crate::server) texts: signed::Texts,
     pub(in crate::server) logged: discretion::Logged,
     pub(in crate::server) issuers: crate::ops::publisher::Issuers,
     pub(in crate::server) refusals: oidc::Logged,
+    pub(in crate::server) promised: upload::Promised,
 }
 
 impl Server {
@@ -181,11 +185,13 @@ impl Server {
             tokens: access::Tokens::default(),
             read_blobs: builder_index::ReadBlobs::default(),
             near: near::NearAnswers::default(),
+            wide_reads: Gate::new(budget::WIDE_READS.limit),
             sidecars: sidecars::Sidecars::default(),
             texts: signed::Texts::default(),
             logged: discretion::Logged::default(),
             issuers: crate::ops::publisher::Issuers::default(),
             refusals: oidc::Logged::default(),
+            promised: upload::Promised::default(),
         })
     }
 

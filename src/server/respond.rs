@@ -57,6 +57,12 @@ impl Server {
         Some(answer)
     }
 
+    /// Tells whether a request asks for a page that may read whole collections: of those so many are made at a time as
+    /// [`budget::WIDE_PAGES`](crate::budget::WIDE_PAGES) says.
+    pub fn is_wide(&self, request: &Request) -> bool {
+        self.endpoint(request).is_ok_and(|endpoint| endpoint.is_wide())
+    }
+
     /// Makes an answer that was pending ([`Body::Pending`]): what there is to say now.
     pub fn resume(&self, pending: Pending) -> Answer {
         let _in_flight = self.counters.begin();
@@ -90,6 +96,8 @@ impl Server {
         if let Err(answer) = access::permit(self, request, Scope::Read, endpoint) {
             return answer;
         }
+        // Those that ask remotes take their turn when they know what there is.
+        let _turn = endpoint.reads_widely().then(|| self.wide_reads.hold(1));
         match endpoint {
             Endpoint::Root(view) => pages::root(self, request, view),
             Endpoint::Project(view, project) => pages::project(self, request, view, project),

@@ -3,7 +3,7 @@
 //! An object appears by a hard link or a rename that fails where its name is taken, after its bytes are durable; its name is durable
 //! before anybody is told.
 
-use super::{Bucket, Error, FOLDERS, Result, UNFINISHED};
+use super::{Bucket, Error, FOLDERS, Result, UNFINISHED, checked};
 use crate::digest::Blake3;
 use crate::fs;
 use std::fs::File;
@@ -20,8 +20,13 @@ impl Folder {
         Self { root }
     }
 
-    fn path(&self, key: &str) -> PathBuf {
-        self.root.join(key)
+    fn path(&self, key: &str) -> Result<PathBuf> {
+        Ok(self.root.join(checked(key)?))
+    }
+
+    /// Tells whether its folders are there: else it isn't mounted.
+    fn is_there(&self) -> bool {
+        self.root.join("log").is_dir()
     }
 
     fn temporary(&self) -> PathBuf {
@@ -31,7 +36,7 @@ impl Folder {
     /// Returns all files below a folder.
     fn files(&self, folder: &str) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        let mut folders = vec![self.path(folder)];
+        let mut folders = vec![self.path(folder)?];
         while let Some(dir) = folders.pop() {
             for (kind, name) in fs::kinds(&dir)? {
                 if kind.is_dir() {
@@ -55,13 +60,13 @@ impl Bucket for Folder {
     fn prepare(&self) -> Result<()> {
         fs::create_dir_all(&self.root)?;
         for folder in FOLDERS {
-            fs::create_dir(&self.path(folder))?;
+            fs::create_dir(&self.path(folder)?)?;
         }
         Ok(fs::sync_dir(&self.root)?)
     }
 
     fn create(&self, key: &str, bytes: &[u8]) -> Result<bool> {
-        let (path, temporary) = (self.path(key), self.temporary());
+        let (path, temporary) = (self.path(key)?, self.temporary());
         fs::write_new(&temporary, bytes)?;
         let made = fs::sync_file(&temporary).and_then(|()| match fs::hard_link(&temporary, &path) {
             Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
@@ -76,7 +81,7 @@ impl Bucket for Folder {
     }
 
     fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>> {
-        let path = self.path(key);
+        let path = self.path(key)?;
         match fs::read_own(&path, limit) {
             Ok(bytes) => {
                 // Nobody goes on from what a power cut may take back.
@@ -84,7 +89,7 @@ impl Bucket for Folder {
                 Ok(Some(bytes))
             }
             // Without its folders it is no bucket that lacks an object, but no bucket.
-            Err(error) if error.is_not_found() && (key == "wcas.json" || self.path("log").is_dir()) => Ok(None),
+            Err(error) if error.is_not_found() && (key == "wcas.json" || self.is_there()) => Ok(None),
             Err(error) if error.is_not_found() => Err(Error::Absent(format!("file://{}", self.root.display()))),
             Err(error) => Err(error.into()),
         }
@@ -104,7 +109,7 @@ impl Bucket for Folder {
                 return Err(Error::WrongBytes(path.display().to_string()));
             }
             fs::sync_file(&temporary)?;
-            let target = self.path(&name(at));
+            let target = self.path(&name(at))?;
             let shard = fs::parent(&target);
             if fs::create_dir(shard)? {
                 fs::sync_dir(fs::parent(shard))?;
@@ -124,24 +129,24 @@ impl Bucket for Folder {
     }
 
     fn read(&self, key: &str, look: &mut dyn FnMut(&[u8]) -> fs::Result<()>) -> Result<bool> {
-        let path = self.path(key);
+        let path = self.path(key)?;
         match fs::open(&path) {
             Ok(file) => {
                 fs::read_parts(&file, &path, look)?;
                 Ok(true)
             }
-            Err(error) if error.is_not_found() && self.path("log").is_dir() => Ok(false),
+            Err(error) if error.is_not_found() && self.is_there() => Ok(false),
             Err(error) if error.is_not_found() => Err(Error::Absent(format!("file://{}", self.root.display()))),
             Err(error) => Err(error.into()),
         }
     }
 
     fn size(&self, key: &str) -> Result<Option<u64>> {
-        Ok(fs::entry(&self.path(key))?.filter(std::fs::Metadata::is_file).map(|found| found.len()))
+        Ok(fs::entry(&self.path(key)?)?.filter(std::fs::Metadata::is_file).map(|found| found.len()))
     }
 
     fn remove(&self, key: &str) -> Result<()> {
-        fs::remove_file(&self.path(key))?;
+        fs::remove_file(&self.path(key)?)?;
         Ok(())
     }
 
@@ -181,7 +186,7 @@ impl Bucket for Folder {
     }
 
     fn tidy(&self) -> Result<()> {
-        let (now, dir) = (self.now()?, self.path("tmp"));
+        let (now, dir) = (self.now()?, self.path("tmp")?);
         for name in fs::names(&dir)? {
             let path = dir.join(name);
             let made = fs::entry(&path)?.and_then(|found| found.modified().ok());

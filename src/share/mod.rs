@@ -71,7 +71,8 @@ const BACKUP: &str = "backup-v1";
 /// No `wcas.json` is longer.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Object storage, as far as a share needs it. Keys are the program's own, never chosen from outside.
+/// Object storage, as far as a share needs it. Keys have parts that a log or a state says, which others may have written: each passes
+/// [`checked`] before it is one.
 trait Bucket: Debug + Send + Sync {
     /// Tells whether there is nothing but what shares have.
     fn is_ours(&self) -> Result<bool>;
@@ -303,8 +304,12 @@ impl Share {
         self.bucket.tidy()
     }
 
-    /// Removes the object of a blob: `name` is its digest, a point and its generation.
+    /// Removes the object of a blob: `name` is its digest, a point and its generation. No object is called otherwise, whoever wrote into the
+    /// log that it is to go.
     pub fn remove_blob(&self, name: &str) -> Result<()> {
+        if parse_name(name).is_none() {
+            return Ok(());
+        }
         self.bucket.remove(&format!("blobs/{}/{name}", name.get(..2).unwrap_or_default()))
     }
 }
@@ -312,6 +317,12 @@ impl Share {
 /// Tells whether a share has a folder of this name at its top.
 fn is_own(folder: &str) -> bool {
     FOLDERS.contains(&folder) || folder == INCOMING
+}
+
+/// Returns a key that names an object of the share and nothing outside of it: its parts are plain names.
+fn checked(key: &str) -> Result<&str> {
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
+    if key.split('/').all(is_plain) { Ok(key) } else { Err(Error::WrongBytes(key.to_owned())) }
 }
 
 /// Returns a time as generations begin with it.
@@ -322,10 +333,46 @@ fn digits(at: SystemTime) -> String {
 /// Returns the digest and generation that an object's name is made of.
 fn parse_name(name: &str) -> Option<(Blake3, String)> {
     let (digest, generation) = name.split_once('.')?;
-    Some((digest.parse().ok()?, generation.to_owned()))
+    checked(generation).ok()?;
+    Some((digest.parse().ok().filter(|_| !generation.contains('/'))?, generation.to_owned()))
 }
 
 fn blob_key(blake3: &Blake3, generation: &str) -> String {
     let name = blake3.to_string();
     format!("blobs/{}/{name}.{generation}", &name[..2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_leads_out_of_a_share_whatever_a_log_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("share"), dir.path().join("outside"));
+        std::fs::write(&outside, "precious").unwrap();
+        let url = format!("file://{}", root.display());
+        let share = Share::at(&Location { url, endpoint: None, region: None, log: None }).unwrap();
+        share.prepare().unwrap();
+        let blake3 = Blake3::from_bytes([7; 32]);
+        // As if a folder of the digest's name, and what follows the point, were there.
+        let shard = root.join("blobs/07");
+        std::fs::create_dir_all(shard.join(format!("{blake3}.x"))).unwrap();
+        let mut seen = Vec::new();
+        let read = share.read_blob(&blake3, "x/../../../../outside", &mut |part| {
+            seen.extend_from_slice(part);
+            Ok(())
+        });
+        assert!(matches!(read, Err(Error::WrongBytes(_))) && seen.is_empty(), "{read:?}");
+        for name in ["../../outside", "07/../../../outside", "outside", &format!("{blake3}.x/../../../../outside"), ""]
+        {
+            assert!(share.remove_blob(name).is_ok(), "{name}: the next one is looked at");
+        }
+        for key in ["../outside", "/etc/passwd", "log/../../outside", "log//1", "log/.", "", "a\0b", "..\\outside"] {
+            assert!(matches!(share.bucket.get(key, 100), Err(Error::WrongBytes(_))), "{key}");
+            assert!(share.bucket.remove(key).is_err() && share.bucket.size(key).is_err(), "{key}");
+        }
+        assert_eq!(std::fs::read_to_string(outside).unwrap(), "precious");
+        assert_eq!(parse_name(&format!("{blake3}.ab12")), Some((blake3, "ab12".to_owned())));
+    }
 }

@@ -5,7 +5,7 @@
 use super::incoming::UNCLAIMED;
 use super::provider::Provider;
 use super::runtime::runtime;
-use super::{Bucket, Error, INCOMING, Location, Result, UNFINISHED, is_own};
+use super::{Bucket, Error, INCOMING, Location, Result, UNFINISHED, checked, is_own};
 use crate::digest::Blake3;
 use crate::fs;
 use crate::meter;
@@ -78,8 +78,8 @@ impl Objects {
         Ok(Self { client, location: location.clone(), bucket: bucket.to_owned(), prefix })
     }
 
-    pub(super) fn key(&self, key: &str) -> Key {
-        Key::from(format!("{}{key}", self.prefix))
+    pub(super) fn key(&self, key: &str) -> Result<Key> {
+        Ok(Key::from(format!("{}{}", self.prefix, checked(key)?)))
     }
 
     /// Waits for what is asked.
@@ -100,7 +100,7 @@ impl Objects {
     /// Returns an address at which an object can be fetched for a while; `None`: there are none.
     pub(super) fn signed_url(&self, key: &str, lasting: Duration) -> Result<Option<String>> {
         let Some(signer) = &self.client.signer else { return Ok(None) };
-        let location = self.key(key);
+        let location = self.key(key)?;
         let signed = signer.signed_url(http::Method::GET, &location, lasting);
         Ok(Some(self.wait("sign an address of", key, signed)?.into()))
     }
@@ -113,7 +113,7 @@ impl Objects {
         options: &SignedUrlOptions,
     ) -> Result<Option<String>> {
         let Some(signer) = &self.client.signer else { return Ok(None) };
-        let location = self.key(key);
+        let location = self.key(key)?;
         let signed = signer.signed_url_opts(http::Method::PUT, &location, lasting, options);
         Ok(Some(self.wait("sign an address of", key, signed)?.into()))
     }
@@ -171,8 +171,9 @@ impl Objects {
     /// Begins to read small objects, all at once.
     pub(super) fn begin_small(&self, keys: &[String], limit: usize) -> Vec<JoinHandle<Option<Vec<u8>>>> {
         let begin = |key: &String| {
-            let (store, location) = (self.client.store.clone(), self.key(key));
+            let (store, location) = (self.client.store.clone(), self.key(key).ok());
             self.client.runtime.spawn(async move {
+                let location = location?;
                 let mut parts = store.get(&location).await.ok()?.into_stream();
                 let mut bytes = Vec::new();
                 while let Some(part) = next(&mut parts).await {
@@ -194,7 +195,7 @@ impl Objects {
 
     /// Returns what is told of all objects whose keys begin with a folder.
     fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>> {
-        let prefix = self.key(folder);
+        let prefix = self.key(folder)?;
         self.wait("list", folder, async {
             let mut list = self.client.store.list(Some(&prefix));
             let mut found = Vec::new();
@@ -228,9 +229,9 @@ impl Bucket for Objects {
     }
 
     fn create(&self, key: &str, bytes: &[u8]) -> Result<bool> {
-        let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
+        let (payload, location) = (PutPayload::from(Bytes::copy_from_slice(bytes)), self.key(key)?);
         self.wait("make", key, async {
-            match self.client.store.put_opts(&self.key(key), payload, PutMode::Create.into()).await {
+            match self.client.store.put_opts(&location, payload, PutMode::Create.into()).await {
                 // Also what a second try of ours is told, where the answer to the first was lost: whoever must know reads the object.
                 Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => Ok(false),
                 done => done.map(|_| true),
@@ -256,11 +257,11 @@ impl Bucket for Objects {
 
     fn put(&self, file: &File, path: &Path, blake3: &Blake3, name: &dyn Fn(SystemTime) -> String) -> Result<()> {
         let key = name(self.now()?);
-        self.upload((file, path), blake3, &self.key(&key), Attributes::new())
+        self.upload((file, path), blake3, &self.key(&key)?, Attributes::new())
     }
 
     fn read(&self, key: &str, look: &mut dyn FnMut(&[u8]) -> fs::Result<()>) -> Result<bool> {
-        let location = self.key(key);
+        let location = self.key(key)?;
         let mut failure = None;
         let is_there = self.wait("read", key, async {
             let found = match self.client.store.get(&location).await {
@@ -282,8 +283,9 @@ impl Bucket for Objects {
     }
 
     fn size(&self, key: &str) -> Result<Option<u64>> {
+        let location = self.key(key)?;
         self.wait("look at", key, async {
-            match self.client.store.head(&self.key(key)).await {
+            match self.client.store.head(&location).await {
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
                 found => found.map(|meta| Some(meta.size)),
             }
@@ -291,8 +293,9 @@ impl Bucket for Objects {
     }
 
     fn remove(&self, key: &str) -> Result<()> {
+        let location = self.key(key)?;
         self.wait("remove", key, async {
-            match self.client.store.delete(&self.key(key)).await {
+            match self.client.store.delete(&location).await {
                 Err(object_store::Error::NotFound { .. }) => Ok(()),
                 done => done,
             }
@@ -319,7 +322,7 @@ impl Bucket for Objects {
             return Ok(time + at.elapsed());
         }
         let key = format!("tmp/clock-{}", fs::unique_name());
-        let location = self.key(&key);
+        let location = self.key(&key)?;
         let made = self.wait("make", &key, async {
             self.client.store.put(&location, PutPayload::new()).await?;
             self.client.store.head(&location).await

@@ -3,7 +3,7 @@
 use super::{Error, ExclusiveStore, Result, Store, format};
 use crate::digest::Sha256;
 use crate::fs;
-use crate::manifest::{self, LogError, SharedLog};
+use crate::manifest::{self, LogError, Manifest, SharedLog};
 use crate::share::{self, Location, Share, Snapshot};
 use crate::words::reason;
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,7 @@ pub(super) fn begin_from_snapshot(manifest: &Path, membership: &Membership, stat
     if !is_made {
         return Ok(());
     }
+    drop(Manifest::open_foreign(&new)?);
     fs::sync_file(&new)?;
     Ok(fs::rename(&new, manifest)?)
 }

@@ -11,7 +11,7 @@ use std::fs::File;
 
 /// So many members are listed; the others are counted.
 const LISTED: usize = 2000;
-/// Of a wheel with more members RECORD isn't compared.
+/// Of a wheel with more members RECORD isn't compared, nor one of more lines.
 const COMPARED: u64 = 50_000;
 /// So much of an sdist is inflated to list it.
 const INFLATED: u64 = 32 << 20;
@@ -117,7 +117,11 @@ fn of_wheel(file: &File) -> Result<Members, Error> {
         None => RecordCheck::Missing,
         Some(_) if found.count > COMPARED => RecordCheck::Unread(format!("{} members are too many", found.count)),
         Some(entry) => match archive.read(&entry, budget::METADATA_BYTES.limit) {
-            Ok(bytes) => compare(&archive, &bytes)?,
+            // Each line takes memory, and a small archive has room for millions.
+            Ok(bytes) => match bytes.iter().filter(|byte| **byte == b'\n').count() as u64 {
+                lines if lines > COMPARED => RecordCheck::Unread(format!("its {lines} lines are too many")),
+                _ => compare(&archive, &bytes)?,
+            },
             Err(error) => RecordCheck::Unread(crate::words::reason(&error)),
         },
     });
@@ -219,6 +223,9 @@ mod tests {
             ["demo/a.py: 4 bytes in RECORD, 3 in the archive", "new.py: not in RECORD", "gone.py: not in the archive"]
         );
         assert_eq!(of(&[("a", b"")]).record, Some(RecordCheck::Missing));
+        let endless = "a,,\n".repeat(COMPARED as usize + 1);
+        let found = of(&[("demo-1.dist-info/RECORD", endless.as_bytes())]);
+        assert!(matches!(&found.record, Some(RecordCheck::Unread(why)) if why.contains("50001 lines")), "{found:?}");
         let many: String = (0..80).map(|number| format!("{number},,\n")).collect();
         let found = of(&[("demo-1.dist-info/RECORD", many.as_bytes())]);
         assert!(matches!(found.record, Some(RecordCheck::Compared { named: 80, more: 30, .. })), "{found:?}");

@@ -120,7 +120,8 @@ impl Particulars {
                     text.split(|letter: char| if text.contains(',') { letter == ',' } else { letter.is_whitespace() });
                 let words = parts.map(str::trim).filter(|word| !word.is_empty()).take(VALUES);
                 for word in words {
-                    if !self.keywords.iter().any(|own| own == word) {
+                    // The field may come again, as often as a METADATA has room for it.
+                    if self.keywords.len() < VALUES && !self.keywords.iter().any(|own| own == word) {
                         self.keywords.push(word.to_owned());
                     }
                 }
@@ -232,6 +233,8 @@ mod tests {
         assert_eq!((found.classifiers.len(), found.is_cut), (VALUES, true));
         let found = Particulars::read(format!("Name: a\n\n{}", "ä".repeat(DESCRIPTION_BYTES)).as_bytes());
         assert!(found.is_cut && found.description.len() <= DESCRIPTION_BYTES);
+        let lines: String = (0..1000).map(|line| format!("Keywords: {line}a,{line}b\n")).collect();
+        assert_eq!(Particulars::read(lines.as_bytes()).keywords.len(), VALUES);
         let found = Particulars::read(format!("Summary: {}\n", "x ".repeat(VALUE_BYTES)).as_bytes());
         assert!(found.summary.is_some_and(|text| text.len() < VALUE_BYTES + 9 && text.ends_with('…')) && !found.is_cut);
     }

@@ -2,7 +2,7 @@
 //! folder stays: its files, what running commands hold, its number as a node.
 
 use super::super::triggers::{every_column, shared_tables, tables_of_one_folder};
-use super::super::{Access, Manifest, Result, START, Transaction};
+use super::super::{Manifest, Result, START, Transaction};
 use super::{Link, PLACE};
 use rusqlite::config::DbConfig;
 use std::path::Path;
@@ -15,7 +15,7 @@ impl Manifest {
     /// Takes what another manifest says of the store, a snapshot that was unpacked, where that is newer.
     pub fn begin_anew(&self, from: &Path) -> Result<()> {
         // An older program's is brought up to date.
-        drop(Self::open(from, Access::Write, self.wait.get())?);
+        drop(Self::open_foreign(from)?);
         self.conn.execute("ATTACH CAST(?1 AS TEXT) AS snapshot", [from.as_os_str().as_encoded_bytes()])?;
         let set = |on: bool| {
             self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, on)?;
@@ -89,6 +89,7 @@ impl Transaction<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Access;
     use super::*;
     use std::time::Duration;
 

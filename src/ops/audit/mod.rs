@@ -108,7 +108,9 @@ pub fn audit(store: &Store, of: &RevisionSpec, options: &AuditOptions<'_>) -> Re
         for ((project, version), files) in &versions {
             let known = dump.advisories.get(project).map(Vec::as_slice).unwrap_or_default();
             let Ok(number) = version.parse::<Version>() else { continue };
-            for mut vulnerability in merged(known.iter().filter(|own| own.means(project, &number)).collect()) {
+            for mut vulnerability in
+                merged(known.iter().map(|own| &**own).filter(|own| own.means(project, &number)).collect())
+            {
                 if options.ignored.iter().any(|name| vulnerability.iter().any(|own| own.has_name(name))) {
                     report.ignored += 1;
                     continue;

@@ -24,6 +24,9 @@ pub(super) struct Advisory {
     affected: Vec<Affected>,
     #[serde(default)]
     database_specific: Option<serde_json::Value>,
+    /// How bad it is, in a word.
+    #[serde(skip)]
+    word: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -122,6 +125,9 @@ impl Advisory {
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, serde_json::Error> {
         let mut advisory: Self = serde_json::from_slice(bytes)?;
         advisory.affected.retain(|affected| affected.project().is_some());
+        // Of all that a database says besides, one word counts.
+        advisory.word =
+            advisory.database_specific.take().and_then(|said| Some(said.get("severity")?.as_str()?.to_lowercase()));
         // It is told in a line.
         advisory.details = advisory.details.filter(|_| advisory.summary.is_none());
         Ok(Some(advisory).filter(|own| own.withdrawn.is_none() && !own.affected.is_empty()))
@@ -160,8 +166,7 @@ impl Advisory {
 
     /// Returns how bad it is said to be: a word, or else CVSS's vector.
     pub(super) fn severity(&self) -> Option<String> {
-        let word = || self.database_specific.as_ref()?.get("severity")?.as_str().map(str::to_lowercase);
-        word().or_else(|| self.severity.first().map(|score| score.score.clone()))
+        self.word.clone().or_else(|| self.severity.first().map(|score| score.score.clone()))
     }
 
     /// Returns what it is about, in a line.

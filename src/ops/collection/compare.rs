@@ -1,7 +1,7 @@
 //! What differs between two revisions of a collection, as its pages show them: by project, without what is withheld.
 
 use super::diff::{Mark, change_of};
-use crate::catalog::view_contents::Shown;
+use crate::catalog::changed::each_changed;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::manifest::Entry;
@@ -73,12 +73,10 @@ pub struct Comparison {
 /// Compares two revisions of a collection; tells of projects until `most` files are told.
 pub fn compare(store: &Store, name: &CollectionName, from: &str, to: &str, most: usize) -> Result<Comparison> {
     let rows = store.manifest.read()?;
-    let read = |at: &str| Shown::Collection { name: name.clone(), at: Some(at.to_owned()) }.read(&rows, None);
-    let (before, after) = (read(from)?, read(to)?);
     let mut report = Comparison {
         collection: name.clone(),
-        from: before.revision(),
-        to: after.revision(),
+        from: 0,
+        to: 0,
         changed_files: 0,
         added_bytes: 0,
         removed_bytes: 0,
@@ -86,7 +84,8 @@ pub fn compare(store: &Store, name: &CollectionName, from: &str, to: &str, most:
         projects: Vec::new(),
     };
     let mut told = 0;
-    for project in grouped(&before.entries, &after.entries) {
+    let [from, to] = each_changed(&rows, name, [from, to], |project, [before, after]| {
+        let Some(project) = compared(project, &before, &after) else { return };
         report.changed_files += project.files.len();
         for file in project.files.iter().filter(|file| file.change != "yanked") {
             report.added_bytes += file.after.map_or(0, |bytes| bytes.size);
@@ -98,41 +97,34 @@ pub fn compare(store: &Store, name: &CollectionName, from: &str, to: &str, most:
         } else {
             report.projects.push(project);
         }
-    }
-    Ok(report)
+    })?;
+    Ok(Comparison { from, to, ..report })
 }
 
-/// Groups what differs by project.
-fn grouped(before: &[Entry], after: &[Entry]) -> Vec<ComparedProject> {
-    /// What there was under a filename, and what there is.
-    type Pair<'a> = (Option<&'a Entry>, Option<&'a Entry>);
-    let mut projects: BTreeMap<&ProjectName, BTreeMap<&str, Pair<'_>>> = BTreeMap::new();
-    for entry in before {
-        projects.entry(&entry.project).or_default().entry(&entry.filename).or_default().0 = Some(entry);
-    }
-    for entry in after {
-        projects.entry(&entry.project).or_default().entry(&entry.filename).or_default().1 = Some(entry);
-    }
-    let compared = projects.into_iter().filter_map(|(project, files)| {
-        let versions = |entry: fn(&Pair<'_>) -> Option<String>| files.values().filter_map(entry).collect();
-        let old: BTreeSet<String> = versions(|pair| pair.0.map(|entry| entry.version.to_string()));
-        let new: BTreeSet<String> = versions(|pair| pair.1.map(|entry| entry.version.to_string()));
-        let changed: Vec<ComparedFile> =
-            files.iter().filter_map(|(filename, (old, new))| file(filename, *old, *new)).collect();
-        let change = match (old.is_empty(), new.is_empty()) {
-            (true, _) => "added",
-            (_, true) => "removed",
-            _ => "changed",
-        };
-        (!changed.is_empty()).then(|| ComparedProject {
-            project: project.clone(),
-            change,
-            new_versions: new.difference(&old).cloned().collect(),
-            old_versions: old.difference(&new).cloned().collect(),
-            files: changed,
-        })
-    });
-    compared.collect()
+/// Compares what two revisions have of a project; `None`: the same.
+fn compared(project: ProjectName, before: &[Entry], after: &[Entry]) -> Option<ComparedProject> {
+    let (old_files, new_files) = (by_name(before), by_name(after));
+    let names: BTreeSet<&str> = old_files.keys().chain(new_files.keys()).copied().collect();
+    let changed = |name| file(name, old_files.get(name).copied(), new_files.get(name).copied());
+    let files: Vec<ComparedFile> = names.into_iter().filter_map(changed).collect();
+    let versions = |entries: &[Entry]| entries.iter().map(|entry| entry.version.to_string()).collect();
+    let (old, new): (BTreeSet<String>, BTreeSet<String>) = (versions(before), versions(after));
+    let change = match (old.is_empty(), new.is_empty()) {
+        (true, _) => "added",
+        (_, true) => "removed",
+        _ => "changed",
+    };
+    (!files.is_empty()).then(|| ComparedProject {
+        project,
+        change,
+        new_versions: new.difference(&old).cloned().collect(),
+        old_versions: old.difference(&new).cloned().collect(),
+        files,
+    })
+}
+
+fn by_name(entries: &[Entry]) -> BTreeMap<&str, &Entry> {
+    entries.iter().map(|entry| (entry.filename.as_str(), entry)).collect()
 }
 
 fn mark(entry: &Entry) -> Mark<'_> {

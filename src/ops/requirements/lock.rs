@@ -3,6 +3,7 @@
 //! They are text from elsewhere: a file counts only if its name is that of a wheel or sdist of its package and a SHA-256 digest binds
 //! it. What is no file of an index (a checkout, a folder, an archive at a URL) is told and left out.
 
+use crate::budget::{self, Account};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::name::ProjectName;
@@ -337,6 +338,7 @@ impl PoetryLock {
             return Err(format!("its lock-version is {version}, and 1 and 2 are known here"));
         }
         let mut lock = LockFile::default();
+        let account = Account::new(budget::LOCK_FILES, budget::LOCK_FILES.limit);
         for package in &self.package {
             let kind = package.source.as_ref().and_then(|source| source.kind.as_deref());
             let other = match kind {
@@ -351,7 +353,9 @@ impl PoetryLock {
                 Some(toml::Value::Table(groups)) => groups.values().filter_map(toml::Value::as_str).collect(),
                 _ => Vec::new(),
             };
-            let old = self.metadata.files.get(&package.name).into_iter().flatten();
+            // Packages of one name share those at the end: many of both are more than the file has bytes.
+            let old = self.metadata.files.get(&package.name).map_or(&[][..], Vec::as_slice);
+            account.spend((package.files.len() + old.len()) as u64).map_err(|excess| excess.to_string())?;
             let files = package.files.iter().chain(old).map(|file| (last_segment(&file.file), vec![file.hash.clone()]));
             lock.add(Found {
                 name: &package.name,
@@ -424,6 +428,18 @@ mod tests {
              uv.lock: left out me: it is a folder\n\
              uv.lock: bare 1: it names no file with a sha256 digest";
         assert_eq!(text("uv.lock", &lock), expected);
+    }
+
+    #[test]
+    fn packages_of_one_name_do_not_multiply_their_files() {
+        let package = "[[package]]\nname = 'a'\nversion = '1'\n".repeat(2000);
+        let file = format!("{{file = 'a-1-py3-none-any.whl', hash = 'sha256:{DIGEST}'}},");
+        let lock =
+            format!("{package}[metadata]\nlock-version = '1.1'\n[metadata.files]\na = [{}]\n", file.repeat(2000));
+        assert_eq!(
+            text("poetry.lock", &lock),
+            "poetry.lock: more than 1000000 files of a lock file's packages (budget lock-files)"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::access_log::Entry;
 use super::feeding::Feeding;
-use super::shares::Busy;
+use super::shares::{Busy, Place};
 use crate::fs;
 use crate::server::{Body, Server};
 use bytes::Bytes;
@@ -161,15 +161,15 @@ impl http_body::Body for Outgoing {
 pub(super) struct Counted {
     body: Outgoing,
     server: Arc<Server>,
-    /// Until it is gone, its connection is busy.
-    _busy: Busy,
+    /// Until it is gone, its connection is busy, and its place is taken.
+    _held: (Busy, Option<Place>),
     /// The line of the log that is written then.
     entry: Option<Entry>,
 }
 
 impl Counted {
-    pub(super) fn new(body: Outgoing, server: Arc<Server>, busy: Busy, entry: Option<Entry>) -> Self {
-        Self { body, server, _busy: busy, entry }
+    pub(super) fn new(body: Outgoing, server: Arc<Server>, held: (Busy, Option<Place>), entry: Option<Entry>) -> Self {
+        Self { body, server, _held: held, entry }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::access_log::Asked;
 use super::body::{Counted, Outgoing};
-use super::shares::{Busy, Guest, Guests, Places, Rate, network};
-use super::{HttpOptions, REMOTE_WAITS, Stop, form};
+use super::shares::{Busy, Guest, Guests, Place, Places, Rate, network, too_wide};
+use super::{HttpOptions, REMOTE_WAITS, Stop, WIDE_PAGES, form};
 use crate::digest::Sha256;
 use crate::server::answer::{Cause, Reason, plain, sign};
 use crate::server::{Answer, Body, Pending, Request, Server};
@@ -57,6 +57,8 @@ pub(super) struct Connections {
     pub(super) uploads: Arc<Places<Uploader>>,
     guests: Guests,
     rate: Option<Rate>,
+    /// Places for pages that may read whole collections, by address.
+    wide: Arc<Places<IpAddr>>,
     waiting: Semaphore,
     in_flight: AtomicUsize,
 }
@@ -66,8 +68,9 @@ impl Connections {
         let uploads = Arc::new(Places::new(options.max_uploads));
         let guests = Guests::new(options.max_connections);
         let rate = options.max_requests.map(Rate::new);
-        let waiting = Semaphore::new(options.max_waiting + REMOTE_WAITS);
-        Self { server, uploads, guests, rate, waiting, options, in_flight: AtomicUsize::new(0) }
+        let waiting = Semaphore::new(options.max_waiting + REMOTE_WAITS + WIDE_PAGES);
+        let wide = Arc::new(Places::new(WIDE_PAGES));
+        Self { server, uploads, guests, rate, wide, waiting, options, in_flight: AtomicUsize::new(0) }
     }
 
     /// Returns how many requests are not finished.
@@ -185,9 +188,10 @@ impl Connections {
             (self.options.complain)(&text);
         }
         let entry = asked.and_then(|asked| asked.answered(&self, &answer, start));
+        let place = answer.extensions_mut().remove::<Place>();
         self.options.origins.mark(origin.as_ref(), answer.headers_mut());
         let server = self.server.clone();
-        answer.map(|body| Counted::new(body, server, busy, entry))
+        answer.map(|body| Counted::new(body, server, (busy, place), entry))
     }
 
     async fn answer(self: &Arc<Self>, request: Request, body: Incoming) -> Response<Outgoing> {
@@ -214,8 +218,16 @@ impl Connections {
             self.server.counters.answered(asked, answer.status().as_u16(), start.elapsed());
             return self.prepare(answer);
         }
+        let place = self.server.is_wide(&request).then(|| self.wide.take(network(request.body().address)));
+        if matches!(place, Some(None)) {
+            return self.prepare(too_wide());
+        }
         // In boxes of their own, that and uploads: what is at hand needs not their room.
-        self.done(Box::pin(self.respond(request)).await)
+        let mut answer = self.done(Box::pin(self.respond(request)).await);
+        if let Some(place) = place.flatten() {
+            answer.extensions_mut().insert(Place(Arc::new(place)));
+        }
+        answer
     }
 
     fn done(&self, answer: Result<io::Result<Response<Outgoing>>, Answer>) -> Response<Outgoing> {

@@ -35,6 +35,9 @@ const BACKLOG: i32 = 4096;
 /// Who waits for a remote takes no place of those who don't.
 pub(super) const REMOTE_WAITS: usize = budget::REMOTE_WAITS.limit as usize;
 
+/// Nor does who asks for pages that read whole collections.
+pub(super) const WIDE_PAGES: usize = budget::WIDE_PAGES.limit as usize;
+
 /// Takes a line of a log.
 pub type Line = Box<dyn Fn(&str) + Send + Sync>;
 
@@ -106,7 +109,7 @@ pub fn serve(server: Arc<Server>, listener: TcpListener, options: HttpOptions, m
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.workers.max(1))
         // Files are read by these, too, so there are more than may wait.
-        .max_blocking_threads(options.max_waiting + REMOTE_WAITS + 8)
+        .max_blocking_threads(options.max_waiting + REMOTE_WAITS + WIDE_PAGES + 8)
         .thread_keep_alive(Duration::from_secs(5))
         .thread_name("wcas-serve")
         .enable_io()

@@ -1,6 +1,8 @@
 //! Shares: nobody, by address or token, takes all connections, all uploads, or more requests a second than the owner allows.
 
 use crate::budget;
+use crate::server::Answer;
+use crate::server::answer::unavailable;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -66,6 +68,15 @@ impl<K: Eq + Hash> Drop for Permit<K> {
             }
         }
     }
+}
+
+/// The place of an answer that is large: in memory until its client has taken it, however slowly.
+#[derive(Debug, Clone)]
+pub(super) struct Place(#[expect(dead_code, reason = "it is held")] pub(super) Arc<Permit<IpAddr>>);
+
+/// Answers who wants more such answers at a time than there are places for him.
+pub(super) fn too_wide() -> Answer {
+    unavailable(format!("there are too many requests for pages like this just now ({})", budget::WIDE_PAGES))
 }
 
 /// A connection, as far as others must know of it.

@@ -46,6 +46,7 @@ fn made(
         ListedProject::Unknown => return Ok(plain(StatusCode::NOT_FOUND, unknown(view, Subject::Project(project)))),
         ListedProject::Unavailable(notes) => return discretion::unasked(server, request, &notes),
     };
+    let _turn = server.wide_reads.hold(1);
     let mut files: BTreeMap<Version, Vec<LegacyFile>> = BTreeMap::new();
     for held in &listing.files {
         if let Some((version, file)) = file(held) {

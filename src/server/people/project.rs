@@ -56,6 +56,7 @@ pub(super) fn page(
         crate::supply::listing::Listed::Unknown => return Ok(Err(NoProject::Unknown)),
         crate::supply::listing::Listed::Unavailable(notes) => return Ok(Err(NoProject::Unavailable(notes))),
     };
+    let _turn = server.wide_reads.hold(1);
     let histories = ops::histories::histories(&store, project, |name| discretion.may_read(name))?;
     let versions = by_version(&listing);
     let is_all = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "all"));

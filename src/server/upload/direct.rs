@@ -71,6 +71,8 @@ impl Server {
         let incoming = Incoming { token, sha256 };
         let fetched = fetch(share, &incoming, size, path).map_err(|error| failure(&error))?;
         let done = match fetched {
+            // Who has put much that isn't taken sends the rest.
+            Found::Nothing if !self.promised.admits(token, sha256, size, self.now()) => return Err(send()),
             Found::Nothing => {
                 let put = share.signed_put(&incoming, size, LASTING).map_err(|error| failure(&error.into()))?;
                 return Ok(offer(&put.ok_or_else(send)?, size));
@@ -86,6 +88,7 @@ impl Server {
         if is_over {
             // Where it can't be removed now, it goes within days.
             let _ = share.remove_incoming(&incoming);
+            self.promised.forget(token, sha256);
         }
         done
     }

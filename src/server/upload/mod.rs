@@ -5,6 +5,7 @@
 
 mod direct;
 mod form;
+mod promised;
 mod wishes;
 mod words;
 
@@ -25,6 +26,7 @@ use bytes::Bytes;
 pub(super) use direct::require as require_bucket;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
+pub(super) use promised::Promised;
 use std::io;
 use std::path::Path;
 pub(super) use words::worded;

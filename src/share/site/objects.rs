@@ -39,7 +39,7 @@ impl SiteObjects {
     }
 
     pub(super) fn copy(&self, share: &Objects, from: &str, key: &str) -> Result<bool> {
-        let (from, to) = (share.key(from), self.key(key)?);
+        let (from, to) = (share.key(from)?, self.key(key)?);
         self.0.wait("copy to", key, async {
             match self.0.client.store.copy(&from, &to).await {
                 Err(object_store::Error::NotFound { .. }) => Ok(false),

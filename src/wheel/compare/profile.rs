@@ -95,6 +95,7 @@ impl<'a, R: ReadAt + Sync + ?Sized> Opened<'a, R> {
     pub(super) fn fields(&self, file: &str) -> Result<Fields, Error> {
         let mut fields = Fields::new();
         let Some(bytes) = self.document(file)? else { return Ok(fields) };
+        check_lines(&bytes)?;
         for (name, value) in headers(&bytes) {
             let value = String::from_utf8_lossy(&value).trim().to_owned();
             fields.entry(String::from_utf8_lossy(name).into_owned()).or_default().push(value);
@@ -112,6 +113,7 @@ impl<'a, R: ReadAt + Sync + ?Sized> Opened<'a, R> {
     /// Returns the rows of RECORD by member.
     pub(super) fn record(&self) -> Result<BTreeMap<String, String>, Error> {
         let Some(bytes) = self.document("RECORD")? else { return Ok(BTreeMap::new()) };
+        check_lines(&bytes)?;
         let text = String::from_utf8_lossy(&bytes);
         // The path may have commas, and is quoted then; digest and size have none.
         let row = |line: &str| {
@@ -120,6 +122,16 @@ impl<'a, R: ReadAt + Sync + ?Sized> Opened<'a, R> {
             Some((path.trim_matches('"').replace("\"\"", "\""), format!("{digest},{size}")))
         };
         Ok(text.lines().filter_map(row).collect())
+    }
+}
+
+/// Refuses a document of too many lines: each takes memory of its own, and RECORD needs no more than there may be members.
+fn check_lines(bytes: &[u8]) -> Result<(), Error> {
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+    if lines > budget::DEEP_MEMBERS.limit {
+        Err(ZipError::TooMuch(Excess(budget::DEEP_MEMBERS)).into())
+    } else {
+        Ok(())
     }
 }
 

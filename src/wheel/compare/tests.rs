@@ -90,6 +90,8 @@ fn archives_that_readers_could_see_differently_and_bombs_are_refused() {
     assert_eq!(refused(&twice), "expected each member once in the wheel, found \"a\" twice");
     assert!(refused(b"text").contains("end record"));
     let bomb = zip(&[("bomb", &vec![0; 80 << 20])]);
+    let endless = zip(&[("a", b"a"), ("demo-1.0.dist-info/RECORD", "a,,\n".repeat(100_001).as_bytes())]);
+    assert!(refused(&endless).contains("budget deep-members"), "{}", refused(&endless));
     assert!(refused(&bomb).contains("budget deep-bytes") || refused(&bomb).contains("at most"), "{}", refused(&bomb));
     let mut cut = good.clone();
     for at in 0..cut.len() {
