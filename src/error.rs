@@ -76,6 +76,9 @@ pub enum Error {
     /// There is no such thing.
     #[error("there is no {0}")]
     NoSuch(String),
+    /// There is such a distribution, but not its bytes.
+    #[error("the bytes of {0} are lost")]
+    Lost(String),
     /// The command would do what was not asked for clearly enough.
     #[error("{0}")]
     Refused(String),
@@ -180,16 +183,22 @@ impl Error {
                 Some("keep a copy of manifest.sqlite, then put a backup in place or `wcas rebuild`".to_owned())
             }
             Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.may_want_room() => Some(
-                "the disk fails or is full (`wcas gc` frees room), or files may not grow so large (`ulimit -f`)"
+                "the disk fails or is full (`wcas gc` frees room), files may not grow so large (`ulimit -f`), or no more may be open \
+                 (`ulimit -n`)"
                     .to_owned(),
             ),
             Self::Collision { .. } => {
                 Some("nothing was imported; `wcas verify` shows whether the known blob is sound".to_owned())
             }
+            Self::Lost(_) => Some("import it again, or `wcas verify --repair`; `wcas verify` tells more".to_owned()),
             Self::Spec(_) => Some("see `wcas help lookup`".to_owned()),
-            Self::Disk(error) | Self::Store(store::Error::Disk(error)) | Self::View(view::Error::Disk(error)) => {
-                Some(disk_hint(error).to_owned())
-            }
+            Self::Share(share::Error::Disk(error)) if error.is_full() => Some(
+                "the disk there is full: `wcas gc` frees room in a share, `wcas backup --keep-for TIME` in a backup".to_owned(),
+            ),
+            Self::Disk(error)
+            | Self::Store(store::Error::Disk(error))
+            | Self::View(view::Error::Disk(error))
+            | Self::Share(share::Error::Disk(error)) => Some(disk_hint(error).to_owned()),
             Self::Manifest(manifest::Error::Held(_))
             | Self::Store(store::Error::Manifest(manifest::Error::Held(_))) => Some(
                 "try again in a moment; whoever may read the store can hold it, so see whose process that is"
@@ -217,6 +226,9 @@ impl store::MayConflict for Error {
 fn disk_hint(error: &fs::Error) -> &'static str {
     use std::io::ErrorKind;
     match error.source.kind() {
+        _ if error.is_lack() => {
+            "this process may have no more files open, or no more memory: see `ulimit -n` and `ulimit -v`"
+        }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "this user may not do that there: see who owns the path"
         }

@@ -188,7 +188,15 @@ impl App {
         self.buffered((1 << 16, pager), |out| write(&mut Lines::new(out, look::of_answers())).map_err(unwritten))
     }
 
-    fn buffered(
+    /// Writes an answer. Whoever reads it may leave when he has enough: that is no error, and changes nothing of how the command ends.
+    fn buffered(&self, of: (usize, Option<String>), write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        match self.written(of, write) {
+            Err(error) if is_broken_pipe(&error) => Ok(()),
+            done => done,
+        }
+    }
+
+    fn written(
         &self,
         (capacity, pager): (usize, Option<String>),
         write: impl FnOnce(&mut dyn Write) -> Result<()>,
@@ -198,12 +206,8 @@ impl App {
         let done = write(&mut out).and_then(|()| out.flush().map_err(unwritten));
         // What could not be written must not be tried again when the buffer is dropped.
         let (screen, _) = out.into_parts();
-        let had_pager = screen.end().map_err(unwritten);
-        match (done, had_pager) {
-            // Who read by the pager has had enough.
-            (Err(error), Ok(true)) if is_broken_pipe(&error) => Ok(()),
-            (done, had_pager) => done.and(had_pager.map(drop)),
-        }
+        let ended = screen.end().map_err(unwritten);
+        done.and(ended)
     }
 
     /// Prints a report as JSON where that was asked for; else as `text` writes it.
@@ -281,12 +285,15 @@ impl App {
         if self.json { self.document(command, report) } else { self.answer(text) }
     }
 
+    /// Prints what somebody must take: that nobody reads any more is an error, too.
+    pub(super) fn report_to_somebody<T: Serialize>(&self, command: &str, report: &T, text: &str) -> Result<()> {
+        let write =
+            |out: &mut dyn Write| if self.json { document(out, command, report) } else { writeln!(out, "{text}") };
+        self.written((1 << 16, None), |out| write(out).map_err(unwritten))
+    }
+
     fn document<T: Serialize>(&self, command: &str, report: &T) -> Result<()> {
-        let document = Document { schema: format!("wcas.{command}/1"), report };
-        self.raw(|out| {
-            serde_json::to_writer(&mut *out, &document)?;
-            writeln!(out)
-        })
+        self.raw(|out| document(out, command, report))
     }
 
     /// Prints what an action did: as JSON where that was asked for, as text unless nothing should be said.
@@ -340,9 +347,6 @@ impl App {
     /// Tells an error with its causes and what to do next, and returns the exit code.
     pub(super) fn fail(&self, error: &Error) -> u8 {
         self.bar.clear();
-        if is_broken_pipe(error) {
-            return 0;
-        }
         let told = Failure::of(error);
         told.lines().iter().for_each(|line| self.warn(line));
         if self.json {
@@ -350,6 +354,11 @@ impl App {
         }
         told.exit_code
     }
+}
+
+fn document<T: Serialize>(out: &mut dyn Write, command: &str, report: &T) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Document { schema: format!("wcas.{command}/1"), report })?;
+    writeln!(out)
 }
 
 /// So much of a long list is held before its reader has to take it: while rows come, the manifest is kept from shrinking its log, and

@@ -116,15 +116,15 @@ impl<'a> Screen<'a> {
         }
     }
 
-    /// Ends the answer, and waits until its reader has read enough of it. Returns whether there was a pager.
-    pub(super) fn end(mut self) -> io::Result<bool> {
+    /// Ends the answer, and waits until its reader has read enough of it.
+    pub(super) fn end(mut self) -> io::Result<()> {
         self.pager = None;
         let given = self.give_head().and_then(|()| self.to().flush());
-        let Some(mut child) = self.child.take() else { return given.map(|()| false) };
+        let Some(mut child) = self.child.take() else { return given };
         drop(child.stdin.take());
         let _ = child.wait();
         self.interrupts_end.store(true, Ordering::SeqCst);
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -118,9 +118,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
                 expires_at: (!forever).then(|| expires.unwrap_or(Expiry::In(DEFAULT_SECONDS)).at(app.now)),
             };
             let token = ops::token::create_token(&store, &app.context(), &secret, &options)?;
-            let told = app.report("token", &Created { secret: secret.reveal(), token: &token }, |out| {
-                writeln!(out, "{}", secret.reveal())
-            });
+            let created = Created { secret: secret.reveal(), token: &token };
+            let told = app.report_to_somebody("token", &created, secret.reveal());
             if let Err(error) = told {
                 // Nobody knows the secret, or nobody should.
                 ops::token::revoke_token(&store, &app.context(), &token.id.to_string())?;

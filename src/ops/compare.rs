@@ -111,7 +111,7 @@ fn stored(store: &Store, collection: Option<&RevisionSpec>, spec: &Spec) -> Resu
     }
     let (blake3, entry) = blobs.into_iter().next().ok_or_else(|| Error::NoMatch(spec.to_string()))?;
     let Some((file, _)) = open_blob(store, &blake3)? else {
-        return Err(Error::Refused(format!("the bytes of {} are lost: wcas verify tells more", entry.filename)));
+        return Err(Error::Lost(entry.filename));
     };
     Ok((file, ComparedFile { name: entry.filename, blake3, size: entry.size }))
 }

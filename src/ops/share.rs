@@ -94,20 +94,26 @@ fn put_blobs(
     let (here, lost): (Vec<BlobRow>, Vec<BlobRow>) = rows.partition(|row| row.state == State::Live);
     report.problems.extend(lost.iter().map(|row| format!("{}: its bytes are lost", row.blake3)));
     context.progress.start_files("sharing", here.len() as u64, here.iter().map(|row| row.size).sum());
-    let put = |(row, name): &(&BlobRow, String)| -> crate::share::Result<Generation> {
-        let file = blobs.open(&row.blake3)?;
+    let put = |(row, name): &(&BlobRow, String)| -> crate::share::Result<Option<Generation>> {
+        let file = match blobs.open(&row.blake3) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            file => file?,
+        };
         let put = || share.put_blob(&file, &blobs.path(&row.blake3), &row.blake3);
-        context.progress.on(name, row.size, put)
+        context.progress.on(name, row.size, put).map(Some)
     };
     for batch in here.chunks(BATCH) {
         let put = parallel::map(TRANSFERS, &manifest.named(batch), put);
         let transaction = manifest.write()?;
         for (row, put) in batch.iter().zip(put) {
             match put {
-                Ok(generation) => {
+                Ok(Some(generation)) => {
                     transaction.set_object(row.id, generation.as_str())?;
                     report.blobs += 1;
                     report.bytes += row.size;
+                }
+                Ok(None) => {
+                    report.problems.push(format!("{}: its bytes are lost; `wcas verify` tells more", row.blake3));
                 }
                 Err(crate::share::Error::WrongBytes(path)) => {
                     report.problems.push(format!("{path}: its bytes are wrong; `wcas verify` tells more"));

@@ -61,6 +61,20 @@ fn one_filename_in_two_collections_is_compared_by_their_names() {
 }
 
 #[test]
+fn what_has_lost_its_bytes_is_told_so_and_is_no_wrong_question() {
+    if Env::is_of_own_store_only("a node fetches what it lacks") {
+        return;
+    }
+    let env = two_builds();
+    env.ok(["import", "old"]);
+    for blob in crate::files(&env.store().join("blobs")) {
+        fs::remove_file(env.store().join("blobs").join(blob)).unwrap();
+    }
+    let said = refused(&env, 1, &["compare", "demo", &format!("old/{NAME}")]).stderr;
+    assert!(said.contains(&format!("the bytes of {NAME} are lost")) && said.contains("`wcas verify"), "{said}");
+}
+
+#[test]
 fn what_is_no_wheel_is_refused_with_its_name() {
     let env = two_builds();
     fs::write(env.path("bad.whl"), "bad").unwrap();

@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 fn filled() -> Env {
     let env = Env::new();
@@ -73,6 +73,48 @@ fn a_closed_standard_output_is_quiet() {
         let status = child.wait().unwrap();
         assert_eq!((status.code(), stderr.as_str()), (Some(0), ""), "{args:?}");
     }
+}
+
+#[test]
+fn a_reader_who_left_changes_nothing_of_how_a_command_ends() {
+    let env = filled();
+    let (one, two) = ("in/demo-1.0-py3-none-any.whl", "in/demo-2.0-py3-none-any.whl");
+    for number in ["1.0", "2.0"] {
+        Wheel::new("demo", number).payload(9000, number.len() as u64).write_to(env.path("in"));
+    }
+    let closed = |args: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = env.command(args).stdout(writer).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for args in [&["compare", "--exit-code", one, two][..], &["--json", "compare", "--exit-code", one, two]] {
+        assert_eq!(closed(args), (Some(3), String::new()), "{args:?}");
+    }
+    // What was done is told where notes go.
+    let (code, notes) = closed(&["invalidate", "demo", "--everywhere"]);
+    assert!(code == Some(0) && notes.contains("undo"), "{notes}");
+    // A secret that nobody read is nobody's.
+    let (code, notes) = closed(&["token", "create", "--all", "--scope", "read"]);
+    assert!(code == Some(1) && notes.contains("is revoked") && notes.contains("Broken pipe"), "{notes}");
+}
+
+#[test]
+fn who_may_open_too_few_files_is_told_so() {
+    if Env::is_of_own_store_only("a node has more files open") {
+        return;
+    }
+    let env = filled();
+    for (handles, args) in [(6, "list"), (8, "compare in/demo-1.0-py3-none-any.whl demo"), (8, "backup kept")] {
+        let text = format!("ulimit -n {handles} && exec {} {args}", env!("CARGO_BIN_EXE_wcas"));
+        let mut command = Command::new("sh");
+        command.args(["-c", &text]).current_dir(env.path("")).env("WCAS_STORE", env.store());
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && stderr.contains("`ulimit -n`"), "{handles} {args}: {stderr}");
+    }
+    // What they couldn't put away goes with the next one that can.
+    env.ok(["gc"]);
 }
 
 #[test]

@@ -106,6 +106,19 @@ fn bytes_that_went_bad_are_told_and_not_shared() {
 }
 
 #[test]
+fn bytes_that_nobody_has_missed_yet_are_told_and_the_others_are_shared() {
+    let one = own_store();
+    let victim = blobs(&one).remove(0);
+    fs::remove_file(&victim).unwrap();
+    let output = one.run(["--json", "share", &url(&one)]);
+    assert_eq!(output.code, 3, "{output}");
+    let problems = output.json()["problems"].clone();
+    let digest = victim.file_name().unwrap().to_str().unwrap();
+    assert_eq!(problems, serde_json::json!([format!("{digest}: its bytes are lost; `wcas verify` tells more")]));
+    assert_eq!(files_below(&share_folder(&one).join("blobs")).len(), 3);
+}
+
+#[test]
 fn a_node_becomes_a_store_of_its_own_with_all_bytes() {
     let team = Team::with(2, &wheels("demo", 5));
     let [one, two] = &team.nodes[..] else { panic!() };

@@ -45,7 +45,7 @@ macro_rules! fuzz {
         }
     };
 }
-fuzz! { filename zip metadata native sdist html json requirements config token signed requests forms }
+fuzz! { filename zip metadata native sdist html json requirements config token signed requests forms locks osv revisions records described }
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

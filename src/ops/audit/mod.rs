@@ -175,7 +175,7 @@ fn merged(found: Vec<&Advisory>) -> Vec<Vec<&Advisory>> {
 
 fn told(group: &mut [&Advisory], project: &ProjectName, version: &Version, filenames: Vec<String>) -> Vulnerability {
     // Whichever came first in the dump says nothing.
-    group.sort_by(|a, b| a.id.cmp(&b.id));
+    group.sort_by_cached_key(|own| (own.id.clone(), own.line(), own.severity()));
     let id = group.first().map(|own| own.id.clone()).unwrap_or_default();
     let names = group.iter().flat_map(|own| std::iter::once(&own.id).chain(&own.aliases));
     let aliases: BTreeSet<&String> = names.filter(|name| **name != id).collect();

@@ -18,7 +18,7 @@ use crate::store::Store;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::io::Write;
+use std::io::{self, Write};
 
 /// How a collection is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,11 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
             }
         }
     };
-    done.and_then(|()| out.flush()).map_err(fs::Error::at("write", "standard output"))?;
+    match done.and_then(|()| out.flush()) {
+        // Whoever reads it may leave: what is told beside the page is true all the same.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.map_err(fs::Error::at("write", "standard output"))?,
+    }
     Ok(ViewReport {
         collection: collection.clone(),
         revision: read.revision(),

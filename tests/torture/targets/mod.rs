@@ -7,13 +7,18 @@
 mod archive;
 mod config;
 mod counted;
+mod described;
 mod filename;
 mod forms;
+mod locks;
 mod metadata;
 mod native;
+mod osv;
 mod pages;
+mod records;
 mod requests;
 mod requirements;
+mod revisions;
 mod sdist;
 mod second_zip;
 mod signed;
@@ -52,6 +57,11 @@ pub(crate) const ALL: &[Target] = &[
     Target { name: "signed", check: signed::check, memory: (MIB, 256), words: signed::WORDS },
     Target { name: "requests", check: requests::check, memory: (16 * MIB, 256), words: requests::WORDS },
     Target { name: "forms", check: forms::check, memory: (16 * MIB, 256), words: forms::WORDS },
+    Target { name: "locks", check: locks::check, memory: (2 * MIB, 512), words: locks::WORDS },
+    Target { name: "osv", check: osv::check, memory: (4 * MIB, 512), words: osv::WORDS },
+    Target { name: "revisions", check: revisions::check, memory: (4 * MIB, 256), words: revisions::WORDS },
+    Target { name: "records", check: records::check, memory: (16 * MIB, 512), words: records::WORDS },
+    Target { name: "described", check: described::check, memory: (32 * MIB, 512), words: described::WORDS },
 ];
 
 impl Target {

@@ -19,7 +19,6 @@ const NOW: i64 = 1_800_000_000;
 
 pub(super) struct Site {
     pub(super) server: Arc<Server>,
-    #[expect(dead_code, reason = "it goes when the value does")]
     dir: TempDir,
 }
 
@@ -41,6 +40,16 @@ impl Site {
         assert_eq!((report.distributions.len(), report.refused.len()), (2, 0));
         drop(store);
         Self { server: serve(root, anonymous), dir }
+    }
+
+    /// Returns the store.
+    pub(super) fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    /// Returns the folder that its files came from.
+    pub(super) fn source(&self) -> PathBuf {
+        self.dir.path().join("source")
     }
 }
 
