@@ -6,8 +6,10 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 use support::Limit::{Nothing, Wall, WallRatio};
 use support::place::Place;
@@ -74,6 +76,7 @@ fn main() {
     join(&shared, &place, &node);
     catch_up(&shared, &place, &node);
     commit(&shared, &place);
+    serve(&shared, &place);
     import(&place, &node);
 }
 
@@ -139,6 +142,88 @@ fn commit(shared: &Shared, place: &Place) {
         _ => Nothing,
     };
     tell(&format!("{COMMITS} commits of each of {count} nodes at once"), &repeat(3, at_once), None, &[limit]);
+}
+
+/// Servers of several nodes that are sent small wheels at once, each by one client.
+fn serve(shared: &Shared, place: &Place) {
+    let count = if shared.is_bucket && !shared.is_database { 4 } else { 8 };
+    let nodes: Vec<PathBuf> = (0..count).map(|number| place.path(&format!("server-{number}"))).collect();
+    nodes.iter().for_each(|node| run(&mut shared.join(node)));
+    run(&mut wcas(&nodes[0], &["collection", "create", "sent"]));
+    let servers: Vec<Server> = nodes.iter().map(|node| Server::start(node)).collect();
+    let dir = place.path("sent");
+    let at_once = |round: usize| {
+        let forms: Vec<Vec<Vec<u8>>> = (0..count)
+            .map(|node| (0..COMMITS).map(|commit| form(&dir, (round * count + node) * COMMITS + commit)).collect())
+            .collect();
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for (server, forms) in servers.iter().zip(&forms) {
+                scope.spawn(move || forms.iter().for_each(|form| server.send(form)));
+            }
+        });
+        Usage { wall: start.elapsed().as_secs_f64(), ..Usage::default() }
+    };
+    // The first rounds find out that others write as well.
+    let limit = match (shared.is_database, shared.is_bucket) {
+        (true, _) => Wall((count * COMMITS) as f64 / 100.0),
+        (_, true) => Wall((count * COMMITS) as f64 / 8.0),
+        _ => Nothing,
+    };
+    tell(&format!("{COMMITS} uploads to each of {count} servers at once"), &repeat(5, at_once), None, &[limit]);
+}
+
+/// A server on a node; it ends with the value.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    fn start(node: &Path) -> Self {
+        let mut command = wcas(node, &["serve", "--listen", "127.0.0.1:0", "--anonymous", "upload"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program runs");
+        let mut url = String::new();
+        let out = child.stdout.take().expect("it is piped");
+        BufReader::new(out).read_line(&mut url).expect("it tells its URL");
+        let address = url.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
+        Self { child, address }
+    }
+
+    /// Sends a form, and waits until it counts.
+    fn send(&self, form: &[u8]) {
+        let head = format!(
+            "POST /sent/legacy/ HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\
+             content-type: multipart/form-data; boundary=b\r\n\r\n",
+            self.address,
+            form.len()
+        );
+        let mut server = TcpStream::connect(&self.address).expect("the server listens");
+        server.write_all(&[head.as_bytes(), form].concat()).expect("the server reads");
+        let mut answer = String::new();
+        server.read_to_string(&mut answer).expect("the server answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+/// Returns the form by which one more small wheel is sent.
+fn form(dir: &Path, number: usize) -> Vec<u8> {
+    let dir = data::one_more(dir, number);
+    let file = data::files(&dir).remove(0);
+    let name = file.file_name().expect("a file has a name").to_string_lossy().into_owned();
+    let mut form = b"--b\r\ncontent-disposition: form-data; name=\":action\"\r\n\r\nfile_upload\r\n".to_vec();
+    let part = format!("--b\r\ncontent-disposition: form-data; name=\"content\"; filename=\"{name}\"\r\n\r\n");
+    form.extend(part.into_bytes());
+    form.extend(std::fs::read(&file).expect("the file was made"));
+    form.extend(b"\r\n--b--\r\n");
+    form
 }
 
 /// Bytes go to the share and into this folder.

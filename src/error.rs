@@ -116,7 +116,8 @@ impl Error {
             Self::Store(store::Error::Busy { .. }) => ErrorKind::Busy,
             Self::Disk(error) | Self::Store(store::Error::Disk(error)) if error.is_held() => ErrorKind::Busy,
             Self::Store(store::Error::Manifest(error)) | Self::Manifest(error) if error.is_busy() => ErrorKind::Busy,
-            Self::Share(share::Error::Url { .. }) => ErrorKind::Usage,
+            Self::Share(share::Error::Url { .. } | share::Error::Without(_))
+            | Self::Store(store::Error::Share(share::Error::Without(_))) => ErrorKind::Usage,
             Self::Name(_) | Self::Spec(_) | Self::Target(_) | Self::Refused(_) => ErrorKind::Usage,
             _ => ErrorKind::Failed,
         }

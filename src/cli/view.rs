@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// What links begin with, before `/FILENAME`, instead of file:// paths into the store
     #[arg(long, value_name = "URL", conflicts_with = "to")]
     base_url: Option<String>,
-    /// Write a tree into this folder, or a static site to s3://bucket/prefix or file:///folder
+    /// Write a tree into this folder, or a static site to s3://bucket/prefix (gs://, az://) or file:///folder
     #[arg(long, value_name = "DIR|URL")]
     pub(super) to: Option<PathBuf>,
     /// The site's bucket's server, where it isn't Amazon's [default: the share's, where the bucket is, or $AWS_ENDPOINT_URL]

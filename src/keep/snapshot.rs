@@ -12,7 +12,7 @@ use std::path::Path;
 const RECORDS: i64 = 500;
 const GROWN_BYTES: i64 = 16 << 20;
 
-/// Puts a snapshot into the share, if the newest one is old.
+/// Puts a snapshot into the share, if the newest one is old, and lets nodes that are far behind read on quickly.
 pub(crate) fn refresh(store: &Store) -> Result<()> {
     let Some(share) = store.share() else { return Ok(()) };
     // An older node couldn't begin with it.
@@ -26,6 +26,7 @@ pub(crate) fn refresh(store: &Store) -> Result<()> {
     }
     let scratch = store.scratch()?;
     put(share, &store.manifest, scratch.dir())?;
+    share.make_segments()?;
     let transaction = store.manifest.write()?;
     transaction.note_snapshot()?;
     Ok(transaction.commit()?)

@@ -20,16 +20,17 @@ const NEVER_KEPT: &str = "private, no-store";
 
 /// Makes sure that a store has a bucket that addresses can be signed of, and that they can hold so long.
 pub(super) fn require(store: &Store, lasting: Duration) -> Result<()> {
-    if !store.share().is_some_and(crate::share::Share::can_sign) {
+    let Some(share) = store.share().filter(|share| share.is_in_bucket()) else {
         return Err(Error::Refused(format!(
             "{} is no node of a share in a bucket (s3://…): files can't be redirected",
             store.root().display()
         )));
-    }
+    };
     if lasting.as_secs() == 0 || lasting.as_secs() > MAX_SECONDS {
         return Err(Error::Refused("a redirect holds for a second to 7 days".to_owned()));
     }
-    Ok(())
+    // Some credentials are good for requests and not for addresses.
+    Ok(share.try_signing(lasting)?)
 }
 
 /// Returns an address of a blob's object; `None`: the file is given from here.

@@ -61,7 +61,7 @@ pub enum Error {
         /// Which object.
         key: String,
         /// Why not.
-        source: object_store::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Nothing says who asks.
     #[error(
@@ -71,8 +71,13 @@ pub enum Error {
         /// The variable that usually says it.
         unset: &'static str,
         /// What the machine said.
-        source: object_store::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// This program can't ask buckets and databases.
+    #[error(
+        "{0} can't be asked: this wcas was built without its feature `shared`, which buckets and databases need (a share in a folder, file:///…, does without)"
+    )]
+    Without(String),
     /// There can be no client for buckets.
     #[error("there can be no client for buckets: {0}")]
     Client(String),

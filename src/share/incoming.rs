@@ -2,12 +2,12 @@
 //!
 //! An object is named after the token that asked for its address, and the digest that was announced: nobody takes what another put.
 
-use super::{Error, INCOMING, Result, Share};
+use super::objects::Objects;
+use super::{INCOMING, Result, Share};
 use crate::digest::Sha256;
 use crate::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use object_store::signer::{HeaderName, HeaderValue, SignedUrlOptions};
 use std::time::Duration;
 
 /// What S3 takes by one request (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>).
@@ -42,15 +42,19 @@ impl Incoming<'_> {
 }
 
 impl Share {
+    /// Tells whether files can be put into it by who has an address, and nothing but these files.
+    pub fn takes_puts(&self) -> bool {
+        self.bucket.objects().is_some_and(Objects::binds_puts)
+    }
+
     /// Returns how a file of this size can be put for a while; `None`: not by one request, or not here. The digest is signed, and so are
     /// the bytes that it holds for; whoever has the address can put nothing else where the bucket compares them.
     pub fn signed_put(&self, incoming: &Incoming<'_>, size: u64, lasting: Duration) -> Result<Option<SignedPut>> {
-        let Some(objects) = self.bucket.objects().filter(|_| size <= MAX_PUT_BYTES) else { return Ok(None) };
+        let objects = self.bucket.objects().filter(|objects| objects.binds_puts() && size <= MAX_PUT_BYTES);
+        let Some(objects) = objects else { return Ok(None) };
         let checksum = STANDARD.encode(incoming.sha256.as_bytes());
-        let value = HeaderValue::from_str(&checksum).map_err(|error| Error::Client(error.to_string()))?;
-        let options = SignedUrlOptions::new().with_signed_header(HeaderName::from_static(CHECKSUM), value);
-        let url = objects.signed_put(&incoming.key(), lasting, &options)?;
-        Ok(url.map(|url| SignedPut { url, headers: [(CHECKSUM, checksum)] }))
+        let url = objects.signed_put(&incoming.key(), lasting, (CHECKSUM, &checksum))?;
+        Ok(Some(SignedPut { url, headers: [(CHECKSUM, checksum)] }))
     }
 
     /// Returns the size of a file that was put; `None`: it isn't there.

@@ -67,9 +67,14 @@ impl Share {
         }
     }
 
-    /// Waits for this writer's turn, where writers take turns and this one was overtaken before.
-    pub fn take_turn(&self, share: &str) -> Result<()> {
-        self.log.as_ref().map_or(Ok(()), |(_, log)| log.take_turn(share))
+    /// Waits for this writer's turn, where writers take turns and many are known to write, or this one was overtaken before.
+    pub fn take_turn(&self, share: &str, is_contended: bool) -> Result<()> {
+        self.log.as_ref().map_or(Ok(()), |(_, log)| log.take_turn(share, is_contended))
+    }
+
+    /// Tells whether this process was overtaken by another writer, where writers can take turns.
+    pub fn has_lost(&self) -> bool {
+        self.log.as_ref().is_some_and(|(_, log)| log.has_lost())
     }
 
     /// Ends this writer's turn, if it has one.

@@ -4,6 +4,7 @@
 //! wcas.json                          what kind of share this is; made once
 //! log/<number>.json                  records, from 1 on, each made once and never changed; or they are in PostgreSQL, which has
 //! log/<number>.<generation>.json     the large ones here
+//! log/<number>.segment               a hundred records, up to this one, for those who are far behind
 //! log/<number>.<generation>.digests  what old records were that went, up to this one
 //! blobs/<2>/<blake3>.<generation>    bytes; a generation is given once and never again
 //! snapshots/<number>.<generation>.<blake3>   all that was true after a record: a new node begins with it
@@ -11,22 +12,38 @@
 //! tmp/                               objects on their way (of a folder)
 //! ```
 //!
+//! Buckets and databases are asked with the feature `shared` alone; without it `absent/` is in the place of what asks them, and a share is
+//! in a folder.
+//!
 //! The rules that keep a committed blob's object in place are the manifest's and [`crate::keep`]'s; a bucket only stores.
 
 mod ahead;
 mod backup;
 mod check;
+#[cfg(feature = "shared")]
+mod client;
+#[cfg(feature = "shared")]
 mod connector;
 mod error;
 mod folder;
 mod incoming;
 mod location;
 mod log;
+#[cfg(feature = "shared")]
 mod objects;
+#[cfg(not(feature = "shared"))]
+#[path = "absent/objects.rs"]
+mod objects;
+#[cfg(feature = "shared")]
+mod postgres;
+#[cfg(not(feature = "shared"))]
+#[path = "absent/postgres.rs"]
 mod postgres;
 mod provider;
 mod prune;
+#[cfg(feature = "shared")]
 mod runtime;
+mod segment;
 mod site;
 mod snapshot;
 
@@ -266,15 +283,20 @@ impl Share {
         rest.is_empty() || top.is_some_and(is_own)
     }
 
-    /// Tells whether it is in a bucket that others can be given addresses of.
-    pub fn can_sign(&self) -> bool {
-        self.bucket.objects().is_some_and(Objects::can_sign)
+    /// Tells whether it is in a bucket, and no folder.
+    pub fn is_in_bucket(&self) -> bool {
+        self.bucket.objects().is_some()
     }
 
-    /// Returns an address at which anybody can fetch a blob's object for a while; `None`: there are none.
+    /// Makes sure that addresses of its objects can be signed with the credentials that there are.
+    pub fn try_signing(&self, lasting: Duration) -> Result<()> {
+        self.bucket.objects().map_or(Ok(()), |objects| objects.signed_url("wcas.json", lasting).map(drop))
+    }
+
+    /// Returns an address at which anybody can fetch a blob's object for a while; `None`: it is in a folder.
     pub fn signed_url(&self, blake3: &Blake3, generation: &str, lasting: Duration) -> Result<Option<String>> {
         let objects = self.bucket.objects();
-        objects.map_or(Ok(None), |objects| objects.signed_url(&blob_key(blake3, generation), lasting))
+        objects.map(|objects| objects.signed_url(&blob_key(blake3, generation), lasting)).transpose()
     }
 
     /// Returns the error that says that a blob's object has other bytes than it is named after.

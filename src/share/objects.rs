@@ -12,7 +12,7 @@ use crate::meter;
 use bytes::Bytes;
 use futures_core::Stream;
 use object_store::path::Path as Key;
-use object_store::signer::{SignedUrlOptions, Signer};
+use object_store::signer::{HeaderName, HeaderValue, SignedUrlOptions, Signer};
 use object_store::{Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
 use std::collections::HashMap;
 use std::fs::File;
@@ -34,8 +34,8 @@ const CLOCK_PAUSE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Objects {
     pub(super) client: Arc<Client>,
-    pub(super) location: Location,
-    pub(super) bucket: String,
+    location: Location,
+    bucket: String,
     /// What all keys begin with.
     pub(super) prefix: String,
 }
@@ -43,10 +43,10 @@ pub(super) struct Objects {
 /// What asks one bucket: connections are kept.
 #[derive(Debug)]
 pub(super) struct Client {
-    provider: Provider,
+    pub(super) provider: Provider,
     pub(super) store: Arc<dyn ObjectStore>,
-    /// What signs addresses, where that can be.
-    signer: Option<Arc<dyn Signer>>,
+    /// What signs addresses.
+    signer: Arc<dyn Signer>,
     runtime: &'static Runtime,
     /// The bucket's time at a moment.
     clock: Mutex<Option<(SystemTime, Instant)>>,
@@ -78,6 +78,16 @@ impl Objects {
         Ok(Self { client, location: location.clone(), bucket: bucket.to_owned(), prefix })
     }
 
+    /// Returns the name of the bucket.
+    pub(super) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Returns where it is, as it was said.
+    pub(super) fn location(&self) -> &Location {
+        &self.location
+    }
+
     pub(super) fn key(&self, key: &str) -> Result<Key> {
         Ok(Key::from(format!("{}{}", self.prefix, checked(key)?)))
     }
@@ -92,30 +102,30 @@ impl Objects {
         self.client.runtime.block_on(asked).map_err(|source| self.client.provider.failure(act, key, source))
     }
 
-    /// Tells whether addresses can be signed.
-    pub(super) fn can_sign(&self) -> bool {
-        self.client.signer.is_some()
+    /// Tells whether an address can be signed that holds for bytes of one SHA-256 alone: Google compares other digests, Azure none.
+    pub(super) fn binds_puts(&self) -> bool {
+        self.client.provider == Provider::S3
     }
 
-    /// Returns an address at which an object can be fetched for a while; `None`: there are none.
-    pub(super) fn signed_url(&self, key: &str, lasting: Duration) -> Result<Option<String>> {
-        let Some(signer) = &self.client.signer else { return Ok(None) };
+    /// Returns an address at which an object can be fetched for a while.
+    pub(super) fn signed_url(&self, key: &str, lasting: Duration) -> Result<String> {
         let location = self.key(key)?;
-        let signed = signer.signed_url(http::Method::GET, &location, lasting);
-        Ok(Some(self.wait("sign an address of", key, signed)?.into()))
+        let signed = self.client.signer.signed_url(http::Method::GET, &location, lasting);
+        Ok(self.wait("sign an address of", key, signed)?.into())
     }
 
-    /// Returns an address at which an object can be put for a while, by a request as it is said here; `None`: there are none.
+    /// Returns an address at which an object can be put for a while, by a request with this header.
     pub(super) fn signed_put(
         &self,
         key: &str,
         lasting: Duration,
-        options: &SignedUrlOptions,
-    ) -> Result<Option<String>> {
-        let Some(signer) = &self.client.signer else { return Ok(None) };
+        (name, value): (&'static str, &str),
+    ) -> Result<String> {
         let location = self.key(key)?;
-        let signed = signer.signed_url_opts(http::Method::PUT, &location, lasting, options);
-        Ok(Some(self.wait("sign an address of", key, signed)?.into()))
+        let value = HeaderValue::from_str(value).map_err(|error| Error::Client(error.to_string()))?;
+        let options = SignedUrlOptions::new().with_signed_header(HeaderName::from_static(name), value);
+        let signed = self.client.signer.signed_url_opts(http::Method::PUT, &location, lasting, &options);
+        Ok(self.wait("sign an address of", key, signed)?.into())
     }
 
     /// Makes an object from a file, once all bytes were copied and were the right ones.
@@ -168,29 +178,41 @@ impl Objects {
         }
     }
 
-    /// Begins to read small objects, all at once.
-    pub(super) fn begin_small(&self, keys: &[String], limit: usize) -> Vec<JoinHandle<Option<Vec<u8>>>> {
-        let begin = |key: &String| {
-            let (store, location) = (self.client.store.clone(), self.key(key).ok());
-            self.client.runtime.spawn(async move {
-                let location = location?;
-                let mut parts = store.get(&location).await.ok()?.into_stream();
-                let mut bytes = Vec::new();
-                while let Some(part) = next(&mut parts).await {
-                    bytes.extend_from_slice(&part.ok()?);
-                    if bytes.len() > limit {
-                        return None;
-                    }
-                }
-                Some(bytes)
-            })
-        };
-        keys.iter().map(begin).collect()
+    /// Begins to ask something, while others wait for other things.
+    pub(super) fn begin<T: Send + 'static>(
+        &self,
+        asked: impl Future<Output = Option<T>> + Send + 'static,
+    ) -> JoinHandle<Option<T>> {
+        self.client.runtime.spawn(asked)
     }
 
-    /// Returns what was begun to be read; `None`: it isn't there, or is larger, or can't be read.
-    pub(super) fn end_small(&self, begun: Vec<JoinHandle<Option<Vec<u8>>>>) -> Vec<Option<Vec<u8>>> {
-        begun.into_iter().map(|task| self.client.runtime.block_on(task).ok().flatten()).collect()
+    /// Waits for what was begun.
+    pub(super) fn end<T>(&self, begun: JoinHandle<Option<T>>) -> Option<T> {
+        self.client.runtime.block_on(begun).ok().flatten()
+    }
+
+    /// Reads a small object; `None`: it isn't there, or is larger, or can't be read.
+    pub(super) fn small(&self, key: &str, limit: usize) -> impl Future<Output = Option<Vec<u8>>> + Send + use<> {
+        let (store, location) = (self.client.store.clone(), self.key(key).ok());
+        async move {
+            let location = location?;
+            let mut parts = store.get(&location).await.ok()?.into_stream();
+            let mut bytes = Vec::new();
+            while let Some(part) = next(&mut parts).await {
+                bytes.extend_from_slice(&part.ok()?);
+                if bytes.len() > limit {
+                    return None;
+                }
+            }
+            Some(bytes)
+        }
+    }
+
+    /// Begins to make an object, if there is none with this key. Nobody is told whether that was done.
+    pub(super) fn begin_create(&self, key: &str, bytes: Vec<u8>) {
+        let Ok(location) = self.key(key) else { return };
+        let store = self.client.store.clone();
+        self.client.runtime.spawn(async move { store.put_opts(&location, bytes.into(), PutMode::Create.into()).await });
     }
 
     /// Returns what is told of all objects whose keys begin with a folder.

@@ -1,6 +1,7 @@
 //! Old records of a share's log: they go once snapshots make them needless, and leave their digests, by which a node that was away for
 //! long finds out that its past is the share's.
 
+use super::segment::first_of_name;
 use super::{Error, Result, Share};
 use crate::digest::Sha256;
 use crate::fs::unique_name;
@@ -72,6 +73,9 @@ impl Share {
         // Those of a log in PostgreSQL that are objects, too.
         let number = |name: &String| name.strip_suffix(".json")?.split('.').next()?.parse::<i64>().ok();
         let mut names = self.bucket.names("log")?;
+        for name in names.iter().filter(|name| first_of_name(name).is_some_and(|first| first < before)) {
+            self.bucket.remove(&format!("log/{name}"))?;
+        }
         names.retain(|name| number(name).is_some_and(|number| number < before));
         names.sort_unstable();
         names.iter().try_for_each(|name| self.bucket.remove(&format!("log/{name}")))

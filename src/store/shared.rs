@@ -76,7 +76,8 @@ impl ShareLog {
 impl SharedLog for ShareLog {
     fn read(&self, number: i64) -> std::result::Result<Option<Vec<u8>>, LogError> {
         let record = self.share.record(&self.id, number)?;
-        if record.is_some() {
+        // In a database it is asked for by that name.
+        if record.is_some() && self.share.log().is_none() {
             self.require()?;
         }
         Ok(record)
@@ -96,9 +97,15 @@ impl SharedLog for ShareLog {
         Ok(self.share.append(&self.id, number, record)?)
     }
 
-    fn take_turn(&self) {
+    fn take_turn(&self, is_contended: bool) {
+        // Not in the turn: others wait for its end. Where it fails, the append says so.
+        let _ = self.require();
         // Without it the log still lets only one of two go on.
-        let _ = self.share.take_turn(&self.id);
+        let _ = self.share.take_turn(&self.id, is_contended);
+    }
+
+    fn has_lost(&self) -> bool {
+        self.share.has_lost()
     }
 
     fn end_turn(&self) {

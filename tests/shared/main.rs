@@ -25,6 +25,7 @@ mod nodes;
 mod pruned;
 mod redirect;
 mod requests;
+mod segments;
 mod served;
 mod site;
 mod stress;

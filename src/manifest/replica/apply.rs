@@ -15,7 +15,7 @@ pub(super) struct Tables(HashMap<&'static str, Vec<Column>>);
 impl Tables {
     /// Applies all changes of a record, in their order.
     pub(super) fn apply(&mut self, conn: &Connection, record: &Record) -> Result<()> {
-        let damaged = || Error::DamagedRecord(record.head.number);
+        let damaged = || Error::DamagedRecord(record.number);
         for change in &record.changes {
             let columns = self.columns(conn, &change.table)?.ok_or_else(damaged)?;
             let key = change.key.as_ref().map(|key| values(columns, key, true).ok_or_else(damaged)).transpose()?;

@@ -43,6 +43,10 @@ const LEFT: &str = "left_share";
 /// So many numbers of files each node has for itself.
 const FILES_OF_NODE: i64 = 1 << 40;
 
+/// The key in `here` of when a writer on this node was overtaken, in seconds since 1970: for so many seconds the next ones take turns.
+const LOST_AT: &str = "share_lost";
+const LOST_SECONDS: i64 = 60;
+
 /// A log that could not be asked, which took so long to find out, isn't asked again for as long.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -67,8 +71,14 @@ pub trait SharedLog: Debug + Send + Sync {
     /// Commits a record, durably, where none has its number. Returns whether it is there now; `false`: another one is.
     fn append(&self, number: i64, record: &[u8]) -> std::result::Result<bool, LogError>;
 
-    /// Waits for the writer's turn before it begins, where writers take turns: then nobody overtakes it.
-    fn take_turn(&self) {}
+    /// Waits for the writer's turn before it begins, where writers take turns (if many write, or this one was overtaken): then nobody
+    /// overtakes it.
+    fn take_turn(&self, _is_contended: bool) {}
+
+    /// Tells whether a writer of this process was overtaken, where writers can take turns.
+    fn has_lost(&self) -> bool {
+        false
+    }
 
     /// Ends the turn, whatever became of it.
     fn end_turn(&self) {}
@@ -140,6 +150,14 @@ impl Manifest {
         }
         // Nothing of its own is written here, so nothing is collected: where there are triggers SQLite keeps each statement so that it could be
         // taken back alone, which costs the more the larger the record is.
+        // Nor need it be on the disk: what is lost with the power is read again.
+        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        let done = self.read_on_alone(replica);
+        self.conn.pragma_update(None, "synchronous", "FULL")?;
+        done
+    }
+
+    fn read_on_alone(&self, replica: &Replica) -> Result<()> {
         let transaction = self.begin("BEGIN IMMEDIATE")?;
         let done = transaction.read_on(replica);
         match &done {
@@ -156,7 +174,7 @@ impl Manifest {
         let Some(replica) = &self.rows.replica else { return self.begin("BEGIN IMMEDIATE") };
         replica.capture(&self.conn)?;
         // Before the manifest's own lock: who has the turn may be waiting for that.
-        replica.log.take_turn();
+        replica.log.take_turn(self.was_overtaken(self.clock()?, LOST_SECONDS)?);
         let transaction = self.begin("BEGIN IMMEDIATE").inspect_err(|_| replica.log.end_turn())?;
         let done = transaction.read_on(replica);
         match done {
@@ -199,6 +217,12 @@ impl Rows {
     /// Returns the newest record of the shared store's log that is known here.
     pub fn place(&self) -> Result<Link> {
         Ok(self.here(PLACE)?.and_then(|place| place.parse().ok()).unwrap_or(START))
+    }
+
+    /// Tells whether a writer on this node was overtaken so few seconds ago.
+    fn was_overtaken(&self, now: i64, seconds: i64) -> Result<bool> {
+        let at: Option<i64> = self.here(LOST_AT)?.and_then(|at| at.parse().ok());
+        Ok(at.is_some_and(|at| (0..seconds).contains(&now.saturating_sub(at))))
     }
 
     /// Tells whether the store has left its share, whatever its `wcas.json` says: that is written after it.
@@ -286,13 +310,13 @@ impl Transaction<'_> {
                 Err(error) => return Ok(Err(error)),
             };
             // A record counts whole, or not at all.
-            self.conn.execute_batch("SAVEPOINT record")?;
+            self.conn.prepare_cached("SAVEPOINT record")?.execute([])?;
             let applied = Record::read(&bytes, *place).and_then(|record| tables.apply(&self.conn, &record));
             if let Err(error) = applied {
                 self.conn.execute_batch("ROLLBACK TO record; RELEASE record")?;
                 return Ok(Err(error));
             }
-            self.conn.execute_batch("RELEASE record")?;
+            self.conn.prepare_cached("RELEASE record")?.execute([])?;
             *place = Link { number: place.number + 1, digest: Sha256::of(&bytes) };
             next = replica.read(place.number + 1);
         }
@@ -338,7 +362,17 @@ impl Transaction<'_> {
         self.require_in_time(replica, (began, head.at), place)?;
         self.set_here(PLACE, &Link { number, digest: Sha256::of(&bytes) }.to_string())?;
         self.note_known()?;
+        self.note_lost(replica)?;
         point(Change::Grow, "know of", Path::new("the shared log"))?;
+        Ok(())
+    }
+
+    /// Notes that others write as well, so that the commands that follow don't find out by themselves.
+    fn note_lost(&self, replica: &Replica) -> Result<()> {
+        let now = self.clock()?;
+        if replica.log.has_lost() && !self.was_overtaken(now, LOST_SECONDS / 2)? {
+            self.set_here(LOST_AT, &now.to_string())?;
+        }
         Ok(())
     }
 

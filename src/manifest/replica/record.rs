@@ -6,12 +6,13 @@ use crate::digest::Sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What one transaction changed of the rows that are true of the store.
+/// What one transaction changed of the rows that are true of the store, with as much of its [`Head`] as applying it needs.
 #[derive(Debug, Deserialize)]
 pub(super) struct Record {
-    /// What is told of it before.
-    #[serde(flatten)]
-    pub(super) head: Head,
+    /// Its number.
+    pub(super) number: i64,
+    before: Sha256,
+    schema: i64,
     /// What changed, in this order.
     pub(super) changes: Vec<RowChange>,
 }
@@ -69,14 +70,24 @@ impl Record {
     /// Reads the record that comes after a place.
     pub(super) fn read(bytes: &[u8], after: Link) -> Result<Self> {
         let number = after.number + 1;
-        let damaged = |_| Error::DamagedRecord(number);
-        let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
-        if head.schema > version() {
-            return Err(Error::NewerRecord { number, schema: head.schema });
+        // Of a newer schema changes may be said in other words: what is told before them isn't.
+        let (record, head) = match serde_json::from_slice::<Self>(bytes) {
+            Ok(record) => {
+                let head = (record.number, record.before, record.schema);
+                (Some(record), head)
+            }
+            Err(_) => {
+                let head: Head = serde_json::from_slice(bytes).map_err(|_| Error::DamagedRecord(number))?;
+                (None, (head.number, head.before, head.schema))
+            }
+        };
+        let (found, before, schema) = head;
+        if schema > version() {
+            return Err(Error::NewerRecord { number, schema });
         }
-        if (head.number, head.before) != (number, after.digest) {
+        if (found, before) != (number, after.digest) {
             return Err(Error::Diverged(number));
         }
-        serde_json::from_slice(bytes).map_err(damaged)
+        record.ok_or(Error::DamagedRecord(number))
     }
 }

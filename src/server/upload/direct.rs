@@ -40,11 +40,16 @@ enum Found {
 
 /// Makes sure that a store has a bucket that others can put files into.
 pub(in crate::server) fn require(store: &Store) -> error::Result<()> {
-    if store.share().is_some_and(Share::can_sign) {
-        return Ok(());
-    }
     let root = store.root().display();
-    Err(error::Error::Refused(format!("{root} is no node of a share in a bucket (s3://…): nothing can be put into it")))
+    let why = match store.share() {
+        Some(share) if share.takes_puts() => return Ok(()),
+        Some(share) if share.is_in_bucket() => format!(
+            "an address in {} can't be made to hold for one file alone, as it can in s3://: uploads go through the server",
+            share.url()
+        ),
+        _ => format!("{root} is no node of a share in a bucket (s3://…): nothing can be put into it"),
+    };
+    Err(error::Error::Refused(why))
 }
 
 impl Server {

@@ -8,7 +8,7 @@ mod tls;
 
 use super::{Error, Result};
 use serde::Deserialize;
-use session::{Failure, Session};
+use session::{Failure, Session, Values};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::types::Type;
 
 /// A server that is away is asked again for so long. Whoever waits is a command, or a server's answer.
 const RETRY: Duration = Duration::from_secs(8);
@@ -46,7 +47,7 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS wcas_log (
     CHECK ((record IS NULL) <> (object IS NULL)))";
 
 /// Makes a record where none has its number, the one before is there (or none, for the first), and nobody else has his turn. Says so to
-/// those who listen.
+/// those who listen. Success is told of what is on the disk; a server that waits for others as well is left so.
 const APPEND: &str = "WITH made AS (
     INSERT INTO wcas_log (share, number, node, who, origin, command, record, object)
     SELECT $1::text, $2::bigint, $3::bigint, $4::text, $5::text, $6::text, $7::text::json, $8::text
@@ -54,12 +55,17 @@ const APPEND: &str = "WITH made AS (
       AND pg_try_advisory_xact_lock(hashtextextended('wcas ' || $1, 0))
     ON CONFLICT DO NOTHING
     RETURNING number)
-  SELECT pg_notify('wcas_log', $1) FROM made";
+  SELECT pg_notify('wcas_log', $1),
+    CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END
+  FROM made";
 
+/// What the record before them is, a small one, is told with the records: whoever writes wants to know that as well.
 const READ: &str = "SELECT number, record::text, object FROM (
     SELECT number, record, object, sum(octet_length(record::text)) OVER (ORDER BY number) AS bytes FROM (
       SELECT number, record, object FROM wcas_log WHERE share = $1 AND number >= $2 ORDER BY number LIMIT $3) AS next) AS sized
   WHERE number = $2 OR coalesce(bytes, 0) <= $4
+  UNION ALL SELECT number, record::text, object FROM wcas_log
+  WHERE $5 AND share = $1 AND number = $2 - 1 AND octet_length(record::text) <= 65536
   ORDER BY number";
 
 /// The numbers of a share's oldest record, of the first that was made after a time, and of the newest.
@@ -119,6 +125,9 @@ struct State {
     /// When nobody took a connection.
     silent: Option<Instant>,
     ahead: VecDeque<(i64, Kept)>,
+    /// The record before the first that was asked for, until it is asked for itself.
+    before: Option<(i64, Kept)>,
+    has_read: bool,
 }
 
 impl Postgres {
@@ -216,8 +225,19 @@ impl Postgres {
                 return Ok(Some(kept));
             }
         }
+        if let Some((_, kept)) = state.before.take_if(|(found, _)| *found == number) {
+            return Ok(Some(kept));
+        }
+        let with_before = !std::mem::replace(&mut state.has_read, true);
         let rows = self.ask(&mut state, "read", |session| {
-            session.query(READ, &[&share, &number, &AHEAD, &AHEAD_BYTES], ANSWER_TIMEOUT)
+            let values: Values<'_> = &[
+                (&share, Type::TEXT),
+                (&number, Type::INT8),
+                (&AHEAD, Type::INT8),
+                (&AHEAD_BYTES, Type::INT8),
+                (&with_before, Type::BOOL),
+            ];
+            session.query(READ, values, ANSWER_TIMEOUT)
         })?;
         let kept = rows.iter().map(|row| {
             let (record, object): (Option<String>, Option<String>) = (row.get(1), row.get(2));
@@ -225,6 +245,8 @@ impl Postgres {
             let kept = object.map_or_else(|| Kept::Here(record.unwrap_or_default().into_bytes()), Kept::Object);
             (row.get(0), kept)
         });
+        let mut kept = kept.peekable();
+        state.before = kept.next_if(|(found, _)| *found < number);
         // A hole would be somebody's hand in the table.
         let expected = number..;
         state.ahead =
@@ -241,11 +263,17 @@ impl Postgres {
         };
         let mut state = self.state();
         let made = self.ask(&mut state, "append to", |session| {
-            let row: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
-                [&share, &number, &told.node, &told.who, &told.origin, &told.command, &record, &object];
-            let made = !session.query(APPEND, &row, ANSWER_TIMEOUT)?.is_empty();
-            session.commit_turn()?;
-            Ok(made)
+            let row: Values<'_> = &[
+                (&share, Type::TEXT),
+                (&number, Type::INT8),
+                (&told.node, Type::INT8),
+                (&told.who, Type::TEXT),
+                (&told.origin, Type::TEXT),
+                (&told.command, Type::TEXT),
+                (&record, Type::TEXT),
+                (&object, Type::TEXT),
+            ];
+            Ok(!session.commit(APPEND, row)?.is_empty())
         })?;
         drop(state);
         // Also what a second try of ours is told, where the answer to the first was lost.
@@ -268,28 +296,33 @@ impl Postgres {
     }
 
     fn ends(&self, share: &str, before: i64) -> Result<(Option<i64>, Option<i64>, Option<i64>)> {
-        let rows =
-            self.ask(&mut self.state(), "look at", |session| session.query(OLD, &[&share, &before], ANSWER_TIMEOUT))?;
+        let rows = self.ask(&mut self.state(), "look at", |session| {
+            session.query(OLD, &[(&share, Type::TEXT), (&before, Type::INT8)], ANSWER_TIMEOUT)
+        })?;
         Ok(rows.first().map_or((None, None, None), |row| (row.get(0), row.get(1), row.get(2))))
     }
 
     /// Removes the records before a number, all or none.
     pub(super) fn remove(&self, share: &str, before: i64) -> Result<()> {
         self.ask(&mut self.state(), "prune", |session| {
-            session.query(REMOVE, &[&share, &before], ANSWER_TIMEOUT).map(drop)
+            session.query(REMOVE, &[(&share, Type::TEXT), (&before, Type::INT8)], ANSWER_TIMEOUT).map(drop)
         })
     }
 
-    /// Waits for this writer's turn, if it was overtaken before.
-    pub(super) fn take_turn(&self, share: &str) -> Result<()> {
-        if !HAS_LOST.load(Relaxed) {
+    /// Tells whether this process was overtaken.
+    pub(super) fn has_lost(&self) -> bool {
+        HAS_LOST.load(Relaxed)
+    }
+
+    /// Waits for this writer's turn, if many write, or it was overtaken before.
+    pub(super) fn take_turn(&self, share: &str, is_contended: bool) -> Result<()> {
+        if !is_contended && !self.has_lost() {
             return Ok(());
         }
         let mut state = self.state();
         state.ahead.clear();
         self.ask(&mut state, "wait for", |session| {
-            session.begin_turn()?;
-            session.query(TAKE_TURN, &[&share], TURN_TIMEOUT + ANSWER_TIMEOUT).map(drop)
+            session.begin_turn(TAKE_TURN, &[(&share, Type::TEXT)])
         })
     }
 

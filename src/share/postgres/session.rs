@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Row};
 
 /// What begins each class of errors that another try may be spared: the connection, its resources, and the server's own end.
@@ -73,6 +73,9 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What a statement is asked with.
+pub(super) type Values<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -101,12 +104,7 @@ impl Session {
             }
             heard.notify_one();
         });
-        let session = Self { client, runtime, news, listens: false, has_turn: false };
-        // Success is told of what is on the disk; a server that waits for others as well is left so.
-        session.run(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
-        )?;
-        Ok(session)
+        Ok(Self { client, runtime, news, listens: false, has_turn: false })
     }
 
     /// Returns the connection, which is made where there is none.
@@ -124,9 +122,22 @@ impl Session {
         within(self.runtime, ANSWER_TIMEOUT, self.client.batch_execute(sql))
     }
 
-    /// Returns the rows that a statement answers.
-    pub(super) fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)], most: Duration) -> Result<Vec<Row>> {
-        within(self.runtime, most, self.client.query(sql, values))
+    /// Returns the rows that a statement answers: its values have their types, so that one question is enough.
+    pub(super) fn query(&self, sql: &str, values: Values<'_>, most: Duration) -> Result<Vec<Row>> {
+        within(self.runtime, most, self.client.query_typed(sql, values))
+    }
+
+    /// Does the same, and ends the turn with it, if there is one.
+    pub(super) fn commit(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
+        if !std::mem::take(&mut self.has_turn) {
+            return self.query(sql, values, ANSWER_TIMEOUT);
+        }
+        // The second is on its way before the first is answered; where that failed it takes everything back.
+        let asked = async { tokio::join!(self.client.query_typed(sql, values), self.client.batch_execute("COMMIT")) };
+        let (rows, done) = within(self.runtime, ANSWER_TIMEOUT, async { Ok(asked.await) })?;
+        let rows = rows.map_err(Failure::Postgres)?;
+        done.map_err(Failure::Postgres)?;
+        Ok(rows)
     }
 
     /// Returns the text that a statement answers.
@@ -134,28 +145,21 @@ impl Session {
         within(self.runtime, ANSWER_TIMEOUT, self.client.query_one(sql, &[])).map(|row| row.get(0))
     }
 
-    /// Begins a turn. A process that is stopped meanwhile loses it, and stops nobody for longer.
-    pub(super) fn begin_turn(&mut self) -> Result<()> {
+    /// Begins a turn, for which a statement waits. A process that is stopped meanwhile loses it, and stops nobody for longer.
+    pub(super) fn begin_turn(&mut self, sql: &str, values: Values<'_>) -> Result<()> {
         let wait = TURN_TIMEOUT.as_millis();
-        self.run(&format!(
+        let begin = format!(
             "ROLLBACK; BEGIN; SET LOCAL lock_timeout = {wait}; SET LOCAL idle_in_transaction_session_timeout = 30000"
-        ))?;
+        );
         self.has_turn = true;
-        Ok(())
-    }
-
-    /// Ends a turn with what was made in it.
-    pub(super) fn commit_turn(&mut self) -> Result<()> {
-        self.end("COMMIT")
+        let asked = async { tokio::join!(self.client.batch_execute(&begin), self.client.query_typed(sql, values)) };
+        let (begun, taken) = within(self.runtime, TURN_TIMEOUT + ANSWER_TIMEOUT, async { Ok(asked.await) })?;
+        begun.and(taken.map(drop)).map_err(Failure::Postgres)
     }
 
     /// Ends a turn in which nothing was made.
     pub(super) fn end_turn(&mut self) -> Result<()> {
-        self.end("ROLLBACK")
-    }
-
-    fn end(&mut self, sql: &str) -> Result<()> {
-        if std::mem::take(&mut self.has_turn) { self.run(sql) } else { Ok(()) }
+        if std::mem::take(&mut self.has_turn) { self.run("ROLLBACK") } else { Ok(()) }
     }
 
     /// Waits until a record may have come, or for so long. One of another share costs a look.

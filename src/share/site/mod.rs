@@ -4,10 +4,13 @@
 //! An object appears whole, and takes the place of the one before it at once.
 
 mod folder;
+#[cfg(feature = "shared")]
+mod objects;
+#[cfg(not(feature = "shared"))]
+#[path = "../absent/site.rs"]
 mod objects;
 
 use super::objects::Objects;
-use super::provider::Provider;
 use super::{Error, Location, Place, Result, Share, blob_key};
 use crate::digest::Blake3;
 use folder::SiteFolder;
@@ -69,16 +72,13 @@ impl Site {
         let of_share = share.and_then(|share| share.bucket.objects());
         let store: Box<dyn Store> = match location.place()? {
             Place::Folder(path) => Box::new(SiteFolder::at(path)),
-            Place::Bucket { provider, .. } if provider != Provider::S3 => {
-                return Err(Error::Url { url: location.url, why: "a site is in a folder or in a bucket of s3://" });
-            }
             Place::Bucket { provider, bucket, prefix } => {
                 let mut asked = location.clone();
-                if let Some(of_share) = of_share.filter(|share| share.bucket == bucket)
+                if let Some(of_share) = of_share.filter(|share| share.bucket() == bucket)
                     && (&location.endpoint, &location.region) == (&None, &None)
                 {
-                    asked.endpoint.clone_from(&of_share.location.endpoint);
-                    asked.region.clone_from(&of_share.location.region);
+                    asked.endpoint.clone_from(&of_share.location().endpoint);
+                    asked.region.clone_from(&of_share.location().region);
                 }
                 Box::new(SiteObjects(Objects::of(provider, &asked, bucket, prefix)?))
             }
