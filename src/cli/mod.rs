@@ -60,6 +60,7 @@ mod upgrade;
 mod verify;
 mod view;
 mod wants;
+mod webhook;
 
 use app::App;
 use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
@@ -137,6 +138,7 @@ enum Command {
     Serve(serve::Args),
     Token(token::Args),
     Publisher(publisher::Args),
+    Webhook(webhook::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -262,6 +264,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Serve(args) => serve::run(app, args),
         Command::Token(args) => token::run(app, args),
         Command::Publisher(args) => publisher::run(app, args),
+        Command::Webhook(args) => webhook::run(app, args),
         Command::Completions(args) => generate::completions(app, args),
         Command::Man(args) => generate::man(app, args, help::command()),
     }

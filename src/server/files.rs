@@ -10,6 +10,7 @@ use super::bounded_cache::BoundedCache;
 use super::coding::Coding;
 use super::conditional::{Representation, Verdict, judge};
 use super::counters::Tally;
+use super::downloads::DownloadCount;
 use super::endpoint::{Endpoint, FileAddress};
 use super::flow::{FeedReader, Status, Trouble};
 use super::{Answer, Request, Server, discretion, feed, near, redirect, sidecars};
@@ -81,6 +82,7 @@ struct FileDecision {
     headers: HeaderMap,
     metadata: Option<Sha256>,
     tally: Arc<Tally>,
+    downloads: DownloadCount,
     /// The stat of the file whose bytes are known to be right.
     signature: Mutex<Option<Signature>>,
     /// The day on which it was last noted as used.
@@ -172,6 +174,7 @@ impl FileDecision {
             etag,
             metadata,
             tally: server.counters.tally(entry.collection.as_str(), ""),
+            downloads: server.counters.downloads.of(entry.sha256, &entry.collection),
             signature: Mutex::default(),
             used_day: AtomicI64::new(i64::MIN),
         }
@@ -532,6 +535,7 @@ fn part(bytes: &Bytes, range: &Range<u64>) -> Bytes {
 /// Counts a file as given.
 fn count(server: &Server, known: &FileDecision) {
     known.tally.hit();
+    known.downloads.fetch_add(1, Relaxed);
     let day = server.now().div_euclid(86_400);
     if known.used_day.swap(day, Relaxed) != day {
         server.counters.used(known.blob);

@@ -38,3 +38,4 @@ mod uploads;
 mod upstreams;
 mod waiting;
 mod watch;
+mod webhooks;
