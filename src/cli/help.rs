@@ -35,7 +35,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "Keeping the store",
         &["init", "verify", "gc", "doctor", "rebuild", "backup", "restore", "share", "unshare", "upgrade"],
     ),
-    ("Serving", &["serve", "token", "publisher"]),
+    ("Serving", &["serve", "token", "publisher", "webhook"]),
     ("About wcas", &["help", "completions", "man"]),
 ];
 
@@ -44,7 +44,7 @@ const ALIASES: [(&str, &[&str]); 4] =
     [("list", &["ls", "search"]), ("invalidate", &["rm"]), ("verify", &["check"]), ("log", &["history"])];
 
 /// Examples of the commands that have none of their own.
-const EXAMPLES: [(&str, &str); 43] = [
+const EXAMPLES: [(&str, &str); 50] = [
     ("help", "wcas help import"),
     ("collection create", "wcas collection create cuda"),
     ("collection list", "wcas collection list --json"),
@@ -83,6 +83,16 @@ const EXAMPLES: [(&str, &str); 43] = [
     ),
     ("publisher list", "wcas publisher list"),
     ("publisher remove", "wcas publisher remove ci"),
+    (
+        "webhook add",
+        "wcas webhook add https://hook.example/wcas --collection cuda --secret-file /etc/wcas/hook.key --events added,removed",
+    ),
+    ("webhook list", "wcas webhook list --collection cuda"),
+    ("webhook remove", "wcas webhook remove https://hook.example/wcas --collection cuda"),
+    ("webhook test", "wcas webhook test https://hook.example/wcas --collection cuda"),
+    ("webhook deliveries", "wcas webhook deliveries --collection cuda --state failed"),
+    ("webhook redeliver", "wcas webhook redeliver 41"),
+    ("webhook deliver", "wcas webhook deliver --base-url https://wheels.example"),
     ("log prune", "wcas log prune --older-than 90d"),
     ("log verify", "wcas log verify"),
     ("init", "wcas init"),

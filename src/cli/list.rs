@@ -30,7 +30,7 @@ pub(super) struct ListArgs {
     #[command(flatten)]
     within: Within,
     /// In this order: `name` and `version` by project and version over all collections, the highest version first for `version`; the
-    /// largest, or the newest, first for `size` and `time`
+    /// largest, the newest or the most often downloaded first for `size`, `time` and `downloads`
     #[arg(long, value_enum, value_name = "KEY")]
     sort: Option<Key>,
     /// The other way round
@@ -51,6 +51,8 @@ enum Key {
     Size,
     /// The newest first
     Time,
+    /// The most often downloaded first, as this folder's server counts it
+    Downloads,
 }
 
 /// What a list may be asked for.
@@ -98,6 +100,9 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
     }
     let mut newer = NewerVersions::new(&store, app.now);
     if let (Some(rows), Some(key)) = (&mut held, args.sort) {
+        if key == Key::Downloads {
+            ops::list::count_downloads(&store, rows)?;
+        }
         sort(rows, key, args.reverse);
     }
     let mut judge = |mut listed: Listed, show: &mut dyn FnMut(Listed) -> Result<()>| {
@@ -127,6 +132,15 @@ pub(super) fn list(app: &App, args: ListArgs) -> Result<End> {
             [collection, project, version, build, size, newer_text(listed), filename]
         };
         app.long_table(names, heading, (row, "nothing is outdated, as far as is known"), walk)?
+    } else if args.sort == Some(Key::Downloads) {
+        let [collection, project, version, build, size, filename] = heading;
+        let heading = [collection, project, version, build, size, number("DOWNLOADS"), filename];
+        let row = |listed: &Listed| {
+            let [collection, project, version, build, size, filename] = row(listed);
+            let downloads = listed.downloads.unwrap_or(0).to_string();
+            [collection, project, version, build, size, downloads, filename]
+        };
+        app.long_table(names, heading, (row, "nothing is listed"), walk)?
     } else {
         app.long_table(names, heading, (row, "nothing is listed"), walk)?
     };
@@ -156,6 +170,7 @@ fn sort(rows: &mut [Listed], key: Key, is_reversed: bool) {
         }
         Key::Size => rows.sort_by_key(|row| Reverse(row.size)),
         Key::Time => rows.sort_by_key(|row| Reverse(row.uploaded_at)),
+        Key::Downloads => rows.sort_by_key(|row| Reverse(row.downloads)),
     }
     if is_reversed {
         rows.reverse();

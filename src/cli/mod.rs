@@ -61,6 +61,7 @@ mod upgrade;
 mod verify;
 mod view;
 mod wants;
+mod webhook;
 
 use app::App;
 use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
@@ -138,6 +139,7 @@ enum Command {
     Serve(serve::Args),
     Token(token::Args),
     Publisher(publisher::Args),
+    Webhook(webhook::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -263,6 +265,7 @@ fn run(app: &App, command: Command) -> wcas::error::Result<End> {
         Command::Serve(args) => serve::run(app, args),
         Command::Token(args) => token::run(app, args),
         Command::Publisher(args) => publisher::run(app, args),
+        Command::Webhook(args) => webhook::run(app, args),
         Command::Completions(args) => generate::completions(app, args),
         Command::Man(args) => generate::man(app, args, help::command()),
     }

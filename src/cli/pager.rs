@@ -9,7 +9,7 @@ use wcas::Error;
 use wcas::fs::Umask;
 
 /// The answers that may be long and are for reading; what else is printed tells what was done.
-const READ: [&str; 21] = [
+const READ: [&str; 23] = [
     "list",
     "show",
     "why",
@@ -29,6 +29,8 @@ const READ: [&str; 21] = [
     "route-show",
     "tokens",
     "publisher-list",
+    "webhook-list",
+    "webhook-deliveries",
     "pin",
     "block",
 ];

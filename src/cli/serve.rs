@@ -20,7 +20,8 @@ use wcas::ops::destination::Destination;
 use wcas::ops::watch::WatchOptions;
 use wcas::server::http::{self, AccessForm, AccessLog, HttpOptions, Proxies, Stopper, Tls};
 use wcas::server::{
-    self, AllowedOrigin, Anonymous, Clock, HostName, Hosts, Origins, Server, ServerOptions, Watching, WriteBack,
+    self, AllowedOrigin, Anonymous, Clock, HostName, Hosts, Origins, Server, ServerOptions, Watching, Webhooks,
+    WriteBack,
 };
 use wcas::{Error, budget};
 
@@ -57,6 +58,9 @@ pub(super) struct Args {
     /// What a proxy in front leaves before every path, such as /wheels
     #[arg(long, value_name = "PATH", default_value = "", value_parser = base_path)]
     base_path: String,
+    /// Where others see the server's pages, for links in what webhooks are told [default: only the path is told]
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
     /// Believe X-Forwarded-For and -Proto from this proxy; may be given several times
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     trust_proxy: Vec<IpAddr>,
@@ -159,6 +163,7 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         (Some(certificates), Some(key)) => Some(tls(certificates, key)?),
         _ => None,
     };
+    let base_url = args.base_url.as_deref().map(wcas::ops::webhook::check_base_url).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let clock: Clock =
         Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed());
@@ -179,10 +184,11 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let url = format!("{scheme}://{address}{}/", args.base_path);
     app.report("serve", &Listening { url: url.clone() }, |out| writeln!(out, "{url}"))?;
     let write_back = WriteBack::start(server.clone(), line);
+    let webhooks = Webhooks::start(server.clone(), base_url, line);
     let following = wcas::server::follow(server.clone(), Box::new(line));
     let left = http::serve(server.clone(), listener, http, stop)
         .map_err(|error| Error::Refused(format!("the server can't run: {error}")))?;
-    drop((write_back, following));
+    drop((write_back, webhooks, following));
     server.close();
     handle.close();
     if left > 0 {

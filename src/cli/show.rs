@@ -116,6 +116,9 @@ fn show_one(out: &mut Lines<'_>, report: &ShowReport) -> std::io::Result<()> {
     line("uploaded", &print::time(report.uploaded_at))?;
     line("verified", &report.verified_at.map_or_else(|| "never".to_owned(), print::time))?;
     line("used", &report.used_at.map_or_else(|| "never".to_owned(), print::time))?;
+    if report.downloads > 0 {
+        line("downloads", &report.downloads.to_string())?;
+    }
     line("requires python", report.requires_python.as_deref().unwrap_or_default())?;
     line("summary", report.summary.as_deref().unwrap_or_default())?;
     for requirement in &report.requires_dist {

@@ -42,6 +42,7 @@ const TABLES: [(TrueOf, bool, &str, &[&str]); 7] = [
             "token_into",
             "variant",
             "variant_requirement",
+            "webhook",
         ],
     ),
     (TrueOf::Shared, false, "the log itself", &["record"]),
@@ -67,6 +68,7 @@ const TABLES: [(TrueOf, bool, &str, &[&str]); 7] = [
             "build_run",
             "build_run_file",
             "doomed",
+            "delivery",
         ],
     ),
     (TrueOf::Here, true, "bytes of this folder that went bad", &["file", "quarantine"]),
@@ -74,7 +76,18 @@ const TABLES: [(TrueOf, bool, &str, &[&str]); 7] = [
         TrueOf::Here,
         false,
         "running commands, uses, counts",
-        &["change", "here", "session", "hold", "seen", "token_use", "view_shown", "lookup_count", "remote_count"],
+        &[
+            "change",
+            "here",
+            "session",
+            "hold",
+            "seen",
+            "token_use",
+            "view_shown",
+            "lookup_count",
+            "remote_count",
+            "download",
+        ],
     ),
     (
         TrueOf::Here,
@@ -93,7 +106,7 @@ const TABLES: [(TrueOf, bool, &str, &[&str]); 7] = [
 ];
 
 /// Columns that say nothing for the log, or must not: secrets, numbers of rows, what moves with each use.
-const UNSEEN_COLUMNS: [(&str, &[&str]); 8] = [
+const UNSEEN_COLUMNS: [(&str, &[&str]); 9] = [
     ("collection", &["id", "revision", "complete_since", "created_at"]),
     ("entry", &["id", "added", "removed", "removed_at", "uploaded_at"]),
     ("pin", &["id", "created_at"]),
@@ -102,6 +115,7 @@ const UNSEEN_COLUMNS: [(&str, &[&str]); 8] = [
     ("remote", &["id"]),
     ("revision_signature", &["signature", "signed_at", "text"]),
     ("token", &["digest", "created_at", "publisher_id"]),
+    ("webhook", &["id"]),
 ];
 
 /// The only keys of `meta` that are settings.

@@ -29,6 +29,10 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 2048;
 /// What `wcas run` made is forgotten when nobody asked for it in so many seconds; the files stay as long as their entries do.
 const RUN_SECONDS: i64 = 90 * 86_400;
+/// What webhooks were told is forgotten after so many seconds.
+const DELIVERY_SECONDS: i64 = 30 * 86_400;
+/// And how often files were downloaded on a day.
+const DOWNLOAD_SECONDS: i64 = 400 * 86_400;
 /// What remotes lack is forgotten after an hour, and what they had after 30 days in which nobody asked for it.
 const ABSENT_SECONDS: i64 = 3600;
 const PAGE_SECONDS: i64 = 30 * 86_400;
@@ -189,6 +193,8 @@ fn forget_what_strangers_left(transaction: &Transaction<'_>, now: i64, grace: i6
     transaction.forget_old_pages(absent, now.saturating_sub(PAGE_SECONDS))?;
     transaction.forget_old_remote_metadata(now.saturating_sub(PAGE_SECONDS))?;
     publisher::forget_ended(transaction, now, 0)?;
+    transaction.forget_deliveries(now.saturating_sub(DELIVERY_SECONDS))?;
+    transaction.forget_downloads(now.saturating_sub(DOWNLOAD_SECONDS))?;
     transaction.forget_old_wants(now.saturating_sub(RUN_SECONDS))?;
     Ok(())
 }

@@ -48,6 +48,9 @@ pub struct Listed {
     /// What is newer, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newer: Option<Newer>,
+    /// How often this folder's server gave it to readers of the collection, in 400 days, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downloads: Option<u64>,
 }
 
 impl From<Entry> for Listed {
@@ -65,6 +68,7 @@ impl From<Entry> for Listed {
             added_revision: entry.added,
             uploaded_at: entry.uploaded_at,
             newer: None,
+            downloads: None,
             yanked: entry.yanked,
             state: entry.state,
         }
@@ -85,6 +89,15 @@ pub fn list(store: &Store, filter: &Filter) -> Result<Vec<Listed>> {
 pub fn each_listed(store: &Store, filter: &Filter, show: &mut dyn FnMut(Listed) -> Result<()>) -> Result<()> {
     let transaction = store.manifest.read()?;
     search::each_entry(&transaction, filter, &mut |entry| show(entry.into()))
+}
+
+/// Finds how often distributions were downloaded.
+pub fn count_downloads(store: &Store, all: &mut [Listed]) -> Result<()> {
+    let rows = store.manifest.read()?;
+    for listed in all {
+        listed.downloads = Some(rows.download_count(&listed.sha256, Some(listed.collection.as_str()))?);
+    }
+    Ok(())
 }
 
 /// A distribution whole.
@@ -125,6 +138,8 @@ pub struct ShowReport {
     pub verified_at: Option<i64>,
     /// When a lookup last gave it.
     pub used_at: Option<i64>,
+    /// How often this folder's server gave it, in 400 days.
+    pub downloads: u64,
     /// `Requires-Python`.
     pub requires_python: Option<String>,
     /// The summary in its metadata.
@@ -179,6 +194,7 @@ pub fn show(store: &Store, filter: &Filter) -> Result<Vec<ShowReport>> {
                     uploaded_at: entry.uploaded_at,
                     verified_at: blob.and_then(|blob| blob.verified_at),
                     used_at: entry.used_at,
+                    downloads: manifest.download_count(&entry.sha256, None)?,
                     requires_python: entry.requires_python.clone(),
                     summary: metadata.as_ref().and_then(|metadata| metadata.summary.clone()),
                     requires_dist: metadata.map(|metadata| metadata.requires_dist).unwrap_or_default(),

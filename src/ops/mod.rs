@@ -50,3 +50,4 @@ pub mod upgrade;
 pub mod verify;
 pub mod view;
 pub mod watch;
+pub mod webhook;

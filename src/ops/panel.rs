@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::fs;
 use crate::manifest::{Retention, Rows, Scope, SessionRow};
 use crate::name::CollectionName;
+use crate::ops::webhook;
 use crate::store::Store;
 
 /// What retention would take is not looked for in a collection with more files: `wcas gc --dry-run` does it.
@@ -32,6 +33,8 @@ pub struct Glance {
     pub quarantined: u64,
     /// The commands that write, or were cut off while they did.
     pub sessions: Vec<SessionRow>,
+    /// How many changes webhooks are to be told, and were not told in the last 30 days; `None`: there are no webhooks.
+    pub webhooks: Option<(u64, u64)>,
 }
 
 /// What is counted row by row.
@@ -56,6 +59,10 @@ pub fn glance(store: &Store) -> Result<Glance> {
         lost: rows.lost_count()?.unsigned_abs(),
         quarantined: rows.quarantined_count()?,
         sessions: rows.sessions()?,
+        webhooks: webhook::waiting(&rows)?
+            .into_iter()
+            .map(|(_, waiting, failed)| (waiting, failed))
+            .reduce(|one, other| (one.0 + other.0, one.1 + other.1)),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The client of other indexes: pages, files, sidecars and the tails of wheels, by HTTP; and uploads to them.
+//! The client of other indexes: pages, files, sidecars and the tails of wheels, by HTTP; uploads to them, and what webhooks are told.
 //!
 //! Synchronous, and shared by threads. Whatever a server does, the answer is bytes that fit their digest and size, or a
 //! [`Failure`] within a bounded time; a file that failed leaves nothing behind. Which index is asked in which order, what is
@@ -18,6 +18,7 @@ mod lazy;
 mod metadata;
 mod netrc;
 mod page;
+mod post;
 mod road;
 mod upload;
 mod zone;
@@ -28,6 +29,7 @@ pub use failure::{Failure, FailureKind, PublicUrl};
 pub use layout::{Discovery, Layout, LayoutError, beside_pages, discover, project_page_url};
 pub use lazy::LazyClient;
 pub use page::{Page, PageAnswer, Validators};
+pub use post::PostAnswer;
 pub use upload::{UploadAnswer, UploadContent, UploadForm};
 pub use zone::Lookup;
 

@@ -4,8 +4,9 @@
 //! file that a view was asked for and has not.
 
 use super::Server;
+use super::downloads::Downloads;
 use super::endpoint::Endpoint;
-use crate::manifest::{BlobId, Outcome, TokenId, Transaction};
+use crate::manifest::{BlobId, Downloaded, Outcome, TokenId, Transaction};
 use crate::name::{CollectionName, ProjectName};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -166,6 +167,8 @@ pub(super) struct Counters {
     /// Files that clients were told to fetch from the bucket.
     pub(super) redirects: Count,
     pub(super) direct_uploads: Count,
+    /// Files that were given.
+    pub(super) downloads: Downloads,
     tallies: RwLock<HashMap<TallyName, Arc<Tally>>>,
     used: Mutex<Vec<BlobId>>,
     used_tokens: Mutex<Vec<(TokenId, i64, IpAddr)>>,
@@ -271,6 +274,7 @@ impl Counters {
             used: std::mem::take(&mut *self.used_blobs()),
             tokens: std::mem::take(&mut *self.tokens_used()),
             wants: std::mem::take(&mut *self.wants()),
+            downloads: self.downloads.take(),
         }
     }
 }
@@ -281,11 +285,13 @@ struct Unsaved {
     used: Vec<BlobId>,
     tokens: Vec<(TokenId, i64, IpAddr)>,
     wants: HashMap<MissKey, u64>,
+    downloads: Vec<Downloaded>,
 }
 
 impl Unsaved {
     fn is_empty(&self) -> bool {
-        self.counts.is_empty() && self.used.is_empty() && self.tokens.is_empty() && self.wants.is_empty()
+        let (is_counted, is_used) = (!self.counts.is_empty(), !(self.used.is_empty() && self.tokens.is_empty()));
+        !is_counted && !is_used && self.wants.is_empty() && self.downloads.is_empty()
     }
 
     fn save(&self, transaction: &Transaction<'_>, now: i64) -> crate::manifest::Result<()> {
@@ -300,6 +306,7 @@ impl Unsaved {
         }
         let variants: HashSet<&CollectionName> = self.wants.keys().map(|(variant, _)| variant).collect();
         variants.into_iter().try_for_each(|variant| transaction.trim_wants(variant))?;
+        self.downloads.iter().try_for_each(|own| transaction.add_downloads(now, own))?;
         for ((collection, remote), _, hits, misses) in &self.counts {
             for (outcome, count) in [(Outcome::Hit, *hits), (Outcome::Miss, *misses)] {
                 if count > 0 {
@@ -318,6 +325,7 @@ impl Unsaved {
         }
         counters.used_blobs().extend(self.used);
         counters.tokens_used().extend(self.tokens);
+        counters.downloads.give_back(self.downloads);
         let mut wants = counters.wants();
         self.wants.into_iter().for_each(|(wanted, count)| *wants.entry(wanted).or_default() += count);
     }

@@ -3,7 +3,7 @@
 use super::answer::{failure, plain, set};
 use super::counters::{BUCKETS, Counters, RequestKind};
 use super::feed::Feeds;
-use super::{Answer, Server, upkeep, write_back};
+use super::{Answer, Server, upkeep, webhooks, write_back};
 use crate::fs;
 use crate::manifest::StoreTotals;
 use http::StatusCode;
@@ -60,6 +60,7 @@ pub(super) fn metrics(server: &Server) -> Answer {
     let mut written = write(&mut text, &server.counters, totals(server)).and_then(|()| pulls(&mut text, &server.feeds));
     if let Ok(store) = server.stores.borrow() {
         written = written.and_then(|()| write_back::metrics(&mut text, &store.manifest));
+        written = written.and_then(|()| webhooks::metrics(&mut text, &store.manifest));
     }
     written = written.and_then(|()| upkeep::write(&mut text, server, age(server)));
     written.expect("memory takes all text");
@@ -103,6 +104,8 @@ fn write(out: &mut String, counters: &Counters, totals: Option<StoreTotals>) -> 
         family(out, name, "counter", help)?;
         writeln!(out, "{name} {}", count.get())?;
     }
+    family(out, "wcas_downloads_total", "counter", "Files given, or their beginning, since the server began.")?;
+    writeln!(out, "wcas_downloads_total {}", counters.downloads.total())?;
     family(out, "wcas_requests_in_flight", "gauge", "Answers that are being made.")?;
     writeln!(out, "wcas_requests_in_flight {}", counters.in_flight())?;
     if let Some(StoreTotals { count, bytes }) = totals {

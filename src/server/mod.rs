@@ -19,6 +19,7 @@ mod coding;
 mod conditional;
 mod counters;
 mod discretion;
+mod downloads;
 mod feed;
 mod fetches;
 mod files;
@@ -42,6 +43,7 @@ mod stores;
 mod upkeep;
 mod upload;
 mod watch;
+mod webhooks;
 mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
@@ -53,6 +55,7 @@ pub use pending::Pending;
 pub use stores::{Borrowed, Stores};
 pub use upload::Piece;
 pub use watch::{Watching, watch};
+pub use webhooks::Webhooks;
 pub use write_back::{Complain, WriteBack};
 
 use crate::budget::{self, Gate};

@@ -14,6 +14,7 @@
 //! Files are sorted by the bytes of their names; `previous` is the newest signed revision before it, with the digest of its text, or `-`.
 //! A name with a space or a control character in it, and a yanked file's reason, are JSON texts. Lines end in a line feed, the last one, too. The digest of a revision is the SHA-256 of this text.
 
+pub mod hmac;
 pub mod jwk;
 pub mod jwt;
 pub mod signers;

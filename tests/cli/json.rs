@@ -209,6 +209,8 @@ fn what_is_empty_is_an_answer() {
         ("remote list", "remotes"),
         ("token list", "tokens"),
         ("publisher list", "publishers"),
+        ("webhook list", "webhooks"),
+        ("webhook deliveries", "deliveries"),
         ("block list", "blocks"),
         ("reserve", "reservations"),
         ("pin", "pins"),

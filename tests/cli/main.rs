@@ -42,6 +42,7 @@ mod tree;
 mod tree_changes;
 mod variants;
 mod view;
+mod webhook;
 
 use serde_json::Value;
 use std::fs;

@@ -7,7 +7,7 @@ use std::path::Path;
 use wcas::manifest::{Access, Error, Manifest};
 
 /// The schema's older steps.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     include_str!("../../src/manifest/schema/1.sql"),
     include_str!("../../src/manifest/schema/2.sql"),
     include_str!("../../src/manifest/schema/3.sql"),
@@ -17,9 +17,10 @@ const STEPS: [&str; 9] = [
     include_str!("../../src/manifest/schema/7.sql"),
     include_str!("../../src/manifest/schema/8.sql"),
     include_str!("../../src/manifest/schema/9.sql"),
+    include_str!("../../src/manifest/schema/10.sql"),
 ];
 /// The version that this program writes.
-const NEWEST: i64 = 10;
+const NEWEST: i64 = 11;
 
 fn pragma(path: &Path, name: &str) -> i64 {
     Connection::open(path).unwrap().pragma_query_value(None, name, |row| row.get(0)).unwrap()

@@ -221,7 +221,7 @@ fn a_manifest_of_a_newer_schema_or_of_another_program_is_refused() {
     assert_output!(refused(&env, 1, &["list"]), @r"
     exit 1
     --- stderr
-    wcas: $STORE/manifest.sqlite has schema 999, and this wcas knows up to 10: use a newer wcas
+    wcas: $STORE/manifest.sqlite has schema 999, and this wcas knows up to 11: use a newer wcas
     ");
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute_batch("PRAGMA user_version = 1; PRAGMA application_id = 7").unwrap();

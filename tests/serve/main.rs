@@ -38,4 +38,5 @@ mod uploads;
 mod upstreams;
 mod waiting;
 mod watch;
+mod webhooks;
 mod wide;

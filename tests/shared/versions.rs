@@ -39,9 +39,9 @@ fn a_newer_program_writes_what_older_ones_read_until_it_is_told_otherwise() {
     // Nothing is written by the way.
     two.ok(["list"]);
     two.ok(["doctor"]);
-    assert!(newest(&team).contains("\"schema\":10,"));
+    assert!(newest(&team).contains("\"schema\":11,"));
     two.ok(["collection", "create", "plain"]);
-    assert!(newest(&team).contains("\"schema\":10,") && !newest(&team).contains("\"novelty\""), "{}", newest(&team));
+    assert!(newest(&team).contains("\"schema\":11,") && !newest(&team).contains("\"novelty\""), "{}", newest(&team));
     two.ok(["lookup", "demo0"]);
     team.import(1, &wheels("more", 1));
     one.ok(["collection", "set", "plain", "--keep-builds", "3"]);
@@ -60,9 +60,9 @@ fn a_newer_program_writes_what_older_ones_read_until_it_is_told_otherwise() {
     assert_eq!(two.json(["log", "prune", "--older-than", "0"])["shared"], 0);
     let server = WcasServer::start(one, &[]);
     let report = two.json(["upgrade"]);
-    assert_eq!((report["from"].as_i64(), report["to"].as_i64()), (Some(10), Some(11)), "{report}");
-    assert!(newest(&team).contains("\"schema\":11,"));
-    assert_eq!(two.json(["upgrade"])["from"], 11);
+    assert_eq!((report["from"].as_i64(), report["to"].as_i64()), (Some(11), Some(12)), "{report}");
+    assert!(newest(&team).contains("\"schema\":12,"));
+    assert_eq!(two.json(["upgrade"])["from"], 12);
     two.ok(["collection", "create", "novel"]);
     // Older nodes read on, as old as what they know is, write nothing, and say why.
     for args in [&["list"][..], &["lookup", "demo0"], &["view"]] {
@@ -109,7 +109,7 @@ fn a_share_that_a_newer_program_makes_is_of_its_schema() {
     assert_eq!((report["share"].as_str(), &report["from"]), (None, &report["to"]));
     one.ok(["share", &team.url()]);
     one.ok(["collection", "create", "novel"]);
-    assert_eq!(one.json(["upgrade"])["from"], 11);
+    assert_eq!(one.json(["upgrade"])["from"], 12);
     let output = two.run(["init", "--share", &team.url()]);
     assert!(output.code == 1 && output.stderr.contains("use a newer wcas"), "{output}");
     renew(&mut team.nodes[1]);

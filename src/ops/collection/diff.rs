@@ -124,7 +124,7 @@ pub fn diff(store: &Store, from: &RevisionSpec, to: &RevisionSpec) -> Result<Dif
 }
 
 /// Compares two collections or revisions, as some rows have them.
-pub(super) fn compare(rows: &Rows, from: &RevisionSpec, to: &RevisionSpec) -> Result<DiffReport> {
+pub(in crate::ops) fn compare(rows: &Rows, from: &RevisionSpec, to: &RevisionSpec) -> Result<DiffReport> {
     let ((from, before), (to, after)) = (read(rows, from)?, read(rows, to)?);
     let filenames: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changes: Vec<FileChange> =

@@ -6,6 +6,7 @@ mod revision;
 pub(super) mod signed;
 
 pub use compare::{ComparedFile, ComparedProject, Comparison, FileBytes, compare};
+pub(in crate::ops) use diff::compare as compare_revisions;
 pub use diff::{DiffReport, DiffTotals, FileChange, ProjectChange, diff};
 pub use revision::{LogReport, RollbackReport, delete_snapshot, log, rollback, rollback_plan, snapshot};
 

@@ -1,6 +1,6 @@
 //! The document: its shape, how it is read and written, and what makes sense in it.
 
-use super::{PublisherConfig, RemoteConfig};
+use super::{PublisherConfig, RemoteConfig, WebhookConfig, webhooks};
 use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::guard;
 use crate::error::{Error, Result};
@@ -104,6 +104,9 @@ pub struct CollectionConfig {
     /// Versions and files that must not come back here, and why.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub blocks: BTreeMap<String, String>,
+    /// Who is told when it changes, by URL.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub webhooks: BTreeMap<String, WebhookConfig>,
     /// The projects that aren't simply active.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<ProjectName, ProjectConfig>,
@@ -238,6 +241,8 @@ impl Config {
             collection.open.dedup();
             let place = format!("collections.{name}.blocks");
             collection.blocks = within(&place, block::checked(std::mem::take(&mut collection.blocks)))?;
+            let place = format!("collections.{name}.webhooks");
+            collection.webhooks = within(&place, webhooks::checked(std::mem::take(&mut collection.webhooks)))?;
         }
         for (name, variant) in self.variants.iter_mut().flatten() {
             if let Some(path) = variant.requirements_files.first() {

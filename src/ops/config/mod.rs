@@ -11,11 +11,13 @@ mod protection;
 mod publishers;
 mod remotes;
 mod state;
+mod webhooks;
 
 pub use changes::{ConfigChange, SettingChange};
 pub use document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
 pub use publishers::PublisherConfig;
 pub use remotes::RemoteConfig;
+pub use webhooks::WebhookConfig;
 
 use crate::context::Context;
 use crate::error::{Error, Result};

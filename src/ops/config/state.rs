@@ -2,20 +2,21 @@
 
 use super::RemoteConfig;
 use super::document::{Bytes, CollectionConfig, Config, GuardAction, ProjectConfig, Seconds, VariantConfig};
+use super::webhooks;
 use crate::catalog::at::collection_row;
 use crate::context::Context;
 use crate::error::Result;
 use crate::manifest::{CollectionRow, CollectionSettings, Rows, StatusRow, Transaction, VariantRow};
 use crate::name::{CollectionName, ProjectName};
 use crate::ops::collection::put_settings;
-use crate::ops::{block, publisher, remote, requirements, reserve, status};
+use crate::ops::{block, publisher, remote, requirements, reserve, status, webhook};
 use crate::status::Status;
 use std::collections::BTreeMap;
 
 /// Reads all settings of a store.
 pub(super) fn read(rows: &Rows) -> Result<Config> {
     let mut collections = BTreeMap::new();
-    let blocks = rows.blocks()?;
+    let (blocks, hooks) = (rows.blocks()?, rows.webhooks()?);
     let blocked = |name: Option<&CollectionName>| -> BTreeMap<String, String> {
         let rows = blocks.iter().filter(|row| row.collection.as_ref() == name);
         rows.map(|row| (row.spec.clone(), row.reason.clone())).collect()
@@ -38,6 +39,7 @@ pub(super) fn read(rows: &Rows) -> Result<Config> {
             open: row.settings.open_projects,
             reserve: reserved.map(|row| (row.pattern, row.reason.unwrap_or_default())).collect(),
             blocks: blocked(Some(&row.name)),
+            webhooks: webhooks::of(&hooks, row.id),
             projects: rows.project_statuses(row.id)?.into_iter().map(project).collect(),
         };
         collections.insert(row.name, config);
@@ -122,6 +124,10 @@ fn write_collections(
         }
         if before.blocks != config.blocks {
             block::replace(transaction, context, Some(&row), &config.blocks)?;
+        }
+        if before.webhooks != config.webhooks {
+            let wanted = config.webhooks.iter().map(|(url, config)| (url, config.settings()));
+            webhook::replace(transaction, row.id, wanted)?;
         }
         // What is blocked may have made a revision.
         let row = collection_row(transaction, name)?;

@@ -12,6 +12,7 @@ use crate::server::answer::{Body, USUAL_HEADERS, describe, set, sign};
 use crate::server::bounded_cache::BoundedCache;
 use crate::server::conditional::Representation;
 use crate::server::counters::Tally;
+use crate::server::downloads::DownloadCount;
 use crate::server::endpoint::FileAddress;
 use crate::server::{Answer, Request, Server};
 use crate::store::Store;
@@ -60,6 +61,7 @@ pub(super) struct FileDecision {
     pub(super) headers: HeaderMap,
     pub(super) metadata: Option<Sha256>,
     pub(super) tally: Arc<Tally>,
+    pub(super) downloads: DownloadCount,
     /// The stat of the file whose bytes are known to be right.
     pub(super) signature: Mutex<Option<Signature>>,
     /// The day on which it was last noted as used.
@@ -109,6 +111,7 @@ impl FileDecision {
             etag,
             metadata,
             tally: server.counters.tally(entry.collection.as_str(), ""),
+            downloads: server.counters.downloads.of(entry.sha256, &entry.collection),
             signature: Mutex::default(),
             used_day: AtomicI64::new(i64::MIN),
         }
@@ -117,6 +120,7 @@ impl FileDecision {
     /// Counts the file as given.
     pub(super) fn count(&self, server: &Server) {
         self.tally.hit();
+        self.downloads.fetch_add(1, Relaxed);
         let day = server.now().div_euclid(86_400);
         if self.used_day.swap(day, Relaxed) != day {
             server.counters.used(self.blob);

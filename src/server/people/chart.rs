@@ -73,6 +73,45 @@ pub(super) fn days(days: &BTreeMap<i64, DayLookups>, today: i64, count: i64) -> 
     }
 }
 
+/// Draws how often something was downloaded on each day, with the numbers as a table that can be opened.
+pub(super) fn counts(days: &[(i64, u64)], first: i64, today: i64) -> Markup {
+    let (all, most) = days.iter().fold((0, 1), |(all, most), (_, count)| (all + count, most.max(*count)));
+    let label = format!("{} from {} to {}", words::counted(all, "download"), words::day(first), words::day(today));
+    let step = WIDTH.cast_signed() / (today - first + 1).max(1);
+    let drawn = days.iter().filter(|(day, _)| (first..=today).contains(day));
+    html! {
+        figure {
+            svg.days viewBox={ "0 0 " (step * (today - first + 1)) " 100" } preserveAspectRatio="none" role="img" {
+                title { (label) }
+                @for (day, count) in drawn {
+                    @let height = (*count as f64 * 100.0 / most as f64).max(1.0);
+                    rect.own x=((day - first) * step + step / 8) y=(format!("{:.1}", 100.0 - height)) width=(step * 3 / 4)
+                        height=(format!("{height:.1}")) {}
+                }
+            }
+            div.axis aria-hidden="true" { span { (words::day(first)) } span { (words::day(today)) } }
+            figcaption { (label) ", given by this server; most on a day: " (words::number(most)) }
+        }
+        details.more {
+            summary { "The numbers by day" }
+            (super::frame::scrolling("downloads-by-day", "Downloads by day", html! {
+                table {
+                    caption { "Days with downloads, newest first" }
+                    thead { tr { th scope="col" { "Day" } th.n scope="col" { "Downloads" } } }
+                    tbody {
+                        @for (day, count) in days.iter().rev() {
+                            tr {
+                                th scope="row" { time datetime=(words::day(*day)) { (words::day(*day)) } }
+                                td.n { (words::number(*count)) }
+                            }
+                        }
+                    }
+                }
+            }))
+        }
+    }
+}
+
 fn table(days: &BTreeMap<i64, DayLookups>) -> Markup {
     let columns = [Text("Day"), Number("Found"), Number("Not found"), Number("Rate"), Number("Came in")];
     table_with(

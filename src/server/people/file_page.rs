@@ -3,7 +3,7 @@
 
 use super::file::{FileSight, details};
 use super::frame::{Page, root, scrolling};
-use super::{description, words};
+use super::{chart, description, words};
 use crate::error::Result;
 use crate::fs::Signature;
 use crate::manifest::{Entry, OperationRow, SignatureRow, State};
@@ -19,6 +19,8 @@ use crate::wheel::members::{Members, RecordCheck, members};
 use maud::{Markup, html};
 use std::sync::PoisonError;
 
+/// Downloads of so many days are drawn.
+const DOWNLOAD_DAYS: i64 = 90;
 /// So much of METADATA is shown.
 const METADATA_BYTES: usize = 256 * 1024;
 
@@ -48,6 +50,7 @@ pub(super) fn page(
         @match held {
             ViewFile::Local(entry) => {
                 (came(&store, entry, discretion.may_read(&entry.collection), is_all, now)?)
+                @if discretion.may_read(&entry.collection) { (downloads(&store, entry, now)?) }
                 (contents(server, &store, entry)?)
                 (metadata(&store, entry)?)
             }
@@ -61,6 +64,19 @@ pub(super) fn page(
         ("./".to_owned(), filename.to_owned()),
     ];
     Ok(Some(Page { title, root: root(request.uri().path()), trail, main }))
+}
+
+/// Shows how often a file was downloaded; nothing where it wasn't.
+fn downloads(store: &Store, entry: &Entry, now: i64) -> Result<Markup> {
+    let today = now.div_euclid(86_400);
+    let first = today - DOWNLOAD_DAYS + 1;
+    let days = store.manifest.downloads_by_day(&entry.sha256, Some(entry.collection.as_str()), first)?;
+    Ok(html! {
+        @if !days.is_empty() {
+            h2 #downloads { "Downloads" }
+            (chart::counts(&days, first, today))
+        }
+    })
 }
 
 /// Shows how a file came. Who reads a view gets files of its fallbacks, and needn't know what became of those.

@@ -65,6 +65,11 @@ fn worries(glance: &Glance, remotes: &[RemoteReport], age: Option<i64>, now: i64
     if !failing.is_empty() {
         texts.push(format!("Failing: {}. `wcas remote list` tells why.", failing.join(", ")));
     }
+    if let Some((_, failed @ 1..)) = glance.webhooks {
+        let text = words::counted(failed, "change");
+        texts
+            .push(format!("{text} could not be told to webhooks. `wcas webhook deliveries --state failed` tells why."));
+    }
     if age.is_some_and(|age| age > 60) {
         texts.push("The shared store was not heard of for more than a minute.".to_owned());
     }
@@ -111,6 +116,9 @@ fn upkeep(glance: &Glance, panel: &Panel, now: i64) -> Markup {
                 div { dt { "Last verify" } dd { (time(panel.verified_at, "never")) } }
                 div { dt { "All read since" } dd { (time(panel.verified_since, "some files were never read")) } }
                 div { dt { "Never read" } dd { (words::counted(panel.unverified, "file")) } }
+                @if let Some((waiting, failed)) = glance.webhooks {
+                    div { dt { "Webhooks" } dd { (words::counted(waiting, "change")) " to be told, " (words::number(failed)) " given up in 30 days" } }
+                }
                 div { dt { "Quarantine" } dd { (words::counted(glance.quarantined, "file")) ", ever" } }
             }
         }
