@@ -10,6 +10,8 @@ pub mod endpoint;
 
 pub mod http;
 
+pub mod verb;
+
 mod accept;
 mod access;
 mod answer;
@@ -36,6 +38,8 @@ mod pending;
 mod people;
 mod redirect;
 mod respond;
+mod segment;
+mod sessions;
 mod sidecars;
 mod signed;
 mod stores;
@@ -100,6 +104,8 @@ pub struct ServerOptions {
     pub redirect: Option<Duration>,
     /// Whether builders may put files into the bucket of the store's share by themselves.
     pub takes_direct: bool,
+    /// Whether who signs in with a token of the scope admin acts on the pages.
+    pub has_actions: bool,
     /// The clock.
     pub clock: Clock,
     /// Where the secrets of new tokens come from.
@@ -139,6 +145,7 @@ pub struct Server {
     pub(in crate::server) people: people::Remembered,
     pub(in crate::server) measured: measured::Measured,
     pub(in crate::server) tokens: access::Tokens,
+    pub(in crate::server) sessions: sessions::Sessions,
     pub(in crate::server) read_blobs: builder_index::ReadBlobs,
     pub(in crate::server) near: near::NearAnswers,
     pub(in crate::server) sidecars: sidecars::Sidecars,
@@ -179,6 +186,7 @@ impl Server {
             people: people::Remembered::default(),
             measured: measured::Measured::default(),
             tokens: access::Tokens::default(),
+            sessions: sessions::Sessions::default(),
             read_blobs: builder_index::ReadBlobs::default(),
             near: near::NearAnswers::default(),
             sidecars: sidecars::Sidecars::default(),
