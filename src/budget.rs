@@ -178,6 +178,8 @@ pub const WANTS: Budget = count("wants", 2000, "projects remembered that a cache
 /// The largest `variant.json` of a wheel.
 pub const VARIANT_BYTES: Budget = bytes("variant-bytes", 64 * KIB, "a wheel's variant.json");
 
+/// The largest form of the pages for people.
+pub const ACTION_BYTES: Budget = bytes("action-bytes", 16 * KIB, "a form of the pages");
 /// The largest request for a token: it holds a CI's.
 pub const JWT_BYTES: Budget = bytes("jwt-bytes", 16 * KIB, "a request for a token");
 /// How long a CI's token may be good yet: what was used is remembered for so long.
@@ -246,6 +248,7 @@ pub const ALL: &[&Budget] = &[
     &FIRST_SEEN,
     &WANTS,
     &VARIANT_BYTES,
+    &ACTION_BYTES,
     &JWT_BYTES,
     &JWT_LIFE,
     &JWT_USED,

@@ -12,7 +12,7 @@ pub enum Scope {
     Read,
     /// Uploads.
     Upload,
-    /// Replacing what is there.
+    /// Replacing what is there, and acting on pages.
     Admin,
 }
 

@@ -53,6 +53,7 @@ impl Site {
             max_upload_bytes: 1 << 20,
             redirect: None,
             takes_direct: false,
+            has_actions: false,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
             random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),

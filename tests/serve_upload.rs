@@ -48,6 +48,7 @@ impl Site {
             max_upload_bytes: MAX_BYTES,
             redirect: None,
             takes_direct: false,
+            has_actions: false,
             clock: Arc::new(move || own.load(Ordering::Relaxed)),
             random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),

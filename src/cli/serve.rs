@@ -94,6 +94,9 @@ pub(super) struct Args {
     /// Let builders with a token put files into the bucket of the store's share by themselves
     #[arg(long)]
     direct_uploads: bool,
+    /// Let who signs in with a token of the scope admin act on the pages: yank, block, pin, promote, roll back, undo
+    #[arg(long)]
+    actions: bool,
     /// Write a line on standard error for each request [with no FORM: line]
     #[arg(long, value_name = "FORM", num_args = 0..=1, default_missing_value = "line")]
     access_log: Option<LogForm>,
@@ -212,6 +215,7 @@ fn server_options(app: &App, args: &Args, store: &Path, clock: Clock) -> ServerO
         max_upload_bytes: args.max_upload_size,
         redirect: args.redirect.then_some(args.redirect_for),
         takes_direct: args.direct_uploads,
+        has_actions: args.actions,
         clock,
         random: || super::token::random().map_err(|error| error.to_string()),
         actor: app.actor().clone(),

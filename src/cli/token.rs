@@ -33,7 +33,7 @@ enum Command {
         /// It is for all collections and variants
         #[arg(long)]
         all: bool,
-        /// What it allows: read; upload, too; admin: replace what is there, too
+        /// What it allows: read; upload, too; admin: replace what is there, and act on the pages of `serve --actions`, too
         #[arg(long, value_name = "SCOPE")]
         scope: Scope,
         /// Its uploads may be routed into this collection, too, where they never replace anything; may be given more than once

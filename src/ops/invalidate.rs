@@ -115,6 +115,13 @@ pub struct UndoReport {
     pub refused: Vec<(RemovedEntry, String)>,
 }
 
+/// Returns the collections in which an operation changed files that are still known.
+pub fn reach(store: &Store, number: i64) -> Result<BTreeSet<CollectionName>> {
+    let (rows, id) = (store.manifest.read()?, OperationId::from_number(number));
+    let (gone, come) = (rows.entries_removed_by(id)?, rows.entries_added_by(id)?);
+    Ok(gone.into_iter().chain(come).map(|entry| entry.collection).collect())
+}
+
 /// Takes back what an operation did to collections: what it removed comes back, what it brought goes, where nothing was done to that
 /// since. Without a number it is the last `invalidate`, or run of gc's retention, that was not undone.
 pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result<UndoReport> {

@@ -6,6 +6,7 @@
 
 use super::answer::{failure, plain, set, varies};
 use super::endpoint::{Endpoint, Section};
+use super::sessions::Session;
 use super::{Anonymous, Answer, Request, Server};
 use crate::error;
 use crate::manifest::{Actor, ActorKind, TokenId, TokenRow, TokenState};
@@ -15,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,7 +59,14 @@ pub(super) enum Readable {
 pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint: &Endpoint) -> Result<(), Answer> {
     if matches!(
         endpoint,
-        Endpoint::Health | Endpoint::Asset(_) | Endpoint::Audience | Endpoint::MintToken | Endpoint::BurnToken
+        Endpoint::Health
+            | Endpoint::Asset(_)
+            | Endpoint::Audience
+            | Endpoint::MintToken
+            | Endpoint::BurnToken
+            // They ask who is signed in.
+            | Endpoint::Account(_)
+            | Endpoint::Action(..)
     ) {
         return Ok(());
     }
@@ -85,8 +93,58 @@ pub(super) fn permit(server: &Server, request: &Request, scope: Scope, endpoint:
 pub(super) fn asker(server: &Server, request: &Request) -> Option<(i64, String)> {
     match caller(server, request) {
         Ok(Caller::Holder(token)) => Some((token.id.number(), token.name)),
+        Ok(Caller::Nobody) => {
+            signed_in(server, request).ok()?.map(|signed| (signed.token.id.number(), signed.token.name))
+        }
         _ => None,
     }
+}
+
+/// Who is signed in to the pages.
+pub(super) struct SignedIn {
+    /// The token that was shown for that.
+    pub(super) token: TokenRow,
+    /// What came of it.
+    pub(super) session: Session,
+}
+
+/// Returns who is signed in to the pages, if a request's cookie tells of somebody whose token still holds.
+pub(super) fn signed_in(server: &Server, request: &Request) -> error::Result<Option<SignedIn>> {
+    let now = server.now();
+    let session = server.sessions.of(request, now).filter(|_| server.options.has_actions);
+    let Some(session) = session else { return Ok(None) };
+    let rows = rows(server)?;
+    let token = rows.iter().find(|row| row.digest == session.token && objection(row, now).is_none());
+    let Some(token) = token else {
+        server.sessions.end(request);
+        return Ok(None);
+    };
+    note(server, request, token, now);
+    Ok(Some(SignedIn { token: token.clone(), session }))
+}
+
+/// Takes a token that somebody signs in with; else tells why not.
+pub(super) fn accept(server: &Server, request: &Request, text: &str) -> error::Result<Result<TokenRow, String>> {
+    let Some(secret) = Secret::parse(text.trim()) else {
+        return Ok(Err("this is no token of this server: those begin with wcas_".to_owned()));
+    };
+    Ok(match holder(server, request, &secret)? {
+        Caller::Holder(token) => objection(&token, server.now()).map_or(Ok(*token), Err),
+        Caller::Stranger(why) => Err(why),
+        Caller::Nobody => Err("the token is unknown".to_owned()),
+    })
+}
+
+/// Tells why nobody signs in with a token.
+fn objection(token: &TokenRow, now: i64) -> Option<String> {
+    let name = &token.name;
+    if !token.is_live(now) {
+        return Some(format!("the token {name} holds no longer"));
+    }
+    if token.scope < Scope::Admin {
+        return Some(format!("the token {name} has the scope {}; this takes admin", token.scope));
+    }
+    token.is_blind.then(|| format!("the token {name} doesn't read, and what is done here is seen first"))
 }
 
 /// Refuses what a page of another site lets somebody's browser send: it comes from where that browser is, with what it keeps.
@@ -120,6 +178,9 @@ pub(super) fn keep_private(server: &Server, answer: &mut Answer) {
         set(answer, CACHE_CONTROL, &value);
     }
     varies(answer, "Authorization");
+    if server.options.has_actions {
+        varies(answer, "Cookie");
+    }
 }
 
 /// Tells which views a requester may read.
@@ -192,7 +253,17 @@ fn unauthorized(text: impl Into<String>) -> Answer {
 }
 
 fn caller(server: &Server, request: &Request) -> error::Result<Caller> {
-    let Some(secret) = secret(request.headers()) else { return Ok(Caller::Nobody) };
+    if let Some(secret) = secret(request.headers()) {
+        return holder(server, request, &secret);
+    }
+    // A browser shows its cookie whoever made it ask: it lets nothing but read, unless a form's proof goes with it.
+    let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    let signed = if is_reading { signed_in(server, request)? } else { None };
+    Ok(signed.map_or(Caller::Nobody, |signed| Caller::Holder(Box::new(signed.token))))
+}
+
+/// Returns whose secret it is.
+fn holder(server: &Server, request: &Request, secret: &Secret) -> error::Result<Caller> {
     let now = server.now();
     let rows = rows(server)?;
     // All are compared, so that the time doesn't tell which one it is, or that there is none.

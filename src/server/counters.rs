@@ -89,7 +89,9 @@ impl RequestKind {
             | Endpoint::FilePage(..)
             | Endpoint::Asset(_)
             | Endpoint::Changes(_)
-            | Endpoint::Section(_) => Self::People,
+            | Endpoint::Section(_)
+            | Endpoint::Account(_)
+            | Endpoint::Action(..) => Self::People,
             Endpoint::Health | Endpoint::Metrics => Self::Probe,
             Endpoint::Audience | Endpoint::MintToken | Endpoint::BurnToken => Self::Exchange,
         }

@@ -3,13 +3,13 @@
 //! Paths that name one thing in several ways lead to one of them by a redirect, relative, so that it holds behind any proxy. A
 //! segment is decoded once; nothing of it ever becomes a path on a disk.
 
+use super::segment::{decoded, encoded};
+use super::verb::{Account, Verb};
 use crate::catalog::builder_rules::CacheRules;
 use crate::catalog::view_contents::Shown;
 use crate::digest::Sha256;
 use crate::name::{CollectionName, ProjectName};
 use pep440_rs::Version;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use std::borrow::Cow;
 use std::fmt;
 
 /// A collection or variant, as it is served: what it sees now, or the collection alone as it was at a revision.
@@ -63,6 +63,10 @@ pub enum Endpoint {
     Asset(String),
     /// `/_/NAME/`: a page about all collections that the requester may read.
     Section(Section),
+    /// `/_/sign-in/` and `/_/sign-out/`: a token for a session of the pages, and its end.
+    Account(Account),
+    /// `/{view}/actions/{verb}/`: what is done to a collection, shown first and done by a form.
+    Action(ViewName, Verb),
     /// `/{view}/`: the page about a collection; uploads, too.
     Collection(ViewName),
     /// `/{view}/projects/{project}/`: the page about a project.
@@ -192,7 +196,7 @@ pub fn parse(path: &str) -> Result<Endpoint, PathRefusal> {
         let is_rules = index == 2 && matches!(raw[1], "cache" | "build") && raw[2].contains('=');
         if is_rules { MAX_BYTES } else { MAX_SEGMENT_BYTES }
     };
-    let segments = raw.iter().enumerate().map(|(index, raw)| segment(raw, limit(index)));
+    let segments = raw.iter().enumerate().map(|(index, raw)| decoded(raw, limit(index)));
     let segments = segments.collect::<Option<Vec<_>>>().ok_or(PathRefusal::NotFound)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match (&segments[..], ending) {
@@ -204,7 +208,10 @@ pub fn parse(path: &str) -> Result<Endpoint, PathRefusal> {
         // No collection's name begins like this.
         (["_", name], ending) => match Section::named(name) {
             Some(section) => ending.page(name, Endpoint::Section(section)),
-            None => Err(PathRefusal::NotFound),
+            None => match Account::named(name) {
+                Some(account) => ending.page(name, Endpoint::Account(account)),
+                None => Err(PathRefusal::NotFound),
+            },
         },
         (["-", name], Ending::Name) => Ok(Endpoint::Asset((*name).to_owned())),
         // Any other path under `files` is of a collection that is called so.
@@ -242,6 +249,7 @@ impl Endpoint {
             | Self::Project(view, _)
             | Self::Mirror(view, ..)
             | Self::Changes(view)
+            | Self::Action(view, _)
             | Self::Legacy(view)
             | Self::Revision(view, _)
             | Self::Variants(view, ..) => Some(view),
@@ -252,6 +260,7 @@ impl Endpoint {
             | Self::Health
             | Self::Asset(_)
             | Self::Section(_)
+            | Self::Account(_)
             | Self::Audience
             | Self::MintToken
             | Self::BurnToken => None,
@@ -298,6 +307,10 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, Pa
             let page = Endpoint::FilePage(view, project, (*filename).to_owned());
             if is_project { ending.page(&encoded(filename), page) } else { Err(PathRefusal::NotFound) }
         }
+        (["actions", name], _) if view.at.is_none() => {
+            let verb = Verb::named(name).ok_or(PathRefusal::NotFound)?;
+            ending.page(name, Endpoint::Action(view, verb))
+        }
         // Who shortens the address of a project's page gets the list of projects.
         (["projects"], Ending::Slash) => Err(PathRefusal::Moved("../".to_owned())),
         (["projects"], Ending::Name) => Err(PathRefusal::Moved("./".to_owned())),
@@ -335,12 +348,6 @@ fn of_view(view: ViewName, rest: &[&str], ending: Ending) -> Result<Endpoint, Pa
         }
         _ => Err(PathRefusal::NotFound),
     }
-}
-
-/// Returns a filename as a segment of a path, whatever it has.
-pub(super) fn encoded(filename: &str) -> String {
-    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    utf8_percent_encode(filename, PLAIN).to_string()
 }
 
 fn cache(cache: CacheView, rest: &[&str], ending: Ending) -> Result<Endpoint, PathRefusal> {
@@ -400,18 +407,6 @@ fn view(segment: &str) -> Option<ViewName> {
     Some(ViewName { name: name.parse().ok()?, at })
 }
 
-/// Decodes a segment, once. Nothing comes out that could be more than one segment, or another, wherever it is written.
-fn segment(raw: &str, limit: usize) -> Option<Cow<'_, str>> {
-    let is_escaped = |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
-    if !raw.split('%').skip(1).all(is_escaped) {
-        return None;
-    }
-    let text = percent_decode_str(raw).decode_utf8().ok()?;
-    let is_plain = |letter: char| !letter.is_control() && letter != '/' && letter != '\\';
-    let is_fit = !text.is_empty() && text.len() <= limit && text != "." && text != "..";
-    (is_fit && text.chars().all(is_plain)).then_some(text)
-}
-
 impl fmt::Display for ViewName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.at {
@@ -467,6 +462,10 @@ mod tests {
             ("/_/oidc/audience", Endpoint::Audience),
             ("/_/oidc/mint-token", Endpoint::MintToken),
             ("/_/oidc/burn-token", Endpoint::BurnToken),
+            ("/_/sign-in/", Endpoint::Account(Account::SignIn)),
+            ("/_/sign-out/", Endpoint::Account(Account::SignOut)),
+            ("/cuda/actions/yank/", Endpoint::Action(of("cuda"), Verb::Yank)),
+            ("/actions/actions/undo/", Endpoint::Action(of("actions"), Verb::Undo)),
             ("/-/style.css", Endpoint::Asset("style.css".to_owned())),
             ("/_/remotes/", Endpoint::Section(Section::Remotes)),
             ("/_/health/", Endpoint::Section(Section::Health)),

@@ -10,6 +10,8 @@ pub mod endpoint;
 
 pub mod http;
 
+pub mod verb;
+
 mod accept;
 mod access;
 mod answer;
@@ -37,6 +39,8 @@ mod pending;
 mod people;
 mod redirect;
 mod respond;
+mod segment;
+mod sessions;
 mod sidecars;
 mod signed;
 mod stores;
@@ -104,6 +108,8 @@ pub struct ServerOptions {
     pub redirect: Option<Duration>,
     /// Whether builders may put files into the bucket of the store's share by themselves.
     pub takes_direct: bool,
+    /// Whether who signs in with a token of the scope admin acts on the pages.
+    pub has_actions: bool,
     /// The clock.
     pub clock: Clock,
     /// Where the secrets of new tokens come from.
@@ -143,6 +149,7 @@ pub struct Server {
     pub(in crate::server) people: people::Remembered,
     pub(in crate::server) measured: measured::Measured,
     pub(in crate::server) tokens: access::Tokens,
+    pub(in crate::server) sessions: sessions::Sessions,
     pub(in crate::server) read_blobs: builder_index::ReadBlobs,
     pub(in crate::server) near: near::NearAnswers,
     /// Who reads whole collections or projects for a page has a part of it meanwhile.
@@ -186,6 +193,7 @@ impl Server {
             people: people::Remembered::default(),
             measured: measured::Measured::default(),
             tokens: access::Tokens::default(),
+            sessions: sessions::Sessions::default(),
             read_blobs: builder_index::ReadBlobs::default(),
             near: near::NearAnswers::default(),
             wide_reads: Gate::new(budget::WIDE_READS.limit),

@@ -120,7 +120,9 @@ impl Server {
             | Endpoint::ProjectPage(..)
             | Endpoint::FilePage(..)
             | Endpoint::Asset(_)
-            | Endpoint::Section(_) => self.page(&self.below_base(request), endpoint),
+            | Endpoint::Section(_)
+            | Endpoint::Account(_)
+            | Endpoint::Action(..) => self.page(&self.below_base(request), endpoint),
         }
     }
 
@@ -132,13 +134,15 @@ impl Server {
             Endpoint::ProjectPage(view, project) => people::project(self, request, view, project),
             Endpoint::FilePage(view, project, filename) => people::file(self, request, view, (project, filename)),
             Endpoint::Section(section) => people::section(self, request, *section),
+            Endpoint::Account(account) => people::account(self, request, *account),
+            Endpoint::Action(view, verb) => people::action(self, request, &view.name, *verb),
             Endpoint::Asset(name) => people::asset(request, name),
             _ => not_allowed(endpoint),
         }
     }
 
     /// Returns a request without what comes before every path: pages for people lead to the server's root by its depth.
-    fn below_base<'a>(&self, request: &'a Request) -> Cow<'a, Request> {
+    pub(super) fn below_base<'a>(&self, request: &'a Request) -> Cow<'a, Request> {
         let base = self.options.base_path.as_str();
         let below = || {
             let all = request.uri().path_and_query()?.as_str();
@@ -230,7 +234,7 @@ fn empty(answer: &mut Answer) {
 pub(super) fn not_allowed(endpoint: &Endpoint) -> Answer {
     let allow = match endpoint {
         Endpoint::Legacy(_) | Endpoint::MintToken | Endpoint::BurnToken => "POST",
-        Endpoint::Collection(_) | Endpoint::Root(_) => "GET, HEAD, POST",
+        Endpoint::Collection(_) | Endpoint::Root(_) | Endpoint::Account(_) | Endpoint::Action(..) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     };
     let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, format!("this takes {allow}"));

@@ -89,18 +89,23 @@ fn no_page_is_wider_than_its_window_and_all_are_pictured() {
         ("health", "/_/health/"),
         ("difference", "/cuda@1...4/"),
     ];
+    let pages = pages.map(|(name, path)| (name, path, site.browse(path).text().to_owned()));
+    let acts = crate::acts::pictured();
+    let pages = pages
+        .iter()
+        .map(|(name, path, html)| (*name, *path, html))
+        .chain(acts.iter().map(|(name, html)| (*name, *name, html)));
     let (profile, file) = (site.env.path("profile"), site.env.path("page.html"));
-    for (name, path) in pages {
-        let html = site.browse(path).text().to_owned();
+    for (name, path, html) in pages {
         for width in WIDTHS {
             let url = format!("file://{}", file.display());
-            fs::write(&file, framed(&whole(&html, &style, false), width, 600)).unwrap();
+            fs::write(&file, framed(&whole(html, &style, false), width, 600)).unwrap();
             let dom = run(&browser, &profile, &["--dump-dom".to_owned(), url.clone()]);
             let (seen, height) = attribute(&dom, "data-seen").split_once('x').unwrap();
             assert_eq!(seen, width.to_string(), "{path} scrolls sideways: {}", attribute(&dom, "data-wide"));
             let height: u32 = height.parse::<u32>().unwrap().clamp(400, 6000);
             for (scheme, is_dark) in [("light", false), ("dark", true)] {
-                fs::write(&file, framed(&whole(&html, &style, is_dark), width, height)).unwrap();
+                fs::write(&file, framed(&whole(html, &style, is_dark), width, height)).unwrap();
                 let picture = folder.join(format!("{name}-{width}-{scheme}.png"));
                 let size = format!("--window-size={},{height}", width.max(500));
                 run(&browser, &profile, &[format!("--screenshot={}", picture.display()), size, url.clone()]);

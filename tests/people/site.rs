@@ -24,33 +24,62 @@ pub(crate) struct Site {
 impl Site {
     /// Serves an environment's store.
     pub(crate) fn of(env: Env, upstream: Upstream, anonymous: Anonymous) -> Self {
+        Self::with(env, upstream, anonymous, |_| {})
+    }
+
+    /// The same, with other options.
+    pub(crate) fn with(
+        env: Env,
+        upstream: Upstream,
+        anonymous: Anonymous,
+        set: impl FnOnce(&mut ServerOptions),
+    ) -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let options = ServerOptions {
+        let mut options = ServerOptions {
             store: env.store(),
             anonymous,
             base_path: String::new(),
             max_upload_bytes: 1 << 20,
             redirect: None,
             takes_direct: false,
+            has_actions: false,
             clock: Arc::new(move || now.cast_signed()),
             random: || Ok([7; 32]),
             actor: wcas::manifest::Actor::default(),
         };
+        set(&mut options);
         let server = Server::new(options, LazyClient::new(ClientOptions::default())).unwrap();
         Self { env, server, _upstream: upstream }
     }
 
     /// Serves a store with something of everything.
     pub(crate) fn full() -> Self {
+        let (env, upstream) = Self::filled();
+        Self::of(env, upstream, Anonymous::Read)
+    }
+
+    /// Makes a store with something of everything.
+    pub(crate) fn filled() -> (Env, Upstream) {
         let (env, upstream) = (Env::new(), upstream());
         fill(&env, &upstream);
-        Self::of(env, upstream, Anonymous::Read)
+        (env, upstream)
+    }
+
+    /// Ends the server, and gives the store back.
+    pub(crate) fn into_env(self) -> Env {
+        drop(self.server);
+        self.env
     }
 
     pub(crate) fn ask(&self, path: &str, headers: &[(http::HeaderName, &str)]) -> Got {
         let mut request = request(Method::GET, path, headers);
         request.body_mut().is_secure = true;
         Got::read(self.server.respond(&request))
+    }
+
+    /// Asks over a way that nothing encrypts.
+    pub(crate) fn ask_plainly(&self, path: &str, headers: &[(http::HeaderName, &str)]) -> Got {
+        Got::read(self.server.respond(&request(Method::GET, path, headers)))
     }
 
     /// Asks as a browser does.

@@ -10,6 +10,7 @@
 mod support;
 
 mod abuse;
+mod actions;
 mod archives;
 mod browsers;
 mod builders;

@@ -171,12 +171,25 @@ impl Stream for Upload {
     }
 }
 
-/// Takes what is posted: an upload, or a token.
+/// Takes what is posted: an upload, a token, or a form of the pages.
 pub(super) async fn posted(connections: &Arc<Connections>, request: Request, body: Incoming) -> (RequestKind, Answer) {
     if connections.server.is_exchange(&request) {
         return (RequestKind::Exchange, exchange(connections, request, body).await);
     }
+    if connections.server.is_act(&request) {
+        return (RequestKind::People, act(connections, request, body).await);
+    }
     (RequestKind::Upload, upload(connections, request, body).await)
+}
+
+/// Takes a form of the pages, on a thread that may wait for the store.
+async fn act(connections: &Arc<Connections>, request: Request, body: Incoming) -> Answer {
+    let body = match whole(connections, body, budget::ACTION_BYTES).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
+    let server = connections.server.clone();
+    connections.waiting(move || server.act(&request, &body)).await.unwrap_or_else(|answer| answer)
 }
 
 /// Exchanges a CI's token, or takes one of ours back, on a thread that may wait for its issuer.

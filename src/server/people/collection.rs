@@ -1,5 +1,6 @@
 //! `/{view}/`: what the view is, how clients use it, its projects, and what happened to it.
 
+use super::act::{Desk, Line};
 use super::frame::Column::{Number, Text};
 use super::frame::{Page, root, scrolling, table_with};
 use super::search::{PAGE, SearchQuery};
@@ -24,6 +25,7 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
     let readable = access::readable(server, request)?;
     let asked = SearchQuery::read(request.uri().query());
     let now = server.now();
+    let desk = Desk::of(server, request)?;
     let main = html! {
         h1 { (view) }
         (what(view, &about, &readable))
@@ -37,7 +39,7 @@ pub(super) fn page(server: &Server, request: &Request, view: &ViewName) -> Resul
         }
         (remotes(&about, &readable, now))
         (wanted(server, view, now)?)
-        (history(view, &about, readable == Readable::All, now))
+        (history(view, &about, &desk, readable == Readable::All, now))
     };
     let title = view.to_string();
     let trail = vec![("./".to_owned(), title.clone())];
@@ -212,7 +214,7 @@ fn patterns(patterns: &[crate::requirement::ProjectPattern], none: &str) -> Stri
     if texts.is_empty() { none.to_owned() } else { texts.join(", ") }
 }
 
-fn history(view: &ViewName, about: &AboutView, is_all: bool, now: i64) -> Markup {
+fn history(view: &ViewName, about: &AboutView, desk: &Desk, is_all: bool, now: i64) -> Markup {
     let Some(own) = &about.own else { return html! {} };
     html! {
         @if !about.snapshots.is_empty() {
@@ -221,7 +223,8 @@ fn history(view: &ViewName, about: &AboutView, is_all: bool, now: i64) -> Markup
         }
         @if !about.revisions.is_empty() {
             h2 { "Recent revisions" }
-            (scrolling("revisions", "Recent revisions", revisions(view, about, own.complete_since, is_all, now)))
+            @let desk = Some(desk).filter(|desk| view.at.is_none() && desk.acts_on(&view.name));
+            (scrolling("revisions", "Recent revisions", revisions(view, (about, own.complete_since), desk, is_all, now)))
         }
     }
 }
@@ -243,7 +246,13 @@ fn snapshots(view: &ViewName, snapshots: &[SnapshotRow], now: i64) -> Markup {
     )
 }
 
-fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bool, now: i64) -> Markup {
+fn revisions(
+    view: &ViewName,
+    (about, complete_since): (&AboutView, i64),
+    desk: Option<&Desk>,
+    is_all: bool,
+    now: i64,
+) -> Markup {
     let is_whole =
         |number: i64| number >= complete_since || about.snapshots.iter().any(|snapshot| snapshot.revision == number);
     html! {
@@ -258,6 +267,7 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
                     th.n scope="col" { "Removed" }
                     th scope="col" { "Difference" }
                     @if is_all { th scope="col" { "Who" } }
+                    @if desk.is_some() { th scope="col" { "Actions" } }
                 }
             }
             tbody {
@@ -280,6 +290,7 @@ fn revisions(view: &ViewName, about: &AboutView, complete_since: i64, is_all: bo
                         td { @if is_whole(revision.number) && is_whole(revision.number - 1) { (difference(view, revision.number)) } }
                         // Names of tokens, people and machines.
                         @if is_all { td.wrap { (revision.who) } }
+                        @if let Some(desk) = desk { td { (desk.to_history("../", &view.name, &Line::of(revision, is_whole(revision.number)))) } }
                     }
                 }
             }

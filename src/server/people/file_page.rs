@@ -1,6 +1,7 @@
 //! `/{view}/projects/{project}/{filename}/`: what is in a file, what its METADATA says, who vouches for it. No remote is asked, nothing
 //! is hashed.
 
+use super::act::Desk;
 use super::file::{FileSight, details};
 use super::frame::{Page, root, scrolling};
 use super::{chart, description, words};
@@ -11,6 +12,7 @@ use crate::name::ProjectName;
 use crate::ops;
 use crate::server::discretion::Discretion;
 use crate::server::endpoint::ViewName;
+use crate::server::verb::Verb;
 use crate::server::{Request, Server, access, pages};
 use crate::store::Store;
 use crate::supply::listing::{Ask, Asking, Listed, Recall, ViewFile};
@@ -47,6 +49,7 @@ pub(super) fn page(
         p.lead { "A file of " a href="../" { (project) } " in " (view) "." }
         p { a href=(url) { "Download" } @if let ViewFile::Remote(_) = held { " (it comes from a remote first)" } }
         article.file { (details(&store, &sight)?) }
+        @if let ViewFile::Local(entry) = held { (acts(&Desk::of(server, request)?, view, entry)) }
         @match held {
             ViewFile::Local(entry) => {
                 (came(&store, entry, discretion.may_read(&entry.collection), is_all, now)?)
@@ -77,6 +80,15 @@ fn downloads(store: &Store, entry: &Entry, now: i64) -> Result<Markup> {
             (chart::counts(&days, first, today))
         }
     })
+}
+
+/// Leads to what may be done to a file, where it lies.
+fn acts(desk: &Desk, view: &ViewName, entry: &Entry) -> Markup {
+    let mark = if entry.yanked.is_some() { Verb::Unyank } else { Verb::Yank };
+    let verbs = [mark, Verb::Block, Verb::Pin, Verb::Promote];
+    html! {
+        @if view.at.is_none() { (desk.to_files("../../../../", &entry.collection, &entry.project, &entry.filename, &verbs)) }
+    }
 }
 
 /// Shows how a file came. Who reads a view gets files of its fallbacks, and needn't know what became of those.

@@ -1,5 +1,6 @@
 //! `/_/history/`: what happened to all collections, what they share, how the store came to its size.
 
+use super::act::{Desk, Line};
 use super::frame::{Page, root, scrolling};
 use super::{growth, lanes, words};
 use crate::error::Result;
@@ -23,6 +24,7 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
         Readable::All | Readable::Only(_) => measured::activity(server, only, before)?,
     };
     let is_all = may == Readable::All;
+    let desk = Desk::of(server, request)?;
     let main = html! {
         h1 { "History" }
         p.lead { "What happened to collections, newest first. Each line leads to what it changed." }
@@ -32,7 +34,7 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
             h2 { "Lanes" }
             (lanes::draw(&activity.changes, &may))
             h2 { "Changes" }
-            (scrolling("changes", "Changes", table(&activity.changes, &may, server.now())))
+            (scrolling("changes", "Changes", table(&activity.changes, &may, &desk, server.now())))
         }
         nav.pager aria-label="Pages of history" {
             @if before.is_some() { a href="./" { "Newest" } }
@@ -51,8 +53,9 @@ fn before(query: Option<&str>) -> Option<i64> {
     pairs.filter(|(name, _)| name == "before").find_map(|(_, value)| value.parse().ok())
 }
 
-fn table(changes: &[Change], may: &Readable, now: i64) -> Markup {
+fn table(changes: &[Change], may: &Readable, desk: &Desk, now: i64) -> Markup {
     let is_all = *may == Readable::All;
+    let has_acts = changes.iter().any(|change| desk.acts_on(&change.row.collection));
     html! {
         table {
             caption { "The same as in the drawing, newest first" }
@@ -65,14 +68,15 @@ fn table(changes: &[Change], may: &Readable, now: i64) -> Markup {
                     th.n scope="col" { "Removed" }
                     th scope="col" { "Difference" }
                     @if is_all { th scope="col" { "Who" } }
+                    @if has_acts { th scope="col" { "Actions" } }
                 }
             }
-            tbody { @for change in changes { (row(change, may, now)) } }
+            tbody { @for change in changes { (row(change, may, has_acts.then_some(desk), now)) } }
         }
     }
 }
 
-fn row(change: &Change, may: &Readable, now: i64) -> Markup {
+fn row(change: &Change, may: &Readable, desk: Option<&Desk>, now: i64) -> Markup {
     let (name, revision) = (&change.row.collection, &change.row.revision);
     html! {
         tr {
@@ -96,6 +100,7 @@ fn row(change: &Change, may: &Readable, now: i64) -> Markup {
             td.n { (size(revision.removed, change.removed_bytes)) }
             td { (difference("../../", change)) }
             @if *may == Readable::All { td.wrap { (revision.who) } }
+            @if let Some(desk) = desk { td { (desk.to_history("../../", name, &Line::of(revision, change.is_whole))) } }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `/`: what the store holds and saves, how it answers, its remotes, and what happened lately.
 
+use super::act::Desk;
 use super::frame::Column::{Number, Text};
 use super::frame::{Page, root, scrolling, table_with};
 use super::{chart, holdings, words};
@@ -50,6 +51,7 @@ pub(super) fn page(server: &Server, request: &Request) -> Result<Page> {
         (answered(&lookups, today))
         @if !remotes.is_empty() { (table_of_remotes(&remotes, &held, now)) }
         (table_of_changes(&changes, is_all, now))
+        (Desk::of(server, request)?.account("./"))
     };
     Ok(Page { title: "wcas".to_owned(), root: root(request.uri().path()), trail: Vec::new(), main })
 }

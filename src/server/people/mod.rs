@@ -3,6 +3,7 @@
 //! They show what the same requester gets from the index, and name no collection that may not be read.
 
 mod about;
+mod act;
 mod assets;
 mod atom;
 mod chart;
@@ -33,10 +34,12 @@ mod words;
 use super::answer::{failure, plain, set};
 use super::bounded_cache::BoundedCache;
 use super::discretion::{self, Discretion};
-use super::endpoint::{Section, ViewName, encoded};
+use super::endpoint::{Section, ViewName};
+use super::segment::encoded;
+use super::verb::{Account, Verb};
 use super::{Answer, Request, Server, measured, near, pages};
 use crate::error::Result;
-use crate::name::ProjectName;
+use crate::name::{CollectionName, ProjectName};
 use crate::ops::remote::Health;
 use crate::ops::stats::StatsReport;
 use crate::supply::PullNote;
@@ -63,6 +66,8 @@ pub(super) struct Remembered {
     looking: Mutex<()>,
     /// What reads whole collections does it one at a time.
     turn: Mutex<()>,
+    /// Forms do what they do one at a time, each to what its page has shown.
+    acting: Mutex<()>,
 }
 
 impl Default for Remembered {
@@ -73,6 +78,7 @@ impl Default for Remembered {
             versions: BoundedCache::of_things(PROJECTS),
             looking: Mutex::default(),
             turn: Mutex::default(),
+            acting: Mutex::default(),
         }
     }
 }
@@ -183,6 +189,16 @@ fn subjects(discretion: &Discretion, notes: &[PullNote]) -> Vec<String> {
     let mut subjects: Vec<String> = notes.iter().map(name).collect();
     subjects.dedup();
     subjects
+}
+
+/// Answers with the page for signing in and out.
+pub(super) fn account(server: &Server, request: &Request, account: Account) -> Answer {
+    act::account(server, request, account)
+}
+
+/// Answers with what an action would do.
+pub(super) fn action(server: &Server, request: &Request, at: &CollectionName, verb: Verb) -> Answer {
+    act::action(server, request, at, verb)
 }
 
 /// Answers with a style sheet or an icon.

@@ -1,5 +1,6 @@
 //! `/{view}/projects/{project}/`: the files that the view lists, by version, and what else is known of the project.
 
+use super::act::Desk;
 use super::file::{FileSight, card};
 use super::frame::{Page, root, scrolling};
 use super::matrix::{self, Builds};
@@ -11,6 +12,7 @@ use crate::ops;
 use crate::ops::histories::FileHistory;
 use crate::server::discretion::Discretion;
 use crate::server::endpoint::ViewName;
+use crate::server::verb::Verb;
 use crate::server::{Request, Server};
 use crate::status::Status;
 use crate::store::Store;
@@ -70,6 +72,7 @@ pub(super) fn page(
         held_back: &held_back,
         wanted: wanted(&store, view, project)?,
     };
+    let desk = Desk::of(server, request)?;
     let main = html! {
         h1 { (project) }
         @if let Some(summary) = said.as_ref().and_then(|(_, said)| said.summary.as_ref()) { p.lead { (summary) } }
@@ -85,6 +88,7 @@ pub(super) fn page(
         @for (place, (version, files)) in versions.iter().take(shown).enumerate() {
             section aria-labelledby={ "v" (place) } {
                 h2 id={ "v" (place) } { (version) }
+                (acts(&desk, view, project, version))
                 @for held in files {
                     @let sight = FileSight { view, held, history: histories.get(held.filename()), discretion: &discretion, now, root: "../../../" };
                     (card(&store, &sight)?)
@@ -100,6 +104,14 @@ pub(super) fn page(
     let title = format!("{project} in {view}");
     let trail = vec![("../../".to_owned(), view.to_string()), ("./".to_owned(), project.to_string())];
     Ok(Ok((Page { title, root: root(request.uri().path()), trail, main }, listing.notes)))
+}
+
+/// Leads to what may be done to a version, in the collection whose page this is.
+fn acts(desk: &Desk, view: &ViewName, project: &ProjectName, version: &Version) -> Markup {
+    let spec = format!("{project}=={version}");
+    html! {
+        @if view.at.is_none() { (desk.to_files("../../../", &view.name, project, &spec, &[Verb::Yank, Verb::Block, Verb::Promote])) }
+    }
 }
 
 /// Groups the files by version, newest first; wheels of a version by name.
