@@ -123,6 +123,8 @@ pub const ELF_DYNAMIC: Budget = bytes("elf-dynamic", MIB, "an ELF file's dynamic
 pub const OSV_RECORD: Budget = bytes("osv-record", 16 * MIB, "a record of a dump of vulnerabilities");
 /// The largest dump of vulnerabilities, unpacked.
 pub const OSV_BYTES: Budget = bytes("osv-bytes", 4096 * MIB, "a dump of vulnerabilities, unpacked");
+/// The largest dump of vulnerabilities that is fetched: it is held in memory.
+pub const OSV_FETCH: Budget = bytes("osv-fetch", 512 * MIB, "a dump of vulnerabilities that is fetched");
 /// The most notes of a builder in one wheel.
 pub const BUILD_NOTES: Budget = count("build-notes", 8, "notes of a builder in a wheel");
 
@@ -204,6 +206,7 @@ pub const ALL: &[&Budget] = &[
     &ELF_DYNAMIC,
     &OSV_RECORD,
     &OSV_BYTES,
+    &OSV_FETCH,
     &BUILD_NOTES,
     &DISK_SPARE,
     &DISK_STEP,

@@ -76,6 +76,9 @@ pub enum Error {
     /// There is no such thing.
     #[error("there is no {0}")]
     NoSuch(String),
+    /// What is needed could not be fetched.
+    #[error("{0}")]
+    Fetch(String),
     /// The command would do what was not asked for clearly enough.
     #[error("{0}")]
     Refused(String),

@@ -20,6 +20,7 @@ mod netrc;
 mod page;
 mod road;
 mod upload;
+mod whole;
 mod zone;
 
 pub use document::Document;
