@@ -27,7 +27,7 @@ pub(super) fn tell_absent(app: &App, store: &Store, filter: &Filter) -> Result<(
         if ops::list::list(store, &one)?.is_empty() {
             let Miss { spec, near } =
                 of_wish(store, &filter.collections, &Wish::new(spec.clone(), filter.tags.clone()))?;
-            app.note(&format!("nothing that is here now matches {spec}"));
+            app.note(&format!("nothing matches {spec} yet"));
             tell(app, &near);
         }
     }

@@ -341,7 +341,7 @@ fn a_change_that_misses_says_what_is_near() {
     ");
     // What is blocked need not be there; that it is not is told.
     let output = env.run(["block", "reqests==1", "--reason", "bad"]);
-    assert!(output.code == 0 && output.stderr.contains("nothing that is here now matches reqests==1\n"), "{output}");
+    assert!(output.code == 0 && output.stderr.contains("nothing matches reqests==1 yet\n"), "{output}");
     assert!(output.stderr.contains("did you mean requests?"), "{output}");
     let output = env.run(["block", "requests==2.30.0", "--reason", "bad"]);
     assert!(output.code == 0 && output.stderr.is_empty(), "{output}");
