@@ -129,6 +129,8 @@ pub const OSV_KEPT: Budget = bytes("osv-kept", 256 * MIB, "a dump's records of p
 pub const OSV_PROJECT: Budget = count("osv-project", 10_000, "records of one project in a dump of vulnerabilities");
 /// The most files of a lock file, for each package that has them.
 pub const LOCK_FILES: Budget = count("lock-files", 1_000_000, "files of a lock file's packages");
+/// The largest dump of vulnerabilities that is fetched: it is held in memory.
+pub const OSV_FETCH: Budget = bytes("osv-fetch", 512 * MIB, "a dump of vulnerabilities that is fetched");
 /// The most notes of a builder in one wheel.
 pub const BUILD_NOTES: Budget = count("build-notes", 8, "notes of a builder in a wheel");
 
@@ -231,6 +233,7 @@ pub const ALL: &[&Budget] = &[
     &OSV_KEPT,
     &OSV_PROJECT,
     &LOCK_FILES,
+    &OSV_FETCH,
     &BUILD_NOTES,
     &DISK_SPARE,
     &DISK_STEP,

@@ -79,6 +79,9 @@ pub enum Error {
     /// There is such a distribution, but not its bytes.
     #[error("the bytes of {0} are lost")]
     Lost(String),
+    /// What is needed could not be fetched.
+    #[error("{0}")]
+    Fetch(String),
     /// The command would do what was not asked for clearly enough.
     #[error("{0}")]
     Refused(String),

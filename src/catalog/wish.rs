@@ -12,6 +12,7 @@ use crate::manifest::{CollectionRow, Entry, Rows, Scope};
 use crate::name::ProjectName;
 use crate::requirement::Spec;
 use crate::wheel::DistributionFilename;
+use pep440_rs::VersionSpecifiers;
 
 /// One distribution that somebody wants.
 #[derive(Debug, Clone)]
@@ -28,6 +29,11 @@ impl Wish {
     /// Makes one that any bytes meet.
     pub fn new(spec: Spec, tags: TagFilter) -> Self {
         Self { spec, tags, sha256: Vec::new() }
+    }
+
+    /// Makes one that any file of a project meets.
+    pub fn of_project(name: ProjectName) -> Self {
+        Self::new(Spec::Project { name, specifiers: VersionSpecifiers::empty() }, TagFilter::default())
     }
 
     /// Returns the project that it is about, which a digest doesn't tell.

@@ -3,6 +3,7 @@
 use super::environment::store_place;
 use super::failure::Failure;
 use super::look;
+use super::miss::Miss;
 use super::output::Output;
 use super::pager::{self, Screen, is_broken_pipe, unwritten};
 use super::print::{self, Column, Lines};
@@ -346,9 +347,14 @@ impl App {
 
     /// Tells an error with its causes and what to do next, and returns the exit code.
     pub(super) fn fail(&self, error: &Error) -> u8 {
+        self.fail_near(error, Vec::new())
+    }
+
+    /// Tells an error, and what is near to the specifications that it is about.
+    pub(super) fn fail_near(&self, error: &Error, misses: Vec<Miss>) -> u8 {
         self.bar.clear();
-        let told = Failure::of(error);
-        told.lines().iter().for_each(|line| self.warn(line));
+        let told = Failure::of(error, misses);
+        told.lines(self.quiet).iter().for_each(|line| self.warn(line));
         if self.json {
             let _ = writeln!(io::stderr(), "{}", told.document());
         }

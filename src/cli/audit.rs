@@ -3,20 +3,20 @@
 use super::app::App;
 use super::print::dash;
 use super::{End, print};
-use std::path::PathBuf;
 use wcas::catalog::at::RevisionSpec;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops::audit::{AuditOptions, VersionLicenses, Vulnerability};
+use wcas::ops::audit::{AuditOptions, OsvPlace, VersionLicenses, Vulnerability};
 use wcas::{Error, ops};
 
 /// Tell what is known of a collection's distributions: vulnerabilities, licences, a bill of materials
 ///
-/// Vulnerabilities are those of a dump of OSV (https://osv.dev), which is fetched by other means: the records of PyPI as a zip archive,
-/// or a folder of JSON files. A version is compared as PEP 440 says; a build of it (2.5.1+cu126) counts as the version. Nothing is asked
-/// of any network.
+/// Vulnerabilities are those of a dump of OSV (https://osv.dev): the records of PyPI as a zip archive, or a folder of JSON files. A
+/// version is compared as PEP 440 says; a build of it (2.5.1+cu126) counts as the version. No network is asked, unless --osv is a URL: then
+/// the dump is fetched from there each time, into memory, and nobody is told what the collection has.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: wcas audit --collection cuda --osv all.zip --ignore CVE-2026-1234\n\
+                        Example: wcas audit --collection cuda --osv https://osv.example/PyPI/all.zip\n\
                         Example: wcas audit --collection cuda@release --licenses\n\
                         Example: wcas audit --collection cuda@release --sbom > cuda.cdx.json\n\
                         The dump is PyPI/all.zip of OSV's data exports: https://google.github.io/osv.dev/data/")]
@@ -24,9 +24,10 @@ pub(super) struct Args {
     /// The collection, maybe at a revision or snapshot: cuda, cuda@41, cuda@release [default: shared]
     #[arg(long, value_name = "C")]
     collection: Option<RevisionSpec>,
-    /// A dump of OSV's records: a zip archive, a folder of JSON files, or one record
-    #[arg(long, value_name = "PATH")]
-    osv: Option<PathBuf>,
+    /// A dump of OSV's records: a zip archive, a folder of JSON files, one record; or the URL of an archive, a record, or a folder (with /
+    /// at its end) that has the archive all.zip
+    #[arg(long, value_name = "PATH|URL")]
+    osv: Option<OsvPlace>,
     /// A vulnerability that says nothing here, by any of its names; may be given several times
     #[arg(long, value_name = "ID", requires = "osv", value_delimiter = ',')]
     ignore: Vec<String>,
@@ -40,11 +41,8 @@ pub(super) struct Args {
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let of = args.collection.unwrap_or_else(|| RevisionSpec { collection: CollectionName::shared(), revision: None });
-    if args.osv.as_ref().is_some_and(|path| path.to_string_lossy().contains("://")) {
-        return Err(Error::Refused("--osv takes a file or folder: fetch the dump first".to_owned()));
-    }
     if args.osv.is_none() && !args.licenses && !args.sbom {
-        return Err(Error::Refused("say what is to be told: --osv PATH, --licenses or --sbom".to_owned()));
+        return Err(Error::Refused("say what is to be told: --osv PATH|URL, --licenses or --sbom".to_owned()));
     }
     let store = app.open()?;
     if args.sbom {
@@ -55,8 +53,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
         })?;
         return Ok(End::Done);
     }
-    let options = AuditOptions { osv: args.osv.as_deref(), ignored: &args.ignore, tells_licenses: args.licenses };
-    let report = ops::audit::audit(&store, &of, &options)?;
+    let options = AuditOptions { osv: args.osv.as_ref(), ignored: &args.ignore, tells_licenses: args.licenses };
+    let report = ops::audit::audit(&store, &app.context(), &of, &options)?;
     app.report("audit", &report, |out| {
         if !report.vulnerabilities.is_empty() {
             let rows: Vec<_> = report.vulnerabilities.iter().map(row).collect();

@@ -3,10 +3,11 @@
 use super::app::App;
 use super::print::{dash, number, text};
 use super::settings::{self, rules};
-use super::{End, diff, print, sign};
+use super::{End, diff, miss, print, sign};
 use clap::Subcommand;
 use serde::Serialize;
 use wcas::catalog::at::RevisionSpec;
+use wcas::catalog::search::Filter;
 use wcas::error::Result;
 use wcas::manifest::StatusRow;
 use wcas::name::{CollectionName, ProjectName};
@@ -260,7 +261,14 @@ fn copy(app: &App, from: &RevisionSpec, to: &CollectionName, replace: bool) -> R
 }
 
 fn promote(app: &App, options: &PromoteOptions) -> Result<End> {
-    let report = ops::promote::promote(&app.open_or_rehearse(options.is_dry_run)?, &app.context(), options)?;
+    let store = app.open_or_rehearse(options.is_dry_run)?;
+    let report = match ops::promote::promote(&store, &app.context(), options) {
+        Ok(report) => report,
+        Err(error) => {
+            let (collections, specs) = (vec![options.from.clone()], options.specs.clone());
+            return miss::beside(app, &store, &Filter { collections, specs, ..Filter::default() }, error);
+        }
+    };
     app.report("collection-promote", &report, |out| {
         if report.dry_run || app.verbose {
             report.added.iter().try_for_each(|filename| writeln!(out, "+ {filename}"))?;

@@ -1,13 +1,14 @@
 //! `wcas compare`
 
 use super::app::App;
-use super::{End, print};
+use super::{End, miss, print};
 use std::io::{self, Write};
+use wcas::catalog::search::Filter;
 use wcas::error::Result;
-use wcas::ops;
 use wcas::ops::compare::{CompareReport, Side};
 use wcas::wheel::accelerator::Needs;
 use wcas::wheel::compare::{ChangedField, Difference};
+use wcas::{Error, ops};
 
 /// Tell what differs between two wheels: members, METADATA, tags, what native code needs
 ///
@@ -34,7 +35,15 @@ const TOLD: usize = 20;
 
 pub(super) fn run(app: &App, args: Args) -> Result<End> {
     let sides = [Side::parse(&args.a)?, Side::parse(&args.b)?];
-    let report = ops::compare::compare([&sides[0], &sides[1]], || app.open())?;
+    let report = match ops::compare::compare([&sides[0], &sides[1]], || app.open()) {
+        Ok(report) => report,
+        Err(error) => {
+            let is_missed = |filter: &Filter| matches!(&error, Error::NoMatch(spec) if filter.specs.iter().any(|own| own.to_string() == *spec));
+            let mut filters = sides.iter().filter_map(Side::filter).filter(is_missed);
+            let Some(filter) = filters.next() else { return Err(error) };
+            return miss::beside(app, &app.open()?, &filter, error);
+        }
+    };
     app.report("compare", &report, |out| tell(out, &report, app.verbose))?;
     let differs = report.comparison.difference == Difference::Content;
     Ok(if differs && args.exit_code { End::Problems } else { End::Done })

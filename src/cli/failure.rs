@@ -1,5 +1,6 @@
 //! How an error is told: in lines to people, in a document to programs.
 
+use super::miss::Miss;
 use serde::Serialize;
 use std::error::Error as _;
 use wcas::{Error, ErrorKind};
@@ -12,6 +13,9 @@ pub(super) struct Failure {
     hint: Option<String>,
     kind: &'static str,
     pub(super) exit_code: u8,
+    /// What is near to the specifications that nothing matches, where that was looked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    misses: Vec<Miss>,
 }
 
 #[derive(Serialize)]
@@ -21,21 +25,23 @@ struct Document<'a> {
 }
 
 impl Failure {
-    pub(super) fn of(error: &Error) -> Self {
+    pub(super) fn of(error: &Error, misses: Vec<Miss>) -> Self {
         let (kind, exit_code) = match error.kind() {
             ErrorKind::Failed => ("failed", 1),
             ErrorKind::Usage => ("usage", 2),
             ErrorKind::NotFound => ("not-found", 4),
             ErrorKind::Busy => ("busy", 5),
         };
-        Self { message: error.to_string(), causes: causes(error), hint: error.hint(), kind, exit_code }
+        Self { message: error.to_string(), causes: causes(error), hint: error.hint(), kind, exit_code, misses }
     }
 
-    /// Returns what people read: what, because of what, and what to do next.
-    pub(super) fn lines(&self) -> Vec<String> {
+    /// Returns what people read: what, because of what, what is near, unless notes are not wanted, and what to do next.
+    pub(super) fn lines(&self, is_quiet: bool) -> Vec<String> {
+        let told = if is_quiet { &[] } else { self.misses.as_slice() };
+        let near = told.iter().flat_map(|miss| miss.near.lines()).map(|line| format!("  {line}"));
         let causes = self.causes.iter().map(|cause| format!("  because: {cause}"));
         let hint = self.hint.iter().map(|hint| format!("  hint: {hint}"));
-        std::iter::once(format!("wcas: {}", self.message)).chain(causes).chain(hint).collect()
+        std::iter::once(format!("wcas: {}", self.message)).chain(causes).chain(near).chain(hint).collect()
     }
 
     /// Returns what programs read.

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::select::{Everywhere, Selection, Within};
-use super::{End, print, units};
+use super::{End, miss, print, units};
 use serde::Serialize;
 use wcas::catalog::search::Filter;
 use wcas::error::Result;
@@ -49,7 +49,10 @@ pub(super) fn invalidate(app: &App, args: InvalidateArgs) -> Result<End> {
         args.everywhere.confirm(app, &store, &filter, "drop")?;
     }
     let options = InvalidateOptions { filter, all: args.all, dry_run: args.dry_run };
-    let report = ops::invalidate::invalidate(&store, &app.context(), &options)?;
+    let report = match ops::invalidate::invalidate(&store, &app.context(), &options) {
+        Ok(report) => report,
+        Err(error) => return miss::beside(app, &store, &options.filter, error),
+    };
     app.done("invalidate", &report, |out| {
         for removed in &report.removed {
             writeln!(out, "{}: {}", removed.collection, removed.filename)?;
@@ -144,7 +147,10 @@ struct YankDocument<'a> {
 fn mark(app: &App, command: &str, filter: &Filter, everywhere: Everywhere, reason: Option<&str>) -> Result<End> {
     let store = app.open()?;
     everywhere.confirm(app, &store, filter, command)?;
-    let changed = ops::invalidate::yank(&store, &app.context(), filter, reason)?;
+    let changed = match ops::invalidate::yank(&store, &app.context(), filter, reason) {
+        Ok(changed) => changed,
+        Err(error) => return miss::beside(app, &store, filter, error),
+    };
     app.done(command, &YankDocument { changed: &changed }, |out| {
         for entry in &changed {
             writeln!(out, "{}: {}", entry.collection, entry.filename)?;

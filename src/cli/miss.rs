@@ -9,16 +9,29 @@ use wcas::catalog::search::Filter;
 use wcas::catalog::view_contents::Shown;
 use wcas::catalog::wish::Wish;
 use wcas::error::Result;
-use wcas::name::ProjectName;
 use wcas::requirement::Spec;
 use wcas::{Error, Store, ops};
 
 /// A specification that nothing matches, and what is near.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Miss {
     spec: String,
     #[serde(flatten)]
     pub(super) near: Near,
+}
+
+/// Says which specifications mean nothing that is there, and what is near: where that is allowed, and may be a slip all the same.
+pub(super) fn tell_absent(app: &App, store: &Store, filter: &Filter) -> Result<()> {
+    for spec in &filter.specs {
+        let one = Filter { specs: vec![spec.clone()], ..filter.clone() };
+        if ops::list::list(store, &one)?.is_empty() {
+            let Miss { spec, near } =
+                of_wish(store, &filter.collections, &Wish::new(spec.clone(), filter.tags.clone()))?;
+            app.note(&format!("nothing matches {spec} yet"));
+            tell(app, &near);
+        }
+    }
+    Ok(())
 }
 
 /// Says what is near, below the line that says what was missed.
@@ -42,11 +55,35 @@ pub(super) fn of_filter(
     error: Error,
     document: impl FnOnce(&[Miss]) -> Result<()>,
 ) -> Result<End> {
-    let Error::NoMatch(missed) = &error else { return Err(error) };
+    let misses = missed(store, filter, &error)?;
+    if misses.is_empty() {
+        return Err(error);
+    }
+    document(&misses)?;
+    for Miss { spec, near } in &misses {
+        app.warn(&format!("wcas: nothing matches {spec}"));
+        tell(app, near);
+    }
+    Ok(End::NotFound)
+}
+
+/// Tells an error of a command that changes something, and what is near to the specifications that it missed.
+pub(super) fn beside(app: &App, store: &Store, filter: &Filter, error: Error) -> Result<End> {
+    let misses = missed(store, filter, &error)?;
+    if misses.is_empty() {
+        return Err(error);
+    }
+    app.fail_near(&error, misses);
+    Ok(End::NotFound)
+}
+
+/// Finds what is near to each specification of a filter that means nothing, where a command failed for one.
+fn missed(store: &Store, filter: &Filter, error: &Error) -> Result<Vec<Miss>> {
+    let Error::NoMatch(missed) = error else { return Ok(Vec::new()) };
     let mut misses = Vec::new();
     for spec in &filter.specs {
         // A blob that no collection lists has a digest all the same.
-        if matches!(spec, Spec::Digest(_)) && spec.to_string() != *missed {
+        if matches!(spec, Spec::Digest(_)) && !missed.starts_with(&spec.to_string()) {
             continue;
         }
         let one = Filter { specs: vec![spec.clone()], ..filter.clone() };
@@ -55,12 +92,7 @@ pub(super) fn of_filter(
             misses.push(of_wish(store, &filter.collections, &wish)?);
         }
     }
-    document(&misses)?;
-    for Miss { spec, near } in &misses {
-        app.warn(&format!("wcas: nothing matches {spec}"));
-        tell(app, near);
-    }
-    if misses.is_empty() { Err(error) } else { Ok(End::NotFound) }
+    Ok(misses)
 }
 
 /// Finds what is near to a wish that was missed.
@@ -68,9 +100,9 @@ pub(super) fn of_wish(store: &Store, collections: &[RevisionSpec], wish: &Wish) 
     Ok(Miss { spec: wish.spec.to_string(), near: ops::lookup::near_to(store, collections, wish)? })
 }
 
-/// Finds what is near to a project that a view hasn't got.
-pub(super) fn of_view(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Miss> {
-    Ok(Miss { spec: project.to_string(), near: ops::lookup::near_in_view(store, shown, project)? })
+/// Finds what is near to a wish that a view doesn't meet.
+pub(super) fn of_view(store: &Store, shown: &Shown, wish: &Wish) -> Result<Miss> {
+    Ok(Miss { spec: wish.spec.to_string(), near: ops::lookup::near_in_view(store, shown, wish)? })
 }
 
 impl Miss {

@@ -2,8 +2,9 @@
 
 use super::app::App;
 use super::print::{dash, text};
-use super::{End, print};
+use super::{End, miss, print};
 use serde::Serialize;
+use wcas::catalog::search::Filter;
 use wcas::error::Result;
 use wcas::manifest::{BlockRow, Reservation};
 use wcas::name::CollectionName;
@@ -107,7 +108,12 @@ pub(super) fn block(app: &App, args: BlockArgs) -> Result<End> {
             rows.retain(|row| args.collection.is_none() || row.collection == args.collection);
             rows
         }
-        Some(reason) => ops::block::block(&store, &app.context(), &args.specs, args.collection.as_ref(), reason)?,
+        Some(reason) => {
+            let rows = ops::block::block(&store, &app.context(), &args.specs, args.collection.as_ref(), reason)?;
+            let collections = args.collection.clone().map(Into::into).into_iter().collect();
+            miss::tell_absent(app, &store, &Filter { collections, specs: args.specs, ..Filter::default() })?;
+            rows
+        }
         None => return Err(Error::Refused("say why: --reason TEXT; whoever asks for it is told".to_owned())),
     };
     let row = |row: &BlockRow| {

@@ -3,7 +3,7 @@
 use super::app::App;
 use super::print::text;
 use super::select::{Everywhere, Selection, Within};
-use super::{End, print, units};
+use super::{End, miss, print, units};
 use serde::Serialize;
 use std::collections::HashSet;
 use wcas::error::Result;
@@ -67,14 +67,18 @@ pub(super) fn pin(app: &App, args: PinArgs) -> Result<End> {
         args.everywhere.confirm(app, &store, &filter, "pin")?;
     }
     let expires_at = args.duration.map(|seconds| app.now.saturating_add(seconds));
-    let report = ops::pin::pin(&store, &app.context(), &filter, &args.owner, &args.reason, expires_at)?;
-    tell(app, "pin", &report)
+    match ops::pin::pin(&store, &app.context(), &filter, &args.owner, &args.reason, expires_at) {
+        Ok(report) => tell(app, "pin", &report),
+        Err(error) => miss::beside(app, &store, &filter, error),
+    }
 }
 
 pub(super) fn unpin(app: &App, args: UnpinArgs) -> Result<End> {
-    let filter = args.selection.filter_to_change()?;
-    let report = ops::pin::unpin(&app.open()?, &filter, args.owner.as_deref())?;
-    tell(app, "unpin", &report)
+    let (store, filter) = (app.open()?, args.selection.filter_to_change()?);
+    match ops::pin::unpin(&store, &filter, args.owner.as_deref()) {
+        Ok(report) => tell(app, "unpin", &report),
+        Err(error) => miss::beside(app, &store, &filter, error),
+    }
 }
 
 fn tell(app: &App, command: &str, report: &PinReport) -> Result<End> {

@@ -12,12 +12,15 @@ use std::path::PathBuf;
 use wcas::catalog::merge::Fate;
 use wcas::catalog::ownership::OwnProjects;
 use wcas::catalog::search::Filter;
+use wcas::catalog::search_order::Sense;
+use wcas::catalog::view_contents::Shown;
+use wcas::catalog::wish::Wish;
 use wcas::error::Result;
 use wcas::name::CollectionName;
-use wcas::ops;
 use wcas::ops::list::{ShowReport, WhyReport};
 use wcas::ops::sight::SeenFile;
 use wcas::wheel::VariantLabel;
+use wcas::{Error, Store, ops};
 
 /// Show distributions whole
 #[derive(Debug, clap::Args)]
@@ -185,7 +188,10 @@ fn sight(
 ) -> Result<End> {
     let store = app.open()?;
     tell_unknown(app, &store, variant)?;
-    let report = ops::sight::sight(&store, &app.context(), variant, strategy.map(Into::into), own, filter)?;
+    let report = match ops::sight::sight(&store, &app.context(), variant, strategy.map(Into::into), own, filter) {
+        Ok(report) => report,
+        Err(error) => return unseen(app, &store, (variant, own), filter, error),
+    };
     app.report("why", &report, |out| {
         let row = |file: &SeenFile| [file.collection.to_string(), file.filename.clone(), fate(&file.fate)];
         let rows: Vec<_> = report.files.iter().map(row).collect();
@@ -203,6 +209,23 @@ fn sight(
         Ok(())
     })?;
     Ok(End::Done)
+}
+
+/// Tells that a variant sees nothing of a specification, and what is near.
+fn unseen(
+    app: &App,
+    store: &Store,
+    (variant, own): (&CollectionName, &OwnProjects),
+    filter: &Filter,
+    error: Error,
+) -> Result<End> {
+    let Error::NoMatch(missed) = &error else { return Err(error) };
+    let mut specs = filter.specs.iter().filter(|spec| missed.starts_with(&format!("{spec} in ")));
+    let Some(spec) = specs.next() else { return Err(error) };
+    let shown = Shown::Variant { name: variant.clone(), sense: Sense::Variant, strategy: None, own: own.clone() };
+    let miss = miss::of_view(store, &shown, &Wish::new(spec.clone(), filter.tags.clone()))?;
+    app.fail_near(&error, vec![miss]);
+    Ok(End::NotFound)
 }
 
 fn fate(fate: &Fate) -> String {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use wcas::catalog::at::RevisionSpec;
 use wcas::catalog::search_order::Sense;
 use wcas::catalog::view_contents::{Shown, WithheldFile};
+use wcas::catalog::wish::Wish;
 use wcas::error::Result;
 use wcas::manifest::{Layout, LinkKind};
 use wcas::name::{CollectionName, ProjectName};
@@ -173,7 +174,7 @@ fn page(app: &App, args: Args) -> Result<End> {
     });
     let (left_out, withheld, unlocked) = match (report, &options.project) {
         (Err(error @ Error::NoMatch(_)), Some(project)) => {
-            let missed = miss::of_view(&store, &options.shown, project)?;
+            let missed = miss::of_view(&store, &options.shown, &Wish::of_project(project.clone()))?;
             app.warn(&format!("wcas: {error}"));
             return missed.tell(app, "view-miss");
         }

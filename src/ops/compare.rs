@@ -38,6 +38,13 @@ impl Side {
             None => Ok(Self::Stored(None, text.parse()?)),
         }
     }
+
+    /// Returns what is looked for in the store, if it is there.
+    pub fn filter(&self) -> Option<Filter> {
+        let Self::Stored(collection, spec) = self else { return None };
+        let collections = collection.iter().cloned().collect();
+        Some(Filter { collections, specs: vec![spec.clone()], ..Filter::default() })
+    }
 }
 
 /// One of the two.
@@ -88,14 +95,13 @@ fn opened(side: &Side, store: Option<&Store>) -> Result<(File, ComparedFile)> {
             let (blake3, size) = Blobs::hash_open(&file, path)?;
             Ok((file, ComparedFile { name: path.display().to_string(), blake3, size }))
         }
-        (Side::Stored(collection, spec), Some(store)) => stored(store, collection.as_ref(), spec),
+        (Side::Stored(_, spec), Some(store)) => stored(store, &side.filter().unwrap_or_default(), spec),
         (Side::Stored(_, spec), None) => Err(Error::NoMatch(spec.to_string())),
     }
 }
 
-fn stored(store: &Store, collection: Option<&RevisionSpec>, spec: &Spec) -> Result<(File, ComparedFile)> {
-    let (collections, specs) = (collection.cloned().into_iter().collect(), vec![spec.clone()]);
-    let found = required(&store.manifest, &Filter { collections, specs, ..Filter::default() })?;
+fn stored(store: &Store, filter: &Filter, spec: &Spec) -> Result<(File, ComparedFile)> {
+    let found = required(&store.manifest, filter)?;
     let blobs: BTreeMap<Blake3, _> = found.into_iter().map(|entry| (entry.blake3, entry)).collect();
     if blobs.len() > 1 {
         let mut names: Vec<String> =

@@ -9,7 +9,6 @@ use crate::catalog::blocks::Blocks;
 use crate::catalog::near::{Near, Searched, near};
 use crate::catalog::ownership::{OwnProjects, Ownership};
 use crate::catalog::reach::{Matter, Reach};
-use crate::catalog::search::TagFilter;
 use crate::catalog::search_order;
 use crate::catalog::view_contents::Shown;
 use crate::catalog::wish::{Wish, candidates};
@@ -19,11 +18,9 @@ use crate::error::Result;
 use crate::keep::health::is_usable;
 use crate::manifest::{CollectionRow, Entry, Outcome, Rows, Scope};
 use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::requirement::Spec;
 use crate::store::Store;
 use crate::supply::{self, AskedCollection, FileQuery, Patience, PullNote};
 use crate::wheel::BuildTag;
-use pep440_rs::VersionSpecifiers;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -121,26 +118,22 @@ pub fn lookup(store: &Store, context: &Context<'_>, options: &LookupOptions) -> 
     }
 }
 
-/// Tells what is near to a project that a view hasn't got.
-pub fn near_in_view(store: &Store, shown: &Shown, project: &ProjectName) -> Result<Near> {
-    let rows = store.manifest.read()?;
+/// Tells what is near to a specification for which a view has nothing.
+pub fn near_in_view(store: &Store, shown: &Shown, wish: &Wish) -> Result<Near> {
+    let (rows, project) = (store.manifest.read()?, wish.project());
     let (order, own) = match shown {
         Shown::Collection { name, at } => {
             let spec = RevisionSpec { collection: name.clone(), revision: at.clone() };
             (scoped_rows(&rows, &[spec])?, None)
         }
         Shown::Variant { name, own, .. } => {
-            let order = search_order::order(&rows, name, Some(project))?;
-            let own = Ownership::read(&rows, name, own, Some(project))?;
+            let order = search_order::order(&rows, name, project.as_ref())?;
+            let own = Ownership::read(&rows, name, own, project.as_ref())?;
             (order.into_iter().map(|row| (row, Scope::Live)).collect(), Some(own))
         }
     };
-    let wish = Wish::new(
-        Spec::Project { name: project.clone(), specifiers: VersionSpecifiers::empty() },
-        TagFilter::default(),
-    );
     let searched = Searched { order: &order, own: own.as_ref(), blocks: &Blocks::read(&rows)? };
-    near(&rows, &searched, &wish)
+    near(&rows, &searched, wish)
 }
 
 /// What is said of a distribution without its bytes.

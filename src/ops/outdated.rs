@@ -7,6 +7,7 @@ use crate::manifest::{CollectionRow, Rows};
 use crate::name::{CollectionName, ProjectName, RemoteName};
 use crate::store::Store;
 use crate::supply;
+use crate::supply::listing::Recall;
 use pep440_rs::Version;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -33,12 +34,13 @@ pub struct NewerVersions<'a> {
     now: i64,
     known: HashMap<(CollectionName, ProjectName), Highest>,
     collections: HashMap<CollectionName, CollectionRow>,
+    recall: Recall,
 }
 
 impl<'a> NewerVersions<'a> {
     /// Begins without anything known. No remote is asked.
     pub fn new(store: &'a Store, now: i64) -> Self {
-        Self { store, now, known: HashMap::new(), collections: HashMap::new() }
+        Self { store, now, known: HashMap::new(), collections: HashMap::new(), recall: Recall::default() }
     }
 
     /// Returns the newest version of a project that is higher than one of a collection. A release is outdated by releases alone.
@@ -71,7 +73,7 @@ impl<'a> NewerVersions<'a> {
             if reach.objection(0, &remote).is_some() {
                 continue;
             }
-            for version in supply::remembered_versions(rows, &remote, project, self.now)? {
+            for version in supply::remembered_versions(self.store, &remote, project, (&self.recall, self.now))? {
                 highest.add(version, Some(remote.name.clone()));
             }
         }

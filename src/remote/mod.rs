@@ -21,6 +21,7 @@ mod page;
 mod post;
 mod road;
 mod upload;
+mod whole;
 mod zone;
 
 pub use document::Document;

@@ -1,18 +1,17 @@
 //! What is known of remotes without asking them: for `why`.
 
 use super::choose::FileQuery;
+use super::listing::Recall;
 use super::page;
 use crate::catalog::ownership::Ownership;
 use crate::catalog::reach::{Matter, Reach};
-use crate::catalog::search::TagFilter;
 use crate::catalog::wish::Wish;
 use crate::error::Result;
-use crate::index::read::ListedFile;
-use crate::manifest::{CollectionRow, RemoteRow, Rows};
+use crate::index::read::{ListedFile, ListedPage};
+use crate::manifest::{CollectionRow, RemoteRow};
 use crate::name::{CollectionName, ProjectName, RemoteName};
-use crate::requirement::Spec;
 use crate::store::Store;
-use pep440_rs::{Version, VersionSpecifiers};
+use pep440_rs::Version;
 use serde::Serialize;
 
 /// What a remote has of a specification, as far as is remembered.
@@ -115,18 +114,24 @@ fn sight(
     Ok(sight)
 }
 
-/// Returns the versions of a project that may be pulled from a remote, as far as is remembered of it.
+/// Returns the versions of a project that may be pulled from a remote, as far as is remembered of it. A flat remote's one page is read
+/// once for all projects that are looked for.
 pub(crate) fn remembered_versions(
-    rows: &Rows,
+    store: &Store,
     remote: &RemoteRow,
     project: &ProjectName,
-    now: i64,
+    (recall, now): (&Recall, i64),
 ) -> Result<Vec<Version>> {
-    let spec = Spec::Project { name: project.clone(), specifiers: VersionSpecifiers::empty() };
-    let wish = Wish::new(spec, TagFilter::default());
-    let Ok(question) = page::prepare(rows, remote, project, now)? else { return Ok(Vec::new()) };
-    let (Some(page::Answer::Page(page, _)), Ok(source)) = (question.kept(rows)?.1, page::source(remote)) else {
-        return Ok(Vec::new());
+    let wish = Wish::of_project(project.clone());
+    let Ok(source) = page::source(remote) else { return Ok(Vec::new()) };
+    let page = match recall.files(store, remote, project)? {
+        Some(files) if remote.includes(project) => ListedPage { files, ..ListedPage::default() },
+        Some(_) => return Ok(Vec::new()),
+        None => {
+            let Ok(question) = page::prepare(&store.manifest, remote, project, now)? else { return Ok(Vec::new()) };
+            let Some(page::Answer::Page(page, _)) = question.kept(&store.manifest)?.1 else { return Ok(Vec::new()) };
+            page
+        }
     };
     let (good, _) = FileQuery { wish: &wish, now }.choose(remote, &source, &page);
     Ok(good.into_iter().map(|file| file.name.version().clone()).collect())

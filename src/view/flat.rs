@@ -93,6 +93,9 @@ impl FlatFile<'_> {
     }
 }
 
+/// Does the work on the file at a position, and shows how far it has come.
+pub type Around<'a> = &'a (dyn Fn(usize, &mut dyn FnMut()) + Sync);
+
 /// What is to be done.
 #[derive(Debug, Default)]
 pub struct FlatPlan {
@@ -110,6 +113,11 @@ impl FlatPlan {
     /// Returns how many files will be made.
     pub fn made(&self) -> usize {
         self.make.len()
+    }
+
+    /// Returns the positions of the files that will be made.
+    pub fn making(&self) -> impl Iterator<Item = usize> {
+        self.make.iter().map(|&(index, _)| index)
     }
 }
 
@@ -261,8 +269,16 @@ impl FlatTree {
         Ok(links)
     }
 
-    /// Makes what is planned and shows it, durably; the last of the files is the page that lists the others.
-    pub fn show(&mut self, owner: &Owner, plan: &FlatPlan, files: &[FlatFile<'_>], links: &LinkMaker) -> Result<()> {
+    /// Makes what is planned and shows it, durably; the last of the files is the page that lists the others. `around` is given each file's
+    /// position and the work on it, which it does.
+    pub fn show(
+        &mut self,
+        owner: &Owner,
+        plan: &FlatPlan,
+        files: &[FlatFile<'_>],
+        links: &LinkMaker,
+        around: Around<'_>,
+    ) -> Result<()> {
         let mut mark = self.mark.take().unwrap_or_else(|| Mark::new(owner));
         if plan.make.is_empty() && plan.remove.is_empty() && mark.owner == *owner && mark.staging.is_none() {
             self.mark = Some(mark);
@@ -274,7 +290,11 @@ impl FlatTree {
             mark.files.entry(name.clone()).or_default().push(made.clone());
         }
         let staging = self.begin(&mut mark, false)?;
-        let make = |&(index, _): &(usize, bool)| files[index].make(&staging.at(files[index].filename), links);
+        let make = |&(index, _): &(usize, bool)| {
+            let mut made = None;
+            around(index, &mut || made = Some(files[index].make(&staging.at(files[index].filename), links)));
+            made.expect("the work is done where it is given")
+        };
         let made = plan.make.par_iter().map(make).collect::<Result<Vec<Made>>>()?;
         fs::sync_filesystem(&staging.handle())?;
         for ((index, _), made) in plan.make.iter().zip(&made) {

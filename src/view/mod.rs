@@ -9,7 +9,7 @@ mod mark;
 mod simple;
 mod standing;
 
-pub use flat::{FlatFile, FlatPlan, FlatTree, Source};
+pub use flat::{Around, FlatFile, FlatPlan, FlatTree, Source};
 pub use link::LinkMaker;
 pub use mark::Owner;
 pub use simple::{Content, Project, SimplePlan, SimpleTree};

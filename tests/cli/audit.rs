@@ -1,7 +1,7 @@
 //! `wcas audit`: vulnerabilities by a dump of OSV, licences, and a bill of materials.
 
 use crate::support::wheels::zip;
-use crate::support::{Env, Wheel};
+use crate::support::{Env, Reply, Server, Wheel};
 use crate::{json_with_code, refused, texts};
 use serde_json::{Value, json};
 use std::fs;
@@ -72,10 +72,58 @@ fn what_cant_be_read_is_told_and_a_dump_of_nothing_is_refused() {
     assert!(output.code == 3 && output.stderr.contains("not read: osv/bad.json: "), "{output}");
     fs::write(env.path("cut.zip"), &zip(&records())[..100]).unwrap();
     refused(&env, 2, &["audit", "--osv", "cut.zip"]);
-    let url = refused(&env, 2, &["audit", "--osv", "https://index.example/all.zip"]).stderr;
-    assert!(url.contains("fetch the dump first"), "{url}");
+    for url in ["ftp://osv.example/all.zip", "file:///all.zip", "https://", "s3://bucket/all.zip"] {
+        assert_eq!(env.run(["audit", "--osv", url]).code, 2, "{url}");
+    }
     refused(&env, 2, &["audit"]);
     refused(&env, 4, &["audit", "--collection", "none", "--licenses"]);
+}
+
+#[test]
+fn a_dump_is_fetched_from_a_url_each_time() {
+    let env = filled();
+    let server = Server::start();
+    fs::write(env.path("all.zip"), zip(&records())).unwrap();
+    let here = json_with_code(&env, 3, &["audit", "--osv", "all.zip"]);
+    server.route("/PyPI/all.zip", Reply::bytes("application/zip", zip(&records())));
+    for path in ["/PyPI/all.zip", "/PyPI/", "/PyPI/all.zip?generation=1"] {
+        assert_eq!(json_with_code(&env, 3, &["audit", "--osv", &server.url(path)]), here, "{path}");
+    }
+    assert_eq!(server.paths().len(), 3, "nothing is kept: {:?}", server.paths());
+    let (_, record) = record("PYSEC-2026-1", &[], "demo", json!([{"introduced": "0"}]));
+    server.route("/one.json", Reply::json(record));
+    let report = json_with_code(&env, 3, &["audit", "--osv", &server.url("/one.json")]);
+    assert_eq!(texts(&report["vulnerabilities"], "id"), ["PYSEC-2026-1"]);
+    server.route("/moved.zip", Reply::redirect(302, "/PyPI/all.zip"));
+    assert_eq!(json_with_code(&env, 3, &["audit", "--osv", &server.url("/moved.zip")]), here);
+}
+
+#[test]
+fn a_dump_that_cant_be_fetched_is_told() {
+    let env = filled();
+    let server = Server::start();
+    let archive = || Reply::bytes("application/zip", zip(&records()));
+    server.route("/html.zip", Reply::html("<p>Sign in</p>"));
+    server.route("/cut.zip", archive().cut_at(100));
+    server.route("/coded.zip", archive().gzip());
+    server.route("/large.zip", archive().claims(1 << 40));
+    server.route("/large.json", archive().claims(1 << 30));
+    server.route("/away.zip", Reply::redirect(302, "ftp://osv.example/all.zip"));
+    for (path, code, word) in [
+        ("/absent.zip", 1, "404"),
+        ("/html.zip", 2, "can't be read as a dump"),
+        ("/cut.zip", 1, "cut.zip"),
+        ("/coded.zip", 1, "not asked for"),
+        ("/large.zip", 1, "budget osv-fetch"),
+        ("/large.json", 1, "budget osv-record"),
+        ("/away.zip", 1, "a redirect to a"),
+    ] {
+        let output = refused(&env, code, &["audit", "--osv", &server.url(path)]);
+        assert!(output.stderr.contains(word), "{path}: {output}");
+    }
+    let secret = server.url("/absent.zip?key=hidden").replace("http://", "http://ann:secret@");
+    let output = refused(&env, 1, &["audit", "--osv", &secret]);
+    assert!(!output.stderr.contains("secret") && !output.stderr.contains("hidden"), "{output}");
 }
 
 #[test]

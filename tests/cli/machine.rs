@@ -4,7 +4,7 @@ use crate::support::{Env, Wheel, until};
 use crate::{array, refused};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -236,8 +236,10 @@ fn holder(helper: &str, variable: &str, path: &Path) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "held"));
+    let mut reader = BufReader::new(holder.stdout.take().unwrap());
+    assert!(reader.by_ref().lines().any(|line| line.unwrap() == "held"));
+    // It has more to say when it ends, and would complain if nobody could hear it.
+    holder.stdout = Some(reader.into_inner());
     holder
 }
 

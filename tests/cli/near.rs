@@ -306,6 +306,75 @@ fn any_operation_that_changed_files_can_be_undone() {
 }
 
 #[test]
+fn a_change_that_misses_says_what_is_near() {
+    let env = filled();
+    for args in [
+        &["yank", "reqests"][..],
+        &["unyank", "reqests"],
+        &["pin", "reqests"],
+        &["unpin", "reqests"],
+        &["invalidate", "reqests"],
+        &["invalidate", "reqests", "--dry-run"],
+        &["collection", "promote", "rocm", "cuda", "reqests"],
+        &["compare", "reqests", "requests"],
+        &["compare", "requests", "rocm:reqests"],
+        &["why", "--variant", "rocm", "reqests"],
+    ] {
+        let output = refused(&env, 4, args);
+        assert!(output.stderr.contains("nothing matches reqests"), "{args:?} {output}");
+        assert!(output.stderr.contains("\n  did you mean requests?\n"), "{args:?} {output}");
+        assert_eq!(output.stdout, "", "{args:?}");
+        let quiet = env.run([&["-q"], args].concat());
+        assert!(quiet.code == 4 && !quiet.stderr.contains("did you mean"), "{args:?} {quiet}");
+        let told = env.run([&["--json"], args].concat()).stderr;
+        let document: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+        assert_eq!(document["error"]["misses"][0]["similar"], json!(["requests"]), "{args:?} {told}");
+        assert_eq!((&document["schema"], &document["error"]["exit_code"]), (&json!("wcas.error/1"), &json!(4)));
+    }
+    assert_output!(env.run(["yank", "torch==3", "requests", "--collection", "cuda"]), @r"
+    exit 4
+    --- stderr
+    wcas: nothing matches torch==3
+      cuda has torch 2.5.1, 2.4.0
+      not searched: rocm has torch 2.6.0
+      not searched: rocm has requests 2.30.0
+    ");
+    // What is blocked need not be there; that it is not is told.
+    let output = env.run(["block", "reqests==1", "--reason", "bad"]);
+    assert!(output.code == 0 && output.stderr.contains("nothing matches reqests==1 yet\n"), "{output}");
+    assert!(output.stderr.contains("did you mean requests?"), "{output}");
+    let output = env.run(["block", "requests==2.30.0", "--reason", "bad"]);
+    assert!(output.code == 0 && output.stderr.is_empty(), "{output}");
+}
+
+#[test]
+fn a_flat_remotes_page_tells_what_is_outdated() {
+    let env = Env::new();
+    let server = crate::support::Server::start();
+    let names = ["demo", "other", "third"];
+    for name in names {
+        Wheel::new(name, "1.0").write_to(env.path("in"));
+    }
+    let link = |name: &&str| {
+        let wheel = Wheel::new(name, if *name == "third" { "1.0" } else { "2.0" });
+        server.wheel(&wheel.filename(), &wheel.bytes())
+    };
+    server.route("/links.html", crate::support::Reply::html(names.iter().map(link).collect::<String>()));
+    env.ok(["import", "in"]);
+    // A stranger is not asked for what the collection has of its own.
+    env.ok(["remote", "add", "flat", &server.url("/links.html"), "--ours"]);
+    let outdated = || texts(&env.json(["list", "--outdated"])["distributions"], "project").join(" ");
+    assert_eq!(outdated(), "", "nothing was asked yet");
+    env.run(["lookup", "demo==9"]);
+    let before = server.paths().len();
+    assert_eq!(outdated(), "demo other");
+    let newer = env.json(["list", "--outdated"])["distributions"][0]["newer"].clone();
+    assert_eq!(newer, json!({"version": "2.0", "remote": "flat"}));
+    env.ok(["remote", "set", "flat", "--except", "other"]);
+    assert_eq!((outdated().as_str(), server.paths().len()), ("demo", before), "no remote is asked");
+}
+
+#[test]
 fn what_is_no_path_is_told_what_to_do_instead() {
     let env = filled();
     for (path, word) in [

@@ -159,6 +159,37 @@ fn pages_of_other_sites_read_only_where_that_is_told() {
     assert_eq!((heard.status, heard.header("access-control-allow-origin")), (204, own));
     assert!(heard.header("access-control-allow-headers").contains("Range"), "{heard}");
     assert_eq!(site.server.ask("OPTIONS", &file, &[]).status, 405);
+    // Every answer says it, whatever it is; and none lends what a browser keeps for the server.
+    let tag = site.server.ask("GET", &file, &[]).header("etag").to_owned();
+    let basic = basic("wcas_nobody");
+    for (method, path, headers, status) in [
+        ("GET", "/cuda/simple/demo/", &[("Accept", "application/vnd.pypi.simple.v1+json")][..], 200),
+        ("HEAD", "/cuda/simple/demo/", &[], 200),
+        ("GET", "/cuda/pypi/demo/json", &[], 200),
+        ("GET", "/cuda/simple/Demo/", &[], 301),
+        ("GET", file.as_str(), &[("If-None-Match", tag.as_str())], 304),
+        ("GET", file.as_str(), &[("Range", "bytes=0-9")], 206),
+        ("GET", file.as_str(), &[("Range", "bytes=99999999-")], 416),
+        ("GET", "/nothing/simple/", &[], 404),
+        ("GET", "/cuda/simple/demo/", &[("Authorization", basic.as_str())], 200),
+        ("PUT", "/cuda/simple/demo/", &[], 405),
+        ("GET", "/cuda/simple/demo/", &[("Host", "evil.example")], 421),
+    ] {
+        let heard = site.server.ask(method, path, &[&[("Origin", own)], headers].concat());
+        assert_eq!(heard.status, status, "{method} {path}: {heard}");
+        assert_eq!(heard.header("access-control-allow-origin"), own, "{method} {path}: {heard}");
+        assert_eq!(heard.header("access-control-allow-credentials"), "", "{method} {path}");
+    }
+    site.server.stop();
+    let site = Site::of(site.env, &["--allow-origin", own, "--anonymous", "nothing"]);
+    let login = crate::uploads::basic(&site.token(&["--all", "--scope", "read"]));
+    for (headers, status) in [(&[][..], 401), (&[("Authorization", login.as_str())][..], 200)] {
+        for (origin, allowed) in [(own, own), (other, "")] {
+            let heard = site.server.ask("GET", "/cuda/simple/demo/", &[&[("Origin", origin)], headers].concat());
+            assert_eq!((heard.status, heard.header("access-control-allow-origin")), (status, allowed), "{heard}");
+            assert_eq!(heard.header("access-control-allow-credentials"), "", "{heard}");
+        }
+    }
     let env = site.end();
     let site = Site::of(env, &["--cors", "*"]);
     assert_eq!(site.server.ask("GET", &file, &[]).header("access-control-allow-origin"), "*");

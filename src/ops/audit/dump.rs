@@ -1,17 +1,24 @@
-//! A dump of OSV's records: a folder of JSON files, or a zip archive of them.
+//! A dump of OSV's records: a folder of JSON files, or a zip archive of them, here or at a URL.
 
 use super::osv::Advisory;
-use crate::budget::{self, Account, Excess};
+use crate::budget::{self, Account, Budget, Excess};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::meter::{self, Meter};
 use crate::name::ProjectName;
-use crate::wheel::zip::Archive;
+use crate::remote::{Failure, PublicUrl, Source};
+use crate::supply;
+use crate::wheel::zip::{Archive, ReadAt};
 use crate::words::reason;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::str::FromStr;
+use url::Url;
 
 /// What was read of a dump.
 #[derive(Debug, Default)]
@@ -31,30 +38,88 @@ pub(super) struct Dump {
 /// So many problems are told.
 const TOLD: usize = 20;
 
+/// Where a dump is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OsvPlace {
+    /// A zip archive, a folder of JSON files, or one record.
+    Path(PathBuf),
+    /// A zip archive, or one record, at a server.
+    Url(Url),
+}
+
+impl FromStr for OsvPlace {
+    type Err = String;
+
+    /// Reads a URL where it has `://`, and a path elsewhere. What ends in a slash is a folder of OSV's data exports, which has an archive.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if !text.contains("://") {
+            return Ok(Self::Path(text.into()));
+        }
+        let url = Url::parse(text).map_err(|error| format!("this can't be read as a URL: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("a dump is fetched by https:// or http://, or is a file or folder".to_owned());
+        }
+        let archive = if url.path().ends_with('/') { url.join(ARCHIVE) } else { Ok(url) };
+        archive.map(Self::Url).map_err(|error| error.to_string())
+    }
+}
+
+/// The archive of all records in a folder of OSV's data exports.
+const ARCHIVE: &str = "all.zip";
+
 /// Reads the records about these projects.
-pub(super) fn read(path: &Path, wanted: &BTreeSet<&ProjectName>) -> Result<Dump> {
+pub(super) fn read(context: &Context<'_>, place: &OsvPlace, wanted: &BTreeSet<&ProjectName>) -> Result<Dump> {
     let mut dump = Dump::default();
-    if path.is_dir() {
-        dump.read_folder(path, wanted)?;
-    } else {
-        let file = fs::open(path)?;
-        match path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json")) {
-            true => {
-                let taken = dump.take(&path.display().to_string(), &whole(&file, path)?, wanted);
-                taken.map_err(|excess| refused(path, &excess.to_string()))?;
-            }
-            false => dump.read_archive(&file, path, wanted)?,
+    let name = match place {
+        OsvPlace::Path(path) => path.display().to_string(),
+        OsvPlace::Url(url) => PublicUrl::from(url).to_string(),
+    };
+    let is_record = name.to_ascii_lowercase().ends_with(".json");
+    match place {
+        OsvPlace::Path(path) if path.is_dir() => dump.read_folder(path, wanted)?,
+        OsvPlace::Path(path) if is_record => dump.take_alone(&name, &whole(&fs::open(path)?, path)?, wanted)?,
+        OsvPlace::Path(path) => dump.read_archive(&fs::open(path)?, &name, wanted)?,
+        OsvPlace::Url(url) if is_record => {
+            dump.take_alone(&name, &fetched(context, url, budget::OSV_RECORD)?, wanted)?;
+        }
+        OsvPlace::Url(url) => {
+            dump.read_archive(fetched(context, url, budget::OSV_FETCH)?.as_slice(), &name, wanted)?;
         }
     }
     if dump.records == 0 {
         let why = dump.problems.first().map(|problem| format!(": {problem}")).unwrap_or_default();
-        return Err(Error::Refused(format!("{} has no OSV record of PyPI{why}", path.display())));
+        return Err(Error::Refused(format!("{name} has no OSV record of PyPI{why}")));
     }
     Ok(dump)
 }
 
-fn refused(path: &Path, why: &str) -> Error {
-    Error::Refused(format!("{} can't be read as a dump: {why}", path.display()))
+fn refused(place: &str, why: &str) -> Error {
+    Error::Refused(format!("{place} can't be read as a dump: {why}"))
+}
+
+/// Fetches a dump. Nothing of it is kept: the next audit is to know what is known then.
+fn fetched(context: &Context<'_>, url: &Url, most: Budget) -> Result<Vec<u8>> {
+    let client = supply::client(context)?;
+    let (progress, meter) = (context.progress, OnceCell::new());
+    let name = url.path().rsplit('/').next().unwrap_or_default();
+    let tell = |size: u64, came: u64| {
+        let meter = meter.get_or_init(|| {
+            progress.start_files("fetching", 1, size);
+            let meter = Meter::new(name, size);
+            progress.begin(&meter);
+            meter
+        });
+        meter.during(|| meter::reached(came));
+    };
+    let bytes = client.whole(&Source::new(url.clone()), url, most.limit, &tell);
+    if let Some(meter) = meter.get() {
+        progress.end(meter);
+        progress.finish();
+    }
+    bytes.map_err(|failure| {
+        let budget = if matches!(failure, Failure::TooLarge { .. }) { format!(" ({most})") } else { String::new() };
+        Error::Fetch(format!("{}{budget}", reason(&failure)))
+    })
 }
 
 /// Reads a file that is no larger than a record may be.
@@ -81,15 +146,20 @@ impl Dump {
             match read {
                 Ok(bytes) => self
                     .take(&path.display().to_string(), &bytes, wanted)
-                    .map_err(|excess| refused(dir, &excess.to_string()))?,
+                    .map_err(|excess| refused(&dir.display().to_string(), &excess.to_string()))?,
                 Err(error) => self.problem(reason(&error)),
             }
         }
         Ok(())
     }
 
-    fn read_archive(&mut self, file: &File, path: &Path, wanted: &BTreeSet<&ProjectName>) -> Result<()> {
-        let refused = |why: String| refused(path, &why);
+    fn read_archive<R: ReadAt + ?Sized>(
+        &mut self,
+        file: &R,
+        place: &str,
+        wanted: &BTreeSet<&ProjectName>,
+    ) -> Result<()> {
+        let refused = |why: String| refused(place, &why);
         let archive = Archive::open(file).map_err(|error| refused(reason(&error)))?;
         let account = Account::new(budget::OSV_BYTES, budget::OSV_BYTES.limit);
         for entry in archive.entries() {
@@ -105,6 +175,11 @@ impl Dump {
             }
         }
         Ok(())
+    }
+
+    /// Takes the one record that there is.
+    fn take_alone(&mut self, name: &str, bytes: &[u8], wanted: &BTreeSet<&ProjectName>) -> Result<()> {
+        self.take(name, bytes, wanted).map_err(|excess| refused(name, &excess.to_string()))
     }
 
     fn take(&mut self, name: &str, bytes: &[u8], wanted: &BTreeSet<&ProjectName>) -> std::result::Result<(), Excess> {

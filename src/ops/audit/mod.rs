@@ -5,9 +5,11 @@ mod licenses;
 mod osv;
 mod sbom;
 
+pub use dump::OsvPlace;
 pub use licenses::Licenses;
 
 use crate::catalog::at::{RevisionSpec, collection_row, resolve};
+use crate::context::Context;
 use crate::error::Result;
 use crate::manifest::{Entry, Scope};
 use crate::name::{CollectionName, ProjectName};
@@ -16,7 +18,6 @@ use osv::Advisory;
 use pep440_rs::Version;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// A vulnerability that a version has.
 #[derive(Debug, Clone, Serialize)]
@@ -78,7 +79,7 @@ pub struct AuditReport {
 #[derive(Debug, Clone, Default)]
 pub struct AuditOptions<'a> {
     /// A dump of OSV's records.
-    pub osv: Option<&'a Path>,
+    pub osv: Option<&'a OsvPlace>,
     /// Vulnerabilities that say nothing here, by any of their names.
     pub ignored: &'a [String],
     /// Whether licences are told.
@@ -86,14 +87,19 @@ pub struct AuditOptions<'a> {
 }
 
 /// Looks for what is known of a revision.
-pub fn audit(store: &Store, of: &RevisionSpec, options: &AuditOptions<'_>) -> Result<AuditReport> {
+pub fn audit(
+    store: &Store,
+    context: &Context<'_>,
+    of: &RevisionSpec,
+    options: &AuditOptions<'_>,
+) -> Result<AuditReport> {
     let (revision, entries) = entries(store, of)?;
     let mut versions: BTreeMap<(ProjectName, String), Vec<&Entry>> = BTreeMap::new();
     for entry in &entries {
         versions.entry((entry.project.clone(), entry.version.clone())).or_default().push(entry);
     }
     let wanted: BTreeSet<&ProjectName> = versions.keys().map(|(project, _)| project).collect();
-    let dump = options.osv.map(|path| dump::read(path, &wanted)).transpose()?;
+    let dump = options.osv.map(|place| dump::read(context, place, &wanted)).transpose()?;
     let mut report = AuditReport {
         collection: of.collection.clone(),
         revision,

@@ -53,12 +53,11 @@ pub(super) fn make_simple(
     let count_of = |index: usize| projects[index].entries.len();
     let total: usize = plan.make.iter().map(|&index| count_of(index)).sum();
     let bytes_of = |index: usize| projects[index].entries.iter().map(|entry| entry.size).sum::<u64>();
-    let is_copied = matches!(options.link, LinkKind::Copy | LinkKind::Reflink);
-    if is_copied {
-        let bytes = plan.make.iter().map(|&index| bytes_of(index)).sum();
-        context.progress.start_files("copying", plan.make.len() as u64, bytes);
-    } else {
-        context.progress.start("linking", total as u64);
+    let bytes = plan.make.iter().map(|&index| bytes_of(index)).sum();
+    let is_copied = is_copied(options.link);
+    match is_copied {
+        true => context.progress.start_files("copying", plan.make.len() as u64, bytes),
+        false => context.progress.start("linking", total as u64),
     }
     let is_elsewhere = fs::device(&tree.projects_dir())? != fs::device(store.root())?;
     let mut start = 0;
@@ -161,6 +160,7 @@ fn beside(document: &VariantsDocument) -> Document {
 /// Makes and shows a flat tree; returns how many files were made anew, and which are somebody else's.
 pub(super) fn make_flat(
     store: &Store,
+    context: &Context<'_>,
     tree: &mut FlatTree,
     errand: &TreeTask<'_>,
     entries: &[Entry],
@@ -196,8 +196,27 @@ pub(super) fn make_flat(
             return Err(refused.into());
         }
     };
-    tree.show(owner, &plan, &wanted, &links)?;
+    let size_of = |index: usize| entries.get(index).map_or(0, |entry| entry.size);
+    let (progress, is_copied) = (context.progress, is_copied(options.link));
+    match is_copied {
+        true => progress.start_files("copying", plan.made() as u64, plan.making().map(size_of).sum()),
+        false => progress.start("linking", plan.made() as u64),
+    }
+    let around = |index: usize, make: &mut dyn FnMut()| {
+        if is_copied {
+            return progress.on(wanted[index].filename, size_of(index), make);
+        }
+        make();
+        progress.add(1);
+    };
+    tree.show(owner, &plan, &wanted, &links, &around)?;
+    progress.finish();
     Ok((plan.made(), plan.theirs))
+}
+
+/// Tells whether a tree's files are made by their bytes.
+fn is_copied(link: LinkKind) -> bool {
+    matches!(link, LinkKind::Copy | LinkKind::Reflink)
 }
 
 fn maker(store: &Store, link: LinkKind, dir: &Path) -> LinkMaker {

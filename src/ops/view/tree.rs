@@ -154,7 +154,7 @@ fn show_tree(store: &Store, context: &Context<'_>, options: &TreeOptions, path: 
     let errand = TreeTask { owner: &owner, options, generation, kept, new: known.is_none().then_some(id) };
     let (made, theirs) = match &mut tree {
         Tree::Simple(tree) => (make_simple(store, context, tree, &errand, &projects)?, Vec::new()),
-        Tree::Flat(tree) => make_flat(store, tree, &errand, &entries, &documents)?,
+        Tree::Flat(tree) => make_flat(store, context, tree, &errand, &entries, &documents)?,
     };
     let transaction = store.manifest.write()?;
     let losses = losses.filter(|_| left_out.is_empty() && may_be_unchanged(&options.shown));

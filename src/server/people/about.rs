@@ -1,6 +1,6 @@
 //! What a project says of itself: links, licence, who made it, classifiers, and its description.
 
-use super::description::{link, markdown, plain, web};
+use super::description::{link, markdown, plain, restructured_text, web};
 use super::words;
 use crate::error::Result;
 use crate::manifest::Entry;
@@ -122,7 +122,8 @@ pub(super) fn description(said: &Particulars) -> Markup {
             @else {
                 @match said.format {
                     DescriptionFormat::Markdown => (markdown(&said.description)),
-                    DescriptionFormat::ReStructuredText | DescriptionFormat::Plain => (plain(&said.description)),
+                    DescriptionFormat::ReStructuredText => (restructured_text(&said.description)),
+                    DescriptionFormat::Plain => (plain(&said.description)),
                 }
             }
             @if said.is_cut { p.quiet { "It is longer than a page shows; the METADATA of a file has all of it." } }

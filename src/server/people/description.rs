@@ -1,7 +1,9 @@
 //! A project's description as HTML that is made of what we know: no element, attribute or link of a stranger's passes through.
 //!
-//! Markdown comes as events (pulldown-cmark), and each that is known becomes an element of ours. HTML in it loses its tags, pictures
+//! Markdown comes as events (pulldown-cmark), reStructuredText as the same ones (`rst`), and each that is known becomes an element of ours. HTML in it loses its tags, pictures
 //! become links, links lead to the web or to a mailbox or are none. Depth and length are bounded, whatever is written.
+
+mod rst;
 
 use maud::{Escaper, Markup, PreEscaped, html};
 use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
@@ -20,17 +22,19 @@ pub(super) fn markdown(text: &str) -> Markup {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut writer = Writer { level: 2, ..Writer::default() };
     for event in Parser::new_ext(text, options) {
-        if writer.html.len() >= BYTES {
-            writer.is_cut = true;
+        writer.take_more(event);
+        if writer.is_cut {
             break;
         }
-        writer.take(event);
     }
-    let (body, is_cut) = writer.end();
-    html! {
-        div.prose { (body) }
-        @if is_cut { p.quiet { "The rest is left out." } }
-    }
+    writer.shown()
+}
+
+/// Shows reStructuredText.
+pub(super) fn restructured_text(text: &str) -> Markup {
+    let mut writer = Writer { level: 2, ..Writer::default() };
+    rst::read(text, &mut |event| writer.take_more(event));
+    writer.shown()
 }
 
 /// Shows text as it is written, with links where it has addresses.
@@ -45,14 +49,11 @@ pub(super) fn linked(text: &str) -> Markup {
     while let Some(at) = rest.find("http").filter(|_| html.len() < BYTES) {
         let (before, from) = rest.split_at(at);
         escape(&mut html, before);
-        if !from.starts_with("https://") && !from.starts_with("http://") {
+        let Some(address) = address(from) else {
             html.push_str("http");
             rest = &from[4..];
             continue;
-        }
-        let is_end = |letter: char| letter.is_whitespace() || matches!(letter, '<' | '>' | '"' | '`' | '\'' | '|');
-        let end = from.find(is_end).unwrap_or(from.len());
-        let address = from[..end].trim_end_matches(['.', ',', ';', ':', ')', ']', '}', '_', '*', '!', '?']);
+        };
         match web(address) {
             Some(url) => html.push_str(&link(&url, address).into_string()),
             None => escape(&mut html, address),
@@ -61,6 +62,16 @@ pub(super) fn linked(text: &str) -> Markup {
     }
     escape(&mut html, rest);
     PreEscaped(html)
+}
+
+/// Returns the address that a text begins with.
+fn address(text: &str) -> Option<&str> {
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        return None;
+    }
+    let is_end = |letter: char| letter.is_whitespace() || matches!(letter, '<' | '>' | '"' | '`' | '\'' | '|');
+    let end = text.find(is_end).unwrap_or(text.len());
+    Some(text[..end].trim_end_matches(['.', ',', ';', ':', ')', ']', '}', '_', '*', '!', '?']))
 }
 
 /// Shows a link out of the server.
@@ -106,6 +117,22 @@ struct Writer {
 }
 
 impl Writer {
+    /// Takes an event, unless there is enough.
+    fn take_more(&mut self, event: Event<'_>) {
+        self.is_cut |= self.html.len() >= BYTES;
+        if !self.is_cut {
+            self.take(event);
+        }
+    }
+
+    fn shown(self) -> Markup {
+        let (body, is_cut) = self.end();
+        html! {
+            div.prose { (body) }
+            @if is_cut { p.quiet { "The rest is left out." } }
+        }
+    }
+
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Start(Tag::HtmlBlock) => self.block = Some(String::new()),
@@ -164,6 +191,9 @@ impl Writer {
                 ("", "</ol>")
             }
             Tag::Item => ("<li>", "</li>"),
+            Tag::DefinitionList => ("<dl>", "</dl>"),
+            Tag::DefinitionListTitle => ("<dt>", "</dt>"),
+            Tag::DefinitionListDefinition => ("<dd>", "</dd>"),
             Tag::Table(_) => {
                 self.tables += 1;
                 let label = format!("Table {} of the description", self.tables);

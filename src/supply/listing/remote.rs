@@ -26,7 +26,12 @@ pub struct Recall(Mutex<HashMap<RemoteId, HashMap<ProjectName, Vec<ListedFile>>>
 
 impl Recall {
     /// Returns the files that a remote's one page has of a project; `None`: the remote has a page for each.
-    fn files(&self, store: &Store, remote: &RemoteRow, project: &ProjectName) -> Result<Option<Vec<ListedFile>>> {
+    pub(crate) fn files(
+        &self,
+        store: &Store,
+        remote: &RemoteRow,
+        project: &ProjectName,
+    ) -> Result<Option<Vec<ListedFile>>> {
         if !page::is_flat(remote) {
             return Ok(None);
         }
