@@ -14,7 +14,8 @@ pub use staging::{LinkMode, Staged, Staging};
 
 use crate::digest::{Blake3, Sha256};
 use crate::fs::{self, Error, Lock, Result, Signature};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 
@@ -130,6 +131,20 @@ impl Blobs {
             }
             done => done,
         }
+    }
+
+    /// Makes the shards that many new blobs need, their own names durable together: one by one each costs a sync.
+    pub fn make_shards<'a>(&self, blobs: impl Iterator<Item = &'a Blake3>) -> Result<()> {
+        let mut lacking: BTreeSet<OsString> = blobs.map(|blob| format!("{:02x}", blob.as_bytes()[0]).into()).collect();
+        if lacking.len() < 2 {
+            return Ok(());
+        }
+        let there: HashSet<OsString> = fs::names(&self.root)?.into_iter().collect();
+        lacking.retain(|name| !there.contains(name));
+        for shard in &lacking {
+            fs::create_dir(&self.root.join(shard))?;
+        }
+        if lacking.is_empty() { Ok(()) } else { fs::sync_dir(&self.root) }
     }
 
     /// Puts a staged, synced file in the place of a bad one, which goes to quarantine.
@@ -294,6 +309,21 @@ mod tests {
         blobs.sync_names([&blob].into_iter()).unwrap();
         std::fs::remove_dir_all(dir.path().join("blobs/b3")).unwrap();
         blobs.sync_names([&blob].into_iter()).unwrap();
+    }
+
+    #[test]
+    fn shards_that_are_there_are_left_alone_and_one_alone_is_made_by_its_blob() {
+        let (_dir, blobs, blob) = store();
+        let others: Vec<Blake3> = (0..9).map(|number: u8| Digests::of(&[number]).blake3).collect();
+        blobs.make_shards(std::iter::once(&others[0])).unwrap();
+        assert_eq!(fs::names(&blobs.root).unwrap().len(), 1);
+        for _ in 0..2 {
+            blobs.make_shards(others.iter().chain([&blob])).unwrap();
+            assert!(others.iter().all(|blob| fs::parent(&blobs.path(blob)).is_dir()));
+        }
+        assert!(blobs.is_good(&blob));
+        std::fs::remove_dir_all(&blobs.root).unwrap();
+        assert!(blobs.make_shards(others.iter()).is_err());
     }
 
     #[test]

@@ -107,12 +107,11 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
         }
         let garbage = decide(&transaction, context, options, &mut report)?;
         drop(transaction);
-        for blob in &garbage {
-            let (freed, held) = room(&store.blobs, blob)?;
-            report.blobs += 1;
-            report.freed_bytes += freed;
-            report.held_bytes += held;
-        }
+        let blobs = &store.blobs;
+        let rooms: Vec<_> = garbage.par_iter().map(|blob| room(blobs, blob)).collect::<Result<_>>()?;
+        report.blobs = rooms.len();
+        report.freed_bytes = rooms.iter().map(|(freed, _)| freed).sum();
+        report.held_bytes = rooms.iter().map(|(_, held)| held).sum();
         return Ok(report);
     }
     // A node's own clock decides nothing for the others.

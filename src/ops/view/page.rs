@@ -80,20 +80,7 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
     drop(transaction);
     search::sort_projects(&mut entries);
     let links = store.blobs.links();
-    let mut paths = match (options.format, &options.base_url) {
-        (Format::Requirements, _) | (Format::Html | Format::Json | Format::Pylock, Some(_)) => {
-            vec![None; entries.len()]
-        }
-        _ => entries.par_iter().map(|entry| standing(&links, entry)).collect(),
-    };
-    if options.format != Format::Requirements {
-        // Whoever is handed a link opens what is there.
-        let doubtful = entries.iter_mut().zip(&paths).filter(|(_, path)| path.is_none());
-        find_lost(store, doubtful.map(|(entry, _)| entry).collect())?;
-    }
-    let mut is_available = entries.iter().map(|entry| entry.state.is_available());
-    paths.retain(|_| is_available.next().unwrap_or_default());
-    let left_out = split_lost(&mut entries);
+    let (paths, left_out) = look(store, options, &links, &mut entries)?;
     let documents = match options.format {
         Format::Html | Format::Json => variants_of(&store.manifest, &entries)?,
         Format::Requirements | Format::Pylock | Format::Paths => Vec::new(),
@@ -143,6 +130,29 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
         unlocked,
         withheld: read.withheld,
     })
+}
+
+/// Leaves out what is lost. Returns the paths of links that are known to be right, for each entry that stays, and what was left out.
+fn look(
+    store: &Store,
+    options: &ViewOptions,
+    links: &Links<'_>,
+    entries: &mut Vec<Entry>,
+) -> Result<(Vec<Option<PathBuf>>, Vec<String>)> {
+    let mut paths = match (options.format, &options.base_url) {
+        (Format::Requirements, _) | (Format::Html | Format::Json | Format::Pylock, Some(_)) => {
+            vec![None; entries.len()]
+        }
+        _ => entries.par_iter().map(|entry| standing(links, entry)).collect(),
+    };
+    if options.format != Format::Requirements {
+        // Whoever is handed a link opens what is there.
+        let doubtful = entries.iter_mut().zip(&paths).filter(|(_, path)| path.is_none());
+        find_lost(store, doubtful.map(|(entry, _)| entry).collect())?;
+    }
+    let mut is_available = entries.iter().map(|entry| entry.state.is_available());
+    paths.retain(|_| is_available.next().unwrap_or_default());
+    Ok((paths, split_lost(entries)))
 }
 
 /// A page's links end in filenames, which who can't write to the store can't make.
