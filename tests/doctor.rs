@@ -172,7 +172,7 @@ fn leftovers_beside_the_blobs_are_notes() {
     store.blobs.named(&sample.blake3, "demo-1.0-py3-none-any.whl").unwrap();
     assert_eq!(sample.findings(), []);
     store.blobs.named(&Digests::of(b"gone").blake3, "gone-1.0-py3-none-any.whl").unwrap();
-    sample.finds("named", Severity::Note, "1 folder");
+    sample.finds("named", Severity::Note, "1 name in named/ whose blob is gone");
     fs::remove_dir_all(sample.root.join("named")).unwrap();
     fs::write(sample.root.join("quarantine").join(format!("{}.0", sample.blake3)), b"bad").unwrap();
     sample.finds("quarantine", Severity::Note, "1 file of wrong bytes in quarantine, 3 bytes");

@@ -6,7 +6,9 @@
 use super::Blobs;
 use crate::digest::Blake3;
 use crate::fs::{self, Lock, Result};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The list may have so many lines more than are needed before it is written anew.
@@ -69,11 +71,21 @@ impl Blobs {
         }
         let known: HashSet<(&Blake3, &str)> = wanted.iter().map(|(blake3, name)| (blake3, name.as_str())).collect();
         let mut text = String::new();
+        let mut shards: HashMap<u8, HashSet<OsString>> = HashMap::new();
         for (blake3, names) in &noted {
-            // An import notes a filename before the manifest has it.
-            let is_there = fs::entry(&self.path(blake3))?.is_some();
-            for name in names.iter().filter(|name| is_there || known.contains(&(blake3, name.as_str()))) {
-                text += &format!("{blake3} {name}\n");
+            for name in names {
+                // An import notes a filename before the manifest has it. One list of a shard is cheaper than a look at each blob.
+                let is_wanted = known.contains(&(blake3, name.as_str())) || {
+                    let path = self.path(blake3);
+                    let there = match shards.entry(blake3.as_bytes()[0]) {
+                        Entry::Occupied(shard) => shard.into_mut(),
+                        Entry::Vacant(shard) => shard.insert(fs::names(fs::parent(&path))?.into_iter().collect()),
+                    };
+                    path.file_name().is_some_and(|name| there.contains(name))
+                };
+                if is_wanted {
+                    text += &format!("{blake3} {name}\n");
+                }
             }
         }
         lacking.iter().for_each(|(blake3, name)| text += &format!("{blake3} {name}\n"));

@@ -5,14 +5,17 @@
 //! blob (is it referenced, is it lost) is the manifest's matter, not this module's.
 
 mod filenames;
+mod links;
 mod sidecar;
 mod staging;
 
+pub use links::{Going, Links};
 pub use staging::{LinkMode, Staged, Staging};
 
 use crate::digest::{Blake3, Sha256};
 use crate::fs::{self, Error, Lock, Result, Signature};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 
@@ -130,6 +133,20 @@ impl Blobs {
         }
     }
 
+    /// Makes the shards that many new blobs need, their own names durable together: one by one each costs a sync.
+    pub fn make_shards<'a>(&self, blobs: impl Iterator<Item = &'a Blake3>) -> Result<()> {
+        let mut lacking: BTreeSet<OsString> = blobs.map(|blob| format!("{:02x}", blob.as_bytes()[0]).into()).collect();
+        if lacking.len() < 2 {
+            return Ok(());
+        }
+        let there: HashSet<OsString> = fs::names(&self.root)?.into_iter().collect();
+        lacking.retain(|name| !there.contains(name));
+        for shard in &lacking {
+            fs::create_dir(&self.root.join(shard))?;
+        }
+        if lacking.is_empty() { Ok(()) } else { fs::sync_dir(&self.root) }
+    }
+
     /// Puts a staged, synced file in the place of a bad one, which goes to quarantine.
     pub fn replace(&self, reap: &Reap, staged: &Path, blob: &Blake3) -> Result<Option<PathBuf>> {
         let moved = self.quarantine(reap, blob)?;
@@ -158,9 +175,8 @@ impl Blobs {
         unreachable!("some number is free")
     }
 
-    /// Removes a blob's bytes; a name that isn't there is fine. What this store never put there is moved to quarantine.
+    /// Removes a blob's bytes, whose links are gone; a name that isn't there is fine. What this store never put there is moved to quarantine.
     pub fn remove(&self, reap: &Reap, blob: &Blake3) -> Result<()> {
-        self.remove_named(blob)?;
         match fs::remove_file(&self.path(blob)) {
             Err(error) if error.source.kind() == std::io::ErrorKind::IsADirectory => {
                 self.quarantine(reap, blob).map(drop)
@@ -204,50 +220,6 @@ impl Blobs {
         })
     }
 
-    /// Returns a path that ends in `filename` and leads to the blob: pip and uv read tags from a file's name. The link is made
-    /// when first asked for.
-    pub fn named(&self, blob: &Blake3, filename: &str) -> Result<PathBuf> {
-        let name = blob.to_string();
-        // One join and one format: a page asks for thousands.
-        let path = self.named.join(format!("{}/{name}/{filename}", &name[..2]));
-        let target = PathBuf::from(format!("../../../blobs/b3/{}/{name}", &name[..2]));
-        let dir = fs::parent(&path);
-        // Where a folder on the way is a link itself, the right words lead nowhere.
-        if std::fs::read_link(&path).is_ok_and(|found| found == target) && path.exists() {
-            return Ok(path);
-        }
-        // gc may remove the folders of a blob just when they are made; what it deletes for good fails below.
-        for _ in 0..3 {
-            for dir in [&self.named, fs::parent(dir), dir] {
-                let found = match fs::entry(dir)? {
-                    None if fs::create_dir(dir)? => continue,
-                    None => fs::entry(dir)?,
-                    found => found,
-                };
-                if found.is_some_and(|found| !found.is_dir()) {
-                    return Err(Error::at("use", dir)(std::io::Error::other(
-                        "it is no folder of the store's; remove it",
-                    )));
-                }
-            }
-            match fs::symlink(&target, &path) {
-                Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {
-                    if std::fs::read_link(&path).is_ok_and(|found| found == target) {
-                        return Ok(path);
-                    }
-                    if path.is_dir() && !path.is_symlink() {
-                        return Err(not_ours(&path));
-                    }
-                    // Whatever was put there would be taken for the distribution.
-                    fs::remove_file(&path)?;
-                }
-                Err(error) if error.is_not_found() => {}
-                done => return done.map(|()| path),
-            }
-        }
-        fs::symlink(&target, &path).map(|()| path)
-    }
-
     /// Returns a path that ends in `filename` and has these bytes, for what pages list beside distributions. It is derived, and
     /// made when first asked for.
     pub fn document(&self, filename: &str, bytes: &[u8]) -> Result<PathBuf> {
@@ -267,25 +239,10 @@ impl Blobs {
         }
     }
 
-    /// Returns the folder of the links that end in a filename of the blob; it may not be there.
-    pub fn named_dir(&self, blob: &Blake3) -> PathBuf {
-        let name = blob.to_string();
-        self.named.join(&name[..2]).join(&name)
-    }
-
-    fn remove_named(&self, blob: &Blake3) -> Result<()> {
-        let dir = self.named_dir(blob);
-        if fs::entry(&dir)?.is_some() { fs::remove_tree(&dir) } else { Ok(()) }
-    }
-
     /// Returns the files in quarantine.
     pub fn quarantined(&self) -> Result<Vec<PathBuf>> {
         Ok(fs::names(&self.quarantine)?.into_iter().map(|name| self.quarantine.join(name)).collect())
     }
-}
-
-fn not_ours(path: &Path) -> Error {
-    Error::at("use", path)(std::io::Error::other("it is nothing of the store's making; remove it"))
 }
 
 #[cfg(test)]
@@ -295,7 +252,6 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     const BYTES: &[u8] = b"the right bytes";
-    const NAME: &str = "demo-1.0-py3-none-any.whl";
 
     /// A store's folder with one blob.
     fn store() -> (tempfile::TempDir, Blobs, Blake3) {
@@ -305,37 +261,6 @@ mod tests {
         std::fs::create_dir(dir.path().join("locks")).unwrap();
         std::fs::write(blobs.path(&blob), BYTES).unwrap();
         (dir, blobs, blob)
-    }
-
-    #[test]
-    fn a_path_with_the_filename_leads_to_the_blob_whatever_others_put_there() {
-        let (dir, blobs, blob) = store();
-        let elsewhere = dir.path().join("elsewhere");
-        std::fs::write(&elsewhere, "wrong").unwrap();
-        let path = blobs.named(&blob, NAME).unwrap();
-        assert_eq!(path.file_name().unwrap(), NAME);
-        let put: [&dyn Fn(); 5] = [
-            &|| {},
-            &|| std::fs::remove_file(&path).unwrap(),
-            &|| std::fs::remove_file(&path).and_then(|()| std::fs::write(&path, "wrong")).unwrap(),
-            &|| std::fs::remove_file(&path).and_then(|()| symlink(&elsewhere, &path)).unwrap(),
-            &|| std::fs::remove_file(&path).and_then(|()| symlink("nowhere", &path)).unwrap(),
-        ];
-        for put in put {
-            put();
-            assert_eq!(blobs.named(&blob, NAME).unwrap(), path);
-            assert_eq!(std::fs::read(&path).unwrap(), BYTES);
-        }
-        std::fs::remove_file(blobs.path(&blob)).unwrap();
-        assert_eq!(blobs.named(&blob, NAME).unwrap(), path, "a link is right before its blob is there again");
-        std::fs::remove_file(&path).and_then(|()| std::fs::create_dir(&path)).unwrap();
-        let error = blobs.named(&blob, NAME).unwrap_err();
-        assert!(error.source.to_string().contains("nothing of the store's making"), "{error}");
-        std::fs::remove_dir_all(blobs.named_dir(&blob)).unwrap();
-        symlink(dir.path(), blobs.named_dir(&blob)).unwrap();
-        let error = blobs.named(&blob, NAME).unwrap_err();
-        assert!(error.source.to_string().contains("no folder of the store's"), "{error}");
-        assert!(!dir.path().join(NAME).exists());
     }
 
     #[test]
@@ -387,14 +312,27 @@ mod tests {
     }
 
     #[test]
+    fn shards_that_are_there_are_left_alone_and_one_alone_is_made_by_its_blob() {
+        let (_dir, blobs, blob) = store();
+        let others: Vec<Blake3> = (0..9).map(|number: u8| Digests::of(&[number]).blake3).collect();
+        blobs.make_shards(std::iter::once(&others[0])).unwrap();
+        assert_eq!(fs::names(&blobs.root).unwrap().len(), 1);
+        for _ in 0..2 {
+            blobs.make_shards(others.iter().chain([&blob])).unwrap();
+            assert!(others.iter().all(|blob| fs::parent(&blobs.path(blob)).is_dir()));
+        }
+        assert!(blobs.is_good(&blob));
+        std::fs::remove_dir_all(&blobs.root).unwrap();
+        assert!(blobs.make_shards(others.iter()).is_err());
+    }
+
+    #[test]
     fn what_is_removed_leaves_no_name_and_what_others_put_there_goes_to_quarantine() {
         let (_dir, blobs, blob) = store();
-        let named = blobs.named(&blob, NAME).unwrap();
         let reap = blobs.reap().unwrap();
         for _ in 0..2 {
             blobs.remove(&reap, &blob).unwrap();
-            assert_eq!((blobs.find(&blob).unwrap(), named.is_symlink()), (Found::Absent, false));
-            assert!(!blobs.named_dir(&blob).exists());
+            assert_eq!(blobs.find(&blob).unwrap(), Found::Absent);
         }
         for number in 0..2 {
             std::fs::create_dir(blobs.path(&blob)).unwrap();

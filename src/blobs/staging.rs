@@ -111,7 +111,7 @@ impl Staging {
             None => {
                 let mut hasher = Hasher::default();
                 let look = |part: &[u8]| if wide { hasher.update_parallel(part) } else { hasher.update(part) };
-                let file = fs::copy_into(&original, source, &path, MODE, look)?;
+                let file = fs::copy_into(&original, &before, source, &path, MODE, look)?;
                 (file, hasher.finish())
             }
         };

@@ -78,7 +78,8 @@ fn family(local: &str) -> &str {
 /// How an entry's version ranks among those of its family: what follows the local part's name is a version of its own, so that
 /// `+rocm10.1` is higher than `+rocm7.15`, which PEP 440 orders by letters.
 fn rank(entry: &Entry) -> (Version, Option<Version>, Version) {
-    let (public, local) = entry.version.split_once('+').unwrap_or((&entry.version, ""));
+    let whole = entry.parsed_version();
+    let Some((public, local)) = entry.version.split_once('+') else { return (whole.clone(), None, whole) };
     let mut number = local.trim_start_matches(|c: char| !c.is_ascii_digit());
     let built = loop {
         match (number.parse().ok(), number.rsplit_once('.')) {
@@ -88,7 +89,6 @@ fn rank(entry: &Entry) -> (Version, Option<Version>, Version) {
             (None, Some((before, _))) => number = before,
         }
     };
-    let whole = entry.parsed_version();
     (public.parse().unwrap_or_else(|_| whole.clone()), built, whole)
 }
 

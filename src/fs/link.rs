@@ -1,9 +1,9 @@
 //! Names for bytes: rename, hard link, symbolic link, clone, copy.
 
 use super::fault::{Change, point};
-use super::{Error, Result, append, create_new, read_parts, set_modified};
+use super::{Error, Result, append, create_new, read_about, set_modified};
 use rustix::fs::{AtFlags, CWD, RenameFlags};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
@@ -91,15 +91,22 @@ pub fn reflink(original: &File, link: &Path, mode: u32) -> Result<Option<File>> 
     }
 }
 
-/// Copies an open file into a new one, showing each part to `look` as it is written, and keeps its modification time. `path` names
-/// the original in errors.
-pub fn copy_into(original: &File, path: &Path, copy: &Path, mode: u32, mut look: impl FnMut(&[u8])) -> Result<File> {
+/// Copies an open file, of which this was seen, into a new one, showing each part to `look` as it is written, and keeps its
+/// modification time. `path` names the original in errors.
+pub fn copy_into(
+    original: &File,
+    seen: &Metadata,
+    path: &Path,
+    copy: &Path,
+    mode: u32,
+    mut look: impl FnMut(&[u8]),
+) -> Result<File> {
     let file = create_new(copy, mode)?;
-    read_parts(original, path, |part| {
+    read_about(original, path, seen.len(), |part| {
         look(part);
         append(&file, copy, part)
     })?;
-    keep_time(original, &file, copy)?;
+    set_modified(&file, copy, seen.modified().map_err(Error::at("read the time of", path))?)?;
     Ok(file)
 }
 

@@ -111,9 +111,14 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// Reads from a file until its end, part by part, in buffers that fit the processor's cache.
 ///
 /// The file is read, never mapped: a mapped file that shrinks kills the process.
-pub fn read_parts(file: &File, path: &Path, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<u64> {
-    // Small files (most wheels of a set) should not pay for clearing a large buffer.
+pub fn read_parts(file: &File, path: &Path, take: impl FnMut(&[u8]) -> Result<()>) -> Result<u64> {
     let expected = file.metadata().map_err(Error::at("read", path))?.len();
+    read_about(file, path, expected, take)
+}
+
+/// Reads a file of about so many bytes until its end, part by part.
+fn read_about(file: &File, path: &Path, expected: u64, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+    // Small files (most wheels of a set) should not pay for clearing a large buffer.
     let room = usize::try_from(expected).map_or(BUFFER_BYTES, |size| (size + 1).clamp(4096, BUFFER_BYTES));
     let mut buffer = vec![0; room];
     let (mut reader, mut total) = (file, 0);

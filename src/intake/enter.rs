@@ -36,6 +36,8 @@ struct Receiver {
     may_replace: bool,
     /// What it, or any collection, must not have again.
     blocks: Blocks,
+    /// Whether some remote of it wants what is made here.
+    is_written_back: bool,
 }
 
 type Receivers = BTreeMap<CollectionName, Receiver>;
@@ -167,7 +169,9 @@ fn receivers(
             None => collection_row(transaction, name).map(|row| (row.id, row.revision))?,
         };
         let (may_replace, blocks) = (true, blocks.clone());
-        receivers.insert(name.clone(), Receiver { id, newest, added: 0, removed: 0, may_replace, blocks });
+        let is_written_back = transaction.remotes_of(id)?.iter().any(|remote| remote.settings.writes_back);
+        let receiver = Receiver { id, newest, added: 0, removed: 0, may_replace, blocks, is_written_back };
+        receivers.insert(name.clone(), receiver);
         Ok(())
     };
     if let Target::Collection(name) = &options.target {
@@ -226,7 +230,7 @@ fn put(
             let entry = NewEntry { filename, blob, yanked, origin, is_prebuilt, source_url };
             transaction.insert_entry(collection, &entry, revision, context.now)?;
             // What was fetched was built by nobody here.
-            if origin.is_none() && !is_prebuilt {
+            if origin.is_none() && !is_prebuilt && receiver.is_written_back {
                 write_back::queue(transaction, collection, item.name.project(), filename, blob, context.now)?;
             }
             receiver.added += 1;

@@ -38,8 +38,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// A batch has at most this many files: enough that syncs and commits don't count.
-const BATCH_FILES: usize = 1024;
+/// A batch has at most this many files: enough that syncs and commits don't count. Each commit writes nearly all pages of the indexes of
+/// digests, which come in no order.
+const BATCH_FILES: usize = 2048;
 /// A batch has at most this many bytes, so that little is lost when it is interrupted.
 const BATCH_BYTES: u64 = 1 << 30;
 

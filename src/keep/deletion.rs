@@ -1,5 +1,6 @@
 //! The end of a deletion: of gc's own, of one that died, of an eviction.
 
+use crate::blobs::{Going, Reap};
 use crate::digest::Blake3;
 use crate::error::Result;
 use crate::manifest::{BlobId, BlobRow, State};
@@ -10,10 +11,19 @@ pub(crate) fn finish_deletion(store: &Store, row: &BlobRow) -> Result<()> {
     // gc holds this lock from setting the state until the row is gone: with it in hand, a row that is left is a dead gc's.
     let reap = store.blobs.reap()?;
     if store.manifest.state(row.id)? == Some(State::Deleting) {
+        remove_links(store, &reap, &[Going { blake3: row.blake3, filenames: None }])?;
         store.blobs.remove(&reap, &row.blake3)?;
         end_deletion(store, [(row.id, &row.blake3)].into_iter())?;
     }
     Ok(())
+}
+
+/// Removes the links of blobs that go, or tells why not.
+pub(super) fn remove_links(store: &Store, reap: &Reap, going: &[Going]) -> Result<()> {
+    match store.blobs.remove_links(reap, going)?.into_iter().next() {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
 /// Ends a deletion whose names are gone: syncs that, since an unlink that isn't durable would come back after a power cut, as a file

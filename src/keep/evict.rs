@@ -1,6 +1,7 @@
 //! A node's cache: files that the share has go from this folder, the least recently used ones first, when there are more than one wants.
 
-use super::deletion::end_deletion;
+use super::deletion::{end_deletion, remove_links};
+use crate::blobs::Going;
 use crate::error::Result;
 use crate::manifest::BlobRow;
 use crate::store::Store;
@@ -34,6 +35,9 @@ pub(crate) fn evict(store: &Store, most: u64, now: i64, problems: &mut Vec<Strin
         let gone = transaction.evict(batch.iter().map(|file| file.id))?;
         transaction.commit()?;
         let gone: Vec<&BlobRow> = batch.iter().filter(|file| gone.contains(&file.id)).collect();
+        let filenames = store.manifest.filenames_of(gone.iter().map(|file| file.id))?;
+        let going = |file: &&BlobRow| Going { blake3: file.blake3, filenames: filenames.get(&file.id).cloned() };
+        remove_links(store, &reap, &gone.iter().map(going).collect::<Vec<_>>())?;
         for file in &gone {
             store.blobs.remove(&reap, &file.blake3)?;
             count += 1;

@@ -136,9 +136,12 @@ impl Publisher<'_> {
         let (jobs, progress) = (self.context.jobs, self.context.progress);
         std::thread::scope(|scope| {
             let start = |batch: &[usize]| -> Result<_> {
-                // The manifest belongs to this thread, so it is asked before the others start.
-                let has_size = |&index: &usize| Ok((index, self.store.manifest.has_size(items[index].size)?));
+                // The manifest belongs to this thread, so it is asked before the others start: once, since each question alone takes
+                // and gives back a lock.
+                let rows = self.store.manifest.read()?;
+                let has_size = |&index: &usize| Ok((index, rows.has_size(items[index].size)?));
                 let work = batch.iter().map(has_size).collect::<Result<Vec<(usize, bool)>>>()?;
+                drop(rows);
                 // With fewer files than processors, the idle ones help to hash; else two files at a time are faster than one.
                 let files = self.files(work.len() < jobs);
                 let work = std::sync::Arc::new(work);
@@ -201,6 +204,7 @@ impl Publisher<'_> {
     fn round(&self, mut ready: Vec<Ready>, results: &mut Vec<(usize, PerItem<Published>)>) -> Result<Vec<Ready>> {
         self.insert_rows(&mut ready, results)?;
         let files = self.files(false);
+        files.blobs.make_shards(ready.iter().filter(|item| item.staged.is_some()).map(|item| &item.digests.blake3))?;
         let placed: Vec<Result<()>> = ready.par_iter_mut().map(|item| files.place(item)).collect();
         placed.into_iter().collect::<Result<Vec<()>>>()?;
         self.store.blobs.sync_names(ready.iter().map(|item| &item.digests.blake3))?;
@@ -410,8 +414,8 @@ impl Files<'_> {
             Err(reason) => return Ok(Err(reason)),
         };
         // A source that changed while it was hashed where it is, or whose blob is gone, is hashed again in staging.
-        let is_known = signature.is_some() && self.blobs.find(&digests.blake3)? != Found::Absent;
-        if staged.is_none() && !is_known {
+        let is_known = staged.is_some() || signature.is_some() && self.blobs.find(&digests.blake3)? != Found::Absent;
+        if !is_known {
             match self.own_fault(self.staging.stage(source, self.link, self.wide), source)? {
                 Ok(again) => {
                     (digests, signature) = (again.digests, again.source);

@@ -6,6 +6,7 @@ use crate::digest::{Blake3, Sha256};
 use crate::name::ProjectName;
 use crate::wheel::{Contents, DistributionFilename, Kind, VariantLabel};
 use rusqlite::{OptionalExtension, named_params};
+use std::collections::HashMap;
 
 /// Whoever works on a blob of this size is seen to do so.
 const LARGE: u64 = 16 << 20;
@@ -101,6 +102,20 @@ impl Rows {
         let mut statement = self.conn.prepare_cached(sql)?;
         let rows = statement.query_map([blob], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Returns the filenames of these blobs.
+    pub fn filenames_of(&self, blobs: impl Iterator<Item = BlobId>) -> Result<HashMap<BlobId, Vec<String>>> {
+        let mut statement = self.conn.prepare_cached("SELECT filename FROM distribution WHERE blob_id = ?1")?;
+        let mut found = HashMap::new();
+        for blob in blobs {
+            let rows = statement.query_map([blob], |row| row.get(0))?;
+            let names: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
+            if !names.is_empty() {
+                found.insert(blob, names);
+            }
+        }
+        Ok(found)
     }
 
     /// Returns each blob with the name by which it is shown while it is worked on. Filenames are looked up for large ones only: the

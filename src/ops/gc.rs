@@ -5,7 +5,7 @@
 
 use super::invalidate::{RemovedEntry, remove};
 use super::publisher;
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, Going};
 use crate::catalog::at::collection_rows;
 use crate::catalog::retention;
 use crate::context::Context;
@@ -111,12 +111,11 @@ pub fn gc(store: &Store, context: &Context<'_>, options: &GcOptions) -> Result<G
         }
         let garbage = decide(&transaction, context, options, &mut report)?;
         drop(transaction);
-        for blob in &garbage {
-            let (freed, held) = room(&store.blobs, blob)?;
-            report.blobs += 1;
-            report.freed_bytes += freed;
-            report.held_bytes += held;
-        }
+        let blobs = &store.blobs;
+        let rooms: Vec<_> = garbage.par_iter().map(|blob| room(blobs, blob)).collect::<Result<_>>()?;
+        report.blobs = rooms.len();
+        report.freed_bytes = rooms.iter().map(|(freed, _)| freed).sum();
+        report.held_bytes = rooms.iter().map(|(_, held)| held).sum();
         return Ok(report);
     }
     // A node's own clock decides nothing for the others.
@@ -182,6 +181,8 @@ fn decide(
     // What a gc that was killed had decided comes first: its rows say so durably.
     let mut garbage = transaction.deleting()?;
     garbage.extend(transaction.unwanted()?);
+    // The manifest has no filenames of these, so that their links are looked for in each folder of a batch: those lie together.
+    garbage.sort_unstable_by_key(|blob| blob.blake3);
     garbage.extend(transaction.garbage(before)?);
     Ok(garbage)
 }
@@ -276,10 +277,15 @@ fn delete(store: &Store, batch: &[Garbage], report: &mut GcReport) -> Result<()>
     let reap = store.blobs.reap()?;
     let transaction = store.manifest.write()?;
     // An import may have finished what a dead gc began, and brought the blob back since: the rows count, not the list.
+    let mut filenames = transaction.filenames_of(batch.iter().map(|blob| blob.id))?;
     let buried = transaction.bury(batch.iter().map(|blob| blob.id))?;
     transaction.commit()?;
-    let condemned: Vec<_> = batch.iter().filter(|blob| buried.contains(&blob.id)).collect();
+    let mut condemned: Vec<_> = batch.iter().filter(|blob| buried.contains(&blob.id)).collect();
     let blobs = &store.blobs;
+    let going = condemned.iter().map(|blob| Going { blake3: blob.blake3, filenames: filenames.remove(&blob.id) });
+    let failed = blobs.remove_links(&reap, &going.collect::<Vec<_>>())?;
+    report.problems.extend(failed.iter().map(|(_, error)| reason(error)));
+    condemned.retain(|blob| failed.iter().all(|(shard, _)| *shard != blob.blake3.as_bytes()[0]));
     let remove = |blob: &&Garbage| -> Result<(u64, u64)> {
         let room = room(blobs, blob)?;
         blobs.remove(&reap, &blob.blake3)?;

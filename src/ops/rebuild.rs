@@ -156,7 +156,14 @@ fn fill(
     report: &mut RebuildReport,
 ) -> Result<()> {
     let files = files(store, report)?;
-    let noted = store.blobs.noted_filenames()?;
+    let mut noted = store.blobs.noted_filenames()?;
+    for (blake3, linked) in store.blobs.linked_filenames()? {
+        // What a link says comes first, as the newer of the two.
+        let names = noted.entry(blake3).or_default();
+        let told = std::mem::take(names);
+        names.extend(linked);
+        names.extend(told);
+    }
     // Without threads of its own it takes longer.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(context.jobs.max(1)).build().ok();
     context.progress.start_files("rebuilding", files.len() as u64, files.iter().map(|(_, size)| size).sum());
@@ -235,7 +242,7 @@ fn look(store: &ExclusiveStore, blake3: &Blake3, noted: &[String]) -> std::resul
     let file = store.blobs.open(blake3).map_err(|error| reason(&error))?;
     let read = |name: &DistributionFilename| wheel::read_trusting(&file, name, wheel::Trust::Filename).ok();
     let describe = |name: &DistributionFilename| Some(Distribution::new(name, read(name)?));
-    let mut known = link_names(store, blake3).map_err(|error| reason(&error))?;
+    let mut known: Vec<DistributionFilename> = Vec::new();
     for name in noted.iter().filter_map(|name| DistributionFilename::parse(name).ok()) {
         if !known.iter().any(|other| other.as_str() == name.as_str()) {
             known.push(name);
@@ -247,12 +254,6 @@ fn look(store: &ExclusiveStore, blake3: &Blake3, noted: &[String]) -> std::resul
         names.extend(guess(&file).as_ref().and_then(describe));
     }
     Ok(Blob { digests, found, names, is_guess })
-}
-
-/// Returns the filenames of the links that lookups made for a blob.
-fn link_names(store: &ExclusiveStore, blake3: &Blake3) -> fs::Result<Vec<DistributionFilename>> {
-    let names = fs::names(&store.blobs.named_dir(blake3))?;
-    Ok(names.iter().filter_map(|name| DistributionFilename::parse(name.to_str()?).ok()).collect())
 }
 
 fn guess(file: &File) -> Option<DistributionFilename> {

@@ -73,7 +73,8 @@ impl LinkMaker {
 
 fn copy(original: &Path, link: &Path) -> Result<()> {
     let file = fs::open(original)?;
-    fs::copy_into(&file, original, link, fs::FILE, |_| {}).map(drop)
+    let seen = file.metadata().map_err(fs::Error::at("look at", original))?;
+    fs::copy_into(&file, &seen, original, link, fs::FILE, |_| {}).map(drop)
 }
 
 /// Returns the path that leads from the folder `from` to `to`.

@@ -126,9 +126,9 @@ pub(crate) fn leftovers(root: &Path) -> Vec<String> {
     let deleting = store.manifest.deleting().expect("rows can be read");
     found.extend(deleting.into_iter().map(|file| format!("{} is still deleting", file.blake3)));
     let files = blob_files(root);
-    for shard in names(&root.join("named")) {
-        for blob in names(&root.join("named").join(shard)).into_iter().filter(|blob| !files.contains_key(blob)) {
-            found.push(format!("named/ has {blob}, which is gone"));
+    for (path, blob) in store.blobs.all_links().expect("links can be listed") {
+        if blob.is_none_or(|blob| !files.contains_key(&blob.to_string())) {
+            found.push(format!("{} leads to what is gone", path.display()));
         }
     }
     for (path, digest) in store.blobs.sidecars().expect("sidecars can be listed") {

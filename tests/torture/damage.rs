@@ -180,7 +180,7 @@ fn worst(lab: &Lab) -> Vec<(Damage, &'static str)> {
     use damage_kinds::Bytes;
     let demo = &lab.right("demo-1.0-py3-none-any.whl")[0];
     let digest = lab.kept().iter().find(|(_, bytes)| *bytes == demo).unwrap().0;
-    let named = format!("named/{}/{digest}", &digest[..2]);
+    let named = format!("named/{}", &digest[..2]);
     let link = format!("{named}/demo-1.0-py3-none-any.whl");
     let beside = |end| Kind::Beside("beside", end);
     let cells = [

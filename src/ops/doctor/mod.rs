@@ -267,19 +267,15 @@ impl Examination<'_> {
 
     /// Looks for links in `named/` that lead to no blob.
     fn links(&mut self, rows: &HashMap<Blake3, BlobRow>) -> Result<()> {
-        let root = self.store.root().join("named");
         let mut dangling = Vec::new();
-        for shard in fs::names(&root)? {
-            for name in folder(&root.join(shard))? {
-                let blake3 = name.file_name().and_then(|name| name.to_str()?.parse().ok());
-                let is_known = blake3.is_some_and(|blake3| rows.contains_key(&blake3));
-                if !is_known && blake3.is_none_or(|blake3| !self.store.blobs.path(&blake3).exists()) {
-                    dangling.push(name);
-                }
+        for (path, blob) in self.store.blobs.all_links()? {
+            let is_known = blob.is_some_and(|blake3| rows.contains_key(&blake3));
+            if !is_known && blob.is_none_or(|blake3| !self.store.blobs.path(&blake3).exists()) {
+                dangling.push(path);
             }
         }
         if let Some(first) = dangling.first() {
-            let detail = format!("{} of links in named/ whose blob is gone", counted(dangling.len(), "folder"));
+            let detail = format!("{} in named/ whose blob is gone", counted(dangling.len(), "name"));
             self.note("named", Some(first), detail, "nothing needs them: remove them by hand");
         }
         Ok(())
@@ -322,13 +318,5 @@ impl Examination<'_> {
             self.note("quarantine", Some(&dir), detail, "look at them for the cause, then remove them by hand");
         }
         Ok(())
-    }
-}
-
-/// Returns the paths in a folder; what is no folder has none.
-fn folder(dir: &Path) -> Result<Vec<PathBuf>> {
-    match fs::entry(dir)? {
-        Some(metadata) if metadata.is_dir() => Ok(fs::names(dir)?.into_iter().map(|name| dir.join(name)).collect()),
-        _ => Ok(Vec::new()),
     }
 }

@@ -1,6 +1,7 @@
 //! Who owns the store's files and may write to them, and whether they are what they should be.
 
 use super::Examination;
+use crate::digest::Blake3;
 use crate::error::Result;
 use crate::fs;
 use crate::words::counted;
@@ -88,15 +89,18 @@ impl Examination<'_> {
         odd.check_path(&root.join("locks").join(SESSIONS), Kind::Folder, owner);
         odd.look_below(&root.join("locks").join(SESSIONS), Kind::File, owner);
         odd.look_below(&root.join("blobs/b3"), Kind::Folder, owner);
-        for (folder, kind) in [("metadata", Kind::File), ("named", Kind::Folder)] {
-            for shard in fs::names(&root.join(folder)).unwrap_or_default() {
-                odd.look_below(&root.join(folder).join(shard), kind, owner);
-            }
+        for shard in fs::names(&root.join("metadata")).unwrap_or_default() {
+            odd.look_below(&root.join("metadata").join(shard), Kind::File, owner);
         }
-        for shard in fs::names(&root.join("named")).unwrap_or_default() {
+        for shard in fs::names_of(&root.join("named"), std::fs::FileType::is_dir).unwrap_or_default() {
             let shard = root.join("named").join(shard);
-            for blob in fs::names(&shard).unwrap_or_default() {
-                odd.look_below(&shard.join(blob), Kind::Link, owner);
+            for name in fs::names(&shard).unwrap_or_default() {
+                // A link, or the folder of the links of one blob, named by its digest.
+                let is_digest = name.to_str().is_some_and(|name| name.parse::<Blake3>().is_ok());
+                odd.check_path(&shard.join(&name), if is_digest { Kind::Folder } else { Kind::Link }, owner);
+                if is_digest {
+                    odd.look_below(&shard.join(&name), Kind::Link, owner);
+                }
             }
         }
         odd.foreign.extend(blobs.into_iter().filter(|(_, uid)| *uid != owner).map(|(path, _)| path));

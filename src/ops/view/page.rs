@@ -2,23 +2,24 @@
 
 use super::tree::find_lost;
 use super::{file, split_lost};
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, Links};
 use crate::catalog::at::CollectionAt;
 use crate::catalog::search;
 use crate::catalog::statuses::shown_status;
 use crate::catalog::variant_documents::{VariantsDocument, variants_of};
 use crate::catalog::view_contents::{Shown, WithheldFile};
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, Signature};
 use crate::index::pylock::pylock;
 use crate::index::{self, File, Page, html, json, lines};
-use crate::manifest::Entry;
+use crate::manifest::{Entry, State};
 use crate::name::{CollectionName, ProjectName};
 use crate::store::Store;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 /// How a collection is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,32 +78,34 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
         return Err(Error::NoMatch(format!("{project} in {collection}")));
     }
     drop(transaction);
-    if options.format != Format::Requirements {
-        // Whoever is handed a link opens what is there.
-        find_lost(store, entries.iter_mut().collect())?;
-    }
-    let left_out = split_lost(&mut entries);
+    search::sort_projects(&mut entries);
+    let links = store.blobs.links();
+    let (paths, left_out) = look(store, options, &links, &mut entries)?;
     let documents = match options.format {
         Format::Html | Format::Json => variants_of(&store.manifest, &entries)?,
         Format::Requirements | Format::Pylock | Format::Paths => Vec::new(),
     };
-    search::sort_projects(&mut entries);
+    let path = |(entry, path): (&Entry, Option<PathBuf>)| match path {
+        Some(path) => Ok(path),
+        None => links.path(&entry.blake3, &entry.filename),
+    };
+    let paths = entries.par_iter().zip(paths);
     let mut unlocked = 0;
     let done = match options.format {
-        Format::Paths => {
-            let blobs = &store.blobs;
-            let paths = entries.par_iter().map(|entry| blobs.named(&entry.blake3, &entry.filename));
-            lines::paths(out, paths.collect::<fs::Result<Vec<_>>>()?)
-        }
+        Format::Paths => lines::paths(out, paths.map(path).collect::<fs::Result<Vec<_>>>()?),
         format => {
             let (blobs, base) = (&store.blobs, options.base_url.as_deref());
-            let urls = entries.par_iter().map(|entry| url(blobs, entry, format, base));
+            let urls = paths.map(|(entry, known)| match (format, base) {
+                (Format::Requirements, _) => Ok(String::new()),
+                (_, Some(base)) => Ok(format!("{}/{}", base.trim_end_matches('/'), index::href(&entry.filename))),
+                (_, None) => Ok(index::file_url(&path((entry, known))?)),
+            });
             let urls = urls.collect::<Result<Vec<String>>>().map_err(|error| explain(store, error))?;
-            let links = documents.iter().map(|document| document_url(blobs, document, base));
-            let links = links.collect::<Result<Vec<String>>>().map_err(|error| explain(store, error))?;
+            let others = documents.iter().map(|document| document_url(blobs, document, base));
+            let others = others.collect::<Result<Vec<String>>>().map_err(|error| explain(store, error))?;
             // A sidecar is announced only where it can be had beside the file: in trees.
             let files = entries.iter().zip(&urls).map(|(entry, url)| file(entry, Cow::Borrowed(url), false));
-            let beside = documents.iter().zip(&links).map(|(document, url)| document.file(Cow::Borrowed(url)));
+            let beside = documents.iter().zip(&others).map(|(document, url)| document.file(Cow::Borrowed(url)));
             let files: Vec<File<'_>> = files.chain(beside).collect();
             let status = options.project.as_ref().and_then(|project| read.statuses.get(project)).map(shown_status);
             let name = options.project.as_ref().map_or(collection.as_str(), ProjectName::as_str);
@@ -133,6 +136,29 @@ pub fn view(store: &Store, options: &ViewOptions, out: &mut dyn Write) -> Result
     })
 }
 
+/// Leaves out what is lost. Returns the paths of links that are known to be right, for each entry that stays, and what was left out.
+fn look(
+    store: &Store,
+    options: &ViewOptions,
+    links: &Links<'_>,
+    entries: &mut Vec<Entry>,
+) -> Result<(Vec<Option<PathBuf>>, Vec<String>)> {
+    let mut paths = match (options.format, &options.base_url) {
+        (Format::Requirements, _) | (Format::Html | Format::Json | Format::Pylock, Some(_)) => {
+            vec![None; entries.len()]
+        }
+        _ => entries.par_iter().map(|entry| standing(links, entry)).collect(),
+    };
+    if options.format != Format::Requirements {
+        // Whoever is handed a link opens what is there.
+        let doubtful = entries.iter_mut().zip(&paths).filter(|(_, path)| path.is_none());
+        find_lost(store, doubtful.map(|(entry, _)| entry).collect())?;
+    }
+    let mut is_available = entries.iter().map(|entry| entry.state.is_available());
+    paths.retain(|_| is_available.next().unwrap_or_default());
+    Ok((paths, split_lost(entries)))
+}
+
 /// A page's links end in filenames, which who can't write to the store can't make.
 fn explain(store: &Store, error: Error) -> Error {
     match error {
@@ -146,12 +172,11 @@ fn explain(store: &Store, error: Error) -> Error {
     }
 }
 
-fn url(blobs: &Blobs, entry: &Entry, format: Format, base: Option<&str>) -> Result<String> {
-    Ok(match (format, base) {
-        (Format::Requirements, _) => String::new(),
-        (_, Some(base)) => format!("{}/{}", base.trim_end_matches('/'), index::href(&entry.filename)),
-        (_, None) => index::file_url(&blobs.named(&entry.blake3, &entry.filename)?),
-    })
+/// Returns the path of an entry's link, if it leads to the file that is recorded as right: then neither needs another look.
+fn standing(links: &Links<'_>, entry: &Entry) -> Option<PathBuf> {
+    let is_right = |found: &Signature| found.is_recorded(entry.inode, entry.size, entry.modified_ns);
+    let is_here = entry.state == State::Live;
+    is_here.then(|| links.standing(&entry.blake3, &entry.filename, is_right)).flatten()
 }
 
 fn document_url(blobs: &Blobs, document: &VariantsDocument, base: Option<&str>) -> Result<String> {
