@@ -17,7 +17,7 @@ use crate::manifest::{BlobId, BlobRow};
 use crate::parallel;
 use crate::store::{Session, Store, despite_others};
 use crate::wheel::{DistributionFilename, Trust};
-use prepare::Described;
+use prepare::Inspected;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,7 @@ struct Ready {
     staged: Option<(PathBuf, Signature)>,
     /// The stat of the source, while which stays its bytes are taken to stay.
     signature: Option<Signature>,
-    described: Described,
+    described: Inspected,
     /// The row as the first transaction saw it.
     row: Option<BlobRow>,
     /// Whether the store had the blob's row then.
@@ -104,7 +104,7 @@ enum BatchStaging<'scope> {
 
 /// What works on many files at a time needs: no manifest, which belongs to one thread.
 #[derive(Clone, Copy)]
-struct Files<'a> {
+struct FileWork<'a> {
     blobs: &'a Blobs,
     staging: &'a Staging,
     link: LinkMode,
@@ -114,9 +114,9 @@ struct Files<'a> {
 }
 
 impl Publisher<'_> {
-    fn files(&self, wide: bool) -> Files<'_> {
+    fn files(&self, wide: bool) -> FileWork<'_> {
         let now = self.context.now;
-        Files {
+        FileWork {
             blobs: &self.store.blobs,
             staging: &self.session.staging,
             link: self.link,

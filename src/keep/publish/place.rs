@@ -1,13 +1,13 @@
 //! The right bytes get the blob's name.
 
-use super::{Files, Ready, was_read_lately};
+use super::{FileWork, Ready, was_read_lately};
 use crate::blobs::{Found, LinkMode};
 use crate::error::Result;
 use crate::fs::{self, Signature};
 use crate::manifest::{BlobRow, State};
 use std::path::PathBuf;
 
-impl Files<'_> {
+impl FileWork<'_> {
     /// Makes sure that the right bytes stand at the blob's name, and takes their stat.
     pub(super) fn place(&self, item: &mut Ready) -> Result<()> {
         let (blobs, blob) = (self.blobs, item.digests.blake3);

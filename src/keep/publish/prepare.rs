@@ -1,6 +1,6 @@
 //! A file is staged, or hashed where it is, and read for what it is.
 
-use super::{Files, Incoming, PerItem, Ready, SYNC_AT_ONCE_BYTES};
+use super::{FileWork, Incoming, PerItem, Ready, SYNC_AT_ONCE_BYTES};
 use crate::blobs::{Found, LinkMode, Staging};
 use crate::error::Result;
 use crate::fs::{self, Signature};
@@ -10,7 +10,7 @@ use crate::words::reason;
 use std::fs::File;
 use std::path::Path;
 
-impl Files<'_> {
+impl FileWork<'_> {
     /// Stages a file (or hashes it where it is, if the store may have it) and reads what it is.
     pub(super) fn prepare(&self, index: usize, item: &Incoming<'_>, may_be_known: bool) -> Result<PerItem<Ready>> {
         let source = item.path;
@@ -80,7 +80,7 @@ impl Files<'_> {
     }
 
     /// Reads what a file is that was hashed where it lies, and makes sure that it still is the one that was hashed.
-    fn describe_source(&self, hashed: Option<Signature>, item: &Incoming<'_>) -> PerItem<Described> {
+    fn describe_source(&self, hashed: Option<Signature>, item: &Incoming<'_>) -> PerItem<Inspected> {
         let file = fs::open(item.path).map_err(|error| reason(&error))?;
         let described = self.describe(&file, item)?;
         match file.metadata() {
@@ -90,14 +90,14 @@ impl Files<'_> {
     }
 
     /// Reads what a file is and checks that it is what its name says.
-    fn describe(&self, file: &File, item: &Incoming<'_>) -> PerItem<Described> {
+    fn describe(&self, file: &File, item: &Incoming<'_>) -> PerItem<Inspected> {
         let read = wheel::read_and_inspect(file, item.name, self.trust);
         let (contents, inspection) = read.map_err(|error| reason(&error))?;
         if item.is_from_elsewhere {
             wheel::check_headers(file, item.name).map_err(|error| reason(&error))?;
         }
         let inspection = inspection.as_ref().map(InspectionRow::of);
-        Ok(Described { distribution: Distribution::new(item.name, contents), inspection })
+        Ok(Inspected { distribution: Distribution::new(item.name, contents), inspection })
     }
 
     /// Tells an item's fault (its file can't be read, or vanished) from the store's, which ends the import.
@@ -113,7 +113,7 @@ impl Files<'_> {
 }
 
 /// What a file is, and what a quick look found that it is bound to.
-pub(super) struct Described {
+pub(super) struct Inspected {
     pub(super) distribution: Distribution,
     pub(super) inspection: Option<InspectionRow>,
 }
