@@ -23,11 +23,6 @@ fn filenames(document: &Value) -> Vec<&str> {
     distributions.iter().map(|row| row["filename"].as_str().expect("a filename")).collect()
 }
 
-fn listed(env: &Env, args: &[&str]) -> Vec<String> {
-    let document = env.json([&["list"], args].concat());
-    filenames(&document).into_iter().map(str::to_owned).collect()
-}
-
 /// Returns what `lookup` prints, without the line's end; it must be a hit.
 #[track_caller]
 fn hit(env: &Env, args: &[&str]) -> PathBuf {
@@ -168,7 +163,7 @@ fn l1_empty_missing_and_junk_inputs_are_told_and_nothing_crashes() {
     for name in ["notes.txt", "backup.zip", "unparsable.whl"] {
         assert!(mixed.stderr.contains(name), "{name} is skipped with a word:\n{mixed}");
     }
-    assert_eq!(listed(&env, &[]), ["good-1.0-py3-none-any.whl"]);
+    assert_eq!(env.listed(&[]), ["good-1.0-py3-none-any.whl"]);
 }
 
 #[test]
@@ -227,7 +222,7 @@ fn l4_the_new_bytes_win_and_nobody_reads_a_mixture() {
     let mut reader = fs::File::open(&old_path).unwrap();
     wheel(2).write_to(env.path("in"));
     assert_eq!(env.json(["import", "in"])["distributions"][0]["outcome"], "replaced");
-    assert_eq!(listed(&env, &[]).len(), 1);
+    assert_eq!(env.listed(&[]).len(), 1);
     let new_path = hit(&env, &["demo==1.0"]);
     assert_eq!(fs::read(&new_path).unwrap(), new);
     let page = env.ok(["view"]).stdout;
@@ -252,12 +247,12 @@ fn r4_a_collection_owns_only_its_own_files() {
     assert!(second["distributions"].as_array().unwrap().iter().all(|row| row["outcome"] == "deduplicated"));
     let stats = env.json(["stats"]);
     assert_eq!(stats["blobs"]["count"], 2, "counted once");
-    assert_eq!(listed(&env, &["--collection", "a"]).len(), 2);
-    assert_eq!(listed(&env, &["--collection", "a", "--collection", "a"]).len(), 2, "listed once");
+    assert_eq!(env.listed(&["--collection", "a"]).len(), 2);
+    assert_eq!(env.listed(&["--collection", "a", "--collection", "a"]).len(), 2, "listed once");
     let gone = env.json(["invalidate", "--all", "--yes", "--collection", "a"]);
     assert_eq!(gone["removed"].as_array().unwrap().len(), 2, "invalidated once");
-    assert!(listed(&env, &["--collection", "a"]).is_empty());
-    assert_eq!(listed(&env, &["--collection", "b"]).len(), 2);
+    assert!(env.listed(&["--collection", "a"]).is_empty());
+    assert_eq!(env.listed(&["--collection", "b"]).len(), 2);
     env.ok(["gc", "--grace", "0"]);
     assert!(hit(&env, &["one==1.0", "--collection", "b"]).exists(), "the other collection's bytes stay");
 }
@@ -524,7 +519,7 @@ fn t1_concurrent_stores_lookups_and_scans_have_no_errors_and_no_torn_reads() {
             }
         });
     });
-    assert_eq!(listed(&env, &[]).len(), 31);
+    assert_eq!(env.listed(&[]).len(), 31);
     let verify = env.json(["verify"]);
     assert_eq!((&verify["checked"], &verify["problems"]), (&33.into(), &serde_json::json!([])));
 }
@@ -550,14 +545,14 @@ fn b1_list_is_sorted_and_invalidate_needs_names_or_all() {
     assert_eq!(shown, keys, "the table has the same order");
     assert_eq!(env.run(["invalidate"]).code, 2, "neither names nor --all");
     assert_eq!(env.run(["invalidate", "--all"]).code, 2, "--all asks, and there is no terminal");
-    assert_eq!(listed(&env, &[]).len(), 6);
+    assert_eq!(env.listed(&[]).len(), 6);
     env.ok(["invalidate", "b==1.9", "--collection", "m"]);
-    assert_eq!(listed(&env, &["--collection", "m"]), ["a-2.0-py3-none-any.whl", "b-1.10-py3-none-any.whl"]);
+    assert_eq!(env.listed(&["--collection", "m"]), ["a-2.0-py3-none-any.whl", "b-1.10-py3-none-any.whl"]);
     let dry = env.json(["gc", "--dry-run", "--keep-versions", "1", "--grace", "0"]);
     let real = env.json(["gc", "--keep-versions", "1", "--grace", "0"]);
     assert_eq!(dry["references"], real["references"]);
     assert_eq!(real["references"].as_array().unwrap().len(), 1, "z's b 1.9");
-    assert_eq!(listed(&env, &["--collection", "z"]), ["a-2.0-py3-none-any.whl", "b-1.10-py3-none-any.whl"]);
+    assert_eq!(env.listed(&["--collection", "z"]), ["a-2.0-py3-none-any.whl", "b-1.10-py3-none-any.whl"]);
 }
 
 #[test]
@@ -570,7 +565,7 @@ fn x1_all_abi_builds_of_a_version_are_listed_and_invalidated() {
             .write_to(env.path("in"));
     }
     env.ok(["import", "in"]);
-    assert_eq!(listed(&env, &["numpy"]).len(), 3);
+    assert_eq!(env.listed(&["numpy"]).len(), 3);
     assert_eq!(env.json(["invalidate", "--all", "--yes"])["removed"].as_array().unwrap().len(), 3);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 3);
     assert_eq!(files(&env.path("store/blobs")), Vec::<PathBuf>::new(), "nothing is left on the disk");
@@ -581,7 +576,7 @@ fn x2_every_collection_is_seen_and_an_unknown_one_is_an_error_that_names_it() {
     let env = Env::new();
     Wheel::new("demo", "1.0").write_to(env.path("in"));
     env.ok(["import", "in", "--collection", "cuda"]);
-    assert_eq!(listed(&env, &[]).len(), 1, "without a name all collections are listed");
+    assert_eq!(env.listed(&[]).len(), 1, "without a name all collections are listed");
     let commands: [&[&str]; 9] = [
         &["list", "--collection", "rocm"],
         &["view", "--collection", "rocm"],
@@ -658,7 +653,7 @@ fn x5_gc_keeps_another_accelerators_newest() {
     gone.sort_unstable();
     assert_eq!(gone, [format!("torch-2.5.1-1-{PLATFORM}.whl"), format!("torch-2.5.1-1_el9_rocm6-{PLATFORM}.whl")]);
     assert_eq!(report["blobs"], 2);
-    assert_eq!(listed(&env, &[]).len(), 3, "2, 2_el9_rocm6 and the other interpreter's 1");
+    assert_eq!(env.listed(&[]).len(), 3, "2, 2_el9_rocm6 and the other interpreter's 1");
     for tag in ["2", "2_el9_rocm6"] {
         assert!(hit(&env, &["torch==2.5.1", "--build-tag", tag]).exists());
     }
@@ -701,7 +696,7 @@ fn x10_an_sdist_is_imported_looked_up_and_listed() {
     let source = Sdist::new("demo-pkg", "1.0").requires_python(">=3.9").write_to(env.path("in"));
     env.ok(["import", "in"]);
     assert_eq!(fs::read(hit(&env, &["demo-pkg==1.0"])).unwrap(), fs::read(source).unwrap());
-    assert_eq!(listed(&env, &["demo_pkg"]), ["demo_pkg-1.0.tar.gz"]);
+    assert_eq!(env.listed(&["demo_pkg"]), ["demo_pkg-1.0.tar.gz"]);
     assert!(env.ok(["view"]).stdout.contains("demo_pkg-1.0.tar.gz"));
     // Beside a wheel the wheel is the answer; where the wheel doesn't run, the sdist still isn't: it has no tags to match.
     Wheel::new("demo-pkg", "1.0").write_to(env.path("in"));
@@ -729,7 +724,7 @@ fn x11_processes_lock_each_other_out_and_one_that_is_killed_leaves_nothing_wrong
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     for collection in ["same", "own1", "own3", "own5"] {
-        assert_eq!(listed(&env, &["--collection", collection]).len(), 8);
+        assert_eq!(env.listed(&["--collection", collection]).len(), 8);
     }
     assert_eq!(env.json(["stats"])["blobs"]["count"], 8);
     assert_eq!(

@@ -115,8 +115,7 @@ const FUNCTION_LINES: usize = 70;
 const PARAMETERS: usize = 6;
 
 /// What is over a budget and still to be split: nothing.
-const OVER_BUDGET: [&str; 5] =
-    ["intake/mod.rs:", "intake/mod.rs import_on:", "intake/mod.rs stage_all:", "keep/publish.rs:", "view/flat.rs:"];
+const OVER_BUDGET: [&str; 0] = [];
 
 #[test]
 fn files_and_functions_are_within_their_budgets() {

@@ -10,17 +10,6 @@ use crate::name::{CollectionName, ProjectName};
 use crate::status::Status;
 use std::collections::HashMap;
 
-/// Returns the status of a project where these collections are seen: the strictest of theirs, among equals the nearest's; `None`:
-/// active.
-pub fn status_in(rows: &Rows, collections: &[&CollectionRow], project: &ProjectName) -> Result<Option<StatusRow>> {
-    let mut strictest: Option<StatusRow> = None;
-    for collection in collections {
-        let own = rows.project_status(collection.id, project)?;
-        strictest = stricter(strictest, own);
-    }
-    Ok(strictest)
-}
-
 /// Returns the stricter of two, the first of equals.
 pub(crate) fn stricter(first: Option<StatusRow>, second: Option<StatusRow>) -> Option<StatusRow> {
     let rank = |row: &Option<StatusRow>| row.as_ref().map_or(Status::Active, |row| row.status);
@@ -73,7 +62,8 @@ impl Statuses {
         self.rows.is_empty()
     }
 
-    /// Returns the status of a project where these collections are seen, as [`status_in`] does.
+    /// Returns the status of a project where these collections are seen: the strictest of theirs, among equals the nearest's; `None`:
+    /// active.
     pub(crate) fn of<'a>(
         &self,
         project: &ProjectName,

@@ -3,8 +3,9 @@
 //!
 //! What a file is bound to is asked only where the answer matters, quickly first and deeply when that doesn't settle it.
 
+use super::incoming::subject;
 use super::route::{Rule, Subject};
-use super::{ImportOptions, IncomingFile, Refused, Target, inspection, subject};
+use super::{ImportOptions, IncomingFile, Refused, Target, inspection};
 use crate::catalog::guard::{self, is_pure};
 use crate::context::Context;
 use crate::error::Result;

@@ -8,7 +8,7 @@ mod bytes;
 mod known;
 mod of_remote;
 
-pub(super) use known::Files;
+pub(super) use known::KnownFiles;
 pub(super) use of_remote::unhashed;
 
 use super::answer::{failure, plain, set, unavailable, without_bytes};
@@ -19,7 +19,7 @@ use super::{Answer, Request, Server, feed, near, redirect, sidecars};
 use crate::error::Result;
 use crate::manifest::Entry;
 use ::bytes::Bytes;
-use bytes::{Looked, body};
+use bytes::{FoundBytes, body};
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderValue, Method, StatusCode};
 use known::{FileDecision, find};
@@ -135,13 +135,13 @@ fn give(server: &Server, request: &Request, known: &FileDecision) -> Result<Opti
         }
     };
     let body = match body(server, known, &range, *request.method() == Method::HEAD)? {
-        Looked::Body(body) => body,
-        Looked::Failed(trouble) => {
+        FoundBytes::Body(body) => body,
+        FoundBytes::Failed(trouble) => {
             let mut answer = feed::troubled(server, request, trouble);
             answer.extensions_mut().insert(Damaged);
             return Ok(Some(answer));
         }
-        Looked::Bad => {
+        FoundBytes::Bad => {
             server.counters.bad_blobs.add(1);
             let text = format!("the bytes of {} are damaged or missing: they need repair", known.filename);
             let mut answer = unavailable(text);

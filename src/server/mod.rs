@@ -140,7 +140,7 @@ pub struct Server {
     pub(in crate::server) followed_at: std::sync::atomic::AtomicI64,
     pub(in crate::server) client: Arc<LazyClient>,
     pub(in crate::server) counters: counters::Counters,
-    pub(in crate::server) files: files::Files,
+    pub(in crate::server) files: files::KnownFiles,
     pub(in crate::server) feeds: feed::Feeds,
     pub(in crate::server) fetches: fetches::Fetches,
     pub(in crate::server) flights: Flights,
@@ -172,7 +172,7 @@ impl Server {
         if options.takes_direct {
             upload::require_bucket(&*stores.borrow()?)?;
         }
-        let files = files::Files::new(stores.root());
+        let files = files::KnownFiles::new(stores.root());
         let client = Arc::new(client);
         let root = stores.root().to_owned();
         let fetches = fetches::Fetches::new(root.clone(), options.actor.clone());

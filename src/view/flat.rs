@@ -7,14 +7,17 @@
 //! Nothing is judged at a name and changed there afterwards: what has to go is first taken out of the folder, then looked at, and put
 //! back if it was not ours after all.
 
+mod file;
+
+pub use file::{FlatFile, Source};
+
 use super::mark::{Found, Made, Mark, Owner, digests};
 use super::{Error, LinkMaker, Result};
-use crate::digest::{Blake3, Digests};
 use crate::fs::{self, Folder};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The mark's name.
 const MARK: &str = ".wcas-view";
@@ -24,77 +27,6 @@ const PAGE: &str = "index.html";
 const WRITTEN: &str = "written";
 /// So many names in the way are told.
 const TOLD: usize = 5;
-
-/// A file that the folder shall have.
-#[derive(Debug)]
-pub struct FlatFile<'a> {
-    /// Its name.
-    pub filename: &'a str,
-    /// What it is.
-    pub source: Source<'a>,
-}
-
-/// What is in a file.
-#[derive(Debug)]
-pub enum Source<'a> {
-    /// A blob of the store.
-    Blob {
-        /// Where it is.
-        path: PathBuf,
-        /// Its digest.
-        blake3: Blake3,
-        /// How often its bytes were found bad.
-        epoch: i64,
-    },
-    /// These bytes.
-    Bytes(&'a [u8]),
-}
-
-impl FlatFile<'_> {
-    fn blake3(&self) -> (Blake3, i64) {
-        match &self.source {
-            Source::Blob { blake3, epoch, .. } => (*blake3, *epoch),
-            Source::Bytes(bytes) => (Digests::of(bytes).blake3, 0),
-        }
-    }
-
-    fn kind(&self, links: &LinkMaker) -> &'static str {
-        match self.source {
-            Source::Blob { .. } => links.kind(),
-            Source::Bytes(_) => WRITTEN,
-        }
-    }
-
-    fn target(&self, links: &LinkMaker) -> Option<PathBuf> {
-        match &self.source {
-            Source::Blob { path, .. } => links.target(path),
-            Source::Bytes(_) => None,
-        }
-    }
-
-    /// Tells whether a file that was made is as this one shall be.
-    fn is(&self, made: &Made, links: &LinkMaker) -> bool {
-        match made {
-            Made::Link { link } => self.target(links).as_ref() == Some(link),
-            Made::File { blake3, epoch, kind, .. } => {
-                let (wanted, bad) = self.blake3();
-                *blake3 == wanted.to_string() && *epoch == bad && kind == self.kind(links)
-            }
-        }
-    }
-
-    fn make(&self, path: &Path, links: &LinkMaker) -> Result<Made> {
-        match &self.source {
-            Source::Blob { path: blob, .. } => links.link(blob, path)?,
-            Source::Bytes(bytes) => fs::write_new(path, bytes)?,
-        }
-        let (blake3, epoch) = self.blake3();
-        Made::at(path, &blake3, epoch, self.kind(links))
-    }
-}
-
-/// Does the work on the file at a position, and shows how far it has come.
-pub type Around<'a> = &'a (dyn Fn(usize, &mut dyn FnMut()) + Sync);
 
 /// What is to be done.
 #[derive(Debug, Default)]

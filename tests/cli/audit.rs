@@ -7,14 +7,11 @@ use serde_json::{Value, json};
 use std::fs;
 
 fn filled() -> Env {
-    let env = Env::new();
-    Wheel::new("demo", "1.0").header("License-Expression", "MIT").write_to(env.path("in"));
-    Wheel::new("torch", "2.5.1+cu126")
-        .header("Classifier", "License :: OSI Approved :: BSD License")
-        .write_to(env.path("in"));
-    Wheel::new("fine", "3.0").write_to(env.path("in"));
-    env.ok(["import", "in"]);
-    env
+    Env::filled([
+        Wheel::new("demo", "1.0").header("License-Expression", "MIT"),
+        Wheel::new("torch", "2.5.1+cu126").header("Classifier", "License :: OSI Approved :: BSD License"),
+        Wheel::new("fine", "3.0"),
+    ])
 }
 
 fn record(id: &str, aliases: &[&str], project: &str, events: Value) -> (String, Vec<u8>) {

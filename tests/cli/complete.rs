@@ -5,11 +5,7 @@ use std::fs;
 use std::process::Command;
 
 fn filled() -> Env {
-    let env = Env::new();
-    Wheel::new("torch", "1.0").write_to(env.path("in"));
-    Wheel::new("torchvision", "1.0").write_to(env.path("in"));
-    Wheel::new("numpy", "1.0").write_to(env.path("in"));
-    env.ok(["import", "in"]);
+    let env = Env::filled(["torch", "torchvision", "numpy"].map(|project| Wheel::new(project, "1.0")));
     env.ok(["import", "in", "--collection", "cuda-next"]);
     env.ok(["collection", "snapshot", "cuda-next", "release"]);
     env.ok(["route", "set", "cuda", "--detect"]);

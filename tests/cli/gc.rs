@@ -6,18 +6,9 @@ use std::fs;
 
 /// Three versions, the highest with two builds, of 1000 bytes and a little each.
 fn filled() -> Env {
-    let env = Env::new();
-    for (number, version) in (1u64..).zip(["1.0", "2.0", "3.0"]) {
-        Wheel::new("demo", version).payload(1000, number).write_to(env.path("in"));
-    }
-    Wheel::new("demo", "3.0").build("2").payload(1000, 9).write_to(env.path("in"));
-    env.ok(["import", "in"]);
-    env
-}
-
-fn listed(env: &Env) -> Vec<String> {
-    let document = env.json(["list"]);
-    texts(&document["distributions"], "filename").into_iter().map(str::to_owned).collect()
+    let versions =
+        (1..).zip(["1.0", "2.0", "3.0"]).map(|(seed, version)| Wheel::new("demo", version).payload(1000, seed));
+    Env::filled(versions.chain([Wheel::new("demo", "3.0").build("2").payload(1000, 9)]))
 }
 
 #[test]
@@ -33,7 +24,7 @@ fn a_dry_run_prints_exactly_what_the_run_then_does() {
     let rules = ["gc", "--keep-builds", "1", "--grace", "0"];
     let before = files(&env.path("store/blobs/b3"));
     let mut dry = env.json([&rules[..], &["--dry-run"]].concat());
-    assert_eq!((listed(&env).len(), files(&env.path("store/blobs/b3"))), (7, before), "nothing was changed");
+    assert_eq!((env.listed(&[]).len(), files(&env.path("store/blobs/b3"))), (7, before), "nothing was changed");
     let text = env.ok([&rules[..], &["--dry-run"]].concat()).stdout;
     let real = env.json(rules);
     assert_eq!(dry["dry_run"], true);
@@ -57,7 +48,7 @@ fn rules_that_keep_nothing_are_refused_wherever_they_are_said() {
             assert!(output.stderr.contains("would keep nothing"), "{output}");
         }
     }
-    assert_eq!(listed(&env).len(), 4);
+    assert_eq!(env.listed(&[]).len(), 4);
 }
 
 #[test]
@@ -101,10 +92,10 @@ fn each_removal_says_why() {
 fn the_grace_keeps_what_was_dropped_and_undo_brings_it_back() {
     let env = filled();
     env.ok(["gc", "--keep-versions", "1"]);
-    assert_eq!(listed(&env).len(), 2);
+    assert_eq!(env.listed(&[]).len(), 2);
     assert_eq!(files(&env.path("store/blobs/b3")).len(), 4, "the bytes stay for 48 hours");
     assert_eq!(env.json(["undo"])["restored"].as_array().unwrap().len(), 2);
-    assert_eq!(listed(&env).len(), 4);
+    assert_eq!(env.listed(&[]).len(), 4);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 0);
     env.ok(["verify"]);
 }
@@ -170,7 +161,7 @@ fn pins_win_over_every_rule() {
         ["gc", "--keep-builds", "1", "--keep-versions", "1", "--unused-for", "0", "--max-bytes", "0", "--grace", "0"];
     let output = env.run([&["--json"], &rules[..]].concat());
     assert_eq!(output.code, 3, "what is pinned is more than the limit: {output}");
-    assert_eq!(listed(&env), ["demo-1.0-py3-none-any.whl"], "a pin that has expired keeps nothing");
+    assert_eq!(env.listed(&[]), ["demo-1.0-py3-none-any.whl"], "a pin that has expired keeps nothing");
     // Invalidated by hand the entry goes, and the pinned bytes stay.
     env.ok(["invalidate", "demo"]);
     assert_eq!(env.json(["gc", "--grace", "0"])["blobs"], 0);
@@ -195,7 +186,7 @@ fn a_collections_own_rules_count_when_none_are_given() {
     assert_eq!(texts(&gone["references"], "collection"), ["cuda", "cuda"]);
     let gone = env.json(["gc", "--collection", "shared", "--keep-versions", "2"]);
     assert_eq!(texts(&gone["references"], "filename"), ["demo-1.0-py3-none-any.whl"]);
-    assert_eq!(listed(&env).len(), 2 + 3);
+    assert_eq!(env.listed(&[]).len(), 2 + 3);
 }
 
 #[test]
@@ -305,12 +296,12 @@ fn an_import_and_a_gc_finish_what_a_killed_gc_was_deleting() {
     };
     killed();
     env.ok(["import", "in"]);
-    assert_eq!((files(&store).len(), listed(&env).len()), (4, 4));
+    assert_eq!((files(&store).len(), env.listed(&[]).len()), (4, 4));
     env.ok(["lookup", "demo==1.0"]);
     env.ok(["verify"]);
     killed();
     assert_eq!(env.json(["gc"])["blobs"], 1, "whatever the grace");
-    assert_eq!((files(&store).len(), listed(&env).len()), (3, 3));
+    assert_eq!((files(&store).len(), env.listed(&[]).len()), (3, 3));
     env.ok(["verify"]);
 }
 
@@ -371,7 +362,7 @@ fn what_a_tree_or_a_snapshot_shows_is_dropped_and_keeps_its_bytes_until_they_mov
         rows.map(|row| (row["kind"].as_str().unwrap().to_owned(), row["files"].as_u64().unwrap())).collect()
     };
     assert_eq!(keepers(&gc), [("tree".to_owned(), 2), ("snapshot".to_owned(), 2)]);
-    assert_eq!(listed(&env).len(), 2);
+    assert_eq!(env.listed(&[]).len(), 2);
     fs::read(env.path("tree/simple/demo/demo-1.0-py3-none-any.whl")).unwrap();
     let text = env.ok(["gc"]).stdout;
     assert!(text.contains("tree ") && text.contains("2 files that collections have dropped"), "{text}");
@@ -448,7 +439,7 @@ fn a_clock_that_is_behind_takes_no_grace() {
         );
     }
     env.ok(["undo"]);
-    assert_eq!(listed(&env).len(), 3);
+    assert_eq!(env.listed(&[]).len(), 3);
     env.ok(["invalidate", "demo==1.0"]);
     // And it ends.
     shift(-3 * day);
@@ -465,7 +456,7 @@ fn a_clock_that_was_behind_when_something_was_dropped_takes_no_grace() {
     let gc = env.json(["gc", "--grace", "2d"]);
     assert_eq!((&gc["blobs"], &gc["forgotten"]), (&0.into(), &0.into()), "{gc}");
     env.ok(["undo"]);
-    assert_eq!(listed(&env).len(), 4);
+    assert_eq!(env.listed(&[]).len(), 4);
 }
 
 #[test]

@@ -11,10 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn filled() -> Env {
-    let env = Env::new();
-    Wheel::new("demo", "1.0").payload(3000, 1).write_to(env.path("in"));
-    env.ok(["import", "in"]);
-    env
+    Env::filled([Wheel::new("demo", "1.0").payload(3000, 1)])
 }
 
 /// Returns all that is in a folder, itself too.

@@ -5,9 +5,7 @@ use crate::{assert_output, refused};
 use std::fs;
 
 fn filled() -> Env {
-    let env = Env::new();
-    Wheel::new("demo", "1.0").write_to(env.path("in"));
-    env.ok(["import", "in"]);
+    let env = Env::filled([Wheel::new("demo", "1.0")]);
     env.ok(["import", "in", "--collection", "cuda"]);
     env
 }

@@ -6,12 +6,7 @@ use serde_json::{Value, json};
 use std::fs;
 
 fn filled() -> Env {
-    let env = Env::new();
-    for (project, version) in [("demo", "1.0"), ("demo", "2.0"), ("other", "1.0")] {
-        Wheel::new(project, version).write_to(env.path("in"));
-    }
-    env.ok(["import", "in"]);
-    env
+    Env::filled([Wheel::new("demo", "1.0"), Wheel::new("demo", "2.0"), Wheel::new("other", "1.0")])
 }
 
 fn page(env: &Env, args: &[&str]) -> Value {

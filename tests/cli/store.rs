@@ -9,10 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn filled() -> Env {
-    let env = Env::new();
-    Wheel::new("demo", "1.0").write_to(env.path("in"));
-    env.ok(["import", "in"]);
-    env
+    Env::filled([Wheel::new("demo", "1.0")])
 }
 
 /// Returns the commands that `--help` of a command lists.

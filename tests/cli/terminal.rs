@@ -38,12 +38,7 @@ fn has_terminals() -> bool {
 }
 
 fn filled() -> Env {
-    let env = Env::new();
-    for number in 1..=9 {
-        Wheel::new(&format!("demo-with-a-long-name-{number}"), "1.0").write_to(env.path("in"));
-    }
-    env.ok(["import", "in"]);
-    env
+    Env::filled((1..=9).map(|number| Wheel::new(&format!("demo-with-a-long-name-{number}"), "1.0")))
 }
 
 fn terminal(env: &Env) -> Terminal<'_> {

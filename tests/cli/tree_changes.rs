@@ -10,12 +10,7 @@ const PROJECTS: usize = 20;
 
 /// Makes a store with a version of each project.
 fn filled() -> Env {
-    let env = Env::new();
-    for number in 0..PROJECTS {
-        Wheel::new(&format!("p{number}"), "1.0").write_to(env.path("in"));
-    }
-    env.ok(["import", "in"]);
-    env
+    Env::filled((0..PROJECTS).map(|number| Wheel::new(&format!("p{number}"), "1.0")))
 }
 
 /// Returns what readers find in a tree: by path, the bytes.

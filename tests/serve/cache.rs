@@ -17,12 +17,7 @@ fn page(site: &Site, path: &str) -> Heard {
 
 /// Returns the filenames of a page; none: it is a 404.
 fn listed(site: &Site, path: &str) -> Vec<String> {
-    let heard = page(site, path);
-    if heard.status == 404 {
-        return Vec::new();
-    }
-    let page: serde_json::Value = serde_json::from_str(&heard.text()).unwrap();
-    page["files"].as_array().unwrap().iter().map(|file| file["filename"].as_str().unwrap().to_owned()).collect()
+    page(site, path).files()
 }
 
 /// Returns a file's path as a page links to it.

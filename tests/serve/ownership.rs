@@ -17,13 +17,7 @@ fn env() -> Env {
 /// Returns the filenames of a page; none: it is a 404.
 pub(crate) fn listed(site: &Site, path: &str, rules: Option<&str>) -> Vec<String> {
     let headers = [("Accept", FROMAGER), ("X-Wcas-Rules", rules.unwrap_or_default())];
-    let heard = site.server.ask("GET", path, &headers[..1 + usize::from(rules.is_some())]);
-    if heard.status == 404 {
-        return Vec::new();
-    }
-    assert_eq!(heard.status, 200, "{path}: {heard}");
-    let page: serde_json::Value = serde_json::from_str(&heard.text()).unwrap();
-    page["files"].as_array().unwrap().iter().map(|file| file["filename"].as_str().unwrap().to_owned()).collect()
+    site.server.ask("GET", path, &headers[..1 + usize::from(rules.is_some())]).files()
 }
 
 pub(crate) fn post(site: &Site, path: &str, token: &str, body: &[u8]) -> Heard {

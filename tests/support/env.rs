@@ -5,6 +5,7 @@
 use super::bucket::{self, Weed, weed};
 use super::postgres::{Postgres, postgres};
 use super::wait::is_in_time;
+use super::wheels::Wheel;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
@@ -38,6 +39,16 @@ impl Env {
     /// Makes the folder; the store itself is left to the first command.
     pub(crate) fn new() -> Self {
         Self::new_in(&std::env::temp_dir())
+    }
+
+    /// Makes one whose store has these wheels, imported from the folder `in`.
+    pub(crate) fn filled(wheels: impl IntoIterator<Item = Wheel>) -> Self {
+        let env = Self::new();
+        for wheel in wheels {
+            wheel.write_to(env.path("in"));
+        }
+        env.ok(["import", "in"]);
+        env
     }
 
     /// Makes the folder in another one.
@@ -164,6 +175,14 @@ impl Env {
         let output = self.finish(self.command(["--json"]).args(args), b"");
         assert_eq!(output.code, 0, "the command must succeed:\n{output}");
         output.json()
+    }
+
+    /// Returns the filenames that `list` tells.
+    #[track_caller]
+    pub(crate) fn listed(&self, args: &[&str]) -> Vec<String> {
+        let document = self.json([&["list"], args].concat());
+        let rows = document["distributions"].as_array().expect("a list");
+        rows.iter().map(|row| row["filename"].as_str().expect("a name").to_owned()).collect()
     }
 
     /// Starts a command and leaves it running: its stdout is a pipe, its stderr goes to the file `stderr` in the folder.

@@ -249,6 +249,18 @@ impl Heard {
         String::from_utf8(self.body.clone()).expect("the body is text")
     }
 
+    /// Returns the files that a JSON page lists; none where there is no such page.
+    #[track_caller]
+    pub(crate) fn files(&self) -> Vec<String> {
+        if self.status == 404 {
+            return Vec::new();
+        }
+        assert_eq!(self.status, 200, "{self}");
+        let page: serde_json::Value = serde_json::from_slice(&self.body).expect("a page in JSON");
+        let files = page["files"].as_array().expect("a list");
+        files.iter().map(|file| file["filename"].as_str().expect("a name").to_owned()).collect()
+    }
+
     fn read_body(&mut self, stream: &mut impl Read, is_head: bool) {
         if is_head || matches!(self.status, 204 | 304) {
             return;

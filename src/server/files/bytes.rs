@@ -20,7 +20,7 @@ const LARGE_BYTES: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What came of looking for a file's bytes.
-pub(super) enum Looked {
+pub(super) enum FoundBytes {
     /// These are they, or will be.
     Body(Body),
     /// They are missing or wrong, which is recorded.
@@ -30,7 +30,7 @@ pub(super) enum Looked {
 }
 
 /// Returns a range of a file's bytes; of a file that isn't here none, if only its headers are wanted.
-pub(super) fn body(server: &Server, known: &FileDecision, range: &Range<u64>, is_head: bool) -> Result<Looked> {
+pub(super) fn body(server: &Server, known: &FileDecision, range: &Range<u64>, is_head: bool) -> Result<FoundBytes> {
     let right = || known.signature.lock().unwrap_or_else(PoisonError::into_inner);
     let last = *right();
     let is_right = |found: &Metadata| {
@@ -41,7 +41,7 @@ pub(super) fn body(server: &Server, known: &FileDecision, range: &Range<u64>, is
         && let Some(bytes) = server.files.small.get(&known.blake3)
         && server.files.blobs.stat(&known.blake3)?.is_some_and(|found| is_right(&found))
     {
-        return Ok(Looked::Body(Body::Bytes(part(&bytes, range))));
+        return Ok(FoundBytes::Body(Body::Bytes(part(&bytes, range))));
     }
     let opened = server.files.blobs.open(&known.blake3).ok();
     let file = match opened.filter(|file| file.metadata().is_ok_and(|found| is_right(&found))) {
@@ -51,7 +51,7 @@ pub(super) fn body(server: &Server, known: &FileDecision, range: &Range<u64>, is
                 return Ok(coming);
             }
             let found = health::open_blob(&*server.stores.borrow()?, &known.blake3)?;
-            let Some((file, signature)) = found else { return Ok(Looked::Bad) };
+            let Some((file, signature)) = found else { return Ok(FoundBytes::Bad) };
             *right() = Some(signature);
             file
         }
@@ -60,29 +60,29 @@ pub(super) fn body(server: &Server, known: &FileDecision, range: &Range<u64>, is
     if is_small && fs::read_at_hand(&file, 0, &mut bytes) {
         let bytes = Bytes::from(bytes);
         server.files.small.insert(known.blake3, bytes.clone());
-        return Ok(Looked::Body(Body::Bytes(part(&bytes, range))));
+        return Ok(FoundBytes::Body(Body::Bytes(part(&bytes, range))));
     }
-    Ok(Looked::Body(Body::File(file, range.clone())))
+    Ok(FoundBytes::Body(Body::File(file, range.clone())))
 }
 
 /// Returns a range of a file that the share has, while it comes; `None`: it is looked for otherwise.
-fn coming(server: &Server, known: &FileDecision, range: &Range<u64>, is_head: bool) -> Result<Option<Looked>> {
+fn coming(server: &Server, known: &FileDecision, range: &Range<u64>, is_head: bool) -> Result<Option<FoundBytes>> {
     let is_large = known.size >= LARGE_BYTES;
     if !(is_head || is_large) || !health::is_elsewhere(&*server.stores.borrow()?, &known.blake3)? {
         return Ok(None);
     }
     if is_head {
-        return Ok(Some(Looked::Body(Body::Bytes(Bytes::new()))));
+        return Ok(Some(FoundBytes::Body(Body::Bytes(Bytes::new()))));
     }
     let Some(feed) = server.fetches.open(known.blake3, known.size) else { return Ok(None) };
     feed.wait(Instant::now() + PATIENCE);
     Ok(match feed.status() {
         Status::Running => {
             let reader = FeedReader::new(feed, Some(range.clone()), Some(known.size));
-            Some(Looked::Body(Body::Feed(reader)))
+            Some(FoundBytes::Body(Body::Feed(reader)))
         }
         Status::Done(_) => None,
-        Status::Failed(trouble) => Some(Looked::Failed(trouble)),
+        Status::Failed(trouble) => Some(FoundBytes::Failed(trouble)),
     })
 }
 

@@ -34,7 +34,7 @@ type FileKey = (FileAddress, Option<CollectionName>);
 
 /// What is remembered of files.
 #[derive(Debug)]
-pub(in crate::server) struct Files {
+pub(in crate::server) struct KnownFiles {
     pub(super) blobs: Blobs,
     pub(super) known: BoundedCache<FileKey, Arc<FileDecision>>,
     /// The same by the paths that were asked for, so that a hot file's path isn't parsed again.
@@ -68,7 +68,7 @@ pub(super) struct FileDecision {
     pub(super) used_day: AtomicI64,
 }
 
-impl Files {
+impl KnownFiles {
     /// Takes the store's folder.
     pub(in crate::server) fn new(root: &Path) -> Self {
         Self {

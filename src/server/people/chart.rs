@@ -1,6 +1,6 @@
 //! Drawings: shares of a whole, and rates by day. Each has a text alternative; the numbers stand beside it on the page.
 
-use super::frame::Column::{Number, Text};
+use super::frame::Heading::{Number, Text};
 use super::frame::table_with;
 use super::words;
 use crate::ops::overview::DayLookups;

@@ -1,7 +1,7 @@
 //! `/{view}/`: what the view is, how clients use it, its projects, and what happened to it.
 
 use super::act::{Desk, Line};
-use super::frame::Column::{Number, Text};
+use super::frame::Heading::{Number, Text};
 use super::frame::{Page, root, scrolling, table_with};
 use super::search::{PAGE, SearchQuery};
 use super::{projects, setup, words};

@@ -138,14 +138,14 @@ fn step(href: &str, name: Markup, is_here: bool) -> Markup {
     html! { @if is_here { a href=(href) aria-current="page" { (name) } } @else { a href=(href) { (name) } } }
 }
 
-/// A column of a table, by its heading.
-pub(super) enum Column {
+/// The heading of a column: of text, or of numbers.
+pub(super) enum Heading {
     Text(&'static str),
     Number(&'static str),
 }
 
 /// Makes a table of rows: what it is, and what its columns are.
-pub(super) fn table_with(caption: &str, columns: &[Column], rows: Markup) -> Markup {
+pub(super) fn table_with(caption: &str, columns: &[Heading], rows: Markup) -> Markup {
     html! {
         table {
             caption { (caption) }
@@ -153,8 +153,8 @@ pub(super) fn table_with(caption: &str, columns: &[Column], rows: Markup) -> Mar
                 tr {
                     @for column in columns {
                         @match column {
-                            Column::Text(heading) => th scope="col" { (heading) },
-                            Column::Number(heading) => th.n scope="col" { (heading) },
+                            Heading::Text(heading) => th scope="col" { (heading) },
+                            Heading::Number(heading) => th.n scope="col" { (heading) },
                         }
                     }
                 }

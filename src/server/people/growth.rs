@@ -1,6 +1,6 @@
 //! What collections share, pair by pair, and how the store came to its size.
 
-use super::frame::Column::{Number, Text};
+use super::frame::Heading::{Number, Text};
 use super::frame::{scrolling, table_with};
 use super::{chart, words};
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! `/`: what the store holds and saves, how it answers, its remotes, and what happened lately.
 
 use super::act::Desk;
-use super::frame::Column::{Number, Text};
+use super::frame::Heading::{Number, Text};
 use super::frame::{Page, root, scrolling, table_with};
 use super::{chart, holdings, words};
 use crate::error::Result;

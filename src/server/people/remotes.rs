@@ -1,6 +1,6 @@
 //! `/_/remotes/`: the indexes that collections pull from, and how they answer.
 
-use super::frame::Column::{Number, Text};
+use super::frame::Heading::{Number, Text};
 use super::frame::{Page, root, scrolling, table_with};
 use super::{holdings, words};
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! `/_/search/`: projects by name and summary, and files by name or digest, in all that whoever asks may read. Bounded: a page at a time, and
 //! in so much time.
 
-use super::frame::Column::{Number, Text};
+use super::frame::Heading::{Number, Text};
 use super::frame::{Page, root, scrolling, table_with};
 use super::outline::{self, Outline};
 use super::search::{SearchQuery, normalised};

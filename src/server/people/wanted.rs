@@ -1,6 +1,6 @@
 //! `/_/wanted/`: what builders asked caches for in vain.
 
-use super::frame::Column::{Number, Text};
+use super::frame::Heading::{Number, Text};
 use super::frame::{Page, root, scrolling, table_with};
 use super::words;
 use crate::error::Result;

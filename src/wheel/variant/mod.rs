@@ -148,11 +148,6 @@ pub fn document_name(project: &ProjectName, version: &str) -> String {
     format!("{}-{version}-variants.json", project.as_str().replace('-', "_"))
 }
 
-/// Tells whether a filename is one of a document about variant wheels: no distribution, but listed beside them.
-pub fn is_document_name(filename: &str) -> bool {
-    filename.ends_with("-variants.json")
-}
-
 /// Returns the only label in the bytes of a `variant.json`.
 pub(super) fn only_label(bytes: &[u8]) -> Option<VariantLabel> {
     let document: Value = serde_json::from_slice(bytes).ok()?;
@@ -232,6 +227,5 @@ mod tests {
     fn the_document_is_named_as_wheels_are() {
         let project: ProjectName = "Flask.RESTful".parse().unwrap();
         assert_eq!(document_name(&project, "1!2.0+cu12"), "flask_restful-1!2.0+cu12-variants.json");
-        assert!(is_document_name("flask_restful-1.0-variants.json") && !is_document_name("a-1.0-py3-none-any.whl"));
     }
 }
