@@ -22,11 +22,6 @@ pub struct ViewName {
 }
 
 impl ViewName {
-    /// Tells whether two revisions may be meant, to be compared.
-    fn compares(&self) -> bool {
-        self.at.as_ref().is_some_and(|at| at.contains("..."))
-    }
-
     /// Returns what is shown under the name.
     pub(super) fn shown(&self) -> Shown {
         match &self.at {
@@ -215,23 +210,6 @@ pub fn parse(path: &str) -> Result<Endpoint, PathRefusal> {
 }
 
 impl Endpoint {
-    /// Tells whether it is a page for people or a document for mirrors: it may read whole collections, or is long.
-    pub fn is_wide(&self) -> bool {
-        self.reads_widely() || matches!(self, Self::Collection(_) | Self::ProjectPage(..) | Self::Mirror(..))
-    }
-
-    /// Tells whether its answer asks no remote and reads whole collections, or many rows of them.
-    pub(super) fn reads_widely(&self) -> bool {
-        match self {
-            // Two revisions are compared one such request at a time, for which nobody else waits.
-            Self::Collection(view) => !view.compares(),
-            Self::Home | Self::Section(_) | Self::FilePage(..) | Self::Changes(_) | Self::Revision(..) => true,
-            // A list of the newest revision's projects is kept as long as it holds.
-            Self::Root(view) => view.at.is_some(),
-            _ => false,
-        }
-    }
-
     /// Returns the view that is asked, if the path names one.
     pub fn view(&self) -> Option<&ViewName> {
         match self {
@@ -501,30 +479,6 @@ mod tests {
         ] {
             assert_eq!(parse(path), Ok(endpoint), "{path}");
         }
-    }
-
-    #[test]
-    fn pages_that_read_whole_collections_are_wide_and_what_installers_ask_for_is_not() {
-        for path in [
-            "/",
-            "/_/search/",
-            "/_/history/",
-            "/cuda/",
-            "/cuda@3/",
-            "/cuda@3...6/",
-            "/cuda@3/simple/",
-            "/cuda/projects/torch/",
-            "/cuda/projects/torch/a.whl/",
-            "/cuda/pypi/torch/json",
-            "/cuda/changes.atom",
-            "/cuda@3/revision.txt",
-        ] {
-            assert!(parse(path).unwrap().is_wide(), "{path}");
-        }
-        for path in ["/healthz", "/metrics", "/cuda/simple/", "/cuda@3/simple/torch/", "/cuda/cache/simple/torch/"] {
-            assert!(!parse(path).unwrap().is_wide(), "{path}");
-        }
-        assert!(!parse("/cuda@3...6/").unwrap().reads_widely(), "others don't wait for it");
     }
 
     #[test]

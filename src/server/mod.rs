@@ -42,6 +42,7 @@ mod stores;
 mod upkeep;
 mod upload;
 mod watch;
+mod wide;
 mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};
