@@ -9,12 +9,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// After so many seconds what was put is gone from the bucket, or may be at any time.
 const KEPT_SECONDS: i64 = 86_400;
 
-/// The files, by token and digest, each with its size and when its address was given first.
+/// The files of a token, each with its size and when its address was given last.
+type Files = HashMap<Sha256, (u64, i64)>;
+
+/// The files by token.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Promised(Mutex<HashMap<i64, HashMap<Sha256, (u64, i64)>>>);
+pub(in crate::server) struct Promised(Mutex<HashMap<i64, Files>>);
 
 impl Promised {
-    fn files(&self) -> MutexGuard<'_, HashMap<i64, HashMap<Sha256, (u64, i64)>>> {
+    fn files(&self) -> MutexGuard<'_, HashMap<i64, Files>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
