@@ -128,7 +128,7 @@ pub const OSV_KEPT: Budget = bytes("osv-kept", 256 * MIB, "a dump's records of p
 /// The most of them of one project: each is compared with those before it.
 pub const OSV_PROJECT: Budget = count("osv-project", 10_000, "records of one project in a dump of vulnerabilities");
 /// The most files of a lock file, for each package that has them.
-pub const LOCK_FILES: Budget = count("lock-files", 1_000_000, "files of a lock file's packages");
+pub const LOCK_FILES: Budget = count("lock-files", 200_000, "files of a lock file's packages");
 /// The largest dump of vulnerabilities that is fetched: it is held in memory.
 pub const OSV_FETCH: Budget = bytes("osv-fetch", 512 * MIB, "a dump of vulnerabilities that is fetched");
 /// The most notes of a builder in one wheel.

@@ -22,11 +22,6 @@ pub struct ViewName {
 }
 
 impl ViewName {
-    /// Tells whether two revisions may be meant, to be compared.
-    fn compares(&self) -> bool {
-        self.at.as_ref().is_some_and(|at| at.contains("..."))
-    }
-
     /// Returns what is shown under the name.
     pub(super) fn shown(&self) -> Shown {
         match &self.at {
@@ -222,23 +217,6 @@ pub fn parse(path: &str) -> Result<Endpoint, PathRefusal> {
 }
 
 impl Endpoint {
-    /// Tells whether it is a page for people or a document for mirrors: it may read whole collections, or is long.
-    pub fn is_wide(&self) -> bool {
-        self.reads_widely() || matches!(self, Self::Collection(_) | Self::ProjectPage(..) | Self::Mirror(..))
-    }
-
-    /// Tells whether its answer asks no remote and reads whole collections, or many rows of them.
-    pub(super) fn reads_widely(&self) -> bool {
-        match self {
-            // Two revisions are compared one such request at a time, for which nobody else waits.
-            Self::Collection(view) => !view.compares(),
-            Self::Home | Self::Section(_) | Self::FilePage(..) | Self::Changes(_) | Self::Revision(..) => true,
-            // A list of the newest revision's projects is kept as long as it holds.
-            Self::Root(view) => view.at.is_some(),
-            _ => false,
-        }
-    }
-
     /// Returns the view that is asked, if the path names one.
     pub fn view(&self) -> Option<&ViewName> {
         match self {

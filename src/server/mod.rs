@@ -48,6 +48,7 @@ mod upkeep;
 mod upload;
 mod watch;
 mod webhooks;
+mod wide;
 mod write_back;
 
 pub use answer::{Answer, Body, Cause, Reason};

@@ -6,7 +6,7 @@ use super::endpoint::{self, CacheView, Endpoint, FileAddress, PathRefusal, ViewN
 use super::finish::finish;
 use super::{
     Anonymous, Answer, Borrowed, Pending, Request, Server, access, builder_index, files, metrics, oidc, pages, people,
-    signed,
+    signed, wide,
 };
 use crate::token::Scope;
 use bytes::Bytes;
@@ -60,7 +60,7 @@ impl Server {
     /// Tells whether a request asks for a page that may read whole collections: of those so many are made at a time as
     /// [`budget::WIDE_PAGES`](crate::budget::WIDE_PAGES) says.
     pub fn is_wide(&self, request: &Request) -> bool {
-        self.endpoint(request).is_ok_and(|endpoint| endpoint.is_wide())
+        self.endpoint(request).is_ok_and(|endpoint| wide::is_wide(&endpoint))
     }
 
     /// Makes an answer that was pending ([`Body::Pending`]): what there is to say now.
@@ -97,7 +97,7 @@ impl Server {
             return answer;
         }
         // Those that ask remotes take their turn when they know what there is.
-        let _turn = endpoint.reads_widely().then(|| self.wide_reads.hold(1));
+        let _turn = wide::reads_widely(endpoint).then(|| self.wide_reads.hold(1));
         match endpoint {
             Endpoint::Root(view) => pages::root(self, request, view),
             Endpoint::Project(view, project) => pages::project(self, request, view, project),

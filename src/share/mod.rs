@@ -341,10 +341,16 @@ fn is_own(folder: &str) -> bool {
     FOLDERS.contains(&folder) || folder == INCOMING
 }
 
-/// Returns a key that names an object of the share and nothing outside of it: its parts are plain names.
+/// Tells whether a key, of which names from outside may be parts, leads to an object of its place and not to one beside it.
+fn is_within(key: &str) -> bool {
+    let is_plain =
+        |part: &str| !matches!(part, "" | "." | "..") && !part.contains(|c: char| c == '\\' || c.is_control());
+    key.split('/').all(is_plain)
+}
+
+/// Returns a key of a share, if it is one.
 fn checked(key: &str) -> Result<&str> {
-    let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
-    if key.split('/').all(is_plain) { Ok(key) } else { Err(Error::WrongBytes(key.to_owned())) }
+    if is_within(key) { Ok(key) } else { Err(Error::WrongBytes(key.to_owned())) }
 }
 
 /// Returns a time as generations begin with it.
@@ -355,8 +361,8 @@ fn digits(at: SystemTime) -> String {
 /// Returns the digest and generation that an object's name is made of.
 fn parse_name(name: &str) -> Option<(Blake3, String)> {
     let (digest, generation) = name.split_once('.')?;
-    checked(generation).ok()?;
-    Some((digest.parse().ok().filter(|_| !generation.contains('/'))?, generation.to_owned()))
+    let is_plain = is_within(generation) && !generation.contains('/');
+    Some((digest.parse().ok().filter(|_| is_plain)?, generation.to_owned()))
 }
 
 fn blob_key(blake3: &Blake3, generation: &str) -> String {

@@ -114,13 +114,14 @@ impl Particulars {
                 self.format = format(&text);
                 return;
             }
+            // The field may come again, as often as METADATA has room for it.
+            b"keywords" if self.keywords.len() >= VALUES => return,
             b"keywords" => {
                 // Old tools part them by spaces, new ones by commas.
                 let parts =
                     text.split(|letter: char| if text.contains(',') { letter == ',' } else { letter.is_whitespace() });
                 let words = parts.map(str::trim).filter(|word| !word.is_empty()).take(VALUES);
                 for word in words {
-                    // The field may come again, as often as a METADATA has room for it.
                     if self.keywords.len() < VALUES && !self.keywords.iter().any(|own| own == word) {
                         self.keywords.push(word.to_owned());
                     }

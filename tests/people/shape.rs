@@ -203,6 +203,8 @@ fn the_style_sheet_is_kept_for_good_under_a_name_of_its_bytes() {
         let got = site.browse(name);
         assert_eq!((got.status, got.headers[CONTENT_TYPE].to_str().unwrap()), (200, mime), "{name}");
         assert_eq!(got.headers[CACHE_CONTROL].to_str().unwrap(), "max-age=31536000, immutable");
+        let isolates = got.text().contains(" li, p, small, span, strong, summary, td, th { unicode-bidi: isolate; }");
+        assert_eq!(isolates, mime.starts_with("text/css"), "what strangers wrote turns only itself round");
     }
     assert_eq!(site.browse("/-/style-000000000000.css").status, 404);
 }

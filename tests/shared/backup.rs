@@ -125,6 +125,28 @@ fn what_a_backup_says_of_bytes_is_true() {
 }
 
 #[test]
+fn a_state_that_brings_a_schema_of_its_own_is_refused() {
+    let env = small();
+    env.ok(["backup", &place(&env)]);
+    let state = files_below(&env.path("backup/snapshots")).remove(0);
+    let plain = env.path("plain");
+    fs::write(&plain, zstd::decode_all(&fs::read(&state).unwrap()[..]).unwrap()).unwrap();
+    let manifest = rusqlite::Connection::open(&plain).unwrap();
+    manifest.execute_batch("CREATE TRIGGER more AFTER INSERT ON token BEGIN DELETE FROM block; END").unwrap();
+    drop(manifest);
+    let packed = zstd::encode_all(&fs::read(&plain).unwrap()[..], 1).unwrap();
+    // As whoever writes to the place can: its name says that the bytes are right.
+    let (rest, _) = state.file_name().unwrap().to_str().unwrap().rsplit_once('.').unwrap();
+    let digest = wcas::digest::Digests::of(&packed).blake3;
+    fs::write(state.with_file_name(format!("{rest}.{digest}")), packed).unwrap();
+    fs::remove_file(&state).unwrap();
+    let other = Env::new();
+    let output = other.run(["restore", &place(&env)]);
+    assert!(output.code == 1 && output.stderr.contains("triggers or views that wcas doesn't write"), "{output}");
+    assert!(!other.store().join("wcas.json").exists(), "no store is left of it");
+}
+
+#[test]
 fn old_states_go_with_what_only_they_had() {
     let env = store();
     env.ok(["backup", &place(&env)]);

@@ -4,7 +4,7 @@ use super::super::triggers::{Column, every_column, shared_tables};
 use super::super::{Error, Result};
 use super::record::{Record, RowChange};
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
@@ -21,6 +21,9 @@ impl Tables {
             let key = change.key.as_ref().map(|key| values(columns, key, true).ok_or_else(damaged)).transpose()?;
             let row = change.row.as_ref().map(|row| values(columns, row, false).ok_or_else(damaged)).transpose()?;
             let table = &change.table;
+            if key.as_ref().is_some_and(Vec::is_empty) || row.as_ref().is_some_and(Vec::is_empty) {
+                return Err(damaged());
+            }
             let (sql, params) = match (key, row) {
                 (None, Some(row)) => {
                     let marks = vec!["?"; row.len()].join(", ");
@@ -35,10 +38,10 @@ impl Tables {
                 }
                 (None, None) => return Err(damaged()),
             };
-            conn.prepare_cached(&sql)?.execute(params_from_iter(params.iter().map(|(_, value)| value)))?;
-            if table == "blob" {
-                settle_file(conn, change)?;
-            }
+            let values = params_from_iter(params.iter().map(|(_, value)| value));
+            let done = conn.prepare_cached(&sql)?.execute(values).map(drop);
+            done.and_then(|()| if table == "blob" { settle_file(conn, change) } else { Ok(()) })
+                .map_err(|error| if is_refusal(&error) { damaged() } else { error.into() })?;
         }
         Ok(())
     }
@@ -50,6 +53,20 @@ impl Tables {
         }
         Ok(self.0.get(table).map(Vec::as_slice))
     }
+}
+
+/// Tells whether the schema has no place for what a record says: a value of another type, a row that is there, none where one must be.
+/// Then it is the record that is wrong, and not the manifest.
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ParameterOutOfRange
+        )
+    )
 }
 
 /// Returns the values that a record has for these columns; `None`: one has a value that it can't have, or isn't there.
@@ -83,7 +100,7 @@ fn names(values: &[(&str, SqlValue)], between: &str, end: &str) -> String {
 }
 
 /// Lets the row of a file here follow its blob's: it has its number, and where the blob went, the file is one that nobody wants.
-fn settle_file(conn: &Connection, change: &RowChange) -> Result<()> {
+fn settle_file(conn: &Connection, change: &RowChange) -> rusqlite::Result<()> {
     let number = |object: &Option<Map<String, Value>>| object.as_ref()?.get("id")?.as_i64();
     match (number(&change.key), number(&change.row)) {
         (_, Some(id)) => {

@@ -374,6 +374,15 @@ fn another_log_or_a_damaged_one_is_never_followed() {
         Error::DamagedRecord(3)
     ));
     assert!(matches!(damaged(&replace("\"created_at\"", "\"created\"")), Error::DamagedRecord(3)));
+    // What the schema has no place for: another type, nothing where a name must be, a row without values.
+    assert!(matches!(damaged(&replace("\"created_at\":7", "\"created_at\":\"x\"")), Error::DamagedRecord(3)));
+    assert!(matches!(damaged(&replace("\"name\":\"one\"", "\"name\":null")), Error::DamagedRecord(3)));
+    let empty = |records: &mut Vec<Vec<u8>>| {
+        let text = String::from_utf8(records[2].clone()).unwrap();
+        let (start, end) = (text.find("\"row\":{").unwrap(), text.find('}').unwrap());
+        records[2] = format!("{}\"row\":{{{}", &text[..start], &text[end..]).into_bytes();
+    };
+    assert!(matches!(damaged(&empty), Error::DamagedRecord(3)));
     assert!(matches!(damaged(&replace("\"schema\":", "\"schema\":1")), Error::NewerRecord { number: 3, .. }));
     assert!(matches!(damaged(&|records| records[2].truncate(40)), Error::DamagedRecord(3)));
 }

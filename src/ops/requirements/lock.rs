@@ -3,7 +3,7 @@
 //! They are text from elsewhere: a file counts only if its name is that of a wheel or sdist of its package and a SHA-256 digest binds
 //! it. What is no file of an index (a checkout, a folder, an archive at a URL) is told and left out.
 
-use crate::budget::{self, Account};
+use crate::budget::{self, Excess};
 use crate::digest::Sha256;
 use crate::error::{Error, Result};
 use crate::name::ProjectName;
@@ -338,7 +338,12 @@ impl PoetryLock {
             return Err(format!("its lock-version is {version}, and 1 and 2 are known here"));
         }
         let mut lock = LockFile::default();
-        let account = Account::new(budget::LOCK_FILES, budget::LOCK_FILES.limit);
+        // Packages of one name share the files at the end: many of both are more than the text has bytes.
+        let old = |package: &PoetryPackage| self.metadata.files.get(&package.name).map_or(&[][..], Vec::as_slice);
+        let count: usize = self.package.iter().map(|package| package.files.len() + old(package).len()).sum();
+        if count as u64 > budget::LOCK_FILES.limit {
+            return Err(Excess(budget::LOCK_FILES).to_string());
+        }
         for package in &self.package {
             let kind = package.source.as_ref().and_then(|source| source.kind.as_deref());
             let other = match kind {
@@ -353,10 +358,11 @@ impl PoetryLock {
                 Some(toml::Value::Table(groups)) => groups.values().filter_map(toml::Value::as_str).collect(),
                 _ => Vec::new(),
             };
-            // Packages of one name share those at the end: many of both are more than the file has bytes.
-            let old = self.metadata.files.get(&package.name).map_or(&[][..], Vec::as_slice);
-            account.spend((package.files.len() + old.len()) as u64).map_err(|excess| excess.to_string())?;
-            let files = package.files.iter().chain(old).map(|file| (last_segment(&file.file), vec![file.hash.clone()]));
+            let files = package
+                .files
+                .iter()
+                .chain(old(package))
+                .map(|file| (last_segment(&file.file), vec![file.hash.clone()]));
             lock.add(Found {
                 name: &package.name,
                 version: Some(&package.version),
@@ -438,7 +444,7 @@ mod tests {
             format!("{package}[metadata]\nlock-version = '1.1'\n[metadata.files]\na = [{}]\n", file.repeat(2000));
         assert_eq!(
             text("poetry.lock", &lock),
-            "poetry.lock: more than 1000000 files of a lock file's packages (budget lock-files)"
+            "poetry.lock: more than 200000 files of a lock file's packages (budget lock-files)"
         );
     }
 

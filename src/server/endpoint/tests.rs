@@ -83,30 +83,6 @@ fn each_endpoint_has_its_path() {
 }
 
 #[test]
-fn pages_that_read_whole_collections_are_wide_and_what_installers_ask_for_is_not() {
-    for path in [
-        "/",
-        "/_/search/",
-        "/_/history/",
-        "/cuda/",
-        "/cuda@3/",
-        "/cuda@3...6/",
-        "/cuda@3/simple/",
-        "/cuda/projects/torch/",
-        "/cuda/projects/torch/a.whl/",
-        "/cuda/pypi/torch/json",
-        "/cuda/changes.atom",
-        "/cuda@3/revision.txt",
-    ] {
-        assert!(parse(path).unwrap().is_wide(), "{path}");
-    }
-    for path in ["/healthz", "/metrics", "/cuda/simple/", "/cuda@3/simple/torch/", "/cuda/cache/simple/torch/"] {
-        assert!(!parse(path).unwrap().is_wide(), "{path}");
-    }
-    assert!(!parse("/cuda@3...6/").unwrap().reads_widely(), "others don't wait for it");
-}
-
-#[test]
 fn rules_may_name_as_many_projects_as_a_path_has_room_for() {
     let names = (0..250).map(|number| format!("project-{number}")).collect::<Vec<_>>().join(",");
     let rules = format!("own-projects={names}");

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// An address holds so long; what has begun by then may end.
-const LASTING: Duration = Duration::from_secs(900);
+pub(super) const LASTING: Duration = Duration::from_secs(900);
 
 #[derive(Serialize)]
 struct Put<'a> {
@@ -93,7 +93,7 @@ impl Server {
         if is_over {
             // Where it can't be removed now, it goes within days.
             let _ = share.remove_incoming(&incoming);
-            self.promised.forget(token, sha256);
+            self.promised.taken(token, sha256, self.now());
         }
         done
     }

@@ -144,10 +144,7 @@ impl Site {
 
 /// Makes sure that a key, of which names from outside are parts, is one of the site, and not one beside it.
 fn require(key: &str) -> Result<&str> {
-    let is_plain = |part: &str| {
-        !part.is_empty() && part != "." && part != ".." && !part.contains(|c: char| c == '\\' || c.is_control())
-    };
-    if key.split('/').all(is_plain) { Ok(key) } else { Err(Error::Key(key.to_owned())) }
+    if super::is_within(key) { Ok(key) } else { Err(Error::Key(key.to_owned())) }
 }
 
 #[cfg(test)]
