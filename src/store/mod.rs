@@ -117,6 +117,9 @@ pub enum Error {
         /// The share.
         url: String,
     },
+    /// A node whose `wcas.json` is gone doesn't know of which share it is one.
+    #[error("the store at {} is a node of a shared one, and has lost the wcas.json that says of which", .0.display())]
+    LostNode(PathBuf),
     /// The share failed.
     #[error(transparent)]
     Share(#[from] share::Error),
@@ -270,6 +273,9 @@ impl Store {
         }
         // A store without the reserve works; doctor tells.
         let _ = reserve::set_aside(root);
+        if share.is_none() {
+            format::refuse_lost_node(root)?;
+        }
         let manifest = root.join("manifest.sqlite");
         if let Some(share) = share.as_ref().filter(|_| !manifest.exists()) {
             shared::begin_from_snapshot(&manifest, share, state)?;
