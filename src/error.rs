@@ -175,6 +175,12 @@ impl Error {
             Self::Store(store::Error::Node { url, .. }) => Some(format!(
                 "what isn't committed to the share is lost with the folder; a new node is made by `wcas init --share {url}` elsewhere"
             )),
+            Self::Store(store::Error::LostNode(_)) => {
+                Some("put a copy of wcas.json in place, or `wcas init --share URL` there makes it a node again".to_owned())
+            }
+            Self::Manifest(manifest::Error::Foreign(_)) | Self::Store(store::Error::Manifest(manifest::Error::Foreign(_))) => {
+                Some("keep a copy of what is there, then put a backup in place or `wcas rebuild`".to_owned())
+            }
             Self::Store(store::Error::NoManifest(_)) => {
                 Some("put a backup in place, or `wcas rebuild` reads the blobs again".to_owned())
             }

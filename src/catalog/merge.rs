@@ -135,6 +135,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_union_lists_files_of_one_version_from_wherever_they_are() {
+        let own = entry("cuda", "1");
+        let other = Entry { filename: "demo-1-cp312-cp312-linux_x86_64.whl".to_owned(), ..entry("shared", "1") };
+        let fates = merge(Strategy::Union, vec![own, other]).into_iter().map(|(_, fate)| fate);
+        assert_eq!(fates.collect::<Vec<_>>(), [Fate::Listed, Fate::Listed]);
+    }
+
+    #[test]
     fn a_union_lists_all_and_the_nearest_of_one_filename() {
         let entries = vec![entry("cuda", "1"), entry("shared", "1"), entry("shared", "2"), entry("base", "2")];
         let expected = ["cuda 1", "shared 1 behind cuda", "shared 2", "base 2 behind shared"];

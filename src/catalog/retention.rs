@@ -288,6 +288,28 @@ mod tests {
     }
 
     #[test]
+    fn what_another_rule_lets_go_takes_no_room_from_the_rest() {
+        let wheels = ["a-1-py3-none-any.whl", "a-2-py3-none-any.whl", "b-1-py3-none-any.whl"];
+        let rules = Retention { keep_versions: Some(1), max_bytes: Some(200), ..Retention::default() };
+        assert_eq!(gone(&wheels, rules, &[]), [wheels[0]]);
+    }
+
+    #[test]
+    fn what_was_used_before_it_came_again_is_as_young_as_that() {
+        let mut entry = entry(1, "a-1-py3-none-any.whl");
+        (entry.uploaded_at, entry.used_at) = (500, Some(10));
+        assert_eq!(last_use(&entry, 1000), 500);
+        entry.used_at = Some(600);
+        assert_eq!(last_use(&entry, 1000), 600);
+        // Of the entries of a blob the one that was used last counts, wherever it stands.
+        let older = Entry { uploaded_at: 20, used_at: None, ..entry.clone() };
+        let other = Entry { uploaded_at: 100, used_at: None, ..self::entry(2, "b-1-py3-none-any.whl") };
+        let entries = [entry, older, other];
+        let (decisions, _) = beyond_bytes(&entries, entries[0].size, &HashSet::new(), &HashSet::new(), 1000);
+        assert_eq!(decisions.into_iter().map(|(index, _)| index).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
     fn unused_ones_go_by_their_last_use() {
         let wheels = ["a-1-py3-none-any.whl", "b-1-py3-none-any.whl"];
         let rules = |seconds| Retention { unused_for: Some(seconds), ..Retention::default() };

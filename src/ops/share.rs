@@ -57,6 +57,8 @@ pub fn share(root: &Path, context: &Context<'_>, actor: &Actor, location: Locati
     drop(store);
     let alone = Store::alone(root)?;
     let manifest = opened(&alone, actor)?;
+    // What was wrong before is wrong still, or isn't any more.
+    report.problems.clear();
     put_blobs(&manifest, &alone.blobs, &share, context, &mut report)?;
     let transaction = manifest.write()?;
     transaction.become_node(&node_name(alone.root()), &fs::machine(), context.now)?;

@@ -33,6 +33,11 @@ impl Folder {
         self.root.join("tmp").join(fs::unique_name())
     }
 
+    /// What can't be found or made, since folders are missing, is no object that the bucket lacks: there is no bucket.
+    fn absent(&self, error: fs::Error) -> Error {
+        if error.is_not_found() { Error::Absent(format!("file://{}", self.root.display())) } else { error.into() }
+    }
+
     /// Returns all files below a folder.
     fn files(&self, folder: &str) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
@@ -88,10 +93,8 @@ impl Bucket for Folder {
                 fs::sync_dir(fs::parent(&path))?;
                 Ok(Some(bytes))
             }
-            // Without its folders it is no bucket that lacks an object, but no bucket.
             Err(error) if error.is_not_found() && (key == "wcas.json" || self.is_there()) => Ok(None),
-            Err(error) if error.is_not_found() => Err(Error::Absent(format!("file://{}", self.root.display()))),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.absent(error)),
         }
     }
 
@@ -136,8 +139,7 @@ impl Bucket for Folder {
                 Ok(true)
             }
             Err(error) if error.is_not_found() && self.is_there() => Ok(false),
-            Err(error) if error.is_not_found() => Err(Error::Absent(format!("file://{}", self.root.display()))),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.absent(error)),
         }
     }
 
@@ -179,7 +181,7 @@ impl Bucket for Folder {
 
     fn now(&self) -> Result<SystemTime> {
         let path = self.temporary();
-        let file = fs::create_new(&path, fs::FILE)?;
+        let file = fs::create_new(&path, fs::FILE).map_err(|error| self.absent(error))?;
         let made = file.metadata().and_then(|made| made.modified()).map_err(fs::Error::at("look at", &path));
         fs::remove_file(&path)?;
         Ok(made?)

@@ -57,6 +57,9 @@ impl Store {
         }
         // A store without the reserve works; doctor tells.
         let _ = reserve::set_aside(root);
+        if share.is_none() {
+            format::refuse_lost_node(root)?;
+        }
         let manifest = root.join("manifest.sqlite");
         if let Some(share) = share.as_ref().filter(|_| !manifest.exists()) {
             begin_from_snapshot(&manifest, share, state)?;

@@ -76,6 +76,9 @@ pub enum Error {
         /// The share.
         url: String,
     },
+    /// A node whose `wcas.json` is gone doesn't know of which share it is one.
+    #[error("the store at {} is a node of a shared one, and has lost the wcas.json that says of which", .0.display())]
+    LostNode(PathBuf),
     /// The share failed.
     #[error(transparent)]
     Share(#[from] share::Error),

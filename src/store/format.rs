@@ -3,8 +3,9 @@
 //! Features are listed as ext4 and composefs list theirs: one under `incompat` that isn't known means that the store can't be
 //! understood, one under `ro_compat` that it can be read only; `compat` ones may be ignored.
 
-use super::{Error, Membership, Result};
+use super::{Error, Membership, Result, open_to_read};
 use crate::fs::{self, Filesystem};
+use crate::manifest::START;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -61,16 +62,32 @@ pub(super) fn mend(root: &Path) -> Result<()> {
         return Ok(());
     }
     let path = root.join("wcas.json");
-    match identify(root) {
-        Err(Error::Absent(_)) => {}
-        Err(Error::Format { .. }) => fs::rename(&path, &root.join("wcas.json.damaged"))?,
-        Err(Error::Disk(_)) if fs::entry(&path)?.is_some_and(|found| !found.is_file()) => {
-            fs::rename(&path, &root.join("wcas.json.damaged"))?;
-        }
+    let is_there = match identify(root) {
+        Err(Error::Absent(_)) => false,
+        Err(Error::Format { .. }) => true,
+        Err(Error::Disk(_)) if fs::entry(&path)?.is_some_and(|found| !found.is_file()) => true,
         _ => return Ok(()),
+    };
+    refuse_lost_node(root)?;
+    if is_there {
+        fs::rename(&path, &root.join("wcas.json.damaged"))?;
     }
     fs::remember_owner(root)?;
     write(root, fs::unique_name(), None)
+}
+
+/// Refuses to call a node's folder a store of its own: no other node would ever see what is written to it then. A manifest that can't be
+/// read says nothing.
+pub(super) fn refuse_lost_node(root: &Path) -> Result<()> {
+    let path = root.join("manifest.sqlite");
+    if fs::entry(&path)?.is_none() {
+        return Ok(());
+    }
+    let is_node = open_to_read(&path).and_then(|manifest| {
+        let follows = manifest.node()?.is_some() || manifest.place()? != START;
+        Ok(follows && !manifest.has_left()?)
+    });
+    if is_node.unwrap_or(false) { Err(Error::LostNode(root.to_owned())) } else { Ok(()) }
 }
 
 /// Writes what kind of store is at `root`, and what it is called, durably.

@@ -77,6 +77,51 @@ fn a_miss_says_why_and_what_is_near() {
 }
 
 #[test]
+fn a_long_answer_is_cut_and_says_by_how_much() {
+    let env = Env::new();
+    for number in 0..12 {
+        let dist = format!("dist{number}");
+        Wheel::new("demo", &format!("1.{number}")).write_to(env.path("many"));
+        Wheel::new("demo", "0.1").write_to(env.path(&dist));
+        env.ok(["import", &dist, "--collection", &format!("c{number:02}")]);
+    }
+    Wheel::new("demos", "1.0").write_to(env.path("many"));
+    env.ok(["import", "many", "--collection", "many"]);
+    let asked = ["lookup", "demo>=1", "--python", "2.6", "--collection", "many"];
+    let missed = json_with_code(&env, 4, &asked)["miss"].clone();
+    let counts = ["left_out", "elsewhere"].map(|list| missed[list].as_array().unwrap().len());
+    assert_eq!(
+        (counts, &missed["more_left_out"], &missed["more_elsewhere"]),
+        ([10, 10], &json!(2), &json!(2)),
+        "{missed}"
+    );
+    assert_eq!(missed["has"][0]["versions"].as_array().unwrap().len(), 10);
+    assert_eq!(
+        (&missed["has"][0]["versions"][0], &missed["has"][0]["more"]),
+        (&json!("1.11"), &json!(2)),
+        "the newest first"
+    );
+    // Another name is offered to who asked for one that isn't there.
+    assert_eq!(missed["similar"], json!([]));
+    let told = env.run(asked).stderr;
+    for line in ["left out 2 more", "2 more collections have it", "many has demo 1.11, ", " and 2 more"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+}
+
+#[test]
+fn what_was_dropped_is_nowhere() {
+    let env = filled();
+    let sha256 = env.json(["show", "requests"])["distributions"][0]["sha256"].as_str().map(str::to_owned);
+    let spec = format!("sha256:{}", sha256.unwrap());
+    let missed = json_with_code(&env, 4, &["lookup", &spec, "--collection", "cuda"])["miss"].clone();
+    assert_eq!(missed["elsewhere"], json!([{"collection": "rocm", "versions": ["2.30.0"], "more": 0}]));
+    env.ok(["invalidate", "requests", "--everywhere"]);
+    let missed = json_with_code(&env, 4, &["lookup", &spec, "--collection", "cuda"])["miss"].clone();
+    assert_eq!((&missed["elsewhere"], &missed["project"]), (&json!([]), &json!(null)), "{missed}");
+}
+
+#[test]
 fn a_name_that_is_a_slip_away_is_offered() {
     let env = filled();
     let similar = |name: &str| {
@@ -257,6 +302,22 @@ fn a_difference_is_told_by_project_with_versions_and_sizes() {
     }
     assert_eq!(done["dry_run"], false);
     assert_eq!(env.run(["collection", "rollback", "shared", "99", "--dry-run"]).code, 4);
+    // A mark is no bytes; and where nothing differs, nothing is to be done.
+    let revision = done["revision"].as_i64().unwrap();
+    env.ok(["yank", "same", "--reason", "bad"]);
+    let marked = env.json(["collection", "diff", &format!("shared@{revision}"), "shared"]);
+    assert_eq!(texts(&marked["projects"], "change"), ["yanked"]);
+    assert_eq!(
+        (&marked["totals"]["bytes_added"], &marked["totals"]["bytes_removed"]),
+        (&json!(0), &json!(0)),
+        "{marked}"
+    );
+    let plan = env.json(["collection", "rollback", "shared", &(revision + 1).to_string(), "--dry-run"]);
+    assert_eq!(
+        (&plan["added"], &plan["removed"], &plan["revision"]),
+        (&json!(0), &json!(0), &json!(revision + 1)),
+        "{plan}"
+    );
 }
 
 #[test]

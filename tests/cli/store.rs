@@ -227,6 +227,7 @@ fn a_manifest_of_a_newer_schema_or_of_another_program_is_refused() {
     exit 1
     --- stderr
     wcas: $STORE/manifest.sqlite is not a wcas manifest
+      hint: keep a copy of what is there, then put a backup in place or `wcas rebuild`
     ");
     fs::write(&path, "garbage, and more of it than a header has bytes".repeat(20)).unwrap();
     let output = refused(&env, 1, &["list"]);

@@ -119,6 +119,40 @@ fn bytes_that_nobody_has_missed_yet_are_told_and_the_others_are_shared() {
 }
 
 #[test]
+fn a_node_that_lost_its_wcas_json_is_no_store_of_its_own() {
+    let team = Team::with(2, &wheels("demo", 1));
+    let [one, two] = &team.nodes[..] else { panic!() };
+    let path = two.store().join("wcas.json");
+    let kept = fs::read(&path).unwrap();
+    Wheel::new("more", "1.0").write_to(two.path("more"));
+    for damaged in [None, Some("{")] {
+        fs::remove_file(&path).unwrap();
+        damaged.iter().for_each(|text| fs::write(&path, text).unwrap());
+        // What was imported here would be seen by nobody else.
+        for args in [&["import", "more"][..], &["rebuild"], &["rebuild", "--force"]] {
+            let output = two.run(args);
+            let is_told = output.stderr.contains("node of a shared one") || damaged.is_some() && args[0] == "import";
+            assert!(output.code == 1 && is_told, "{args:?} {output}");
+        }
+        assert_eq!(fs::read(&path).ok().as_deref(), damaged.map(str::as_bytes), "it stays as it was");
+        drop(fs::remove_file(&path));
+        fs::write(&path, &kept).unwrap();
+    }
+    fs::remove_file(&path).unwrap();
+    two.ok(["init", "--share", &team.url()]);
+    two.ok(["import", "more"]);
+    assert!(one.ok(["list"]).stdout.contains("more-1.0"));
+    assert_eq!(
+        one.json(["doctor"])["findings"].as_array().unwrap().iter().filter(|row| row["severity"] == "problem").count(),
+        0
+    );
+    // One that left is its own, whatever became of that file.
+    two.ok(["unshare"]);
+    fs::remove_file(&path).unwrap();
+    two.ok(["import", "more"]);
+}
+
+#[test]
 fn a_node_becomes_a_store_of_its_own_with_all_bytes() {
     let team = Team::with(2, &wheels("demo", 5));
     let [one, two] = &team.nodes[..] else { panic!() };

@@ -50,6 +50,18 @@ impl fmt::Display for Ran {
     }
 }
 
+/// A record of a vulnerability.
+const OSV: &str = r#"{"id":"PYSEC-1","affected":[{"package":{"ecosystem":"PyPI","name":"demo"},"versions":["1.0"]}]}"#;
+
+/// A lock file of what the store has.
+const LOCK: &str = r#"version = 1
+[[package]]
+name = "demo"
+version = "1.0"
+source = { registry = "https://index.example/simple/" }
+wheels = [{ url = "https://index.example/demo-1.0-py3-none-any.whl", hash = "sha256:DIGEST" }]
+"#;
+
 /// Lines that make the store; each must succeed.
 const SETUP: &[&str] = &[
     "import in",
@@ -97,6 +109,9 @@ impl Lab {
             wheel.write_to(work.join(dir));
         }
         fs::write(work.join("requirements.txt"), "torch\n").unwrap();
+        fs::write(work.join("osv.json"), OSV).unwrap();
+        let demo = fs::read(work.join("in/demo-1.0-py3-none-any.whl")).unwrap();
+        fs::write(work.join("uv.lock"), LOCK.replace("DIGEST", &wcas::digest::Sha256::of(&demo).to_string())).unwrap();
         fs::write(work.join("build.sh"), "mkdir -p dist dist2\ncp built/* dist/\ncp built/* dist2/\n").unwrap();
         let mut lab = Self { env, right: BTreeMap::new(), kept: BTreeMap::new() };
         for line in SETUP {

@@ -115,7 +115,9 @@ fn check_metadata(bench: &Bench, input: &[u8]) {
     for version in report.licenses.iter().flatten() {
         let words: Vec<_> = version.licenses.iter().filter_map(wcas::ops::audit::Licenses::word).collect();
         assert!(words.iter().all(|word| !word.contains(['\n', '\r'])), "{words:?} in a table");
-        saw(format!("{} {}", version.silent, version.licenses.len()));
+        version.licenses.iter().for_each(|own| {
+            saw(format!("{} {} {}", own.expression.is_some(), own.text.is_some(), own.classifiers.is_empty()));
+        });
     }
     for path in
         [format!("/{collection}/projects/told/"), format!("/{collection}/"), format!("/{collection}/changes.atom")]
@@ -152,6 +154,7 @@ fn check_page(text: &str) {
             assert_eq!(open.pop(), Some(name), "closed in {text}");
         } else if !EMPTY.contains(&name) && !tag.ends_with('/') {
             open.push(name);
+            saw(open.iter().skip(2).copied().collect::<Vec<_>>().join(" "));
         }
         assert!(name != "script" && !tag.contains(" on"), "<{tag}>");
         for link in tag.split("href=\"").skip(1) {

@@ -103,5 +103,5 @@ fn check_file(path: &PathBuf) {
         assert!(projects.contains(parsed.project().as_str()), "{filename:?} is of none of {projects:?}");
         assert!(!filename.contains(['/', '\0', '\n']), "{filename:?}");
     }
-    saw(format!("{} {}", projects.len().min(5), wanted.wants.len().min(5)));
+    saw(format!("{} {}", projects.len() > 1, wanted.wants.len() > 1));
 }

@@ -90,7 +90,12 @@ fn check_dump(bench: &Bench, lines: &[&str]) {
         Ok(report) => report,
         Err(error) => return saw(error.to_string().rsplit(": ").next().unwrap_or_default()),
     };
-    saw(format!("{:?} {} {}", report.records.is_some(), report.vulnerabilities.len().min(5), report.problems.len()));
+    saw(format!(
+        "{} {} {}",
+        report.vulnerabilities.is_empty(),
+        report.vulnerabilities.len() > 1,
+        report.problems.is_empty()
+    ));
     assert!(report.records.unwrap_or_default() + report.problems.len() <= lines.len());
     let mut names = Vec::new();
     for found in &report.vulnerabilities {
@@ -98,7 +103,7 @@ fn check_dump(bench: &Bench, lines: &[&str]) {
         assert!(!found.filenames.is_empty() && !found.aliases.contains(&found.id), "{found:?}");
         assert!(found.summary.lines().count() <= 1 && found.summary.chars().count() <= 200, "{found:?}");
         assert!(!found.fixed.contains(&found.version), "{found:?}");
-        saw(format!("{} {:?} {}", found.fixed.len(), found.severity.is_some(), found.aliases.len().min(3)));
+        saw(format!("{} {} {}", found.fixed.is_empty(), found.severity.is_some(), found.aliases.is_empty()));
         names.push(found.id.clone());
     }
     // In which order a dump has its records says nothing.

@@ -90,12 +90,12 @@ fn compare(bench: &Bench, from: &RevisionSpec, to: &RevisionSpec) {
             if let Some(number) = from.revision.as_deref().and_then(|text| text.parse::<i64>().ok()) {
                 assert_eq!(there.from, format!("{}@{number}", from.collection), "{from}");
             }
-            saw(format!("{} {:?}", there.changes.len(), from.revision.is_some()));
+            saw(format!("{} {:?}", there.changes.is_empty(), from.revision.is_some()));
         }
         (Err(there), Err(back)) => {
             assert!(matches!(there.kind(), ErrorKind::NotFound), "{there:?}");
             assert!(matches!(back.kind(), ErrorKind::NotFound), "{back:?}");
-            saw(there);
+            saw(there.to_string().split_whitespace().take(2).collect::<String>());
         }
         (there, back) => panic!("{from} to {to}: {there:?}, back {back:?}"),
     }
@@ -110,7 +110,7 @@ fn place(line: &str) {
     match wcas::share::Share::at(&location) {
         Ok(share) => {
             assert!(location.folder().is_some_and(std::path::Path::is_absolute), "{line:?}");
-            saw(share.url().len().min(9));
+            saw(share.url() == line);
         }
         Err(error) => saw(error),
     }
