@@ -51,7 +51,8 @@ impl Ahead {
         match self.streak {
             0..=1 => 0,
             _ if self.has_segments => MOST_SEGMENTS,
-            found => MOST.min(1 << (found - 1).min(16)),
+            // Half as many as there were: few are asked for that aren't there yet.
+            found => MOST.min(found as usize / 2 + 1),
         }
     }
 

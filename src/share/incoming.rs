@@ -13,6 +13,7 @@ use std::time::Duration;
 /// What S3 takes by one request (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>).
 const MAX_PUT_BYTES: u64 = 5 << 30;
 /// After this time nobody comes back for what was put.
+#[cfg(feature = "shared")]
 pub(super) const UNCLAIMED: Duration = Duration::from_secs(86_400);
 /// What the bucket compares the bytes with.
 const CHECKSUM: &str = "x-amz-checksum-sha256";

@@ -22,7 +22,7 @@ const ACCOUNT: &str = "devstoreaccount1";
 const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// Starts the emulator that all tests here have in common, with a container `wcas`; returns its endpoint.
-fn azurite() -> Option<&'static str> {
+pub(super) fn azurite() -> Option<&'static str> {
     static ENDPOINT: OnceLock<Option<String>> = OnceLock::new();
     ENDPOINT.get_or_init(start_azurite).as_deref()
 }
@@ -80,7 +80,7 @@ fn team(count: usize, scheme: &str, endpoint: &str, (variable, value): (&'static
     Team::at(nodes.collect(), &["--share", &url, "--endpoint", endpoint])
 }
 
-fn azure_team(count: usize, endpoint: &str) -> Team {
+pub(super) fn azure_team(count: usize, endpoint: &str) -> Team {
     team(count, "az", endpoint, ("AZURE_STORAGE_ACCOUNT_KEY", KEY))
 }
 
@@ -179,24 +179,28 @@ fn that_there_are_no_credentials_is_told() {
 }
 
 /// What a share asks of Google's storage: its XML interface, with the condition that an object isn't there yet.
-struct Google {
-    endpoint: String,
+pub(super) struct Google {
+    pub(super) endpoint: String,
     state: Arc<Mutex<Kept>>,
 }
 
 #[derive(Default)]
 struct Kept {
     objects: BTreeMap<String, Vec<u8>>,
+    /// What each object has until it is made again.
+    generations: BTreeMap<String, u64>,
     /// Parts of uploads that aren't finished, by the object's key.
     parts: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
     /// Whether conditions are taken and not kept.
     forgets: bool,
+    /// How many objects were made.
+    made: u64,
     /// The requests that would make a record, and whether they had the condition.
     records: Vec<bool>,
 }
 
 impl Google {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let state: Arc<Mutex<Kept>> = Arc::default();
@@ -229,10 +233,19 @@ impl Kept {
         if !path.starts_with("/wcas") {
             return answer(404, "<Error><Code>NoSuchBucket</Code></Error>".into(), true);
         }
-        if !head.to_ascii_lowercase().contains("authorization: bearer secret") {
+        let is_signed = query.contains_key("X-Goog-Signature") && method == "GET";
+        if !is_signed && !head.to_ascii_lowercase().contains("authorization: bearer secret") {
             return answer(401, "<Error><Code>AuthenticationRequired</Code></Error>".into(), true);
         }
-        let is_conditional = head.to_ascii_lowercase().contains("x-goog-if-generation-match: 0");
+        let header = |name: &str| {
+            let found = head
+                .lines()
+                .filter_map(|line| line.split_once(": "))
+                .find(|(found, _)| found.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.to_owned())
+        };
+        let condition: Option<u64> = header("x-goog-if-generation-match").map(|value| value.parse().unwrap());
+        let is_conditional = condition == Some(0);
         match (method, query.get("partNumber"), query.contains_key("uploadId")) {
             ("GET", ..) if query.contains_key("list-type") => {
                 self.list(&query["prefix"], query.contains_key("delimiter"))
@@ -245,14 +258,27 @@ impl Kept {
                 if key.contains("/log/") {
                     self.records.push(is_conditional);
                 }
-                if is_conditional && !self.forgets && self.objects.contains_key(&key) {
+                let known = self.generations.get(&key).copied().unwrap_or(0);
+                if condition.is_some_and(|wanted| wanted != known) && !self.forgets {
                     return answer(412, "<Error><Code>PreconditionFailed</Code></Error>".into(), true);
                 }
+                let source = header("x-goog-copy-source").map(|source| {
+                    let source = percent_encoding::percent_decode_str(&source).decode_utf8().unwrap().into_owned();
+                    source.trim_start_matches('/').strip_prefix("wcas/").unwrap().to_owned()
+                });
+                let body = match source.map(|source| self.objects.get(&source).cloned()) {
+                    Some(None) => return answer(404, Vec::new(), true),
+                    copied => copied.flatten().unwrap_or(body),
+                };
+                self.made += 1;
+                self.generations.insert(key.clone(), self.made);
                 self.objects.insert(key, body);
-                answer(200, Vec::new(), true)
+                answer_of(200, Vec::new(), true, self.made)
             }
             ("POST", _, true) => {
                 let parts = self.parts.remove(&key).unwrap();
+                self.made += 1;
+                self.generations.insert(key.clone(), self.made);
                 self.objects.insert(key, parts.into_values().flatten().collect());
                 let done = "<CompleteMultipartUploadResult><ETag>\"e\"</ETag></CompleteMultipartUploadResult>";
                 answer(200, done.into(), true)
@@ -261,9 +287,12 @@ impl Kept {
                 let begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
                 answer(200, begun.into(), true)
             }
-            ("DELETE", ..) => answer(if self.objects.remove(&key).is_some() { 204 } else { 404 }, Vec::new(), false),
+            ("DELETE", ..) => {
+                self.generations.remove(&key);
+                answer(if self.objects.remove(&key).is_some() { 204 } else { 404 }, Vec::new(), false)
+            }
             ("GET" | "HEAD", ..) => match self.objects.get(&key) {
-                Some(bytes) => answer(200, bytes.clone(), method == "GET"),
+                Some(bytes) => answer_of(200, bytes.clone(), method == "GET", self.generations[&key]),
                 None => answer(404, Vec::new(), false),
             },
             _ => answer(400, Vec::new(), true),
@@ -280,8 +309,9 @@ impl Kept {
                 }
                 None => write!(
                     text,
-                    "<Contents><Key>{key}</Key><Size>{}</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>",
-                    bytes.len()
+                    "<Contents><Key>{key}</Key><Size>{}</Size><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>\"{}\"</ETag></Contents>",
+                    bytes.len(),
+                    self.generations[key]
                 )
                 .unwrap(),
             }
@@ -292,9 +322,14 @@ impl Kept {
 
 /// Returns an answer; one to a HEAD, or without a body, has none.
 fn answer(status: u16, body: Vec<u8>, has_body: bool) -> Vec<u8> {
+    answer_of(status, body, has_body, 0)
+}
+
+/// Returns one about an object.
+fn answer_of(status: u16, body: Vec<u8>, has_body: bool, generation: u64) -> Vec<u8> {
     let date = httpdate::fmt_http_date(SystemTime::now());
     let head = format!(
-        "HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nlast-modified: {date}\r\netag: \"e\"\r\n\r\n",
+        "HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nlast-modified: {date}\r\netag: \"{generation}\"\r\nx-goog-generation: {generation}\r\n\r\n",
         body.len()
     );
     let mut bytes = head.into_bytes();
@@ -304,7 +339,7 @@ fn answer(status: u16, body: Vec<u8>, has_body: bool) -> Vec<u8> {
     bytes
 }
 
-fn google_team(count: usize, google: &Google) -> Team {
+pub(super) fn google_team(count: usize, google: &Google) -> Team {
     team(count, "gs", &google.endpoint, ("GOOGLE_BEARER_TOKEN", "secret"))
 }
 

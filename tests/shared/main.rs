@@ -12,6 +12,7 @@ mod support;
 mod at_once;
 mod backup;
 mod bucket;
+mod cloud_web;
 mod clouds;
 mod cluster;
 mod coming;

@@ -10,7 +10,7 @@ use std::fs;
 use std::time::Duration;
 
 /// Asks the bucket at an address that a server gave.
-fn follow(address: &str, method: &str, headers: &[(&str, &str)]) -> Heard {
+pub(super) fn follow(address: &str, method: &str, headers: &[(&str, &str)]) -> Heard {
     let url = url::Url::parse(address).unwrap();
     let path = &url[url::Position::BeforePath..];
     Connection::open(url.socket_addrs(|| None).unwrap()[0]).ask(method, path, headers)

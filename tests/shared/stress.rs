@@ -3,7 +3,7 @@
 //! What they do comes from a seed, which is printed; `WCAS_TEST_SEED` sets it, `WCAS_TEST_SECONDS` the time.
 
 use super::bucket::{self, Between, Trouble};
-use super::support::{Env, Postgres, Random, Weed, postgres, until, weed};
+use super::support::{Env, Postgres, Random, WcasServer, Weed, postgres, until, weed};
 use super::{Team, files_below, wheels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,8 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const NODES: u64 = 4;
-const WRITERS: u64 = 5;
-const COLLECTORS: u64 = 2;
+const WRITERS: u64 = 8;
+const COLLECTORS: u64 = 4;
 /// How many wheels there are. Of an even one nothing is ever taken away: what an import of it acknowledged must stay.
 const WHEELS: u64 = 24;
 
@@ -104,6 +104,41 @@ impl Stage {
                 _ => drop(self.run(random, node, &["gc", "--grace", "0", "--cache-size", "0"])),
             }
         }
+    }
+}
+
+impl Stage {
+    /// Asks a server for wheels that nobody takes away, as a client does: what it gives is right, or it says that it can't.
+    fn read(&self, random: &mut Random, server: &WcasServer) {
+        while Instant::now() < self.end {
+            let number = random.below(WHEELS / 2) * 2;
+            if let Err(wrong) = ask(server, number, &self.wheels[number as usize]) {
+                self.faults.lock().unwrap().push(wrong);
+            }
+            // Whoever writes needs the processors as well.
+            thread::sleep(Duration::from_millis(random.below(60)));
+        }
+    }
+}
+
+/// Fetches a wheel as clients do. Returns whether it is there; an answer that is wrong is an error.
+fn ask(server: &WcasServer, number: u64, wheel: &Path) -> Result<bool, String> {
+    let path = format!("/shared/simple/w{number}/");
+    let page = server.get(&path);
+    let text = match page.status {
+        200 => page.text(),
+        404 | 503 => return Ok(false),
+        _ => return Err(format!("{path}: {page}")),
+    };
+    let Some(link) = text.split("href=\"").nth(1).and_then(|rest| rest.split(['#', '"']).next()) else {
+        return Ok(false);
+    };
+    let link = url::Url::parse(&server.url(&path)).unwrap().join(link).unwrap();
+    let file = server.get(link.path());
+    match file.status {
+        200 if file.body == fs::read(wheel).unwrap() => Ok(true),
+        404 | 503 => Ok(false),
+        _ => Err(format!("{link}: {file}")),
     }
 }
 
@@ -207,6 +242,8 @@ fn stress(team: Team, weed: Option<&Weed>, trouble: impl FnOnce(&mut Random, Ins
     let wheels = wheels("w", WHEELS as usize).iter().map(|wheel| wheel.write_to(&all)).collect();
     let (acknowledged, faults, ends) = Default::default();
     let stage = Stage { team, wheels, end, acknowledged, faults, ends, share_fails: weed.is_some() };
+    stage.team.nodes[0].ok(["collection", "create", "shared"]);
+    let servers: Vec<WcasServer> = stage.team.nodes.iter().map(|node| WcasServer::start(node, &[])).collect();
     thread::scope(|scope| {
         let stage = &stage;
         for writer in 0..WRITERS {
@@ -214,6 +251,9 @@ fn stress(team: Team, weed: Option<&Weed>, trouble: impl FnOnce(&mut Random, Ins
         }
         for collector in 0..COLLECTORS {
             scope.spawn(move || stage.collect(&mut Random(seed ^ (100 + collector))));
+        }
+        for (number, server) in servers.iter().enumerate() {
+            scope.spawn(move || stage.read(&mut Random(seed ^ (200 + number as u64)), server));
         }
         scope.spawn(move || trouble(&mut Random(seed ^ 1000), end));
     });
@@ -223,6 +263,14 @@ fn stress(team: Team, weed: Option<&Weed>, trouble: impl FnOnce(&mut Random, Ins
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     let acknowledged = acknowledged.into_inner().unwrap();
     assert!(acknowledged.len() > 3, "next to nothing was done: {acknowledged:?}");
+    for server in servers {
+        for number in &acknowledged {
+            until("each server has what was acknowledged", || {
+                ask(&server, *number, &wheels[*number as usize]).unwrap_or_else(|wrong| panic!("{wrong}"))
+            });
+        }
+        server.stop();
+    }
     for node in &team.nodes {
         node.ok(["gc", "--grace", "0"]);
     }

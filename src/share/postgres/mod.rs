@@ -246,7 +246,10 @@ impl Postgres {
             (row.get(0), kept)
         });
         let mut kept = kept.peekable();
-        state.before = kept.next_if(|(found, _)| *found < number);
+        let before = kept.next_if(|(found, _)| *found < number);
+        if before.is_some() {
+            state.before = before;
+        }
         // A hole would be somebody's hand in the table.
         let expected = number..;
         state.ahead =
@@ -321,9 +324,7 @@ impl Postgres {
         }
         let mut state = self.state();
         state.ahead.clear();
-        self.ask(&mut state, "wait for", |session| {
-            session.begin_turn(TAKE_TURN, &[(&share, Type::TEXT)])
-        })
+        self.ask(&mut state, "wait for", |session| session.begin_turn(TAKE_TURN, &[(&share, Type::TEXT)]))
     }
 
     /// Ends the turn, if this writer has it.
