@@ -171,8 +171,7 @@ pub fn deliver(
         let mut has_moved = false;
         // One of each webhook in turn: one that has much to hear, slowly, holds up no other for long.
         for row in due {
-            let context = Context { now: clock(), ..*context };
-            match deliver_one(store, &context, &row, &claim, base_url)? {
+            match deliver_one(store, (context, clock), &row, &claim, base_url)? {
                 Some(DeliveryState::Delivered) => report.delivered += 1,
                 Some(DeliveryState::Skipped) => report.skipped += 1,
                 Some(_) => report.failed.extend(store.manifest.delivery(row.id)?.map(DeliveryReport::from)),
@@ -189,11 +188,12 @@ pub fn deliver(
 /// Sends one; `None`: somebody else does.
 fn deliver_one(
     store: &Store,
-    context: &Context<'_>,
+    (context, clock): (&Context<'_>, &dyn Fn() -> i64),
     row: &DeliveryRow,
     claim: &str,
     base_url: Option<&str>,
 ) -> Result<Option<DeliveryState>> {
+    let context = &Context { now: clock(), ..*context };
     let now = context.now;
     let claimed = store.manifest.write().map_err(Error::from).and_then(|transaction| {
         let is_ours = transaction.claim_delivery(row.id, claim, now, now.saturating_add(CLAIM_SECONDS))?;
@@ -215,6 +215,8 @@ fn deliver_one(
         return Ok(Some(DeliveryState::Skipped));
     };
     let sent = send(context, &hook, ("revision", &number), body);
+    // It took its time.
+    let now = clock();
     let told = judge(row, &sent, now);
     note(store, |transaction| {
         let is_ours = transaction.set_delivery_told(row.id, claim, &told)?;
@@ -255,7 +257,7 @@ fn wait(number: i64, failures: u32) -> i64 {
     let wait = 1_i64.checked_shl(failures.min(12)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
     let digest = Sha256::of(format!("{number} {failures}").as_bytes());
     let [a, b, ..] = *digest.as_bytes();
-    let dice = i64::from(u16::from_be_bytes([a, b])) % (wait / 2 + 1);
+    let dice = i64::from(u16::from_be_bytes([a, b])) % (wait / 4 * 2 + 1);
     (wait - wait / 4 + dice).min(LONGEST_WAIT)
 }
 
