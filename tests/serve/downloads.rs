@@ -25,7 +25,12 @@ fn what_is_given_is_counted_by_file_and_kept() {
     let page = "/cuda/projects/demo/demo-1.0-py3-none-any.whl/";
     server.stop();
     assert_eq!(env.json(["show", "demo"])["distributions"][0]["downloads"], 4);
-    assert!(env.ok(["show", "demo"]).stdout.lines().any(|line| line.starts_with("downloads") && line.ends_with(" 4")));
+    assert!(
+        env.ok(["show", "demo"])
+            .stdout
+            .lines()
+            .any(|line| line.trim().starts_with("downloads ") && line.ends_with(" 4"))
+    );
     let listed = env.json(["list", "--sort", "downloads", "--reverse"]);
     let counts = listed["distributions"].as_array().unwrap().iter();
     let counts: Vec<_> =

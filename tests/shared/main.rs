@@ -31,6 +31,7 @@ mod stress;
 mod verify;
 mod versions;
 mod web;
+mod webhooks;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -167,7 +167,8 @@ pub fn deliver(
     let mut report = DeliverReport::default();
     let claim = format!("{}:{}", crate::fs::host_name(), std::process::id());
     loop {
-        let due = store.manifest.read()?.due_deliveries(clock())?;
+        let now = clock();
+        let due = store.manifest.read()?.due_deliveries(now, now.saturating_add(LONGEST_WAIT))?;
         let mut has_moved = false;
         // One of each webhook in turn: one that has much to hear, slowly, holds up no other for long.
         for row in due {
@@ -196,7 +197,8 @@ fn deliver_one(
     let context = &Context { now: clock(), ..*context };
     let now = context.now;
     let claimed = store.manifest.write().map_err(Error::from).and_then(|transaction| {
-        let is_ours = transaction.claim_delivery(row.id, claim, now, now.saturating_add(CLAIM_SECONDS))?;
+        let [until, latest] = [CLAIM_SECONDS, LONGEST_WAIT].map(|seconds| now.saturating_add(seconds));
+        let is_ours = transaction.claim_delivery(row.id, claim, now, until, latest)?;
         transaction.commit()?;
         Ok(is_ours)
     });
