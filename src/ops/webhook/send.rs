@@ -232,7 +232,6 @@ fn deliver_one(
 }
 
 /// Returns the webhook and what it is to be told, if anything; `None`: the webhook was removed meanwhile.
-#[expect(clippy::type_complexity, reason = "a pair with an option in it, used once")]
 fn prepared(store: &Store, row: &DeliveryRow, base_url: Option<&str>) -> Result<Option<(WebhookRow, Option<Vec<u8>>)>> {
     let rows = store.manifest.read()?;
     let Some(hook) = rows.webhook(row.webhook)? else { return Ok(None) };
