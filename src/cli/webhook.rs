@@ -155,8 +155,8 @@ pub(super) fn run(app: &App, args: Args) -> Result<End> {
             let settings = WebhookSettings { secret_file, events: events.into_iter().map(Event::name).collect() };
             let (report, is_new) = webhook::add_webhook(&app.open()?, &collection, &url, &settings)?;
             app.done("webhook-add", &report, |out| {
-                let does = if is_new { "is told" } else { "was there already; it is told now" };
-                writeln!(out, "{} {does}: {}", report.url, told(&report))
+                let does = if is_new { "is told" } else { "was there already: now it is told" };
+                writeln!(out, "{} {does} of {}", report.url, told(&report))
             })?;
             if report.secret_file.is_none() {
                 app.note("nothing shows the receiver that it is told by this store: --secret-file lets it be signed");
@@ -237,18 +237,22 @@ fn absolute(path: PathBuf) -> Result<String> {
 
 fn row(report: &WebhookReport) -> [String; 6] {
     let last = report.delivered_at.map_or_else(|| "-".to_owned(), print::time);
-    let told = if report.is_gone { "nothing: it is gone (410)".to_owned() } else { events(report) };
+    let told = if report.is_gone { "nothing: it is gone (410)".to_owned() } else { events(report) + signed(report) };
     let (waiting, failed) = (report.waiting.to_string(), report.failed.to_string());
     [report.url.clone(), report.collection.to_string(), told, waiting, failed, last]
 }
 
 fn events(report: &WebhookReport) -> String {
-    let events = if report.events.is_empty() { "all changes".to_owned() } else { report.events.join(", ") };
-    if report.secret_file.is_some() { format!("{events}, signed") } else { events }
+    if report.events.is_empty() { "all changes".to_owned() } else { report.events.join(", ") }
+}
+
+fn signed(report: &WebhookReport) -> &'static str {
+    if report.secret_file.is_some() { ", signed" } else { "" }
 }
 
 fn told(report: &WebhookReport) -> String {
-    format!("{} of {}", events(report), report.collection)
+    let changes = if report.events.is_empty() { "all changes".to_owned() } else { format!("files {}", events(report)) };
+    format!("{changes} in {}{}", report.collection, signed(report))
 }
 
 fn delivery(report: &DeliveryReport) -> [String; 8] {

@@ -125,14 +125,15 @@ impl DeliveryRow {
 }
 
 impl Rows {
-    /// Returns of each webhook what is to be sent first, where that is due and nobody else sends it.
-    pub fn due_deliveries(&self, now: i64) -> Result<Vec<DeliveryRow>> {
+    /// Returns of each webhook what is to be sent first, where that is due and nobody else sends it. Times after `latest` were never
+    /// meant: they are of a clock that was ahead.
+    pub fn due_deliveries(&self, now: i64, latest: i64) -> Result<Vec<DeliveryRow>> {
         let sql = select_deliveries!(
-            "WHERE w.is_gone = 0 AND d.next_at <= ?1 AND d.claimed_until <= ?1
+            "WHERE w.is_gone = 0 AND d.next_at NOT BETWEEN ?1 + 1 AND ?2 AND d.claimed_until NOT BETWEEN ?1 + 1 AND ?2
                AND d.id = (SELECT min(id) FROM delivery WHERE webhook_id = w.id AND state = 'waiting') ORDER BY d.id"
         );
         let mut statement = self.conn.prepare_cached(sql)?;
-        let rows = statement.query_map([now], DeliveryRow::from_row)?;
+        let rows = statement.query_map((now, latest), DeliveryRow::from_row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -155,11 +156,12 @@ impl Rows {
 }
 
 impl Transaction<'_> {
-    /// Takes it on to send a delivery, for a time. Returns false where it waits no more, or somebody else sends it.
-    pub fn claim_delivery(&self, id: DeliveryId, claim: &str, now: i64, until: i64) -> Result<bool> {
-        let sql = "UPDATE delivery SET claim = ?2, claimed_until = ?4
-                   WHERE id = ?1 AND state = 'waiting' AND claimed_until <= ?3 AND next_at <= ?3";
-        Ok(self.conn.prepare_cached(sql)?.execute((id, claim, now, until))? == 1)
+    /// Takes it on to send a delivery, for a time. Returns false where it waits no more, or somebody else sends it. `latest` is as in
+    /// [`Rows::due_deliveries`].
+    pub fn claim_delivery(&self, id: DeliveryId, claim: &str, now: i64, until: i64, latest: i64) -> Result<bool> {
+        let sql = "UPDATE delivery SET claim = ?2, claimed_until = ?4 WHERE id = ?1 AND state = 'waiting'
+                   AND claimed_until NOT BETWEEN ?3 + 1 AND ?5 AND next_at NOT BETWEEN ?3 + 1 AND ?5";
+        Ok(self.conn.prepare_cached(sql)?.execute((id, claim, now, until, latest))? == 1)
     }
 
     /// Records how a try went. Returns false where somebody else has it meanwhile, whose word counts.
@@ -233,18 +235,21 @@ mod tests {
         }
         let waiting = transaction.deliveries(&DeliveryFilter::default(), 9).unwrap();
         assert_eq!(waiting.iter().map(|row| row.revision).collect::<Vec<_>>(), [Some(2), Some(1)]);
-        let due = |now| transaction.due_deliveries(now).unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>();
+        let due = |now| {
+            transaction.due_deliveries(now, now + 1000).unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
+        };
         let (second, first) = (waiting[0].id, waiting[1].id);
         assert_eq!(due(10), [first], "one of each webhook, the oldest");
-        assert!(transaction.claim_delivery(first, "a", 10, 40).unwrap());
-        assert!(!transaction.claim_delivery(first, "b", 39, 70).unwrap(), "another has it");
+        assert!(transaction.claim_delivery(first, "a", 10, 40, 1000).unwrap());
+        assert!(!transaction.claim_delivery(first, "b", 39, 70, 1000).unwrap(), "another has it");
         assert!(due(39).is_empty());
-        assert!(transaction.claim_delivery(first, "b", 40, 70).unwrap(), "whoever had it is late");
+        assert!(transaction.claim_delivery(first, "b", 40, 70, 1000).unwrap(), "whoever had it is late");
         assert!(!transaction.set_delivery_told(first, "a", &told(DeliveryState::Delivered, 0)).unwrap());
         assert!(transaction.set_delivery_told(first, "b", &told(DeliveryState::Waiting, 60)).unwrap());
         assert!(due(59).is_empty(), "the second waits for the first");
+        assert_eq!(transaction.due_deliveries(10, 59).unwrap().len(), 1, "a clock was ahead");
         assert_eq!(due(60), [first]);
-        transaction.claim_delivery(first, "b", 60, 90).unwrap();
+        transaction.claim_delivery(first, "b", 60, 90, 1000).unwrap();
         assert!(transaction.set_delivery_told(first, "b", &told(DeliveryState::Failed, 0)).unwrap());
         assert_eq!(due(60), [second]);
         let counts = transaction.webhook_counts(hook.id).unwrap();

@@ -7,11 +7,11 @@ use super::Client;
 use super::failure::{Failure, NO_ANSWER, PublicUrl, innermost};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 /// So much of an answer is read: it is a line for people.
-const MAX_ANSWER_BYTES: u64 = 1024;
+const MAX_ANSWER_BYTES: usize = 1024;
 
 /// What a receiver said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,16 +42,23 @@ impl Client {
             all.insert(HeaderName::from_static(name), value);
         }
         let request = self.http.post(url.clone()).headers(all).timeout(limit).body(body);
-        let response = request.send().map_err(|error| {
+        let begin = Instant::now();
+        let mut response = request.send().map_err(|error| {
             if error.is_timeout() {
                 return Failure::TimedOut { place: place(), what: NO_ANSWER, limit };
             }
             Failure::Unreachable { place: place(), why: innermost(&error.without_url()) }
         })?;
         let status = response.status().as_u16();
-        let mut bytes = Vec::new();
-        // One that breaks off still has its status.
-        let _ = response.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes);
+        let (mut bytes, mut part) = (Vec::new(), [0; MAX_ANSWER_BYTES]);
+        // One that breaks off, or comes byte by byte, still has its status.
+        while bytes.len() < MAX_ANSWER_BYTES && begin.elapsed() < limit {
+            match response.read(&mut part) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => bytes.extend_from_slice(&part[..count]),
+            }
+        }
+        bytes.truncate(MAX_ANSWER_BYTES);
         Ok(PostAnswer { status, text: String::from_utf8_lossy(&bytes).trim().to_owned() })
     }
 }

@@ -15,8 +15,10 @@ use std::time::Duration;
 
 /// So often it is looked for what is due.
 const LOOK: Duration = Duration::from_secs(1);
-/// So long nothing is done after the store could not be used.
+/// So long nothing is done after the store could not be used; twice as long after each further time.
 const PAUSE: Duration = Duration::from_secs(1);
+/// And no longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Sends until it is dropped.
 #[derive(Debug)]
@@ -28,16 +30,20 @@ impl Webhooks {
     pub fn start(server: Arc<Server>, base_url: Option<String>, complain: Complain) -> Self {
         let (end, ended) = mpsc::channel();
         thread::spawn(move || {
-            let mut store = None;
+            let (mut store, mut pause) = (None, PAUSE);
             // Nothing is ever said: the channel's end is the word.
             while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                 match send(&server, &mut store, base_url.as_deref()) {
-                    Ok(report) => tell(&report, complain),
+                    Ok(report) => {
+                        pause = PAUSE;
+                        tell(&report, complain);
+                    }
                     Err(error) => {
                         complain(&format!("webhooks: {}", crate::words::reason(&error)));
                         // A handle that failed is not used again.
                         store = None;
-                        thread::sleep(PAUSE);
+                        thread::sleep(pause);
+                        pause = (pause * 2).min(LONGEST_PAUSE);
                     }
                 }
             }

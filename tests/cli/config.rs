@@ -329,7 +329,7 @@ fn a_bad_file_changes_nothing_and_is_told_with_its_line() {
     assert_output!(apply(&env, "[collections.cuda]\nkeep-build = 3\n", &[]), @r"
     exit 2
     --- stderr
-    wcas: standard input, line 2: unknown field `keep-build`, expected one of `fallbacks`, `keep-builds`, `keep-versions`, `unused-for`, `max-bytes`, `accelerators`, `guard`, `strict`, `hide-variants`, `reuse-filenames`, `cache`, `open`, `reserve`, `blocks`, `projects`
+    wcas: standard input, line 2: unknown field `keep-build`, expected one of `fallbacks`, `keep-builds`, `keep-versions`, `unused-for`, `max-bytes`, `accelerators`, `guard`, `strict`, `hide-variants`, `reuse-filenames`, `cache`, `open`, `reserve`, `blocks`, `webhooks`, `projects`
     ");
     assert_output!(apply(&env, "[collections.new]\n[overrides]\ntorch = 'cuuda'\n", &[]), @r"
     exit 2

@@ -18,6 +18,7 @@ mod cache;
 mod chains;
 mod clients;
 mod discretion;
+mod downloads;
 mod files;
 mod issuer;
 mod load;

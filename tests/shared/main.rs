@@ -33,6 +33,7 @@ mod stress;
 mod verify;
 mod versions;
 mod web;
+mod webhooks;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -123,7 +123,8 @@ mod tests {
                     assert!(now.iter().any(|now| is_same(&now)), "step {} changes {table}.{}", step + 1, column.name);
                 }
             }
-            let text = STEPS[usize::try_from(step).unwrap()];
+            // What a key says of its parent changes no row.
+            let text = STEPS[usize::try_from(step).unwrap()].replace("ON DELETE ", "");
             for word in ["UPDATE ", "DELETE ", "DROP ", "RENAME "] {
                 assert!(!text.contains(word), "step {}: nodes take it at different times: {word}", step + 1);
             }

@@ -167,12 +167,12 @@ pub fn deliver(
     let mut report = DeliverReport::default();
     let claim = format!("{}:{}", crate::fs::host_name(), std::process::id());
     loop {
-        let due = store.manifest.read()?.due_deliveries(clock())?;
+        let now = clock();
+        let due = store.manifest.read()?.due_deliveries(now, now.saturating_add(LONGEST_WAIT))?;
         let mut has_moved = false;
         // One of each webhook in turn: one that has much to hear, slowly, holds up no other for long.
         for row in due {
-            let context = Context { now: clock(), ..*context };
-            match deliver_one(store, &context, &row, &claim, base_url)? {
+            match deliver_one(store, (context, clock), &row, &claim, base_url)? {
                 Some(DeliveryState::Delivered) => report.delivered += 1,
                 Some(DeliveryState::Skipped) => report.skipped += 1,
                 Some(_) => report.failed.extend(store.manifest.delivery(row.id)?.map(DeliveryReport::from)),
@@ -189,14 +189,16 @@ pub fn deliver(
 /// Sends one; `None`: somebody else does.
 fn deliver_one(
     store: &Store,
-    context: &Context<'_>,
+    (context, clock): (&Context<'_>, &dyn Fn() -> i64),
     row: &DeliveryRow,
     claim: &str,
     base_url: Option<&str>,
 ) -> Result<Option<DeliveryState>> {
+    let context = &Context { now: clock(), ..*context };
     let now = context.now;
     let claimed = store.manifest.write().map_err(Error::from).and_then(|transaction| {
-        let is_ours = transaction.claim_delivery(row.id, claim, now, now.saturating_add(CLAIM_SECONDS))?;
+        let [until, latest] = [CLAIM_SECONDS, LONGEST_WAIT].map(|seconds| now.saturating_add(seconds));
+        let is_ours = transaction.claim_delivery(row.id, claim, now, until, latest)?;
         transaction.commit()?;
         Ok(is_ours)
     });
@@ -215,6 +217,8 @@ fn deliver_one(
         return Ok(Some(DeliveryState::Skipped));
     };
     let sent = send(context, &hook, ("revision", &number), body);
+    // It took its time.
+    let now = clock();
     let told = judge(row, &sent, now);
     note(store, |transaction| {
         let is_ours = transaction.set_delivery_told(row.id, claim, &told)?;
@@ -228,7 +232,6 @@ fn deliver_one(
 }
 
 /// Returns the webhook and what it is to be told, if anything; `None`: the webhook was removed meanwhile.
-#[expect(clippy::type_complexity, reason = "a pair with an option in it, used once")]
 fn prepared(store: &Store, row: &DeliveryRow, base_url: Option<&str>) -> Result<Option<(WebhookRow, Option<Vec<u8>>)>> {
     let rows = store.manifest.read()?;
     let Some(hook) = rows.webhook(row.webhook)? else { return Ok(None) };
@@ -255,7 +258,7 @@ fn wait(number: i64, failures: u32) -> i64 {
     let wait = 1_i64.checked_shl(failures.min(12)).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
     let digest = Sha256::of(format!("{number} {failures}").as_bytes());
     let [a, b, ..] = *digest.as_bytes();
-    let dice = i64::from(u16::from_be_bytes([a, b])) % (wait / 2 + 1);
+    let dice = i64::from(u16::from_be_bytes([a, b])) % (wait / 4 * 2 + 1);
     (wait - wait / 4 + dice).min(LONGEST_WAIT)
 }
 
