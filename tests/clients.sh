@@ -5,7 +5,7 @@
 #
 # The other clients, each in an environment of its own since they want different versions of the same packages, are folders of
 # target/clients.d (or of $WCAS_TEST_CLIENTS): twine, poetry, simple (pypi-simple), fromager, fromager-098, maturin, mypy, lint
-# (shellcheck, PyYAML), pip-22, pip-24.
+# (shellcheck, PyYAML), pip-22, pip-24; and axe, with axe-core.
 #
 # All is made once, and anew when the pins below change. Exits 1 when pip and uv cannot be had; says so when another cannot.
 set -euo pipefail
@@ -80,4 +80,18 @@ other maturin "(3, 10)" "(3, 99)" maturin==1.16.0
 # pip 22 needs what Python 3.12 took away.
 other pip-22 "(3, 7)" "(3, 11)" pip==22.3.1 packaging==21.3
 other pip-24 "(3, 8)" "(3, 13)" pip==24.0 packaging==24.0
+# What the pages for people are looked at with, in Chromium: the one file, known by its digest.
+axe="$others/axe"
+if [ "$(cat "$axe/pins" 2>/dev/null)" != "axe-core@4.14.1" ]; then
+    rm -rf "$axe"
+    mkdir -p "$axe"
+    if (cd "$axe" && npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz --strip-components=1 package/axe.min.js &&
+        sha256sum --check --quiet - <<<"29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c  axe.min.js") >&2; then
+        rm "$axe/axe-core-4.14.1.tgz"
+        echo "axe-core@4.14.1" >"$axe/pins"
+    else
+        rm -rf "$axe"
+        echo "axe-core can't be had: it is NOT looked at pages with" >&2
+    fi
+fi
 echo "$python"

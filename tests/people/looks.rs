@@ -20,13 +20,13 @@ const FLAGS: [&str; 11] = [
 ];
 const WIDTHS: [u32; 2] = [1280, 320];
 
-fn browser() -> Option<PathBuf> {
+pub(crate) fn browser() -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome"];
     std::env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.is_file())
 }
 
-fn run(browser: &Path, profile: &Path, args: &[String]) -> String {
+pub(crate) fn run(browser: &Path, profile: &Path, args: &[String]) -> String {
     let mut command = Command::new(browser);
     command.args(FLAGS).arg(format!("--user-data-dir={}", profile.display())).args(args);
     let output = command.stderr(Stdio::null()).output().unwrap();
@@ -35,7 +35,7 @@ fn run(browser: &Path, profile: &Path, args: &[String]) -> String {
 }
 
 /// Returns a page as one file, with its style sheet inside, in light or dark.
-fn whole(html: &str, style: &str, is_dark: bool) -> String {
+pub(crate) fn whole(html: &str, style: &str, is_dark: bool) -> String {
     let query = if is_dark { "@media all" } else { "@media not all" };
     let style = style.replace("@media (prefers-color-scheme: dark)", query);
     let scheme = if is_dark { "dark" } else { "light" };
@@ -43,6 +43,11 @@ fn whole(html: &str, style: &str, is_dark: bool) -> String {
     let end = start + html[start..].find('>').unwrap() + 1;
     let html = format!("{}<style>{style} :root {{ color-scheme: {scheme} }}</style>{}", &html[..start], &html[end..]);
     html.replace("content=\"light dark\"", &format!("content=\"{scheme}\""))
+}
+
+/// Returns the style sheet.
+pub(crate) fn style() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/people/style.css")).unwrap()
 }
 
 /// Puts a page into a frame of a width: browsers have a least width, frames have none.
@@ -58,7 +63,7 @@ fn framed(html: &str, width: u32, height: u32) -> String {
     )
 }
 
-fn attribute<'a>(dom: &'a str, name: &str) -> &'a str {
+pub(crate) fn attribute<'a>(dom: &'a str, name: &str) -> &'a str {
     let (_, rest) = dom.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("no {name} in {dom}"));
     rest.split('"').next().unwrap()
 }
@@ -73,7 +78,7 @@ fn no_page_is_wider_than_its_window_and_all_are_pictured() {
     let site = Site::full();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("screenshots");
     fs::create_dir_all(&folder).unwrap();
-    let style = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/people/style.css")).unwrap();
+    let style = style();
     let pages = [
         ("home", "/"),
         ("collection", "/cuda/"),

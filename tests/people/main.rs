@@ -6,6 +6,7 @@
 mod support;
 
 mod acts;
+mod axe;
 mod files;
 mod found;
 mod looks;

@@ -44,7 +44,7 @@ fn count(tags: &[Tag], name: &str) -> usize {
     tags.iter().filter(|(own, _)| own == name).count()
 }
 
-fn paths() -> [&'static str; 24] {
+pub(crate) fn paths() -> [&'static str; 24] {
     [
         "/",
         "/cuda/",

@@ -290,7 +290,10 @@ fn revisions(
                         td { @if is_whole(revision.number) && is_whole(revision.number - 1) { (difference(view, revision.number)) } }
                         // Names of tokens, people and machines.
                         @if is_all { td.wrap { (revision.who) } }
-                        @if let Some(desk) = desk { td { (desk.to_history("../", &view.name, &Line::of(revision, is_whole(revision.number)))) } }
+                        @if let Some(desk) = desk {
+                            @let is_old = about.own.as_ref().is_some_and(|own| own.revision != revision.number);
+                            td.acts { (desk.to_history("../", &view.name, &Line::of(revision, is_old && is_whole(revision.number)))) }
+                        }
                     }
                 }
             }

@@ -87,7 +87,7 @@ fn acts(desk: &Desk, view: &ViewName, entry: &Entry) -> Markup {
     let mark = if entry.yanked.is_some() { Verb::Unyank } else { Verb::Yank };
     let verbs = [mark, Verb::Block, Verb::Pin, Verb::Promote];
     html! {
-        @if view.at.is_none() { (desk.to_files("../../../../", &entry.collection, &entry.project, &entry.filename, &verbs)) }
+        @if view.at.is_none() { (desk.to_files(("../../../../", view), &entry.collection, &entry.project, &entry.filename, &verbs)) }
     }
 }
 

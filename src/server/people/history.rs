@@ -100,7 +100,7 @@ fn row(change: &Change, may: &Readable, desk: Option<&Desk>, now: i64) -> Markup
             td.n { (size(revision.removed, change.removed_bytes)) }
             td { (difference("../../", change)) }
             @if *may == Readable::All { td.wrap { (revision.who) } }
-            @if let Some(desk) = desk { td { (desk.to_history("../../", name, &Line::of(revision, change.is_whole))) } }
+            @if let Some(desk) = desk { td.acts { (desk.to_history("../../", name, &Line::of(revision, change.is_whole))) } }
         }
     }
 }

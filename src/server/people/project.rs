@@ -88,7 +88,7 @@ pub(super) fn page(
         @for (place, (version, files)) in versions.iter().take(shown).enumerate() {
             section aria-labelledby={ "v" (place) } {
                 h2 id={ "v" (place) } { (version) }
-                (acts(&desk, view, project, version))
+                (acts(&desk, view, project, (version, files.as_slice())))
                 @for held in files {
                     @let sight = FileSight { view, held, history: histories.get(held.filename()), discretion: &discretion, now, root: "../../../" };
                     (card(&store, &sight)?)
@@ -106,11 +106,20 @@ pub(super) fn page(
     Ok(Ok((Page { title, root: root(request.uri().path()), trail, main }, listing.notes)))
 }
 
-/// Leads to what may be done to a version, in the collection whose page this is.
-fn acts(desk: &Desk, view: &ViewName, project: &ProjectName, version: &Version) -> Markup {
-    let spec = format!("{project}=={version}");
+/// Leads to what may be done to a version, in each collection that its files are of.
+fn acts(desk: &Desk, view: &ViewName, project: &ProjectName, (version, files): (&Version, &[&ViewFile])) -> Markup {
+    // `==2.5.1` would take 2.5.1+cu121, too.
+    let equals = if version.is_local() { "==" } else { "===" };
+    let spec = format!("{project}{equals}{version}");
+    let of = |held: &&ViewFile| match held {
+        ViewFile::Local(entry) => Some(entry.collection.clone()),
+        ViewFile::Remote(_) => None,
+    };
+    let places: BTreeSet<_> = files.iter().filter_map(of).collect();
     html! {
-        @if view.at.is_none() { (desk.to_files("../../../", &view.name, project, &spec, &[Verb::Yank, Verb::Block, Verb::Promote])) }
+        @for place in places.iter().filter(|_| view.at.is_none()) {
+            (desk.to_files(("../../../", view), place, project, &spec, &[Verb::Yank, Verb::Block, Verb::Promote]))
+        }
     }
 }
 

@@ -297,7 +297,7 @@ fn shown(asked: &SearchQuery, found: &Found) -> Markup {
             (scrolling("found-files", "Files", table_of_files(&found.files)))
         }
         @if asked.page > 0 || !is_last {
-            nav.pager aria-label="Pages" {
+            nav.pager aria-label="Pages of what was found" {
                 @if asked.page > 0 { a href={ "./" (asked.at(asked.page - 1)) } { "Previous page" } }
                 span.quiet { "Page " (asked.page + 1) }
                 @if !is_last { a href={ "./" (asked.at(asked.page + 1)) } { "Next page" } }

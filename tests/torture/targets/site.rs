@@ -61,6 +61,7 @@ fn serve(store: PathBuf, anonymous: Anonymous) -> Arc<Server> {
         max_upload_bytes: 1 << 20,
         redirect: None,
         takes_direct: false,
+        has_actions: false,
         clock: Arc::new(|| NOW),
         random: || Ok([7; 32]),
         actor: Actor::default(),

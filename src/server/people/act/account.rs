@@ -89,7 +89,7 @@ fn asked(request: &Request, why: Option<&str>) -> Markup {
     let peer = request.body();
     html! {
         h1 { "Sign in" }
-        p.lead { "For who changes collections by these pages: yank, block, pin, promote, roll back, undo. Reading needs no session." }
+        p.lead { "For who changes collections by these pages: yank, block, pin, promote, roll back, undo." }
         @if let Some(why) = why { p.note #why role="alert" { "Not signed in: " (why) "." } }
         @if !peer.is_secure && !peer.address.is_loopback() {
             p.note { b { "Nothing encrypts the way to this server." } " Whoever is on it reads the token, and can act with it." }

@@ -4,6 +4,7 @@ use super::deed::is_for;
 use crate::error::Result;
 use crate::manifest::{RevisionRow, TokenRow};
 use crate::name::{CollectionName, ProjectName};
+use crate::server::endpoint::ViewName;
 use crate::server::verb::Verb;
 use crate::server::{Request, Server, access};
 use maud::{Markup, html};
@@ -53,7 +54,7 @@ impl Desk {
     /// Leads to what may be done to one file, or to a version of a project.
     pub(in crate::server::people) fn to_files(
         &self,
-        root: &str,
+        (root, view): (&str, &ViewName),
         at: &CollectionName,
         project: &ProjectName,
         spec: &str,
@@ -64,6 +65,7 @@ impl Desk {
         }
         html! {
             p.pager {
+                @if view.name != *at { span.quiet { "In " (at) } }
                 @for verb in verbs {
                     a href=(href(root, at, *verb, &[("spec", spec)])) { (name(*verb)) span.hidden { " " (spec) } }
                 }

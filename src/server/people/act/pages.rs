@@ -174,12 +174,16 @@ pub(super) fn done(request: &Request, at: &CollectionName, deed: &Deed, done: &D
         p.lead { (title) "." }
         (told(done, true))
         p {
-            a href="../../" { (at) } " is at revision " (revision) ". The "
-            a href={ (root(request.uri().path())) "_/history/" } { "history" } " tells of it, and the log of the store names your token."
+            a href="../../" { (at) } " is at revision " (revision) ". "
+            // A pin is no change of what a collection has.
+            @if !matches!(deed, Deed::Pin(..)) {
+                "The " a href={ (root(request.uri().path())) "_/history/" } { "history" } " tells of it. "
+            }
+            "The store's log names your token."
         }
         @match deed {
-            Deed::Block(spec, _) => p.quiet { code { "wcas unblock '" (spec) "' --collection " (at) } " lets it be as it was." },
-            Deed::Pin(spec, ..) => p.quiet { code { "wcas unpin '" (spec) "' --owner NAME" } " takes it off; the owner is the name of your token." },
+            Deed::Block(spec, _) => p.quiet { code { "wcas unblock '" (spec) "' --collection " (at) } " takes the block away." },
+            Deed::Pin(spec, ..) => p.quiet { code { "wcas unpin '" (spec) "' --owner NAME" } " takes the pin off; its owner has the name of your token." },
             _ => {}
         }
     };
