@@ -195,7 +195,9 @@ fn sight(
     app.report("why", &report, |out| {
         let row = |file: &SeenFile| [file.collection.to_string(), file.filename.clone(), fate(&file.fate)];
         let rows: Vec<_> = report.files.iter().map(row).collect();
-        print::table(out, [text("COLLECTION"), text("FILENAME"), text("FATE")], &rows)?;
+        if !rows.is_empty() {
+            print::table(out, [text("COLLECTION"), text("FILENAME"), text("FATE")], &rows)?;
+        }
         for remote in &report.remotes {
             let when = remote.fetched_at.map(|at| format!(", page of {}", print::time(at))).unwrap_or_default();
             writeln!(out, "remote {} of {}: {}{when}", remote.remote, remote.collection, remote.state)?;

@@ -130,7 +130,7 @@ pub fn undo(store: &Store, context: &Context<'_>, number: Option<i64>) -> Result
     let transaction = store.manifest.write()?;
     let id = match number {
         Some(number) => OperationId::from_number(number),
-        None => transaction.last_operation(KINDS)?.ok_or_else(|| Error::NoSuch("operation to undo".to_owned()))?,
+        None => transaction.last_operation(KINDS)?.ok_or_else(|| Error::NoSuch("operation to undo: without a number it is the last `invalidate`; `wcas collection log` tells the numbers of others".to_owned()))?,
     };
     let (kind, what, is_undone) =
         transaction.operation(id)?.ok_or_else(|| Error::NoSuch(format!("operation {}", id.number())))?;

@@ -291,7 +291,7 @@ fn undo_brings_back_what_was_dropped_last() {
     assert_output!(refused(&env, 4, &["undo"]), @r"
     exit 4
     --- stderr
-    wcas: there is no operation to undo
+    wcas: there is no operation to undo: without a number it is the last `invalidate`; `wcas collection log` tells the numbers of others
     ");
     assert_output!(refused(&env, 4, &["undo", "99"]), @r"
     exit 4

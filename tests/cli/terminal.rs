@@ -157,6 +157,15 @@ fn progress_is_told_to_programs_in_documents_and_to_others_on_terminals_only() {
     assert_eq!((&last["done"], &last["total"], &last["file"]), (&3.into(), &3.into(), &serde_json::Value::Null));
     assert_eq!((&last["bytes"], &last["bytes_total"]), (&bytes.into(), &bytes.into()));
     assert_eq!(env.run(["--progress", "loud", "verify"]).code, 2);
+    // A flat tree has its page besides, which is made, too.
+    for (link, what, total, bytes) in [("copy", "copying", 4, bytes), ("symlink", "linking", 4, 0)] {
+        let to = format!("flat-{link}");
+        let output = env.ok(["--progress", "json", "-q", "view", "--to", &to, "--layout", "flat", "--link", link]);
+        let last: serde_json::Value = serde_json::from_str(output.stderr.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["what"]), (&"end".into(), &what.into()), "{output}");
+        assert_eq!((&last["done"], &last["total"]), (&total.into(), &total.into()), "{output}");
+        assert_eq!((&last["bytes"], &last["bytes_total"]), (&bytes.into(), &bytes.into()), "{output}");
+    }
 }
 
 #[test]

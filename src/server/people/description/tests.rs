@@ -275,6 +275,7 @@ fn links_of_restructured_text_lead_where_its_names_say() {
             "|logo|\n\n.. |logo| image:: https://y.example/l.png\n   :target: https://x.example/\n   :alt: Logo",
             format!("<p>{x}Logo</a></p>"),
         ),
+        ("|a logo|\n\n.. |a logo| image:: https://x.example/\n", format!("<p>{x}a logo</a></p>")),
         (".. image:: https://x.example/", format!("<p>{x}link</a></p>")),
         ("`x <javascript:alert(1)>`_ `y <//x.example>`_ `z`_", "<p>x y z</p>".to_owned()),
         ("loop_\n\n.. _loop: other_\n.. _other: loop_", "<p>loop</p>".to_owned()),

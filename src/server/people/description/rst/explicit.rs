@@ -128,7 +128,7 @@ impl Reader<'_> {
             name if SILENT.contains(&name) => {}
             name if LITERAL.contains(&name) => self.literal(&own.body),
             "image" | "figure" => {
-                let (text, address) = picture(own.argument, own.options.iter().copied());
+                let (text, address) = picture(own.argument, own.options.iter().copied(), None);
                 self.within(Tag::Paragraph, |reader| reader.picture(&text, &address));
                 self.blocks(&own.body, depth + 1);
             }

@@ -6,6 +6,8 @@ use std::collections::{HashMap, VecDeque};
 const CHAIN: usize = 4;
 /// The longest text or address that a name stands for: it may be used again and again.
 const BYTES: usize = 2000;
+/// So many lines are read of what a name stands for.
+const LINES: usize = 20;
 
 /// What a name in bars stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Targets {
             let own = line.trim_start();
             let depth = line.len() - own.len();
             let is_more = |line: &&&str| !line.is_empty() && line.len() - line.trim_start().len() > depth;
-            let more = || lines[at + 1..].iter().take_while(is_more).map(|line| line.trim());
+            let more = || lines[at + 1..].iter().take_while(is_more).take(LINES).map(|line| line.trim());
             let Some(rest) = own.strip_prefix(".. ").map(str::trim_start) else {
                 found.unnamed.extend(own.strip_prefix("__ ").map(|address| address.trim().to_owned()));
                 continue;
@@ -53,7 +55,7 @@ impl Targets {
                     found.names.entry(folded(name)).or_insert(address);
                 }
             } else if let Some((name, rest)) = rest.strip_prefix('|').and_then(|rest| rest.split_once("| ")) {
-                found.substitutes.extend(substitute(rest.trim(), more()).map(|own| (folded(name), own)));
+                found.substitutes.extend(substitute(name, rest.trim(), more()).map(|own| (folded(name), own)));
             }
         }
         found
@@ -110,12 +112,12 @@ fn named(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-fn substitute<'a>(text: &'a str, more: impl Iterator<Item = &'a str>) -> Option<Substitute> {
+fn substitute<'a>(name: &str, text: &'a str, more: impl Iterator<Item = &'a str>) -> Option<Substitute> {
     let (kind, value) = text.split_once("::")?;
     let value = value.trim();
     let (own, bytes) = match kind {
         "image" | "figure" => {
-            let (text, address) = picture(value, more);
+            let (text, address) = picture(value, more, Some(name));
             let bytes = text.len() + address.len();
             (Substitute::Picture { text, address }, bytes)
         }
@@ -129,8 +131,12 @@ fn substitute<'a>(text: &'a str, more: impl Iterator<Item = &'a str>) -> Option<
     (bytes <= BYTES).then_some(own)
 }
 
-/// Returns what a picture shows, in words, and where whoever follows it comes.
-pub(super) fn picture<'a>(source: &str, options: impl Iterator<Item = &'a str>) -> (String, String) {
+/// Returns what a picture shows, in words, and where whoever follows it comes. What says nothing is called by its name, else by its file's.
+pub(super) fn picture<'a>(
+    source: &str,
+    options: impl Iterator<Item = &'a str>,
+    name: Option<&str>,
+) -> (String, String) {
     let (mut text, mut address) = (String::new(), source.to_owned());
     for option in options {
         if let Some(value) = option.strip_prefix(":alt:") {
@@ -141,7 +147,7 @@ pub(super) fn picture<'a>(source: &str, options: impl Iterator<Item = &'a str>) 
     }
     if text.is_empty() {
         let path = source.split(['?', '#']).next().unwrap_or_default();
-        path.rsplit('/').next().unwrap_or_default().clone_into(&mut text);
+        name.or_else(|| path.rsplit('/').next()).unwrap_or_default().clone_into(&mut text);
     }
     (text, address)
 }
