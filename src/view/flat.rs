@@ -28,6 +28,9 @@ const WRITTEN: &str = "written";
 /// So many names in the way are told.
 const TOLD: usize = 5;
 
+/// Does the work on the file at a position, and shows how far it has come.
+pub type Around<'a> = &'a (dyn Fn(usize, &mut dyn FnMut()) + Sync);
+
 /// What is to be done.
 #[derive(Debug, Default)]
 pub struct FlatPlan {
