@@ -12,6 +12,7 @@ use crate::signed::hmac;
 use crate::store::Store;
 use crate::words::reason;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 use url::Url;
@@ -156,7 +157,7 @@ pub fn test(store: &Store, context: &Context<'_>, collection: &CollectionName, u
     Ok(report)
 }
 
-/// Sends all that is due, as long as something is taken, each webhook's in order. `clock` tells the time, since sending takes some.
+/// Sends all that is due, each webhook's in order until one fails. `clock` tells the time, since sending takes some.
 pub fn deliver(
     store: &Store,
     context: &Context<'_>,
@@ -164,18 +165,22 @@ pub fn deliver(
     base_url: Option<&str>,
 ) -> Result<DeliverReport> {
     store.require_writable()?;
-    let mut report = DeliverReport::default();
+    let (mut report, mut failing) = (DeliverReport::default(), HashSet::new());
     let claim = format!("{}:{}", crate::fs::host_name(), std::process::id());
     loop {
         let now = clock();
         let due = store.manifest.read()?.due_deliveries(now, now.saturating_add(LONGEST_WAIT))?;
         let mut has_moved = false;
         // One of each webhook in turn: one that has much to hear, slowly, holds up no other for long.
-        for row in due {
+        // What failed is for a later look.
+        for row in due.into_iter().filter(|row| !failing.contains(&row.webhook)).collect::<Vec<_>>() {
             match deliver_one(store, (context, clock), &row, &claim, base_url)? {
                 Some(DeliveryState::Delivered) => report.delivered += 1,
                 Some(DeliveryState::Skipped) => report.skipped += 1,
-                Some(_) => report.failed.extend(store.manifest.delivery(row.id)?.map(DeliveryReport::from)),
+                Some(_) => {
+                    failing.insert(row.webhook);
+                    report.failed.extend(store.manifest.delivery(row.id)?.map(DeliveryReport::from));
+                }
                 None => continue,
             }
             has_moved = true;
