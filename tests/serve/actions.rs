@@ -68,6 +68,34 @@ fn forms_are_bounded_and_without_the_switch_there_are_none() {
 }
 
 #[test]
+fn a_share_out_of_reach_is_told_and_the_form_holds_until_it_is_back() {
+    if Env::is_of_own_store_only("it makes its own share") {
+        return;
+    }
+    let env = Env::new();
+    let (share, gone) = (env.path("share"), env.path("share-gone"));
+    std::fs::create_dir(&share).unwrap();
+    env.ok(["init", "--share", &format!("file://{}", share.display())]);
+    crate::site::add(&env, "cuda", &[Wheel::new("demo", "1.0")]);
+    let site = Site::of(env, &["--actions"]);
+    let token = site.token(&["--all", "--scope", "admin"]);
+    let heard = post(&site, "/_/sign-in/", &[], &format!("token={token}"));
+    let cookie = [("Cookie", heard.header("set-cookie").split(';').next().unwrap())];
+    let path = "/cuda/actions/yank/";
+    let page = site.server.ask("GET", &format!("{path}?spec=demo"), &cookie).text();
+    let body = format!("proof={}&state={}&spec=demo&reason=x", value(&page, "proof"), value(&page, "state"));
+    std::fs::rename(&share, &gone).unwrap();
+    let heard = post(&site, path, &cookie, &body);
+    assert_eq!(heard.status, 503, "{heard}");
+    assert!(heard.text().contains("The shared store can't be reached"), "{heard}");
+    assert!(!heard.text().contains("share-gone") && !heard.text().contains(share.to_str().unwrap()), "{heard}");
+    std::fs::rename(&gone, &share).unwrap();
+    let heard = post(&site, path, &cookie, &body);
+    assert_eq!(heard.status, 200, "{heard}");
+    site.end();
+}
+
+#[test]
 fn a_server_that_may_only_read_its_store_says_so() {
     let site = site(&["--actions"]);
     let token = site.token(&["--all", "--scope", "admin"]);

@@ -212,6 +212,8 @@ impl Asked<'_> {
         };
         let _turn = self.server.people.acting.lock().unwrap_or_else(PoisonError::into_inner);
         let store = self.server.stores.borrow_for(&actor)?;
+        // Other nodes of a share count, too.
+        store.catch_up()?;
         if deed.state(&store, self.at)? != state {
             return Ok(None);
         }
