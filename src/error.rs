@@ -175,52 +175,28 @@ impl Error {
             Self::Store(store::Error::Node { url, .. }) => Some(format!(
                 "what isn't committed to the share is lost with the folder; a new node is made by `wcas init --share {url}` elsewhere"
             )),
-            Self::Store(store::Error::LostNode(_)) => {
-                Some("put a copy of wcas.json in place, or `wcas init --share URL` there makes it a node again".to_owned())
-            }
-            Self::Manifest(manifest::Error::Foreign(_)) | Self::Store(store::Error::Manifest(manifest::Error::Foreign(_))) => {
-                Some("keep a copy of what is there, then put a backup in place or `wcas rebuild`".to_owned())
-            }
+            Self::Store(store::Error::LostNode(_)) => Some(
+                "put a copy of wcas.json in place, or `wcas init --share URL` there makes it a node again".to_owned(),
+            ),
             Self::Store(store::Error::NoManifest(_)) => {
                 Some("put a backup in place, or `wcas rebuild` reads the blobs again".to_owned())
             }
-            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_other_schema() => Some(
-                "if a newer wcas has used the store meanwhile, use that one; else `wcas doctor` tells what is wrong, and a backup or \
-                 `wcas rebuild` mends it"
-                    .to_owned(),
-            ),
-            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_corrupt() => {
-                Some("keep a copy of manifest.sqlite, then put a backup in place or `wcas rebuild`".to_owned())
+            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if manifest_hint(error).is_some() => {
+                manifest_hint(error).map(str::to_owned)
             }
-            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.may_want_room() => Some(
-                "the disk fails or is full (`wcas gc` frees room), files may not grow so large (`ulimit -f`), or no more may be open \
-                 (`ulimit -n`)"
-                    .to_owned(),
-            ),
             Self::Collision { .. } => {
                 Some("nothing was imported; `wcas verify` shows whether the known blob is sound".to_owned())
             }
             Self::Lost(_) => Some("import it again, or `wcas verify --repair`; `wcas verify` tells more".to_owned()),
             Self::Spec(_) => Some("see `wcas help lookup`".to_owned()),
             Self::Share(share::Error::Disk(error)) if error.is_full() => Some(
-                "the disk there is full: `wcas gc` frees room in a share, `wcas backup --keep-for TIME` in a backup".to_owned(),
+                "the disk there is full: `wcas gc` frees room in a share, `wcas backup --keep-for TIME` in a backup"
+                    .to_owned(),
             ),
             Self::Disk(error)
             | Self::Store(store::Error::Disk(error))
             | Self::View(view::Error::Disk(error))
             | Self::Share(share::Error::Disk(error)) => Some(disk_hint(error).to_owned()),
-            Self::Manifest(manifest::Error::Held(_))
-            | Self::Store(store::Error::Manifest(manifest::Error::Held(_))) => Some(
-                "try again in a moment; whoever may read the store can hold it, so see whose process that is"
-                    .to_owned(),
-            ),
-            Self::Manifest(manifest::Error::Unsure(_)) => {
-                Some("run it again when the share can be reached: what counts already is found there".to_owned())
-            }
-            Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_of_log() => Some(
-                "nothing was changed, and what is here can be read; the same command may be run again when the share can be reached"
-                    .to_owned(),
-            ),
             _ if self.kind() == ErrorKind::Busy => Some("try again in a moment".to_owned()),
             _ => None,
         }
@@ -231,6 +207,29 @@ impl store::MayConflict for Error {
     fn is_conflict(&self) -> bool {
         matches!(self, Self::Manifest(error) | Self::Store(store::Error::Manifest(error)) if error.is_conflict())
     }
+}
+
+fn manifest_hint(error: &manifest::Error) -> Option<&'static str> {
+    Some(match error {
+        manifest::Error::Foreign(_) => "keep a copy of what is there, then put a backup in place or `wcas rebuild`",
+        error if error.is_other_schema() => {
+            "if a newer wcas has used the store meanwhile, use that one; else `wcas doctor` tells what is wrong, and a backup or \
+             `wcas rebuild` mends it"
+        }
+        error if error.is_corrupt() => "keep a copy of manifest.sqlite, then put a backup in place or `wcas rebuild`",
+        error if error.may_want_room() => {
+            "the disk fails or is full (`wcas gc` frees room), files may not grow so large (`ulimit -f`), or no more may be open \
+             (`ulimit -n`)"
+        }
+        manifest::Error::Held(_) => {
+            "try again in a moment; whoever may read the store can hold it, so see whose process that is"
+        }
+        manifest::Error::Unsure(_) => "run it again when the share can be reached: what counts already is found there",
+        error if error.is_of_log() => {
+            "nothing was changed, and what is here can be read; the same command may be run again when the share can be reached"
+        }
+        _ => return None,
+    })
 }
 
 fn disk_hint(error: &fs::Error) -> &'static str {
