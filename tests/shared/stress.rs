@@ -238,12 +238,12 @@ fn stress(team: Team, weed: Option<&Weed>, trouble: impl FnOnce(&mut Random, Ins
     let seed = number("WCAS_TEST_SEED")
         .unwrap_or_else(|| u64::from(std::process::id()) << 20 | u64::from(Instant::now().elapsed().subsec_nanos()));
     println!("WCAS_TEST_SEED={seed}");
+    team.nodes[0].ok(["collection", "create", "shared"]);
+    let servers: Vec<WcasServer> = team.nodes.iter().map(|node| WcasServer::start(node, &[])).collect();
     let end = Instant::now() + Duration::from_secs(number("WCAS_TEST_SECONDS").unwrap_or(12));
     let wheels = wheels("w", WHEELS as usize).iter().map(|wheel| wheel.write_to(&all)).collect();
     let (acknowledged, faults, ends) = Default::default();
     let stage = Stage { team, wheels, end, acknowledged, faults, ends, share_fails: weed.is_some() };
-    stage.team.nodes[0].ok(["collection", "create", "shared"]);
-    let servers: Vec<WcasServer> = stage.team.nodes.iter().map(|node| WcasServer::start(node, &[])).collect();
     thread::scope(|scope| {
         let stage = &stage;
         for writer in 0..WRITERS {
