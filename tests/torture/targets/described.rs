@@ -69,6 +69,8 @@ pub(super) const WORDS: &[&str] = &[
     "é",
 ];
 
+const CONTEXT: Context<'_> = Context { now: 1_800_000_000, who: "torture", jobs: 1, progress: &(), client: None };
+
 struct Bench {
     store: Store,
     site: Site,
@@ -96,9 +98,8 @@ fn import(bench: &Bench, input: &[u8]) -> CollectionName {
     let collection: CollectionName = format!("told-{}", bench.count.get()).parse().expect("a name");
     let target = Target::Collection(collection.clone());
     let options = ImportOptions { target, link: LinkMode::Copy, keep_existing: false, trust: Trust::Neither };
-    let context = Context { now: 1_800_000_000, who: "torture", jobs: 1, progress: &(), client: None };
     let (sources, _, _) = wcas::intake::find_sources(&[path], None);
-    let report = wcas::intake::import(&bench.store, &context, sources, &options).expect("an import");
+    let report = wcas::intake::import(&bench.store, &CONTEXT, sources, &options).expect("an import");
     report.refused.iter().for_each(|refused| saw(format!("{refused:?}").split("reason").nth(1).unwrap_or_default()));
     collection
 }
@@ -109,7 +110,7 @@ fn check_metadata(bench: &Bench, input: &[u8]) {
     let Ok(bill) = sbom(&bench.store, &of) else { return };
     assert_eq!(bill, sbom(&bench.store, &of).expect("it was there"), "the same for the same revision");
     let parts = bill["components"].as_array().expect("components").len();
-    let asked = audit(&bench.store, &of, &AuditOptions { tells_licenses: true, ..AuditOptions::default() });
+    let asked = audit(&bench.store, &CONTEXT, &of, &AuditOptions { tells_licenses: true, ..AuditOptions::default() });
     let report = asked.expect("it was there");
     assert_eq!(report.distributions, parts);
     for version in report.licenses.iter().flatten() {

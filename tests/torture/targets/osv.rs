@@ -7,8 +7,9 @@ use std::path::Path;
 use tempfile::TempDir;
 use wcas::Store;
 use wcas::catalog::at::RevisionSpec;
+use wcas::context::Context;
 use wcas::name::CollectionName;
-use wcas::ops::audit::{AuditOptions, AuditReport, audit};
+use wcas::ops::audit::{AuditOptions, AuditReport, OsvPlace, audit};
 use wcas::server::Anonymous;
 
 pub(super) const WORDS: &[&str] = &[
@@ -82,7 +83,9 @@ pub(super) fn check(input: &[u8]) {
 
 fn asked(bench: &Bench, dump: &Path, ignored: &[String]) -> Result<AuditReport, wcas::Error> {
     let cuda = RevisionSpec::from("cuda".parse::<CollectionName>().expect("a name"));
-    audit(&bench.store, &cuda, &AuditOptions { osv: Some(dump), ignored, tells_licenses: false })
+    let context = Context { now: 1_800_000_000, who: "torture", jobs: 1, progress: &(), client: None };
+    let place = OsvPlace::Path(dump.to_owned());
+    audit(&bench.store, &context, &cuda, &AuditOptions { osv: Some(&place), ignored, tells_licenses: false })
 }
 
 fn check_dump(bench: &Bench, lines: &[&str]) {
