@@ -321,6 +321,17 @@ fn a_difference_is_told_by_project_with_versions_and_sizes() {
 }
 
 #[test]
+fn what_was_undone_is_not_undone_again() {
+    let env = filled();
+    env.ok(["invalidate", "requests", "--everywhere"]);
+    let number = env.json(["collection", "log", "rocm"])["revisions"][0]["operation"].to_string();
+    env.ok(["undo", &number]);
+    let output = refused(&env, 2, &["undo", &number]);
+    assert!(output.stderr.contains("was undone already"), "{output}");
+    assert_eq!(env.json(["list", "requests"])["distributions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn any_operation_that_changed_files_can_be_undone() {
     let env = Env::new();
     let state = |collection: &str| {
