@@ -153,10 +153,13 @@ impl Links<'_> {
         Ok(own.path)
     }
 
-    /// Returns the path, if the link is there and leads to a file that is told to be the right one: one look at both.
+    /// Returns the path, if the link is there and leads to a file that is told to be the right one: one look at both, and one at the
+    /// blob's name, which is no link itself.
     pub fn standing(&self, blob: &Blake3, filename: &str, is_right: impl Fn(&Signature) -> bool) -> Option<PathBuf> {
+        let is_no_link = || std::fs::symlink_metadata(self.blobs.path(blob)).is_ok_and(|found| found.is_file());
         let leads = |link: &Link| {
-            std::fs::metadata(&link.path).is_ok_and(|found| found.is_file() && is_right(&Signature::of(&found)))
+            let found = std::fs::metadata(&link.path);
+            found.is_ok_and(|found| found.is_file() && is_right(&Signature::of(&found))) && is_no_link()
         };
         let [short, own] = self.both(blob, filename);
         if leads(&short) {
