@@ -77,7 +77,6 @@ pub use refusal::RefusalRow;
 pub use remote::{RemoteId, RemoteRow, RemoteSettings};
 pub use remote_count::{RemoteCount, RemoteOutcome};
 pub use remote_list::{RemoteListRow, TakenList};
-
 pub use remote_page::{PageFailure, PageRow, Setback};
 pub use replica::{BackedUp, KEPT_SECONDS, LogError, SharedLog};
 pub use revision_signature::SignatureRow;

@@ -537,16 +537,20 @@ fn findings_are_told_whatever_can_not_be_recorded() {
         assert_eq!(output.code, 3, "{point}: {output}");
         assert_eq!(texts(&output.json()["problems"], "kind"), ["missing"], "{point}: {output}");
     }
-    // Of a sound store it can't be said that all is well.
-    for point in 1..=2 {
+    // Of a sound store it can't be said that all is well. A node whose share was slow notes that, too, and may fail to.
+    let mut told = 0;
+    for point in 1..=3 {
         let env = filled();
         let output = env.run_with_env(&[("WCAS_FAULT", &*format!("eio@{point}"))], ["--json", "verify"]);
         let report = output.json();
-        assert_eq!((output.code, array(&report["problems"]).len()), (3, 0), "{point}: {output}");
+        assert_eq!(array(&report["problems"]).len(), 0, "{point}: {output}");
         let failures: Vec<_> = array(&report["failures"]).iter().map(|why| why.as_str().unwrap()).collect();
-        assert!(failures[0].starts_with("what was verified could not be recorded: "), "{failures:?}");
-        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert_eq!((output.code, failures.len()), if failures.is_empty() { (0, 0) } else { (3, 1) }, "{point}: {output}");
+        let is_recording = |why: &&str| why.starts_with("what was verified could not be recorded: ");
+        assert!(failures.iter().all(is_recording), "{failures:?}");
+        told += failures.len();
     }
+    assert_eq!(told, 2, "as many disk changes record what was verified");
 }
 
 #[test]
