@@ -545,7 +545,11 @@ fn findings_are_told_whatever_can_not_be_recorded() {
         let report = output.json();
         assert_eq!(array(&report["problems"]).len(), 0, "{point}: {output}");
         let failures: Vec<_> = array(&report["failures"]).iter().map(|why| why.as_str().unwrap()).collect();
-        assert_eq!((output.code, failures.len()), if failures.is_empty() { (0, 0) } else { (3, 1) }, "{point}: {output}");
+        assert_eq!(
+            (output.code, failures.len()),
+            if failures.is_empty() { (0, 0) } else { (3, 1) },
+            "{point}: {output}"
+        );
         let is_recording = |why: &&str| why.starts_with("what was verified could not be recorded: ");
         assert!(failures.iter().all(is_recording), "{failures:?}");
         told += failures.len();
