@@ -264,17 +264,19 @@ impl Bucket for Objects {
     fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         let mut is_large = false;
-        let is_there = self.read(key, &mut |part| {
-            is_large |= (bytes.len() + part.len()) as u64 > limit;
-            if !is_large {
-                bytes.extend_from_slice(part);
+        let read = self.read(key, &mut |part| {
+            is_large = (bytes.len() + part.len()) as u64 > limit;
+            if is_large {
+                // What comes after it needn't come.
+                return Err(fs::Error::at("read", Path::new(key))(std::io::Error::other("it is too large")));
             }
+            bytes.extend_from_slice(part);
             Ok(())
-        })?;
+        });
         if is_large {
             return Err(Error::WrongBytes(key.to_owned()));
         }
-        Ok(is_there.then_some(bytes))
+        Ok(read?.then_some(bytes))
     }
 
     fn put(&self, file: &File, path: &Path, blake3: &Blake3, name: &dyn Fn(SystemTime) -> String) -> Result<()> {
