@@ -120,8 +120,8 @@ pub enum Error {
     /// An object doesn't have the bytes that it is named after.
     #[error("the share's object {0} has wrong bytes")]
     WrongBytes(String),
-    /// More came of an object than is taken.
-    #[error("the share's object {key} is refused: it gives {excess}")]
+    /// More came of an object, or of a folder's list, than is taken.
+    #[error("{key} of the share is refused: it gives {excess}")]
     TooLarge {
         /// Which one.
         key: String,
