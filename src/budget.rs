@@ -131,6 +131,21 @@ pub const OSV_PROJECT: Budget = count("osv-project", 10_000, "records of one pro
 pub const LOCK_FILES: Budget = count("lock-files", 200_000, "files of a lock file's packages");
 /// The largest dump of vulnerabilities that is fetched: it is held in memory.
 pub const OSV_FETCH: Budget = bytes("osv-fetch", 512 * MIB, "a dump of vulnerabilities that is fetched");
+/// The most objects of one folder of a share: their names are in memory at a time.
+pub const SHARE_LISTED: Budget = count("share-listed", 10_000_000, "objects that a share lists in a folder");
+/// What unpacking a snapshot of a share or a state of a backup may give, besides [`SNAPSHOT_RATIO`].
+pub const SNAPSHOT_BYTES: Budget = bytes(
+    "snapshot-bytes",
+    256 * MIB,
+    "a share's snapshot or a backup's state, unpacked, and snapshot-ratio for each packed byte",
+);
+/// How many bytes each one of a packed snapshot may give: those of real stores, in which digests don't pack, stay below 10.
+pub const SNAPSHOT_RATIO: Budget = Budget {
+    name: "snapshot-ratio",
+    limit: 100,
+    unit: Unit::Times,
+    what: "a snapshot's unpacked bytes for each packed one",
+};
 /// The most notes of a builder in one wheel.
 pub const BUILD_NOTES: Budget = count("build-notes", 8, "notes of a builder in a wheel");
 
@@ -234,6 +249,9 @@ pub const ALL: &[&Budget] = &[
     &OSV_PROJECT,
     &LOCK_FILES,
     &OSV_FETCH,
+    &SHARE_LISTED,
+    &SNAPSHOT_BYTES,
+    &SNAPSHOT_RATIO,
     &BUILD_NOTES,
     &DISK_SPARE,
     &DISK_STEP,

@@ -5,7 +5,7 @@ use wcas::Error;
 use wcas::error::Result;
 
 /// Each, and what it says.
-pub(super) const VARIABLES: [(&str, &str); 21] = [
+pub(super) const VARIABLES: [(&str, &str); 23] = [
     ("WCAS_STORE", "The store's folder, where --store doesn't say it."),
     (
         "WCAS_LOCK_WAIT",
@@ -38,6 +38,11 @@ pub(super) const VARIABLES: [(&str, &str); 21] = [
     ("GOOGLE_APPLICATION_CREDENTIALS", "The file with the credentials of a bucket of Google."),
     ("AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY", "Credentials of a container of Azure."),
     ("PGPASSWORD, PGPASSFILE", "The password of a share's log in PostgreSQL, or the file that has it; else ~/.pgpass."),
+    ("PGHOST", "The only hosts that PGPASSWORD is for, with commas between, where it is set."),
+    (
+        "WCAS_AUTH_VARIABLES",
+        "The only variables that `--auth env:NAME` may name, with commas between; any may be named unless it is set.",
+    ),
     ("$NAME", "The variable that `remote add --auth env:NAME` names holds the credentials of that remote."),
 ];
 

@@ -7,14 +7,24 @@ use std::path::PathBuf;
 
 /// Returns the password for a database.
 pub(super) fn password(host: &str, port: u16, database: &str, user: &str) -> Option<String> {
-    if let Ok(password) = std::env::var("PGPASSWORD") {
-        return Some(password);
+    let said = |name| std::env::var(name).ok();
+    let password = said("PGPASSWORD").filter(|_| is_meant(host, said("PGHOST").as_deref().unwrap_or_default()));
+    if password.is_some() {
+        return password;
     }
     let usual = || std::env::home_dir().map(|home| home.join(".pgpass"));
     let path = std::env::var_os("PGPASSFILE").map(PathBuf::from).or_else(usual)?;
     let is_own = std::fs::metadata(&path).is_ok_and(|found| found.permissions().mode().trailing_zeros() >= 6);
     let text = is_own.then(|| std::fs::read_to_string(&path).ok()).flatten()?;
     text.lines().find_map(|line| matching(line, [host, &port.to_string(), database, user]))
+}
+
+/// Tells whether a host is one of those that `PGHOST` says, or nothing is said: a share's bucket may name another one than this machine's
+/// owner has in mind.
+fn is_meant(host: &str, said: &str) -> bool {
+    // A folder has a socket, whose host is called so.
+    let named = |said: &str| if said.starts_with('/') { "localhost".to_owned() } else { said.to_owned() };
+    said.is_empty() || said.split(',').any(|said| named(said.trim()).eq_ignore_ascii_case(host))
 }
 
 /// Returns the password in a line, if the line is about this database.
@@ -37,6 +47,21 @@ fn matching(line: &str, wanted: [&str; 4]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_variable_is_for_the_host_that_is_said_where_one_is() {
+        for (host, said) in [
+            ("db.example", ""),
+            ("db.example", "DB.example"),
+            ("db.example", "one.example, db.example"),
+            ("localhost", "/run/postgresql"),
+        ] {
+            assert!(is_meant(host, said), "{host} {said}");
+        }
+        for (host, said) in [("evil.example", "db.example"), ("b.example", "db.example"), ("db.example", "/run")] {
+            assert!(!is_meant(host, said), "{host} {said}");
+        }
+    }
 
     #[test]
     fn a_line_has_the_password_of_the_databases_that_it_names() {

@@ -9,6 +9,10 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use std::io::ErrorKind;
 use url::Url;
 
+/// The variable that says which variables may hold credentials, where it is set: on a node of a share the log says which one a remote
+/// wants, and where it is sent, so that this machine's owner has a word, too.
+const ALLOWED: &str = "WCAS_AUTH_VARIABLES";
+
 /// Returns whether two URLs have the same scheme, host and port.
 pub(super) fn is_same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
@@ -46,6 +50,10 @@ impl Client {
                 text.and_then(|text| netrc::find(text, url.host_str().unwrap_or_default()))
             }
             Auth::Variable(name) => {
+                let said = (self.options.variable)(ALLOWED);
+                if said.is_some_and(|said| said.split(',').all(|allowed| allowed.trim() != name)) {
+                    return Err(failed(format!("the variable {name} is not among those that {ALLOWED} names")));
+                }
                 let value = (self.options.variable)(name).filter(|value| !value.trim().is_empty());
                 let value = value.ok_or_else(|| failed(format!("the variable {name} is not set")))?;
                 let authorization = in_variable(value.trim());

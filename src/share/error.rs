@@ -1,5 +1,6 @@
 //! What can go wrong with a share.
 
+use crate::budget::Excess;
 use crate::fs;
 
 /// What can go wrong with a share.
@@ -119,6 +120,14 @@ pub enum Error {
     /// An object doesn't have the bytes that it is named after.
     #[error("the share's object {0} has wrong bytes")]
     WrongBytes(String),
+    /// More came of an object, or of a folder's list, than is taken.
+    #[error("{key} of the share is refused: it gives {excess}")]
+    TooLarge {
+        /// Which one.
+        key: String,
+        /// More than what.
+        excess: Excess,
+    },
     /// A disk operation failed.
     #[error(transparent)]
     Disk(#[from] fs::Error),

@@ -3,6 +3,7 @@
 //! An object appears by a hard link or a rename that fails where its name is taken, after its bytes are durable; its name is durable
 //! before anybody is told.
 
+use super::listing::Listing;
 use super::{Bucket, Error, FOLDERS, Result, UNFINISHED, checked};
 use crate::digest::Blake3;
 use crate::fs;
@@ -40,18 +41,18 @@ impl Folder {
 
     /// Returns all files below a folder.
     fn files(&self, folder: &str) -> Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
+        let mut files = Listing::new();
         let mut folders = vec![self.path(folder)?];
         while let Some(dir) = folders.pop() {
             for (kind, name) in fs::kinds(&dir)? {
                 if kind.is_dir() {
                     folders.push(dir.join(name));
                 } else if kind.is_file() {
-                    files.push(dir.join(name));
+                    files.push(folder, dir.join(name))?;
                 }
             }
         }
-        Ok(files)
+        Ok(files.into_found())
     }
 }
 

@@ -27,6 +27,7 @@ mod connector;
 mod error;
 mod folder;
 mod incoming;
+mod listing;
 mod location;
 mod log;
 #[cfg(feature = "shared")]

@@ -3,6 +3,7 @@
 //! An object is made by one request, or by the last one of several: nobody sees half of it.
 
 use super::incoming::UNCLAIMED;
+use super::listing::Listing;
 use super::provider::Provider;
 use super::runtime::runtime;
 use super::{Bucket, Error, INCOMING, Location, Result, UNFINISHED, checked, is_own};
@@ -215,17 +216,20 @@ impl Objects {
         self.client.runtime.spawn(async move { store.put_opts(&location, bytes.into(), PutMode::Create.into()).await });
     }
 
-    /// Returns what is told of all objects whose keys begin with a folder.
-    fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>> {
+    /// Returns what `take` wants of all objects whose keys begin with a folder: all that is told of each would take much more.
+    fn list<T>(&self, folder: &str, take: impl Fn(ObjectMeta) -> Option<T>) -> Result<Vec<T>> {
         let prefix = self.key(folder)?;
-        self.wait("list", folder, async {
+        let mut listing = Listing::new();
+        let excess = self.wait("list", folder, async {
             let mut list = self.client.store.list(Some(&prefix));
-            let mut found = Vec::new();
             while let Some(meta) = next(&mut list).await {
-                found.push(meta?);
+                if let Some(Err(excess)) = take(meta?).map(|taken| listing.push(folder, taken)) {
+                    return Ok(Some(excess));
+                }
             }
-            Ok(found)
-        })
+            Ok(None)
+        })?;
+        excess.map_or_else(|| Ok(listing.into_found()), Err)
     }
 }
 
@@ -264,17 +268,19 @@ impl Bucket for Objects {
     fn get(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         let mut is_large = false;
-        let is_there = self.read(key, &mut |part| {
-            is_large |= (bytes.len() + part.len()) as u64 > limit;
-            if !is_large {
-                bytes.extend_from_slice(part);
+        let read = self.read(key, &mut |part| {
+            is_large = (bytes.len() + part.len()) as u64 > limit;
+            if is_large {
+                // What comes after it needn't come.
+                return Err(fs::Error::at("read", Path::new(key))(std::io::Error::other("it is too large")));
             }
+            bytes.extend_from_slice(part);
             Ok(())
-        })?;
+        });
         if is_large {
             return Err(Error::WrongBytes(key.to_owned()));
         }
-        Ok(is_there.then_some(bytes))
+        Ok(read?.then_some(bytes))
     }
 
     fn put(&self, file: &File, path: &Path, blake3: &Blake3, name: &dyn Fn(SystemTime) -> String) -> Result<()> {
@@ -325,17 +331,15 @@ impl Bucket for Objects {
     }
 
     fn names(&self, folder: &str) -> Result<Vec<String>> {
-        Ok(self.sizes(folder)?.into_iter().map(|(name, _)| name).collect())
+        self.list(folder, |meta| Some(meta.location.filename()?.to_owned()))
     }
 
     fn sizes(&self, folder: &str) -> Result<Vec<(String, u64)>> {
-        let found = self.list(folder)?.into_iter();
-        Ok(found.filter_map(|meta| Some((meta.location.filename()?.to_owned(), meta.size))).collect())
+        self.list(folder, |meta| Some((meta.location.filename()?.to_owned(), meta.size)))
     }
 
     fn times(&self, folder: &str) -> Result<Vec<(String, SystemTime)>> {
-        let found = self.list(folder)?.into_iter();
-        Ok(found.filter_map(|meta| Some((meta.location.filename()?.to_owned(), meta.last_modified.into()))).collect())
+        self.list(folder, |meta| Some((meta.location.filename()?.to_owned(), meta.last_modified.into())))
     }
 
     fn now(&self) -> Result<SystemTime> {

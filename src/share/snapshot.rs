@@ -1,6 +1,7 @@
 //! Snapshots: all that was true after a record of the log, from which new nodes begin.
 
 use super::{Error, Generation, Result, Share};
+use crate::budget::{Excess, SNAPSHOT_BYTES, SNAPSHOT_RATIO};
 use crate::digest::Blake3;
 use crate::fs;
 use std::fs::File;
@@ -61,24 +62,32 @@ impl Share {
         Ok(found)
     }
 
-    /// Makes the manifest that a snapshot is, in a folder of its own for that. Returns whether the snapshot was whole.
+    /// Makes the manifest that a snapshot is, in a folder of its own for that. Returns whether the snapshot was whole; where it
+    /// wasn't, nothing is left of it.
     pub fn unpack_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<bool> {
         let packed = PathBuf::from(format!("{}-packed", to.display()));
         for path in [&packed, &to.to_owned()] {
             fs::remove_file(path)?;
         }
-        let is_whole = match self.read_snapshot(snapshot, &packed) {
-            Err(Error::WrongBytes(_)) => false,
-            read => {
-                read?;
-                true
-            }
-        };
-        if is_whole {
-            fs::unpack(&packed, to)?;
-        }
+        let done = self.read_and_unpack(snapshot, &packed, to);
         fs::remove_file(&packed)?;
-        Ok(is_whole)
+        if !matches!(done, Ok(true)) {
+            // As much as there is room for may have been made of it.
+            fs::remove_file(to)?;
+        }
+        done
+    }
+
+    fn read_and_unpack(&self, snapshot: &Snapshot, packed: &Path, to: &Path) -> Result<bool> {
+        let size = match self.read_snapshot(snapshot, packed) {
+            Err(Error::WrongBytes(_)) => return Ok(false),
+            read => read?,
+        };
+        let most = SNAPSHOT_BYTES.limit.saturating_add(size.saturating_mul(SNAPSHOT_RATIO.limit));
+        match fs::unpack(packed, to, most)? {
+            true => Ok(true),
+            false => Err(Error::TooLarge { key: snapshot.key(), excess: Excess(SNAPSHOT_BYTES) }),
+        }
     }
 
     /// Makes the manifest that the newest whole snapshot is. Returns which one; `None`: there is no snapshot. Where all are bad, that is an
@@ -86,26 +95,33 @@ impl Share {
     pub fn unpack_newest_snapshot(&self, to: &Path) -> Result<Option<Snapshot>> {
         let mut bad = None;
         for snapshot in self.snapshots()?.into_iter().rev() {
-            if self.unpack_snapshot(&snapshot, to)? {
-                return Ok(Some(snapshot));
-            }
-            bad.get_or_insert(snapshot);
+            let why = match self.unpack_snapshot(&snapshot, to) {
+                Ok(true) => return Ok(Some(snapshot)),
+                Ok(false) => Error::WrongBytes(snapshot.key()),
+                Err(why @ Error::TooLarge { .. }) => why,
+                Err(error) => return Err(error),
+            };
+            bad.get_or_insert(why);
         }
-        bad.map_or(Ok(None), |snapshot| Err(Error::WrongBytes(snapshot.key())))
+        bad.map_or(Ok(None), Err)
     }
 
-    /// Writes a snapshot's bytes to a file that is made, and checks them.
-    fn read_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<()> {
+    /// Writes a snapshot's bytes to a file that is made, and checks them. Returns how many there are.
+    fn read_snapshot(&self, snapshot: &Snapshot, to: &Path) -> Result<u64> {
         let file = fs::create_new(to, fs::FILE)?;
-        let mut hasher = blake3::Hasher::new();
+        let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
+        let mut room = fs::Lease::new(fs::parent(to));
         let key = snapshot.key();
         self.bucket.read(&key, &mut |part| {
+            // Whoever can write to the bucket doesn't decide how much is written here.
+            size += part.len() as u64;
+            room.cover(size)?;
             hasher.update(part);
             fs::append(&file, to, part)
         })?;
         if Blake3::from_bytes(hasher.finalize().into()) != snapshot.blake3 {
             return Err(Error::WrongBytes(key));
         }
-        Ok(())
+        Ok(size)
     }
 }

@@ -96,3 +96,41 @@ fn nothing_is_found_that_may_not_be_read() {
     assert!(!found(&one, &digest).1.contains("common_covert"));
     assert!(found(&all, &digest).1.contains("common_covert"));
 }
+
+#[test]
+fn neither_a_page_nor_the_next_one_tells_of_hidden_files() {
+    let env = Env::new();
+    let wheels = |name: &str, count: u32, seed: u64| {
+        for number in 0..count {
+            Wheel::new(name, &format!("{}.0", 100 + number))
+                .payload(10, seed + u64::from(number))
+                .write_to(env.path("in"));
+        }
+    };
+    // They come before all that may be found.
+    wheels("common-bad", 120, 1000);
+    wheels("common-good", 60, 2000);
+    env.ok(["import", "in", "--collection", "open"]);
+    env.ok(["block", "common-bad", "--reason", "it leaks"]);
+    let secret = |arguments: &[&str]| {
+        let token = env.json([&["token", "create"], arguments].concat());
+        format!("Bearer {}", token["secret"].as_str().unwrap())
+    };
+    let (one, all) = (secret(&["--collection", "open", "--scope", "read"]), secret(&["--all", "--scope", "read"]));
+    let site = Site::of(env, Upstream::start(), Anonymous::Nothing);
+    let found = |bearer: &str, query: &str| {
+        let text = site.ask(&format!("/_/search/?q={query}"), &[(AUTHORIZATION, bearer)]).text().to_owned();
+        (text.contains("Next page"), text)
+    };
+    let (has_next, text) = found(&one, "common_bad");
+    assert!(!text.contains("common_bad-") && !has_next, "{text}");
+    let names = |text: &str| {
+        let all = (100..160).filter(|number| text.contains(&format!("common_good-{number}.0-")));
+        all.collect::<Vec<u32>>()
+    };
+    let (has_next, first) = found(&one, "common_");
+    assert!(has_next && names(&first) == (100..150).collect::<Vec<_>>(), "{first}");
+    let (has_next, second) = found(&one, "common_&page=2");
+    assert!(!has_next && names(&second) == (150..160).collect::<Vec<_>>(), "{second}");
+    assert!(found(&all, "common_bad").0, "who may read everything learns of them");
+}

@@ -63,6 +63,22 @@ fn credentials_of_a_variable_go_to_the_own_host_only_and_are_kept_nowhere() {
 }
 
 #[test]
+fn no_variable_is_read_that_this_machine_does_not_allow() {
+    let server = server();
+    let env = crate::with_remote(&server, &["--auth", "env:INDEX_TOKEN"]);
+    for allowed in ["", "OTHER", "INDEX_TOKEN_2,INDEX", "index_token"] {
+        let vars = [("INDEX_TOKEN", SECRET), ("WCAS_AUTH_VARIABLES", allowed)];
+        let output = env.run_with_env(&vars, ["lookup", "demo"]);
+        let said = output.stderr.contains("the variable INDEX_TOKEN is not among those that WCAS_AUTH_VARIABLES names");
+        assert!(output.code != 0 && said, "{allowed:?}: {output}");
+        assert!(server.requests().is_empty(), "{allowed:?}");
+    }
+    let vars = [("INDEX_TOKEN", SECRET), ("WCAS_AUTH_VARIABLES", "OTHER, INDEX_TOKEN")];
+    document(&env.run_with_env(&vars, ["--json", "lookup", "demo"]), 0);
+    assert_eq!(server.requests()[0].header("Authorization"), Some("Bearer hunter2"));
+}
+
+#[test]
 fn credentials_of_the_netrc_file_go_to_the_own_host_only_and_are_kept_nowhere() {
     let server = server();
     let env = crate::with_remote(&server, &["--auth", "netrc"]);

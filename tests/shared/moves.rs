@@ -253,6 +253,27 @@ fn a_new_node_begins_from_the_newest_snapshot() {
 }
 
 #[test]
+fn a_snapshot_that_packs_too_well_is_refused_before_it_fills_the_disk() {
+    let team = Team::with(1, &wheels("demo", 1));
+    let put = |number: u32, packed: &[u8]| {
+        let digest = wcas::digest::Digests::of(packed).blake3;
+        let snapshots = team.share().join("snapshots");
+        fs::create_dir_all(&snapshots).unwrap();
+        // As whoever writes to the place can: its name says that the bytes are right.
+        fs::write(snapshots.join(format!("{number:020}.0000000000000000.{digest}")), packed).unwrap();
+    };
+    let mut bomb = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), 400 << 20), &mut bomb).unwrap();
+    put(900, &bomb.finish().unwrap());
+    let node = Env::new();
+    let output = node.run(["init", "--share", &team.url()]);
+    assert!(output.code == 1 && output.stderr.contains("(budget snapshot-bytes)"), "{output}");
+    assert!(output.stderr.contains("snapshots/00000000000000000900."), "{output}");
+    let left = || if node.store().exists() { files_below(&node.store()) } else { Vec::new() };
+    assert!(left().iter().all(|path| fs::metadata(path).unwrap().len() < 10 << 20), "{:?}", left());
+}
+
+#[test]
 fn a_node_lets_go_of_what_it_does_not_use_and_never_of_what_it_needs() {
     let team = Team::with(2, &wheels("demo", 6));
     let [one, two] = &team.nodes[..] else { panic!() };

@@ -2,7 +2,7 @@
 
 use super::super::triggers::{Column, every_column, shared_tables};
 use super::super::{Error, Result};
-use super::record::{Record, RowChange};
+use super::record::RowChange;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use serde_json::{Map, Value};
@@ -13,37 +13,34 @@ use std::collections::HashMap;
 pub(super) struct Tables(HashMap<&'static str, Vec<Column>>);
 
 impl Tables {
-    /// Applies all changes of a record, in their order.
-    pub(super) fn apply(&mut self, conn: &Connection, record: &Record) -> Result<()> {
-        let damaged = || Error::DamagedRecord(record.number);
-        for change in &record.changes {
-            let columns = self.columns(conn, &change.table)?.ok_or_else(damaged)?;
-            let key = change.key.as_ref().map(|key| values(columns, key, true).ok_or_else(damaged)).transpose()?;
-            let row = change.row.as_ref().map(|row| values(columns, row, false).ok_or_else(damaged)).transpose()?;
-            let table = &change.table;
-            if key.as_ref().is_some_and(Vec::is_empty) || row.as_ref().is_some_and(Vec::is_empty) {
-                return Err(damaged());
-            }
-            let (sql, params) = match (key, row) {
-                (None, Some(row)) => {
-                    let marks = vec!["?"; row.len()].join(", ");
-                    (format!("INSERT INTO {table}({}) VALUES({marks})", names(&row, ", ", "")), row)
-                }
-                (Some(key), None) => (format!("DELETE FROM {table} WHERE {}", names(&key, " AND ", " = ?")), key),
-                (Some(key), Some(mut row)) => {
-                    let set = names(&row, ", ", " = ?");
-                    let sql = format!("UPDATE {table} SET {set} WHERE {}", names(&key, " AND ", " = ?"));
-                    row.extend(key);
-                    (sql, row)
-                }
-                (None, None) => return Err(damaged()),
-            };
-            let values = params_from_iter(params.iter().map(|(_, value)| value));
-            let done = conn.prepare_cached(&sql)?.execute(values).map(drop);
-            done.and_then(|()| if table == "blob" { settle_file(conn, change) } else { Ok(()) })
-                .map_err(|error| if is_refusal(&error) { damaged() } else { error.into() })?;
+    /// Applies a change of the record that has this number.
+    pub(super) fn apply(&mut self, conn: &Connection, number: i64, change: &RowChange) -> Result<()> {
+        let damaged = || Error::DamagedRecord(number);
+        let columns = self.columns(conn, &change.table)?.ok_or_else(damaged)?;
+        let key = change.key.as_ref().map(|key| values(columns, key, true).ok_or_else(damaged)).transpose()?;
+        let row = change.row.as_ref().map(|row| values(columns, row, false).ok_or_else(damaged)).transpose()?;
+        let table = &change.table;
+        if key.as_ref().is_some_and(Vec::is_empty) || row.as_ref().is_some_and(Vec::is_empty) {
+            return Err(damaged());
         }
-        Ok(())
+        let (sql, params) = match (key, row) {
+            (None, Some(row)) => {
+                let marks = vec!["?"; row.len()].join(", ");
+                (format!("INSERT INTO {table}({}) VALUES({marks})", names(&row, ", ", "")), row)
+            }
+            (Some(key), None) => (format!("DELETE FROM {table} WHERE {}", names(&key, " AND ", " = ?")), key),
+            (Some(key), Some(mut row)) => {
+                let set = names(&row, ", ", " = ?");
+                let sql = format!("UPDATE {table} SET {set} WHERE {}", names(&key, " AND ", " = ?"));
+                row.extend(key);
+                (sql, row)
+            }
+            (None, None) => return Err(damaged()),
+        };
+        let values = params_from_iter(params.iter().map(|(_, value)| value));
+        let done = conn.prepare_cached(&sql)?.execute(values).map(drop);
+        done.and_then(|()| if table == "blob" { settle_file(conn, change) } else { Ok(()) })
+            .map_err(|error| if is_refusal(&error) { damaged() } else { error.into() })
     }
 
     fn columns(&mut self, conn: &Connection, table: &str) -> Result<Option<&[Column]>> {

@@ -20,7 +20,7 @@ use crate::digest::Sha256;
 use crate::fs::fault::{Change, point};
 use crate::words::reason;
 pub use known::KEPT_SECONDS;
-use record::{Head, Record};
+use record::Head;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 pub use snapshot::BackedUp;
@@ -311,14 +311,16 @@ impl Transaction<'_> {
             };
             // A record counts whole, or not at all.
             self.conn.prepare_cached("SAVEPOINT record")?.execute([])?;
-            let applied = Record::read(&bytes, *place).and_then(|record| tables.apply(&self.conn, &record));
+            let number = place.number + 1;
+            let apply = &mut |change| tables.apply(&self.conn, number, &change);
+            let applied = record::each_change(&bytes, *place, apply);
             if let Err(error) = applied {
                 self.conn.execute_batch("ROLLBACK TO record; RELEASE record")?;
                 return Ok(Err(error));
             }
             self.conn.prepare_cached("RELEASE record")?.execute([])?;
-            *place = Link { number: place.number + 1, digest: Sha256::of(&bytes) };
-            next = replica.read(place.number + 1);
+            *place = Link { number, digest: Sha256::of(&bytes) };
+            next = replica.read(number + 1);
         }
     }
 
@@ -348,7 +350,7 @@ impl Transaction<'_> {
             bytes.truncate(changes);
             bytes.extend_from_slice(&older);
         }
-        bytes.extend_from_slice(Record::END);
+        bytes.extend_from_slice(record::END);
         if let Some(error) = replica.lag.take() {
             return Err(error);
         }

@@ -1,20 +1,20 @@
 //! A record of the shared store's log, as bytes: one JSON document, for people to read as well.
 
+mod changes;
+mod fields;
+
 use super::super::schema::version;
 use super::super::{Error, Link, Result};
 use crate::digest::Sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What one transaction changed of the rows that are true of the store, with as much of its [`Head`] as applying it needs.
+/// What of a record's [`Head`] is looked at before its changes, whose words a newer program may have chosen.
 #[derive(Debug, Deserialize)]
-pub(super) struct Record {
-    /// Its number.
-    pub(super) number: i64,
+struct Place {
+    number: i64,
     before: Sha256,
     schema: i64,
-    /// What changed, in this order.
-    pub(super) changes: Vec<RowChange>,
 }
 
 /// A row that came (no key), changed, or went (no row). Bytes are hexadecimal digits.
@@ -23,10 +23,10 @@ pub(super) struct RowChange {
     /// The table.
     pub(super) table: String,
     /// Its primary key as it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "fields::read")]
     pub(super) key: Option<Map<String, Value>>,
     /// All its values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "fields::read")]
     pub(super) row: Option<Map<String, Value>>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Returns the bytes of the record, up to its changes, which are written there as elements of an array; then comes [`Record::END`].
+    /// Returns the bytes of the record, up to its changes, which are written there as elements of an array; then comes [`END`].
     pub(super) fn write(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(self).expect("texts and numbers are JSON");
         bytes.pop();
@@ -63,31 +63,20 @@ impl Head {
     }
 }
 
-impl Record {
-    /// What a record's bytes end with.
-    pub(super) const END: &[u8] = b"]}";
+/// What a record's bytes end with.
+pub(super) const END: &[u8] = b"]}";
 
-    /// Reads the record that comes after a place.
-    pub(super) fn read(bytes: &[u8], after: Link) -> Result<Self> {
-        let number = after.number + 1;
-        // Of a newer schema changes may be said in other words: what is told before them isn't.
-        let (record, head) = match serde_json::from_slice::<Self>(bytes) {
-            Ok(record) => {
-                let head = (record.number, record.before, record.schema);
-                (Some(record), head)
-            }
-            Err(_) => {
-                let head: Head = serde_json::from_slice(bytes).map_err(|_| Error::DamagedRecord(number))?;
-                (None, (head.number, head.before, head.schema))
-            }
-        };
-        let (found, before, schema) = head;
-        if schema > version() {
-            return Err(Error::NewerRecord { number, schema });
-        }
-        if (found, before) != (number, after.digest) {
-            return Err(Error::Diverged(number));
-        }
-        record.ok_or(Error::DamagedRecord(number))
+/// Reads the record that comes after a place, and shows its changes one by one: as values they take many times their bytes, and a record
+/// may be large. Where this fails, what was shown doesn't count.
+pub(super) fn each_change(bytes: &[u8], after: Link, show: &mut dyn FnMut(RowChange) -> Result<()>) -> Result<()> {
+    let number = after.number + 1;
+    let damaged = |_| Error::DamagedRecord(number);
+    let place: Place = serde_json::from_slice(bytes).map_err(damaged)?;
+    if place.schema > version() {
+        return Err(Error::NewerRecord { number, schema: place.schema });
     }
+    if (place.number, place.before) != (number, after.digest) {
+        return Err(Error::Diverged(number));
+    }
+    changes::each(bytes, show).map_err(damaged)?
 }

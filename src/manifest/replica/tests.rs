@@ -385,6 +385,12 @@ fn another_log_or_a_damaged_one_is_never_followed() {
     assert!(matches!(damaged(&empty), Error::DamagedRecord(3)));
     assert!(matches!(damaged(&replace("\"schema\":", "\"schema\":1")), Error::NewerRecord { number: 3, .. }));
     assert!(matches!(damaged(&|records| records[2].truncate(40)), Error::DamagedRecord(3)));
+    // What was applied before the damage was found is taken back.
+    assert!(matches!(damaged(&|records| _ = records[2].pop()), Error::DamagedRecord(3)));
+    assert!(matches!(damaged(&|records| records[2].extend(b"{}")), Error::DamagedRecord(3)));
+    assert!(matches!(damaged(&replace("\"changes\":[", "\"changes\":[],\"changes\":[")), Error::DamagedRecord(3)));
+    assert!(matches!(damaged(&replace("\"changes\":[", "\"altered\":[")), Error::DamagedRecord(3)));
+    assert!(matches!(damaged(&replace("\"created_at\":7", "\"created_at\":[7]")), Error::DamagedRecord(3)));
 }
 
 #[test]

@@ -53,19 +53,20 @@ pub(super) struct Pages {
     stamps: BoundedCache<ViewName, (i64, Option<u64>)>,
     /// The documents about variant wheels that were asked for last, by view and filename, with their views' stamps.
     documents: BoundedCache<(ViewName, String), Documented>,
-    /// Held while the root page of an older revision is made: all its names are in memory, for any number who ask at once.
-    old_root: Mutex<()>,
+    /// Held while the root page of an older revision is made, or one that is too large to be kept: all that it shows is in memory, for any
+    /// number who ask at once.
+    turn: Mutex<()>,
 }
 
 impl Default for Pages {
     fn default() -> Self {
         Self {
-            cache: page_cache::cache(),
+            cache: Cache::default(),
             stamps: BoundedCache::of_things(MAX_STAMPS),
             documents: BoundedCache::of_bytes(MAX_DOCUMENT_BYTES, USUAL_DOCUMENT_BYTES, |(_, document)| {
                 document.bytes.len()
             }),
-            old_root: Mutex::default(),
+            turn: Mutex::default(),
         }
     }
 }
@@ -247,17 +248,19 @@ fn known_stamp(server: &Server, view: &ViewName, version: i64) -> Option<Option<
     server.pages.stamps.get(view).filter(|(at, _)| *at == version).map(|(_, stamp)| stamp)
 }
 
-/// Makes a page; the root pages of older revisions one after the other, where the one before may be the one that is asked for.
+/// Makes a page; the root pages of older revisions, and those that are known to be too large to be kept, one after the other, where the one
+/// before may be the one that is asked for.
 fn make_in_turn(
     server: &Server,
     view: &ViewName,
     subject: Subject<'_>,
     key: Key,
 ) -> Result<std::result::Result<Arc<Page>, NoPage>> {
-    if view.at.is_none() || !matches!(subject, Subject::Root) {
+    let is_old_root = view.at.is_some() && matches!(subject, Subject::Root);
+    if !is_old_root && !server.pages.cache.is_made_in_turn(&key) {
         return make(server, view, subject, key);
     }
-    let _turn = server.pages.old_root.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = server.pages.turn.lock().unwrap_or_else(PoisonError::into_inner);
     match valid(server, view, &key)? {
         Some(page) => Ok(Ok(page)),
         None => make(server, view, subject, key),
@@ -296,7 +299,7 @@ fn is_number(view: &ViewName) -> bool {
 }
 
 /// Answers with a page; `None`: it must be coded first, which takes a while.
-fn give(request: &Request, page: &Page, may_code: bool) -> Option<Answer> {
+fn give(request: &Request, page: &Arc<Page>, may_code: bool) -> Option<Answer> {
     let coding = page.coding(request.headers());
     let ready = page.ready(coding);
     let etag = ready.map_or_else(|| page.etag(coding).into(), |ready| Cow::from(&ready.etag));
@@ -310,7 +313,7 @@ fn give(request: &Request, page: &Page, may_code: bool) -> Option<Answer> {
         Verdict::Failed => plain(StatusCode::PRECONDITION_FAILED, "it is another than you expect"),
         _ => {
             let coded = ready.or_else(|| may_code.then(|| page.coded(coding)))?;
-            let mut answer = Answer::new(Body::Bytes(coded.bytes.clone()));
+            let mut answer = Answer::new(Body::Bytes(page_cache::sent(page, coded)));
             answer.headers_mut().clone_from(&coded.headers);
             return Some(answer);
         }

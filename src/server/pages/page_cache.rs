@@ -11,8 +11,9 @@ use crate::server::coding::Coding;
 use crate::server::endpoint::ViewName;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
+use std::collections::HashMap;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// So many bytes of pages are kept, in all forms and codings.
 const MAX_BYTES: usize = 16 << 20;
@@ -125,6 +126,11 @@ impl Page {
         })
     }
 
+    /// Tells whether it takes more than all that is kept.
+    fn is_large(&self) -> bool {
+        self.size() > MAX_BYTES
+    }
+
     /// How many bytes it takes with all its codings, which are made when they are asked for; a coded one takes less than the plain one.
     fn size(&self) -> usize {
         2 * self.plain.bytes.len() + 4 * HEADERS_BYTES
@@ -154,10 +160,131 @@ fn etag(tag: &str, coding: Coding) -> String {
 /// What a page is found by.
 pub(super) type Key = (Box<str>, Form);
 
-/// The pages by path and form, right or not.
-pub(super) type Cache = BoundedCache<Key, Arc<Page>>;
+/// So many keys of pages that are too large to be kept are known.
+const MAX_LARGE: usize = 256;
 
-/// Returns an empty one.
-pub(super) fn cache() -> Cache {
-    BoundedCache::of_bytes(MAX_BYTES, USUAL_BYTES, |page| page.size())
+/// The pages by path and form, right or not. One that is too large to be kept is here as long as somebody takes it: any number who want
+/// it, however slowly, have it in memory once.
+#[derive(Debug)]
+pub(super) struct Cache {
+    kept: BoundedCache<Key, Arc<Page>>,
+    large: Mutex<HashMap<Key, Large>>,
+}
+
+/// A page that is too large to be kept.
+#[derive(Debug)]
+struct Large {
+    page: Weak<Page>,
+    /// Whether remotes were asked for it, whom nobody should wait for in vain.
+    has_remotes: bool,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { kept: BoundedCache::of_bytes(MAX_BYTES, USUAL_BYTES, |page| page.size()), large: Mutex::default() }
+    }
+}
+
+impl Cache {
+    fn large(&self) -> MutexGuard<'_, HashMap<Key, Large>> {
+        self.large.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Page>> {
+        self.kept.get(key).or_else(|| self.large().get(key)?.page.upgrade())
+    }
+
+    /// Tells whether a page was too large to be kept when it was made last, of what is here alone: who wants it next had better wait for
+    /// who makes it now.
+    pub(super) fn is_made_in_turn(&self, key: &Key) -> bool {
+        self.large().get(key).is_some_and(|large| !large.has_remotes)
+    }
+
+    pub(super) fn insert(&self, key: Key, page: Arc<Page>) {
+        let mut large = self.large();
+        if !page.is_large() {
+            large.remove(&key);
+            drop(large);
+            return self.kept.insert(key, page);
+        }
+        if large.len() >= MAX_LARGE {
+            large.retain(|_, large| large.page.strong_count() > 0);
+        }
+        // Else it is made anew for each, as if it weren't large.
+        if large.len() < MAX_LARGE {
+            large.insert(key, Large { page: Arc::downgrade(&page), has_remotes: page.until.is_some() });
+        }
+    }
+}
+
+/// A large page's bytes on their way, which keep the page.
+struct Sent {
+    bytes: Bytes,
+    _page: Arc<Page>,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Returns the bytes of a page for an answer.
+pub(super) fn sent(page: &Arc<Page>, coded: &Coded) -> Bytes {
+    if page.is_large() {
+        return Bytes::from_owner(Sent { bytes: coded.bytes.clone(), _page: page.clone() });
+    }
+    coded.bytes.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(size: usize, until: Option<i64>) -> Arc<Page> {
+        let view = ViewName { name: "shared".parse().unwrap(), at: None };
+        let bytes = Bytes::from(vec![b'x'; size]);
+        let (form, cache_control) = (Form::Html, "no-cache");
+        let (stamp, version, serial, incomplete) = (1, 1, 1, None);
+        Arc::new(Page::new(Made { view, stamp, version, until, form, bytes, serial, cache_control, incomplete }))
+    }
+
+    fn key(number: usize) -> Key {
+        (number.to_string().into(), Form::Html)
+    }
+
+    #[test]
+    fn a_page_that_is_too_large_to_be_kept_is_there_once_for_all_who_take_it() {
+        let cache = Cache::default();
+        cache.insert(key(0), page(100, None));
+        assert!(cache.get(&key(0)).is_some() && !cache.is_made_in_turn(&key(0)));
+        let (large, size) = (key(1), MAX_BYTES / 2);
+        let made = page(size, None);
+        cache.insert(large.clone(), made.clone());
+        let first = sent(&made, made.coded(Coding::Identity));
+        drop(made);
+        let found = cache.get(&large).unwrap();
+        let second = sent(&found, found.coded(Coding::Identity));
+        assert_eq!((first.as_ptr(), first.len()), (second.as_ptr(), size), "nothing is copied");
+        drop((found, first));
+        assert!(cache.get(&large).is_some(), "somebody takes it still");
+        drop(second);
+        assert!(cache.get(&large).is_none() && cache.is_made_in_turn(&large));
+        cache.insert(large.clone(), page(size, Some(7)));
+        assert!(!cache.is_made_in_turn(&large), "a remote may keep it waiting");
+        cache.insert(large.clone(), page(100, None));
+        assert!(cache.get(&large).is_some() && !cache.is_made_in_turn(&large));
+    }
+
+    #[test]
+    fn so_many_large_pages_are_known() {
+        let (cache, one) = (Cache::default(), page(MAX_BYTES / 2, None));
+        for number in 0..MAX_LARGE + 10 {
+            cache.insert(key(number), one.clone());
+        }
+        assert_eq!(cache.large().len(), MAX_LARGE);
+        drop(one);
+        cache.insert(key(MAX_LARGE + 10), page(MAX_BYTES / 2, None));
+        assert_eq!(cache.large().len(), 1, "those that nobody takes went");
+    }
 }

@@ -1,6 +1,8 @@
 //! `/_/search/`: projects by name and summary, and files by name or digest, in all that whoever asks may read. Bounded: a page at a time, and
 //! in so much time.
 
+mod files;
+
 use super::frame::Heading::{Number, Text};
 use super::frame::{Page, root, scrolling, table_with};
 use super::outline::{self, Outline};
@@ -96,7 +98,10 @@ fn find(server: &Server, request: &Request, asked: &SearchQuery) -> Result<Found
     if let Some(digits) = digits(&text).filter(|_| asked.page == 0) {
         find_digest(&store, &domain, digits, &mut found)?;
     }
-    find_files(&store, (&domain, end), (&text, first), &mut found)?;
+    match domain.view {
+        None => files::of_all(&store, (&domain, end), (&text, first), &mut found)?,
+        Some(_) => files::offered(&store, (&domain, end), (&text, first), &mut found)?,
+    }
     Ok(found)
 }
 
@@ -128,8 +133,8 @@ impl Domain {
         self.view.as_ref().is_none_or(|(_, listed)| listed.binary_search(project).is_ok())
     }
 
-    /// Adds a file. One that isn't offered where it is, is found by readers of everything alone.
-    fn add(&self, store: &Store, place: &CollectionName, file: FoundFile, found: &mut Found) -> Result<()> {
+    /// Tells whether a file is offered where it is.
+    fn offers(&self, store: &Store, place: &CollectionName, file: &FoundFile, found: &mut Found) -> Result<bool> {
         let key = (place.clone(), file.project.clone());
         if !found.listed.contains_key(&key) {
             let shown: Shown = ViewName { name: place.clone(), at: None }.shown();
@@ -137,12 +142,27 @@ impl Domain {
             let files = read.entries.into_iter().map(|entry| (entry.filename, entry.sha256)).collect();
             found.listed.insert(key.clone(), files);
         }
-        let is_offered = found.listed[&key].contains(&(file.filename.clone(), file.sha256));
-        let is_known = found.files.iter().any(|(known, own, _)| known == place && own.filename == file.filename);
-        if (is_offered || self.view.is_none()) && !is_known {
-            found.files.push((place.clone(), file, is_offered));
+        Ok(found.listed[&key].contains(&(file.filename.clone(), file.sha256)))
+    }
+
+    /// Adds a file. One that isn't offered where it is, is found by readers of everything alone.
+    fn add(&self, store: &Store, place: &CollectionName, file: FoundFile, found: &mut Found) -> Result<()> {
+        let is_offered = self.offers(store, place, &file, found)?;
+        if is_offered || self.view.is_none() {
+            found.add(place, file, is_offered);
         }
         Ok(())
+    }
+}
+
+impl Found {
+    /// Adds a file, unless it was found by its digest already.
+    fn add(&mut self, place: &CollectionName, file: FoundFile, is_offered: bool) {
+        let is_same =
+            |(known, own, _): &(CollectionName, FoundFile, bool)| known == place && own.filename == file.filename;
+        if !self.files.iter().any(is_same) {
+            self.files.push((place.clone(), file, is_offered));
+        }
     }
 }
 
@@ -247,37 +267,6 @@ fn find_digest(store: &Store, domain: &Domain, digits: &str, found: &mut Found) 
 
 fn file_of(entry: Entry) -> FoundFile {
     FoundFile { filename: entry.filename, project: entry.project, sha256: entry.sha256, size: entry.size }
-}
-
-fn find_files(
-    store: &Store,
-    (domain, end): (&Domain, Instant),
-    (text, first): (&str, usize),
-    found: &mut Found,
-) -> Result<()> {
-    let mut skipped = first as u64;
-    for (id, _, place) in &domain.sources {
-        if Instant::now() > end {
-            found.is_cut = true;
-            break;
-        }
-        let count = store.manifest.read()?.count_files_named(*id, text)?;
-        if domain.view.is_none() && count > 0 {
-            found.counts.entry(place.clone()).or_default().1 += count;
-        }
-        let room = (PAGE as u64).saturating_sub(found.files.len() as u64);
-        if skipped >= count {
-            skipped -= count;
-            continue;
-        }
-        let files = store.manifest.read()?.files_named(*id, text, skipped, room)?;
-        found.has_more_files |= count - skipped > files.len() as u64;
-        skipped = 0;
-        for file in files {
-            domain.add(store, place, file, found)?;
-        }
-    }
-    Ok(())
 }
 
 fn shown(asked: &SearchQuery, found: &Found) -> Markup {
