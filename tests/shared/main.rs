@@ -143,7 +143,7 @@ fn blobs(node: &Env) -> Vec<PathBuf> {
 }
 
 /// Tables that say what is true of one folder; all others are compared.
-const OF_ONE_FOLDER: [&str; 18] = [
+const OF_ONE_FOLDER: [&str; 19] = [
     "file",
     "quarantine",
     "change",
@@ -154,6 +154,7 @@ const OF_ONE_FOLDER: [&str; 18] = [
     "token_use",
     "view_shown",
     "lookup_count",
+    "download",
     "remote_count",
     "remote_health",
     "remote_page",
