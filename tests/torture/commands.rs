@@ -158,10 +158,10 @@ pub(crate) const ALL: &[Command] = &[
     // Nobody listens there.
     command(Write, 0, "webhook add http://127.0.0.1:1/hook --collection cuda --events added,removed"),
     command(Read, 0, "webhook list"),
-    command(Nothing, 4, "webhook remove http://127.0.0.1:1/hook --collection cuda"),
-    command(Nothing, 4, "webhook test http://127.0.0.1:1/hook --collection cuda"),
+    command(Write, 4, "webhook remove http://127.0.0.1:1/hook --collection cuda"),
+    command(Write, 4, "webhook test http://127.0.0.1:1/hook --collection cuda"),
     command(Read, 0, "webhook deliveries"),
-    command(Nothing, 4, "webhook redeliver 7"),
+    command(Write, 4, "webhook redeliver 7"),
     command(Write, 0, "webhook deliver"),
     command(Nothing, 0, "completions bash"),
     command(Nothing, 0, "man"),
