@@ -63,6 +63,8 @@ impl App {
         let id = wcas::fs::user_id();
         // The variable is whatever its owner says; the number is not.
         let name = wcas::fs::user_name(id).or(user.clone()).unwrap_or_else(|| "unknown".to_owned());
+        // cron and containers may set none.
+        let who = format!("{}@{host}", user.as_deref().unwrap_or(&name));
         let actor = Actor { kind: ActorKind::User, id: Some(id.into()), name, origin: host.clone(), command };
         Self {
             store,
@@ -70,7 +72,7 @@ impl App {
             quiet,
             verbose,
             now: now.cast_signed(),
-            who: format!("{}@{}", user.as_deref().unwrap_or("unknown"), host),
+            who,
             actor,
             bar: Bar::new(Telling::Never, quiet, verbose, ""),
             started: Instant::now(),

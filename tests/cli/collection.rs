@@ -352,3 +352,17 @@ fn a_guard_is_set_shown_and_taken_away() {
     wcas: "tpu" is no accelerator: expected cuda, rocm, oneapi or gaudi
     "#);
 }
+
+#[test]
+fn who_made_a_change_is_known_where_no_variable_says_so() {
+    let env = Env::new();
+    Wheel::new("demo", "1.0").write_to(env.path("in"));
+    let imported = env.command(["import", "in", "--collection", "cuda"]).env_remove("USER").output().unwrap();
+    assert!(imported.status.success());
+    let found = std::process::Command::new("id").arg("-un").output().expect("every system has it");
+    let name = String::from_utf8(found.stdout).unwrap();
+    let name = if found.status.success() { name.trim() } else { "unknown" };
+    assert_eq!(env.json(["log", "--collection", "cuda"])["records"][0]["by"]["name"], name);
+    let who = env.json(["collection", "log", "cuda"])["revisions"][0]["who"].as_str().unwrap().to_owned();
+    assert_eq!(who.split('@').next(), Some(name), "{who}");
+}

@@ -132,7 +132,7 @@ impl Env {
         let mut command = Command::new(program);
         command.current_dir(&self.root).stdin(Stdio::null()).env_clear();
         command.env("WCAS_STORE", self.store()).env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
-        command.envs([("NO_COLOR", "1"), ("TZ", "UTC"), ("LC_ALL", "C")]);
+        command.envs([("NO_COLOR", "1"), ("TZ", "UTC"), ("LC_ALL", "C"), ("USER", "unknown")]);
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
