@@ -22,7 +22,7 @@ const NEVER_KEPT: &str = "private, no-store";
 pub(super) fn require(store: &Store, lasting: Duration) -> Result<()> {
     let Some(share) = store.share().filter(|share| share.is_in_bucket()) else {
         return Err(Error::Refused(format!(
-            "{} is no node of a share in a bucket (s3://…): files can't be redirected",
+            "{} is no node of a share in a bucket (s3://…, gs://…, az://…): files can't be redirected",
             store.root().display()
         )));
     };
