@@ -249,3 +249,20 @@ fn a_store_of_its_own_has_no_bucket() {
     assert!(output.code == 2 && output.stderr.contains("no node of a shared store"), "{output}");
     assert_eq!(env.run(["verify", "--bucket", "--quick"]).code, 2);
 }
+
+#[test]
+fn a_file_that_a_dead_import_left_staged_of_another_nodes_blob_is_not_missing() {
+    let team = Team::new(2);
+    let (one, two) = (&team.nodes[0], &team.nodes[1]);
+    wheels("w", 1)[0].write_to(one.path("in"));
+    one.ok(["import", "in"]);
+    two.ok(["list"]);
+    let manifest = rusqlite::Connection::open(two.store().join("manifest.sqlite")).unwrap();
+    let sql = "INSERT INTO file(id, blake3, size, state) SELECT id, blake3, size, 'staged' FROM blob";
+    assert_eq!(manifest.execute(sql, []).unwrap(), 1);
+    drop(manifest);
+    assert_eq!(two.json(["verify"])["problems"], serde_json::json!([]));
+    let path = two.ok(["lookup", "w0"]).stdout;
+    assert!(fs::read(path.trim_end()).is_ok(), "it is fetched when it is asked for: {path}");
+    assert_eq!(two.json(["verify"])["problems"], serde_json::json!([]));
+}
