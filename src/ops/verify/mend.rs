@@ -110,9 +110,8 @@ fn condemn(
         (ProblemKind::Unreadable, _) => true,
         _ => false,
     };
-    // Elsewhere: a node let go of it meanwhile, or somebody else has found it lost. Staged: another node's blob, whose file an import
-    // here is about to place, or was when it died: doctor has nothing to say of it either.
-    if !is_judged || matches!(now.state, State::Staged | State::Deleting | State::Elsewhere) || now.epoch != row.epoch {
+    // Elsewhere: a node let go of it meanwhile, or somebody else has found it lost.
+    if !is_judged || matches!(now.state, State::Deleting | State::Elsewhere) || now.epoch != row.epoch {
         return Ok(None);
     }
     if now.state == State::Live {

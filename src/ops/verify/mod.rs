@@ -12,6 +12,7 @@ mod trees;
 pub use bucket::{BucketOptions, BucketProblem, BucketReport, verify_bucket};
 pub use trees::DamagedTree;
 
+use crate::blobs::Found;
 use crate::context::Context;
 use crate::digest::Blake3;
 use crate::error::{Error, ErrorKind, Result};
@@ -271,7 +272,10 @@ fn mark(store: &Store, context: &Context<'_>, marks: &mut Vec<(&BlobRow, Signatu
     let record = || -> Result<()> {
         let transaction = store.manifest.write()?;
         for (row, found) in marks.iter() {
-            transaction.set_verified(row.id, row.epoch, found, context.now)?;
+            // A node may have let go of the file since it was read, and of its row, which would come back without it.
+            if matches!(store.blobs.find(&row.blake3)?, Found::File(now) if now.inode == found.inode) {
+                transaction.set_verified(row.id, row.epoch, found, context.now)?;
+            }
         }
         Ok(transaction.commit()?)
     };
