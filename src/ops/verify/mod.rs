@@ -284,3 +284,39 @@ fn mark(store: &Store, context: &Context<'_>, marks: &mut Vec<(&BlobRow, Signatu
     }
     marks.clear();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digests;
+
+    #[test]
+    fn what_was_let_go_of_while_it_was_read_gets_no_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("store");
+        Store::create(&root, None).unwrap();
+        let store = Store::open(&root).unwrap();
+        let digests = Digests::of(b"bytes");
+        let path = store.blobs.path(&digests.blake3);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, b"bytes").unwrap();
+        let found = Signature::of(&path.metadata().unwrap());
+        let transaction = store.manifest.write().unwrap();
+        let mut row = transaction.insert_file(&digests, 5, 1).unwrap().unwrap();
+        row.generation = Some("1".to_owned());
+        transaction.insert_blob(&row).unwrap();
+        assert!(transaction.set_live(row.id, row.epoch, &found).unwrap());
+        transaction.commit().unwrap();
+        let context = Context { now: 2, who: "test", jobs: 1, progress: &(), client: None };
+        let mut report = VerifyReport::default();
+        mark(&store, &context, &mut vec![(&row, found)], &mut report);
+        assert_eq!(store.manifest.state(row.id).unwrap(), Some(crate::manifest::State::Live));
+        let transaction = store.manifest.write().unwrap();
+        assert_eq!(transaction.evict([row.id].into_iter()).unwrap().len(), 1);
+        transaction.delete_files([row.id].into_iter()).unwrap();
+        transaction.commit().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        mark(&store, &context, &mut vec![(&row, found)], &mut report);
+        assert_eq!(store.manifest.state(row.id).unwrap(), None);
+    }
+}
