@@ -15,8 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const NODES: u64 = 4;
-/// Who writes and who collects, in a plain run, and where `WCAS_TEST_SECONDS` asks for a long one. There `verify` has told, about once in
-/// a hundred seconds, of a file that is missing while nodes are killed: that is not understood yet, and is to be found by long runs.
+/// Who writes and who collects, in a plain run, and where `WCAS_TEST_SECONDS` asks for a long one.
 const CROWD: [(u64, u64); 2] = [(5, 2), (8, 4)];
 /// How many wheels there are. Of an even one nothing is ever taken away: what an import of it acknowledged must stay.
 const WHEELS: u64 = 24;
